@@ -1,0 +1,297 @@
+use fearless_simd::{Simd, SimdBase};
+
+use crate::microkernel::{Grid, Product, Store, multiply, pack, packed_len};
+use crate::simd::{Kernel, Registers};
+use crate::threads::{self, Divide};
+use crate::{Element, Scratch};
+
+use super::Correlation;
+use super::padded::{Padded, SLACK};
+
+/// What is added to the outputs of a correlation.
+#[derive(Clone, Copy, Debug)]
+pub enum Bias<'a, T> {
+    /// Nothing.
+    None,
+    /// One number for each kernel: `(D)`.
+    PerKernel(&'a [T]),
+    /// One number for each output: `(D, OH, OW)`.
+    Untied(&'a [T]),
+}
+
+impl<T> Bias<'_, T> {
+    /// The part for `count` kernels from `first` on, with planes of `plane` outputs.
+    #[inline(always)]
+    fn part(&self, first: usize, count: usize, plane: usize) -> Self {
+        match *self {
+            Bias::None => Bias::None,
+            Bias::PerKernel(bias) => Bias::PerKernel(&bias[first..first + count]),
+            Bias::Untied(bias) => Bias::Untied(&bias[first * plane..(first + count) * plane]),
+        }
+    }
+}
+
+impl Correlation {
+    /// `Y_d = B_d + Σ_c X_c ⋆valid K_dc` for each sample.
+    ///
+    /// # Shapes
+    /// `input (N, C, H, W)`, `kernels (D, C/groups, KH, KW)`, `output (N, D, OH, OW)`;
+    /// `N` is what the slices hold.
+    ///
+    /// # Panics
+    /// If a slice has not the length that its shape says.
+    #[track_caller]
+    pub fn forward<T: Element>(
+        &self,
+        input: &[T],
+        kernels: &[T],
+        bias: Bias<'_, T>,
+        output: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        let n = self.batch("input", input.len(), self.input_shape());
+        assert_eq!(output.len(), n * self.output_shape().len(), "output: length");
+        assert_eq!(kernels.len(), self.kernels_shape().len(), "kernels: length");
+        match bias {
+            Bias::None => {}
+            Bias::PerKernel(bias) => assert_eq!(bias.len(), self.kernels, "bias: length"),
+            Bias::Untied(bias) => {
+                assert_eq!(bias.len(), self.output_shape().len(), "bias: length");
+            }
+        }
+        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
+        let memory = Memory::of(self);
+        let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.taps());
+        let forward = Forward { layer: *self, input, kernels, bias, output, numbers, taps };
+        threads::run_divided(forward, parts, T::correlate_forward);
+    }
+}
+
+/// Where the parts of the scratch memory end.
+struct Memory {
+    packed: usize,
+    input: usize,
+    line: usize,
+}
+
+impl Memory {
+    #[inline(always)]
+    fn of(layer: &Correlation) -> Self {
+        let padded = Padded::of(layer);
+        let kernels = layer.kernels / layer.groups;
+        let line = (padded.line(layer) + SLACK).next_multiple_of(SLACK);
+        Self {
+            packed: layer.groups * packed_len(kernels, layer.taps()),
+            input: layer.channels / layer.groups * padded.channel() + SLACK,
+            line: kernels * line,
+        }
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.packed + self.input + self.line
+    }
+}
+
+/// The forward pass on one thread.
+pub struct Forward<'a, T> {
+    layer: Correlation,
+    input: &'a [T],
+    kernels: &'a [T],
+    bias: Bias<'a, T>,
+    output: &'a mut [T],
+    numbers: &'a mut [T],
+    taps: &'a mut [usize],
+}
+
+impl<T: Element> Divide for Forward<'_, T> {
+    /// By samples if there are several, else by kernels.
+    fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
+        let Self { layer, .. } = self;
+        let n = self.input.len() / layer.input_shape().len();
+        let (samples, kernels) = if n > 1 {
+            (threads::cut(n, left, parts, 1), None)
+        } else if layer.groups == 1 {
+            (None, threads::cut(layer.kernels, left, parts, 2))
+        } else {
+            (None, None)
+        };
+        if samples.is_none() && kernels.is_none() {
+            return Err(self);
+        }
+        let numbers = self.numbers.split_at_mut(self.numbers.len() * left / parts);
+        let taps = self.taps.split_at_mut(self.taps.len() * left / parts);
+        let (first, second) = if let Some(samples) = samples {
+            let input = self.input.split_at(samples * layer.input_shape().len());
+            let output = self.output.split_at_mut(samples * layer.output_shape().len());
+            let part = |input, output, numbers, taps| Forward {
+                layer,
+                input,
+                kernels: self.kernels,
+                bias: self.bias,
+                output,
+                numbers,
+                taps,
+            };
+            (part(input.0, output.0, numbers.0, taps.0), part(input.1, output.1, numbers.1, taps.1))
+        } else {
+            let (at, plane) = (kernels.unwrap_or(0), layer.out_plane());
+            let weights = self.kernels.split_at(at * layer.taps());
+            let output = self.output.split_at_mut(at * plane);
+            let part = |first, count, kernels, output, numbers, taps| Forward {
+                layer: Correlation { kernels: count, ..layer },
+                input: self.input,
+                kernels,
+                bias: self.bias.part(first, count, plane),
+                output,
+                numbers,
+                taps,
+            };
+            (
+                part(0, at, weights.0, output.0, numbers.0, taps.0),
+                part(at, layer.kernels - at, weights.1, output.1, numbers.1, taps.1),
+            )
+        };
+        Ok((first, second))
+    }
+}
+
+/// How the positions of an output plane are cut into vectors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// Row by row, with vectors of 512 bits.
+    WideRows,
+    /// Row by row, with vectors of 256 bits.
+    NarrowRows,
+    /// All rows as one line with the input's pitch. What lies past the end of an output
+    /// row is computed in vain: for a width of 26 two positions in 28, where rows of
+    /// whole vectors would compute six in 32.
+    Line,
+}
+
+impl Cut {
+    /// The cut that computes fewest positions; no cut changes a bit of the output.
+    #[inline(always)]
+    fn choose<S: Simd, T: Element>(simd: S, layer: &Correlation, pitch: usize) -> Self {
+        let (wide, narrow) = (T::Wide::<S>::LEN, T::Narrow::<S>::LEN);
+        let rows = |lanes: usize| {
+            let width = layer.out_width;
+            if width < lanes { usize::MAX } else { width.next_multiple_of(lanes) }
+        };
+        // A line is written twice, which costs as much as some taps.
+        let line = pitch + 4 * pitch / layer.taps();
+        if Registers::of(simd) == Registers::Many && rows(wide) <= rows(narrow).min(line) {
+            Cut::WideRows
+        } else if rows(narrow) <= line {
+            Cut::NarrowRows
+        } else {
+            Cut::Line
+        }
+    }
+}
+
+impl<T: Element> Kernel for Forward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { layer, .. } = self;
+        let padded = Padded::of(&layer);
+        let (groups, channels) = (layer.groups, layer.channels / layer.groups);
+        let (kernels, taps, plane) = (layer.kernels / groups, layer.taps(), layer.out_plane());
+        let memory = Memory::of(&layer);
+        let (packed, rest) = self.numbers.split_at_mut(memory.packed);
+        let (copy, line) = rest.split_at_mut(memory.input);
+        let packed = &mut packed[..groups * packed_len(kernels, taps)];
+        let panel = packed.len() / groups;
+        for (weights, packed) in
+            self.kernels.chunks_exact(kernels * taps).zip(packed.chunks_exact_mut(panel))
+        {
+            pack(simd, weights, [kernels, taps], [taps, 1], packed);
+        }
+        let tap_table = &mut self.taps[..taps];
+        padded.taps([channels, layer.kernel_height, layer.kernel_width], tap_table);
+
+        let cut = Cut::choose::<S, T>(simd, &layer, padded.columns);
+        let line_len = padded.line(&layer).next_multiple_of(T::Wide::<S>::LEN);
+        let grid = if cut == Cut::Line {
+            Grid::line(line_len)
+        } else {
+            Grid {
+                rows: layer.out_height,
+                len: layer.out_width,
+                input_pitch: padded.columns,
+                output_pitch: layer.out_width,
+            }
+        };
+        let inputs = self.input.chunks_exact(channels * layer.height * layer.width);
+        let outputs = self.output.chunks_exact_mut(kernels * plane);
+        for (index, (input, output)) in inputs.zip(outputs).enumerate() {
+            let group = index % groups;
+            let input = if cut != Cut::Line && padded.is_input() {
+                input
+            } else {
+                padded.fill(input, copy);
+                &*copy
+            };
+            let bias = self.bias.part(group * kernels, kernels, plane);
+            let mut product = Product {
+                rows: kernels,
+                packed: &packed[group * panel..][..panel],
+                input,
+                taps: tap_table,
+                grid,
+                output_stride: plane,
+                store: match bias {
+                    Bias::None => Store::Replace,
+                    Bias::PerKernel(bias) => Store::AddRow(bias),
+                    Bias::Untied(bias) => Store::AddPlane(bias),
+                },
+            };
+            match cut {
+                Cut::WideRows => multiply::<S, T::Wide<S>>(simd, &product, output),
+                Cut::NarrowRows => multiply::<S, T::Narrow<S>>(simd, &product, output),
+                Cut::Line => {
+                    product.store = Store::Replace;
+                    product.output_stride = line_len;
+                    if Registers::of(simd) == Registers::Many {
+                        multiply::<S, T::Wide<S>>(simd, &product, line);
+                    } else {
+                        multiply::<S, T::Narrow<S>>(simd, &product, line);
+                    }
+                    compact(&layer, [line_len, padded.columns], line, bias, output);
+                }
+            }
+        }
+    }
+}
+
+/// Copies the output rows out of lines of `pitch` and adds the bias.
+#[inline(always)]
+fn compact<T: Element>(
+    layer: &Correlation,
+    [stride, pitch]: [usize; 2],
+    lines: &[T],
+    bias: Bias<'_, T>,
+    output: &mut [T],
+) {
+    let width = layer.out_width;
+    for (index, row) in output.chunks_exact_mut(width).enumerate() {
+        let (d, y) = (index / layer.out_height, index % layer.out_height);
+        let line = &lines[d * stride + y * pitch..][..width];
+        match bias {
+            Bias::None => row.copy_from_slice(line),
+            Bias::PerKernel(bias) => {
+                for (out, &sum) in row.iter_mut().zip(line) {
+                    *out = sum + bias[d];
+                }
+            }
+            Bias::Untied(bias) => {
+                let bias = &bias[index * width..][..width];
+                for ((out, &sum), &bias) in row.iter_mut().zip(line).zip(bias) {
+                    *out = sum + bias;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+use std::ops::Range;
+
+use fearless_simd::{Simd, SimdBase, SimdFloat};
+
+use crate::microkernel::{dot_tile, sum_lanes};
+use crate::simd::{Kernel, Registers};
+use crate::threads::{self, Divide};
+use crate::{Element, Scratch};
+
+use super::Correlation;
+use super::padded::{Padded, SLACK, spread};
+
+impl Correlation {
+    /// `∂E/∂K_dc = X_c ⋆valid ∂E/∂Y_d`, summed over the samples.
+    ///
+    /// # Shapes
+    /// `input (N, C, H, W)`, `output_gradient (N, D, OH, OW)`,
+    /// `kernel_gradient (D, C/groups, KH, KW)`, overwritten.
+    ///
+    /// # Panics
+    /// If a slice has not the length that its shape says.
+    #[track_caller]
+    pub fn kernel_gradient<T: Element>(
+        &self,
+        input: &[T],
+        output_gradient: &[T],
+        kernel_gradient: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        let n = self.batch("input", input.len(), self.input_shape());
+        let outputs = n * self.output_shape().len();
+        assert_eq!(output_gradient.len(), outputs, "output gradient: length");
+        assert_eq!(kernel_gradient.len(), self.kernels_shape().len(), "kernel gradient: length");
+        if n == 0 {
+            kernel_gradient.fill(T::ZERO);
+            return;
+        }
+        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
+        let memory = Memory::of(self, n);
+        let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.taps());
+        let operation = KernelGradient {
+            layer: *self,
+            kernels: 0..self.kernels,
+            input,
+            output_gradient,
+            kernel_gradient,
+            numbers,
+            taps,
+        };
+        threads::run_divided(operation, parts, T::correlate_kernel_gradient);
+    }
+}
+
+/// How many samples are summed in registers before their sum joins the gradient, and
+/// what they need of the scratch memory. A part of the arithmetic, like the order of a
+/// sum: it depends on the layer's sizes alone.
+struct Memory {
+    samples: usize,
+    inputs: usize,
+    lines: usize,
+}
+
+impl Memory {
+    /// Numbers of a chunk that stay in the second-level cache: 512 KiB of `f32`.
+    const CHUNK: usize = 131_072;
+
+    #[inline(always)]
+    fn of(layer: &Correlation, n: usize) -> Self {
+        let padded = Padded::of(layer);
+        let input = layer.channels * padded.channel();
+        let line = layer.kernels * (padded.line(layer) + SLACK);
+        let samples = (Self::CHUNK / (input + line)).clamp(1, n.max(1));
+        Self { samples, inputs: samples * input + SLACK, lines: samples * line }
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.inputs + self.lines
+    }
+}
+
+/// The gradients of some kernels on one thread.
+pub struct KernelGradient<'a, T> {
+    layer: Correlation,
+    kernels: Range<usize>,
+    input: &'a [T],
+    output_gradient: &'a [T],
+    kernel_gradient: &'a mut [T],
+    numbers: &'a mut [T],
+    taps: &'a mut [usize],
+}
+
+impl<T: Element> Divide for KernelGradient<'_, T> {
+    fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
+        let Self { layer, input, output_gradient, .. } = self;
+        let unit = layer.kernels / layer.groups;
+        let unit = if layer.groups == 1 { 2 } else { unit };
+        let Some(cut) = threads::cut(self.kernels.len(), left, parts, unit) else {
+            return Err(self);
+        };
+        let middle = self.kernels.start + cut;
+        let gradient = self.kernel_gradient.split_at_mut(cut * layer.taps());
+        let numbers = self.numbers.split_at_mut(self.numbers.len() * left / parts);
+        let taps = self.taps.split_at_mut(self.taps.len() * left / parts);
+        let part = |kernels, kernel_gradient, numbers, taps| KernelGradient {
+            layer,
+            kernels,
+            input,
+            output_gradient,
+            kernel_gradient,
+            numbers,
+            taps,
+        };
+        let first = part(self.kernels.start..middle, gradient.0, numbers.0, taps.0);
+        let second = part(middle..self.kernels.end, gradient.1, numbers.1, taps.1);
+        Ok((first, second))
+    }
+}
+
+/// A chunk of samples as the tiles read it.
+struct Chunk<'a, T> {
+    inputs: &'a [T],
+    input_stride: usize,
+    gradients: &'a [T],
+    gradient_stride: usize,
+    /// From one kernel's output gradient to the next.
+    plane: usize,
+    samples: usize,
+    /// Rows of a plane, their length and their pitch in input and gradient.
+    rows: usize,
+    len: usize,
+    pitch: [usize; 2],
+}
+
+impl<T: Element> Kernel for KernelGradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { layer, .. } = self;
+        let padded = Padded::of(&layer);
+        let group_channels = layer.channels / layer.groups;
+        let (taps, plane) = (layer.taps(), layer.out_plane());
+        let (wide, narrow) = (T::Wide::<S>::LEN, T::Narrow::<S>::LEN);
+        let whole_rows = layer.out_width.is_multiple_of(narrow);
+        let line = padded.line(&layer).next_multiple_of(wide);
+        let tap_table = &mut self.taps[..taps];
+        padded.taps([group_channels, layer.kernel_height, layer.kernel_width], tap_table);
+
+        let (input_len, output_len) = (layer.input_shape().len(), layer.output_shape().len());
+        let memory = Memory::of(&layer, self.input.len() / input_len);
+        let (copies, lines) = self.numbers.split_at_mut(memory.inputs);
+        let padded_len = layer.channels * padded.channel();
+        let samples = memory.samples;
+        let inputs = self.input.chunks(samples * input_len);
+        let gradients = self.output_gradient.chunks(samples * output_len);
+        for (index, (inputs, gradients)) in inputs.zip(gradients).enumerate() {
+            let samples = inputs.len() / input_len;
+            let mut chunk = Chunk {
+                inputs,
+                input_stride: input_len,
+                gradients,
+                gradient_stride: output_len,
+                plane,
+                samples,
+                rows: layer.out_height,
+                len: layer.out_width,
+                pitch: [padded.columns, layer.out_width],
+            };
+            if !whole_rows || !padded.is_input() {
+                let samples = inputs.chunks_exact(input_len);
+                for (input, copy) in samples.zip(copies.chunks_exact_mut(padded_len)) {
+                    padded.fill(input, copy);
+                }
+                copies[chunk.samples * padded_len..][..SLACK].fill(T::ZERO);
+                chunk.inputs = copies;
+                chunk.input_stride = padded_len;
+            }
+            if !whole_rows {
+                let shape = [layer.out_height, layer.out_width];
+                spread(gradients, shape, [line, padded.columns], lines);
+                chunk.gradients = lines;
+                chunk.gradient_stride = layer.kernels * line;
+                chunk.plane = line;
+                (chunk.rows, chunk.len) = (1, line);
+            }
+            let (first, target) = (index == 0, &mut *self.kernel_gradient);
+            let wide = !whole_rows || layer.out_width.is_multiple_of(wide);
+            let range = (&layer, self.kernels.clone());
+            if wide {
+                gradients_of::<S, T::Wide<S>>(simd, range, &chunk, tap_table, first, target);
+            } else {
+                gradients_of::<S, T::Narrow<S>>(simd, range, &chunk, tap_table, first, target);
+            }
+        }
+    }
+}
+
+/// The kernels' gradients from one chunk, in tiles of kernels by taps.
+#[inline(always)]
+fn gradients_of<S: Simd, V: SimdFloat<S, Element: Element>>(
+    simd: S,
+    (layer, kernels): (&Correlation, Range<usize>),
+    chunk: &Chunk<'_, V::Element>,
+    taps: &[usize],
+    first_chunk: bool,
+    target: &mut [V::Element],
+) {
+    let per_group = layer.kernels / layer.groups;
+    let group_channels = layer.channels / layer.groups * Padded::of(layer).channel();
+    let mut d = kernels.start;
+    while d < kernels.end {
+        let group = d / per_group;
+        let rest = kernels.end.min((group + 1) * per_group) - d;
+        let at = (d, group * group_channels);
+        let target = &mut target[(d - kernels.start) * taps.len()..];
+        d += match (Registers::of(simd), taps.len() % 5 == 0, rest) {
+            (_, true, 1) => block::<S, V, 1, 5>(simd, chunk, at, taps, first_chunk, target),
+            (Registers::Many, true, 4..) => {
+                block::<S, V, 4, 5>(simd, chunk, at, taps, first_chunk, target)
+            }
+            (_, true, _) => block::<S, V, 2, 5>(simd, chunk, at, taps, first_chunk, target),
+            (_, false, 1) => block::<S, V, 1, 3>(simd, chunk, at, taps, first_chunk, target),
+            (Registers::Many, false, 8..) => {
+                block::<S, V, 8, 3>(simd, chunk, at, taps, first_chunk, target)
+            }
+            (Registers::Many | Registers::Some, false, 4..) => {
+                block::<S, V, 4, 3>(simd, chunk, at, taps, first_chunk, target)
+            }
+            (_, false, _) => block::<S, V, 2, 3>(simd, chunk, at, taps, first_chunk, target),
+        };
+    }
+}
+
+/// All taps of `M` kernels, `Q` taps at a time; returns `M`.
+#[inline(always)]
+fn block<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const Q: usize>(
+    simd: S,
+    chunk: &Chunk<'_, V::Element>,
+    (kernel, input): (usize, usize),
+    taps: &[usize],
+    first_chunk: bool,
+    target: &mut [V::Element],
+) -> usize {
+    let mut first = 0;
+    while first < taps.len() {
+        let mut sums = [[V::simd_from(simd, V::Element::ZERO); Q]; M];
+        let used = Q.min(taps.len() - first);
+        for sample in 0..chunk.samples {
+            for row in 0..chunk.rows {
+                let mut a = [0; M];
+                for m in 0..M {
+                    a[m] = sample * chunk.gradient_stride
+                        + (kernel + m) * chunk.plane
+                        + row * chunk.pitch[1];
+                }
+                let mut b = [0; Q];
+                for q in 0..Q {
+                    b[q] = sample * chunk.input_stride
+                        + input
+                        + taps[first + q.min(used - 1)]
+                        + row * chunk.pitch[0];
+                }
+                dot_tile(simd, &mut sums, (chunk.gradients, a), (chunk.inputs, b), chunk.len);
+            }
+        }
+        for m in 0..M {
+            for q in 0..used {
+                let sum = sum_lanes(sums[m][q]);
+                let gradient = &mut target[m * taps.len() + first + q];
+                *gradient = if first_chunk { sum } else { *gradient + sum };
+            }
+        }
+        first += used;
+    }
+    M
+}

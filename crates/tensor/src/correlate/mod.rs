@@ -1,0 +1,13 @@
+//! Correlation of a batch of inputs `(N, C, H, W)` with kernels `(D, C/groups, KH, KW)`,
+//! and its two gradients.
+
+mod forward;
+mod geometry;
+mod input_gradient;
+mod kernel_gradient;
+mod padded;
+
+pub use forward::{Bias, Forward};
+pub use geometry::Correlation;
+pub use input_gradient::InputGradient;
+pub use kernel_gradient::KernelGradient;

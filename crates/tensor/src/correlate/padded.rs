@@ -1,0 +1,141 @@
+//! The input as the kernels walk over it.
+
+use crate::Element;
+
+use super::Correlation;
+
+/// Numbers that a last vector may read or write behind the data proper: one vector.
+pub(super) const SLACK: usize = 16;
+
+/// The layout of one sample's input with its padding, cut into phases by the stride.
+///
+/// With stride 1 that is the input with zeros around it. With a stride, row `i` and
+/// column `j` of phase `(py, px)` hold row `i·SH + py` and column `j·SW + px`, so that
+/// neighbouring outputs read neighbouring numbers again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Padded {
+    /// Rows and columns of one phase of one channel.
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    stride: [usize; 2],
+    top: usize,
+    left: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Padded {
+    pub(super) fn of(layer: &Correlation) -> Self {
+        let height = layer.height + layer.pad_height[0] + layer.pad_height[1];
+        let width = layer.width + layer.pad_width[0] + layer.pad_width[1];
+        Self {
+            rows: height.div_ceil(layer.stride[0]),
+            columns: width.div_ceil(layer.stride[1]),
+            stride: layer.stride,
+            top: layer.pad_height[0],
+            left: layer.pad_width[0],
+            height: layer.height,
+            width: layer.width,
+        }
+    }
+
+    /// Whether the layout is that of the input itself.
+    pub(super) fn is_input(&self) -> bool {
+        self.stride == [1, 1] && self.rows == self.height && self.columns == self.width
+    }
+
+    /// Numbers of one channel.
+    pub(super) fn channel(&self) -> usize {
+        self.stride[0] * self.stride[1] * self.rows * self.columns
+    }
+
+    /// Positions from the first output to the last, counted with this layout's pitch.
+    pub(super) fn line(&self, layer: &Correlation) -> usize {
+        (layer.out_height - 1) * self.columns + layer.out_width
+    }
+
+    /// Where the weight at `(c, ky, kx)` meets the output at the origin.
+    #[inline(always)]
+    pub(super) fn tap(&self, c: usize, ky: usize, kx: usize) -> usize {
+        let [sh, sw] = self.stride;
+        let phase = (c * sh + ky % sh) * sw + kx % sw;
+        (phase * self.rows + ky / sh) * self.columns + kx / sw
+    }
+
+    /// Writes the taps of `channels` channels with kernels of `height × width`.
+    pub(super) fn taps(&self, [channels, height, width]: [usize; 3], taps: &mut [usize]) {
+        let mut all = taps.iter_mut();
+        for c in 0..channels {
+            for ky in 0..height {
+                for (kx, tap) in (0..width).zip(all.by_ref()) {
+                    *tap = self.tap(c, ky, kx);
+                }
+            }
+        }
+    }
+
+    /// Copies whole channels of the input into this layout, zeros around them and in
+    /// what is left of `padded` after the last one.
+    #[inline(always)]
+    pub(super) fn fill<T: Element>(&self, input: &[T], padded: &mut [T]) {
+        let channels = input.len() / (self.height * self.width);
+        if self.is_input() {
+            let (copy, rest) = padded.split_at_mut(input.len());
+            copy.copy_from_slice(input);
+            rest.fill(T::ZERO);
+            return;
+        }
+        padded.fill(T::ZERO);
+        for c in 0..channels {
+            for y in 0..self.height {
+                let row = &input[(c * self.height + y) * self.width..][..self.width];
+                let start = self.tap(c, y + self.top, 0);
+                if self.stride[1] == 1 {
+                    padded[start + self.left..][..self.width].copy_from_slice(row);
+                } else {
+                    for (x, &value) in row.iter().enumerate() {
+                        padded[self.tap(c, y + self.top, x + self.left)] = value;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The inverse of [`Padded::fill`]; what fell on the padding is dropped.
+    #[inline(always)]
+    pub(super) fn extract<T: Element>(&self, padded: &[T], input: &mut [T]) {
+        let channels = input.len() / (self.height * self.width);
+        for c in 0..channels {
+            for y in 0..self.height {
+                let row = &mut input[(c * self.height + y) * self.width..][..self.width];
+                let start = self.tap(c, y + self.top, 0);
+                if self.stride[1] == 1 {
+                    row.copy_from_slice(&padded[start + self.left..][..self.width]);
+                } else {
+                    for (x, value) in row.iter_mut().enumerate() {
+                        *value = padded[self.tap(c, y + self.top, x + self.left)];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies planes of `(rows, width)` into lines of `pitch`, zeros between the rows and up
+/// to `stride`, the distance from one plane's line to the next.
+#[inline(always)]
+pub(super) fn spread<T: Element>(
+    planes: &[T],
+    [rows, width]: [usize; 2],
+    [stride, pitch]: [usize; 2],
+    lines: &mut [T],
+) {
+    for (plane, line) in planes.chunks_exact(rows * width).zip(lines.chunks_exact_mut(stride)) {
+        for (y, row) in plane.chunks_exact(width).enumerate() {
+            let end = if y + 1 < rows { (y + 1) * pitch } else { stride };
+            let (copy, gap) = line[y * pitch..end].split_at_mut(width);
+            copy.copy_from_slice(row);
+            gap.fill(T::ZERO);
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Products of matrices and vectors, all row-major.
+//!
+//! With `X (N, I)`, weights `W (O, I)` and outputs `Y (N, O)` these are the passes of a
+//! dense layer: `Y = X Wᵀ + b`, `∂E/∂X = G W`, `∂E/∂W = Gᵀ X`.
+
+use fearless_simd::{Simd, SimdBase, SimdFrom};
+
+use crate::microkernel::{
+    Grid, Product, Store, dot_tile, fused, load, load_part, multiply, pack, packed_len, store,
+    sum_lanes,
+};
+use crate::simd::{Kernel, Registers};
+use crate::threads::{self, Divide};
+use crate::{Element, Scratch};
+
+/// `C = A Bᵀ + bias`, the bias added to each row of `C`.
+///
+/// # Shapes
+/// `a (N, I)`, `b (O, I)`, `bias (O)` or none, `c (N, O)`.
+///
+/// # Panics
+/// If a slice has not the length that its shape says.
+#[track_caller]
+pub fn multiply_transposed<T: Element>(
+    a: &[T],
+    b: &[T],
+    bias: Option<&[T]>,
+    c: &mut [T],
+    [n, i, o]: [usize; 3],
+    scratch: &Scratch<T>,
+) {
+    assert_eq!((a.len(), b.len(), c.len()), (n * i, o * i, n * o), "A, B and C: lengths");
+    assert!(bias.is_none_or(|bias| bias.len() == o), "bias: expected {o} numbers");
+    let parts = threads::parts(n * i * o, scratch.threads());
+    let operation = Dots { a, b, bias, c, n, i, o, first: 0 };
+    // Columns of C are not contiguous: only a single row, or rows, can be divided.
+    threads::run_divided(operation, parts, T::dots);
+}
+
+/// `y = W x + bias`.
+///
+/// # Shapes
+/// `weights (O, I)`, `x (I)`, `bias (O)` or none, `y (O)`.
+///
+/// # Panics
+/// If a slice has not the length that its shape says.
+#[track_caller]
+pub fn multiply_vector<T: Element>(
+    weights: &[T],
+    x: &[T],
+    bias: Option<&[T]>,
+    y: &mut [T],
+    scratch: &Scratch<T>,
+) {
+    let shape = [1, x.len(), y.len()];
+    multiply_transposed(x, weights, bias, y, shape, scratch);
+}
+
+/// `C = A B`.
+///
+/// # Shapes
+/// `a (N, R)`, `b (R, P)`, `c (N, P)`.
+///
+/// # Panics
+/// If a slice has not the length that its shape says.
+#[track_caller]
+pub fn multiply_matrix<T: Element>(
+    a: &[T],
+    b: &[T],
+    c: &mut [T],
+    [n, r, p]: [usize; 3],
+    scratch: &mut Scratch<T>,
+) {
+    assert_eq!((a.len(), b.len(), c.len()), (n * r, r * p, n * p), "A, B and C: lengths");
+    rows_product((a, [r, 1]), b, c, [n, r, p], scratch);
+}
+
+/// `C = Aᵀ B`.
+///
+/// # Shapes
+/// `a (R, N)`, `b (R, P)`, `c (N, P)`.
+///
+/// # Panics
+/// If a slice has not the length that its shape says.
+#[track_caller]
+pub fn multiply_from_transposed<T: Element>(
+    a: &[T],
+    b: &[T],
+    c: &mut [T],
+    [r, n, p]: [usize; 3],
+    scratch: &mut Scratch<T>,
+) {
+    assert_eq!((a.len(), b.len(), c.len()), (r * n, r * p, n * p), "A, B and C: lengths");
+    rows_product((a, [1, n]), b, c, [n, r, p], scratch);
+}
+
+fn rows_product<T: Element>(
+    (a, a_strides): (&[T], [usize; 2]),
+    b: &[T],
+    c: &mut [T],
+    [n, r, p]: [usize; 3],
+    scratch: &mut Scratch<T>,
+) {
+    if p == 0 || n == 0 {
+        return;
+    }
+    let parts = threads::parts(n * r * p, scratch.threads());
+    let (numbers, taps) = scratch.take(parts * packed_len(n, r), parts * r);
+    let operation = RowsProduct { a, a_strides, b, c, n, r, p, numbers, taps };
+    threads::run_divided(operation, parts, T::rows_product);
+}
+
+/// Rank-1 update with a step, and the product with the transpose on the way:
+/// `y = Wᵀ g`, then `W ← W − rate · g xᵀ`, in one pass over `W`.
+///
+/// The bits are those of [`multiply_matrix`] for `y`, of the gradient `g xᵀ` rounded,
+/// and of a step of gradient descent with it.
+///
+/// # Shapes
+/// `weights (O, I)`, `g (O)`, `x (I)`, `y (I)` or none.
+///
+/// # Panics
+/// If a slice has not the length that its shape says.
+#[track_caller]
+pub fn rank_one_step<T: Element>(
+    weights: &mut [T],
+    g: &[T],
+    x: &[T],
+    rate: T,
+    y: Option<&mut [T]>,
+    scratch: &Scratch<T>,
+) {
+    assert_eq!(weights.len(), g.len() * x.len(), "W: length");
+    assert!(y.as_ref().is_none_or(|y| y.len() == x.len()), "y: expected {} numbers", x.len());
+    // The pass is bound by memory; a second thread brings a second path to the cache.
+    let _ = scratch;
+    T::update(Update { weights, g, x, rate, y });
+}
+
+/// `c[n][o] = Σ_i a[n][i] · b[o][i] (+ bias[o])`.
+pub struct Dots<'a, T> {
+    a: &'a [T],
+    b: &'a [T],
+    bias: Option<&'a [T]>,
+    c: &'a mut [T],
+    n: usize,
+    i: usize,
+    o: usize,
+    first: usize,
+}
+
+impl<T: Element> Divide for Dots<'_, T> {
+    /// By rows of `C` if there are several, else by columns.
+    fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
+        let Self { n, i, o, first, .. } = self;
+        if n > 1 {
+            let Some(cut) = threads::cut(n, left, parts, 1) else { return Err(self) };
+            let (a, c) = (self.a.split_at(cut * i), self.c.split_at_mut(cut * o));
+            let part = |a, c, n| Dots { a, b: self.b, bias: self.bias, c, n, i, o, first };
+            return Ok((part(a.0, c.0, cut), part(a.1, c.1, n - cut)));
+        }
+        let Some(cut) = threads::cut(o, left, parts, 4) else { return Err(self) };
+        let (b, c) = (self.b.split_at(cut * i), self.c.split_at_mut(cut));
+        let bias = self.bias.map(|bias| bias.split_at(cut));
+        let part = |b, bias, c, o, first| Dots { a: self.a, b, bias, c, n, i, o, first };
+        Ok((
+            part(b.0, bias.map(|bias| bias.0), c.0, cut, first),
+            part(b.1, bias.map(|bias| bias.1), c.1, o - cut, first + cut),
+        ))
+    }
+}
+
+impl<T: Element> Kernel for Dots<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let mut row = 0;
+        while row < self.n {
+            row += match (Registers::of(simd), self.n - row) {
+                (Registers::Many, 4..) => self.rows::<S, 4, 4, 4>(simd, row),
+                (Registers::Some, 2..) => self.rows::<S, 2, 2, 2>(simd, row),
+                (Registers::Many, _) => self.rows::<S, 8, 4, 1>(simd, row),
+                (Registers::Some, _) => self.rows::<S, 4, 2, 1>(simd, row),
+                (Registers::Few, _) => self.rows::<S, 1, 1, 1>(simd, row),
+            };
+        }
+    }
+}
+
+impl<T: Element> Dots<'_, T> {
+    /// `Q` rows of `C`, `M` columns at a time, then `M2`, then one.
+    #[inline(always)]
+    fn rows<S: Simd, const M: usize, const M2: usize, const Q: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+    ) -> usize {
+        let mut column = 0;
+        while column < self.o {
+            let rest = self.o - column;
+            column += if rest >= M {
+                self.tile::<S, M, Q>(simd, row, column)
+            } else if rest >= M2 {
+                self.tile::<S, M2, Q>(simd, row, column)
+            } else {
+                self.tile::<S, 1, Q>(simd, row, column)
+            };
+        }
+        Q
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const Q: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        column: usize,
+    ) -> usize {
+        let mut sums = [[T::Wide::<S>::simd_from(simd, T::ZERO); Q]; M];
+        let (mut b, mut a) = ([0; M], [0; Q]);
+        for m in 0..M {
+            b[m] = (column + m) * self.i;
+        }
+        for q in 0..Q {
+            a[q] = (row + q) * self.i;
+        }
+        dot_tile(simd, &mut sums, (self.b, b), (self.a, a), self.i);
+        for m in 0..M {
+            for q in 0..Q {
+                let sum = sum_lanes(sums[m][q]);
+                let offset = self.bias.map_or(T::ZERO, |bias| bias[column + m]);
+                self.c[(row + q) * self.o + column + m] = sum + offset;
+            }
+        }
+        M
+    }
+}
+
+/// `c[n][p] = Σ_r a[n · a_strides[0] + r · a_strides[1]] · b[r][p]`.
+pub struct RowsProduct<'a, T> {
+    a: &'a [T],
+    a_strides: [usize; 2],
+    b: &'a [T],
+    c: &'a mut [T],
+    n: usize,
+    r: usize,
+    p: usize,
+    numbers: &'a mut [T],
+    taps: &'a mut [usize],
+}
+
+impl<T: Element> Divide for RowsProduct<'_, T> {
+    /// By rows of `C`.
+    fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
+        let Self { a, a_strides, b, n, r, p, .. } = self;
+        let Some(cut) = threads::cut(n, left, parts, 2) else { return Err(self) };
+        let c = self.c.split_at_mut(cut * p);
+        let numbers = self.numbers.split_at_mut(self.numbers.len() * left / parts);
+        let taps = self.taps.split_at_mut(self.taps.len() * left / parts);
+        let part =
+            |a, c, n, numbers, taps| RowsProduct { a, a_strides, b, c, n, r, p, numbers, taps };
+        Ok((
+            part(a, c.0, cut, numbers.0, taps.0),
+            part(&a[cut * a_strides[0]..], c.1, n - cut, numbers.1, taps.1),
+        ))
+    }
+}
+
+impl<T: Element> Kernel for RowsProduct<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { a, a_strides, b, n, r, p, .. } = self;
+        if p < T::Narrow::<S>::LEN {
+            for (row, c) in self.c.chunks_exact_mut(p).enumerate() {
+                for (column, c) in c.iter_mut().enumerate() {
+                    *c = (0..r).fold(T::ZERO, |sum, k| {
+                        b[k * p + column].mul_add(a[row * a_strides[0] + k * a_strides[1]], sum)
+                    });
+                }
+            }
+            return;
+        }
+        let taps = &mut self.taps[..r];
+        for (k, tap) in taps.iter_mut().enumerate() {
+            *tap = k * p;
+        }
+        let packed = &mut self.numbers[..packed_len(n, r)];
+        pack(simd, a, [n, a_strides[0]], [r, a_strides[1]], packed);
+        let product = Product {
+            rows: n,
+            packed,
+            input: b,
+            taps,
+            grid: Grid::line(p),
+            output_stride: p,
+            store: Store::Replace,
+        };
+        if Registers::of(simd) == Registers::Many && p >= T::Wide::<S>::LEN {
+            multiply::<S, T::Wide<S>>(simd, &product, self.c);
+        } else {
+            multiply::<S, T::Narrow<S>>(simd, &product, self.c);
+        }
+    }
+}
+
+/// See [`rank_one_step`].
+pub struct Update<'a, T> {
+    weights: &'a mut [T],
+    g: &'a [T],
+    x: &'a [T],
+    rate: T,
+    y: Option<&'a mut [T]>,
+}
+
+impl<T: Element> Kernel for Update<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        if let Some(y) = &mut self.y {
+            y.fill(T::ZERO);
+        }
+        let mut first = 0;
+        while first < self.g.len() {
+            first += if self.g.len() - first >= 4 {
+                self.rows::<S, 4>(simd, first)
+            } else {
+                self.rows::<S, 1>(simd, first)
+            };
+        }
+    }
+}
+
+impl<T: Element> Update<'_, T> {
+    /// The rows from `first` on, `M` at a time so that `y` is read and written less.
+    #[inline(always)]
+    fn rows<S: Simd, const M: usize>(&mut self, simd: S, first: usize) -> usize {
+        let lanes = T::Wide::<S>::LEN;
+        let len = self.x.len();
+        let whole = len / lanes * lanes;
+        let rate = T::Wide::<S>::simd_from(simd, -self.rate);
+        let mut g = [T::Wide::<S>::simd_from(simd, T::ZERO); M];
+        for m in 0..M {
+            g[m] = T::Wide::<S>::simd_from(simd, self.g[first + m]);
+        }
+        let rows = &mut self.weights[first * len..(first + M) * len];
+        let mut at = 0;
+        while at < whole {
+            let x: T::Wide<S> = load(simd, self.x, at);
+            let mut sum = match &self.y {
+                Some(y) => load(simd, y, at),
+                None => T::Wide::<S>::simd_from(simd, T::ZERO),
+            };
+            for m in 0..M {
+                let weight: T::Wide<S> = load(simd, rows, m * len + at);
+                sum = fused(simd, weight, g[m], sum);
+                store(fused(simd, g[m] * x, rate, weight), rows, m * len + at);
+            }
+            if let Some(y) = &mut self.y {
+                store(sum, y, at);
+            }
+            at += lanes;
+        }
+        if whole < len {
+            let rest = len - whole;
+            let x: T::Wide<S> = load_part(simd, self.x, whole, rest);
+            let mut sum = match &self.y {
+                Some(y) => load_part(simd, y, whole, rest),
+                None => T::Wide::<S>::simd_from(simd, T::ZERO),
+            };
+            for m in 0..M {
+                let weight: T::Wide<S> = load_part(simd, rows, m * len + whole, rest);
+                sum = fused(simd, weight, g[m], sum);
+                let next = fused(simd, g[m] * x, rate, weight);
+                rows[m * len + whole..][..rest].copy_from_slice(&next.as_slice()[..rest]);
+            }
+            if let Some(y) = &mut self.y {
+                y[whole..].copy_from_slice(&sum.as_slice()[..rest]);
+            }
+        }
+        M
+    }
+}

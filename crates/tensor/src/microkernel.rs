@@ -1,0 +1,388 @@
+//! The two inner loops that nearly all time is spent in.
+//!
+//! **Broadcast product.** `out[m][p] (+)= Σ_r weight[m][r] · input[tap_r + p]`: a few
+//! output rows by a few vectors of neighbouring positions are held in registers while
+//! `r` runs over all taps; each step loads the input's vectors once and multiplies
+//! them by one broadcast weight a row. The forward pass of a correlation, the gradient
+//! of its input and two of the three matrix products are this loop with other taps.
+//!
+//! **Dot products.** `out[m][q] = Σ_p a[row_m + p] · input[tap_q + p]`: the sums over
+//! positions themselves, as the gradient of the kernels and the remaining matrix
+//! product need them, are held in registers, one vector of partial sums for each pair.
+//!
+//! Both are safe code over [`fearless_simd`] vectors. What looks unusual is there to
+//! keep it fast: arrays with constant sizes become registers, loops over them are
+//! written with indices since a closure would not be compiled for the vector level.
+
+use fearless_simd::{Simd, SimdBase, SimdFloat};
+
+use crate::Element;
+use crate::simd::Registers;
+
+/// The vector at `at` in `numbers`.
+#[inline(always)]
+pub(crate) fn load<S: Simd, V: SimdBase<S>>(simd: S, numbers: &[V::Element], at: usize) -> V {
+    V::from_slice(simd, &numbers[at..at + V::LEN])
+}
+
+/// Writes `vector` at `at` in `numbers`.
+#[inline(always)]
+pub(crate) fn store<S: Simd, V: SimdBase<S>>(vector: V, numbers: &mut [V::Element], at: usize) {
+    vector.store_slice(&mut numbers[at..at + V::LEN]);
+}
+
+/// `a · b + c`, rounded once.
+///
+/// Where the processor cannot do that in one instruction it is some thirty, too many
+/// for each place that multiplies; there it is a call.
+#[inline(always)]
+pub(crate) fn fused<S: Simd, V: SimdFloat<S>>(simd: S, a: V, b: V, c: V) -> V {
+    #[inline(never)]
+    fn emulated<S: Simd, V: SimdFloat<S>>(a: V, b: V, c: V) -> V {
+        a.mul_add_precise(b, c)
+    }
+    match Registers::of(simd) {
+        Registers::Few => emulated(a, b, c),
+        Registers::Many | Registers::Some => a.mul_add_precise(b, c),
+    }
+}
+
+/// The first `len < LEN` lanes from `at` in `numbers`, the others zero.
+#[inline(always)]
+pub(crate) fn load_part<S: Simd, V>(simd: S, numbers: &[V::Element], at: usize, len: usize) -> V
+where
+    V: SimdFloat<S, Element: Element>,
+{
+    let mut vector = V::simd_from(simd, V::Element::ZERO);
+    vector.as_mut_slice()[..len].copy_from_slice(&numbers[at..at + len]);
+    vector
+}
+
+/// The sum of the lanes, by halves: lane `i` and lane `i + LEN/2`, and so on down.
+#[inline(always)]
+pub(crate) fn sum_lanes<S: Simd, V: SimdFloat<S, Element: Element>>(vector: V) -> V::Element {
+    let mut sums = [V::Element::ZERO; 16];
+    sums[..V::LEN].copy_from_slice(vector.as_slice());
+    let mut half = V::LEN / 2;
+    while half > 0 {
+        for lane in 0..half {
+            sums[lane] = sums[lane] + sums[lane + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+/// The positions of an output plane that vectors start at.
+///
+/// `rows` rows of `len` positions; row `y` starts at `y · input_pitch` in the input and
+/// at `y · output_pitch` in the output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grid {
+    pub(crate) rows: usize,
+    pub(crate) len: usize,
+    pub(crate) input_pitch: usize,
+    pub(crate) output_pitch: usize,
+}
+
+impl Grid {
+    /// One row of `len` positions.
+    pub(crate) fn line(len: usize) -> Self {
+        Self { rows: 1, len, input_pitch: 0, output_pitch: 0 }
+    }
+}
+
+/// Walks the vectors of a [`Grid`] row by row.
+///
+/// The last vector of a row ends with the row, overlapping the one before: its lanes
+/// are computed twice and stored twice, with the same values.
+struct Walk {
+    grid: Grid,
+    lanes: usize,
+    per_row: usize,
+    vector: usize,
+    row: usize,
+}
+
+impl Walk {
+    #[inline(always)]
+    fn new(grid: Grid, lanes: usize) -> Self {
+        Self { grid, lanes, per_row: grid.len.div_ceil(lanes), vector: 0, row: 0 }
+    }
+
+    /// How many vectors the grid has.
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.per_row * self.grid.rows
+    }
+
+    /// Where the next vector starts in the input and in the output; after the last
+    /// one it stays there.
+    #[inline(always)]
+    fn next(&mut self) -> (usize, usize) {
+        let x = (self.vector * self.lanes).min(self.grid.len - self.lanes);
+        let input = self.row * self.grid.input_pitch + x;
+        let output = self.row * self.grid.output_pitch + x;
+        self.vector += 1;
+        if self.vector == self.per_row {
+            if self.row + 1 < self.grid.rows {
+                self.vector = 0;
+                self.row += 1;
+            } else {
+                self.vector = self.per_row - 1;
+            }
+        }
+        (input, output)
+    }
+}
+
+/// What is done with a sum when it leaves the registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Store<'a, T> {
+    /// `out = sum`.
+    Replace,
+    /// `out = out + sum`. The grid's rows must be whole vectors.
+    Add,
+    /// `out = sum + offset[m]`.
+    AddRow(&'a [T]),
+    /// `out = sum + offset[m · stride + position]`, `stride` being the output's.
+    AddPlane(&'a [T]),
+}
+
+/// How many rows the block that starts a rest of `rest` rows has.
+#[inline(always)]
+fn block<S: Simd>(simd: S, rest: usize) -> usize {
+    match (Registers::of(simd), rest) {
+        (Registers::Few, _) => 2,
+        (_, 1) => 1,
+        (_, 2) => 2,
+        (_, 3..=4) | (Registers::Some, _) => 4,
+        (_, 5..=6) => 6,
+        _ => 8,
+    }
+}
+
+/// How many numbers [`pack`] needs for `rows` rows of `taps` weights.
+pub(crate) fn packed_len(rows: usize, taps: usize) -> usize {
+    rows.next_multiple_of(8) * taps
+}
+
+/// Writes the weights in the order in which [`multiply`] reads them: block of rows by
+/// block, in a block tap by tap, the block's rows side by side, zeros where a block is
+/// larger than what is left of the rows.
+///
+/// `weight[m][r] = weights[m · row_stride + r · tap_stride]`.
+#[inline(always)]
+pub(crate) fn pack<S: Simd, T: Element>(
+    simd: S,
+    weights: &[T],
+    [rows, row_stride]: [usize; 2],
+    [taps, tap_stride]: [usize; 2],
+    packed: &mut [T],
+) {
+    let (mut first, mut at) = (0, 0);
+    while first < rows {
+        let size = block(simd, rows - first);
+        let panel = &mut packed[at..at + size * taps];
+        for m in 0..size {
+            if first + m < rows {
+                let row = &weights[(first + m) * row_stride..];
+                for r in 0..taps {
+                    panel[r * size + m] = row[r * tap_stride];
+                }
+            } else {
+                for r in 0..taps {
+                    panel[r * size + m] = T::ZERO;
+                }
+            }
+        }
+        first += size;
+        at += size * taps;
+    }
+}
+
+/// The operands of a broadcast product.
+pub(crate) struct Product<'a, T> {
+    /// The number of output rows.
+    pub(crate) rows: usize,
+    /// What [`pack`] wrote.
+    pub(crate) packed: &'a [T],
+    pub(crate) input: &'a [T],
+    /// Where in the input the weights of a row apply, relative to a position.
+    pub(crate) taps: &'a [usize],
+    pub(crate) grid: Grid,
+    /// From one output row to the next.
+    pub(crate) output_stride: usize,
+    pub(crate) store: Store<'a, T>,
+}
+
+/// `output[m][p] = Σ_r weight[m][r] · input[taps[r] + p]`, each sum in the taps' order.
+///
+/// `V` must not have more lanes than `grid.len`.
+#[inline(always)]
+pub(crate) fn multiply<S: Simd, V: SimdFloat<S, Element: Element>>(
+    simd: S,
+    product: &Product<'_, V::Element>,
+    output: &mut [V::Element],
+) {
+    let taps = product.taps.len();
+    let (mut first, mut at) = (0, 0);
+    while first < product.rows {
+        let size = block(simd, product.rows - first);
+        let weights = &product.packed[at..at + size * taps];
+        match Registers::of(simd) {
+            Registers::Many => match size {
+                1 => rows::<S, V, 1, 8>(simd, product, weights, first, output),
+                2 => rows::<S, V, 2, 8>(simd, product, weights, first, output),
+                4 => rows::<S, V, 4, 6>(simd, product, weights, first, output),
+                6 => rows::<S, V, 6, 4>(simd, product, weights, first, output),
+                _ => rows::<S, V, 8, 3>(simd, product, weights, first, output),
+            },
+            Registers::Some => match size {
+                1 => rows::<S, V, 1, 6>(simd, product, weights, first, output),
+                2 => rows::<S, V, 2, 5>(simd, product, weights, first, output),
+                _ => rows::<S, V, 4, 3>(simd, product, weights, first, output),
+            },
+            Registers::Few => rows::<S, V, 2, 1>(simd, product, weights, first, output),
+        }
+        first += size;
+        at += size * taps;
+    }
+}
+
+/// `M` rows of a [`Product`], `P` vectors of positions at a time.
+///
+/// A function of its own for the compiler, shared by all that multiply.
+#[inline(always)]
+fn rows<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usize>(
+    simd: S,
+    product: &Product<'_, V::Element>,
+    weights: &[V::Element],
+    first: usize,
+    output: &mut [V::Element],
+) {
+    simd.vectorize(
+        #[inline(always)]
+        || rows_here::<S, V, M, P>(simd, product, weights, first, output),
+    );
+}
+
+#[inline(always)]
+fn rows_here<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usize>(
+    simd: S,
+    product: &Product<'_, V::Element>,
+    weights: &[V::Element],
+    first: usize,
+    output: &mut [V::Element],
+) {
+    let (weights, _) = weights.as_chunks::<M>();
+    let used = M.min(product.rows - first);
+    let mut walk = Walk::new(product.grid, V::LEN);
+    let mut left = walk.count();
+    while left > 0 {
+        let vectors = P.min(left);
+        left -= vectors;
+        let mut inputs = [0; P];
+        let mut outputs = [0; P];
+        for p in 0..P {
+            (inputs[p], outputs[p]) = walk.next();
+        }
+        let sums: [[V; P]; M] = tile(simd, product.input, inputs, product.taps, weights);
+        for m in 0..M {
+            if m < used {
+                for p in 0..P {
+                    if p < vectors {
+                        let position = (first + m, outputs[p]);
+                        finish(simd, sums[m][p], product, position, output);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn tile<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usize>(
+    simd: S,
+    input: &[V::Element],
+    starts: [usize; P],
+    taps: &[usize],
+    weights: &[[V::Element; M]],
+) -> [[V; P]; M] {
+    let mut sums = [[V::simd_from(simd, V::Element::ZERO); P]; M];
+    for (&tap, weights) in taps.iter().zip(weights) {
+        let mut x = [V::simd_from(simd, V::Element::ZERO); P];
+        for p in 0..P {
+            x[p] = load(simd, input, starts[p] + tap);
+        }
+        for m in 0..M {
+            let weight = V::simd_from(simd, weights[m]);
+            for p in 0..P {
+                sums[m][p] = fused(simd, x[p], weight, sums[m][p]);
+            }
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn finish<S: Simd, V: SimdFloat<S, Element: Element>>(
+    simd: S,
+    sum: V,
+    product: &Product<'_, V::Element>,
+    (m, position): (usize, usize),
+    output: &mut [V::Element],
+) {
+    let at = m * product.output_stride + position;
+    let value = match product.store {
+        Store::Replace => sum,
+        Store::Add => load::<S, V>(simd, output, at) + sum,
+        Store::AddRow(offset) => sum + V::simd_from(simd, offset[m]),
+        Store::AddPlane(offset) => sum + load::<S, V>(simd, offset, at),
+    };
+    store(value, output, at);
+}
+
+/// Adds to `sums[m][q]` the dot product, lane by lane, of the `len` numbers at `a[m]`
+/// in `rows` and of those at `b[q]` in `columns`.
+///
+/// Lane `i` gathers positions `i`, `i + LEN`, `i + 2·LEN`, … in this order.
+#[inline(always)]
+pub(crate) fn dot_tile<S, V, const M: usize, const Q: usize>(
+    simd: S,
+    sums: &mut [[V; Q]; M],
+    (rows, a): (&[V::Element], [usize; M]),
+    (columns, b): (&[V::Element], [usize; Q]),
+    len: usize,
+) where
+    S: Simd,
+    V: SimdFloat<S, Element: Element>,
+{
+    let whole = len / V::LEN * V::LEN;
+    let mut at = 0;
+    while at < whole {
+        let mut x = [V::simd_from(simd, V::Element::ZERO); Q];
+        for q in 0..Q {
+            x[q] = load(simd, columns, b[q] + at);
+        }
+        for m in 0..M {
+            let row: V = load(simd, rows, a[m] + at);
+            for q in 0..Q {
+                sums[m][q] = fused(simd, x[q], row, sums[m][q]);
+            }
+        }
+        at += V::LEN;
+    }
+    if whole < len {
+        let mut x = [V::simd_from(simd, V::Element::ZERO); Q];
+        for q in 0..Q {
+            x[q] = load_part(simd, columns, b[q] + whole, len - whole);
+        }
+        for m in 0..M {
+            let row: V = load_part(simd, rows, a[m] + whole, len - whole);
+            for q in 0..Q {
+                sums[m][q] = fused(simd, x[q], row, sums[m][q]);
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The readable twins: each operation as its formula, in plain loops.
+//!
+//! Not fast, not parallel; what the fast operations are tested against.
+
+use crate::{Bias, Correlation, Element};
+
+/// One plane of a correlation: valid where `pad` is `[0, 0]`, full where it is
+/// `[KH−1, KW−1]`. `x (H, W)`, `k (KH, KW)`.
+pub fn correlate_plane<T: Element>(
+    x: &[T],
+    [h, w]: [usize; 2],
+    k: &[T],
+    [kh, kw]: [usize; 2],
+    pad: [usize; 2],
+) -> Vec<T> {
+    let mut output = Vec::new();
+    for y in 0..h + 2 * pad[0] + 1 - kh {
+        for x0 in 0..w + 2 * pad[1] + 1 - kw {
+            let mut sum = T::ZERO;
+            for ky in 0..kh {
+                for kx in 0..kw {
+                    let (row, column) = (y + ky, x0 + kx);
+                    if (pad[0]..pad[0] + h).contains(&row) && (pad[1]..pad[1] + w).contains(&column)
+                    {
+                        let at = (row - pad[0]) * w + column - pad[1];
+                        sum = x[at].mul_add(k[ky * kw + kx], sum);
+                    }
+                }
+            }
+            output.push(sum);
+        }
+    }
+    output
+}
+
+/// Calls `f(output, input, kernel)` with the flat indices of each multiply-add of one
+/// sample, for each output in the order channel, kernel row, kernel column.
+pub fn for_each_multiply_add(layer: &Correlation, mut f: impl FnMut(usize, usize, usize)) {
+    let [channels, height, width] = layer.input_shape().axes().unwrap_or_default();
+    let [kernels, group_channels, kh, kw] = layer.kernels_shape().axes().unwrap_or_default();
+    let [_, oh, ow] = layer.output_shape().axes().unwrap_or_default();
+    let ([sh, sw], [[top, _], [left, _]]) = (layer.stride(), layer.padding());
+    debug_assert_eq!(channels, group_channels * layer.groups());
+    for d in 0..kernels {
+        let group = d / (kernels / layer.groups());
+        for oy in 0..oh {
+            for ox in 0..ow {
+                for c in 0..group_channels {
+                    for ky in 0..kh {
+                        for kx in 0..kw {
+                            let (y, x) = (oy * sh + ky, ox * sw + kx);
+                            if y < top || x < left || y - top >= height || x - left >= width {
+                                continue;
+                            }
+                            let channel = group * group_channels + c;
+                            f(
+                                (d * oh + oy) * ow + ox,
+                                (channel * height + y - top) * width + x - left,
+                                ((d * group_channels + c) * kh + ky) * kw + kx,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The twin of [`Correlation::forward`].
+pub fn forward<T: Element>(
+    layer: &Correlation,
+    input: &[T],
+    kernels: &[T],
+    bias: Bias<'_, T>,
+    output: &mut [T],
+) {
+    let (inputs, outputs) = (layer.input_shape().len(), layer.output_shape().len());
+    let plane = outputs / layer.kernels_shape().dims()[0];
+    for (x, y) in input.chunks_exact(inputs).zip(output.chunks_exact_mut(outputs)) {
+        y.fill(T::ZERO);
+        for_each_multiply_add(layer, |o, i, k| y[o] = x[i].mul_add(kernels[k], y[o]));
+        for (o, y) in y.iter_mut().enumerate() {
+            match bias {
+                Bias::None => {}
+                Bias::PerKernel(bias) => *y += bias[o / plane],
+                Bias::Untied(bias) => *y += bias[o],
+            }
+        }
+    }
+}
+
+/// The twin of [`Correlation::input_gradient`].
+pub fn input_gradient<T: Element>(
+    layer: &Correlation,
+    output_gradient: &[T],
+    kernels: &[T],
+    input_gradient: &mut [T],
+) {
+    let (inputs, outputs) = (layer.input_shape().len(), layer.output_shape().len());
+    let samples = output_gradient.chunks_exact(outputs);
+    for (g, x) in samples.zip(input_gradient.chunks_exact_mut(inputs)) {
+        x.fill(T::ZERO);
+        for_each_multiply_add(layer, |o, i, k| x[i] = g[o].mul_add(kernels[k], x[i]));
+    }
+}
+
+/// The twin of [`Correlation::kernel_gradient`].
+pub fn kernel_gradient<T: Element>(
+    layer: &Correlation,
+    input: &[T],
+    output_gradient: &[T],
+    kernel_gradient: &mut [T],
+) {
+    let (inputs, outputs) = (layer.input_shape().len(), layer.output_shape().len());
+    kernel_gradient.fill(T::ZERO);
+    for (x, g) in input.chunks_exact(inputs).zip(output_gradient.chunks_exact(outputs)) {
+        for_each_multiply_add(layer, |o, i, k| {
+            kernel_gradient[k] = x[i].mul_add(g[o], kernel_gradient[k]);
+        });
+    }
+}
+
+/// `c[i][j] = Σ_k a(i, k) · b(k, j)`, the operands given as functions of their indices:
+/// the twin of every product in [`crate::matrix`].
+pub fn matrix_product<T: Element>(
+    [rows, inner, columns]: [usize; 3],
+    a: impl Fn(usize, usize) -> T,
+    b: impl Fn(usize, usize) -> T,
+) -> Vec<T> {
+    let element = |i, j| (0..inner).fold(T::ZERO, |sum, k| a(i, k).mul_add(b(k, j), sum));
+    (0..rows * columns).map(|at| element(at / columns, at % columns)).collect()
+}
+
+/// `1 / (1 + exp −x)` in double precision.
+pub fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-x))
+}
+
+/// `tanh x` in double precision.
+pub fn tanh(x: f64) -> f64 {
+    libm::tanh(x)
+}

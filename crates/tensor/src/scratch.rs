@@ -1,0 +1,54 @@
+use crate::Element;
+
+/// Memory that operations work in, owned by the caller and used again.
+///
+/// It grows when an operation first needs more, so that from the second call with the
+/// same sizes on nothing is allocated. Its contents mean nothing between operations.
+///
+/// It also says on how many threads an operation may run: a pass that is one of many
+/// running side by side uses [`Scratch::sequential`].
+#[derive(Clone, Debug)]
+pub struct Scratch<T> {
+    numbers: Vec<T>,
+    indices: Vec<usize>,
+    threads: usize,
+}
+
+impl<T: Element> Scratch<T> {
+    /// Scratch for operations that stay on the calling thread.
+    pub fn sequential() -> Self {
+        Self { numbers: Vec::new(), indices: Vec::new(), threads: 1 }
+    }
+
+    /// Scratch for operations that may use all threads of the current pool.
+    pub fn parallel() -> Self {
+        Self { threads: rayon::current_num_threads(), ..Self::sequential() }
+    }
+
+    /// On how many threads an operation may run.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// `numbers` numbers and `indices` indices with any contents.
+    pub(crate) fn take(&mut self, numbers: usize, indices: usize) -> (&mut [T], &mut [usize]) {
+        if self.numbers.len() < numbers {
+            self.numbers.resize(numbers, T::ZERO);
+        }
+        if self.indices.len() < indices {
+            self.indices.resize(indices, 0);
+        }
+        (&mut self.numbers[..numbers], &mut self.indices[..indices])
+    }
+
+    /// `len` numbers with any contents.
+    pub fn numbers(&mut self, len: usize) -> &mut [T] {
+        self.take(len, 0).0
+    }
+}
+
+impl<T: Element> Default for Scratch<T> {
+    fn default() -> Self {
+        Self::sequential()
+    }
+}

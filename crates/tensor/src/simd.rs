@@ -1,0 +1,234 @@
+//! The vector instruction set: which one is used, and how a kernel is run on it.
+//!
+//! A kernel is written once, generic over [`fearless_simd::Simd`], and compiled for
+//! each level. The level is chosen when the program runs: the best that the processor
+//! has, or the one named by the environment variable `ASTERISM_SIMD`
+//! (`portable`, `avx2`, `avx512`, `neon`).
+//!
+//! Every level gives the same bits: multiply-adds are fused on all of them (the
+//! portable level computes the fused result with ordinary arithmetic, slowly), and no
+//! sum has an order that depends on the width of a register.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use fearless_simd::Simd;
+
+/// A vector instruction set that kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Level {
+    /// What every processor of this architecture has; slow, for tests and comparison.
+    Portable = 1,
+    /// x86-64 with AVX2 and fused multiply-add.
+    Avx2,
+    /// x86-64 with AVX-512 as in Ice Lake and Zen 4.
+    Avx512,
+    /// 64-bit ARM.
+    Neon,
+}
+
+impl Level {
+    const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Neon];
+
+    /// The levels that this processor can run, slowest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|level| level.is_available())
+    }
+
+    /// The fastest level that this processor can run.
+    pub fn best() -> Self {
+        Self::available().last().unwrap_or(Self::Portable)
+    }
+
+    /// The name as `ASTERISM_SIMD` takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+        }
+    }
+
+    fn is_available(self) -> bool {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        {
+            let best = fearless_simd::Level::new();
+            match self {
+                Self::Portable => true,
+                Self::Avx2 => best.as_avx2().is_some(),
+                Self::Avx512 => best.as_avx512().is_some(),
+                Self::Neon => false,
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            self == Self::Neon
+        }
+        #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+        {
+            self == Self::Portable
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Level {
+    type Err = LevelError;
+
+    fn from_str(name: &str) -> Result<Self, LevelError> {
+        let level = Self::ALL.into_iter().find(|level| level.name() == name);
+        level.filter(|level| level.is_available()).ok_or_else(|| LevelError(name.to_owned()))
+    }
+}
+
+/// A level that does not exist or that this processor does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LevelError(String);
+
+impl fmt::Display for LevelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = Level::available().map(Level::name).collect();
+        write!(f, "SIMD level: expected one that this processor has ({})", names.join(", "))?;
+        write!(f, ", got {:?}", self.0)
+    }
+}
+
+impl std::error::Error for LevelError {}
+
+/// The level named by `ASTERISM_SIMD`, or the best one.
+///
+/// # Errors
+/// If the variable names a level that does not exist or that the processor lacks.
+pub fn level_from_environment() -> Result<Level, LevelError> {
+    match std::env::var_os("ASTERISM_SIMD") {
+        Some(name) => name.to_string_lossy().parse(),
+        None => Ok(Level::best()),
+    }
+}
+
+static ACTIVE: AtomicU8 = AtomicU8::new(0);
+
+/// The level that operations run on.
+///
+/// # Panics
+/// If `ASTERISM_SIMD` is set to a level that [`level_from_environment`] refuses.
+#[inline]
+pub fn level() -> Level {
+    match ACTIVE.load(Ordering::Relaxed) {
+        1 => Level::Portable,
+        2 => Level::Avx2,
+        3 => Level::Avx512,
+        4 => Level::Neon,
+        _ => first_level(),
+    }
+}
+
+#[cold]
+fn first_level() -> Level {
+    let level = level_from_environment().unwrap_or_else(|error| panic!("{error}"));
+    ACTIVE.store(level as u8, Ordering::Relaxed);
+    level
+}
+
+/// Makes all operations of this process run on `level`; for tests and comparisons.
+///
+/// # Errors
+/// If the processor does not have it.
+pub fn set_level(level: Level) -> Result<(), LevelError> {
+    if !level.is_available() {
+        return Err(LevelError(level.name().to_owned()));
+    }
+    ACTIVE.store(level as u8, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Work that is compiled for each level.
+pub(crate) trait Kernel {
+    type Output;
+
+    /// Must be `#[inline(always)]`, and so must all that it calls, for the code to be
+    /// compiled with the level's instructions.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// Runs `kernel` on the active level.
+#[inline]
+pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    #[inline(always)]
+    fn on<S: Simd, K: Kernel>(simd: S, kernel: K) -> K::Output {
+        simd.vectorize(
+            #[inline(always)]
+            || kernel.run(simd),
+        )
+    }
+
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    {
+        let best = fearless_simd::Level::new();
+        match level() {
+            Level::Avx512 => {
+                if let Some(avx512) = best.as_avx512() {
+                    return on(avx512, kernel);
+                }
+            }
+            Level::Avx2 => {
+                if let Some(avx2) = best.as_avx2() {
+                    return on(avx2, kernel);
+                }
+            }
+            Level::Portable | Level::Neon => {}
+        }
+        match best.as_sse2() {
+            Some(sse2) => on(sse2, kernel),
+            None => unreachable!("SSE2 is part of the architecture"),
+        }
+    }
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    fearless_simd::dispatch!(fearless_simd::Level::new(), simd => on(simd, kernel))
+}
+
+/// How many vector registers a level has, and how wide: what decides a tile's size.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Registers {
+    /// 32 of 512 bits.
+    Many,
+    /// 16 of 256 bits, or 32 of 128.
+    Some,
+    /// No fused multiply-add: its emulation wants registers of its own.
+    Few,
+}
+
+impl Registers {
+    #[inline(always)]
+    pub(crate) fn of<S: Simd>(simd: S) -> Self {
+        match simd.level() {
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            fearless_simd::Level::Avx512(_) => Self::Many,
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            fearless_simd::Level::Avx2(_) => Self::Some,
+            #[cfg(target_arch = "aarch64")]
+            fearless_simd::Level::Neon(_) => Self::Some,
+            _ => Self::Few,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Level;
+
+    #[test]
+    fn a_level_that_is_not_there_is_named_with_those_that_are() {
+        let error = "sse9".parse::<Level>().unwrap_err().to_string();
+        assert!(error.contains("got \"sse9\"") && error.contains(Level::best().name()), "{error}");
+        assert_eq!(Level::best().name().parse(), Ok(Level::best()));
+    }
+}

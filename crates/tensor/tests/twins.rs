@@ -1,0 +1,191 @@
+//! Each fast operation against its readable twin in `tensor::reference`, on every SIMD
+//! level, with outputs and scratch memory full of NaN beforehand; and the levels against
+//! each other, bit by bit.
+//!
+//! One test function: the level is a property of the process.
+
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use tensor::simd::{Level, set_level};
+use tensor::{Bias, Correlation, Element, Scratch, map, matrix, reference};
+
+/// Numbers in (-1, 1) that no pattern of the operation can cancel.
+fn numbers<T: Element>(len: usize, seed: u64) -> Vec<T> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        T::from_f64((state >> 11) as f64 / (1u64 << 52) as f64 - 1.0)
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn nan<T: Element>(len: usize) -> Vec<T> {
+    vec![T::from_f64(f64::NAN); len]
+}
+
+fn dirty<T: Element>() -> Scratch<T> {
+    let mut scratch = Scratch::parallel();
+    scratch.numbers(1 << 16).fill(T::from_f64(f64::NAN));
+    scratch
+}
+
+#[track_caller]
+fn assert_close<T: Element>(found: &[T], expected: &[T], terms: usize, what: &str) {
+    assert_eq!(found.len(), expected.len());
+    let bound = 4.0 * (terms as f64 + 2.0) * T::EPSILON.to_f64();
+    for (at, (f, e)) in found.iter().zip(expected).enumerate() {
+        let difference = (f.to_f64() - e.to_f64()).abs();
+        assert!(difference <= bound, "{what} [{at}]: expected {e}, got {f}");
+    }
+}
+
+#[track_caller]
+fn assert_same<T: Element + Debug>(results: &[(Level, Vec<Vec<T>>)]) {
+    let bits = |numbers: &[T]| {
+        let mut bytes = Vec::new();
+        T::extend_le_bytes(numbers, &mut bytes);
+        bytes
+    };
+    let (first, rest) = results.split_first().expect("at least one level");
+    for (level, outputs) in rest {
+        for (number, (output, expected)) in outputs.iter().zip(&first.1).enumerate() {
+            let same = bits(output) == bits(expected);
+            assert!(same, "output {number} differs between {level} and {}", first.0);
+        }
+    }
+}
+
+fn on_each_level<T: Element>(mut run: impl FnMut() -> Vec<Vec<T>>) {
+    let run = |level| {
+        set_level(level).expect("an available level");
+        (level, run())
+    };
+    assert_same(&Level::available().map(run).collect::<Vec<_>>());
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    n: usize,
+    layer: Correlation,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let sizes = (1..4usize, 1..=5usize, 1..=19usize, 1..=40usize, 1..=19usize);
+    let rest = (1..=5usize, 1..=6usize, 1..=3usize, 1..=3usize, 0..4usize, 0..4usize, 1..=3usize);
+    (sizes, rest).prop_filter_map("the kernel fits", |(sizes, rest)| {
+        let (n, c, h, w, d) = sizes;
+        let (kh, kw, sh, sw, pad_h, pad_w, groups) = rest;
+        let layer = Correlation::new([c * groups, h, w], d * groups, [kh, kw]).ok()?;
+        let layer = layer.with_padding([pad_h, pad_h / 2], [pad_w / 2, pad_w]).ok()?;
+        let layer = layer.with_groups(groups).ok()?.with_stride([sh, sw]).ok()?;
+        Some(Case { n, layer })
+    })
+}
+
+/// The plain layers that most networks consist of: widths around each vector's.
+fn plain() -> impl Strategy<Value = Case> {
+    let sizes =
+        (1..4usize, 1..=3usize, 3..=7usize, 8..=37usize, 1..=17usize, 1..=5usize, 1..=5usize);
+    sizes.prop_filter_map("the kernel fits", |(n, c, h, w, d, kh, kw)| {
+        Some(Case { n, layer: Correlation::new([c, h, w], d, [kh, kw]).ok()? })
+    })
+}
+
+fn correlation<T: Element>(Case { n, layer }: &Case) {
+    let n = *n;
+    let outputs = layer.output_shape().len();
+    let plane = outputs / layer.kernels_shape().dims()[0];
+    let x = numbers::<T>(n * layer.input_shape().len(), 1);
+    let k = numbers::<T>(layer.kernels_shape().len(), 2);
+    let g = numbers::<T>(n * outputs, 3);
+    let b = numbers::<T>(outputs, 4);
+    let biases = [Bias::None, Bias::PerKernel(&b[..outputs / plane]), Bias::Untied(&b[..])];
+    on_each_level(|| {
+        let mut results = Vec::new();
+        for bias in biases {
+            let (mut found, mut expected) = (nan(g.len()), nan(g.len()));
+            layer.forward(&x, &k, bias, &mut found, &mut dirty());
+            reference::forward(layer, &x, &k, bias, &mut expected);
+            assert_close(&found, &expected, k.len(), "forward");
+            results.push(found);
+        }
+        let (mut found, mut expected) = (nan(x.len()), nan(x.len()));
+        layer.input_gradient(&g, &k, &mut found, &mut dirty());
+        reference::input_gradient(layer, &g, &k, &mut expected);
+        assert_close(&found, &expected, k.len(), "input gradient");
+        results.push(found);
+        let (mut found, mut expected) = (nan(k.len()), nan(k.len()));
+        layer.kernel_gradient(&x, &g, &mut found, &mut dirty());
+        reference::kernel_gradient(layer, &x, &g, &mut expected);
+        assert_close(&found, &expected, n * plane, "kernel gradient");
+        results.push(found);
+        results
+    });
+}
+
+fn products<T: Element>([n, i, o]: [usize; 3]) {
+    let x = numbers::<T>(n * i, 5);
+    let w = numbers::<T>(o * i, 6);
+    let g = numbers::<T>(n * o, 7);
+    let b = numbers::<T>(o, 8);
+    on_each_level(|| {
+        let mut y = nan(n * o);
+        matrix::multiply_transposed(&x, &w, Some(&b), &mut y, [n, i, o], &Scratch::parallel());
+        let mut expected =
+            reference::matrix_product([n, i, o], |n, k| x[n * i + k], |k, o| w[o * i + k]);
+        expected.iter_mut().enumerate().for_each(|(at, y)| *y += b[at % o]);
+        assert_close(&y, &expected, i, "X Wᵀ + b");
+
+        let mut dx = nan(n * i);
+        matrix::multiply_matrix(&g, &w, &mut dx, [n, o, i], &mut dirty());
+        let expected =
+            reference::matrix_product([n, o, i], |n, k| g[n * o + k], |k, j| w[k * i + j]);
+        assert_close(&dx, &expected, o, "G W");
+
+        let mut dw = nan(o * i);
+        matrix::multiply_from_transposed(&g, &x, &mut dw, [n, o, i], &mut dirty());
+        let expected =
+            reference::matrix_product([o, n, i], |o_, k| g[k * o + o_], |k, j| x[k * i + j]);
+        assert_close(&dw, &expected, n, "Gᵀ X");
+
+        // The fused step has the bits of gradient, product and descent one by one.
+        let rate = T::from_f64(0.01);
+        let (g, x) = (&g[..o], &x[..i]);
+        let mut fused = (w.clone(), nan(i));
+        matrix::rank_one_step(&mut fused.0, g, x, rate, Some(&mut fused.1), &Scratch::parallel());
+        let mut single = (w.clone(), nan(i), nan(o * i));
+        matrix::multiply_matrix(g, &w, &mut single.1, [1, o, i], &mut dirty());
+        matrix::multiply_from_transposed(g, x, &mut single.2, [1, o, i], &mut dirty());
+        map::add_scaled(&mut single.0, -rate, &single.2);
+        assert!(fused == (single.0, single.1), "rank-one step");
+        vec![y, dx, dw, fused.0, fused.1]
+    });
+}
+
+fn run<S: Strategy>(cases: u32, strategy: &S, test: impl Fn(S::Value))
+where
+    S::Value: Debug,
+{
+    let config = Config { cases, rng_seed: RngSeed::Fixed(1), ..Config::default() };
+    TestRunner::new(config)
+        .run(strategy, |value| {
+            test(value);
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn fast_operations_agree_with_their_twins_on_every_level() {
+    run(300, &plain(), |case| correlation::<f32>(&case));
+    run(100, &plain(), |case| correlation::<f64>(&case));
+    run(300, &case(), |case| correlation::<f32>(&case));
+    run(100, &case(), |case| correlation::<f64>(&case));
+    let sizes = [1..=9usize, 1..=40usize, 1..=19usize];
+    run(200, &sizes, products::<f32>);
+    run(100, &sizes, products::<f64>);
+}
