@@ -1,0 +1,64 @@
+//! Learning: layers, losses, optimizers, networks, and weights in and out of files.
+//!
+//! Axis letters: `N` batch, `C` input channels, `D` kernels, `H W` height and width,
+//! `KH KW` kernel size, `OH OW` output size; a dense layer has `I` inputs and `O`
+//! outputs.
+//!
+//! A layer is pure mathematics: it knows its shapes, never its numbers. The numbers of
+//! all layers lie in one flat vector in the [`Network`], what a pass computes lies in a
+//! [`Workspace`], and each layer is lent its slices of both.
+//!
+//! ```
+//! use layers::{Bias, Conv2d, Dense, Init, Network, Reshape, Sigmoid, Tanh, Workspace};
+//!
+//! let mut network = Network::<f32>::builder([1, 28, 28])
+//!     .add(Conv2d::new(6, 3).bias(Bias::Untied))
+//!     .add(Sigmoid)
+//!     .add(Reshape::flat())
+//!     .add(Dense::new(100))
+//!     .add(Tanh)
+//!     .add(Dense::new(10))
+//!     .add(Sigmoid)
+//!     .build()?;
+//! network.initialize(Init::StandardNormal, 0);
+//! assert_eq!(network.parameters().len(), 410_876);
+//!
+//! let image = vec![0.0; 28 * 28];
+//! let mut workspace = Workspace::new(&network, 1);
+//! let output = network.predict(&image, &mut workspace);
+//! assert_eq!(output.len(), 10);
+//! # Ok::<(), layers::BuildError>(())
+//! ```
+
+mod activation;
+mod conv2d;
+mod dense;
+mod gradient_check;
+mod init;
+mod layer;
+mod loss;
+mod network;
+mod optimizer;
+pub mod random;
+mod reshape;
+mod softmax;
+mod spec;
+mod trainer;
+mod weights;
+mod workspace;
+
+pub use activation::{Relu, Sigmoid, Tanh};
+pub use conv2d::{Bias, Conv2d};
+pub use dense::Dense;
+pub use gradient_check::{GradientCheck, gradient_check};
+pub use init::Init;
+pub use layer::{Context, Layer, Mode, Parameter, Pass};
+pub use loss::Loss;
+pub use network::{Network, NetworkBuilder};
+pub use optimizer::Optimizer;
+pub use reshape::Reshape;
+pub use softmax::Softmax;
+pub use spec::{BuildError, LayerSpec, NetworkSpec};
+pub use trainer::{Batch, NonFinite, StepReport, Trainer, TrainerConfig};
+pub use weights::{WeightsError, load_weights, network_of, save_weights};
+pub use workspace::Workspace;

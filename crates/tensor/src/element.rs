@@ -99,6 +99,7 @@ pub(crate) mod kernels {
     use crate::correlate::{Forward, InputGradient, KernelGradient};
     use crate::map::{Elementwise, Math};
     use crate::matrix::{Dots, RowsProduct, Update};
+    use crate::reduce::{RowSums, TreeSum};
     use crate::simd::dispatch;
 
     /// The element's vectors and one function for each kernel.
@@ -122,6 +123,8 @@ pub(crate) mod kernels {
         fn dots(kernel: Dots<'_, Self>);
         fn rows_product(kernel: RowsProduct<'_, Self>);
         fn update(kernel: Update<'_, Self>);
+        fn row_sums(kernel: RowSums<'_, Self>);
+        fn tree_sum(kernel: TreeSum<'_, Self>);
     }
 
     // A module each, so that the compiler works on both at the same time.
@@ -159,6 +162,12 @@ pub(crate) mod kernels {
                         dispatch(kernel);
                     }
                     fn update(kernel: Update<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn row_sums(kernel: RowSums<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn tree_sum(kernel: TreeSum<'_, Self>) {
                         dispatch(kernel);
                     }
                 }

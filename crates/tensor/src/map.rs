@@ -7,99 +7,81 @@
 //! # Panics
 //! Every function panics if its slices differ in length.
 
-use fearless_simd::{Select, Simd, SimdBase, SimdFloat, SimdFrom};
+use fearless_simd::{Select, Simd, SimdBase, SimdFloat};
 
 use crate::Element;
 use crate::element::kernels::Kernels;
 use crate::microkernel::{fused, load, load_part, store};
 use crate::simd::Kernel;
 
-/// `y = exp x`.
-#[track_caller]
-pub fn exp<T: Element>(x: &[T], y: &mut [T]) {
-    unary(Unary::Exp, x, y);
+/// `x ← exp x`.
+pub fn exp<T: Element>(x: &mut [T]) {
+    T::elementwise(Elementwise::One(One::Exp, x));
 }
 
-/// `y = 1 / (1 + exp −x)`.
-#[track_caller]
-pub fn sigmoid<T: Element>(x: &[T], y: &mut [T]) {
-    unary(Unary::Sigmoid, x, y);
+/// `x ← 1 / (1 + exp −x)`.
+pub fn sigmoid<T: Element>(x: &mut [T]) {
+    T::elementwise(Elementwise::One(One::Sigmoid, x));
 }
 
-/// `y = tanh x`.
-#[track_caller]
-pub fn tanh<T: Element>(x: &[T], y: &mut [T]) {
-    unary(Unary::Tanh, x, y);
+/// `x ← tanh x`.
+pub fn tanh<T: Element>(x: &mut [T]) {
+    T::elementwise(Elementwise::One(One::Tanh, x));
 }
 
-/// `y = max(x, 0)`; NaN stays NaN.
-#[track_caller]
-pub fn relu<T: Element>(x: &[T], y: &mut [T]) {
-    unary(Unary::Relu, x, y);
+/// `x ← max(x, 0)`; NaN stays NaN.
+pub fn relu<T: Element>(x: &mut [T]) {
+    T::elementwise(Elementwise::One(One::Relu, x));
 }
 
-/// `z = y (1 − y) g`: the derivative of the sigmoid whose output is `y`, times `g`.
+/// `g ← y (1 − y) g`: `g` times the derivative of the sigmoid whose output is `y`.
 #[track_caller]
-pub fn sigmoid_gradient<T: Element>(y: &[T], g: &[T], z: &mut [T]) {
-    binary(Binary::SigmoidGradient, y, g, z);
+pub fn sigmoid_gradient<T: Element>(g: &mut [T], y: &[T]) {
+    two(Two::SigmoidGradient, g, y);
 }
 
-/// `z = (1 − y²) g`: the derivative of the tanh whose output is `y`, times `g`.
+/// `g ← (1 − y²) g`: `g` times the derivative of the tanh whose output is `y`.
 #[track_caller]
-pub fn tanh_gradient<T: Element>(y: &[T], g: &[T], z: &mut [T]) {
-    binary(Binary::TanhGradient, y, g, z);
+pub fn tanh_gradient<T: Element>(g: &mut [T], y: &[T]) {
+    two(Two::TanhGradient, g, y);
 }
 
-/// `z = g` where `y > 0`, else 0: the derivative of the [`relu`] whose output is `y`,
-/// times `g`.
+/// `g ← g` where `y > 0`, else 0: `g` times the derivative of the [`relu`] whose output
+/// is `y`.
 #[track_caller]
-pub fn relu_gradient<T: Element>(y: &[T], g: &[T], z: &mut [T]) {
-    binary(Binary::ReluGradient, y, g, z);
+pub fn relu_gradient<T: Element>(g: &mut [T], y: &[T]) {
+    two(Two::ReluGradient, g, y);
 }
 
 /// `y ← y + x`.
 #[track_caller]
 pub fn add<T: Element>(y: &mut [T], x: &[T]) {
-    update(Change::Add, y, x);
+    two(Two::Add, y, x);
 }
 
 /// `y ← y + a x`, rounded once.
 #[track_caller]
 pub fn add_scaled<T: Element>(y: &mut [T], a: T, x: &[T]) {
-    update(Change::AddScaled(a), y, x);
+    two(Two::AddScaled(a), y, x);
 }
 
 #[track_caller]
-fn unary<T: Element>(op: Unary, x: &[T], y: &mut [T]) {
-    assert_eq!(x.len(), y.len(), "map: lengths of input and output");
-    T::elementwise(Elementwise::Unary(op, x, y));
-}
-
-#[track_caller]
-fn binary<T: Element>(op: Binary, a: &[T], b: &[T], y: &mut [T]) {
-    assert_eq!((a.len(), b.len()), (y.len(), y.len()), "map: lengths of inputs and output");
-    T::elementwise(Elementwise::Binary(op, a, b, y));
-}
-
-#[track_caller]
-fn update<T: Element>(op: Change<T>, y: &mut [T], x: &[T]) {
+fn two<T: Element>(op: Two<T>, y: &mut [T], x: &[T]) {
     assert_eq!(x.len(), y.len(), "map: lengths of the two operands");
-    T::elementwise(Elementwise::Change(op, y, x));
+    T::elementwise(Elementwise::Two(op, y, x));
 }
 
 /// A map and its operands.
 pub enum Elementwise<'a, T> {
-    /// `y = f(x)`.
-    Unary(Unary, &'a [T], &'a mut [T]),
-    /// `y = f(a, b)`.
-    Binary(Binary, &'a [T], &'a [T], &'a mut [T]),
+    /// `x ← f(x)`.
+    One(One, &'a mut [T]),
     /// `y ← f(y, x)`.
-    Change(Change<T>, &'a mut [T], &'a [T]),
+    Two(Two<T>, &'a mut [T], &'a [T]),
 }
 
 /// A map of one operand.
 #[derive(Clone, Copy)]
-pub enum Unary {
+pub enum One {
     /// See [`exp`].
     Exp,
     /// See [`sigmoid`].
@@ -110,20 +92,15 @@ pub enum Unary {
     Relu,
 }
 
-/// A map of two operands.
+/// A map of two operands that changes the first.
 #[derive(Clone, Copy)]
-pub enum Binary {
+pub enum Two<T> {
     /// See [`sigmoid_gradient`].
     SigmoidGradient,
     /// See [`tanh_gradient`].
     TanhGradient,
     /// See [`relu_gradient`].
     ReluGradient,
-}
-
-/// A map that changes its first operand.
-#[derive(Clone, Copy)]
-pub enum Change<T> {
     /// See [`add`].
     Add,
     /// See [`add_scaled`].
@@ -136,20 +113,18 @@ impl<T: Element> Kernel for Elementwise<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         match self {
-            Elementwise::Unary(op, x, y) => match op {
-                Unary::Exp => each::<S, T, 1, _>(simd, [x], y, Exp),
-                Unary::Sigmoid => each::<S, T, 1, _>(simd, [x], y, Sigmoid),
-                Unary::Tanh => each::<S, T, 1, _>(simd, [x], y, Tanh),
-                Unary::Relu => each::<S, T, 1, _>(simd, [x], y, Relu),
+            Elementwise::One(op, x) => match op {
+                One::Exp => each(simd, x, Exp),
+                One::Sigmoid => each(simd, x, Sigmoid),
+                One::Tanh => each(simd, x, Tanh),
+                One::Relu => each(simd, x, Relu),
             },
-            Elementwise::Binary(op, a, b, y) => match op {
-                Binary::SigmoidGradient => each::<S, T, 2, _>(simd, [a, b], y, SigmoidGradient),
-                Binary::TanhGradient => each::<S, T, 2, _>(simd, [a, b], y, TanhGradient),
-                Binary::ReluGradient => each::<S, T, 2, _>(simd, [a, b], y, ReluGradient),
-            },
-            Elementwise::Change(op, y, x) => match op {
-                Change::Add => change(simd, y, x, Add),
-                Change::AddScaled(a) => change(simd, y, x, AddScaled(a)),
+            Elementwise::Two(op, y, x) => match op {
+                Two::SigmoidGradient => change(simd, y, x, SigmoidGradient),
+                Two::TanhGradient => change(simd, y, x, TanhGradient),
+                Two::ReluGradient => change(simd, y, x, ReluGradient),
+                Two::Add => change(simd, y, x, Add),
+                Two::AddScaled(a) => change(simd, y, x, AddScaled(a)),
             },
         }
     }
@@ -161,29 +136,19 @@ trait Function<T: Element, const N: usize>: Copy {
 }
 
 #[inline(always)]
-fn each<S: Simd, T: Element, const N: usize, F: Function<T, N>>(
-    simd: S,
-    inputs: [&[T]; N],
-    output: &mut [T],
-    f: F,
-) {
+fn each<S: Simd, T: Element, F: Function<T, 1>>(simd: S, x: &mut [T], f: F) {
     let lanes = T::Wide::<S>::LEN;
-    let mut x = [T::Wide::<S>::simd_from(simd, T::ZERO); N];
-    let whole = output.len() / lanes * lanes;
+    let whole = x.len() / lanes * lanes;
     let mut at = 0;
     while at < whole {
-        for n in 0..N {
-            x[n] = load(simd, inputs[n], at);
-        }
-        store(f.apply(simd, x), output, at);
+        let operand: T::Wide<S> = load(simd, x, at);
+        store(f.apply(simd, [operand]), x, at);
         at += lanes;
     }
-    let rest = output.len() - whole;
+    let rest = x.len() - whole;
     if rest > 0 {
-        for n in 0..N {
-            x[n] = load_part(simd, inputs[n], whole, rest);
-        }
-        output[whole..].copy_from_slice(&f.apply(simd, x).as_slice()[..rest]);
+        let operand: T::Wide<S> = load_part(simd, x, whole, rest);
+        x[whole..].copy_from_slice(&f.apply(simd, [operand]).as_slice()[..rest]);
     }
 }
 
@@ -240,12 +205,12 @@ functions! {
         let zero = V::simd_from(simd, T::ZERO);
         x.simd_le(zero).select(zero, x)
     };
-    SigmoidGradient<2>(simd, [y, g]) y * (V::simd_from(simd, T::ONE) - y) * g;
-    TanhGradient<2>(simd, [y, g]) {
+    SigmoidGradient<2>(simd, [g, y]) y * (V::simd_from(simd, T::ONE) - y) * g;
+    TanhGradient<2>(simd, [g, y]) {
         let one = V::simd_from(simd, T::ONE);
         fused(simd, -y, y, one) * g
     };
-    ReluGradient<2>(simd, [y, g]) {
+    ReluGradient<2>(simd, [g, y]) {
         let zero = V::simd_from(simd, T::ZERO);
         y.simd_gt(zero).select(g, zero)
     };

@@ -48,7 +48,25 @@ pub(crate) fn cut(count: usize, left: usize, parts: usize, unit: usize) -> Optio
     (at > 0 && at < count).then_some(at)
 }
 
-/// Calls `f` with each item and its index, on the threads of the current pool.
-pub fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Send + Sync) {
-    items.par_iter_mut().with_max_len(1).enumerate().for_each(|(index, item)| f(index, item));
+/// Calls `f(index, a, b)` for chunk `index` of `a` and of `b`, on the threads of the
+/// current pool. The last chunks may be shorter.
+pub fn for_each_chunk<A: Send, B: Send>(
+    (a, a_size): (&mut [A], usize),
+    (b, b_size): (&mut [B], usize),
+    f: impl Fn(usize, &mut [A], &mut [B]) + Send + Sync,
+) {
+    let chunks = a.par_chunks_mut(a_size).zip(b.par_chunks_mut(b_size));
+    chunks.with_max_len(1).enumerate().for_each(|(index, (a, b))| f(index, a, b));
+}
+
+/// The same with chunks of a third slice.
+pub fn for_each_chunk3<A: Send, B: Send, C: Send>(
+    (a, a_size): (&mut [A], usize),
+    (b, b_size): (&mut [B], usize),
+    (c, c_size): (&mut [C], usize),
+    f: impl Fn(usize, &mut [A], &mut [B], &mut [C]) + Send + Sync,
+) {
+    let chunks = a.par_chunks_mut(a_size).zip(b.par_chunks_mut(b_size));
+    let chunks = chunks.zip(c.par_chunks_mut(c_size));
+    chunks.with_max_len(1).enumerate().for_each(|(index, ((a, b), c))| f(index, a, b, c));
 }

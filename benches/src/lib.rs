@@ -1,0 +1,1 @@
+//! Benchmarks of Asterism; see `benches/`.

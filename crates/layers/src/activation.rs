@@ -1,0 +1,115 @@
+use serde::{Deserialize, Serialize};
+use tensor::{Element, Shape, ShapeError, map};
+
+use crate::layer::{Context, InPlace, Layer, Pass};
+use crate::spec::Buildable;
+
+/// `y = 1 / (1 + exp −x)`, element by element; any shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sigmoid;
+
+/// `y = tanh x`, element by element; any shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tanh;
+
+/// `y = max(x, 0)`, element by element; any shape. Its derivative at 0 is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relu;
+
+/// A function of one number whose derivative its value tells, so that it can work in
+/// place.
+trait Function: Copy + std::fmt::Debug + Send + Sync + 'static {
+    fn apply<T: Element>(self, x: &mut [T]);
+
+    /// Multiplies `gradient` with the derivative, given the function's value.
+    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]);
+}
+
+impl Function for Sigmoid {
+    fn apply<T: Element>(self, x: &mut [T]) {
+        map::sigmoid(x);
+    }
+
+    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
+        map::sigmoid_gradient(gradient, output);
+    }
+}
+
+impl Function for Tanh {
+    fn apply<T: Element>(self, x: &mut [T]) {
+        map::tanh(x);
+    }
+
+    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
+        map::tanh_gradient(gradient, output);
+    }
+}
+
+impl Function for Relu {
+    fn apply<T: Element>(self, x: &mut [T]) {
+        map::relu(x);
+    }
+
+    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
+        map::relu_gradient(gradient, output);
+    }
+}
+
+impl<F: Function> Buildable for F {
+    fn summary(&self) -> String {
+        format!("{self:?}")
+    }
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        Ok(Box::new(ActivationLayer { shape: input, function: *self }))
+    }
+}
+
+#[derive(Debug)]
+struct ActivationLayer<F> {
+    shape: Shape,
+    function: F,
+}
+
+impl<T: Element, F: Function> Layer<T> for ActivationLayer<F> {
+    fn input_shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn output_shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn forward(&self, _: &[T], input: &[T], output: &mut [T], _: Context<'_, T>) {
+        output.copy_from_slice(input);
+        self.forward_in_place(output);
+    }
+
+    fn backward(
+        &self,
+        _: &[T],
+        pass: Pass<'_, T>,
+        _: &mut [T],
+        input_gradient: Option<&mut [T]>,
+        _: Context<'_, T>,
+    ) {
+        if let Some(gradient) = input_gradient {
+            gradient.copy_from_slice(pass.output_gradient);
+            self.backward_in_place(pass.output, gradient);
+        }
+    }
+
+    fn in_place(&self) -> Option<&dyn InPlace<T>> {
+        Some(self)
+    }
+}
+
+impl<T: Element, F: Function> InPlace<T> for ActivationLayer<F> {
+    fn forward_in_place(&self, data: &mut [T]) {
+        self.function.apply(data);
+    }
+
+    fn backward_in_place(&self, output: &[T], gradient: &mut [T]) {
+        self.function.derive(output, gradient);
+    }
+}

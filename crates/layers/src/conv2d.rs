@@ -1,0 +1,176 @@
+use serde::{Deserialize, Serialize};
+use tensor::{Correlation, Element, Shape, ShapeError, map};
+
+use crate::layer::{Context, Layer, Parameter, Pass, Role};
+use crate::spec::Buildable;
+
+/// Two-dimensional cross-correlation with learned kernels:
+/// `Y_d = B_d + Σ_c X_c ⋆valid K_dc`.
+///
+/// # Shapes
+/// Input `(C, H, W)`, `weight (D, C, KH, KW)`, output `(D, OH, OW)` with
+/// `OH = H − KH + 1`, `OW = W − KW + 1`; `bias` as [`Bias`] says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv2d {
+    kernels: usize,
+    size: Size,
+    #[serde(default)]
+    bias: Bias,
+}
+
+/// The bias of a convolution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bias {
+    /// None.
+    None,
+    /// One number for each kernel, `(D)`.
+    #[default]
+    PerChannel,
+    /// One number for each output, `(D, OH, OW)`.
+    Untied,
+}
+
+/// Height and width, written as one number where they are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Size {
+    Square(usize),
+    Rectangle([usize; 2]),
+}
+
+impl Size {
+    pub(crate) fn pair(self) -> [usize; 2] {
+        match self {
+            Self::Square(side) => [side; 2],
+            Self::Rectangle(pair) => pair,
+        }
+    }
+}
+
+impl Conv2d {
+    /// `kernels` square kernels with sides of `size`, a bias per channel.
+    pub fn new(kernels: usize, size: usize) -> Self {
+        Self { kernels, size: Size::Square(size), bias: Bias::default() }
+    }
+
+    /// The same with kernels of `height × width`.
+    pub fn rectangle(self, height: usize, width: usize) -> Self {
+        Self { size: Size::Rectangle([height, width]), ..self }
+    }
+
+    /// The same with another bias.
+    pub fn bias(self, bias: Bias) -> Self {
+        Self { bias, ..self }
+    }
+}
+
+impl Buildable for Conv2d {
+    fn summary(&self) -> String {
+        let [height, width] = self.size.pair();
+        let bias = match self.bias {
+            Bias::None => ", no bias",
+            Bias::PerChannel => "",
+            Bias::Untied => ", untied bias",
+        };
+        format!("Conv2d {} kernels {height}×{width}{bias}", self.kernels)
+    }
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        let channels = input.axes().ok_or_else(|| {
+            ShapeError::new("Conv2d", "an input with three axes (C, H, W)", input)
+        })?;
+        let geometry = Correlation::new(channels, self.kernels, self.size.pair())?;
+        Ok(Box::new(Conv2dLayer { geometry, bias: self.bias }))
+    }
+}
+
+#[derive(Debug)]
+struct Conv2dLayer {
+    geometry: Correlation,
+    bias: Bias,
+}
+
+impl Conv2dLayer {
+    fn bias_shape(&self) -> Option<Shape> {
+        let output = self.geometry.output_shape();
+        match self.bias {
+            Bias::None => None,
+            Bias::PerChannel => Some(Shape::from(output.dims()[0])),
+            Bias::Untied => Some(output),
+        }
+    }
+
+    /// The gradient of the bias: that of the output, summed over what shares it.
+    fn bias_gradient<T: Element>(&self, output_gradient: &[T], gradient: &mut [T]) {
+        let samples = output_gradient.chunks_exact(self.geometry.output_shape().len());
+        gradient.fill(T::ZERO);
+        match self.bias {
+            Bias::None => {}
+            Bias::PerChannel => {
+                let plane = self.geometry.output_shape().len() / gradient.len();
+                for sample in samples {
+                    tensor::reduce::add_row_sums(sample, plane, gradient);
+                }
+            }
+            Bias::Untied => samples.for_each(|sample| map::add(gradient, sample)),
+        }
+    }
+}
+
+impl<T: Element> Layer<T> for Conv2dLayer {
+    fn input_shape(&self) -> Shape {
+        self.geometry.input_shape()
+    }
+
+    fn output_shape(&self) -> Shape {
+        self.geometry.output_shape()
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let shape = self.geometry.kernels_shape();
+        let [kernels, channels, height, width] = shape.axes().unwrap_or_default();
+        let (fan_in, fan_out) = (channels * height * width, kernels * height * width);
+        let role = Role::Weight { fan_in, fan_out };
+        let mut all = vec![Parameter { name: "weight".into(), shape, role }];
+        if let Some(shape) = self.bias_shape() {
+            all.push(Parameter { name: "bias".into(), shape, role: Role::Bias });
+        }
+        all
+    }
+
+    fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {
+        let (kernels, bias) = parameters.split_at(self.geometry.kernels_shape().len());
+        let bias = match self.bias {
+            Bias::None => tensor::Bias::None,
+            Bias::PerChannel => tensor::Bias::PerKernel(bias),
+            Bias::Untied => tensor::Bias::Untied(bias),
+        };
+        self.geometry.forward(input, kernels, bias, output, context.scratch);
+    }
+
+    fn backward(
+        &self,
+        parameters: &[T],
+        pass: Pass<'_, T>,
+        gradients: &mut [T],
+        input_gradient: Option<&mut [T]>,
+        context: Context<'_, T>,
+    ) {
+        let weights = self.geometry.kernels_shape().len();
+        let (kernel_gradient, bias_gradient) = gradients.split_at_mut(weights);
+        let Pass { input, output_gradient, .. } = pass;
+        let scratch = context.scratch;
+        self.geometry.kernel_gradient(input, output_gradient, kernel_gradient, scratch);
+        self.bias_gradient(output_gradient, bias_gradient);
+        if let Some(input_gradient) = input_gradient {
+            let kernels = &parameters[..weights];
+            self.geometry.input_gradient(output_gradient, kernels, input_gradient, scratch);
+        }
+    }
+
+    fn needs_output(&self) -> bool {
+        false
+    }
+}

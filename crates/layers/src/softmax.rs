@@ -1,0 +1,79 @@
+use serde::{Deserialize, Serialize};
+use tensor::{Element, Shape, ShapeError, map, reduce};
+
+use crate::layer::{Context, Layer, Pass};
+use crate::spec::Buildable;
+
+/// Probabilities from logits: `y_i = exp x_i / Σ_j exp x_j`, over one axis `(I)`.
+///
+/// The largest logit is subtracted first, so that no exponential overflows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Softmax;
+
+impl Buildable for Softmax {
+    fn summary(&self) -> String {
+        "Softmax".into()
+    }
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        match input.dims() {
+            &[classes] if classes > 0 => Ok(Box::new(SoftmaxLayer { classes })),
+            _ => Err(ShapeError::new("Softmax", "an input with one axis (I)", input)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SoftmaxLayer {
+    classes: usize,
+}
+
+impl<T: Element> Layer<T> for SoftmaxLayer {
+    fn input_shape(&self) -> Shape {
+        Shape::from(self.classes)
+    }
+
+    fn output_shape(&self) -> Shape {
+        Shape::from(self.classes)
+    }
+
+    fn forward(&self, _: &[T], input: &[T], output: &mut [T], _: Context<'_, T>) {
+        let rows = input.chunks_exact(self.classes).zip(output.chunks_exact_mut(self.classes));
+        for (x, y) in rows {
+            softmax(x, y);
+        }
+    }
+
+    /// `∂E/∂x_i = y_i (g_i − Σ_j y_j g_j)`.
+    fn backward(
+        &self,
+        _: &[T],
+        pass: Pass<'_, T>,
+        _: &mut [T],
+        input_gradient: Option<&mut [T]>,
+        _: Context<'_, T>,
+    ) {
+        let Some(input_gradient) = input_gradient else { return };
+        let rows = pass.output.chunks_exact(self.classes);
+        let rows = rows.zip(pass.output_gradient.chunks_exact(self.classes));
+        for ((y, g), gradient) in rows.zip(input_gradient.chunks_exact_mut(self.classes)) {
+            let mean = reduce::dot(y, g);
+            for ((gradient, &y), &g) in gradient.iter_mut().zip(y).zip(g) {
+                *gradient = y * (g - mean);
+            }
+        }
+    }
+}
+
+/// The softmax of one row.
+pub(crate) fn softmax<T: Element>(x: &[T], y: &mut [T]) {
+    let largest = x[reduce::argmax(x)];
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = x - largest;
+    }
+    map::exp(y);
+    let sum = y.iter().fold(T::ZERO, |sum, &y| sum + y);
+    for y in y {
+        *y = *y / sum;
+    }
+}

@@ -1,0 +1,116 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use tensor::{Element, Shape, ShapeError};
+
+use crate::activation::{Relu, Sigmoid, Tanh};
+use crate::conv2d::Conv2d;
+use crate::dense::Dense;
+use crate::layer::Layer;
+use crate::reshape::Reshape;
+use crate::softmax::Softmax;
+
+/// A network as text: the shape of one input sample and the list of layers.
+///
+/// ```
+/// let text = r#"{ "input": [1, 28, 28], "layers": [
+///     { "type": "conv2d", "kernels": 6, "size": 3, "bias": "untied" },
+///     { "type": "sigmoid" },
+///     { "type": "reshape" },
+///     { "type": "dense", "outputs": 10 }
+/// ] }"#;
+/// let spec: layers::NetworkSpec = serde_json::from_str(text)?;
+/// let network = spec.build::<f32>()?;
+/// assert_eq!(network.output_shape().to_string(), "(10)");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// The axes of one sample.
+    pub input: Vec<usize>,
+    /// The layers, first to last.
+    pub layers: Vec<LayerSpec>,
+}
+
+/// What can be said of a layer before its input shape is known.
+pub(crate) trait Buildable {
+    /// The layer in a few words.
+    fn summary(&self) -> String;
+
+    /// The layer for inputs of this shape.
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError>;
+}
+
+macro_rules! layer_spec {
+    ($($name:ident),*) => {
+        /// One layer of a [`NetworkSpec`].
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        pub enum LayerSpec {$(
+            #[doc = concat!("See [`", stringify!($name), "`].")]
+            $name($name),
+        )*}
+
+        $(impl From<$name> for LayerSpec {
+            fn from(layer: $name) -> Self {
+                Self::$name(layer)
+            }
+        })*
+
+        impl LayerSpec {
+            /// The layer in a few words.
+            pub fn summary(&self) -> String {
+                match self {$( Self::$name(layer) => layer.summary(), )*}
+            }
+
+            /// The layer for inputs of this shape.
+            ///
+            /// # Errors
+            /// If the layer cannot take such inputs.
+            pub fn build<T: Element>(
+                &self,
+                input: Shape,
+            ) -> Result<Box<dyn Layer<T>>, ShapeError> {
+                match self {$( Self::$name(layer) => layer.build(input), )*}
+            }
+        }
+    };
+}
+
+layer_spec!(Conv2d, Dense, Sigmoid, Tanh, Relu, Softmax, Reshape);
+
+/// A network whose layers do not fit together.
+///
+/// Prints the culprit, what it expected and what it found, and the table of all layers
+/// with their shapes up to there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError {
+    pub(crate) layer: usize,
+    pub(crate) table: String,
+    pub(crate) cause: ShapeError,
+}
+
+impl BuildError {
+    /// The place of the layer that does not fit.
+    pub fn layer(&self) -> usize {
+        self.layer
+    }
+
+    /// What it expected and what it found.
+    pub fn cause(&self) -> &ShapeError {
+        &self.cause
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "layer {} does not fit: {}\n{}", self.layer, self.cause, self.table)
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.cause)
+    }
+}

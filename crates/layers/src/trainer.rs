@@ -1,0 +1,304 @@
+use std::fmt;
+
+use tensor::{Element, reduce, threads};
+
+use crate::layer::Mode;
+use crate::loss::Loss;
+use crate::network::Network;
+use crate::optimizer::Optimizer;
+use crate::spec::LayerSpec;
+use crate::workspace::Workspace;
+
+/// How a [`Trainer`] learns. Batch and shard size are part of the arithmetic: with the
+/// same ones, the same samples give the same bits on any number of threads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainerConfig {
+    /// What is minimised.
+    pub loss: Loss,
+    /// How gradients change parameters.
+    pub optimizer: Optimizer,
+    /// The most samples of one step.
+    pub batch_size: usize,
+    /// How many samples run through the network together, on one thread.
+    pub shard_size: usize,
+}
+
+/// The samples of one step.
+pub trait Batch<T>: Sync {
+    /// Writes samples `first..first + n` of the step, `n` being what the slices hold:
+    /// their inputs, and their targets in the shape of the network's output.
+    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]);
+}
+
+/// What a step measured, before it changed the parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport<'a> {
+    /// The loss of each sample.
+    pub losses: &'a [f64],
+    /// How many samples had their largest output where the target has.
+    pub correct: usize,
+}
+
+/// A loss that is not a number, or infinite; the parameters are as before the step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NonFinite {
+    /// The sample's place in the step.
+    pub sample: usize,
+    /// The first layer whose output for this sample is not finite, and its summary; none
+    /// if all are, and only the loss is not.
+    pub layer: Option<(usize, String)>,
+}
+
+impl fmt::Display for NonFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "loss: expected a finite number, got none for sample {} of the step",
+            self.sample
+        )?;
+        match &self.layer {
+            Some((index, summary)) => {
+                write!(f, "; the output of layer {index} ({summary}) is the first not finite")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for NonFinite {}
+
+/// Trains a network, one batch a step.
+#[derive(Debug)]
+pub struct Trainer<T> {
+    network: Network<T>,
+    config: TrainerConfig,
+    /// How many layers the backward pass goes through: all, or all but a last sigmoid
+    /// whose derivative and the loss's cancel.
+    backward_layers: usize,
+    shards: Vec<Shard<T>>,
+    /// The shards' gradients one after another, then their sum.
+    gradients: Vec<T>,
+    losses: Vec<f64>,
+}
+
+#[derive(Debug)]
+struct Shard<T> {
+    workspace: Workspace<T>,
+    inputs: Vec<T>,
+    targets: Vec<T>,
+    correct: usize,
+}
+
+/// Parameters of one part of the optimizer's pass: 64 KiB of `f32`.
+const OPTIMIZER_PART: usize = 16_384;
+
+impl<T: Element> Trainer<T> {
+    /// A trainer of this network.
+    ///
+    /// # Panics
+    /// If batch or shard size is 0.
+    #[track_caller]
+    pub fn new(network: Network<T>, config: TrainerConfig) -> Self {
+        let TrainerConfig { batch_size, shard_size, loss, .. } = config;
+        assert!(batch_size > 0 && shard_size > 0, "batch and shard size: expected at least 1");
+        let count = batch_size.div_ceil(shard_size);
+        let capacity = shard_size.min(batch_size);
+        let (inputs, outputs) = (network.input_shape().len(), network.output_shape().len());
+        let shard = |_| Shard {
+            workspace: if count == 1 {
+                Workspace::parallel(&network, capacity)
+            } else {
+                Workspace::new(&network, capacity)
+            },
+            inputs: vec![T::ZERO; capacity * inputs],
+            targets: vec![T::ZERO; capacity * outputs],
+            correct: 0,
+        };
+        let layers = network.layers().len();
+        let ends_in_sigmoid = matches!(network.spec().layers.last(), Some(LayerSpec::Sigmoid(_)));
+        let cancels = ends_in_sigmoid && loss == Loss::BinaryCrossEntropy && layers > 1;
+        let sum = if count == 1 { 0 } else { 1 };
+        Self {
+            backward_layers: layers - usize::from(cancels),
+            shards: (0..count).map(shard).collect(),
+            gradients: vec![T::ZERO; (count + sum) * network.parameters().len()],
+            losses: vec![0.0; batch_size],
+            network,
+            config,
+        }
+    }
+
+    /// The network as it is now.
+    pub fn network(&self) -> &Network<T> {
+        &self.network
+    }
+
+    /// The network as it is now.
+    pub fn into_network(self) -> Network<T> {
+        self.network
+    }
+
+    /// The settings.
+    pub fn config(&self) -> TrainerConfig {
+        self.config
+    }
+
+    /// One step on the `samples` samples of `batch` with learning rate `rate`.
+    ///
+    /// # Errors
+    /// If a sample's loss is not finite; the parameters are then as before.
+    ///
+    /// # Panics
+    /// If there are no samples, or more than the batch size.
+    #[track_caller]
+    pub fn step(
+        &mut self,
+        batch: &impl Batch<T>,
+        samples: usize,
+        rate: f64,
+    ) -> Result<StepReport<'_>, NonFinite> {
+        let most = self.config.batch_size;
+        assert!((1..=most).contains(&samples), "step: expected 1 to {most} samples, got {samples}");
+        if self.shards.len() == 1 {
+            self.step_whole(batch, samples, rate)?;
+        } else {
+            self.step_sharded(batch, samples, rate)?;
+        }
+        let losses = &self.losses[..samples];
+        let correct = self.shards.iter().map(|shard| shard.correct).sum();
+        Ok(StepReport { losses, correct })
+    }
+
+    /// The batch is one shard: threads may share its operations, and plain descent is
+    /// left to the layers.
+    fn step_whole(
+        &mut self,
+        batch: &impl Batch<T>,
+        samples: usize,
+        rate: f64,
+    ) -> Result<(), NonFinite> {
+        let Self { network, config, backward_layers, shards, gradients, losses } = self;
+        let shard = &mut shards[0];
+        let losses = &mut losses[..samples];
+        let scale = 1.0 / samples as f64;
+        shard.forward(network, batch, 0, config.loss, losses);
+        shard.check(network, losses, 0)?;
+        shard.start_backward(network, *backward_layers, config.loss, samples, scale);
+        let Shard { workspace, inputs, .. } = shard;
+        let inputs = &inputs[..samples * network.input_shape().len()];
+        if config.optimizer.is_plain_descent() {
+            let rate = T::from_f64(rate);
+            network.backward_and_step(inputs, *backward_layers, rate, workspace, gradients);
+        } else {
+            network.backward(inputs, *backward_layers, workspace, gradients);
+            config.optimizer.step(rate, gradients, network.parameters_mut());
+        }
+        Ok(())
+    }
+
+    fn step_sharded(
+        &mut self,
+        batch: &impl Batch<T>,
+        samples: usize,
+        rate: f64,
+    ) -> Result<(), NonFinite> {
+        let Self { network, config, backward_layers, shards, gradients, losses } = self;
+        let TrainerConfig { loss, optimizer, shard_size, .. } = *config;
+        let (layers, parameters) = (*backward_layers, network.parameters().len());
+        let scale = 1.0 / samples as f64;
+        let used = samples.div_ceil(shard_size);
+        shards[used..].iter_mut().for_each(|shard| shard.correct = 0);
+        let shared = &*network;
+        let (parts, sum) = gradients.split_at_mut(shards.len() * parameters);
+        threads::for_each_chunk3(
+            (&mut shards[..used], 1),
+            (parts, parameters),
+            (&mut losses[..samples], shard_size),
+            |index, shard, gradients, losses| {
+                let (shard, n) = (&mut shard[0], losses.len());
+                shard.forward(shared, batch, index * shard_size, loss, losses);
+                shard.start_backward(shared, layers, loss, n, scale);
+                let Shard { workspace, inputs, .. } = shard;
+                let inputs = &inputs[..n * shared.input_shape().len()];
+                shared.backward(inputs, layers, workspace, gradients);
+            },
+        );
+        for (index, shard) in shards[..used].iter().enumerate() {
+            let first = index * shard_size;
+            let losses = &losses[first..samples.min(first + shard_size)];
+            shard.check(network, losses, first)?;
+        }
+        let parts = &*parts;
+        threads::for_each_chunk(
+            (network.parameters_mut(), OPTIMIZER_PART),
+            (sum, OPTIMIZER_PART),
+            |index, weights, sum| {
+                reduce::sum_parts(parts, [used, parameters], index * OPTIMIZER_PART, sum);
+                optimizer.step(rate, sum, weights);
+            },
+        );
+        Ok(())
+    }
+}
+
+impl<T: Element> Shard<T> {
+    /// Gathers its samples, `losses.len()` of them from `first` on, and runs forward.
+    fn forward(
+        &mut self,
+        network: &Network<T>,
+        batch: &impl Batch<T>,
+        first: usize,
+        loss: Loss,
+        losses: &mut [f64],
+    ) {
+        let n = losses.len();
+        let outputs = network.output_shape().len();
+        let inputs = &mut self.inputs[..n * network.input_shape().len()];
+        let targets = &mut self.targets[..n * outputs];
+        batch.gather(first, inputs, targets);
+        network.forward(inputs, &mut self.workspace, Mode::Training);
+        self.correct = 0;
+        let samples = self.workspace.output().chunks_exact(outputs);
+        for ((y, t), value) in samples.zip(targets.chunks_exact(outputs)).zip(losses) {
+            *value = loss.value(y, t);
+            self.correct += usize::from(reduce::argmax(y) == reduce::argmax(t));
+        }
+    }
+
+    /// Writes the gradient of `scale` times the sum of the losses.
+    fn start_backward(
+        &mut self,
+        network: &Network<T>,
+        layers: usize,
+        loss: Loss,
+        n: usize,
+        scale: f64,
+    ) {
+        let outputs = network.output_shape().len();
+        let targets = self.targets[..n * outputs].chunks_exact(outputs);
+        let cancels = layers < network.layers().len();
+        let last = network.layers().len();
+        let (y, gradients) = self.workspace.output_gradient(last);
+        let rows = y.chunks_exact(outputs).zip(targets);
+        for ((y, t), gradient) in rows.zip(gradients.chunks_exact_mut(outputs)) {
+            if cancels {
+                Loss::sigmoid_gradient(y, t, scale, gradient);
+            } else {
+                loss.gradient(y, t, scale, gradient);
+            }
+        }
+    }
+
+    fn check(&self, network: &Network<T>, losses: &[f64], first: usize) -> Result<(), NonFinite> {
+        let Some(sample) = losses.iter().position(|loss| !loss.is_finite()) else {
+            return Ok(());
+        };
+        let summaries = network.spec().layers.iter().map(LayerSpec::summary);
+        let layer = summaries.enumerate().find(|&(index, _)| {
+            let output = self.workspace.layer_output(index);
+            let len = output.len() / losses.len();
+            output[sample * len..][..len].iter().any(|value| !value.is_finite())
+        });
+        Err(NonFinite { sample: first + sample, layer })
+    }
+}

@@ -1,0 +1,1 @@
+//! Asterism's program: data, presets, training runs, evaluation, command line.

@@ -1,0 +1,3 @@
+//! House-keeping: `cargo xtask train | bench | ci`.
+
+fn main() {}
