@@ -21,7 +21,7 @@
 //!     .add(Sigmoid)
 //!     .build()?;
 //! network.initialize(Init::StandardNormal, 0);
-//! assert_eq!(network.parameters().len(), 410_876);
+//! assert_eq!(network.parameters().len(), 410_820);
 //!
 //! let image = vec![0.0; 28 * 28];
 //! let mut workspace = Workspace::new(&network, 1);
