@@ -267,7 +267,8 @@ def losses():
     arrays = {}
     for name, loss in LOSSES.items():
         for n, outputs in ((1, 1), (1, 10), (3, 7), (5, 13)):
-            p = torch.rand(n, outputs).requires_grad_()
+            # Numbers of single precision: 1 - p would magnify their rounding.
+            p = torch.rand(n, outputs).float().double().requires_grad_()
             t = torch.rand(n, outputs)
             t = t if outputs == 7 else t.round()
             value = loss(p, t)
