@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
@@ -28,7 +28,22 @@ pub fn save_weights<T: Element>(
         let shape = parameter.shape.dims().to_vec();
         (parameter.name, Array { dtype: dtype::<T>(), shape, bytes })
     });
-    safetensors::serialize(tensors, Some(all)).map_err(|error| fail(&error))
+    let mut file = safetensors::serialize(tensors, Some(all)).map_err(|error| fail(&error))?;
+    sort_header(&mut file).map_err(|error| fail(&error))?;
+    Ok(file)
+}
+
+/// Brings the keys of the header into order, so that the same weights are the same bytes:
+/// the metadata's come out of a hash map.
+fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
+    let (len, rest) = file.split_first_chunk_mut().expect("a header");
+    let header = &mut rest[..u64::from_le_bytes(*len) as usize];
+    let keys: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
+        serde_json::from_slice(header)?;
+    let sorted = serde_json::to_vec(&keys)?;
+    header[..sorted.len()].copy_from_slice(&sorted);
+    header[sorted.len()..].fill(b' ');
+    Ok(())
 }
 
 /// Replaces the parameters of `network` by those in the bytes of a safetensors file, of

@@ -147,8 +147,8 @@ impl ParseError {
         let Some(span) = error.span() else {
             return Self(format!(": {message}"));
         };
-        // The whole text is the span of what misses somewhere in it.
-        if span.start == 0 && span.end >= text.trim_end().len() {
+        // What misses has no line of its own; a table that it misses in may have.
+        if span.start == 0 && message.starts_with("missing field") {
             return Self(format!(": {message}"));
         }
         let before = &text[..span.start.min(text.len())];

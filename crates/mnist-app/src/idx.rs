@@ -75,9 +75,11 @@ fn read_at_most(reader: &mut impl Read, len: usize) -> anyhow::Result<Vec<u8>> {
     match reader.take(len as u64).read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            bail!("expected a whole gzip stream, found one that is cut short")
+            bail!("expected a gzip stream and nothing behind it, found one that is cut short")
         }
-        Err(error) => bail!("expected a sound gzip stream, found a damaged one ({error})"),
+        Err(error) => {
+            bail!("expected a gzip stream and nothing behind it, found a damaged one ({error})")
+        }
     }
 }
 
@@ -146,7 +148,10 @@ mod tests {
         }
         let overflow = idx(0x803, &[u32::MAX; 3], b"abc");
         assert!(complaint(&overflow, 3).contains("product fits"));
-        let trailing = [gzip(&idx(0x801, &[1], b"a")), b"trailing".to_vec()].concat();
-        assert!(complaint(&trailing, 1).contains("damaged"));
+        let whole = gzip(&idx(0x801, &[1], b"a"));
+        for trailing in [&b"short"[..], b"longer than the header of a gzip stream"] {
+            let found = complaint(&[&whole, trailing].concat(), 1);
+            assert!(found.contains("nothing behind it"), "{found}");
+        }
     }
 }

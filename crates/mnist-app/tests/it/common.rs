@@ -1,0 +1,100 @@
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use layers::{Network, Trainer, TrainerConfig};
+use mnist_app::dataset::{self, Brightness, Pick, Samples};
+use mnist_app::experiment::Experiment;
+use mnist_app::presets;
+use tensor::Element;
+
+/// The four files of MNIST in the repository.
+pub fn mnist_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist")
+}
+
+/// Training and test samples, read once.
+pub fn mnist() -> &'static (Samples, Samples) {
+    static SAMPLES: OnceLock<(Samples, Samples)> = OnceLock::new();
+    SAMPLES.get_or_init(|| dataset::load(&mnist_folder()).unwrap())
+}
+
+/// A folder with the first 200 training and 100 test images, not gzipped.
+pub fn small_data() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("small-mnist");
+        fs::create_dir_all(&folder).unwrap();
+        let (train, test) = mnist();
+        write_part(&folder, "train", train, 200);
+        write_part(&folder, "t10k", test, 100);
+        folder
+    })
+}
+
+/// The bytes of an IDX file.
+pub fn idx(sizes: &[u32], contents: &[u8]) -> Vec<u8> {
+    let magic = 0x800 + sizes.len() as u32;
+    let words = std::iter::once(&magic).chain(sizes);
+    words.flat_map(|word| word.to_be_bytes()).chain(contents.iter().copied()).collect()
+}
+
+/// The experiment of a preset, on as many training samples as it says.
+pub fn trainer<T: Element>(experiment: &Experiment, network: Network<T>) -> Trainer<T> {
+    let Experiment { loss, optimizer, .. } = *experiment;
+    let (batch_size, shard_size) = (experiment.batch_size.get(), experiment.shard_size.get());
+    Trainer::new(network, TrainerConfig { loss, optimizer, batch_size, shard_size })
+}
+
+/// The losses of `count` training samples as they are met, in file order.
+pub fn losses<T: Element>(trainer: &mut Trainer<T>, count: usize, rate: f64) -> Vec<f64> {
+    let brightness = Brightness::new();
+    let order: Vec<_> = (0..count).collect();
+    let mut losses = Vec::new();
+    for order in order.chunks(trainer.config().batch_size) {
+        let batch = Pick { samples: &mnist().0, order, brightness: &brightness };
+        losses.extend(trainer.step(&batch, order.len(), rate).unwrap().losses);
+    }
+    losses
+}
+
+/// The notebook's experiment.
+pub fn notebook() -> Experiment {
+    presets::experiment("notebook").unwrap()
+}
+
+/// Runs the program in `folder`.
+pub fn run_in(folder: &Path, words: &[&dyn AsRef<OsStr>]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));
+    command.current_dir(folder).env_remove("ASTERISM_SIMD");
+    command.args(words.iter().map(|word| word.as_ref())).output().unwrap()
+}
+
+/// Runs the program with the words of `line` on the small data and returns what it
+/// printed on standard output.
+#[track_caller]
+pub fn train_small(folder: &Path, line: &str) -> String {
+    let line = format!("train --data {} --quiet {line}", small_data().display());
+    let words: Vec<_> = line.split_whitespace().collect();
+    let words: Vec<&dyn AsRef<OsStr>> = words.iter().map(|word| word as _).collect();
+    let output = run_in(folder, &words);
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{line}: {stderr}");
+    stdout
+}
+
+/// The bytes as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn write_part(folder: &Path, prefix: &str, samples: &Samples, count: usize) {
+    let [height, width] = samples.size().map(|size| size as u32);
+    let images: Vec<u8> = (0..count).flat_map(|index| samples.image(index).to_vec()).collect();
+    let images = idx(&[count as u32, height, width], &images);
+    let labels = idx(&[count as u32], &samples.labels()[..count]);
+    fs::write(folder.join(format!("{prefix}-images.idx3-ubyte")), images).unwrap();
+    fs::write(folder.join(format!("{prefix}-labels-idx1-ubyte")), labels).unwrap();
+}

@@ -1,0 +1,8 @@
+//! The program as a whole: its data, its arithmetic, its command line, its files.
+
+mod bad_input;
+mod common;
+mod data;
+mod parity;
+mod runs;
+mod straight_line;

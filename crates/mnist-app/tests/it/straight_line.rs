@@ -1,0 +1,140 @@
+//! The notebook's program a second time, in plain loops and from other start weights:
+//! what the trainer computes must not depend on how it is written.
+
+use layers::Init;
+use mnist_app::dataset::{Brightness, CLASSES};
+use tensor::{Correlation, reference};
+
+use crate::common::{losses, mnist, notebook, trainer};
+
+#[test]
+fn the_trainer_does_what_plain_loops_do() {
+    for (seed, init, samples) in [(1, Init::StandardNormal, 25), (2, Init::Xavier, 25)] {
+        let mut network = notebook().network.build::<f64>().unwrap();
+        network.initialize(init, seed);
+        let mut plain = Plain::new(network.parameters());
+        let mut trainer = trainer(&notebook(), network);
+        let found = losses(&mut trainer, samples, 0.05);
+        for (sample, found) in found.into_iter().enumerate() {
+            let expected = plain.step(sample, 0.05);
+            let difference = (found - expected).abs() / expected;
+            assert!(difference < 1e-10, "seed {seed}, sample {sample}: {difference:e}");
+        }
+        let pairs = trainer.network().parameters().iter().zip(plain.parameters());
+        let largest = pairs.fold(0.0_f64, |largest, (a, b)| largest.max((a - b).abs()));
+        assert!(largest < 1e-10, "seed {seed}: {largest:e}");
+    }
+}
+
+const FEATURES: usize = 6 * 26 * 26;
+const HIDDEN: usize = 100;
+
+/// The weights in the order of the network's flat vector.
+struct Plain {
+    kernels: Vec<f64>,
+    kernel_bias: Vec<f64>,
+    hidden: Vec<f64>,
+    hidden_bias: Vec<f64>,
+    output: Vec<f64>,
+    output_bias: Vec<f64>,
+}
+
+impl Plain {
+    fn new(parameters: &[f64]) -> Self {
+        let mut rest = parameters.iter().copied();
+        let mut take = |count| -> Vec<f64> { rest.by_ref().take(count).collect() };
+        Self {
+            kernels: take(6 * 9),
+            kernel_bias: take(FEATURES),
+            hidden: take(HIDDEN * FEATURES),
+            hidden_bias: take(HIDDEN),
+            output: take(CLASSES * HIDDEN),
+            output_bias: take(CLASSES),
+        }
+    }
+
+    fn parameters(&self) -> Vec<f64> {
+        [
+            &self.kernels,
+            &self.kernel_bias,
+            &self.hidden,
+            &self.hidden_bias,
+            &self.output,
+            &self.output_bias,
+        ]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect()
+    }
+
+    /// The loss of a training sample, before the step of gradient descent on it.
+    fn step(&mut self, sample: usize, rate: f64) -> f64 {
+        let convolution = Correlation::new([1, 28, 28], 6, [3, 3]).unwrap();
+        let mut image = [0.0; 28 * 28];
+        mnist().0.write_image(sample, &Brightness::new(), &mut image);
+        let label = usize::from(mnist().0.labels()[sample]);
+        let target = |class: usize| if class == label { 1.0 } else { 0.0 };
+
+        let mut features = vec![0.0; FEATURES];
+        let bias = tensor::Bias::Untied(&self.kernel_bias);
+        reference::forward(&convolution, &image, &self.kernels, bias, &mut features);
+        features.iter_mut().for_each(|x| *x = reference::sigmoid(*x));
+        let mut hidden = affine(&self.hidden, &self.hidden_bias, &features);
+        hidden.iter_mut().for_each(|x| *x = x.tanh());
+        let mut output = affine(&self.output, &self.output_bias, &hidden);
+        output.iter_mut().for_each(|x| *x = reference::sigmoid(*x));
+        let terms = output.iter().enumerate().map(|(class, &p)| {
+            let t = target(class);
+            t * p.ln() + (1.0 - t) * (1.0 - p).ln()
+        });
+        let loss = -terms.sum::<f64>() / CLASSES as f64;
+
+        let at_output: Vec<f64> = output
+            .iter()
+            .enumerate()
+            .map(|(class, &p)| {
+                let t = target(class);
+                ((1.0 - t) / (1.0 - p) - t / p) / CLASSES as f64 * p * (1.0 - p)
+            })
+            .collect();
+        let mut at_hidden = transposed(&self.output, &at_output, HIDDEN);
+        at_hidden.iter_mut().zip(&hidden).for_each(|(g, y)| *g *= 1.0 - y * y);
+        let mut at_features = transposed(&self.hidden, &at_hidden, FEATURES);
+        at_features.iter_mut().zip(&features).for_each(|(g, y)| *g *= y * (1.0 - y));
+        let mut at_kernels = vec![0.0; 6 * 9];
+        reference::kernel_gradient(&convolution, &image, &at_features, &mut at_kernels);
+
+        descend(&mut self.output, &outer(&at_output, &hidden), rate);
+        descend(&mut self.output_bias, &at_output, rate);
+        descend(&mut self.hidden, &outer(&at_hidden, &features), rate);
+        descend(&mut self.hidden_bias, &at_hidden, rate);
+        descend(&mut self.kernels, &at_kernels, rate);
+        descend(&mut self.kernel_bias, &at_features, rate);
+        loss
+    }
+}
+
+/// `W x + b`.
+fn affine(weights: &[f64], bias: &[f64], x: &[f64]) -> Vec<f64> {
+    let rows = weights.chunks(x.len()).zip(bias);
+    rows.map(|(row, b)| b + row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>()).collect()
+}
+
+/// `Wᵀ g`.
+fn transposed(weights: &[f64], g: &[f64], inputs: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; inputs];
+    for (row, g) in weights.chunks(inputs).zip(g) {
+        sums.iter_mut().zip(row).for_each(|(sum, w)| *sum += w * g);
+    }
+    sums
+}
+
+/// `g xᵀ`.
+fn outer(g: &[f64], x: &[f64]) -> Vec<f64> {
+    g.iter().flat_map(|g| x.iter().map(move |x| g * x)).collect()
+}
+
+fn descend(weights: &mut [f64], gradient: &[f64], rate: f64) {
+    weights.iter_mut().zip(gradient).for_each(|(w, g)| *w -= rate * g);
+}
