@@ -6,7 +6,7 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::microkernel::{
-    Grid, Product, Store, dot_tile, fused, load, load_part, multiply, pack, packed_len, store,
+    Grid, Product, Store, Views, dots, fused, load, load_part, multiply, pack, packed_len, store,
     sum_lanes,
 };
 use crate::simd::{Kernel, Registers};
@@ -217,7 +217,7 @@ impl<T: Element> Dots<'_, T> {
         row: usize,
         column: usize,
     ) -> usize {
-        let mut sums = [[T::Wide::<S>::simd_from(simd, T::ZERO); Q]; M];
+        let sums = [[T::Wide::<S>::simd_from(simd, T::ZERO); Q]; M];
         let (mut b, mut a) = ([0; M], [0; Q]);
         for m in 0..M {
             b[m] = (column + m) * self.i;
@@ -225,7 +225,9 @@ impl<T: Element> Dots<'_, T> {
         for q in 0..Q {
             a[q] = (row + q) * self.i;
         }
-        dot_tile(simd, &mut sums, (self.b, b), (self.a, a), self.i);
+        let b = Views { numbers: self.b, starts: b, pitch: 0 };
+        let a = Views { numbers: self.a, starts: a, pitch: 0 };
+        let sums = dots(simd, sums, b, a, [1, self.i]);
         for m in 0..M {
             for q in 0..Q {
                 let sum = sum_lanes(sums[m][q]);

@@ -234,9 +234,9 @@ pub(crate) fn multiply<S: Simd, V: SimdFloat<S, Element: Element>>(
             Registers::Many => match size {
                 1 => rows::<S, V, 1, 8>(simd, product, weights, first, output),
                 2 => rows::<S, V, 2, 8>(simd, product, weights, first, output),
-                4 => rows::<S, V, 4, 6>(simd, product, weights, first, output),
-                6 => rows::<S, V, 6, 4>(simd, product, weights, first, output),
-                _ => rows::<S, V, 8, 3>(simd, product, weights, first, output),
+                4 => rows::<S, V, 4, 5>(simd, product, weights, first, output),
+                6 => rows::<S, V, 6, 3>(simd, product, weights, first, output),
+                _ => rows::<S, V, 8, 2>(simd, product, weights, first, output),
             },
             Registers::Some => match size {
                 1 => rows::<S, V, 1, 6>(simd, product, weights, first, output),
@@ -309,11 +309,13 @@ fn tile<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usi
     taps: &[usize],
     weights: &[[V::Element; M]],
 ) -> [[V; P]; M] {
-    let mut sums = [[V::simd_from(simd, V::Element::ZERO); P]; M];
+    let zero = V::simd_from(simd, V::Element::ZERO);
+    let mut sums = [[zero; P]; M];
+    let views = views(input, starts);
     for (&tap, weights) in taps.iter().zip(weights) {
-        let mut x = [V::simd_from(simd, V::Element::ZERO); P];
+        let mut x = [zero; P];
         for p in 0..P {
-            x[p] = load(simd, input, starts[p] + tap);
+            x[p] = load(simd, views[p], tap);
         }
         for m in 0..M {
             let weight = V::simd_from(simd, weights[m]);
@@ -323,6 +325,22 @@ fn tile<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usi
         }
     }
     sums
+}
+
+/// The numbers from each start on, all views equally long: so one check of an index
+/// is a check for all of them.
+#[inline(always)]
+fn views<T, const N: usize>(numbers: &[T], starts: [usize; N]) -> [&[T]; N] {
+    let mut last = 0;
+    for start in starts {
+        last = last.max(start);
+    }
+    let len = numbers.len() - last;
+    let mut views = [numbers; N];
+    for n in 0..N {
+        views[n] = &numbers[starts[n]..][..len];
+    }
+    views
 }
 
 #[inline(always)]
@@ -343,46 +361,62 @@ fn finish<S: Simd, V: SimdFloat<S, Element: Element>>(
     store(value, output, at);
 }
 
-/// Adds to `sums[m][q]` the dot product, lane by lane, of the `len` numbers at `a[m]`
-/// in `rows` and of those at `b[q]` in `columns`.
+/// The rows of one operand of [`dots`]: row `i` of view `v` starts at
+/// `starts[v] + i · pitch`.
+#[derive(Clone, Copy)]
+pub(crate) struct Views<'a, T, const N: usize> {
+    pub(crate) numbers: &'a [T],
+    pub(crate) starts: [usize; N],
+    pub(crate) pitch: usize,
+}
+
+/// `sums[m][q]` plus the dot product, lane by lane, of view `m` of `a` and view `q` of
+/// `b`, both `rows` rows of `len` numbers.
 ///
-/// Lane `i` gathers positions `i`, `i + LEN`, `i + 2·LEN`, … in this order.
+/// Lane `i` gathers the positions `i`, `i + LEN`, `i + 2·LEN`, … of each row, row by row.
 #[inline(always)]
-pub(crate) fn dot_tile<S, V, const M: usize, const Q: usize>(
+pub(crate) fn dots<S, V, const M: usize, const Q: usize>(
     simd: S,
-    sums: &mut [[V; Q]; M],
-    (rows, a): (&[V::Element], [usize; M]),
-    (columns, b): (&[V::Element], [usize; Q]),
-    len: usize,
-) where
+    mut sums: [[V; Q]; M],
+    a: Views<'_, V::Element, M>,
+    b: Views<'_, V::Element, Q>,
+    [rows, len]: [usize; 2],
+) -> [[V; Q]; M]
+where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
 {
+    let zero = V::simd_from(simd, V::Element::ZERO);
+    let (a_views, b_views) = (views(a.numbers, a.starts), views(b.numbers, b.starts));
     let whole = len / V::LEN * V::LEN;
-    let mut at = 0;
-    while at < whole {
-        let mut x = [V::simd_from(simd, V::Element::ZERO); Q];
-        for q in 0..Q {
-            x[q] = load(simd, columns, b[q] + at);
-        }
-        for m in 0..M {
-            let row: V = load(simd, rows, a[m] + at);
+    for row in 0..rows {
+        let (a_row, b_row) = (row * a.pitch, row * b.pitch);
+        let mut at = 0;
+        while at < whole {
+            let mut x = [zero; Q];
             for q in 0..Q {
-                sums[m][q] = fused(simd, x[q], row, sums[m][q]);
+                x[q] = load(simd, b_views[q], b_row + at);
+            }
+            for m in 0..M {
+                let factor = load(simd, a_views[m], a_row + at);
+                for q in 0..Q {
+                    sums[m][q] = fused(simd, x[q], factor, sums[m][q]);
+                }
+            }
+            at += V::LEN;
+        }
+        if whole < len {
+            let mut x = [zero; Q];
+            for q in 0..Q {
+                x[q] = load_part(simd, b_views[q], b_row + whole, len - whole);
+            }
+            for m in 0..M {
+                let factor = load_part(simd, a_views[m], a_row + whole, len - whole);
+                for q in 0..Q {
+                    sums[m][q] = fused(simd, x[q], factor, sums[m][q]);
+                }
             }
         }
-        at += V::LEN;
     }
-    if whole < len {
-        let mut x = [V::simd_from(simd, V::Element::ZERO); Q];
-        for q in 0..Q {
-            x[q] = load_part(simd, columns, b[q] + whole, len - whole);
-        }
-        for m in 0..M {
-            let row: V = load_part(simd, rows, a[m] + whole, len - whole);
-            for q in 0..Q {
-                sums[m][q] = fused(simd, x[q], row, sums[m][q]);
-            }
-        }
-    }
+    sums
 }
