@@ -6,7 +6,7 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::microkernel::{
-    Grid, Product, Store, Views, dots, fused, load, load_part, multiply, pack, packed_len, store,
+    Grid, Offset, Product, Views, dots, fused, load, load_part, multiply, pack, packed_len, store,
     sum_lanes,
 };
 use crate::simd::{Kernel, Registers};
@@ -290,7 +290,12 @@ impl<T: Element> Kernel for RowsProduct<'_, T> {
             *tap = k * p;
         }
         let packed = &mut self.numbers[..packed_len(n, r)];
-        pack(simd, a, [n, a_strides[0]], [r, a_strides[1]], packed);
+        pack(simd, [n, r], packed, |row, column, size| {
+            let a = &a[row * a_strides[0]..];
+            for k in 0..r {
+                column[k * size] = a[k * a_strides[1]];
+            }
+        });
         let product = Product {
             rows: n,
             packed,
@@ -298,7 +303,8 @@ impl<T: Element> Kernel for RowsProduct<'_, T> {
             taps,
             grid: Grid::line(p),
             output_stride: p,
-            store: Store::Replace,
+            packed_taps: [0, r],
+            offset: Offset::None,
         };
         if Registers::of(simd) == Registers::Many && p >= T::Wide::<S>::LEN {
             multiply::<S, T::Wide<S>>(simd, &product, self.c);

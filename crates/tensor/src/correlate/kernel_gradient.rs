@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
+use fearless_simd::{Simd, SimdBase, SimdFloat};
 
 use crate::microkernel::{Views, dots, sum_lanes};
 use crate::simd::{Kernel, Registers};
