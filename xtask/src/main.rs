@@ -1,3 +1,40 @@
-//! House-keeping: `cargo xtask train | bench | ci`.
+//! House-keeping: `cargo xtask COMMAND [FLAGS]`, one module per command.
+//!
+//! This crate has few dependencies, and should keep it so: it is built before anything
+//! that it starts.
 
-fn main() {}
+mod train;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Name, what it does, and the function that does it with the flags that follow.
+type Command = (&'static str, &'static str, fn(Vec<OsString>) -> anyhow::Result<ExitCode>);
+
+const COMMANDS: &[Command] =
+    &[("train", "build in release and train: the flags of `mnist-app train`", train::run)];
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let Some((_, _, run)) = COMMANDS.iter().find(|(known, ..)| *known == name) else {
+        return usage(&name.to_string_lossy());
+    };
+    run(arguments.collect()).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn usage(found: &str) -> ExitCode {
+    let names: Vec<_> = COMMANDS.iter().map(|(name, ..)| *name).collect();
+    if !["help", "--help", "-h"].contains(&found) {
+        eprintln!("error: xtask: expected a command ({}), found {found:?}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    println!("cargo xtask COMMAND [FLAGS]\n");
+    for (name, summary, _) in COMMANDS {
+        println!("  {name:<8}{summary}");
+    }
+    ExitCode::SUCCESS
+}

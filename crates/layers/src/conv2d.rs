@@ -10,13 +10,16 @@ use crate::spec::Buildable;
 /// # Shapes
 /// Input `(C, H, W)`, `weight (D, C, KH, KW)`, output `(D, OH, OW)` with
 /// `OH = H − KH + 1`, `OW = W − KW + 1`; `bias` as [`Bias`] says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2d {
     kernels: usize,
     size: Size,
     #[serde(default)]
     bias: Bias,
+    /// Overrides what the initialisation would give the bias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    initial_bias: Option<f64>,
 }
 
 /// The bias of a convolution.
@@ -52,7 +55,7 @@ impl Size {
 impl Conv2d {
     /// `kernels` square kernels with sides of `size`, a bias per channel.
     pub fn new(kernels: usize, size: usize) -> Self {
-        Self { kernels, size: Size::Square(size), bias: Bias::default() }
+        Self { kernels, size: Size::Square(size), bias: Bias::default(), initial_bias: None }
     }
 
     /// The same with kernels of `height × width`.
@@ -63,6 +66,15 @@ impl Conv2d {
     /// The same with another bias.
     pub fn bias(self, bias: Bias) -> Self {
         Self { bias, ..self }
+    }
+
+    /// The same with every element of the bias starting at `value`.
+    ///
+    /// Before a sigmoid a negative one lets the output start near 0 where the input is
+    /// empty; from 0, all outputs start near 0.5, and what they have in common drowns
+    /// what they have not.
+    pub fn initial_bias(self, value: f64) -> Self {
+        Self { initial_bias: Some(value), ..self }
     }
 }
 
@@ -82,7 +94,8 @@ impl Buildable for Conv2d {
             ShapeError::new("Conv2d", "an input with three axes (C, H, W)", input)
         })?;
         let geometry = Correlation::new(channels, self.kernels, self.size.pair())?;
-        Ok(Box::new(Conv2dLayer { geometry, bias: self.bias }))
+        let Self { bias, initial_bias, .. } = *self;
+        Ok(Box::new(Conv2dLayer { geometry, bias, initial_bias }))
     }
 }
 
@@ -90,6 +103,7 @@ impl Buildable for Conv2d {
 struct Conv2dLayer {
     geometry: Correlation,
     bias: Bias,
+    initial_bias: Option<f64>,
 }
 
 impl Conv2dLayer {
@@ -135,7 +149,8 @@ impl<T: Element> Layer<T> for Conv2dLayer {
         let role = Role::Weight { fan_in, fan_out };
         let mut all = vec![Parameter { name: "weight".into(), shape, role }];
         if let Some(shape) = self.bias_shape() {
-            all.push(Parameter { name: "bias".into(), shape, role: Role::Bias });
+            let role = self.initial_bias.map_or(Role::Bias, Role::Constant);
+            all.push(Parameter { name: "bias".into(), shape, role });
         }
         all
     }

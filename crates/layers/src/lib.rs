@@ -60,5 +60,5 @@ pub use reshape::Reshape;
 pub use softmax::Softmax;
 pub use spec::{BuildError, LayerSpec, NetworkSpec};
 pub use trainer::{Batch, NonFinite, StepReport, Trainer, TrainerConfig};
-pub use weights::{WeightsError, load_weights, network_of, save_weights};
+pub use weights::{WeightsError, load_weights, metadata_of, network_of, save_weights};
 pub use workspace::Workspace;

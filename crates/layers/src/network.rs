@@ -66,6 +66,9 @@ impl NetworkSpec {
             return fail(0, ShapeError::new("network", expected, format!("{:?}", self.input)), &[]);
         }
         let input_shape = Shape::new(&self.input);
+        if checked_len(input_shape).is_none() {
+            return fail(0, too_large(input_shape), &[]);
+        }
         let mut shapes = vec![input_shape];
         let mut layers: Vec<Placed<T>> = Vec::new();
         let mut end = 0;
@@ -76,7 +79,13 @@ impl NetworkSpec {
             };
             shapes.push(layer.output_shape());
             let start = end;
-            end += layer.parameters().iter().map(|p| p.shape.len()).sum::<usize>();
+            let arrays = layer.parameters();
+            let total =
+                arrays.iter().try_fold(end, |sum, p| checked_len(p.shape)?.checked_add(sum));
+            match total.filter(|&total| total <= MOST_NUMBERS) {
+                Some(total) if checked_len(layer.output_shape()).is_some() => end = total,
+                _ => return fail(index, too_large(layer.output_shape()), &shapes[..=index]),
+            }
             let in_place = layer.in_place().is_some()
                 && layers
                     .last()
@@ -100,6 +109,20 @@ impl NetworkSpec {
         }
         table
     }
+}
+
+/// The most parameters of a network, and the most numbers of a sample in it. What asks
+/// for more is a slip or a damaged file, and would end in a failed allocation.
+const MOST_NUMBERS: usize = 1 << 28;
+
+fn checked_len(shape: Shape) -> Option<usize> {
+    let product = shape.dims().iter().try_fold(1_usize, |len, &size| len.checked_mul(size));
+    product.filter(|&len| len <= MOST_NUMBERS)
+}
+
+fn too_large(shape: Shape) -> ShapeError {
+    let expected = format!("at most {MOST_NUMBERS} parameters, and numbers in a sample");
+    ShapeError::new("network", expected, format!("more in or before samples of {shape}"))
 }
 
 impl<T: Element> Network<T> {

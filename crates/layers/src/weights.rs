@@ -90,10 +90,8 @@ pub fn load_weights<T: Element>(
 /// If the bytes are no safetensors, do not describe a network, or describe another one
 /// than they hold.
 pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
-    open(bytes)?;
-    let (_, header) = SafeTensors::read_metadata(bytes)
-        .map_err(|error| WeightsError::new(format!("safetensors: {error}")))?;
-    let text = header.metadata().as_ref().and_then(|metadata| metadata.get(NETWORK));
+    let metadata = metadata_of(bytes)?;
+    let text = metadata.get(NETWORK);
     let text = text.ok_or_else(|| {
         WeightsError::new(format!(
             "weights: expected a description of the network under {NETWORK:?} in __metadata__, \
@@ -107,6 +105,17 @@ pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> 
         .map_err(|error| WeightsError::new(format!("weights, {NETWORK:?}: {error}")))?;
     load_weights(&mut network, bytes)?;
     Ok(network)
+}
+
+/// The `__metadata__` of a safetensors file.
+///
+/// # Errors
+/// If the bytes are no safetensors.
+pub fn metadata_of(bytes: &[u8]) -> Result<HashMap<String, String>, WeightsError> {
+    open(bytes)?;
+    let (_, header) = SafeTensors::read_metadata(bytes)
+        .map_err(|error| WeightsError::new(format!("safetensors: {error}")))?;
+    Ok(header.metadata().clone().unwrap_or_default())
 }
 
 fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, WeightsError> {

@@ -106,15 +106,15 @@ impl<T: Element> Workspace<T> {
         n: usize,
     ) -> (Option<&[T]>, &mut [T], &mut Scratch<T>) {
         let (len, buffer) = self.outputs[layer];
+        let input_len = self.input_len_of(layer);
         let (before, from) = self.buffers.split_at_mut(buffer);
-        let input_len = if layer == 0 { 0 } else { self.outputs[layer - 1].0 };
         let input = before.last().map(|before| &before[..n * input_len]);
         (input, &mut from[0][..n * len], &mut self.scratch)
     }
 
     pub(crate) fn backward_buffers(&mut self, layer: usize, n: usize) -> BackwardBuffers<'_, T> {
         let (len, buffer) = self.outputs[layer];
-        let input_len = if layer == 0 { 0 } else { self.outputs[layer - 1].0 };
+        let input_len = self.input_len_of(layer);
         let (before, from) = self.buffers.split_at(buffer);
         let [gradient, input_gradient] = &mut self.gradients;
         BackwardBuffers {
@@ -123,6 +123,15 @@ impl<T: Element> Workspace<T> {
             gradient: &mut gradient[..n * len],
             input_gradient: &mut input_gradient[..n * input_len],
             scratch: &mut self.scratch,
+        }
+    }
+
+    /// Numbers of one input sample of a layer that reads another layer's output; 0 for
+    /// the first layer, and for one that works in place and has no input of its own.
+    fn input_len_of(&self, layer: usize) -> usize {
+        match layer.checked_sub(1).map(|before| self.outputs[before]) {
+            Some((len, buffer)) if buffer != self.outputs[layer].1 => len,
+            _ => 0,
         }
     }
 

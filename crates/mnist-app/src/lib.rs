@@ -1,1 +1,51 @@
 //! Asterism's program: data, presets, training runs, evaluation, command line.
+//!
+//! A command line becomes a [`cli::Command`]. `train` reads an
+//! [`experiment::Experiment`] and a [`dataset`], and leaves a folder behind that is
+//! enough to do the same again, to look into what happened, and to go on with the model.
+
+pub mod cli;
+mod console;
+pub mod dataset;
+mod evaluate;
+pub mod evaluation;
+pub mod experiment;
+mod files;
+pub mod idx;
+pub mod metrics;
+pub mod presets;
+mod report;
+mod threads;
+mod train;
+
+use std::ffi::OsString;
+use std::time::Instant;
+
+use cli::Command;
+use console::Console;
+
+/// Does what the words of a command line ask for; `start` is when the process began.
+///
+/// # Errors
+/// With a [`cli::Usage`] if they ask for nothing that there is; with another error if
+/// what they ask for fails.
+pub fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> anyhow::Result<()> {
+    let mut console = Console::default();
+    match cli::parse(words)? {
+        Command::Help => console.print(cli::HELP),
+        Command::Version => console.line(concat!("mnist-app ", env!("CARGO_PKG_VERSION"))),
+        Command::Train(flags) => train::run(&flags, start),
+        Command::Evaluate(flags) => evaluate::run(&flags),
+        Command::Presets(name) => list_presets(name.as_deref(), &mut console),
+    }
+}
+
+fn list_presets(name: Option<&str>, console: &mut Console) -> anyhow::Result<()> {
+    if let Some(name) = name {
+        return console.print(presets::text(name).unwrap_or_default());
+    }
+    for name in presets::names() {
+        console.line(format_args!("{name:<16}{}", presets::experiment(name)?.description))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! XOR: the smallest problem that one layer cannot solve.
+//!
+//! The output is 1 where exactly one of two inputs is 1. No straight line in the plane
+//! separates the two 1s from the two 0s, so a single dense layer, which is such a line,
+//! must fail; two layers with a bend between them (tanh) succeed.
+//!
+//!     cargo run -p layers --example 01-xor
+
+use layers::{
+    Batch, Dense, Init, Loss, Network, Optimizer, Tanh, Trainer, TrainerConfig, Workspace,
+};
+
+const INPUTS: [[f64; 2]; 4] = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+const TARGETS: [f64; 4] = [0.0, 1.0, 1.0, 0.0];
+
+/// The four lines of the truth table: all of them in every step.
+struct TruthTable;
+
+impl Batch<f64> for TruthTable {
+    fn gather(&self, first: usize, inputs: &mut [f64], targets: &mut [f64]) {
+        inputs.copy_from_slice(&INPUTS.as_flattened()[2 * first..][..inputs.len()]);
+        targets.copy_from_slice(&TARGETS[first..][..targets.len()]);
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // h = tanh(W₁ x + b₁) with three hidden units, y = tanh(W₂ h + b₂).
+    let mut network =
+        Network::builder([2]).add(Dense::new(3)).add(Tanh).add(Dense::new(1)).add(Tanh).build()?;
+    network.initialize(Init::Xavier, 1);
+
+    let mut trainer = Trainer::new(
+        network,
+        TrainerConfig {
+            loss: Loss::MeanSquaredError,
+            optimizer: Optimizer::Sgd,
+            batch_size: 4,
+            shard_size: 4,
+        },
+    );
+
+    println!("epoch  error");
+    let mut epoch = 0;
+    loop {
+        // A step: forward, the loss E = mean (y − t)², backward for ∂E/∂W of every layer,
+        // and W ← W − 0.2 · ∂E/∂W. The report is of the network before the step.
+        let report = trainer.step(&TruthTable, TARGETS.len(), 0.2)?;
+        let error = report.losses.iter().sum::<f64>() / report.losses.len() as f64;
+        if epoch % 200 == 0 || error < 0.001 {
+            println!("{epoch:>5}  {error:.6}");
+        }
+        if error < 0.001 {
+            break;
+        }
+        epoch += 1;
+        if epoch > 10_000 {
+            return Err(format!("no solution found: the error is still {error}").into());
+        }
+    }
+
+    let network = trainer.into_network();
+    let mut workspace = Workspace::new(&network, 4);
+    let outputs = network.predict(INPUTS.as_flattened(), &mut workspace);
+    println!("\n x₁ x₂  target  output  decision");
+    for ((x, t), y) in INPUTS.iter().zip(TARGETS).zip(outputs) {
+        println!("  {}  {}  {t:>6}  {y:>6.3}  {:>8}", x[0], x[1], u8::from(*y > 0.5));
+    }
+
+    // Between the corners: where the network draws its borders.
+    println!("\nx₂ from 1 (above) to 0, x₁ from 0 to 1; # where the output is above ½");
+    const STEPS: usize = 10;
+    let mut single = Workspace::new(&network, 1);
+    for row in (0..=STEPS).rev() {
+        let mut line = String::new();
+        for column in 0..=2 * STEPS {
+            let x = [column as f64 / (2 * STEPS) as f64, row as f64 / STEPS as f64];
+            line.push(if network.predict(&x, &mut single)[0] > 0.5 { '#' } else { '.' });
+        }
+        println!("  {line}");
+    }
+    Ok(())
+}

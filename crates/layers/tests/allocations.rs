@@ -1,0 +1,115 @@
+//! After the first two steps nothing is allocated: not in a training step, sharded or
+//! whole, fused or not, nor in a prediction.
+//!
+//! One test function: the counter counts the allocations of all threads.
+
+use layers::{
+    Batch, Bias, Conv2d, Dense, Loss, Network, Optimizer, Relu, Reshape, Sigmoid, Softmax, Tanh,
+    Trainer, TrainerConfig, Workspace,
+};
+use tensor::Element;
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// How many blocks were allocated while `run` ran, on any thread.
+fn allocations(run: impl FnOnce()) -> u64 {
+    let before = dhat::HeapStats::get().total_blocks;
+    run();
+    dhat::HeapStats::get().total_blocks - before
+}
+
+/// Samples that are computed, not kept.
+struct Waves;
+
+impl<T: Element> Batch<T> for Waves {
+    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
+        for (at, x) in inputs.iter_mut().enumerate() {
+            *x = T::from_f64((((first + 1) * (at + 1)) % 17) as f64 / 17.0);
+        }
+        for (at, t) in targets.iter_mut().enumerate() {
+            *t = T::from_f64(((first + at) % 2) as f64);
+        }
+    }
+}
+
+/// A network with each layer of the crate, large enough for its operations to be spread
+/// over the threads of a whole batch.
+fn network<T: Element>() -> Network<T> {
+    Network::builder([1, 30, 31])
+        .add(Conv2d::new(8, 3).bias(Bias::Untied))
+        .add(Sigmoid)
+        .add(Conv2d::new(16, 5))
+        .add(Relu)
+        .add(Conv2d::new(3, 3).rectangle(3, 2).bias(Bias::None))
+        .add(Reshape::flat())
+        .add(Dense::new(40))
+        .add(Tanh)
+        .add(Dense::new(70))
+        .add(Softmax)
+        .add(Dense::new(10))
+        .add(Sigmoid)
+        .build()
+        .expect("a network")
+}
+
+fn train<T: Element>(batch_size: usize, shard_size: usize) -> u64 {
+    let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::Sgd);
+    let config = TrainerConfig { loss, optimizer, batch_size, shard_size };
+    let mut trainer = Trainer::new(network::<T>(), config);
+    let mut step = |samples| {
+        trainer.step(&Waves, samples, 0.01).expect("finite losses");
+    };
+    step(batch_size);
+    step(batch_size);
+    allocations(|| {
+        for samples in [batch_size, batch_size, batch_size.div_ceil(2), 1, batch_size] {
+            step(samples);
+        }
+    })
+}
+
+fn predict<T: Element>(parallel: bool) -> u64 {
+    let network = network::<T>();
+    let new = if parallel { Workspace::parallel } else { Workspace::new };
+    let mut workspace = new(&network, 5);
+    let inputs = vec![T::ONE; 5 * network.input_shape().len()];
+    let len = network.input_shape().len();
+    network.predict(&inputs, &mut workspace);
+    network.predict(&inputs, &mut workspace);
+    allocations(|| {
+        for samples in [5, 1, 3, 5] {
+            network.predict(&inputs[..samples * len], &mut workspace);
+        }
+    })
+}
+
+fn all<T: Element>() {
+    for (batch_size, shard_size) in [(12, 4), (12, 5), (7, 1), (12, 12), (1, 1)] {
+        let count = train::<T>(batch_size, shard_size);
+        let what = format!("{}, batch {batch_size}, shards of {shard_size}", T::NAME);
+        assert_eq!(count, 0, "allocations in five steps: {what}");
+    }
+    for parallel in [false, true] {
+        let count = predict::<T>(parallel);
+        assert_eq!(count, 0, "allocations in predictions: {}, parallel: {parallel}", T::NAME);
+    }
+}
+
+#[test]
+fn nothing_is_allocated_after_the_first_steps() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    assert_eq!(allocations(|| drop(std::hint::black_box(vec![1_u8; 9]))), 1, "the counter counts");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
+    // From outside, a task enters the pool through a queue, which allocates now and then;
+    // a training run is inside.
+    pool.install(|| {
+        let elsewhere = || drop(std::hint::black_box(vec![1_u8; 9]));
+        let count = allocations(|| {
+            rayon::broadcast(|_| elsewhere());
+        });
+        assert!(count >= 2, "the counter counts on every thread: {count}");
+        all::<f32>();
+        all::<f64>();
+    });
+}

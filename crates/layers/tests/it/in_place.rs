@@ -1,0 +1,145 @@
+//! Layers that work in the memory of the layer before them, against the same layers run
+//! one by one with memory of their own: the same bits.
+
+use layers::{
+    Bias, Context, Conv2d, Dense, Layer, LayerSpec, Mode, Network, Pass, Relu, Reshape, Sigmoid,
+    Softmax, Tanh, Workspace,
+};
+use tensor::{Element, Scratch};
+
+use crate::samples::{bits, nan, network, normal};
+
+/// The output, and the gradients of all parameters.
+type Passes<T> = (Vec<T>, Vec<T>);
+
+fn in_network<T: Element>(network: &Network<T>, input: &[T], g: &[T], n: usize) -> Passes<T> {
+    let layers = network.spec().layers.len();
+    let mut workspace = Workspace::new(network, n);
+    network.forward(input, &mut workspace, Mode::Training);
+    let output = workspace.output().to_vec();
+    workspace.output_gradient(layers).1.copy_from_slice(g);
+    let mut gradients = nan(network.parameters().len());
+    network.backward(input, layers, &mut workspace, &mut gradients);
+    (output, gradients)
+}
+
+fn one_by_one<T: Element>(network: &Network<T>, input: &[T], g: &[T], n: usize) -> Passes<T> {
+    let mut layers: Vec<Box<dyn Layer<T>>> = Vec::new();
+    for spec in &network.spec().layers {
+        let shape = layers.last().map_or(network.input_shape(), |last| last.output_shape());
+        layers.push(spec.build(shape).expect("a layer that fits"));
+    }
+    let mut scratch = Scratch::sequential();
+    let mut values = vec![input.to_vec()];
+    let mut parameters = Vec::new();
+    let mut rest = network.parameters();
+    for layer in &layers {
+        let len = layer.parameters().iter().map(|p| p.shape.len()).sum();
+        let (own, others) = rest.split_at(len);
+        let mut output = nan(n * layer.output_shape().len());
+        let context = Context { scratch: &mut scratch, mode: Mode::Training };
+        layer.forward(own, &values[values.len() - 1], &mut output, context);
+        values.push(output);
+        parameters.push(own);
+        rest = others;
+    }
+
+    let mut gradients = Vec::new();
+    let mut g = g.to_vec();
+    for (index, layer) in layers.iter().enumerate().rev() {
+        let (input, output) = (&values[index], &values[index + 1]);
+        let (mut own, mut input_gradient) = (nan(parameters[index].len()), nan(input.len()));
+        let pass = Pass { input, output, output_gradient: &g };
+        let context = Context { scratch: &mut scratch, mode: Mode::Training };
+        layer.backward(parameters[index], pass, &mut own, Some(&mut input_gradient), context);
+        gradients.splice(0..0, own);
+        g = input_gradient;
+    }
+    (values.pop().expect("an output"), gradients)
+}
+
+fn agree<T: Element>(input: &[usize], layers: &[LayerSpec]) {
+    let network = network::<T>(input, layers);
+    for n in [1, 3] {
+        let input = normal(n * network.input_shape().len(), 1);
+        let g = normal(n * network.output_shape().len(), 2);
+        let (output, gradients) = in_network(&network, &input, &g, n);
+        let (expected, expected_gradients) = one_by_one(&network, &input, &g, n);
+        let names: Vec<_> = layers.iter().map(LayerSpec::summary).collect();
+        let what = format!("{names:?}, {n} samples");
+        assert!(bits(&output) == bits(&expected), "output of {what}");
+        assert!(bits(&gradients) == bits(&expected_gradients), "gradients of {what}");
+    }
+}
+
+fn agree_in_both(input: &[usize], layers: &[LayerSpec]) {
+    agree::<f32>(input, layers);
+    agree::<f64>(input, layers);
+}
+
+#[test]
+fn activations_behind_convolution_reshape_and_dense() {
+    let conv = Conv2d::new(3, 3).rectangle(3, 2).bias(Bias::Untied);
+    agree_in_both(
+        &[2, 7, 5],
+        &[
+            conv.into(),
+            Sigmoid.into(),
+            Reshape::flat().into(),
+            Dense::new(7).into(),
+            Tanh.into(),
+            Tanh.into(),
+        ],
+    );
+}
+
+#[test]
+fn softmax_inside() {
+    agree_in_both(
+        &[11],
+        &[
+            Dense::new(7).into(),
+            Softmax.into(),
+            Tanh.into(),
+            Dense::new(5).into(),
+            Softmax.into(),
+            Softmax.into(),
+        ],
+    );
+}
+
+#[test]
+fn activations_first() {
+    let conv = Conv2d::new(2, 2).bias(Bias::None);
+    agree_in_both(
+        &[15],
+        &[
+            Tanh.into(),
+            Relu.into(),
+            Reshape::to([1, 3, 5]).into(),
+            conv.into(),
+            Relu.into(),
+            Relu.into(),
+            Reshape::flat().into(),
+            Dense::new(3).into(),
+        ],
+    );
+}
+
+#[test]
+fn reshapes_in_a_row_and_last() {
+    agree_in_both(
+        &[2, 3],
+        &[
+            Reshape::flat().into(),
+            Reshape::to([3, 2]).into(),
+            Reshape::flat().into(),
+            Dense::new(6).into(),
+            Reshape::to([2, 3]).into(),
+            Sigmoid.into(),
+            Reshape::to([3, 2]).into(),
+            Relu.into(),
+            Reshape::flat().into(),
+        ],
+    );
+}

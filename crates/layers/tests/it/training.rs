@@ -1,0 +1,230 @@
+//! Training steps: the same bits fused or in two passes, on any number of threads, in a
+//! batch that is not full; and losses that are not finite.
+
+use layers::{
+    Bias, Conv2d, Dense, LayerSpec, Loss, Mode, Network, NonFinite, Optimizer, Reshape, Sigmoid,
+    Tanh, Trainer, TrainerConfig, Workspace,
+};
+use tensor::{Element, map};
+
+use crate::samples::{Samples, bits, nan, network, normal};
+
+fn notebook<T: Element>() -> Network<T> {
+    let layers: [LayerSpec; 7] = [
+        Conv2d::new(3, 3).bias(Bias::Untied).into(),
+        Sigmoid.into(),
+        Reshape::flat().into(),
+        Dense::new(19).into(),
+        Tanh.into(),
+        Dense::new(5).into(),
+        Sigmoid.into(),
+    ];
+    network(&[1, 11, 9], &layers)
+}
+
+fn config(batch_size: usize, shard_size: usize) -> TrainerConfig {
+    let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::Sgd);
+    TrainerConfig { loss, optimizer, batch_size, shard_size }
+}
+
+fn in_pool<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    pool.install(run)
+}
+
+fn fused_is_two_passes<T: Element>(n: usize) {
+    let rate = T::from_f64(0.37);
+    let mut fused = notebook::<T>();
+    let mut plain = notebook::<T>();
+    let layers = fused.spec().layers.len();
+    let input = normal(n * fused.input_shape().len(), 1);
+    let g = normal::<T>(n * fused.output_shape().len(), 2);
+
+    let mut gradients = nan(plain.parameters().len());
+    let mut workspace = Workspace::new(&plain, n);
+    plain.forward(&input, &mut workspace, Mode::Training);
+    workspace.output_gradient(layers).1.copy_from_slice(&g);
+    plain.backward(&input, layers, &mut workspace, &mut gradients);
+    map::add_scaled(plain.parameters_mut(), -rate, &gradients);
+
+    fused.forward(&input, &mut workspace, Mode::Training);
+    workspace.output_gradient(layers).1.copy_from_slice(&g);
+    fused.backward_and_step(&input, layers, rate, &mut workspace, &mut gradients);
+    assert!(bits(fused.parameters()) == bits(plain.parameters()), "{n} samples of {}", T::NAME);
+    assert!(bits(fused.parameters()) != bits(notebook::<T>().parameters()));
+}
+
+#[test]
+fn the_fused_step_has_the_bits_of_backward_and_step() {
+    for n in [1, 3] {
+        fused_is_two_passes::<f32>(n);
+        fused_is_two_passes::<f64>(n);
+    }
+}
+
+/// The digest after three steps, the second on a batch that is not full.
+fn digest<T: Element>(config: TrainerConfig, threads: usize) -> String {
+    in_pool(threads, || {
+        let mut trainer = Trainer::new(notebook::<T>(), config);
+        for (step, len) in [12, 7, 12].into_iter().enumerate() {
+            let samples = Samples::random(trainer.network(), len, step as u64);
+            trainer.step(&samples, len, 0.5).expect("finite losses");
+        }
+        trainer.network().digest()
+    })
+}
+
+#[test]
+fn threads_change_no_bit_and_shards_do() {
+    let one = digest::<f32>(config(12, 4), 1);
+    for threads in [2, 3, 7] {
+        assert_eq!(digest::<f32>(config(12, 4), threads), one, "{threads} threads");
+    }
+    assert_ne!(digest::<f32>(config(12, 5), 1), one, "shards of 5 instead of 4");
+    let whole = digest::<f64>(config(12, 12), 1);
+    assert_eq!(digest::<f64>(config(12, 12), 3), whole, "one shard on 3 threads");
+}
+
+/// A batch large enough for its operations to be spread over the threads.
+#[test]
+fn threads_inside_an_operation_change_no_bit() {
+    let digest = |threads| {
+        in_pool(threads, || {
+            let layers = [Conv2d::new(7, 5).into(), Reshape::flat().into(), Dense::new(11).into()];
+            let network = network::<f32>(&[3, 27, 30], &layers);
+            let samples = Samples::random(&network, 5, 1);
+            let config = TrainerConfig { loss: Loss::MeanSquaredError, ..config(5, 5) };
+            let mut trainer = Trainer::new(network, config);
+            for _ in 0..2 {
+                trainer.step(&samples, 5, 0.01).expect("finite losses");
+            }
+            trainer.network().digest()
+        })
+    };
+    let one = digest(1);
+    for threads in [2, 3, 7] {
+        assert_eq!(digest(threads), one, "{threads} threads");
+    }
+}
+
+/// A step on fewer samples than the batch size is the step of a trainer with that batch
+/// size, whatever a larger step left in memory before.
+#[test]
+fn a_batch_that_is_not_full_is_a_smaller_batch() {
+    for samples in [1, 3, 4, 5, 11] {
+        let mut large = Trainer::new(notebook::<f32>(), config(12, 4));
+        let full = Samples::random(large.network(), 12, 1);
+        large.step(&full, 12, 0.5).expect("finite losses");
+
+        let mut small = Trainer::new(notebook::<f32>(), config(12, 4));
+        small.step(&full, 12, 0.5).expect("finite losses");
+        let mut small = Trainer::new(small.into_network(), config(samples, 4));
+
+        let batch = Samples::random(large.network(), samples, 2);
+        let found = large.step(&batch, samples, 0.5).expect("finite losses");
+        let expected = small.step(&batch, samples, 0.5).expect("finite losses");
+        assert_eq!(found, expected, "{samples} samples");
+        assert_eq!(found.losses.len(), samples);
+        assert_eq!(large.network().digest(), small.network().digest(), "{samples} samples");
+    }
+}
+
+/// The report speaks of the network before the step.
+#[test]
+fn the_report_has_each_samples_loss_and_the_number_of_right_ones() {
+    for shard_size in [2, 7] {
+        let network = notebook::<f64>();
+        let samples = Samples::random(&network, 7, 3);
+        let mut workspace = Workspace::new(&network, 7);
+        let outputs = network.predict(&samples.inputs, &mut workspace);
+        let rows = outputs.chunks_exact(5).zip(samples.targets.chunks_exact(5));
+        let argmax = tensor::reduce::argmax::<f64>;
+        let (losses, right): (Vec<_>, Vec<_>) = rows
+            .map(|(y, t)| (Loss::BinaryCrossEntropy.value(y, t), argmax(y) == argmax(t)))
+            .unzip();
+
+        let mut trainer = Trainer::new(network, config(7, shard_size));
+        let report = trainer.step(&samples, 7, 0.1).expect("finite losses");
+        assert_eq!(report.losses, losses);
+        assert_eq!(report.correct, right.iter().filter(|&&right| right).count());
+    }
+}
+
+/// Where a sigmoid has rounded to 1 its derivative is 0 and that of the cross-entropy
+/// huge; their product is `p − t` all the same.
+#[test]
+fn a_saturated_sigmoid_still_learns_from_the_cross_entropy() {
+    let mut network = network::<f32>(&[1], &[Dense::new(1).into(), Sigmoid.into()]);
+    network.parameters_mut().copy_from_slice(&[0.0, 60.0]);
+    let samples = Samples { inputs: vec![1.0], targets: vec![0.0], len: 1 };
+    let mut trainer = Trainer::new(network, config(1, 1));
+    trainer.step(&samples, 1, 0.5).expect("a finite loss");
+    assert_eq!(trainer.network().parameters(), [-0.5, 59.5]);
+}
+
+/// Two dense layers; the second multiplies its one input by the largest `f32`.
+fn overflowing(loss: Loss, shard_size: usize) -> Trainer<f32> {
+    let mut network = network::<f32>(&[1], &[Dense::new(1).into(), Dense::new(2).into()]);
+    network.parameters_mut().copy_from_slice(&[1.0, 0.0, f32::MAX, 1.0, 0.0, 0.0]);
+    Trainer::new(network, TrainerConfig { loss, ..config(5, shard_size) })
+}
+
+fn failure(mut trainer: Trainer<f32>, inputs: &[f32]) -> NonFinite {
+    let before = trainer.network().digest();
+    let samples = Samples {
+        inputs: inputs.to_vec(),
+        targets: vec![0.0; 2 * inputs.len()],
+        len: inputs.len(),
+    };
+    let error = trainer.step(&samples, samples.len, 0.1).expect_err("a loss that is not finite");
+    assert_eq!(trainer.network().digest(), before, "the parameters are as before");
+    error
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_sample_and_layer_and_changes_nothing() {
+    for shard_size in [2, 5] {
+        let trainer = || overflowing(Loss::MeanSquaredError, shard_size);
+        let error = failure(trainer(), &[0.0, 0.5, 1.0, 4.0, 9.0]);
+        assert_eq!(error, NonFinite { sample: 3, layer: Some((1, "Dense 2 outputs".into())) });
+        assert_eq!(
+            error.to_string(),
+            "loss: expected a finite number, got none for sample 3 of the step; \
+             the output of layer 1 (Dense 2 outputs) is the first not finite"
+        );
+        let error = failure(trainer(), &[0.0, 1.0, 0.0, 0.0, f32::NAN]);
+        assert_eq!(error, NonFinite { sample: 4, layer: Some((0, "Dense 1 outputs".into())) });
+    }
+}
+
+#[test]
+fn a_loss_that_overflows_on_its_own_names_no_layer() {
+    let mut network =
+        network::<f64>(&[1], &[Dense::new(1).into(), Tanh.into(), Dense::new(1).into()]);
+    network.parameters_mut().copy_from_slice(&[1.0, 0.0, 1e200, 0.0]);
+    let config = TrainerConfig { loss: Loss::MeanSquaredError, ..config(2, 1) };
+    let mut trainer = Trainer::new(network, config);
+    let samples = Samples { inputs: vec![0.0, 1.0], targets: vec![0.0; 2], len: 2 };
+    let error = trainer.step(&samples, 2, 0.1).expect_err("a loss that is not finite");
+    assert_eq!(error, NonFinite { sample: 1, layer: None });
+    assert_eq!(
+        error.to_string(),
+        "loss: expected a finite number, got none for sample 1 of the step"
+    );
+}
+
+#[test]
+#[should_panic = "step: expected 1 to 12 samples, got 13"]
+fn more_samples_than_the_batch_size_panic() {
+    let mut trainer = Trainer::new(notebook::<f32>(), config(12, 4));
+    let samples = Samples::random(trainer.network(), 13, 1);
+    let _ = trainer.step(&samples, 13, 0.1);
+}
+
+#[test]
+#[should_panic = "input: expected at most 2 samples of (1, 11, 9), got 100 numbers"]
+fn an_input_of_broken_samples_panics() {
+    let network = notebook::<f32>();
+    let mut workspace = Workspace::new(&network, 2);
+    network.predict(&[0.0; 100], &mut workspace);
+}

@@ -1,0 +1,192 @@
+//! Weights to safetensors and back, in both precisions; files that do not fit or are
+//! damaged change nothing.
+
+use std::collections::HashMap;
+
+use layers::{
+    Bias, Conv2d, Dense, LayerSpec, Network, Reshape, Sigmoid, Workspace, load_weights, network_of,
+    save_weights,
+};
+use safetensors::tensor::{Dtype, TensorView};
+use tensor::Element;
+
+use crate::samples::{bits, network, normal};
+
+fn layer_list() -> [LayerSpec; 4] {
+    [
+        Conv2d::new(2, 3).rectangle(3, 2).bias(Bias::Untied).into(),
+        Sigmoid.into(),
+        Reshape::flat().into(),
+        Dense::new(3).into(),
+    ]
+}
+
+fn small<T: Element>() -> Network<T> {
+    network(&[1, 5, 4], &layer_list())
+}
+
+fn zeros<T: Element>() -> Network<T> {
+    small::<T>().spec().build().expect("a network")
+}
+
+fn round_trip<T: Element>() {
+    let network = small::<T>();
+    let bytes = save_weights(&network, &[("epoch", "3".to_owned())]).expect("a file");
+    let mut loaded = zeros::<T>();
+    load_weights(&mut loaded, &bytes).expect("weights that fit");
+    assert!(bits(loaded.parameters()) == bits(network.parameters()));
+
+    let rebuilt = network_of::<T>(&bytes).expect("a network");
+    assert_eq!(rebuilt.spec(), network.spec());
+    assert_eq!(rebuilt.digest(), network.digest());
+    let input = normal(3 * network.input_shape().len(), 1);
+    let [mut a, mut b] = [&network, &rebuilt].map(|network| Workspace::new(network, 3));
+    assert_eq!(network.predict(&input, &mut a), rebuilt.predict(&input, &mut b));
+}
+
+#[test]
+fn weights_survive_a_file_in_both_precisions() {
+    round_trip::<f32>();
+    round_trip::<f64>();
+}
+
+#[test]
+fn names_shapes_and_metadata_are_what_other_programs_read() {
+    let network = small::<f32>();
+    let bytes = save_weights(&network, &[("epoch", "3".to_owned())]).expect("a file");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let mut arrays: Vec<_> =
+        file.iter().map(|(name, view)| (name, view.shape().to_vec(), view.dtype())).collect();
+    arrays.sort_unstable_by_key(|&(name, ..)| name);
+    let expected = [
+        ("0.bias", vec![2, 3, 3], Dtype::F32),
+        ("0.weight", vec![2, 1, 3, 2], Dtype::F32),
+        ("3.bias", vec![3], Dtype::F32),
+        ("3.weight", vec![3, 18], Dtype::F32),
+    ];
+    assert_eq!(arrays, expected);
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).expect("a header");
+    let metadata = header.metadata().as_ref().expect("metadata");
+    assert_eq!(metadata["epoch"], "3");
+    assert_eq!(metadata["network"], serde_json::to_string(network.spec()).expect("JSON"));
+}
+
+#[test]
+fn a_file_of_the_other_precision_is_rounded_or_widened() {
+    let double = small::<f64>();
+    let bytes = save_weights(&double, &[]).expect("a file");
+    let mut single = zeros::<f32>();
+    load_weights(&mut single, &bytes).expect("weights that fit");
+    let rounded: Vec<_> = double.parameters().iter().map(|&x| x as f32).collect();
+    assert_eq!(single.parameters(), rounded);
+
+    let bytes = save_weights(&single, &[]).expect("a file");
+    let mut widened = zeros::<f64>();
+    load_weights(&mut widened, &bytes).expect("weights that fit");
+    let exact: Vec<_> = rounded.iter().map(|&x| f64::from(x)).collect();
+    assert_eq!(widened.parameters(), exact);
+}
+
+/// The bytes of a file with these arrays of zeros.
+fn file(arrays: &[(&str, Dtype, &[usize])]) -> Vec<u8> {
+    let zeros = [0; 1024];
+    let views = arrays.iter().map(|&(name, dtype, shape)| {
+        let bytes = shape.iter().product::<usize>() * dtype.bitsize() / 8;
+        let view = TensorView::new(dtype, shape.to_vec(), &zeros[..bytes]).expect("a view");
+        (name, view)
+    });
+    let metadata: Option<HashMap<_, _>> = None;
+    safetensors::serialize(views, metadata).expect("a file")
+}
+
+/// The error of loading these bytes, after which the network is as before.
+#[track_caller]
+fn refusal(bytes: &[u8]) -> String {
+    let mut network = small::<f32>();
+    let before = network.digest();
+    let error = load_weights(&mut network, bytes).expect_err("a refusal");
+    assert_eq!(network.digest(), before, "the network is as before");
+    error.to_string()
+}
+
+#[test]
+fn all_names_that_differ_are_in_one_message() {
+    let bytes = file(&[
+        ("0.weight", Dtype::F32, &[2, 1, 2, 3]),
+        ("3.weight", Dtype::F32, &[3, 18]),
+        ("3.bias", Dtype::I32, &[3]),
+        ("4.weight", Dtype::F32, &[1]),
+        ("extra", Dtype::F64, &[2, 2]),
+    ]);
+    assert_eq!(
+        refusal(&bytes),
+        "weights: 0.weight: expected (2, 1, 3, 2), got (2, 1, 2, 3); \
+         0.bias (2, 3, 3) is missing; \
+         3.bias: expected F32 or F64, got I32; \
+         4.weight is not in the network; extra is not in the network"
+    );
+}
+
+#[test]
+fn a_shape_with_the_same_number_of_elements_is_another_shape() {
+    let bytes = file(&[
+        ("0.weight", Dtype::F32, &[2, 1, 3, 2]),
+        ("0.bias", Dtype::F32, &[18]),
+        ("3.weight", Dtype::F32, &[18, 3]),
+        ("3.bias", Dtype::F16, &[3]),
+    ]);
+    assert_eq!(
+        refusal(&bytes),
+        "weights: 0.bias: expected (2, 3, 3), got (18); 3.weight: expected (3, 18), got (18, 3); \
+         3.bias: expected F32 or F64, got F16"
+    );
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let whole = save_weights(&small::<f32>(), &[]).expect("a file");
+    let expected = |bytes: &[u8]| format!("expected a safetensors file, got {} bytes", bytes.len());
+    let header = u64::from_le_bytes(*whole.first_chunk().expect("eight bytes")) as usize;
+    // Cut in the length, in the header, at its end, and in the numbers.
+    for len in [0, 1, 7, 8, 8 + header / 2, 8 + header, whole.len() - 1] {
+        let text = refusal(&whole[..len]);
+        assert!(text.starts_with(&expected(&whole[..len])), "{len} bytes: {text}");
+    }
+    let longer = [&whole[..], &[0]].concat();
+    assert!(refusal(&longer).starts_with(&expected(&longer)));
+
+    // A header that is longer than the file, or than any memory.
+    for length in [whole.len() as u64, 1 << 40, u64::MAX] {
+        let mut bytes = whole.clone();
+        bytes[..8].copy_from_slice(&length.to_le_bytes());
+        let text = refusal(&bytes);
+        assert!(text.starts_with(&expected(&bytes)), "a header of {length} bytes: {text}");
+    }
+    let text = "[network]\nlayers = 3\n# no safetensors at all\n".as_bytes();
+    assert!(refusal(text).starts_with(&expected(text)));
+    assert!(
+        network_of::<f32>(text).expect_err("a refusal").to_string().starts_with(&expected(text))
+    );
+}
+
+#[test]
+fn a_file_that_does_not_describe_its_network_is_refused() {
+    let bytes = file(&[("0.weight", Dtype::F32, &[2, 3])]);
+    assert_eq!(
+        network_of::<f32>(&bytes).expect_err("a refusal").to_string(),
+        "weights: expected a description of the network under \"network\" in __metadata__, got none"
+    );
+
+    let with = |description: &str| {
+        let metadata = HashMap::from([("network".to_owned(), description.to_owned())]);
+        let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).expect("a view");
+        let bytes = safetensors::serialize([("0.weight", view)], Some(metadata)).expect("a file");
+        network_of::<f32>(&bytes).expect_err("a refusal").to_string()
+    };
+    let text = with(r#"{"input":[3],"layers":[{"type":"unheard_of"}]}"#);
+    assert!(text.starts_with("weights, \"network\": unknown variant `unheard_of`"), "{text}");
+    let text = with(r#"{"input":[2,3],"layers":[{"type":"dense","outputs":4}]}"#);
+    assert!(text.starts_with("weights, \"network\": layer 0 does not fit: Dense: "), "{text}");
+    let text = with(r#"{"input":[1],"layers":[{"type":"dense","outputs":1}]}"#);
+    assert_eq!(text, "weights: 0.weight: expected (1, 1), got (1); 0.bias (1) is missing");
+}

@@ -1,0 +1,205 @@
+//! The definition of a training run: everything that decides which numbers come out.
+//!
+//! It is one TOML file, whether built in (see [`crate::presets`]), written by hand, or
+//! left behind by a run as `config.toml`.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use layers::{Init, Loss, NetworkSpec, Optimizer};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// What to train, on how much data, and how.
+///
+/// Batch and shard size are part of it, the number of threads is not: it changes no bit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The first part of the name of a run's folder; of a file without one, the file's.
+    #[serde(default, deserialize_with = "name")]
+    pub name: String,
+    /// What it is for, in a sentence.
+    #[serde(default)]
+    pub description: String,
+    /// From which all random numbers are drawn.
+    #[serde(default)]
+    pub seed: u64,
+    /// Of all numbers of the network.
+    #[serde(default)]
+    pub precision: Precision,
+    /// How many of the images for training are used, from the first on; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_limit: Option<NonZeroUsize>,
+    /// The same for the images for testing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_limit: Option<NonZeroUsize>,
+    /// How often all training images are seen.
+    pub epochs: NonZeroUsize,
+    /// Images of one step.
+    pub batch_size: NonZeroUsize,
+    /// Images that run through the network together, on one thread.
+    pub shard_size: NonZeroUsize,
+    /// Whether each epoch has an order of its own; else it is that of the files.
+    pub shuffle: bool,
+    /// Of the optimizer.
+    #[serde(deserialize_with = "learning_rate")]
+    pub learning_rate: f64,
+    /// What is minimised.
+    pub loss: Loss,
+    /// How gradients change weights.
+    #[serde(default)]
+    pub optimizer: Optimizer,
+    /// How the weights are drawn at the start.
+    pub init: Init,
+    /// A safetensors file of weights to start from instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_weights: Option<PathBuf>,
+    /// Whether the run ends with the errors of the first 20 test images, as the
+    /// notebook does.
+    #[serde(default)]
+    pub notebook_report: bool,
+    /// The layers.
+    pub network: NetworkSpec,
+}
+
+/// The floating-point numbers that a network is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits; what is tuned for speed.
+    #[default]
+    F32,
+    /// 64 bits.
+    F64,
+}
+
+impl Experiment {
+    /// The experiment in a file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no experiment; the message names file, line and
+    /// key.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let file = path.display();
+        let text = std::fs::read_to_string(path).with_context(|| format!("--config {file}"))?;
+        let mut experiment =
+            Self::parse(&text).map_err(|error| anyhow!("--config {file}{error}"))?;
+        if experiment.name.is_empty() {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            experiment.name = stem.chars().map(|c| if in_name(c) { c } else { '-' }).collect();
+        }
+        Ok(experiment)
+    }
+
+    /// The experiment in a text.
+    ///
+    /// # Errors
+    /// If it is none; the message names line and key.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        toml::from_str(text).map_err(|error| ParseError::new(text, &error))
+    }
+
+    /// The experiment as [`Experiment::parse`] takes it.
+    ///
+    /// # Errors
+    /// If something in it has no place in TOML.
+    pub fn to_toml(&self) -> anyhow::Result<String> {
+        toml::to_string_pretty(self).context("experiment")
+    }
+}
+
+/// The largest seed: TOML has no larger whole numbers.
+pub const LARGEST_SEED: u64 = i64::MAX as u64;
+
+/// Why a rate cannot be a learning rate, if so.
+pub fn refuse_learning_rate(rate: f64) -> Option<String> {
+    let refused = !rate.is_finite() || rate < 0.0;
+    refused.then(|| format!("expected a finite number, not negative, found {rate}"))
+}
+
+fn learning_rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let rate = f64::deserialize(deserializer)?;
+    refuse_learning_rate(rate).map_or(Ok(rate), |complaint| Err(de::Error::custom(complaint)))
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    if name.chars().all(in_name) && !name.starts_with('.') {
+        return Ok(name);
+    }
+    let expected = "expected letters, digits, '-', '_' and '.', the first of them no '.'";
+    Err(de::Error::custom(format!("{expected}, found {name:?}")))
+}
+
+fn in_name(c: char) -> bool {
+    c.is_alphanumeric() || "-_.".contains(c)
+}
+
+/// A text that is no experiment. Prints as `, line 4, epochs = 0: …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError(String);
+
+impl ParseError {
+    fn new(text: &str, error: &toml::de::Error) -> Self {
+        let message = error.message().trim().replace('\n', "; ");
+        let Some(span) = error.span() else {
+            return Self(format!(": {message}"));
+        };
+        // The whole text is the span of what misses somewhere in it.
+        if span.start == 0 && span.end >= text.trim_end().len() {
+            return Self(format!(": {message}"));
+        }
+        let before = &text[..span.start.min(text.len())];
+        let line = before.matches('\n').count();
+        let content = text.lines().nth(line).unwrap_or_default().trim();
+        Self(format!(", line {}, {content}: {message}", line + 1))
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+#[cfg(test)]
+mod tests {
+    use super::Experiment;
+    use crate::presets;
+
+    fn complaint(change: impl Fn(&str) -> String) -> String {
+        let text = presets::text("notebook").unwrap();
+        Experiment::parse(&change(text)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        for name in presets::names() {
+            let experiment = presets::experiment(name).unwrap();
+            let text = experiment.to_toml().unwrap();
+            assert_eq!(Experiment::parse(&text), Ok(experiment), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_name_line_and_key() {
+        let zero = complaint(|text| text.replace("epochs = 15", "epochs = 0"));
+        assert!(zero.starts_with(", line ") && zero.contains("epochs = 0: "), "{zero}");
+        let rate = complaint(|text| text.replace("learning_rate = 0.01", "learning_rate = nan"));
+        assert!(rate.contains("learning_rate = nan: expected a finite number"), "{rate}");
+        let unknown = complaint(|text| format!("epocs = 3\n{text}"));
+        assert!(unknown.starts_with(", line 1, epocs = 3: unknown field `epocs`"), "{unknown}");
+        let missing = complaint(|text| text.replace("epochs = 15", ""));
+        assert_eq!(missing, ": missing field `epochs`");
+        let layer = complaint(|text| text.replace("\"tanh\"", "\"tan\""));
+        assert!(layer.contains("tan") && layer.contains("unknown variant"), "{layer}");
+        let outside = complaint(|text| text.replace("\"notebook\"", "\"../notebook\""));
+        assert!(outside.contains("found \"../notebook\""), "{outside}");
+        let syntax = complaint(|text| text.replace("epochs = 15", "epochs = = 15"));
+        assert!(syntax.contains("epochs = = 15: "), "{syntax}");
+    }
+}

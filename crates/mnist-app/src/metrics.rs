@@ -1,0 +1,81 @@
+//! What a run leaves behind in numbers: `metrics.jsonl` and `summary.json`.
+
+use serde::Serialize;
+
+use crate::experiment::Precision;
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EpochMetrics {
+    /// From 1 on.
+    pub epoch: usize,
+    /// The mean loss of the samples as they were met, each before the step it was in.
+    pub train_error: f64,
+    /// Of the training alone.
+    pub train_seconds: f64,
+    /// Training samples in a second of these.
+    pub samples_per_second: f64,
+    /// The mean loss of the test images after the epoch.
+    pub test_error: f64,
+    /// How many of them were right.
+    pub test_correct: usize,
+    /// Of how many.
+    pub test_total: usize,
+    /// Of the optimizer.
+    pub learning_rate: f64,
+    /// The digest of all parameters after the epoch.
+    pub weights_sha256: String,
+}
+
+impl EpochMetrics {
+    /// The fraction of the test images that were right.
+    pub fn test_accuracy(&self) -> f64 {
+        self.test_correct as f64 / self.test_total as f64
+    }
+}
+
+/// `summary.json`: the last line of the metrics and what is known of the whole run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// The experiment's name.
+    pub preset: String,
+    /// The experiment's seed.
+    pub seed: u64,
+    /// Of all numbers of the network.
+    pub precision: Precision,
+    /// After the last epoch.
+    #[serde(flatten)]
+    pub last: EpochMetrics,
+    /// The fraction of the test images that were right.
+    pub test_accuracy: f64,
+    /// From the start of the process to the last change of a weight.
+    pub wall_seconds: f64,
+    /// The most memory that the process had, if the system tells.
+    pub peak_rss_bytes: Option<u64>,
+    /// How many threads computed.
+    pub threads: usize,
+    /// The vector instructions.
+    pub simd: &'static str,
+    /// Of the program.
+    pub version: &'static str,
+    /// What the notebook ends with, for its presets.
+    #[serde(flatten)]
+    pub notebook: Option<NotebookErrors>,
+}
+
+/// The errors of the first 20 test images.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NotebookErrors {
+    /// One by one.
+    pub test_error_20: Vec<f64>,
+    /// Their mean.
+    pub test_error_20_mean: f64,
+}
+
+/// The most memory that this process had so far, in bytes, if the system tells.
+pub fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

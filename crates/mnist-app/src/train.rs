@@ -1,0 +1,331 @@
+//! `train`: one run of an experiment, from the data to the files that it leaves behind.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, anyhow, ensure};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use layers::random::{Purpose, Stream};
+use layers::{Network, NonFinite, Trainer, TrainerConfig, Workspace, load_weights, save_weights};
+use tensor::Element;
+use tensor::simd::Level;
+
+use crate::cli::TrainFlags;
+use crate::console::Console;
+use crate::dataset::{self, Brightness, Pick, Samples};
+use crate::evaluation::{Evaluation, Evaluator, mean};
+use crate::experiment::{Experiment, Precision};
+use crate::files::RunFolder;
+use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
+use crate::{presets, report, threads};
+
+/// Trains as the flags say; `start` is when the process began.
+///
+/// # Errors
+/// If something that the flags name is not what it should be, or the training fails.
+pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
+    let simd = threads::simd_level()?;
+    let mut experiment = match &flags.config {
+        Some(file) => Experiment::read(file)?,
+        None => presets::experiment(flags.preset.as_deref().unwrap_or(presets::DEFAULT))?,
+    };
+    flags.overrides.clone().apply(&mut experiment);
+    threads::pool(flags.threads)?.install(|| match experiment.precision {
+        Precision::F32 => Run::<f32>::prepare(flags, experiment)?.train(flags, simd, start),
+        Precision::F64 => Run::<f64>::prepare(flags, experiment)?.train(flags, simd, start),
+    })
+}
+
+/// A run that is ready to train.
+struct Run<T> {
+    experiment: Experiment,
+    trainer: Trainer<T>,
+    evaluator: Evaluator<T>,
+    brightness: Brightness<T>,
+    train: Samples,
+    test: Samples,
+    /// The order in which an epoch takes the training samples.
+    order: Vec<usize>,
+    folder: RunFolder,
+    console: Console,
+}
+
+impl<T: Element> Run<T> {
+    /// Checks all that can be checked before the first step, then makes the folder.
+    fn prepare(flags: &TrainFlags, experiment: Experiment) -> anyhow::Result<Self> {
+        let origin = match &flags.config {
+            Some(file) => format!("--config {}", file.display()),
+            None => format!("preset {}", experiment.name),
+        };
+        let mut network = experiment
+            .network
+            .build::<T>()
+            .map_err(|error| anyhow!("{origin}: network: {error}"))?;
+        match &experiment.initial_weights {
+            Some(file) => initial_weights(&mut network, file)?,
+            None => network.initialize(experiment.init, experiment.seed),
+        }
+        let data = dataset::folder(flags.data.as_deref())?;
+        let (train, test) = dataset::load(&data)?;
+        let train = train.first(experiment.train_limit.map(Into::into));
+        let test = test.first(experiment.test_limit.map(Into::into));
+        test.fit(&network).context(origin)?;
+        let config = trainer_config(&experiment, &network, train.len())?;
+        let evaluator = Evaluator::new(&network);
+        let trainer = Trainer::new(network, config);
+        let folder = RunFolder::create(flags.out.as_deref(), &experiment)?;
+        Ok(Self {
+            experiment,
+            trainer,
+            evaluator,
+            brightness: Brightness::new(),
+            order: (0..train.len()).collect(),
+            train,
+            test,
+            folder,
+            console: Console::default(),
+        })
+    }
+
+    fn train(mut self, flags: &TrainFlags, simd: Level, start: Instant) -> anyhow::Result<()> {
+        self.announce(flags.json)?;
+        let epochs = self.experiment.epochs.get();
+        let bar = progress_bar(flags.quiet, self.train.len());
+        let mut lines = String::new();
+        let mut last = None;
+        for epoch in 1..=epochs {
+            bar.reset();
+            bar.set_message(format!("{epoch}/{epochs}"));
+            let began = Instant::now();
+            let train_error = self.epoch(epoch, &bar)?;
+            let train_seconds = began.elapsed().as_secs_f64();
+            let wall_seconds = start.elapsed().as_secs_f64();
+            let evaluation = self.evaluate(epoch)?;
+            let metrics = EpochMetrics {
+                epoch,
+                train_error,
+                train_seconds,
+                samples_per_second: self.train.len() as f64 / train_seconds,
+                test_error: evaluation.error(),
+                test_correct: evaluation.correct(&self.test),
+                test_total: self.test.len(),
+                learning_rate: self.experiment.learning_rate,
+                weights_sha256: self.trainer.network().digest(),
+            };
+            let line = serde_json::to_string(&metrics)?;
+            lines.push_str(&line);
+            lines.push('\n');
+            self.folder.write("metrics.jsonl", lines.as_bytes())?;
+            let shown = if flags.json { line } else { epoch_line(&metrics, epochs) };
+            bar.suspend(|| self.console.line(shown))?;
+            let reached = flags.target_accuracy.is_some_and(|p| metrics.test_accuracy() >= p);
+            last = Some((metrics, evaluation, wall_seconds));
+            if reached {
+                break;
+            }
+        }
+        drop(bar);
+        let (metrics, evaluation, wall_seconds) = last.context("no epoch")?;
+        self.finish(metrics, &evaluation, (wall_seconds, simd))?;
+        if flags.json { Ok(()) } else { self.conclude(&evaluation) }
+    }
+
+    /// What is going to happen, and where.
+    fn announce(&mut self, json: bool) -> anyhow::Result<()> {
+        let folder = self.folder.path().display();
+        if json {
+            // Standard output is for the metrics alone.
+            eprintln_lossy(&format!("run: {folder}"));
+            return Ok(());
+        }
+        let Experiment { name, description, seed, .. } = &self.experiment;
+        let network = self.trainer.network();
+        let mut text = format!("{name}, seed {seed}: {description}\n");
+        for (summary, shape, parameters) in network.table() {
+            text.push_str(&format!("    {summary:<36}{:<14}{parameters:>9}\n", shape.to_string()));
+        }
+        text.push_str(&format!(
+            "{} parameters, {} training images, {} test images\nrun: {folder}",
+            network.parameters().len(),
+            self.train.len(),
+            self.test.len(),
+        ));
+        self.console.line(text)
+    }
+
+    /// Takes a step on each batch; returns the mean of the samples' losses as they were
+    /// met.
+    fn epoch(&mut self, epoch: usize, bar: &ProgressBar) -> anyhow::Result<f64> {
+        if self.experiment.shuffle {
+            // Each epoch starts from the files' order, so that it can be drawn without
+            // those before it.
+            self.order.iter_mut().enumerate().for_each(|(place, index)| *index = place);
+            let mut stream = Stream::new(self.experiment.seed, Purpose::Shuffle, epoch as u64);
+            stream.shuffle(&mut self.order);
+        }
+        let mut sum = 0.0;
+        for order in self.order.chunks(self.trainer.config().batch_size) {
+            let batch = Pick { samples: &self.train, order, brightness: &self.brightness };
+            let report = self
+                .trainer
+                .step(&batch, order.len(), self.experiment.learning_rate)
+                .map_err(|error| not_finite(&error, epoch, order, &self.folder))?;
+            sum += report.losses.iter().sum::<f64>();
+            bar.inc(order.len() as u64);
+        }
+        Ok(sum / self.train.len() as f64)
+    }
+
+    /// Tests the network after an epoch.
+    fn evaluate(&mut self, epoch: usize) -> anyhow::Result<Evaluation> {
+        let network = self.trainer.network();
+        let evaluation = self.evaluator.evaluate(network, self.experiment.loss, &self.test);
+        let Some(sample) = evaluation.losses.iter().position(|loss| !loss.is_finite()) else {
+            return Ok(evaluation);
+        };
+        let mut input = vec![T::ZERO; network.input_shape().len()];
+        self.test.write_image(sample, &self.brightness, &mut input);
+        let mut workspace = Workspace::new(network, 1);
+        network.predict(&input, &mut workspace);
+        let layer = network.table().into_iter().enumerate().find(|&(index, _)| {
+            workspace.layer_output(index).iter().any(|value| !value.is_finite())
+        });
+        let layer = layer.map(|(index, (summary, ..))| (index, summary));
+        Err(stopped(&format!("after epoch {epoch}"), ("test", sample), &layer, &self.folder))
+    }
+
+    /// Writes the model and the summary.
+    fn finish(
+        &self,
+        last: EpochMetrics,
+        evaluation: &Evaluation,
+        (wall_seconds, simd): (f64, Level),
+    ) -> anyhow::Result<()> {
+        let experiment = &self.experiment;
+        let text = |value: serde_json::Result<String>| value.map(|text| text.replace('"', ""));
+        let metadata = [
+            ("preset", experiment.name.clone()),
+            ("seed", experiment.seed.to_string()),
+            ("precision", text(serde_json::to_string(&experiment.precision))?),
+            ("loss", text(serde_json::to_string(&experiment.loss))?),
+            ("weights_sha256", last.weights_sha256.clone()),
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ];
+        let model = save_weights(self.trainer.network(), &metadata)?;
+        self.folder.write("model.safetensors", &model)?;
+        let errors = &evaluation.losses[..report::NOTEBOOK_IMAGES.min(self.test.len())];
+        let summary = Summary {
+            preset: experiment.name.clone(),
+            seed: experiment.seed,
+            precision: experiment.precision,
+            test_accuracy: last.test_accuracy(),
+            last,
+            wall_seconds,
+            peak_rss_bytes: peak_rss_bytes(),
+            threads: rayon::current_num_threads(),
+            simd: simd.name(),
+            version: env!("CARGO_PKG_VERSION"),
+            notebook: experiment.notebook_report.then(|| NotebookErrors {
+                test_error_20: errors.to_vec(),
+                test_error_20_mean: mean(errors),
+            }),
+        };
+        let mut text = serde_json::to_string_pretty(&summary)?;
+        text.push('\n');
+        self.folder.write("summary.json", text.as_bytes())
+    }
+
+    fn conclude(&mut self, evaluation: &Evaluation) -> anyhow::Result<()> {
+        if self.experiment.notebook_report {
+            self.console.print(report::notebook_lines(evaluation, &self.test))?;
+        }
+        self.console.print(report::accuracy_lines(evaluation, &self.test, self.experiment.loss))?;
+        self.console.line(format_args!("weights: sha256 {}", self.trainer.network().digest()))
+    }
+}
+
+fn initial_weights<T: Element>(network: &mut Network<T>, file: &Path) -> anyhow::Result<()> {
+    let name = || format!("initial weights {}", file.display());
+    let bytes = std::fs::read(file).with_context(name)?;
+    load_weights(network, &bytes).with_context(name)
+}
+
+fn trainer_config<T: Element>(
+    experiment: &Experiment,
+    network: &Network<T>,
+    samples: usize,
+) -> anyhow::Result<TrainerConfig> {
+    const MOST_BYTES: usize = 4 << 30;
+    // A batch of more images than there are would be cut short anyway.
+    let batch_size = experiment.batch_size.get().min(samples);
+    let shard_size = experiment.shard_size.get().min(batch_size);
+    let shards = batch_size.div_ceil(shard_size);
+    let bytes = (shards + 1).saturating_mul(size_of_val(network.parameters()));
+    ensure!(
+        bytes <= MOST_BYTES,
+        "batch size {batch_size}: expected shards whose gradients fit into {} GiB, found {shards} \
+         of {shard_size} images each, which take {} GiB; choose a smaller --batch-size or a \
+         larger --shard-size",
+        MOST_BYTES >> 30,
+        bytes >> 30
+    );
+    let Experiment { loss, optimizer, .. } = *experiment;
+    Ok(TrainerConfig { loss, optimizer, batch_size, shard_size })
+}
+
+fn not_finite(
+    error: &NonFinite,
+    epoch: usize,
+    order: &[usize],
+    folder: &RunFolder,
+) -> anyhow::Error {
+    stopped(&format!("in epoch {epoch}"), ("training", order[error.sample]), &error.layer, folder)
+}
+
+fn stopped(
+    when: &str,
+    (kind, sample): (&str, usize),
+    layer: &Option<(usize, String)>,
+    folder: &RunFolder,
+) -> anyhow::Error {
+    let layer = match layer {
+        Some((index, summary)) => {
+            format!("the output of layer {index} ({summary}) is the first that is not")
+        }
+        None => "the outputs of all layers are finite".into(),
+    };
+    anyhow!(
+        "training stopped {when}: expected a finite loss, found none for sample {sample} of the \
+         {kind} images; {layer}; a smaller --learning-rate may help; {} keeps the epochs before",
+        folder.path().display()
+    )
+}
+
+/// The notebook's own line, and what else there is to know.
+fn epoch_line(metrics: &EpochMetrics, epochs: usize) -> String {
+    format!(
+        "{:>2}/{epochs}, error={:.4}   {:.3} s, {:.0} samples/s   test: error {:.4}, {} right",
+        metrics.epoch,
+        metrics.train_error,
+        metrics.train_seconds,
+        metrics.samples_per_second,
+        metrics.test_error,
+        report::percent(metrics.test_correct, metrics.test_total),
+    )
+}
+
+fn progress_bar(quiet: bool, samples: usize) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len} {per_sec}");
+    let bar = ProgressBar::new(samples as u64).with_finish(ProgressFinish::AndClear);
+    style.map_or(bar.clone(), |style| bar.with_style(style.progress_chars("=> ")))
+}
+
+/// Prints on standard error, whoever may have closed it.
+fn eprintln_lossy(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

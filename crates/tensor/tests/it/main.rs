@@ -1,0 +1,8 @@
+//! What the crate promises, seen from outside: the numbers of SciPy and PyTorch, the laws
+//! of correlation, sums in their stated order, and errors that say what was expected.
+
+mod adjoint;
+mod fixtures;
+mod pytorch;
+mod reduce;
+mod scipy;

@@ -1,0 +1,166 @@
+//! Sums in their stated order, bit by bit, and the largest element.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed};
+use tensor::{Element, reduce};
+
+/// Lanes of a vector of 512 bits.
+fn lanes<T>() -> usize {
+    64 / size_of::<T>()
+}
+
+/// Adds the upper half of the lanes to the lower one until one is left.
+fn by_halves<T: Element>(mut lanes: Vec<T>) -> T {
+    while lanes.len() > 1 {
+        let upper = lanes.split_off(lanes.len() / 2);
+        lanes.iter_mut().zip(upper).for_each(|(sum, x)| *sum += x);
+    }
+    lanes[0]
+}
+
+fn plain_dot<T: Element>(a: &[T], b: &[T]) -> T {
+    let mut sums = vec![T::ZERO; lanes::<T>()];
+    for (at, (&a, &b)) in a.iter().zip(b).enumerate() {
+        let sum = &mut sums[at % lanes::<T>()];
+        *sum = a.mul_add(b, *sum);
+    }
+    by_halves(sums)
+}
+
+fn plain_sum<T: Element>(row: &[T]) -> T {
+    let mut sums = vec![T::ZERO; lanes::<T>()];
+    row.iter().enumerate().for_each(|(at, &x)| sums[at % lanes::<T>()] += x);
+    by_halves(sums)
+}
+
+/// `((0 + 1) + (2 + 3)) + …`: the largest power of two first, each by halves.
+fn plain_tree<T: Element>(parts: &[T]) -> T {
+    match parts {
+        [] => T::ZERO,
+        [part] => *part,
+        _ => {
+            let first = parts.len().next_power_of_two() / 2;
+            plain_tree(&parts[..first]) + plain_tree(&parts[first..])
+        }
+    }
+}
+
+/// Two rows of the same length, around the width of each vector.
+fn rows<T: Element>() -> impl Strategy<Value = [Vec<T>; 2]> {
+    (0..70_usize).prop_flat_map(|len| [numbers(len), numbers(len)])
+}
+
+fn numbers<T: Element>(len: usize) -> impl Strategy<Value = Vec<T>> {
+    prop::collection::vec((-1.0..1.0_f64).prop_map(T::from_f64), len)
+}
+
+fn bits<T: Element>(numbers: &[T]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    T::extend_le_bytes(numbers, &mut bytes);
+    bytes
+}
+
+fn dot<T: Element>([a, b]: &[Vec<T>; 2]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(bits(&[reduce::dot(a, b)]), bits(&[plain_dot(a, b)]));
+    let exact: f64 = a.iter().zip(b).map(|(a, b)| a.to_f64() * b.to_f64()).sum();
+    let bound = (a.len() as f64 + 2.0) * T::EPSILON.to_f64();
+    prop_assert!((reduce::dot(a, b).to_f64() - exact).abs() <= bound);
+    Ok(())
+}
+
+/// Rows of `row` numbers each, added to sums that are not zero.
+fn row_sums<T: Element>(x: &[T], row: usize) -> Result<(), TestCaseError> {
+    let mut found = vec![T::ONE; x.len() / row];
+    reduce::add_row_sums(x, row, &mut found);
+    let expected: Vec<_> = x.chunks_exact(row).map(|row| T::ONE + plain_sum(row)).collect();
+    prop_assert_eq!(bits(&found), bits(&expected));
+    Ok(())
+}
+
+/// `count` parts, of which columns `at..` are summed into memory full of NaN.
+fn tree<T: Element>(parts: &[T], count: usize, at: usize) -> Result<(), TestCaseError> {
+    let stride = parts.len() / count;
+    let mut found = vec![T::from_f64(f64::NAN); stride - at];
+    reduce::sum_parts(parts, [count, stride], at, &mut found);
+    let column = |i| (0..count).map(|part| parts[part * stride + i]).collect::<Vec<_>>();
+    let expected: Vec<_> = (at..stride).map(|i| plain_tree(&column(i))).collect();
+    prop_assert_eq!(bits(&found), bits(&expected));
+    Ok(())
+}
+
+fn shaped() -> impl Strategy<Value = (usize, usize, Vec<f64>)> {
+    (1..9_usize, 1..50_usize)
+        .prop_flat_map(|(count, row)| (Just(count), 0..row, numbers(count * row)))
+}
+
+proptest! {
+    #![proptest_config(Config { rng_seed: RngSeed::Fixed(2), ..Config::with_cases(200) })]
+
+    #[test]
+    fn dot_has_its_stated_order_f32(rows in rows::<f32>()) {
+        dot(&rows)?;
+    }
+
+    #[test]
+    fn dot_has_its_stated_order_f64(rows in rows::<f64>()) {
+        dot(&rows)?;
+    }
+
+    #[test]
+    fn row_sums_have_their_stated_order((count, _, x) in shaped()) {
+        row_sums(&x, x.len() / count)?;
+        let x: Vec<_> = x.iter().map(|&x| x as f32).collect();
+        row_sums(&x, x.len() / count)?;
+    }
+
+    #[test]
+    fn parts_are_summed_in_their_tree((count, at, x) in shaped()) {
+        tree(&x, count, at)?;
+        let x: Vec<_> = x.iter().map(|&x| x as f32).collect();
+        tree(&x, count, at)?;
+    }
+
+    #[test]
+    fn argmax_is_the_first_largest(x in prop::collection::vec(-3..3_i8, 1..20)) {
+        let x: Vec<_> = x.into_iter().map(f32::from).collect();
+        let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let expected = x.iter().position(|&value| value == largest);
+        prop_assert_eq!(Some(reduce::argmax(&x)), expected);
+    }
+}
+
+#[test]
+fn no_part_sums_to_zero() {
+    let mut sum = [f32::NAN; 3];
+    reduce::sum_parts(&[], [0, 3], 0, &mut sum);
+    assert_eq!(sum, [0.0; 3]);
+}
+
+#[test]
+fn argmax_never_chooses_nan_unless_there_is_nothing_else() {
+    let (nan, infinity) = (f64::NAN, f64::INFINITY);
+    assert_eq!(reduce::argmax(&[nan, 1.0, nan, 2.0, nan]), 3);
+    assert_eq!(reduce::argmax(&[nan, -infinity]), 1);
+    assert_eq!(reduce::argmax(&[1.0, nan]), 0);
+    assert_eq!(reduce::argmax(&[-infinity, infinity, infinity]), 1);
+    assert_eq!(reduce::argmax(&[-0.0, 0.0]), 0);
+    assert!(reduce::argmax(&[nan, nan]) < 2);
+}
+
+#[test]
+fn sum_is_taken_in_double_precision() {
+    let tiny = 2.0_f32.powi(-40);
+    assert_eq!(reduce::sum(&[1.0, tiny, -1.0]), f64::from(tiny));
+}
+
+#[test]
+#[should_panic = "argmax: expected at least one number"]
+fn argmax_of_nothing_panics() {
+    reduce::argmax::<f32>(&[]);
+}
+
+#[test]
+#[should_panic = "add_row_sums: length"]
+fn row_sums_of_broken_rows_panic() {
+    reduce::add_row_sums(&[1.0_f32; 5], 3, &mut [0.0; 2]);
+}
