@@ -96,6 +96,7 @@ impl Grid {
 ///
 /// The last vector of a row ends with the row, overlapping the one before: its lanes
 /// are computed twice and stored twice, with the same values.
+#[derive(Clone, Copy)]
 struct Walk {
     grid: Grid,
     lanes: usize,
@@ -212,6 +213,11 @@ pub(crate) struct Product<'a, T> {
     pub(crate) offset: Offset<'a, T>,
 }
 
+/// Vectors of positions that go through all blocks of rows before the next ones do, so
+/// that the inputs of a large product are read from the near caches by all blocks but
+/// the first. A multiple of most tiles' widths.
+const PANEL: usize = 48;
+
 /// `output[m][p] = Σ_r weight[m][r] · input[taps[r] + p]`, each sum in the taps' order.
 ///
 /// `V` must not have more lanes than `grid.len`.
@@ -222,66 +228,76 @@ pub(crate) fn multiply<S: Simd, V: SimdFloat<S, Element: Element>>(
     output: &mut [V::Element],
 ) {
     let [start, taps] = product.packed_taps;
-    let (mut first, mut at) = (0, 0);
-    while first < product.rows {
-        let size = block(simd, product.rows - first);
-        let weights = &product.packed[at..at + size * taps];
-        let weights = &weights[size * start..][..size * product.taps.len()];
-        match Registers::of(simd) {
-            Registers::Many => match size {
-                1 => rows::<S, V, 1, 8>(simd, product, weights, first, output),
-                2 => rows::<S, V, 2, 8>(simd, product, weights, first, output),
-                4 => rows::<S, V, 4, 5>(simd, product, weights, first, output),
-                6 => rows::<S, V, 6, 4>(simd, product, weights, first, output),
-                _ => rows::<S, V, 8, 2>(simd, product, weights, first, output),
-            },
-            Registers::Some => match size {
-                1 => rows::<S, V, 1, 6>(simd, product, weights, first, output),
-                2 => rows::<S, V, 2, 5>(simd, product, weights, first, output),
-                _ => rows::<S, V, 4, 3>(simd, product, weights, first, output),
-            },
-            Registers::Few => rows::<S, V, 2, 1>(simd, product, weights, first, output),
-        }
-        first += size;
-        at += size * taps;
-    }
-}
-
-/// `M` rows of a [`Product`], `P` vectors of positions at a time.
-///
-/// A function of its own for the compiler, shared by all that multiply.
-#[inline(always)]
-fn rows<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usize>(
-    simd: S,
-    product: &Product<'_, V::Element>,
-    weights: &[V::Element],
-    first: usize,
-    output: &mut [V::Element],
-) {
-    simd.vectorize(
-        #[inline(always)]
-        || rows_here::<S, V, M, P>(simd, product, weights, first, output),
-    );
-}
-
-#[inline(always)]
-fn rows_here<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usize>(
-    simd: S,
-    product: &Product<'_, V::Element>,
-    weights: &[V::Element],
-    first: usize,
-    output: &mut [V::Element],
-) {
-    let (weights, _) = weights.as_chunks::<M>();
     let mut walk = Walk::new(product.grid, V::LEN);
     let mut left = walk.count();
-    while left >= P {
-        part::<S, V, M, P>(simd, product, weights, first, &mut walk, output);
-        left -= P;
-    }
     while left > 0 {
-        part::<S, V, M, 1>(simd, product, weights, first, &mut walk, output);
-        left -= 1;
+        let one_block = block(simd, product.rows) >= product.rows;
+        let count = if one_block { left } else { left.min(PANEL) };
+        left -= count;
+        let (mut first, mut at) = (0, 0);
+        let panel = walk;
+        while first < product.rows {
+            let size = block(simd, product.rows - first);
+            let weights = &product.packed[at..at + size * taps];
+            let weights = &weights[size * start..][..size * product.taps.len()];
+            let part = Part { product, weights, first, count };
+            walk = match Registers::of(simd) {
+                Registers::Many => match size {
+                    1 => part.run::<S, V, 1, 8>(simd, panel, output),
+                    2 => part.run::<S, V, 2, 8>(simd, panel, output),
+                    4 => part.run::<S, V, 4, 5>(simd, panel, output),
+                    6 => part.run::<S, V, 6, 4>(simd, panel, output),
+                    _ => part.run::<S, V, 8, 2>(simd, panel, output),
+                },
+                Registers::Some => match size {
+                    1 => part.run::<S, V, 1, 6>(simd, panel, output),
+                    2 => part.run::<S, V, 2, 5>(simd, panel, output),
+                    _ => part.run::<S, V, 4, 3>(simd, panel, output),
+                },
+                Registers::Few => part.run::<S, V, 2, 1>(simd, panel, output),
+            };
+            first += size;
+            at += size * taps;
+        }
+    }
+}
+
+/// One block of rows of a [`Product`] at some of its positions.
+struct Part<'a, T> {
+    product: &'a Product<'a, T>,
+    weights: &'a [T],
+    first: usize,
+    count: usize,
+}
+
+impl<T: Element> Part<'_, T> {
+    /// `M` rows, `P` vectors of positions at a time; returns the walk where it ended.
+    ///
+    /// A function of its own for the compiler, shared by all that multiply.
+    #[inline(always)]
+    fn run<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
+        &self,
+        simd: S,
+        mut walk: Walk,
+        output: &mut [T],
+    ) -> Walk {
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let Self { product, first, .. } = *self;
+                let (weights, _) = self.weights.as_chunks::<M>();
+                let mut left = self.count;
+                while left >= P {
+                    part::<S, V, M, P>(simd, product, weights, first, &mut walk, output);
+                    left -= P;
+                }
+                while left > 0 {
+                    part::<S, V, M, 1>(simd, product, weights, first, &mut walk, output);
+                    left -= 1;
+                }
+                walk
+            },
+        )
     }
 }
 

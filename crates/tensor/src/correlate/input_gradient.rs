@@ -107,8 +107,7 @@ impl Memory {
         // The first phase is the largest.
         let phase = Phase::of(layer, 0, 0);
         let [sh, sw] = layer.stride;
-        let panel =
-            packed_len(channels * phase.kernel_width, kernels * phase.kernel_height);
+        let panel = packed_len(channels * phase.kernel_width, kernels * phase.kernel_height);
         Self {
             panel,
             packed: layer.groups * sh * sw * panel,
