@@ -6,7 +6,7 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::microkernel::{
-    Grid, Product, Store, dot_tile, fused, load, load_part, multiply, pack, packed_len, store,
+    Grid, Offset, Product, Views, dots, fused, load, load_part, multiply, pack, packed_len, store,
     sum_lanes,
 };
 use crate::simd::{Kernel, Registers};
@@ -217,7 +217,7 @@ impl<T: Element> Dots<'_, T> {
         row: usize,
         column: usize,
     ) -> usize {
-        let mut sums = [[T::Wide::<S>::simd_from(simd, T::ZERO); Q]; M];
+        let sums = [[T::Wide::<S>::simd_from(simd, T::ZERO); Q]; M];
         let (mut b, mut a) = ([0; M], [0; Q]);
         for m in 0..M {
             b[m] = (column + m) * self.i;
@@ -225,7 +225,9 @@ impl<T: Element> Dots<'_, T> {
         for q in 0..Q {
             a[q] = (row + q) * self.i;
         }
-        dot_tile(simd, &mut sums, (self.b, b), (self.a, a), self.i);
+        let b = Views { numbers: self.b, starts: b, pitch: 0 };
+        let a = Views { numbers: self.a, starts: a, pitch: 0 };
+        let sums = dots(simd, sums, b, a, [1, self.i]);
         for m in 0..M {
             for q in 0..Q {
                 let sum = sum_lanes(sums[m][q]);
@@ -288,7 +290,12 @@ impl<T: Element> Kernel for RowsProduct<'_, T> {
             *tap = k * p;
         }
         let packed = &mut self.numbers[..packed_len(n, r)];
-        pack(simd, a, [n, a_strides[0]], [r, a_strides[1]], packed);
+        pack(simd, [n, r], packed, |row, column, size| {
+            let a = &a[row * a_strides[0]..];
+            for k in 0..r {
+                column[k * size] = a[k * a_strides[1]];
+            }
+        });
         let product = Product {
             rows: n,
             packed,
@@ -296,7 +303,8 @@ impl<T: Element> Kernel for RowsProduct<'_, T> {
             taps,
             grid: Grid::line(p),
             output_stride: p,
-            store: Store::Replace,
+            packed_taps: [0, r],
+            offset: Offset::None,
         };
         if Registers::of(simd) == Registers::Many && p >= T::Wide::<S>::LEN {
             multiply::<S, T::Wide<S>>(simd, &product, self.c);

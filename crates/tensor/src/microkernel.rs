@@ -1,6 +1,6 @@
 //! The two inner loops that nearly all time is spent in.
 //!
-//! **Broadcast product.** `out[m][p] (+)= Σ_r weight[m][r] · input[tap_r + p]`: a few
+//! **Broadcast product.** `out[m][p] = Σ_r weight[m][r] · input[tap_r + p]`: a few
 //! output rows by a few vectors of neighbouring positions are held in registers while
 //! `r` runs over all taps; each step loads the input's vectors once and multiplies
 //! them by one broadcast weight a row. The forward pass of a correlation, the gradient
@@ -61,16 +61,16 @@ where
 /// The sum of the lanes, by halves: lane `i` and lane `i + LEN/2`, and so on down.
 #[inline(always)]
 pub(crate) fn sum_lanes<S: Simd, V: SimdFloat<S, Element: Element>>(vector: V) -> V::Element {
-    let mut sums = [V::Element::ZERO; 16];
-    sums[..V::LEN].copy_from_slice(vector.as_slice());
-    let mut half = V::LEN / 2;
-    while half > 0 {
-        for lane in 0..half {
-            sums[lane] = sums[lane] + sums[lane + half];
-        }
-        half /= 2;
+    let mut sum = vector;
+    if V::LEN >= 16 {
+        sum = sum + sum.slide::<8>(sum);
     }
-    sums[0]
+    if V::LEN >= 8 {
+        sum = sum + sum.slide::<4>(sum);
+    }
+    sum = sum + sum.slide::<2>(sum);
+    sum = sum + sum.slide::<1>(sum);
+    sum.as_slice()[0]
 }
 
 /// The positions of an output plane that vectors start at.
@@ -96,6 +96,7 @@ impl Grid {
 ///
 /// The last vector of a row ends with the row, overlapping the one before: its lanes
 /// are computed twice and stored twice, with the same values.
+#[derive(Clone, Copy)]
 struct Walk {
     grid: Grid,
     lanes: usize,
@@ -136,17 +137,15 @@ impl Walk {
     }
 }
 
-/// What is done with a sum when it leaves the registers.
+/// What is added to a sum when it leaves the registers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Store<'a, T> {
-    /// `out = sum`.
-    Replace,
-    /// `out = out + sum`. The grid's rows must be whole vectors.
-    Add,
-    /// `out = sum + offset[m]`.
-    AddRow(&'a [T]),
-    /// `out = sum + offset[m · stride + position]`, `stride` being the output's.
-    AddPlane(&'a [T]),
+pub(crate) enum Offset<'a, T> {
+    /// Nothing.
+    None,
+    /// `offset[m]`.
+    Row(&'a [T]),
+    /// `offset[m · stride + position]`, `stride` being the output's.
+    Plane(&'a [T]),
 }
 
 /// How many rows the block that starts a rest of `rest` rows has.
@@ -167,33 +166,28 @@ pub(crate) fn packed_len(rows: usize, taps: usize) -> usize {
     rows.next_multiple_of(8) * taps
 }
 
-/// Writes the weights in the order in which [`multiply`] reads them: block of rows by
-/// block, in a block tap by tap, the block's rows side by side, zeros where a block is
-/// larger than what is left of the rows.
+/// Writes weights `(rows, taps)` in the order in which [`multiply`] reads them: block of
+/// rows by block, in a block tap by tap, the block's rows side by side, zeros where a
+/// block is larger than what is left of the rows.
 ///
-/// `weight[m][r] = weights[m · row_stride + r · tap_stride]`.
+/// `write(row, column, size)` writes the weight of tap `r` to `column[r · size]`.
 #[inline(always)]
 pub(crate) fn pack<S: Simd, T: Element>(
     simd: S,
-    weights: &[T],
-    [rows, row_stride]: [usize; 2],
-    [taps, tap_stride]: [usize; 2],
+    [rows, taps]: [usize; 2],
     packed: &mut [T],
+    write: impl Fn(usize, &mut [T], usize),
 ) {
     let (mut first, mut at) = (0, 0);
-    while first < rows {
+    while first < rows && taps > 0 {
         let size = block(simd, rows - first);
         let panel = &mut packed[at..at + size * taps];
         for m in 0..size {
+            let column = &mut panel[m..];
             if first + m < rows {
-                let row = &weights[(first + m) * row_stride..];
-                for r in 0..taps {
-                    panel[r * size + m] = row[r * tap_stride];
-                }
+                write(first + m, column, size);
             } else {
-                for r in 0..taps {
-                    panel[r * size + m] = T::ZERO;
-                }
+                column.iter_mut().step_by(size).for_each(|weight| *weight = T::ZERO);
             }
         }
         first += size;
@@ -210,11 +204,19 @@ pub(crate) struct Product<'a, T> {
     pub(crate) input: &'a [T],
     /// Where in the input the weights of a row apply, relative to a position.
     pub(crate) taps: &'a [usize],
+    /// Which weights of the packed rows these taps belong to: those from here on, of
+    /// so many.
+    pub(crate) packed_taps: [usize; 2],
     pub(crate) grid: Grid,
     /// From one output row to the next.
     pub(crate) output_stride: usize,
-    pub(crate) store: Store<'a, T>,
+    pub(crate) offset: Offset<'a, T>,
 }
+
+/// Vectors of positions that go through all blocks of rows before the next ones do, so
+/// that the inputs of a large product are read from the near caches by all blocks but
+/// the first. A multiple of most tiles' widths.
+const PANEL: usize = 48;
 
 /// `output[m][p] = Σ_r weight[m][r] · input[taps[r] + p]`, each sum in the taps' order.
 ///
@@ -225,77 +227,125 @@ pub(crate) fn multiply<S: Simd, V: SimdFloat<S, Element: Element>>(
     product: &Product<'_, V::Element>,
     output: &mut [V::Element],
 ) {
-    let taps = product.taps.len();
-    let (mut first, mut at) = (0, 0);
-    while first < product.rows {
-        let size = block(simd, product.rows - first);
-        let weights = &product.packed[at..at + size * taps];
-        match Registers::of(simd) {
-            Registers::Many => match size {
-                1 => rows::<S, V, 1, 8>(simd, product, weights, first, output),
-                2 => rows::<S, V, 2, 8>(simd, product, weights, first, output),
-                4 => rows::<S, V, 4, 6>(simd, product, weights, first, output),
-                6 => rows::<S, V, 6, 4>(simd, product, weights, first, output),
-                _ => rows::<S, V, 8, 3>(simd, product, weights, first, output),
-            },
-            Registers::Some => match size {
-                1 => rows::<S, V, 1, 6>(simd, product, weights, first, output),
-                2 => rows::<S, V, 2, 5>(simd, product, weights, first, output),
-                _ => rows::<S, V, 4, 3>(simd, product, weights, first, output),
-            },
-            Registers::Few => rows::<S, V, 2, 1>(simd, product, weights, first, output),
-        }
-        first += size;
-        at += size * taps;
-    }
-}
-
-/// `M` rows of a [`Product`], `P` vectors of positions at a time.
-///
-/// A function of its own for the compiler, shared by all that multiply.
-#[inline(always)]
-fn rows<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usize>(
-    simd: S,
-    product: &Product<'_, V::Element>,
-    weights: &[V::Element],
-    first: usize,
-    output: &mut [V::Element],
-) {
-    simd.vectorize(
-        #[inline(always)]
-        || rows_here::<S, V, M, P>(simd, product, weights, first, output),
-    );
-}
-
-#[inline(always)]
-fn rows_here<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usize>(
-    simd: S,
-    product: &Product<'_, V::Element>,
-    weights: &[V::Element],
-    first: usize,
-    output: &mut [V::Element],
-) {
-    let (weights, _) = weights.as_chunks::<M>();
-    let used = M.min(product.rows - first);
+    let [start, taps] = product.packed_taps;
     let mut walk = Walk::new(product.grid, V::LEN);
     let mut left = walk.count();
     while left > 0 {
-        let vectors = P.min(left);
-        left -= vectors;
-        let mut inputs = [0; P];
-        let mut outputs = [0; P];
-        for p in 0..P {
-            (inputs[p], outputs[p]) = walk.next();
+        let one_block = block(simd, product.rows) >= product.rows;
+        let count = if one_block { left } else { left.min(PANEL) };
+        left -= count;
+        let (mut first, mut at) = (0, 0);
+        let panel = walk;
+        while first < product.rows {
+            let size = block(simd, product.rows - first);
+            let weights = &product.packed[at..at + size * taps];
+            let weights = &weights[size * start..][..size * product.taps.len()];
+            let part = Part { product, weights, first, count };
+            walk = match Registers::of(simd) {
+                Registers::Many => match size {
+                    1 => part.run::<S, V, 1, 8>(simd, panel, output),
+                    2 => part.run::<S, V, 2, 8>(simd, panel, output),
+                    4 => part.run::<S, V, 4, 5>(simd, panel, output),
+                    6 => part.run::<S, V, 6, 4>(simd, panel, output),
+                    _ => part.run::<S, V, 8, 2>(simd, panel, output),
+                },
+                Registers::Some => match size {
+                    1 => part.run::<S, V, 1, 6>(simd, panel, output),
+                    2 => part.run::<S, V, 2, 5>(simd, panel, output),
+                    _ => part.run::<S, V, 4, 3>(simd, panel, output),
+                },
+                Registers::Few => part.run::<S, V, 2, 1>(simd, panel, output),
+            };
+            first += size;
+            at += size * taps;
         }
-        let sums: [[V; P]; M] = tile(simd, product.input, inputs, product.taps, weights);
-        for m in 0..M {
-            if m < used {
-                for p in 0..P {
-                    if p < vectors {
-                        let position = (first + m, outputs[p]);
-                        finish(simd, sums[m][p], product, position, output);
+    }
+}
+
+/// One block of rows of a [`Product`] at some of its positions.
+struct Part<'a, T> {
+    product: &'a Product<'a, T>,
+    weights: &'a [T],
+    first: usize,
+    count: usize,
+}
+
+impl<T: Element> Part<'_, T> {
+    /// `M` rows, `P` vectors of positions at a time; returns the walk where it ended.
+    ///
+    /// A function of its own for the compiler, shared by all that multiply.
+    #[inline(always)]
+    fn run<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
+        &self,
+        simd: S,
+        mut walk: Walk,
+        output: &mut [T],
+    ) -> Walk {
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let Self { product, first, .. } = *self;
+                let (weights, _) = self.weights.as_chunks::<M>();
+                let mut left = self.count;
+                while left >= P {
+                    part::<S, V, M, P>(simd, product, weights, first, &mut walk, output);
+                    left -= P;
+                }
+                while left > 0 {
+                    part::<S, V, M, 1>(simd, product, weights, first, &mut walk, output);
+                    left -= 1;
+                }
+                walk
+            },
+        )
+    }
+}
+
+/// The next `P` vectors of the walk, computed and stored.
+#[inline(always)]
+fn part<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usize>(
+    simd: S,
+    product: &Product<'_, V::Element>,
+    weights: &[[V::Element; M]],
+    first: usize,
+    walk: &mut Walk,
+    output: &mut [V::Element],
+) {
+    let mut inputs = [0; P];
+    let mut outputs = [0; P];
+    for p in 0..P {
+        (inputs[p], outputs[p]) = walk.next();
+    }
+    let mut sums: [[V; P]; M] = tile(simd, product.input, inputs, product.taps, weights);
+    let used = M.min(product.rows - first);
+    match product.offset {
+        Offset::None => {}
+        Offset::Row(offset) => {
+            for m in 0..M {
+                if m < used {
+                    let offset = V::simd_from(simd, offset[first + m]);
+                    for p in 0..P {
+                        sums[m][p] = sums[m][p] + offset;
                     }
                 }
+            }
+        }
+        Offset::Plane(offset) => {
+            for m in 0..M {
+                if m < used {
+                    let offset = &offset[(first + m) * product.output_stride..];
+                    for p in 0..P {
+                        sums[m][p] = sums[m][p] + load::<S, V>(simd, offset, outputs[p]);
+                    }
+                }
+            }
+        }
+    }
+    for m in 0..M {
+        if m < used {
+            let row = &mut output[(first + m) * product.output_stride..];
+            for p in 0..P {
+                store(sums[m][p], row, outputs[p]);
             }
         }
     }
@@ -309,11 +359,13 @@ fn tile<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usi
     taps: &[usize],
     weights: &[[V::Element; M]],
 ) -> [[V; P]; M] {
-    let mut sums = [[V::simd_from(simd, V::Element::ZERO); P]; M];
+    let zero = V::simd_from(simd, V::Element::ZERO);
+    let mut sums = [[zero; P]; M];
+    let views = views(input, starts);
     for (&tap, weights) in taps.iter().zip(weights) {
-        let mut x = [V::simd_from(simd, V::Element::ZERO); P];
+        let mut x = [zero; P];
         for p in 0..P {
-            x[p] = load(simd, input, starts[p] + tap);
+            x[p] = load(simd, views[p], tap);
         }
         for m in 0..M {
             let weight = V::simd_from(simd, weights[m]);
@@ -325,64 +377,78 @@ fn tile<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usi
     sums
 }
 
+/// The numbers from each start on, all views equally long: so one check of an index
+/// is a check for all of them.
 #[inline(always)]
-fn finish<S: Simd, V: SimdFloat<S, Element: Element>>(
-    simd: S,
-    sum: V,
-    product: &Product<'_, V::Element>,
-    (m, position): (usize, usize),
-    output: &mut [V::Element],
-) {
-    let at = m * product.output_stride + position;
-    let value = match product.store {
-        Store::Replace => sum,
-        Store::Add => load::<S, V>(simd, output, at) + sum,
-        Store::AddRow(offset) => sum + V::simd_from(simd, offset[m]),
-        Store::AddPlane(offset) => sum + load::<S, V>(simd, offset, at),
-    };
-    store(value, output, at);
+fn views<T, const N: usize>(numbers: &[T], starts: [usize; N]) -> [&[T]; N] {
+    let mut last = 0;
+    for start in starts {
+        last = last.max(start);
+    }
+    let len = numbers.len() - last;
+    let mut views = [numbers; N];
+    for n in 0..N {
+        views[n] = &numbers[starts[n]..][..len];
+    }
+    views
 }
 
-/// Adds to `sums[m][q]` the dot product, lane by lane, of the `len` numbers at `a[m]`
-/// in `rows` and of those at `b[q]` in `columns`.
+/// The rows of one operand of [`dots`]: row `i` of view `v` starts at
+/// `starts[v] + i · pitch`.
+#[derive(Clone, Copy)]
+pub(crate) struct Views<'a, T, const N: usize> {
+    pub(crate) numbers: &'a [T],
+    pub(crate) starts: [usize; N],
+    pub(crate) pitch: usize,
+}
+
+/// `sums[m][q]` plus the dot product, lane by lane, of view `m` of `a` and view `q` of
+/// `b`, both `rows` rows of `len` numbers.
 ///
-/// Lane `i` gathers positions `i`, `i + LEN`, `i + 2·LEN`, … in this order.
+/// Lane `i` gathers the positions `i`, `i + LEN`, `i + 2·LEN`, … of each row, row by row.
 #[inline(always)]
-pub(crate) fn dot_tile<S, V, const M: usize, const Q: usize>(
+pub(crate) fn dots<S, V, const M: usize, const Q: usize>(
     simd: S,
-    sums: &mut [[V; Q]; M],
-    (rows, a): (&[V::Element], [usize; M]),
-    (columns, b): (&[V::Element], [usize; Q]),
-    len: usize,
-) where
+    mut sums: [[V; Q]; M],
+    a: Views<'_, V::Element, M>,
+    b: Views<'_, V::Element, Q>,
+    [rows, len]: [usize; 2],
+) -> [[V; Q]; M]
+where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
 {
+    let zero = V::simd_from(simd, V::Element::ZERO);
+    let (a_views, b_views) = (views(a.numbers, a.starts), views(b.numbers, b.starts));
     let whole = len / V::LEN * V::LEN;
-    let mut at = 0;
-    while at < whole {
-        let mut x = [V::simd_from(simd, V::Element::ZERO); Q];
-        for q in 0..Q {
-            x[q] = load(simd, columns, b[q] + at);
-        }
-        for m in 0..M {
-            let row: V = load(simd, rows, a[m] + at);
+    for row in 0..rows {
+        let (a_row, b_row) = (row * a.pitch, row * b.pitch);
+        let mut at = 0;
+        while at < whole {
+            let mut x = [zero; Q];
             for q in 0..Q {
-                sums[m][q] = fused(simd, x[q], row, sums[m][q]);
+                x[q] = load(simd, b_views[q], b_row + at);
+            }
+            for m in 0..M {
+                let factor = load(simd, a_views[m], a_row + at);
+                for q in 0..Q {
+                    sums[m][q] = fused(simd, x[q], factor, sums[m][q]);
+                }
+            }
+            at += V::LEN;
+        }
+        if whole < len {
+            let mut x = [zero; Q];
+            for q in 0..Q {
+                x[q] = load_part(simd, b_views[q], b_row + whole, len - whole);
+            }
+            for m in 0..M {
+                let factor = load_part(simd, a_views[m], a_row + whole, len - whole);
+                for q in 0..Q {
+                    sums[m][q] = fused(simd, x[q], factor, sums[m][q]);
+                }
             }
         }
-        at += V::LEN;
     }
-    if whole < len {
-        let mut x = [V::simd_from(simd, V::Element::ZERO); Q];
-        for q in 0..Q {
-            x[q] = load_part(simd, columns, b[q] + whole, len - whole);
-        }
-        for m in 0..M {
-            let row: V = load_part(simd, rows, a[m] + whole, len - whole);
-            for q in 0..Q {
-                sums[m][q] = fused(simd, x[q], row, sums[m][q]);
-            }
-        }
-    }
+    sums
 }

@@ -1,6 +1,6 @@
 use fearless_simd::{Simd, SimdBase};
 
-use crate::microkernel::{Grid, Product, Store, multiply, pack, packed_len};
+use crate::microkernel::{Grid, Offset, Product, multiply, pack, packed_len};
 use crate::simd::{Kernel, Registers};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
@@ -207,7 +207,12 @@ impl<T: Element> Kernel for Forward<'_, T> {
         for (weights, packed) in
             self.kernels.chunks_exact(kernels * taps).zip(packed.chunks_exact_mut(panel))
         {
-            pack(simd, weights, [kernels, taps], [taps, 1], packed);
+            pack(simd, [kernels, taps], packed, |row, column, size| {
+                let weights = &weights[row * taps..][..taps];
+                for (slot, &weight) in column.iter_mut().step_by(size).zip(weights) {
+                    *slot = weight;
+                }
+            });
         }
         let tap_table = &mut self.taps[..taps];
         padded.taps([channels, layer.kernel_height, layer.kernel_width], tap_table);
@@ -242,17 +247,18 @@ impl<T: Element> Kernel for Forward<'_, T> {
                 taps: tap_table,
                 grid,
                 output_stride: plane,
-                store: match bias {
-                    Bias::None => Store::Replace,
-                    Bias::PerKernel(bias) => Store::AddRow(bias),
-                    Bias::Untied(bias) => Store::AddPlane(bias),
+                packed_taps: [0, taps],
+                offset: match bias {
+                    Bias::None => Offset::None,
+                    Bias::PerKernel(bias) => Offset::Row(bias),
+                    Bias::Untied(bias) => Offset::Plane(bias),
                 },
             };
             match cut {
                 Cut::WideRows => multiply::<S, T::Wide<S>>(simd, &product, output),
                 Cut::NarrowRows => multiply::<S, T::Narrow<S>>(simd, &product, output),
                 Cut::Line => {
-                    product.store = Store::Replace;
+                    product.offset = Offset::None;
                     product.output_stride = line_len;
                     if Registers::of(simd) == Registers::Many {
                         multiply::<S, T::Wide<S>>(simd, &product, line);

@@ -1,8 +1,8 @@
 use std::ops::Range;
 
-use fearless_simd::{Simd, SimdBase};
+use fearless_simd::{Simd, SimdBase, SimdFrom};
 
-use crate::microkernel::{Grid, Product, Store, multiply, pack, packed_len};
+use crate::microkernel::{Grid, Offset, Product, load, multiply, pack, packed_len, store};
 use crate::simd::{Kernel, Registers};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
@@ -33,7 +33,7 @@ impl Correlation {
         assert_eq!(input_gradient.len(), n * self.input_shape().len(), "input gradient: length");
         assert_eq!(kernels.len(), self.kernels_shape().len(), "kernels: length");
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
-        let taps = self.kernels / self.groups;
+        let taps = self.kernels / self.groups * self.kernel_height;
         let (numbers, taps) = scratch.take(parts * Memory::of(self).len(), parts * taps);
         let operation = InputGradient {
             layer: *self,
@@ -48,44 +48,88 @@ impl Correlation {
     }
 }
 
+/// The inputs that one phase of the stride reaches, as if it were a layer of its own
+/// with stride 1: rows `y·SH + py` and columns `x·SW + px` of the padded input, and the
+/// kernel's rows and columns that meet them.
+#[derive(Clone, Copy)]
+struct Phase {
+    row: usize,
+    column: usize,
+    kernel_height: usize,
+    kernel_width: usize,
+    /// Columns that a line of the partial sums has, gaps included.
+    pitch: usize,
+    /// Rows.
+    height: usize,
+    /// Numbers of one channel's line, with a margin before it.
+    line: usize,
+}
+
+impl Phase {
+    #[inline(always)]
+    fn of(layer: &Correlation, row: usize, column: usize) -> Self {
+        let [sh, sw] = layer.stride;
+        let kernel_height = layer.kernel_height.saturating_sub(row).div_ceil(sh);
+        let kernel_width = layer.kernel_width.saturating_sub(column).div_ceil(sw);
+        // At least one: a phase that no kernel reaches has no lines.
+        let pitch = layer.out_width + kernel_width.max(1) - 1;
+        let height = layer.out_height + kernel_height.max(1) - 1;
+        let margin = kernel_width.max(1) - 1;
+        let line = (margin + height * pitch + SLACK).next_multiple_of(SLACK);
+        Self { row, column, kernel_height, kernel_width, pitch, height, line }
+    }
+
+    /// The first of the kernel's rows that reach row `y`, and the one after the last.
+    #[inline(always)]
+    fn kernel_rows(&self, layer: &Correlation, y: usize) -> (usize, usize) {
+        ((y + 1).saturating_sub(layer.out_height), self.kernel_height.min(y + 1))
+    }
+}
+
 /// Sizes of the parts of the scratch memory.
 struct Memory {
-    /// The packed weights of one group for one place in the kernel.
+    /// The packed weights of one group for one phase.
     panel: usize,
     /// The packed weights.
     packed: usize,
     /// One group's output gradients as lines.
-    lines: usize,
-    /// One group's input gradients with their padding.
-    gradient: usize,
+    gradients: usize,
+    /// One group's partial sums.
+    sums: usize,
+    /// One channel of the phase's input gradient.
+    plane: usize,
 }
 
 impl Memory {
     #[inline(always)]
     fn of(layer: &Correlation) -> Self {
-        let padded = Padded::of(layer);
         let (kernels, channels) = (layer.kernels / layer.groups, layer.channels / layer.groups);
-        let panel = packed_len(channels, kernels);
+        // The first phase is the largest.
+        let phase = Phase::of(layer, 0, 0);
+        let [sh, sw] = layer.stride;
+        let panel = packed_len(channels * phase.kernel_width, kernels * phase.kernel_height);
         Self {
             panel,
-            packed: layer.groups * layer.kernel_height * layer.kernel_width * panel,
-            lines: kernels * (padded.line(layer) + SLACK),
-            gradient: channels * padded.channel() + 2 * SLACK,
+            packed: layer.groups * sh * sw * panel,
+            gradients: kernels * (layer.out_height * phase.pitch + SLACK),
+            sums: channels * phase.kernel_width * phase.line,
+            plane: phase.height * phase.pitch + SLACK,
         }
     }
 
     #[inline(always)]
     fn len(&self) -> usize {
-        self.packed + self.lines + self.gradient
+        self.packed + self.gradients + self.sums + self.plane
     }
 }
 
 /// The gradient of some channels of the input on one thread.
 ///
-/// For each place `(ky, kx)` in the kernel, `Σ_d G_d · K_dc[ky, kx]` is a broadcast
-/// product over the kernels, added to the input gradient `(ky, kx)` further on: as many
-/// multiply-adds as the forward pass, where a full correlation of the zero-padded
-/// output gradient would multiply by zeros around its border.
+/// For each column `kx` of the kernel and each input row `y`, the sums
+/// `Σ_ky Σ_d G_d[y − ky, x] · K_dc[ky, kx]` over the kernel rows that reach `y` are a
+/// broadcast product; the input gradient is these sums, each moved `kx` to the right,
+/// added up. So there are as many multiply-adds as in the forward pass, where a full
+/// correlation of the zero-padded output gradient would multiply by its zeros.
 pub struct InputGradient<'a, T> {
     layer: Correlation,
     /// All of them if there are several samples or groups.
@@ -152,72 +196,196 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { layer, .. } = self;
-        let padded = Padded::of(&layer);
-        let (groups, kernels) = (layer.groups, layer.kernels / layer.groups);
-        let channels = self.channels.len() / groups;
-        let (taps, plane) = (layer.taps(), layer.out_plane());
-        let places = layer.kernel_height * layer.kernel_width;
+        let [sh, sw] = layer.stride;
+        let (phases, groups) = (sh * sw, layer.groups);
+        let (kernels, channels) = (layer.kernels / groups, self.channels.len() / groups);
         let memory = Memory::of(&layer);
         let (packed, rest) = self.numbers.split_at_mut(memory.packed);
-        let (lines, gradient) = rest.split_at_mut(memory.lines);
-        let gradient = &mut gradient[..memory.gradient];
+        let (lines, rest) = rest.split_at_mut(memory.gradients);
+        let (sums, plane) = rest.split_at_mut(memory.sums);
         for (index, packed) in packed.chunks_exact_mut(memory.panel).enumerate() {
-            let (group, place) = (index / places, index % places);
-            let first = group * kernels * taps + self.channels.start * places + place;
-            pack(simd, &self.kernels[first..], [channels, places], [kernels, taps], packed);
+            let (group, phase) = (index / phases, index % phases);
+            let kernels = &self.kernels[group * kernels * layer.taps()..];
+            let phase = Phase::of(&layer, phase / sw, phase % sw);
+            pack_phase(simd, &layer, phase, kernels, self.channels.clone(), packed);
         }
-
-        let (wide, narrow) = (T::Wide::<S>::LEN, T::Narrow::<S>::LEN);
-        let whole_rows = layer.out_width.is_multiple_of(narrow);
-        let line = padded.line(&layer).next_multiple_of(wide);
-        let (grid, gradient_stride) = if whole_rows {
-            let len = layer.out_width;
-            let rows = layer.out_height;
-            (Grid { rows, len, input_pitch: len, output_pitch: padded.columns }, plane)
-        } else {
-            (Grid::line(line), line)
-        };
-        let is_wide = Registers::of(simd) == Registers::Many && grid.len.is_multiple_of(wide);
-        let tap_table = &mut self.taps[..kernels];
-        for (d, tap) in tap_table.iter_mut().enumerate() {
-            *tap = d * gradient_stride;
+        let is_simple = phases == 1 && Padded::of(&layer).is_input();
+        if phases == 1 {
+            sums.fill(T::ZERO);
         }
-        // Whole rows never leave the plane; a line's last vector may.
-        let in_place = whole_rows && padded.is_input();
-
-        let outputs = self.output_gradient.chunks_exact(kernels * plane);
+        let outputs = self.output_gradient.chunks_exact(kernels * layer.out_plane());
         let inputs = self.input_gradient.chunks_exact_mut(channels * layer.height * layer.width);
         for (index, (output, input)) in outputs.zip(inputs).enumerate() {
-            let group = index % groups;
-            let output = if whole_rows {
-                output
+            if !is_simple {
+                input.fill(T::ZERO);
+            }
+            for phase in 0..phases {
+                if phases > 1 {
+                    sums.fill(T::ZERO);
+                }
+                let packed = &packed[(index % groups * phases + phase) * memory.panel..];
+                let phase = Phase::of(&layer, phase / sw, phase % sw);
+                let rows = channels * phase.kernel_width;
+                let pass = Pass { layer: &layer, phase, rows, packed: &packed[..memory.panel] };
+                pass.partial_sums(simd, output, lines, self.taps, sums);
+                for (c, input) in input.chunks_exact_mut(layer.height * layer.width).enumerate() {
+                    if is_simple {
+                        combine(simd, phase, [c, channels], sums, input);
+                    } else {
+                        let plane = &mut plane[..phase.height * phase.pitch];
+                        combine(simd, phase, [c, channels], sums, plane);
+                        place(&layer, phase, plane, input);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Packs a phase's weights: rows by `(kx, c)`, taps by `(ky, d)` with `ky` falling.
+#[inline(always)]
+fn pack_phase<S: Simd, T: Element>(
+    simd: S,
+    layer: &Correlation,
+    phase: Phase,
+    weights: &[T],
+    channels: Range<usize>,
+    packed: &mut [T],
+) {
+    let [sh, sw] = layer.stride;
+    let kernels = layer.kernels / layer.groups;
+    let count = channels.len() / layer.groups;
+    let shape = [count * phase.kernel_width, kernels * phase.kernel_height];
+    pack(simd, shape, packed, |row, column, size| {
+        let (kx, c) = (row / count, channels.start + row % count);
+        for j in 0..phase.kernel_height {
+            let ky = (phase.kernel_height - 1 - j) * sh + phase.row;
+            let x = kx * sw + phase.column;
+            let first = (c * layer.kernel_height + ky) * layer.kernel_width + x;
+            for d in 0..kernels {
+                column[(j * kernels + d) * size] = weights[d * layer.taps() + first];
+            }
+        }
+    });
+}
+
+/// One phase of one sample and group.
+struct Pass<'a, T> {
+    layer: &'a Correlation,
+    phase: Phase,
+    /// Channels by columns of the kernel.
+    rows: usize,
+    packed: &'a [T],
+}
+
+impl<T: Element> Pass<'_, T> {
+    /// Writes the partial sums of all rows of the phase.
+    #[inline(always)]
+    fn partial_sums<S: Simd>(
+        &self,
+        simd: S,
+        output: &[T],
+        lines: &mut [T],
+        taps: &mut [usize],
+        sums: &mut [T],
+    ) {
+        let Self { layer, phase, .. } = *self;
+        let kernels = layer.kernels / layer.groups;
+        let width = layer.out_width;
+        let whole_rows = width.is_multiple_of(T::Narrow::<S>::LEN);
+        let (gradient, pitch, stride) = if whole_rows {
+            (output, width, layer.out_plane())
+        } else {
+            let stride = layer.out_height * phase.pitch + SLACK;
+            spread(output, [layer.out_height, width], [stride, phase.pitch], lines);
+            (&*lines, phase.pitch, stride)
+        };
+        let taps = &mut taps[..kernels * phase.kernel_height];
+        for (tap, slot) in taps.iter_mut().enumerate() {
+            *slot = tap / kernels * pitch + tap % kernels * stride;
+        }
+        let margin = phase.pitch - width;
+        let mut y = 0;
+        while y < phase.height && phase.kernel_width > 0 {
+            let range = phase.kernel_rows(layer, y);
+            let mut end = y + 1;
+            while end < phase.height && phase.kernel_rows(layer, end) == range {
+                end += 1;
+            }
+            let (lowest, highest) = range;
+            let grid = if whole_rows {
+                Grid { rows: end - y, len: width, input_pitch: width, output_pitch: phase.pitch }
             } else {
-                let shape = [layer.out_height, layer.out_width];
-                spread(output, shape, [line, padded.columns], lines);
-                &*lines
+                Grid::line(((end - y) * phase.pitch).next_multiple_of(T::Wide::<S>::LEN))
             };
-            let sums = if in_place { &mut *input } else { &mut *gradient };
-            sums.fill(T::ZERO);
-            for place in 0..places {
-                let (ky, kx) = (place / layer.kernel_width, place % layer.kernel_width);
+            if highest > lowest {
+                let first = (phase.kernel_height - highest) * kernels;
+                let count = (highest - lowest) * kernels;
                 let product = Product {
-                    rows: channels,
-                    packed: &packed[(group * places + place) * memory.panel..][..memory.panel],
-                    input: output,
-                    taps: tap_table,
+                    rows: self.rows,
+                    packed: self.packed,
+                    input: &gradient[(y + 1 - highest) * pitch..],
+                    taps: &taps[..count],
+                    packed_taps: [first, taps.len()],
                     grid,
-                    output_stride: padded.channel(),
-                    store: Store::Add,
+                    output_stride: phase.line,
+                    offset: Offset::None,
                 };
-                let sums = &mut sums[padded.tap(0, ky, kx)..];
-                if is_wide {
+                let sums = &mut sums[margin + y * phase.pitch..];
+                let wide = grid.len.is_multiple_of(T::Wide::<S>::LEN);
+                if wide && Registers::of(simd) == Registers::Many {
                     multiply::<S, T::Wide<S>>(simd, &product, sums);
                 } else {
                     multiply::<S, T::Narrow<S>>(simd, &product, sums);
                 }
             }
-            if !in_place {
-                padded.extract(gradient, input);
+            y = end;
+        }
+    }
+}
+
+/// `plane[p] = Σ_kx sums of (kx, c) [p − kx]`.
+#[inline(always)]
+fn combine<S: Simd, T: Element>(
+    simd: S,
+    phase: Phase,
+    [c, channels]: [usize; 2],
+    sums: &[T],
+    plane: &mut [T],
+) {
+    let lanes = T::Wide::<S>::LEN;
+    let margin = phase.kernel_width.max(1) - 1;
+    let mut at = 0;
+    while at < plane.len() {
+        let mut sum = T::Wide::<S>::simd_from(simd, T::ZERO);
+        for kx in 0..phase.kernel_width {
+            let line = (kx * channels + c) * phase.line;
+            sum = sum + load::<S, T::Wide<S>>(simd, sums, line + margin - kx + at);
+        }
+        if at + lanes <= plane.len() {
+            store(sum, plane, at);
+        } else {
+            let rest = plane.len() - at;
+            plane[at..].copy_from_slice(&sum.as_slice()[..rest]);
+        }
+        at += lanes;
+    }
+}
+
+/// Copies what of a phase's plane lies within the input to its place there.
+#[inline(always)]
+fn place<T: Element>(layer: &Correlation, phase: Phase, plane: &[T], input: &mut [T]) {
+    let [sh, sw] = layer.stride;
+    for (y, row) in plane.chunks_exact(phase.pitch).enumerate() {
+        let Some(y) = (y * sh + phase.row).checked_sub(layer.pad_height[0]) else { continue };
+        if y >= layer.height {
+            break;
+        }
+        let input = &mut input[y * layer.width..][..layer.width];
+        for (x, &value) in row.iter().enumerate() {
+            let x = (x * sw + phase.column).wrapping_sub(layer.pad_width[0]);
+            if x < input.len() {
+                input[x] = value;
             }
         }
     }

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFloat};
 
-use crate::microkernel::{dot_tile, sum_lanes};
+use crate::microkernel::{Views, dots, sum_lanes};
 use crate::simd::{Kernel, Registers};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
@@ -233,45 +233,65 @@ fn gradients_of<S: Simd, V: SimdFloat<S, Element: Element>>(
 }
 
 /// All taps of `M` kernels, `Q` taps at a time; returns `M`.
+///
+/// A function of its own for the compiler.
 #[inline(always)]
 fn block<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const Q: usize>(
     simd: S,
     chunk: &Chunk<'_, V::Element>,
-    (kernel, input): (usize, usize),
+    start: (usize, usize),
     taps: &[usize],
     first_chunk: bool,
     target: &mut [V::Element],
 ) -> usize {
-    let mut first = 0;
-    while first < taps.len() {
-        let mut sums = [[V::simd_from(simd, V::Element::ZERO); Q]; M];
-        let used = Q.min(taps.len() - first);
-        for sample in 0..chunk.samples {
-            for row in 0..chunk.rows {
-                let mut a = [0; M];
-                for m in 0..M {
-                    a[m] = sample * chunk.gradient_stride
-                        + (kernel + m) * chunk.plane
-                        + row * chunk.pitch[1];
-                }
-                let mut b = [0; Q];
+    simd.vectorize(
+        #[inline(always)]
+        || {
+            let mut first = 0;
+            while first < taps.len() {
+                let used = Q.min(taps.len() - first);
+                let mut tile_taps = [0; Q];
                 for q in 0..Q {
-                    b[q] = sample * chunk.input_stride
-                        + input
-                        + taps[first + q.min(used - 1)]
-                        + row * chunk.pitch[0];
+                    tile_taps[q] = taps[first + q.min(used - 1)];
                 }
-                dot_tile(simd, &mut sums, (chunk.gradients, a), (chunk.inputs, b), chunk.len);
+                let sums: [[V; Q]; M] = tile(simd, chunk, start, tile_taps);
+                for m in 0..M {
+                    for q in 0..Q {
+                        if q < used {
+                            let sum = sum_lanes(sums[m][q]);
+                            let gradient = &mut target[m * taps.len() + first + q];
+                            *gradient = if first_chunk { sum } else { *gradient + sum };
+                        }
+                    }
+                }
+                first += used;
             }
-        }
-        for m in 0..M {
-            for q in 0..used {
-                let sum = sum_lanes(sums[m][q]);
-                let gradient = &mut target[m * taps.len() + first + q];
-                *gradient = if first_chunk { sum } else { *gradient + sum };
-            }
-        }
-        first += used;
-    }
+        },
+    );
     M
+}
+
+/// The sums over a chunk for `M` kernels from `kernel` on and `Q` taps.
+#[inline(always)]
+fn tile<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const Q: usize>(
+    simd: S,
+    chunk: &Chunk<'_, V::Element>,
+    (kernel, input): (usize, usize),
+    taps: [usize; Q],
+) -> [[V; Q]; M] {
+    let mut sums = [[V::simd_from(simd, V::Element::ZERO); Q]; M];
+    for sample in 0..chunk.samples {
+        let mut a = [0; M];
+        for m in 0..M {
+            a[m] = sample * chunk.gradient_stride + (kernel + m) * chunk.plane;
+        }
+        let mut b = [0; Q];
+        for q in 0..Q {
+            b[q] = sample * chunk.input_stride + input + taps[q];
+        }
+        let a = Views { numbers: chunk.gradients, starts: a, pitch: chunk.pitch[1] };
+        let b = Views { numbers: chunk.inputs, starts: b, pitch: chunk.pitch[0] };
+        sums = dots(simd, sums, a, b, [chunk.rows, chunk.len]);
+    }
+    sums
 }

@@ -100,25 +100,6 @@ impl Padded {
             }
         }
     }
-
-    /// The inverse of [`Padded::fill`]; what fell on the padding is dropped.
-    #[inline(always)]
-    pub(super) fn extract<T: Element>(&self, padded: &[T], input: &mut [T]) {
-        let channels = input.len() / (self.height * self.width);
-        for c in 0..channels {
-            for y in 0..self.height {
-                let row = &mut input[(c * self.height + y) * self.width..][..self.width];
-                let start = self.tap(c, y + self.top, 0);
-                if self.stride[1] == 1 {
-                    row.copy_from_slice(&padded[start + self.left..][..self.width]);
-                } else {
-                    for (x, value) in row.iter_mut().enumerate() {
-                        *value = padded[self.tap(c, y + self.top, x + self.left)];
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Copies planes of `(rows, width)` into lines of `pitch`, zeros between the rows and up
