@@ -170,9 +170,9 @@ fn train(parser: &mut Parser) -> Result<Command, Usage> {
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("preset") => flags.preset = Some(preset(&parser.value()?)?),
-            Arg::Long("config") => flags.config = Some(parser.value()?.into()),
-            Arg::Long("data") => flags.data = Some(parser.value()?.into()),
-            Arg::Long("out") => flags.out = Some(parser.value()?.into()),
+            Arg::Long("config") => flags.config = Some(path(parser, "--config")?),
+            Arg::Long("data") => flags.data = Some(path(parser, "--data")?),
+            Arg::Long("out") => flags.out = Some(path(parser, "--out")?),
             Arg::Long("threads") => flags.threads = Some(threads(parser)?),
             Arg::Long("target-accuracy") => flags.target_accuracy = Some(fraction(parser)?),
             Arg::Long("quiet") => flags.quiet = true,
@@ -187,7 +187,7 @@ fn train(parser: &mut Parser) -> Result<Command, Usage> {
             Arg::Long("learning-rate") => overrides.learning_rate = Some(rate(parser)?),
             Arg::Long("seed") => overrides.seed = Some(seed(parser)?),
             Arg::Long("precision") => overrides.precision = Some(precision(parser)?),
-            Arg::Long("init") => overrides.init = Some(parser.value()?.into()),
+            Arg::Long("init") => overrides.init = Some(path(parser, "--init")?),
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
@@ -204,7 +204,7 @@ fn evaluate(parser: &mut Parser) -> Result<Command, Usage> {
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Value(path) if model.is_none() => model = Some(PathBuf::from(path)),
-            Arg::Long("data") => flags.data = Some(parser.value()?.into()),
+            Arg::Long("data") => flags.data = Some(path(parser, "--data")?),
             Arg::Long("test-limit") => flags.test_limit = Some(count(parser, "--test-limit")?),
             Arg::Long("threads") => flags.threads = Some(threads(parser)?),
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
@@ -246,6 +246,16 @@ fn preset(name: &OsStr) -> Result<String, Usage> {
     }
     let names: Vec<_> = presets::names().collect();
     Err(Usage(format!("preset: expected one of {}, found {name:?}", names.join(", "))))
+}
+
+fn path(parser: &mut Parser, flag: &str) -> Result<PathBuf, Usage> {
+    let word = parser.value()?;
+    if word.is_empty() {
+        return Err(Usage(
+            "--config, --data, --out, --init: expected a path, found nothing".into(),
+        ));
+    }
+    Ok(word.into())
 }
 
 fn count(parser: &mut Parser, flag: &str) -> Result<NonZeroUsize, Usage> {

@@ -88,7 +88,8 @@ impl Experiment {
             Self::parse(&text).map_err(|error| anyhow!("--config {file}{error}"))?;
         if experiment.name.is_empty() {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            experiment.name = stem.chars().map(|c| if in_name(c) { c } else { '-' }).collect();
+            let kept = |c: char| if in_name(c) && c != '.' { c } else { '-' };
+            experiment.name = stem.chars().map(kept).collect();
         }
         Ok(experiment)
     }

@@ -41,7 +41,7 @@ pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) ->
     let error = evaluation.error();
     let _ = writeln!(
         text,
-        "The error alone hides this: it is a mean over {CLASSES} outputs, of which {} should be \
+        "The error alone does not show this: it is a mean over {CLASSES} outputs, of which {} should be \
          0. An answer that is the same for every image, each digit's share of them, has an \
          error of {:.4} and gets {} right ({}); this network has {error:.4}.",
         CLASSES - 1,

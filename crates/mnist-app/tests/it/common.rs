@@ -69,7 +69,7 @@ pub fn notebook() -> Experiment {
 pub fn run_in(folder: &Path, words: &[&dyn AsRef<OsStr>]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));
     command.current_dir(folder).env_remove("ASTERISM_SIMD");
-    command.args(words.iter().map(|word| word.as_ref())).output().unwrap()
+    command.args(words).output().unwrap()
 }
 
 /// Runs the program with the words of `line` on the small data and returns what it

@@ -125,7 +125,7 @@ fn parameters_of(network: &Network<f64>, layer: usize) -> &[f64] {
         .filter(|(parameter, _)| parameter.name.starts_with(&format!("{layer}.")))
         .map(|(_, range)| range.clone());
     let Some(first) = ranges.next() else { return &[] };
-    let end = ranges.last().map_or(first.end, |range| range.end);
+    let end = ranges.next_back().map_or(first.end, |range| range.end);
     &network.parameters()[first.start..end]
 }
 

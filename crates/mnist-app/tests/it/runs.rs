@@ -67,7 +67,30 @@ fn a_run_can_be_done_again_from_its_own_config() {
 }
 
 #[test]
-fn neither_threads_nor_instructions_change_a_bit() {
+fn the_vector_instructions_change_no_bit() {
+    let here = tempfile::tempdir().unwrap();
+    let mut digests = Vec::new();
+    for level in tensor::simd::Level::available() {
+        let run = here.path().join(level.name());
+        let output = Command::new(env!("CARGO_BIN_EXE_mnist-app"))
+            .args(["train", "--preset", "notebook-tuned", "--epochs", "1", "--train-limit", "20"])
+            .args(["--test-limit", "20", "--data"])
+            .arg(small_data())
+            .arg("--out")
+            .arg(&run)
+            .env("ASTERISM_SIMD", level.name())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{level}: {}", text(&output.stderr));
+        let summary: Value = serde_json::from_str(&read(&run, "summary.json")).unwrap();
+        assert_eq!(summary["simd"], level.name());
+        digests.push(digest(&run));
+    }
+    assert!(digests.iter().all(|digest| digest == &digests[0]), "{digests:?}");
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
     let here = tempfile::tempdir().unwrap();
     for (name, flags) in [
         ("sharded", "--preset notebook-tuned --epochs 2 --batch-size 32 --shard-size 8"),
