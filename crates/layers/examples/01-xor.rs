@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         network,
         TrainerConfig {
             loss: Loss::MeanSquaredError,
-            optimizer: Optimizer::Sgd,
+            optimizer: Optimizer::sgd(),
             batch_size: 4,
             shard_size: 4,
         },

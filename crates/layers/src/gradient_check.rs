@@ -14,7 +14,7 @@ pub struct GradientCheck {
 /// `f64`, on the function `E = Σ weights · output`.
 ///
 /// For differentiable layers both figures are around 1e-9; where a layer has a kink (a
-/// ReLU, a maximum), keep the inputs further from it than [`STEP`].
+/// ReLU, a maximum), keep the inputs further from it than 1e-5.
 ///
 /// # Panics
 /// If the slices have not the lengths that the layer says, for a whole number of samples.
@@ -47,7 +47,7 @@ pub fn gradient_check(
 }
 
 /// The step of the central differences: their error is of its square.
-pub const STEP: f64 = 1e-5;
+const STEP: f64 = 1e-5;
 
 /// `(f(x + h) − f(x − h)) / 2h` for each element of `x`.
 pub(crate) fn differences(x: &[f64], mut f: impl FnMut(&[f64]) -> f64) -> Vec<f64> {

@@ -55,7 +55,7 @@ pub use conv2d::{Bias, Conv2d};
 pub use dense::Dense;
 pub use gradient_check::{GradientCheck, gradient_check};
 pub use init::Init;
-pub use layer::{Context, Layer, Mode, Parameter, Pass};
+pub use layer::{Context, InPlace, Layer, Mode, Parameter, Pass, Role};
 pub use loss::Loss;
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::Optimizer;

@@ -54,7 +54,7 @@ fn network<T: Element>() -> Network<T> {
 }
 
 fn train<T: Element>(batch_size: usize, shard_size: usize) -> u64 {
-    let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::Sgd);
+    let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::sgd());
     let config = TrainerConfig { loss, optimizer, batch_size, shard_size };
     let mut trainer = Trainer::new(network::<T>(), config);
     let mut step = |samples| {

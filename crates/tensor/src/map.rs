@@ -190,16 +190,27 @@ functions! {
         let one = V::simd_from(simd, T::ONE);
         let zero = V::simd_from(simd, T::ZERO);
         let z = exp_of(simd, -x.abs());
-        x.simd_lt(zero).select(z, one) / (one + z)
+        let numerator = x.simd_lt(zero).select(z, one);
+        let sum = one + z;
+        let quotient = numerator / sum;
+        // What the roundings of sum and quotient lost, times an estimate of 1 / (1 + z).
+        let lost = fused(simd, -quotient, sum, numerator) - quotient * (z - (sum - one));
+        let inverse = x.simd_lt(zero).select(one - quotient, quotient);
+        fused(simd, lost, inverse, quotient)
     };
     Tanh<1>(simd, [x]) {
-        // With e = exp(2|x|) − 1: tanh |x| = e / (e + 2).
+        // Near 0 a series in x², elsewhere 1 − 2 / (exp(2|x|) + 1): a quotient of two
+        // numbers that both grow would not be monotone.
+        let (one, two) = (V::simd_from(simd, T::ONE), V::simd_from(simd, T::ONE + T::ONE));
         let limit = constant::<S, V>(simd, T::MATH.tanh_limit);
         let magnitude = x.abs();
         let magnitude = magnitude.simd_gt(limit).select(limit, magnitude);
-        let e = exp_minus_one(simd, magnitude + magnitude);
-        let two = V::simd_from(simd, T::ONE + T::ONE);
-        (e / (e + two)).copysign(x)
+        let far = one - two / (exp_of(simd, magnitude + magnitude) + one);
+        let square = magnitude * magnitude;
+        let series = polynomial(simd, square, T::MATH.tanh_series);
+        let near = fused(simd, square * magnitude, series, magnitude);
+        let is_near = magnitude.simd_lt(constant::<S, V>(simd, TANH_NEAR));
+        is_near.select(near, far).copysign(x)
     };
     Relu<1>(simd, [x]) {
         let zero = V::simd_from(simd, T::ZERO);
@@ -242,6 +253,9 @@ pub struct Math {
     tanh_limit: f64,
     /// How many terms of the series, from x²/2! on, reach the last place.
     terms: usize,
+    /// `(tanh x / x − 1) / x²` for |x| up to [`TANH_NEAR`], as a polynomial in x²:
+    /// interpolated at Chebyshev nodes, lowest power first.
+    tanh_series: &'static [f64],
 }
 
 impl Math {
@@ -254,6 +268,13 @@ impl Math {
         exp_high: 89.0,
         tanh_limit: 10.0,
         terms: 6,
+        tanh_series: &[
+            -0.333_333_316_952_605_5,
+            0.133_330_738_135_011_7,
+            -0.053_901_753_164_581_23,
+            0.021_263_353_447_151_622,
+            -0.006_525_572_168_998_148,
+        ],
     };
     pub(crate) const F64: Self = Self {
         round: 6_755_399_441_055_744.0,
@@ -264,8 +285,25 @@ impl Math {
         exp_high: 710.0,
         tanh_limit: 20.0,
         terms: 12,
+        tanh_series: &[
+            -0.333_333_333_333_333_3,
+            0.133_333_333_333_323_9,
+            -0.053_968_253_967_059_4,
+            0.021_869_488_476_962_56,
+            -0.008_863_234_021_529_514,
+            0.003_592_105_532_132_768_7,
+            -0.001_455_623_977_419_267_8,
+            5.887_537_113_834_804e-4,
+            -2.341_055_693_667_279_7e-4,
+            8.426_522_203_958_066e-5,
+            -2.002_674_008_531_768_5e-5,
+        ],
     };
 }
+
+/// Where tanh goes over from its series to the exponential: beyond ½, where that form
+/// loses no digits.
+const TANH_NEAR: f64 = 0.5625;
 
 /// 1/2!, 1/3!, … 1/13!.
 const INVERSE_FACTORIALS: [f64; 12] = {
@@ -283,24 +321,16 @@ fn constant<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, value: f64) -> 
     V::simd_from(simd, V::Element::from_constant(value))
 }
 
-/// `k` and `exp(r) − 1` where `x = k ln 2 + r`, `|r| ≤ ln(2)/2`; `k` both as a number
-/// and in the low bits of what was added to round it.
+/// `Σ c_i x^i`.
 #[inline(always)]
-fn reduced<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> (V, V, V) {
-    let math = &V::Element::MATH;
-    let round = constant::<S, V>(simd, math.round);
-    let shifted = fused(simd, x, constant::<S, V>(simd, std::f64::consts::LOG2_E), round);
-    let k = shifted - round;
-    let r = fused(simd, k, constant::<S, V>(simd, -math.ln2_high), x);
-    let r = fused(simd, k, constant::<S, V>(simd, -math.ln2_low), r);
-    let mut series = constant::<S, V>(simd, INVERSE_FACTORIALS[math.terms - 1]);
-    let mut term = math.terms - 1;
+fn polynomial<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V, c: &[f64]) -> V {
+    let mut sum = constant::<S, V>(simd, c[c.len() - 1]);
+    let mut term = c.len() - 1;
     while term > 0 {
         term -= 1;
-        series = fused(simd, series, r, constant::<S, V>(simd, INVERSE_FACTORIALS[term]));
+        sum = fused(simd, sum, x, constant::<S, V>(simd, c[term]));
     }
-    let exp_minus_one = fused(simd, r * r, series, r);
-    (shifted, k, exp_minus_one)
+    sum
 }
 
 /// 2^k for the integer in the low bits of `shifted`.
@@ -316,19 +346,19 @@ fn exp_of<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> V {
     let (low, high) = (constant::<S, V>(simd, math.exp_low), constant::<S, V>(simd, math.exp_high));
     let x = x.simd_lt(low).select(low, x);
     let x = x.simd_gt(high).select(high, x);
-    let (_, k, e) = reduced(simd, x);
+    // x = k ln 2 + r, |r| ≤ ln(2)/2; what rounding took from r is added at the end.
+    let round = constant::<S, V>(simd, math.round);
+    let k = fused(simd, x, constant::<S, V>(simd, std::f64::consts::LOG2_E), round) - round;
+    let high = fused(simd, k, constant::<S, V>(simd, -math.ln2_high), x);
+    let r = fused(simd, k, constant::<S, V>(simd, -math.ln2_low), high);
+    let lost = fused(simd, k, constant::<S, V>(simd, -math.ln2_low), high - r);
+    // exp r = 1 + r + r²/2! + …: the last sum is the only one whose rounding matters.
+    let series = polynomial(simd, r, &INVERSE_FACTORIALS[..math.terms]);
+    let one = V::simd_from(simd, V::Element::ONE);
+    let sum = one + r;
+    let rest = fused(simd, r * r, series, (one - sum) + r + lost);
     // 2^k in two factors: the ends of the range are beyond one exponent.
-    let half = fused(simd, k, constant::<S, V>(simd, 0.5), constant::<S, V>(simd, math.round));
-    let rest =
-        (k - (half - constant::<S, V>(simd, math.round))) + constant::<S, V>(simd, math.round);
-    let (a, b) = (power_of_two(simd, half), power_of_two(simd, rest));
-    fused(simd, e, a, a) * b
-}
-
-/// `exp x − 1` for `x` from 0 to twice the limit of tanh.
-#[inline(always)]
-fn exp_minus_one<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> V {
-    let (shifted, _, e) = reduced(simd, x);
-    let scale = power_of_two(simd, shifted);
-    fused(simd, e, scale, scale - V::simd_from(simd, V::Element::ONE))
+    let half = fused(simd, k, constant::<S, V>(simd, 0.5), round);
+    let (a, b) = (power_of_two(simd, half), power_of_two(simd, (k - (half - round)) + round));
+    (sum + rest) * a * b
 }

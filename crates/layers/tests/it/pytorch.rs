@@ -164,7 +164,7 @@ fn training_agrees<T: Element>(shard_size: usize) {
         let (inputs, targets) = (case.numbers::<T>("inputs"), case.numbers::<T>("targets"));
         let config = TrainerConfig {
             loss: loss.expect("a loss"),
-            optimizer: Optimizer::Sgd,
+            optimizer: Optimizer::sgd(),
             batch_size: n,
             shard_size,
         };

@@ -23,7 +23,7 @@ fn notebook<T: Element>() -> Network<T> {
 }
 
 fn config(batch_size: usize, shard_size: usize) -> TrainerConfig {
-    let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::Sgd);
+    let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::sgd());
     TrainerConfig { loss, optimizer, batch_size, shard_size }
 }
 
