@@ -251,9 +251,7 @@ fn preset(name: &OsStr) -> Result<String, Usage> {
 fn path(parser: &mut Parser, flag: &str) -> Result<PathBuf, Usage> {
     let word = parser.value()?;
     if word.is_empty() {
-        return Err(Usage(
-            "--config, --data, --out, --init: expected a path, found nothing".into(),
-        ));
+        return Err(Usage(format!("{flag}: expected a path, found nothing")));
     }
     Ok(word.into())
 }

@@ -95,8 +95,8 @@ impl<T: Element> Run<T> {
         let mut lines = String::new();
         let mut last = None;
         for epoch in 1..=epochs {
-            bar.reset();
             bar.set_message(format!("{epoch}/{epochs}"));
+            bar.reset();
             let began = Instant::now();
             let train_error = self.epoch(epoch, &bar)?;
             let train_seconds = began.elapsed().as_secs_f64();
@@ -319,7 +319,7 @@ fn progress_bar(quiet: bool, samples: usize) -> ProgressBar {
     if quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len} {per_sec}");
+    let style = ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len}");
     let bar = ProgressBar::new(samples as u64).with_finish(ProgressFinish::AndClear);
     style.map_or(bar.clone(), |style| bar.with_style(style.progress_chars("=> ")))
 }

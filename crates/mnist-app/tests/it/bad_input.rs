@@ -50,7 +50,7 @@ fn wrong_usage() {
         ("train --precision f16", &["--precision", "f32 or f64"]),
         ("train --target-accuracy 2", &["--target-accuracy", "fraction"]),
         ("train --preset none", &["preset", "notebook-tuned", "found \"none\""]),
-        ("train --out=", &["--out", "path"]),
+        ("train --out=", &["--out: expected a path"]),
         ("presets none", &["preset", "notebook-tuned", "found \"none\""]),
         ("evaluate", &["model.safetensors"]),
     ] {

@@ -1,0 +1,125 @@
+//! Prints how fast each workload runs, per SIMD level and number of threads, beside the
+//! multiply-add peak that the same program measures first.
+//!
+//! `table [--json FILE] [--seconds S] [--filter TEXT]`: seconds for each row (default
+//! 0.2); only workloads whose name contains the text.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use benches::{Operands, Workload, check, measure, on_threads, peak, thread_counts};
+use lexopt::prelude::*;
+use serde_json::{Value, json};
+use tensor::Scratch;
+use tensor::simd::{Level, set_level};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::read()?;
+    let mut rows = Vec::new();
+    println!("{}\n", machine());
+    println!("| multiply-add peak | threads | GFLOP/s |");
+    println!("|---|--:|--:|");
+    let mut peaks = Vec::new();
+    for level in Level::available() {
+        for threads in thread_counts() {
+            let rate = peak::multiply_adds_per_second(level, threads);
+            println!("| {level} | {threads} | {:.1} |", 2e-9 * rate);
+            peaks.push((level, threads, rate));
+        }
+    }
+    println!("\n| workload | level | threads | median | best | GFLOP/s | of peak | images/s |");
+    println!("|---|---|--:|--:|--:|--:|--:|--:|");
+    for workload in Workload::all() {
+        if !workload.to_string().contains(&options.filter) {
+            continue;
+        }
+        let expected = expected(workload);
+        for &(level, threads, peak) in &peaks {
+            set_level(level)?;
+            if let Some((operands, expected)) = &expected {
+                on_threads(threads, || {
+                    check(&mut operands.clone(), &mut Scratch::parallel(), expected)
+                })
+                .map_err(|error| format!("{workload}, {level}, {threads} threads: {error}"))?;
+            }
+            let timing = on_threads(threads, || measure(options.seconds, workload.prepare()));
+            let rate = workload.multiply_adds().map(|count| count as f64 / timing.best);
+            println!(
+                "| {workload} | {level} | {threads} | {} | {} | {} | {} | {} |",
+                duration(timing.median),
+                duration(timing.best),
+                rate.map_or_else(String::new, |rate| format!("{:.2}", 2e-9 * rate)),
+                rate.map_or_else(String::new, |rate| format!("{:.0} %", 100.0 * rate / peak)),
+                workload.images().map_or_else(String::new, |images| format!(
+                    "{:.0}",
+                    images as f64 / timing.best
+                )),
+            );
+            rows.push(json!({
+                "workload": workload.to_string(), "level": level.name(), "threads": threads,
+                "median": timing.median, "best": timing.best, "samples": timing.samples,
+                "gflops": rate.map(|rate| 2e-9 * rate), "of_peak": rate.map(|rate| rate / peak),
+            }));
+        }
+    }
+    if let Some(path) = options.json {
+        let peaks: Vec<Value> = peaks
+            .iter()
+            .map(|(level, threads, rate)| {
+                json!({ "level": level.name(), "threads": threads, "gflops": 2e-9 * rate })
+            })
+            .collect();
+        let all = json!({ "machine": machine(), "peaks": peaks, "rows": rows });
+        std::fs::write(&path, format!("{all:#}\n"))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+struct Options {
+    json: Option<PathBuf>,
+    seconds: f64,
+    filter: String,
+}
+
+impl Options {
+    fn read() -> Result<Self, lexopt::Error> {
+        let mut options = Self { json: None, seconds: 0.2, filter: String::new() };
+        let mut arguments = lexopt::Parser::from_env();
+        while let Some(argument) = arguments.next()? {
+            match argument {
+                Long("json") => options.json = Some(arguments.value()?.into()),
+                Long("seconds") => options.seconds = arguments.value()?.parse()?,
+                Long("filter") => options.filter = arguments.value()?.string()?,
+                _ => return Err(argument.unexpected()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Operands of a correlation, and what must come out.
+fn expected(workload: Workload) -> Option<(Operands, Vec<f32>)> {
+    let Workload::Correlate(shape, pass) = workload else { return None };
+    let operands = Operands::new(shape, pass);
+    let expected = operands.reference();
+    Some((operands, expected))
+}
+
+/// The processor and its number of threads.
+fn machine() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or(std::env::consts::ARCH, |(_, name)| name);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    format!("{model}, {threads} hardware threads")
+}
+
+/// Seconds in the unit that suits them.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 1e-3 => format!("{:.2} µs", 1e6 * s),
+        s if s < 1.0 => format!("{:.3} ms", 1e3 * s),
+        s => format!("{s:.3} s"),
+    }
+}

@@ -1,0 +1,89 @@
+use std::time::Instant;
+
+/// How long a call took, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timing {
+    /// Half of the samples were faster.
+    pub median: f64,
+    /// The fastest sample: on a shared machine the steadier number.
+    pub best: f64,
+    /// How many samples there were.
+    pub samples: usize,
+}
+
+/// The least time that a sample spans, so that reading the clock does not show.
+const SAMPLE_SECONDS: f64 = 200e-6;
+
+/// The fewest samples, whatever they take.
+const FEWEST: usize = 3;
+
+/// Calls `call` for about `seconds`, in samples of as many calls as fill a fraction of a
+/// millisecond; the first calls warm up and do not count.
+pub fn measure(seconds: f64, mut call: impl FnMut()) -> Timing {
+    let mut time = |calls: usize| {
+        let start = Instant::now();
+        (0..calls).for_each(|_| call());
+        start.elapsed().as_secs_f64()
+    };
+    let mut calls = 1;
+    while time(calls) < SAMPLE_SECONDS {
+        calls *= 2;
+    }
+    let start = Instant::now();
+    let mut samples = Vec::new();
+    while samples.len() < FEWEST || start.elapsed().as_secs_f64() < seconds {
+        samples.push(time(calls) / calls as f64);
+    }
+    samples.sort_by(f64::total_cmp);
+    Timing { median: samples[samples.len() / 2], best: samples[0], samples: samples.len() }
+}
+
+/// Runs `work` in a pool of `threads` threads: what it calls can use all of them.
+///
+/// # Panics
+/// If the pool cannot be started.
+pub fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.unwrap_or_else(|error| panic!("{threads} threads: {error}")).install(work)
+}
+
+/// One thread, and two where the machine has them.
+pub fn thread_counts() -> impl Iterator<Item = usize> {
+    let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (1..=2).filter(move |&threads| threads <= all)
+}
+
+/// The largest difference of two elements, as a fraction of the largest element expected;
+/// infinite if the lengths differ or a number is not finite.
+pub fn largest_difference(found: &[f32], expected: &[f32]) -> f64 {
+    if found.len() != expected.len() || found.iter().any(|x| !x.is_finite()) {
+        return f64::INFINITY;
+    }
+    let pairs = found.iter().zip(expected);
+    let difference = pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+    let largest = expected.iter().map(|x| f64::from(x.abs())).fold(0.0, f64::max);
+    difference / largest.max(f64::MIN_POSITIVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FEWEST, largest_difference, measure};
+
+    #[test]
+    fn a_timing_counts_calls_after_the_warm_up() {
+        let mut calls = 0;
+        let timing = measure(0.0, || {
+            calls += 1;
+            std::thread::sleep(std::time::Duration::from_micros(250));
+        });
+        assert_eq!((timing.samples, calls), (FEWEST, FEWEST + 1));
+        assert!(250e-6 <= timing.best && timing.best <= timing.median);
+    }
+
+    #[test]
+    fn differences_are_relative_to_the_largest_element() {
+        assert_eq!(largest_difference(&[1.0, 3.0], &[1.0, 4.0]), 0.25);
+        assert!(largest_difference(&[f32::NAN], &[1.0]).is_infinite());
+        assert!(largest_difference(&[1.0], &[1.0, 2.0]).is_infinite());
+    }
+}

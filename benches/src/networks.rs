@@ -1,0 +1,161 @@
+use layers::random::{Purpose, Stream};
+use layers::{
+    Batch, Bias, BuildError, Conv2d, Dense, Init, Loss, Network, Optimizer, Reshape, Sigmoid, Tanh,
+    Trainer, TrainerConfig,
+};
+use tensor::Element;
+
+/// A network whose training and prediction are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// The notebook's: `Conv 1→6 3×3`, sigmoid, `Dense 4056→100`, tanh, `Dense 100→10`,
+    /// sigmoid; binary cross-entropy, plain descent.
+    Notebook,
+}
+
+/// How many samples run through a network together, on one thread.
+const SHARD_SIZE: usize = 8;
+
+impl Model {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Notebook];
+
+    /// As it stands in the workloads' names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Notebook => "notebook",
+        }
+    }
+
+    /// The batch sizes whose training step is measured.
+    pub fn batch_sizes(self) -> [usize; 2] {
+        match self {
+            Self::Notebook => [1, 32],
+        }
+    }
+
+    /// How many images there are to train on.
+    pub fn images(self) -> usize {
+        match self {
+            Self::Notebook => 1_000,
+        }
+    }
+
+    /// The learning rate.
+    pub fn rate(self) -> f64 {
+        match self {
+            Self::Notebook => 0.01,
+        }
+    }
+
+    /// The network, always with the same weights.
+    ///
+    /// They are scaled so that gradients reach every layer: with the notebook's own
+    /// weights most are 0, and a wrong one would not be seen when peers are compared.
+    ///
+    /// # Panics
+    /// If its layers do not fit together.
+    pub fn network<T: Element>(self) -> Network<T> {
+        let (network, init) = match self {
+            Self::Notebook => (notebook(), Init::Xavier),
+        };
+        let mut network = network.unwrap_or_else(|error| panic!("{error}"));
+        network.initialize(init, 1);
+        network
+    }
+
+    /// A trainer of the network.
+    pub fn trainer(self, batch_size: usize) -> Trainer<f32> {
+        let (loss, optimizer) = match self {
+            Self::Notebook => (Loss::BinaryCrossEntropy, Optimizer::Sgd),
+        };
+        let config = TrainerConfig { loss, optimizer, batch_size, shard_size: SHARD_SIZE };
+        Trainer::new(self.network(), config)
+    }
+}
+
+fn notebook<T: Element>() -> Result<Network<T>, BuildError> {
+    Network::builder([1, 28, 28])
+        .add(Conv2d::new(6, 3).bias(Bias::Untied))
+        .add(Sigmoid)
+        .add(Reshape::flat())
+        .add(Dense::new(100))
+        .add(Tanh)
+        .add(Dense::new(10))
+        .add(Sigmoid)
+        .build()
+}
+
+/// Images of 28 × 28 pixels with labels, one byte each, and the order in which they are
+/// trained on.
+///
+/// They are drawn, not photographed, a fifth of their pixels not black as in MNIST: no
+/// operation takes longer for one number than for another, so that timings do not need
+/// the real ones.
+#[derive(Clone, Debug)]
+pub struct Images {
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+    order: Vec<usize>,
+}
+
+impl Images {
+    /// Pixels of one image.
+    pub const PIXELS: usize = 28 * 28;
+
+    /// `count` images, always the same ones.
+    pub fn new(count: usize) -> Self {
+        let mut stream = Stream::new(4, Purpose::Initialization, 0);
+        let mut pixel = || if stream.below(5) == 0 { stream.below(256) as u8 } else { 0 };
+        let pixels = (0..count * Self::PIXELS).map(|_| pixel()).collect();
+        let labels = (0..count).map(|_| stream.below(10) as u8).collect();
+        let mut order: Vec<_> = (0..count).collect();
+        Stream::new(4, Purpose::Shuffle, 0).shuffle(&mut order);
+        Self { pixels, labels, order }
+    }
+
+    /// All pixels, image by image.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// All labels.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// The images' places in the order of training.
+    pub fn order(&self) -> &[usize] {
+        &self.order
+    }
+
+    /// All pixels as numbers from 0 to 1.
+    pub fn numbers(&self) -> Vec<f32> {
+        self.pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect()
+    }
+
+    /// Batch `step` of `size` images, from the start again when all were seen.
+    pub fn batch(&self, step: usize, size: usize) -> impl Batch<f32> {
+        let batches = self.order.len() / size;
+        Drawn { images: self, indices: &self.order[step % batches * size..][..size] }
+    }
+}
+
+struct Drawn<'a> {
+    images: &'a Images,
+    indices: &'a [usize],
+}
+
+impl Batch<f32> for Drawn<'_> {
+    fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
+        let samples = inputs.chunks_exact_mut(Images::PIXELS).zip(targets.chunks_exact_mut(10));
+        for ((input, target), &index) in samples.zip(&self.indices[first..]) {
+            let pixels = &self.images.pixels[index * Images::PIXELS..][..Images::PIXELS];
+            for (number, &pixel) in input.iter_mut().zip(pixels) {
+                *number = f32::from(pixel) / 255.0;
+            }
+            target.fill(0.0);
+            target[usize::from(self.images.labels[index])] = 1.0;
+        }
+    }
+}
