@@ -1,14 +1,19 @@
-use serde::{Deserialize, Serialize};
-use tensor::Element;
+use serde::{Deserialize, Deserializer, Serialize};
+use tensor::{Element, map, reduce};
+
+use crate::softmax::softmax;
+use crate::tagged::{fraction, name_or_table};
 
 /// How far predictions are from their targets.
 ///
-/// The loss of a sample is a mean over its outputs; that of a batch the mean over its
-/// samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// The loss of a batch is the mean over its samples.
+///
+/// As text a name, `"binary_cross_entropy"`, or a table where there is more to say,
+/// `{ type = "softmax_cross_entropy", label_smoothing = 0.1 }`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Loss {
-    /// `mean (y − t)²`.
+    /// `mean (y − t)²` over the outputs.
     MeanSquaredError,
     /// `−mean (t ln p + (1 − t) ln(1 − p))` for predictions between 0 and 1.
     ///
@@ -16,9 +21,44 @@ pub enum Loss {
     /// from 1 to the next number below it, so that a prediction which has rounded to 0
     /// or 1 counts as one that almost has.
     BinaryCrossEntropy,
+    /// The same for logits: `p = 1 / (1 + exp −x)`, exact however large they are.
+    BinaryCrossEntropyWithLogits,
+    /// `−Σ s_i ln p_i` over the classes, where `p = softmax x` and the targets `t`,
+    /// one-hot or probabilities, are smoothed: `s = (1 − α) t + α / classes`.
+    SoftmaxCrossEntropy {
+        /// α, from 0 to less than 1.
+        label_smoothing: f64,
+    },
+}
+
+/// What [`Loss`] is read as: serde's own form of it.
+#[derive(Deserialize)]
+#[serde(remote = "Loss", tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+enum Table {
+    MeanSquaredError,
+    BinaryCrossEntropy,
+    BinaryCrossEntropyWithLogits,
+    SoftmaxCrossEntropy {
+        #[serde(default, deserialize_with = "fraction")]
+        label_smoothing: f64,
+    },
+}
+
+impl<'de> Deserialize<'de> for Loss {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Whole(#[serde(with = "Table")] Loss);
+        name_or_table(deserializer).map(|Whole(loss)| loss)
+    }
 }
 
 impl Loss {
+    /// [`Loss::SoftmaxCrossEntropy`] without label smoothing.
+    pub fn softmax_cross_entropy() -> Self {
+        Self::SoftmaxCrossEntropy { label_smoothing: 0.0 }
+    }
+
     /// The loss of one sample.
     ///
     /// # Panics
@@ -43,6 +83,17 @@ impl Loss {
                 };
                 -pairs.map(term).sum::<f64>()
             }
+            Self::BinaryCrossEntropyWithLogits => {
+                let term = |(x, t): (T, T)| {
+                    let (x, t) = (x.to_f64(), t.to_f64());
+                    let above = if x < 0.0 { 0.0 } else { x };
+                    above - x * t + libm::log1p(libm::exp(-x.abs()))
+                };
+                pairs.map(term).sum()
+            }
+            Self::SoftmaxCrossEntropy { label_smoothing } => {
+                return softmax_cross_entropy(prediction, target, label_smoothing);
+            }
         };
         sum / prediction.len() as f64
     }
@@ -60,15 +111,35 @@ impl Loss {
         gradient: &mut [T],
     ) {
         assert_eq!(gradient.len(), prediction.len(), "loss gradient: length");
-        let scale = T::from_f64(scale / prediction.len() as f64);
-        for (g, (p, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
-            *g = match self {
-                Self::MeanSquaredError => (p - t) * (scale + scale),
-                Self::BinaryCrossEntropy => {
-                    let (a, b) = (larger(T::ONE - p, least()), larger(p, least()));
-                    ((T::ONE - t) / a - t / b) * scale
+        let mean = T::from_f64(scale / prediction.len() as f64);
+        match self {
+            Self::MeanSquaredError => {
+                for (g, (p, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
+                    *g = (p - t) * (mean + mean);
                 }
-            };
+            }
+            Self::BinaryCrossEntropy => {
+                for (g, (p, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
+                    let (a, b) = (larger(T::ONE - p, least()), larger(p, least()));
+                    *g = ((T::ONE - t) / a - t / b) * mean;
+                }
+            }
+            Self::BinaryCrossEntropyWithLogits => {
+                gradient.copy_from_slice(prediction);
+                map::sigmoid(gradient);
+                for (g, (_, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
+                    *g = (*g - t) * mean;
+                }
+            }
+            Self::SoftmaxCrossEntropy { label_smoothing } => {
+                // d/dx_i −Σ_j s_j ln p_j = p_i Σ_j s_j − s_i.
+                let smooth = Smooth::new(label_smoothing, target.len());
+                let (total, scale) = (smooth.total(target), T::from_f64(scale));
+                softmax(prediction, gradient);
+                for (g, (_, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
+                    *g = (*g * total - smooth.of(t)) * scale;
+                }
+            }
         }
     }
 
@@ -85,6 +156,38 @@ impl Loss {
         for (g, (p, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
             *g = (p - t) * scale;
         }
+    }
+}
+
+/// In `f64`: `Σ s_i (ln Σ exp x − x_i)`, the largest logit taken out of the sum.
+#[track_caller]
+fn softmax_cross_entropy<T: Element>(logits: &[T], target: &[T], label_smoothing: f64) -> f64 {
+    let smooth = Smooth::new(label_smoothing, target.len());
+    let largest = logits[reduce::argmax(logits)].to_f64();
+    let sum: f64 = logits.iter().map(|x| libm::exp(x.to_f64() - largest)).sum();
+    let log_sum = largest + libm::log(sum);
+    pairs(logits, target).map(|(x, t)| smooth.of(t.to_f64()) * (log_sum - x.to_f64())).sum()
+}
+
+/// Label smoothing: `(1 − α) t + α / classes`.
+#[derive(Clone, Copy)]
+struct Smooth<T> {
+    keep: T,
+    share: T,
+}
+
+impl<T: Element> Smooth<T> {
+    fn new(label_smoothing: f64, classes: usize) -> Self {
+        let share = T::from_f64(label_smoothing / classes as f64);
+        Self { keep: T::from_f64(1.0 - label_smoothing), share }
+    }
+
+    fn of(self, target: T) -> T {
+        target.mul_add(self.keep, self.share)
+    }
+
+    fn total(self, target: &[T]) -> T {
+        target.iter().map(|&t| self.of(t)).sum()
     }
 }
 
@@ -109,6 +212,7 @@ fn pairs<'a, T: Element>(
 #[cfg(test)]
 mod tests {
     use super::Loss;
+    use crate::gradient_check::{differences, distance};
 
     #[test]
     fn values_by_hand() {
@@ -129,5 +233,63 @@ mod tests {
             }
         }
         assert!(Loss::BinaryCrossEntropy.value(&[f32::NAN], &[1.0]).is_nan());
+    }
+
+    #[test]
+    fn losses_of_logits_are_those_of_their_probabilities() {
+        let (x, t) = ([0.3, -1.7, 2.0], [0.0, 0.25, 0.75]);
+        let p = x.map(|x: f64| 1.0 / (1.0 + (-x).exp()));
+        let expected = Loss::BinaryCrossEntropy.value(&p, &t);
+        assert!((Loss::BinaryCrossEntropyWithLogits.value(&x, &t) - expected).abs() < 1e-15);
+        let sum: f64 = x.iter().map(|x| x.exp()).sum();
+        let expected: f64 = x.iter().zip(t).map(|(x, t)| -t * (x.exp() / sum).ln()).sum();
+        assert!((Loss::softmax_cross_entropy().value(&x, &t) - expected).abs() < 1e-15);
+    }
+
+    #[test]
+    fn gradients_are_those_of_differences() {
+        let (x, t) = ([0.3, -1.7, 2.0, 0.1, 0.8], [0.0, 0.25, 0.0, 0.75, 0.1]);
+        for loss in [
+            Loss::MeanSquaredError,
+            Loss::BinaryCrossEntropyWithLogits,
+            Loss::softmax_cross_entropy(),
+            Loss::SoftmaxCrossEntropy { label_smoothing: 0.1 },
+        ] {
+            let mut gradient = [f64::NAN; 5];
+            loss.gradient(&x, &t, 0.7, &mut gradient);
+            let expected = differences(&x, |x| 0.7 * loss.value(x, &t));
+            let distance = distance(&gradient, &expected);
+            assert!(distance < 1e-9, "{loss:?}: {distance:e}");
+        }
+    }
+
+    #[test]
+    fn losses_of_logits_are_finite_and_exact_for_large_ones() {
+        let softmax = Loss::softmax_cross_entropy();
+        for x in [1e4_f32, -1e4, 3e38] {
+            let mut gradient = [f32::NAN; 2];
+            softmax.gradient(&[x, 0.0], &[1.0, 0.0], 1.0, &mut gradient);
+            let probability = if x > 0.0 { 1.0 } else { 0.0 };
+            assert_eq!(gradient, [probability - 1.0, 1.0 - probability]);
+            assert_eq!(softmax.value(&[x, 0.0], &[1.0, 0.0]), f64::from(-x).max(0.0));
+            let binary = Loss::BinaryCrossEntropyWithLogits;
+            binary.gradient(&[x], &[0.0], 1.0, &mut gradient[..1]);
+            assert_eq!(gradient[0], probability);
+            assert_eq!(binary.value(&[x], &[0.0]), f64::from(x).max(0.0));
+        }
+        assert!(softmax.value(&[f32::NAN, 1.0], &[1.0, 0.0]).is_nan());
+    }
+
+    #[test]
+    fn text_is_a_name_or_a_table() {
+        let read = |text: &str| serde_json::from_str::<Loss>(text);
+        assert_eq!(read(r#""binary_cross_entropy""#).unwrap(), Loss::BinaryCrossEntropy);
+        assert_eq!(read(r#""softmax_cross_entropy""#).unwrap(), Loss::softmax_cross_entropy());
+        let text = r#"{"type":"softmax_cross_entropy","label_smoothing":0.1}"#;
+        let smooth = Loss::SoftmaxCrossEntropy { label_smoothing: 0.1 };
+        assert_eq!(read(text).unwrap(), smooth);
+        assert_eq!(serde_json::to_string(&smooth).unwrap(), text);
+        let error = read(&text.replace("0.1", "1.5")).unwrap_err().to_string();
+        assert!(error.contains("expected a number from 0 to less than 1"), "{error}");
     }
 }

@@ -1,25 +1,301 @@
-use serde::{Deserialize, Serialize};
-use tensor::{Element, map};
+use serde::{Deserialize, Deserializer, Serialize};
+use tensor::optimize::{Adam, Momentum};
+use tensor::{Element, optimize};
 
-/// How a gradient changes the parameters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+use crate::tagged::{fraction, name_or_table, not_negative};
+
+/// How a gradient `g` changes the parameters `w`, with learning rate `η`.
+///
+/// The arithmetic and the defaults are PyTorch's. As text a name, `"adam"`, or a table,
+/// `{ type = "adam", beta1 = 0.95 }`.
+///
+/// Weight decay applies to all parameters, as in PyTorch; `decay_biases = false` spares
+/// whatever is no weight: biases, and the factors of a normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Optimizer {
-    /// Gradient descent: `w ← w − η g`.
-    #[default]
-    Sgd,
+    /// Gradient descent: `w ← w − η g`; with momentum `v ← μ v + g`, `w ← w − η v`, or in
+    /// Nesterov's form `w ← w − η (g + μ v)`.
+    Sgd {
+        /// μ, 0 by default.
+        momentum: f64,
+        /// Whether the step looks ahead along the new velocity.
+        nesterov: bool,
+        /// λ: `g ← g + λ w` comes first. 0 by default.
+        weight_decay: f64,
+        /// Whether λ is for biases too.
+        decay_biases: bool,
+    },
+    /// Adam (Kingma and Ba, 2015): the mean of the gradients over the root of the mean
+    /// of their squares, both moving and corrected for their start at 0.
+    Adam {
+        /// What the mean keeps each step, 0.9 by default.
+        beta1: f64,
+        /// What the mean of squares keeps each step, 0.999 by default.
+        beta2: f64,
+        /// Added to the root, 1e-8 by default.
+        epsilon: f64,
+        /// λ: `g ← g + λ w` comes first. 0 by default.
+        weight_decay: f64,
+        /// Whether λ is for biases too.
+        decay_biases: bool,
+    },
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019): `w ← w − η λ w`
+    /// comes first, and the gradient knows nothing of it.
+    #[serde(rename = "adamw")]
+    AdamW {
+        /// As Adam's.
+        beta1: f64,
+        /// As Adam's.
+        beta2: f64,
+        /// As Adam's.
+        epsilon: f64,
+        /// λ, 0.01 by default.
+        weight_decay: f64,
+        /// Whether λ is for biases too.
+        decay_biases: bool,
+    },
+}
+
+/// What [`Optimizer`] is read as: serde's own form of it.
+#[derive(Deserialize)]
+#[serde(remote = "Optimizer", tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+enum Table {
+    Sgd {
+        #[serde(default, deserialize_with = "fraction")]
+        momentum: f64,
+        #[serde(default)]
+        nesterov: bool,
+        #[serde(default, deserialize_with = "not_negative")]
+        weight_decay: f64,
+        #[serde(default = "yes")]
+        decay_biases: bool,
+    },
+    Adam {
+        #[serde(default = "beta1", deserialize_with = "fraction")]
+        beta1: f64,
+        #[serde(default = "beta2", deserialize_with = "fraction")]
+        beta2: f64,
+        #[serde(default = "epsilon", deserialize_with = "not_negative")]
+        epsilon: f64,
+        #[serde(default, deserialize_with = "not_negative")]
+        weight_decay: f64,
+        #[serde(default = "yes")]
+        decay_biases: bool,
+    },
+    #[serde(rename = "adamw")]
+    AdamW {
+        #[serde(default = "beta1", deserialize_with = "fraction")]
+        beta1: f64,
+        #[serde(default = "beta2", deserialize_with = "fraction")]
+        beta2: f64,
+        #[serde(default = "epsilon", deserialize_with = "not_negative")]
+        epsilon: f64,
+        #[serde(default = "adamw_decay", deserialize_with = "not_negative")]
+        weight_decay: f64,
+        #[serde(default = "yes")]
+        decay_biases: bool,
+    },
+}
+
+fn beta1() -> f64 {
+    0.9
+}
+
+fn beta2() -> f64 {
+    0.999
+}
+
+fn epsilon() -> f64 {
+    1e-8
+}
+
+fn adamw_decay() -> f64 {
+    0.01
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl<'de> Deserialize<'de> for Optimizer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Whole(#[serde(with = "Table")] Optimizer);
+        name_or_table(deserializer).map(|Whole(optimizer)| optimizer)
+    }
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self::sgd()
+    }
 }
 
 impl Optimizer {
-    /// Changes some of the parameters.
-    pub(crate) fn step<T: Element>(self, rate: f64, gradients: &[T], parameters: &mut [T]) {
-        match self {
-            Self::Sgd => map::add_scaled(parameters, T::from_f64(-rate), gradients),
+    /// Plain gradient descent.
+    pub fn sgd() -> Self {
+        Self::momentum(0.0)
+    }
+
+    /// Gradient descent with this momentum.
+    pub fn momentum(momentum: f64) -> Self {
+        Self::Sgd { momentum, nesterov: false, weight_decay: 0.0, decay_biases: true }
+    }
+
+    /// Gradient descent with this momentum in Nesterov's form.
+    pub fn nesterov(momentum: f64) -> Self {
+        Self::Sgd { momentum, nesterov: true, weight_decay: 0.0, decay_biases: true }
+    }
+
+    /// Adam with the defaults.
+    pub fn adam() -> Self {
+        Self::Adam {
+            beta1: beta1(),
+            beta2: beta2(),
+            epsilon: epsilon(),
+            weight_decay: 0.0,
+            decay_biases: true,
         }
+    }
+
+    /// AdamW with the defaults.
+    pub fn adamw() -> Self {
+        Self::AdamW {
+            beta1: beta1(),
+            beta2: beta2(),
+            epsilon: epsilon(),
+            weight_decay: adamw_decay(),
+            decay_biases: true,
+        }
+    }
+
+    /// The same with another weight decay, for biases too or not.
+    pub fn with_weight_decay(mut self, decay: f64, biases: bool) -> Self {
+        let (Self::Sgd { weight_decay, decay_biases, .. }
+        | Self::Adam { weight_decay, decay_biases, .. }
+        | Self::AdamW { weight_decay, decay_biases, .. }) = &mut self;
+        (*weight_decay, *decay_biases) = (decay, biases);
+        self
     }
 
     /// Whether a step is `w ← w − η g` and nothing else, so that a layer may take it.
     pub(crate) fn is_plain_descent(self) -> bool {
-        matches!(self, Self::Sgd)
+        matches!(self, Self::Sgd { momentum: 0.0, weight_decay: 0.0, .. })
+    }
+
+    /// How many numbers are remembered for each parameter.
+    pub(crate) fn moments(self) -> usize {
+        match self {
+            Self::Sgd { momentum: 0.0, .. } => 0,
+            Self::Sgd { .. } => 1,
+            Self::Adam { .. } | Self::AdamW { .. } => 2,
+        }
+    }
+
+    /// Whether weight decay is not the same for all parameters.
+    pub(crate) fn spares_biases(self) -> bool {
+        let (Self::Sgd { decay_biases, .. }
+        | Self::Adam { decay_biases, .. }
+        | Self::AdamW { decay_biases, .. }) = self;
+        !decay_biases
+    }
+
+    /// The coefficients of step `step`, counted from 1; without weight decay where it is
+    /// not wanted.
+    pub(crate) fn update<T: Element>(self, rate: f64, step: u64, decays: bool) -> Update<T> {
+        let of = T::from_f64;
+        let decay = |weight_decay: f64| if decays { weight_decay } else { 0.0 };
+        match self {
+            Self::Sgd { momentum: 0.0, weight_decay, .. } => {
+                Update::Descent { rate: of(rate), weight_decay: of(decay(weight_decay)) }
+            }
+            Self::Sgd { momentum, nesterov, weight_decay, .. } => Update::Momentum(Momentum {
+                rate: of(rate),
+                weight_decay: of(decay(weight_decay)),
+                momentum: of(momentum),
+                nesterov,
+            }),
+            Self::Adam { beta1, beta2, epsilon, weight_decay, .. } => {
+                let adam = adam_step([beta1, beta2], epsilon, rate, step);
+                Update::Adam(Adam { weight_decay: of(decay(weight_decay)), ..adam })
+            }
+            Self::AdamW { beta1, beta2, epsilon, weight_decay, .. } => {
+                let adam = adam_step([beta1, beta2], epsilon, rate, step);
+                Update::Adam(Adam { shrink: of(1.0 - rate * decay(weight_decay)), ..adam })
+            }
+        }
+    }
+}
+
+fn adam_step<T: Element>([beta1, beta2]: [f64; 2], epsilon: f64, rate: f64, step: u64) -> Adam<T> {
+    // Beyond that many steps both corrections are 1; and powf is not the same on all
+    // platforms, while a product is.
+    let power = |base: f64| {
+        let (mut power, mut base, mut left) = (1.0, base, step);
+        while left > 0 {
+            if left % 2 == 1 {
+                power *= base;
+            }
+            base *= base;
+            left /= 2;
+        }
+        power
+    };
+    Adam {
+        rate: T::from_f64(rate / (1.0 - power(beta1))),
+        rest1: T::from_f64(1.0 - beta1),
+        beta2: T::from_f64(beta2),
+        rest2: T::from_f64(1.0 - beta2),
+        root_scale: T::from_f64(1.0 / (1.0 - power(beta2)).sqrt()),
+        epsilon: T::from_f64(epsilon),
+        weight_decay: T::ZERO,
+        shrink: T::ONE,
+    }
+}
+
+/// An optimizer's step with its coefficients.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Update<T> {
+    Descent { rate: T, weight_decay: T },
+    Momentum(Momentum<T>),
+    Adam(Adam<T>),
+}
+
+impl<T: Element> Update<T> {
+    /// Changes some of the parameters, with their gradients and what is remembered.
+    pub(crate) fn apply(&self, w: &mut [T], g: &[T], [m, v]: [&mut [T]; 2]) {
+        match self {
+            Self::Descent { rate, weight_decay } => optimize::descend(w, g, *rate, *weight_decay),
+            Self::Momentum(step) => optimize::momentum(w, g, m, *step),
+            Self::Adam(step) => optimize::adam(w, g, m, v, step),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Optimizer;
+
+    #[test]
+    fn text_is_a_name_or_a_table_with_what_differs() {
+        let read = |text: &str| serde_json::from_str::<Optimizer>(text);
+        assert_eq!(read(r#""adam""#).unwrap(), Optimizer::adam());
+        assert_eq!(read(r#"{"type":"adamw"}"#).unwrap(), Optimizer::adamw());
+        let nesterov = r#"{"type":"sgd","momentum":0.9,"nesterov":true}"#;
+        assert_eq!(read(nesterov).unwrap(), Optimizer::nesterov(0.9));
+        for optimizer in [Optimizer::sgd(), Optimizer::adam().with_weight_decay(0.1, false)] {
+            let text = serde_json::to_string(&optimizer).unwrap();
+            assert_eq!(read(&text).unwrap(), optimizer);
+        }
+        for (text, wanted) in [
+            (r#""adagrad""#, "unknown variant `adagrad`, expected one of `sgd`, `adam`, `adamw`"),
+            (r#"{"type":"adam","beta3":1}"#, "unknown field `beta3`"),
+            (r#"{"type":"sgd","momentum":1}"#, "expected a number from 0 to less than 1"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 }

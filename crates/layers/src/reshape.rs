@@ -44,6 +44,20 @@ impl Buildable for Reshape {
     }
 }
 
+/// All numbers of a sample on one axis: `(C, H, W) → (C·H·W)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flatten;
+
+impl Buildable for Flatten {
+    fn summary(&self) -> String {
+        "Flatten".into()
+    }
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        Reshape::flat().build(input)
+    }
+}
+
 #[derive(Debug)]
 struct ReshapeLayer {
     input: Shape,

@@ -7,7 +7,8 @@ use crate::activation::{Relu, Sigmoid, Tanh};
 use crate::conv2d::Conv2d;
 use crate::dense::Dense;
 use crate::layer::Layer;
-use crate::reshape::Reshape;
+use crate::pool2d::MaxPool2d;
+use crate::reshape::{Flatten, Reshape};
 use crate::softmax::Softmax;
 
 /// A network as text: the shape of one input sample and the list of layers.
@@ -78,7 +79,7 @@ macro_rules! layer_spec {
     };
 }
 
-layer_spec!(Conv2d, Dense, Sigmoid, Tanh, Relu, Softmax, Reshape);
+layer_spec!(Conv2d, MaxPool2d, Dense, Sigmoid, Tanh, Relu, Softmax, Flatten, Reshape);
 
 /// A network whose layers do not fit together.
 ///

@@ -7,6 +7,7 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::spec::LayerSpec;
+use crate::update::Updater;
 use crate::workspace::Workspace;
 
 /// How a [`Trainer`] learns. Batch and shard size are part of the arithmetic: with the
@@ -75,6 +76,7 @@ pub struct Trainer<T> {
     /// How many layers the backward pass goes through: all, or all but a last sigmoid
     /// whose derivative and the loss's cancel.
     backward_layers: usize,
+    updater: Updater<T>,
     shards: Vec<Shard<T>>,
     /// The shards' gradients one after another, then their sum.
     gradients: Vec<T>,
@@ -88,9 +90,6 @@ struct Shard<T> {
     targets: Vec<T>,
     correct: usize,
 }
-
-/// Parameters of one part of the optimizer's pass: 64 KiB of `f32`.
-const OPTIMIZER_PART: usize = 16_384;
 
 impl<T: Element> Trainer<T> {
     /// A trainer of this network.
@@ -123,6 +122,7 @@ impl<T: Element> Trainer<T> {
             shards: (0..count).map(shard).collect(),
             gradients: vec![T::ZERO; (count + sum) * network.parameters().len()],
             losses: vec![0.0; batch_size],
+            updater: Updater::new(&network, config.optimizer),
             network,
             config,
         }
@@ -177,7 +177,7 @@ impl<T: Element> Trainer<T> {
         samples: usize,
         rate: f64,
     ) -> Result<(), NonFinite> {
-        let Self { network, config, backward_layers, shards, gradients, losses } = self;
+        let Self { network, config, backward_layers, updater, shards, gradients, losses } = self;
         let shard = &mut shards[0];
         let losses = &mut losses[..samples];
         let scale = 1.0 / samples as f64;
@@ -186,12 +186,13 @@ impl<T: Element> Trainer<T> {
         shard.start_backward(network, *backward_layers, config.loss, samples, scale);
         let Shard { workspace, inputs, .. } = shard;
         let inputs = &inputs[..samples * network.input_shape().len()];
-        if config.optimizer.is_plain_descent() {
+        if updater.is_plain_descent() {
             let rate = T::from_f64(rate);
             network.backward_and_step(inputs, *backward_layers, rate, workspace, gradients);
+            updater.count_step();
         } else {
             network.backward(inputs, *backward_layers, workspace, gradients);
-            config.optimizer.step(rate, gradients, network.parameters_mut());
+            updater.step(rate, (&[], 0), gradients, network.parameters_mut());
         }
         Ok(())
     }
@@ -202,8 +203,8 @@ impl<T: Element> Trainer<T> {
         samples: usize,
         rate: f64,
     ) -> Result<(), NonFinite> {
-        let Self { network, config, backward_layers, shards, gradients, losses } = self;
-        let TrainerConfig { loss, optimizer, shard_size, .. } = *config;
+        let Self { network, config, backward_layers, updater, shards, gradients, losses } = self;
+        let TrainerConfig { loss, shard_size, .. } = *config;
         let (layers, parameters) = (*backward_layers, network.parameters().len());
         let scale = 1.0 / samples as f64;
         let used = samples.div_ceil(shard_size);
@@ -228,15 +229,7 @@ impl<T: Element> Trainer<T> {
             let losses = &losses[first..samples.min(first + shard_size)];
             shard.check(network, losses, first)?;
         }
-        let parts = &*parts;
-        threads::for_each_chunk(
-            (network.parameters_mut(), OPTIMIZER_PART),
-            (sum, OPTIMIZER_PART),
-            |index, weights, sum| {
-                reduce::sum_parts(parts, [used, parameters], index * OPTIMIZER_PART, sum);
-                optimizer.step(rate, sum, weights);
-            },
-        );
+        updater.step(rate, (parts, used), sum, network.parameters_mut());
         Ok(())
     }
 }

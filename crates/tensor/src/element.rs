@@ -94,11 +94,15 @@ element!(f64, libm::log);
 
 /// What is compiled per element type, here in this crate, whoever calls it.
 pub(crate) mod kernels {
-    use fearless_simd::{Simd, SimdFloat, SimdFloatElement, f32x8, f32x16, f64x4, f64x8};
+    use fearless_simd::{
+        Simd, SimdFloat, SimdFloatElement, f32x4, f32x8, f32x16, f64x2, f64x4, f64x8,
+    };
 
     use crate::correlate::{Forward, InputGradient, KernelGradient};
     use crate::map::{Elementwise, Math};
     use crate::matrix::{Dots, RowsProduct, Update};
+    use crate::optimize::Optimize;
+    use crate::pool::{MaxPool, MaxPoolGradient};
     use crate::reduce::{RowSums, TreeSum};
     use crate::simd::dispatch;
 
@@ -111,6 +115,8 @@ pub(crate) mod kernels {
         type Wide<S: Simd>: SimdFloat<S, Element = Self>;
         /// A vector of 256 bits.
         type Narrow<S: Simd>: SimdFloat<S, Element = Self>;
+        /// A vector of 128 bits.
+        type Slim<S: Simd>: SimdFloat<S, Element = Self>;
         /// The numbers of its exponential.
         const MATH: Math;
 
@@ -125,17 +131,21 @@ pub(crate) mod kernels {
         fn update(kernel: Update<'_, Self>);
         fn row_sums(kernel: RowSums<'_, Self>);
         fn tree_sum(kernel: TreeSum<'_, Self>);
+        fn max_pool(kernel: MaxPool<'_, Self>);
+        fn max_pool_gradient(kernel: MaxPoolGradient<'_, Self>);
+        fn optimize(kernel: Optimize<'_, Self>);
     }
 
     // A module each, so that the compiler works on both at the same time.
     macro_rules! kernels {
-        ($module:ident, $t:ty, $wide:ident, $narrow:ident, $math:expr) => {
+        ($module:ident, $t:ty, $wide:ident, $narrow:ident, $slim:ident, $math:expr) => {
             mod $module {
                 use super::*;
 
                 impl Kernels for $t {
                     type Wide<S: Simd> = $wide<S>;
                     type Narrow<S: Simd> = $narrow<S>;
+                    type Slim<S: Simd> = $slim<S>;
                     const MATH: Math = $math;
 
                     #[inline(always)]
@@ -170,11 +180,20 @@ pub(crate) mod kernels {
                     fn tree_sum(kernel: TreeSum<'_, Self>) {
                         dispatch(kernel);
                     }
+                    fn max_pool(kernel: MaxPool<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn max_pool_gradient(kernel: MaxPoolGradient<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn optimize(kernel: Optimize<'_, Self>) {
+                        dispatch(kernel);
+                    }
                 }
             }
         };
     }
 
-    kernels!(single, f32, f32x16, f32x8, Math::F32);
-    kernels!(double, f64, f64x8, f64x4, Math::F64);
+    kernels!(single, f32, f32x16, f32x8, f32x4, Math::F32);
+    kernels!(double, f64, f64x8, f64x4, f64x2, Math::F64);
 }

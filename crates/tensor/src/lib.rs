@@ -9,8 +9,8 @@
 //!   [`correlate_valid`], [`correlate_full`], [`convolve_valid`], [`convolve_full`],
 //!   [`rotate180`];
 //! - on batches, what a convolutional layer needs: [`Correlation`] with its
-//!   `forward`, `input_gradient` and `kernel_gradient`;
-//! - on rows of numbers: [`matrix`], [`map`] and [`reduce`].
+//!   `forward`, `input_gradient` and `kernel_gradient`, and [`Pooling`];
+//! - on rows of numbers: [`matrix`], [`map`], [`reduce`] and [`optimize`].
 //!
 //! Each fast operation has a readable twin in [`mod@reference`], and a property test
 //! that holds the two together.
@@ -31,7 +31,9 @@ mod error;
 pub mod map;
 pub mod matrix;
 mod microkernel;
+pub mod optimize;
 mod plane;
+mod pool;
 pub mod reduce;
 pub mod reference;
 mod scratch;
@@ -44,6 +46,7 @@ pub use correlate::{Bias, Correlation};
 pub use element::Element;
 pub use error::ShapeError;
 pub use plane::{convolve_full, convolve_valid, correlate_full, correlate_valid, rotate180};
+pub use pool::Pooling;
 pub use scratch::Scratch;
 pub use shape::Shape;
 pub use tensor::Tensor;

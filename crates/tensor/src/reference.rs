@@ -2,7 +2,7 @@
 //!
 //! Not fast, not parallel; what the fast operations are tested against.
 
-use crate::{Bias, Correlation, Element};
+use crate::{Bias, Correlation, Element, Pooling};
 
 /// One plane of a correlation: valid where `pad` is `[0, 0]`, full where it is
 /// `[KH−1, KW−1]`. `x (H, W)`, `k (KH, KW)`.
@@ -129,6 +129,63 @@ pub fn matrix_product<T: Element>(
 ) -> Vec<T> {
     let element = |i, j| (0..inner).fold(T::ZERO, |sum, k| a(i, k).mul_add(b(k, j), sum));
     (0..rows * columns).map(|at| element(at / columns, at % columns)).collect()
+}
+
+/// Calls `f(output, window)` for each output of one sample, with the flat indices of the
+/// numbers in its window, row by row.
+pub fn for_each_window(pooling: &Pooling, mut f: impl FnMut(usize, &[usize])) {
+    let [_, height, width] = pooling.input_shape().axes().unwrap_or_default();
+    let [channels, oh, ow] = pooling.output_shape().axes().unwrap_or_default();
+    let ([kh, kw], [sh, sw]) = (pooling.size(), pooling.stride());
+    for output in 0..channels * oh * ow {
+        let (c, oy, ox) = (output / (oh * ow), output / ow % oh, output % ow);
+        let at = |ky, kx| (c * height + oy * sh + ky) * width + ox * sw + kx;
+        let window: Vec<_> = (0..kh * kw).map(|k| at(k / kw, k % kw)).collect();
+        f(output, &window);
+    }
+}
+
+/// The twin of [`Pooling::max`] on one sample, for numbers that are not NaN.
+pub fn max_pool<T: Element>(pooling: &Pooling, input: &[T], output: &mut [T]) {
+    for_each_window(pooling, |o, window| output[o] = input[first_largest(input, window)]);
+}
+
+/// The twin of [`Pooling::max_gradient`] on one sample.
+pub fn max_pool_gradient<T: Element>(
+    pooling: &Pooling,
+    input: &[T],
+    output_gradient: &[T],
+    input_gradient: &mut [T],
+) {
+    input_gradient.fill(T::ZERO);
+    for_each_window(pooling, |o, window| {
+        input_gradient[first_largest(input, window)] += output_gradient[o];
+    });
+}
+
+fn first_largest<T: Element>(input: &[T], window: &[usize]) -> usize {
+    window.iter().fold(window[0], |best, &at| if input[at] > input[best] { at } else { best })
+}
+
+/// The twin of [`Pooling::mean`] on one sample.
+pub fn mean_pool<T: Element>(pooling: &Pooling, input: &[T], output: &mut [T]) {
+    for_each_window(pooling, |o, window| {
+        let sum: T = window.iter().map(|&at| input[at]).sum();
+        output[o] = sum / T::from_f64(window.len() as f64);
+    });
+}
+
+/// The twin of [`Pooling::mean_gradient`] on one sample.
+pub fn mean_pool_gradient<T: Element>(
+    pooling: &Pooling,
+    output_gradient: &[T],
+    input_gradient: &mut [T],
+) {
+    input_gradient.fill(T::ZERO);
+    for_each_window(pooling, |o, window| {
+        let share = output_gradient[o] / T::from_f64(window.len() as f64);
+        window.iter().for_each(|&at| input_gradient[at] += share);
+    });
 }
 
 /// `1 / (1 + exp −x)` in double precision.

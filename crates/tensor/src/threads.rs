@@ -70,3 +70,35 @@ pub fn for_each_chunk3<A: Send, B: Send, C: Send>(
     let chunks = chunks.zip(c.par_chunks_mut(c_size));
     chunks.with_max_len(1).enumerate().for_each(|(index, ((a, b), c))| f(index, a, b, c));
 }
+
+/// Calls `f(first, parts)` with the same part of each slice, `size` numbers from `first`
+/// on, on the threads of the current pool. The last part may be shorter, and a slice
+/// that is shorter than the first one has empty parts beyond its end.
+pub fn for_each_part<T: Send, const K: usize>(
+    slices: [&mut [T]; K],
+    size: usize,
+    f: impl Fn(usize, [&mut [T]; K]) + Sync,
+) {
+    each_part(slices, 0, size, &f);
+}
+
+fn each_part<T: Send, const K: usize>(
+    mut slices: [&mut [T]; K],
+    first: usize,
+    size: usize,
+    f: &(impl Fn(usize, [&mut [T]; K]) + Sync),
+) {
+    let count = slices[0].len().div_ceil(size);
+    if count < 2 {
+        return f(first, slices);
+    }
+    let at = count / 2 * size;
+    let mut rights: [&mut [T]; K] = std::array::from_fn(|_| Default::default());
+    let lefts = std::array::from_fn(|k| {
+        let slice = std::mem::take(&mut slices[k]);
+        let (left, right) = slice.split_at_mut(at.min(slice.len()));
+        rights[k] = right;
+        left
+    });
+    rayon::join(|| each_part(lefts, first, size, f), || each_part(rights, first + at, size, f));
+}

@@ -1,0 +1,77 @@
+//! A small network with pooling learns, by Adam on the softmax cross-entropy.
+
+use layers::random::{Purpose, Stream};
+use layers::{
+    Batch, Conv2d, Dense, Flatten, Init, Loss, MaxPool2d, Network, Optimizer, Relu, Trainer,
+    TrainerConfig, gradient_check,
+};
+
+/// Images of 9×11 with a bright row (class 0) or column (class 1) on noise.
+struct Stripes {
+    seed: u64,
+}
+
+impl Batch<f32> for Stripes {
+    fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
+        let samples = inputs.chunks_exact_mut(99).zip(targets.chunks_exact_mut(2));
+        for (sample, (image, target)) in samples.enumerate() {
+            let epoch = (first + sample) as u64;
+            let mut stream = Stream::new(self.seed, Purpose::Shuffle, epoch);
+            image.fill_with(|| stream.uniform() as f32);
+            let class = stream.below(2);
+            let line = stream.below(9);
+            for at in 0..9 {
+                image[if class == 0 { line * 11 + at } else { at * 11 + line }] += 0.7;
+            }
+            target.copy_from_slice(&[f32::from(class == 0), f32::from(class == 1)]);
+        }
+    }
+}
+
+fn trainer() -> Trainer<f32> {
+    let mut network = Network::builder([1, 9, 11])
+        .add(Conv2d::new(4, 3))
+        .add(Relu)
+        .add(MaxPool2d::new(2))
+        .add(Flatten)
+        .add(Dense::new(2))
+        .build()
+        .expect("the layers fit");
+    network.initialize(Init::He, 1);
+    let config = TrainerConfig {
+        loss: Loss::softmax_cross_entropy(),
+        optimizer: Optimizer::adam(),
+        batch_size: 50,
+        shard_size: 8,
+    };
+    Trainer::new(network, config)
+}
+
+#[test]
+fn it_learns_to_tell_rows_from_columns() {
+    let mut trainer = trainer();
+    let mut correct = 0;
+    for step in 0..120 {
+        let report = trainer.step(&Stripes { seed: step }, 50, 0.01).expect("finite losses");
+        correct += if step < 110 { 0 } else { report.correct };
+    }
+    assert!(correct >= 450, "{correct} of 500 right in the last ten steps");
+}
+
+#[test]
+fn max_pool_gradients_are_those_of_differences() {
+    for (size, stride, input) in
+        [([2, 2], 2, [3, 5, 9]), ([3, 2], 1, [2, 4, 5]), ([2, 3], 2, [1, 7, 7])]
+    {
+        let layer = MaxPool2d::new(1).rectangle(size[0], size[1]).stride(stride);
+        let layer = layers::LayerSpec::from(layer).build::<f64>(input.into()).expect("fits");
+        let mut stream = Stream::new(3, Purpose::Initialization, 0);
+        // Steps of 0.01 keep all numbers further apart than the differences' step.
+        let mut x: Vec<_> = (0..2 * layer.input_shape().len()).map(|i| i as f64 * 0.01).collect();
+        stream.shuffle(&mut x);
+        let weights: Vec<_> =
+            (0..2 * layer.output_shape().len()).map(|_| stream.normal()).collect();
+        let check = gradient_check(layer.as_ref(), &[], &x, &weights);
+        assert!(check.input < 1e-8, "{size:?}, stride {stride}: {check:?}");
+    }
+}

@@ -1,0 +1,99 @@
+//! Pooling against its readable twins, on every SIMD level, with outputs full of NaN
+//! beforehand; and the levels against each other, bit by bit.
+//!
+//! One test function: the level is a property of the process.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use tensor::simd::{Level, set_level};
+use tensor::{Element, Pooling, reference};
+
+/// Few different numbers, so that windows have several largest ones.
+fn numbers<T: Element>(len: usize, seed: u64, values: u64) -> Vec<T> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        T::from_f64((state >> 11 & 0xFFFF_FFFF) as f64 % values as f64 - 3.0)
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn pooling() -> impl Strategy<Value = (Pooling, usize)> {
+    let sizes = (1..=3usize, 1..=5usize, 2..=9usize, 2..=41usize);
+    let window =
+        prop_oneof![Just(([2, 2], [2, 2])), ([1..=4usize, 1..=4usize], [1..=3usize, 1..=3usize]),];
+    (sizes, window).prop_filter_map("the window fits", |((n, c, h, w), (size, stride))| {
+        Some((Pooling::new([c, h, w], size, stride).ok()?, n))
+    })
+}
+
+fn agrees<T: Element>(pooling: &Pooling, n: usize) {
+    let (inputs, outputs) = (pooling.input_shape().len(), pooling.output_shape().len());
+    let x = numbers::<T>(n * inputs, 1, 7);
+    let g = numbers::<T>(n * outputs, 2, 1000);
+    let nan = T::from_f64(f64::NAN);
+    let mut expected =
+        [vec![nan; g.len()], vec![nan; x.len()], vec![nan; g.len()], vec![nan; x.len()]];
+    for sample in 0..n {
+        let (i, o) =
+            (sample * inputs..(sample + 1) * inputs, sample * outputs..(sample + 1) * outputs);
+        let [y, dx, mean, mean_dx] = &mut expected;
+        reference::max_pool(pooling, &x[i.clone()], &mut y[o.clone()]);
+        reference::max_pool_gradient(pooling, &x[i.clone()], &g[o.clone()], &mut dx[i.clone()]);
+        reference::mean_pool(pooling, &x[i.clone()], &mut mean[o.clone()]);
+        reference::mean_pool_gradient(pooling, &g[o.clone()], &mut mean_dx[i]);
+    }
+    let mut first: Option<[Vec<T>; 4]> = None;
+    for level in Level::available() {
+        set_level(level).expect("an available level");
+        let mut found = expected.clone().map(|numbers| vec![nan; numbers.len()]);
+        let [y, dx, mean, mean_dx] = &mut found;
+        pooling.max(&x, y);
+        pooling.max_gradient(&x, &g, dx);
+        pooling.mean(&x, mean);
+        pooling.mean_gradient(&g, mean_dx);
+        assert_eq!(found[..2], expected[..2], "maximum on {level}");
+        for (found, expected) in found[2..].iter().flatten().zip(expected[2..].iter().flatten()) {
+            let difference = (*found - *expected).abs();
+            let bound = T::from_f64(16.0) * T::EPSILON * (T::ONE + expected.abs());
+            assert!(difference <= bound * T::from_f64(100.0), "{found} {expected}");
+        }
+        match &first {
+            None => first = Some(found),
+            Some(first) => assert!(*first == found, "means on {level}"),
+        }
+    }
+}
+
+#[test]
+fn pooling_agrees_with_its_twins_on_every_level() {
+    let config = Config { cases: 400, rng_seed: RngSeed::Fixed(1), ..Config::default() };
+    TestRunner::new(config)
+        .run(&pooling(), |(pooling, n)| {
+            agrees::<f32>(&pooling, n);
+            agrees::<f64>(&pooling, n);
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    for level in Level::available() {
+        set_level(level).expect("an available level");
+        a_nan_is_passed_on();
+    }
+}
+
+fn a_nan_is_passed_on() {
+    for width in [2, 8, 20] {
+        let pooling = Pooling::new([1, 2, width], [2, 2], [2, 2]).expect("fits");
+        for place in 0..2 * width {
+            let mut x = vec![1.0_f32; 2 * width];
+            x[place] = f32::NAN;
+            let mut y = vec![0.0; width / 2];
+            pooling.max(&x, &mut y);
+            let nan: Vec<_> = y.iter().map(|y| y.is_nan()).collect();
+            let expected: Vec<_> = (0..width / 2).map(|x| x == place % width / 2).collect();
+            assert_eq!(nan, expected, "NaN at {place} of width {width}");
+        }
+    }
+}
