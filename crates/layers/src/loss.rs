@@ -1,4 +1,4 @@
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::{Element, map, reduce};
 
 use crate::softmax::softmax;
@@ -10,8 +10,7 @@ use crate::tagged::{fraction, name_or_table};
 ///
 /// As text a name, `"binary_cross_entropy"`, or a table where there is more to say,
 /// `{ type = "softmax_cross_entropy", label_smoothing = 0.1 }`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Loss {
     /// `mean (y − t)²` over the outputs.
     MeanSquaredError,
@@ -31,8 +30,8 @@ pub enum Loss {
     },
 }
 
-/// What [`Loss`] is read as: serde's own form of it.
-#[derive(Deserialize)]
+/// What [`Loss`] is as a table: serde's own form of it.
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "Loss", tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 enum Table {
     MeanSquaredError,
@@ -42,6 +41,19 @@ enum Table {
         #[serde(default, deserialize_with = "fraction")]
         label_smoothing: f64,
     },
+}
+
+impl Serialize for Loss {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::MeanSquaredError => serializer.serialize_str("mean_squared_error"),
+            Self::BinaryCrossEntropy => serializer.serialize_str("binary_cross_entropy"),
+            Self::BinaryCrossEntropyWithLogits => {
+                serializer.serialize_str("binary_cross_entropy_with_logits")
+            }
+            Self::SoftmaxCrossEntropy { .. } => Table::serialize(self, serializer),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Loss {
@@ -54,6 +66,15 @@ impl<'de> Deserialize<'de> for Loss {
 }
 
 impl Loss {
+    /// The loss in words, `"binary cross-entropy"`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MeanSquaredError => "squared error",
+            Self::BinaryCrossEntropy | Self::BinaryCrossEntropyWithLogits => "binary cross-entropy",
+            Self::SoftmaxCrossEntropy { .. } => "softmax cross-entropy",
+        }
+    }
+
     /// [`Loss::SoftmaxCrossEntropy`] without label smoothing.
     pub fn softmax_cross_entropy() -> Self {
         Self::SoftmaxCrossEntropy { label_smoothing: 0.0 }
@@ -289,6 +310,14 @@ mod tests {
         let smooth = Loss::SoftmaxCrossEntropy { label_smoothing: 0.1 };
         assert_eq!(read(text).unwrap(), smooth);
         assert_eq!(serde_json::to_string(&smooth).unwrap(), text);
+        for loss in [
+            Loss::MeanSquaredError,
+            Loss::BinaryCrossEntropy,
+            Loss::BinaryCrossEntropyWithLogits,
+            Loss::softmax_cross_entropy(),
+        ] {
+            assert_eq!(read(&serde_json::to_string(&loss).unwrap()).unwrap(), loss);
+        }
         let error = read(&text.replace("0.1", "1.5")).unwrap_err().to_string();
         assert!(error.contains("expected a number from 0 to less than 1"), "{error}");
     }

@@ -21,8 +21,7 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     let metadata = metadata_of(&bytes).with_context(model)?;
     // Without a word on the precision: f64 holds the numbers of either.
     let single = metadata.get("precision").is_some_and(|precision| precision == "f32");
-    let loss =
-        metadata.get("loss").and_then(|name| serde_json::from_value(name.as_str().into()).ok());
+    let loss = metadata.get("loss").and_then(|text| serde_json::from_str(text).ok());
     threads::pool(flags.threads)?.install(|| {
         if single { test::<f32>(flags, &bytes, loss) } else { test::<f64>(flags, &bytes, loss) }
     })
@@ -36,10 +35,7 @@ fn test<T: Element>(flags: &EvaluateFlags, bytes: &[u8], loss: Option<Loss>) -> 
     samples.fit(&network).with_context(model)?;
     let loss = loss.unwrap_or(Loss::MeanSquaredError);
     let evaluation = Evaluator::new(&network).evaluate(&network, loss, &samples);
-    let name = match loss {
-        Loss::MeanSquaredError => "squared error",
-        Loss::BinaryCrossEntropy => "binary cross-entropy",
-    };
+    let name = loss.name();
     let (correct, total) = (evaluation.correct(&samples), samples.len());
     let mut console = Console::default();
     console.line(format_args!(

@@ -208,7 +208,7 @@ impl<T: Element> Run<T> {
             ("preset", experiment.name.clone()),
             ("seed", experiment.seed.to_string()),
             ("precision", text(serde_json::to_string(&experiment.precision))?),
-            ("loss", text(serde_json::to_string(&experiment.loss))?),
+            ("loss", serde_json::to_string(&experiment.loss)?),
             ("weights_sha256", last.weights_sha256.clone()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
