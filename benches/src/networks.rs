@@ -67,7 +67,7 @@ impl Model {
     /// A trainer of the network.
     pub fn trainer(self, batch_size: usize) -> Trainer<f32> {
         let (loss, optimizer) = match self {
-            Self::Notebook => (Loss::BinaryCrossEntropy, Optimizer::Sgd),
+            Self::Notebook => (Loss::BinaryCrossEntropy, Optimizer::sgd()),
         };
         let config = TrainerConfig { loss, optimizer, batch_size, shard_size: SHARD_SIZE };
         Trainer::new(self.network(), config)
