@@ -16,6 +16,6 @@ mod workload;
 
 pub use correlation::{LayerShape, Operands, Pass, check};
 pub use exchange::write_exchange;
-pub use measure::{Timing, largest_difference, measure, on_threads, thread_counts};
+pub use measure::{Timing, largest_difference, machine, measure, on_threads, thread_counts};
 pub use networks::{Images, Model};
 pub use workload::Workload;

@@ -53,6 +53,15 @@ pub fn thread_counts() -> impl Iterator<Item = usize> {
     (1..=2).filter(move |&threads| threads <= all)
 }
 
+/// The processor and its number of threads.
+pub fn machine() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or(std::env::consts::ARCH, |(_, name)| name);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    format!("{model}, {threads} hardware threads")
+}
+
 /// The largest difference of two elements, as a fraction of the largest element expected;
 /// infinite if the lengths differ or a number is not finite.
 pub fn largest_difference(found: &[f32], expected: &[f32]) -> f64 {

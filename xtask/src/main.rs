@@ -3,6 +3,9 @@
 //! This crate has few dependencies, and should keep it so: it is built before anything
 //! that it starts.
 
+mod bench;
+mod ci;
+mod process;
 mod train;
 
 use std::ffi::OsString;
@@ -11,8 +14,11 @@ use std::process::ExitCode;
 /// Name, what it does, and the function that does it with the flags that follow.
 type Command = (&'static str, &'static str, fn(Vec<OsString>) -> anyhow::Result<ExitCode>);
 
-const COMMANDS: &[Command] =
-    &[("train", "build in release and train: the flags of `mnist-app train`", train::run)];
+const COMMANDS: &[Command] = &[
+    ("train", "build in release and train: the flags of `mnist-app train`", train::run),
+    ("bench", "measure: --quick for the table only, --peers beside PyTorch and others", bench::run),
+    ("ci", "everything that must hold before a change is merged", ci::run),
+];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);

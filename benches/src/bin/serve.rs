@@ -9,7 +9,7 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-use benches::{Workload, measure, on_threads, write_exchange};
+use benches::{Workload, machine, measure, on_threads, write_exchange};
 use lexopt::prelude::*;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ fn serve(threads: usize) -> Result<(), Box<dyn Error>> {
     let names: Vec<_> = Workload::all().iter().map(ToString::to_string).collect();
     let level = tensor::simd::level().name();
     answer(&json!({ "program": "Asterism", "version": env!("CARGO_PKG_VERSION"),
-                    "simd": level, "workloads": names }))?;
+                    "simd": level, "machine": machine(), "workloads": names }))?;
     for line in std::io::stdin().lock().lines() {
         let request: Value = serde_json::from_str(&line?)?;
         let name = request["workload"].as_str().unwrap_or_default();

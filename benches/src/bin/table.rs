@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use benches::{Operands, Workload, check, measure, on_threads, peak, thread_counts};
+use benches::{Operands, Workload, check, machine, measure, on_threads, peak, thread_counts};
 use lexopt::prelude::*;
 use serde_json::{Value, json};
 use tensor::Scratch;
@@ -104,15 +104,6 @@ fn expected(workload: Workload) -> Option<(Operands, Vec<f32>)> {
     let operands = Operands::new(shape, pass);
     let expected = operands.reference();
     Some((operands, expected))
-}
-
-/// The processor and its number of threads.
-fn machine() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or(std::env::consts::ARCH, |(_, name)| name);
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    format!("{model}, {threads} hardware threads")
 }
 
 /// Seconds in the unit that suits them.

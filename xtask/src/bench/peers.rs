@@ -1,0 +1,286 @@
+//! Ours and theirs in turn, in one session, so that what else the machine does meets
+//! all of them alike.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use super::Options;
+use super::peer::Peer;
+use crate::process::{cargo, line, release, root, run};
+
+const SCRIPTS: [&str; 3] = ["pytorch.py", "scipy_notebook.py", "onnxruntime_infer.py"];
+
+/// The most by which results may differ, as a fraction of the largest: what single
+/// precision explains in sums of 50,000 terms and in ten training steps.
+const TOLERANCE: f64 = 5e-5;
+
+/// Between two measurements, for threads that spin when they have no work.
+const PAUSE: Duration = Duration::from_millis(30);
+
+/// Measures everything and prints the table.
+pub fn compare(options: &Options) -> anyhow::Result<()> {
+    run(&mut cargo(&["build", "--release", "-p", "mnist-app"]))?;
+    let folder = Folder::new()?;
+    let exchange = folder.0.join("exchange.safetensors");
+    run(Command::new(release("serve")?).arg("--write").arg(&exchange))?;
+    let mut programs = start(options, &exchange)?;
+    check(&mut programs)?;
+    let (ours, peers): (Vec<_>, Vec<_>) =
+        programs.iter().partition(|program| program.name() == "Asterism");
+    let versions: Vec<_> = peers
+        .iter()
+        .filter(|peer| peer.threads == 1)
+        .map(|peer| format!("{} {}", peer.name(), peer.about["version"].as_str().unwrap_or("?")))
+        .collect();
+    let about = &ours[0].about;
+    let machine = about["machine"].as_str().unwrap_or("?").to_owned();
+    let simd = about["simd"].as_str().unwrap_or("?").to_owned();
+    let workloads: Vec<_> = ours[0]
+        .workloads()
+        .filter(|name| name.contains(&options.filter))
+        .filter(|name| peers.iter().any(|peer| peer.workloads().any(|known| known == *name)))
+        .map(str::to_owned)
+        .collect();
+    println!("{machine}, {simd}; {}; `cargo xtask bench --peers`\n", versions.join(", "));
+    println!(
+        "| workload | peer | ours, 1 thread | 2 threads | theirs, 1 thread | 2 threads | 1 : 1 | 2 : 2 | best : best |"
+    );
+    println!("|---|---|--:|--:|--:|--:|--:|--:|--:|");
+    let mut all = Vec::new();
+    for workload in &workloads {
+        let times = measure(&mut programs, workload, options)?;
+        all.extend(print(workload, &times));
+    }
+    drop(programs);
+    if "notebook, 15 epochs".contains(&options.filter) {
+        all.extend(print("notebook, 15 epochs", &whole_program(options, &folder.0)?));
+    }
+    println!("\nMedians; the ratios are their time over ours, above 1 where we are faster.");
+    print_epochs(&all);
+    if let Some(path) = &options.json {
+        let text = format!(
+            "{:#}\n",
+            json!({ "machine": machine, "simd": simd,
+                                             "peers": versions, "rows": all })
+        );
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// A folder that is removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("asterism-bench-{}", std::process::id()));
+        std::fs::create_dir(&path).with_context(|| path.display().to_string())?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Each program with one thread and with two.
+fn start(options: &Options, exchange: &Path) -> anyhow::Result<Vec<Peer>> {
+    let mut programs = Vec::new();
+    for threads in [1, 2] {
+        programs.push(Peer::start(Command::new(release("serve")?), threads)?);
+        for script in SCRIPTS {
+            let mut command = Command::new(&options.python);
+            command.arg(root().join("benches/peers").join(script));
+            command.arg("--exchange").arg(exchange);
+            programs.push(Peer::start(command, threads)?);
+        }
+    }
+    Ok(programs)
+}
+
+/// Compares the peers' results with ours.
+fn check(programs: &mut [Peer]) -> anyhow::Result<()> {
+    for peer in programs.iter_mut().filter(|peer| peer.name() != "Asterism") {
+        let answer = peer.ask(&json!({ "check": true }))?;
+        let differences = answer["differences"].as_object().context("no differences")?;
+        let mut worst = 0.0_f64;
+        for (workload, difference) in differences {
+            // A difference that is not a number is written as none.
+            let difference = difference.as_f64().unwrap_or(f64::INFINITY);
+            if difference > TOLERANCE {
+                bail!("{workload}: {} differs from ours by {difference:.1e}", peer.name());
+            }
+            worst = worst.max(difference);
+        }
+        if peer.threads == 1 {
+            eprintln!(
+                "{}: the same results in {} workloads, to {worst:.1e} of the largest number",
+                peer.name(),
+                differences.len()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Seconds of a workload by program and threads: of each round, the median and the best.
+#[derive(Default)]
+struct Times {
+    medians: BTreeMap<(String, usize), Vec<f64>>,
+    best: BTreeMap<(String, usize), f64>,
+    variants: BTreeMap<(String, usize), String>,
+}
+
+impl Times {
+    fn median(&self, program: &str, threads: usize) -> Option<f64> {
+        let mut times = self.medians.get(&(program.to_owned(), threads))?.clone();
+        times.sort_by(f64::total_cmp);
+        Some(times[times.len() / 2])
+    }
+
+    fn best(&self, program: &str, threads: usize) -> Option<f64> {
+        self.best.get(&(program.to_owned(), threads)).copied()
+    }
+
+    fn add(&mut self, program: &str, threads: usize, median: f64, best: f64) {
+        let key = (program.to_owned(), threads);
+        self.medians.entry(key.clone()).or_default().push(median);
+        let least = self.best.entry(key).or_insert(best);
+        *least = least.min(best);
+    }
+}
+
+/// All programs in turn, several rounds.
+fn measure(programs: &mut [Peer], workload: &str, options: &Options) -> anyhow::Result<Times> {
+    let mut times = Times::default();
+    for _ in 0..options.rounds {
+        for program in programs.iter_mut() {
+            if program.workloads().any(|known| known == workload) {
+                let (median, best, variant) = program.measure(workload, options.seconds)?;
+                times.add(program.name(), program.threads, median, best);
+                times.variants.insert((program.name().to_owned(), program.threads), variant);
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+    Ok(times)
+}
+
+/// Prints the rows of a workload, one for each peer, and returns them.
+fn print(workload: &str, times: &Times) -> Vec<Value> {
+    let mut rows = Vec::new();
+    let mut names: Vec<_> = times.medians.keys().map(|(name, _)| name.as_str()).collect();
+    names.dedup();
+    for peer in names.into_iter().filter(|&name| name != "Asterism") {
+        let both = |name| [times.median(name, 1), times.median(name, 2)];
+        let (ours, theirs) = (both("Asterism"), both(peer));
+        let best = |times: [Option<f64>; 2]| times.into_iter().flatten().reduce(f64::min);
+        let ratio = |ours: Option<f64>, theirs: Option<f64>| Some(theirs? / ours?);
+        let ratios =
+            [ratio(ours[0], theirs[0]), ratio(ours[1], theirs[1]), ratio(best(ours), best(theirs))];
+        let times_text =
+            ours.into_iter().chain(theirs).map(|time| time.map_or("–".into(), duration));
+        let ratios_text = ratios
+            .into_iter()
+            .map(|ratio| ratio.map_or("–".into(), |ratio| format!("{ratio:.2}")));
+        let cells: Vec<String> = times_text.chain(ratios_text).collect();
+        println!("| {workload} | {peer} | {} |", cells.join(" | "));
+        let least = |name| [times.best(name, 1), times.best(name, 2)];
+        let variant = |threads| times.variants.get(&(peer.to_owned(), threads));
+        rows.push(json!({ "workload": workload, "peer": peer, "ours": ours, "theirs": theirs,
+                          "ours_least": least("Asterism"), "theirs_least": least(peer),
+                          "variants": [variant(1), variant(2)], "ratios": ratios }));
+    }
+    rows
+}
+
+/// What an epoch of 60,000 images takes, from the time of one step.
+fn print_epochs(rows: &[Value]) {
+    for row in rows {
+        let workload = row["workload"].as_str().unwrap_or_default();
+        let size = workload.strip_prefix("step/lenet/").and_then(|size| size.parse().ok());
+        let Some(size): Option<usize> = size else { continue };
+        let steps = 60_000_usize.div_ceil(size);
+        let epoch =
+            |side: &str, at: usize| steps as f64 * row[side][at].as_f64().unwrap_or(f64::NAN);
+        println!(
+            "LeNet, batch {size}: an epoch is {steps} steps; with one and two threads ours \
+             takes {:.2} and {:.2} s, {} {:.2} and {:.2} s.",
+            epoch("ours", 0),
+            epoch("ours", 1),
+            row["peer"].as_str().unwrap_or_default(),
+            epoch("theirs", 0),
+            epoch("theirs", 1),
+        );
+    }
+}
+
+/// The notebook's whole program from the same start weights, training alone timed.
+fn whole_program(options: &Options, folder: &Path) -> anyhow::Result<Times> {
+    let mut times = Times::default();
+    let weights = folder.join("init.safetensors");
+    for threads in [1, 2] {
+        let threads_text = threads.to_string();
+        let mut theirs = Command::new(&options.python);
+        theirs.arg(root().join("benches/peers/scipy_notebook.py"));
+        theirs.args(["--epochs", "15", "--threads", &threads_text, "--data"]);
+        theirs.arg(root().join("data/mnist")).arg("--save-init").arg(&weights);
+        let theirs = epochs(&mut theirs)?;
+        let mut ours = Command::new(release("mnist-app")?);
+        ours.args(["train", "--preset", "notebook", "--epochs", "15", "--threads", &threads_text]);
+        ours.args(["--quiet", "--json", "--init"]).arg(&weights);
+        ours.arg("--out").arg(folder.join(format!("run-{threads}")));
+        let ours = epochs(&mut ours)?;
+        let (error, expected) = (ours.first_error, theirs.first_error);
+        if (error - expected).abs() > 0.02 * expected {
+            bail!("the notebook's first epoch: ours has error {error}, SciPy's {expected}");
+        }
+        times.add("Asterism", threads, ours.seconds, ours.seconds);
+        times.add("SciPy", threads, theirs.seconds, theirs.seconds);
+    }
+    Ok(times)
+}
+
+struct Epochs {
+    seconds: f64,
+    first_error: f64,
+}
+
+/// Runs a program that prints a line of JSON for each epoch.
+fn epochs(command: &mut Command) -> anyhow::Result<Epochs> {
+    let text = line(command);
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start: {text}"))?;
+    if !output.status.success() {
+        bail!("{}: {text}", output.status);
+    }
+    let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .with_context(|| text.clone())?;
+    let seconds = lines.iter().map(|line| line["train_seconds"].as_f64()).sum::<Option<f64>>();
+    let first = lines.first().and_then(|line| line["train_error"].as_f64());
+    let (Some(seconds), Some(first_error)) = (seconds, first) else {
+        bail!("expected train_seconds and train_error of each epoch: {text}");
+    };
+    Ok(Epochs { seconds, first_error })
+}
+
+/// Seconds in the unit that suits them.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 1e-3 => format!("{:.1} µs", 1e6 * s),
+        s if s < 1.0 => format!("{:.2} ms", 1e3 * s),
+        s => format!("{s:.2} s"),
+    }
+}

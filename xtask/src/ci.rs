@@ -1,0 +1,172 @@
+//! `cargo xtask ci`: everything that must hold before a change is merged, cheapest first.
+//!
+//! Stops at the first failure and says which command it was.
+
+mod tidy;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::process::{cargo, line, release, root, run as run_command};
+
+/// Name, why it exists, and what it does.
+type Step = (&'static str, &'static str, fn() -> anyhow::Result<()>);
+
+const STEPS: &[Step] = &[
+    ("tidy", "house rules that no compiler knows", tidy::check),
+    ("format", "one layout, so that a change shows only what it changes", format),
+    ("clippy", "known mistakes, and the lints of Cargo.toml; also compiles every target", clippy),
+    ("policy", "licences, sources and spelling, where cargo-deny and typos are there", policy),
+    ("docs", "links and examples in the documentation lead somewhere", docs),
+    ("test", "the README's test command: unit, property, whole-program and doc tests", test),
+    ("examples", "what a reader runs first must run", examples),
+    ("benches", "benchmarks rot unless they are run: each once, results checked", benches),
+    ("release", "the program as users build it", build_release),
+    ("main job", "two epochs on the real images end with a plausible accuracy", main_job),
+];
+
+/// Runs all steps.
+pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    if let Some(flag) = flags.first() {
+        bail!("{}: ci takes no flags", flag.to_string_lossy());
+    }
+    let mut times = Vec::new();
+    for (name, why, step) in STEPS {
+        println!("\n=== {name}: {why}");
+        let start = Instant::now();
+        step().with_context(|| format!("ci: {name} failed"))?;
+        times.push((name, start.elapsed().as_secs_f64()));
+    }
+    println!();
+    for (name, seconds) in &times {
+        println!("{name:<10}{seconds:>7.1} s");
+    }
+    let total: f64 = times.iter().map(|(_, seconds)| seconds).sum();
+    println!("{:<10}{total:>7.1} s: all {} steps passed", "ci", times.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn format() -> anyhow::Result<()> {
+    run_command(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> anyhow::Result<()> {
+    run_command(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn policy() -> anyhow::Result<()> {
+    let installed = |program: &str| {
+        let quiet = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+        quiet.is_ok_and(|status| status.success())
+    };
+    if installed("cargo-deny") {
+        let mut deny = Command::new("cargo-deny");
+        deny.args(["--offline", "check", "licenses", "bans", "sources"]).current_dir(root());
+        run_command(&mut deny)?;
+    } else {
+        println!("skipped: cargo-deny is not installed");
+    }
+    if installed("typos") {
+        run_command(Command::new("typos").current_dir(root()))?;
+    } else {
+        println!("skipped: typos is not installed");
+    }
+    Ok(())
+}
+
+fn docs() -> anyhow::Result<()> {
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps"]);
+    run_command(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
+}
+
+fn test() -> anyhow::Result<()> {
+    run_command(&mut cargo(&["test", "--workspace"]))
+}
+
+fn examples() -> anyhow::Result<()> {
+    for package in folder(&root().join("crates"))? {
+        let examples = root().join("crates").join(&package).join("examples");
+        if !examples.is_dir() {
+            continue;
+        }
+        for file in folder(&examples)? {
+            if let Some(example) = file.strip_suffix(".rs") {
+                run_command(&mut cargo(&["run", "-p", &package, "--example", example]))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn benches() -> anyhow::Result<()> {
+    run_command(&mut cargo(&["bench", "-p", "benches", "--", "--test"]))
+}
+
+fn build_release() -> anyhow::Result<()> {
+    run_command(&mut cargo(&["build", "--release", "-p", "mnist-app"]))
+}
+
+fn main_job() -> anyhow::Result<()> {
+    let run_folder = std::env::temp_dir().join(format!("asterism-ci-{}", std::process::id()));
+    let mut train = Command::new(release("mnist-app")?);
+    train.args(["train", "--preset", "notebook-tuned", "--epochs", "2", "--quiet", "--json"]);
+    train.arg("--out").arg(&run_folder).current_dir(root());
+    let output = train.stderr(Stdio::inherit()).output().with_context(|| line(&train))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    print!("{text}");
+    let written = run_folder.join("model.safetensors").is_file();
+    // Nobody needs the run; where it cannot be removed it does no harm.
+    let _ = std::fs::remove_dir_all(&run_folder);
+    if !output.status.success() {
+        bail!("{}: {}", output.status, line(&train));
+    }
+    if !written {
+        bail!("no model.safetensors in {}: {}", run_folder.display(), line(&train));
+    }
+    plausible(&text).with_context(|| line(&train))
+}
+
+/// Whether two epochs of `notebook-tuned` ended as they do.
+fn plausible(lines: &str) -> anyhow::Result<()> {
+    let lines: Vec<Value> =
+        lines.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("no JSON")?;
+    let [_, last] = lines.as_slice() else {
+        bail!("expected 2 lines of JSON, found {}", lines.len());
+    };
+    let number = |key: &str| last[key].as_u64().with_context(|| format!("no {key}: {last}"));
+    let (correct, total) = (number("test_correct")?, number("test_total")?);
+    if total != 10_000 || !(6_000..=9_500).contains(&correct) {
+        bail!("expected 6,000 to 9,500 of 10,000 right, found {correct} of {total}");
+    }
+    Ok(())
+}
+
+/// The names of what is in a folder, in order.
+fn folder(path: &Path) -> anyhow::Result<Vec<String>> {
+    let entries = std::fs::read_dir(path).with_context(|| path.display().to_string())?;
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plausible;
+
+    #[test]
+    fn the_last_line_decides() {
+        let line = |correct| format!("{{\"test_correct\":{correct},\"test_total\":10000}}\n");
+        assert!(plausible(&(line(1_000) + &line(7_500))).is_ok());
+        assert!(plausible(&(line(7_500) + &line(1_000))).is_err());
+        assert!(plausible(&line(7_500)).is_err());
+        assert!(plausible("error").is_err());
+    }
+}

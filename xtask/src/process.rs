@@ -1,0 +1,54 @@
+//! Cargo and other programs, started in the workspace's root.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+/// The workspace's root.
+pub fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_owned()
+}
+
+/// The cargo that runs this program, in the workspace's root.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(arguments).current_dir(root());
+    cargo
+}
+
+/// The program of this name in the folder of release builds.
+pub fn release(program: &str) -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("the path of xtask itself")?;
+    // Started through cargo, xtask is such a build, beside the others.
+    Ok(this.with_file_name(program).with_extension(std::env::consts::EXE_EXTENSION))
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// If it cannot be started or fails; the error is the command as one would type it.
+pub fn run(command: &mut Command) -> anyhow::Result<()> {
+    let line = line(command);
+    let status = command.status().with_context(|| format!("cannot start: {line}"))?;
+    if !status.success() {
+        bail!("{status}: {line}");
+    }
+    Ok(())
+}
+
+/// The command as one would type it.
+pub fn line(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(command.get_program());
+    let environment = command.get_envs().filter_map(|(name, value)| {
+        Some(format!("{}={}", name.to_string_lossy(), value?.to_string_lossy()))
+    });
+    let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
+    environment
+        .chain([program.to_string_lossy().into_owned()])
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
