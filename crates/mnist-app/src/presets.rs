@@ -10,6 +10,7 @@ pub const DEFAULT: &str = "notebook";
 const PRESETS: &[(&str, &str)] = &[
     ("notebook", include_str!("../presets/notebook.toml")),
     ("notebook-tuned", include_str!("../presets/notebook-tuned.toml")),
+    ("lenet", include_str!("../presets/lenet.toml")),
 ];
 
 /// The names of all presets.

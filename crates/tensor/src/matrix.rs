@@ -225,8 +225,8 @@ impl<T: Element> Dots<'_, T> {
         for q in 0..Q {
             a[q] = (row + q) * self.i;
         }
-        let b = Views { numbers: self.b, starts: b, pitch: 0 };
-        let a = Views { numbers: self.a, starts: a, pitch: 0 };
+        let b = Views { numbers: self.b, starts: b, pitch: self.i };
+        let a = Views { numbers: self.a, starts: a, pitch: self.i };
         let sums = dots(simd, sums, b, a, [1, self.i]);
         for m in 0..M {
             for q in 0..Q {

@@ -405,7 +405,9 @@ pub(crate) struct Views<'a, T, const N: usize> {
 /// `sums[m][q]` plus the dot product, lane by lane, of view `m` of `a` and view `q` of
 /// `b`, both `rows` rows of `len` numbers.
 ///
-/// Lane `i` gathers the positions `i`, `i + LEN`, `i + 2·LEN`, … of each row, row by row.
+/// Lane `i` gathers the positions `i`, `i + LEN`, `i + 2·LEN`, … of each row, row by row,
+/// and last, again row by row, what is left of the rows behind whole vectors.
+/// A pitch is at least `len`.
 #[inline(always)]
 pub(crate) fn dots<S, V, const M: usize, const Q: usize>(
     simd: S,
@@ -421,29 +423,37 @@ where
     let zero = V::simd_from(simd, V::Element::ZERO);
     let (a_views, b_views) = (views(a.numbers, a.starts), views(b.numbers, b.starts));
     let whole = len / V::LEN * V::LEN;
-    for row in 0..rows {
-        let (a_row, b_row) = (row * a.pitch, row * b.pitch);
-        let mut at = 0;
-        while at < whole {
-            let mut x = [zero; Q];
-            for q in 0..Q {
-                x[q] = load(simd, b_views[q], b_row + at);
-            }
-            for m in 0..M {
-                let factor = load(simd, a_views[m], a_row + at);
-                for q in 0..Q {
-                    sums[m][q] = fused(simd, x[q], factor, sums[m][q]);
-                }
-            }
-            at += V::LEN;
+    // One loop over the whole vectors of all rows: rows may be as short as a vector.
+    let (mut a_at, mut b_at, mut left) = (0, 0, whole);
+    for _ in 0..rows * (whole / V::LEN) {
+        let mut x = [zero; Q];
+        for q in 0..Q {
+            x[q] = load(simd, b_views[q], b_at);
         }
-        if whole < len {
+        for m in 0..M {
+            let factor = load(simd, a_views[m], a_at);
+            for q in 0..Q {
+                sums[m][q] = fused(simd, x[q], factor, sums[m][q]);
+            }
+        }
+        a_at += V::LEN;
+        b_at += V::LEN;
+        left -= V::LEN;
+        if left == 0 {
+            a_at += a.pitch - whole;
+            b_at += b.pitch - whole;
+            left = whole;
+        }
+    }
+    if whole < len {
+        for row in 0..rows {
+            let (a_at, b_at) = (row * a.pitch + whole, row * b.pitch + whole);
             let mut x = [zero; Q];
             for q in 0..Q {
-                x[q] = load_part(simd, b_views[q], b_row + whole, len - whole);
+                x[q] = load_part(simd, b_views[q], b_at, len - whole);
             }
             for m in 0..M {
-                let factor = load_part(simd, a_views[m], a_row + whole, len - whole);
+                let factor = load_part(simd, a_views[m], a_at, len - whole);
                 for q in 0..Q {
                     sums[m][q] = fused(simd, x[q], factor, sums[m][q]);
                 }

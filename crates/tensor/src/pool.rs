@@ -308,8 +308,10 @@ fn halve_gradient<S: Simd, V: SimdFloat<S, Element: Element>>(
         for (y, gradient) in gradient.chunks_exact(columns).enumerate() {
             let (top, bottom) = plane[2 * y * width..][..2 * width].split_at(width);
             let (above, below) = result[2 * y * width..][..2 * width].split_at_mut(width);
-            above[2 * columns..].fill(V::Element::ZERO);
-            below[2 * columns..].fill(V::Element::ZERO);
+            if 2 * columns < width {
+                above[2 * columns..].fill(V::Element::ZERO);
+                below[2 * columns..].fill(V::Element::ZERO);
+            }
             let mut next = 0;
             while next < columns {
                 let x = next.min(columns - V::LEN);
