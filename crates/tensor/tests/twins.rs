@@ -88,8 +88,8 @@ fn case() -> impl Strategy<Value = Case> {
 
 /// The plain layers that most networks consist of: widths around each vector's.
 fn plain() -> impl Strategy<Value = Case> {
-    let sizes =
-        (1..4usize, 1..=3usize, 3..=7usize, 8..=37usize, 1..=17usize, 1..=5usize, 1..=5usize);
+    let kernels = prop_oneof![4 => 1..=17usize, 1 => Just(16), 1 => Just(32), 1 => Just(48)];
+    let sizes = (1..4usize, 1..=3usize, 3..=7usize, 8..=37usize, kernels, 1..=5usize, 1..=5usize);
     sizes.prop_filter_map("the kernel fits", |(n, c, h, w, d, kh, kw)| {
         Some(Case { n, layer: Correlation::new([c, h, w], d, [kh, kw]).ok()? })
     })
@@ -181,6 +181,10 @@ where
 
 #[test]
 fn fast_operations_agree_with_their_twins_on_every_level() {
+    // Planes so large that they are worked on in bands of rows.
+    let layer = Correlation::new([2, 60, 70], 32, [3, 2]).expect("a kernel that fits");
+    correlation::<f32>(&Case { n: 2, layer });
+    correlation::<f64>(&Case { n: 1, layer });
     run(300, &plain(), |case| correlation::<f32>(&case));
     run(100, &plain(), |case| correlation::<f64>(&case));
     run(300, &case(), |case| correlation::<f32>(&case));

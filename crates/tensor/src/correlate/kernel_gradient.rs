@@ -8,6 +8,7 @@ use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
 use super::Correlation;
+use super::outer_products::{self, Inputs};
 use super::padded::{Padded, SLACK, spread};
 
 impl Correlation {
@@ -58,6 +59,8 @@ struct Memory {
     samples: usize,
     inputs: usize,
     lines: usize,
+    /// The sums of outer products.
+    sums: usize,
 }
 
 impl Memory {
@@ -70,12 +73,13 @@ impl Memory {
         let input = layer.channels * padded.channel();
         let line = layer.kernels * (padded.line(layer) + SLACK);
         let samples = (Self::CHUNK / (input + line)).clamp(1, n.max(1));
-        Self { samples, inputs: samples * input + SLACK, lines: samples * line }
+        let sums = layer.kernels * layer.taps();
+        Self { samples, inputs: samples * input + SLACK, lines: samples * line, sums }
     }
 
     #[inline(always)]
     fn len(&self) -> usize {
-        self.inputs + self.lines
+        self.inputs + self.lines + self.sums
     }
 }
 
@@ -93,8 +97,11 @@ pub struct KernelGradient<'a, T> {
 impl<T: Element> Divide for KernelGradient<'_, T> {
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
         let Self { layer, input, output_gradient, .. } = self;
-        let unit = layer.kernels / layer.groups;
-        let unit = if layer.groups == 1 { 2 } else { unit };
+        let unit = match layer.groups {
+            1 if layer.sums_outer_products::<T>() => 32 / size_of::<T>(),
+            1 => 2,
+            groups => layer.kernels / groups,
+        };
         let Some(cut) = threads::cut(self.kernels.len(), left, parts, unit) else {
             return Err(self);
         };
@@ -149,7 +156,11 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
 
         let (input_len, output_len) = (layer.input_shape().len(), layer.output_shape().len());
         let memory = Memory::of(&layer, self.input.len() / input_len);
-        let (copies, lines) = self.numbers.split_at_mut(memory.inputs);
+        let (copies, rest) = self.numbers.split_at_mut(memory.inputs);
+        let (lines, rest) = rest.split_at_mut(memory.lines);
+        let sums = &mut rest[..self.kernels.len() * taps];
+        let outer_products = layer.sums_outer_products::<T>();
+        sums.fill(T::ZERO);
         let padded_len = layer.channels * padded.channel();
         let samples = memory.samples;
         let inputs = self.input.chunks(samples * input_len);
@@ -167,7 +178,8 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
                 len: layer.out_width,
                 pitch: [padded.columns, layer.out_width],
             };
-            if !whole_rows || !padded.is_input() {
+            let reads_past_rows = !whole_rows && !outer_products;
+            if reads_past_rows || !padded.is_input() {
                 let samples = inputs.chunks_exact(input_len);
                 for (input, copy) in samples.zip(copies.chunks_exact_mut(padded_len)) {
                     padded.fill(input, copy);
@@ -175,6 +187,13 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
                 copies[chunk.samples * padded_len..][..SLACK].fill(T::ZERO);
                 chunk.inputs = copies;
                 chunk.input_stride = padded_len;
+            }
+            if outer_products {
+                let range = (&layer, self.kernels.clone());
+                let strides = [chunk.input_stride, padded.columns];
+                let inputs = Inputs { numbers: chunk.inputs, strides, taps: tap_table };
+                outer_products::add(simd, range, inputs, gradients, lines, sums);
+                continue;
             }
             if !whole_rows {
                 let shape = [layer.out_height, layer.out_width];
@@ -191,6 +210,12 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
                 gradients_of::<S, T::Wide<S>>(simd, range, &chunk, tap_table, first, target);
             } else {
                 gradients_of::<S, T::Narrow<S>>(simd, range, &chunk, tap_table, first, target);
+            }
+        }
+        if outer_products {
+            for (d, gradient) in self.kernel_gradient.chunks_exact_mut(taps).enumerate() {
+                let column = sums[d..].iter().step_by(self.kernels.len());
+                gradient.iter_mut().zip(column).for_each(|(gradient, &sum)| *gradient = sum);
             }
         }
     }

@@ -5,6 +5,7 @@ mod forward;
 mod geometry;
 mod input_gradient;
 mod kernel_gradient;
+mod outer_products;
 mod padded;
 
 pub use forward::{Bias, Forward};
