@@ -10,10 +10,6 @@ use criterion::{
 use tensor::Scratch;
 use tensor::simd::{Level, set_level};
 
-/// Multiply-adds above which the portable level, which emulates each of them, is left
-/// out: a sample would take seconds.
-const MOST_PORTABLE: usize = 10_000_000;
-
 fn layers(criterion: &mut Criterion) {
     for shape in LayerShape::ALL {
         for pass in Pass::ALL {
@@ -24,7 +20,7 @@ fn layers(criterion: &mut Criterion) {
             group.throughput(Throughput::Elements(shape.multiply_adds() as u64));
             group.sampling_mode(SamplingMode::Flat);
             for level in Level::available() {
-                if level == Level::Portable && shape.multiply_adds() > MOST_PORTABLE {
+                if !work.is_measured_at(level) {
                     continue;
                 }
                 set_level(level).unwrap_or_else(|error| panic!("{error}"));

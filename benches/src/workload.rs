@@ -2,6 +2,7 @@ use std::fmt;
 use std::hint::black_box;
 
 use layers::Workspace;
+use tensor::simd::Level;
 use tensor::{Scratch, threads};
 
 use crate::correlation::{LayerShape, Operands, Pass};
@@ -37,6 +38,13 @@ impl Workload {
             .into_iter()
             .flat_map(|model| [1, 10_000].map(|images| Self::Predict(model, images)));
         correlations.chain(steps).chain(predictions).collect()
+    }
+
+    /// Whether the work is worth timing at this level: the portable one, which emulates
+    /// each multiply-add, is left out where one call would take a good part of a second.
+    pub fn is_measured_at(&self, level: Level) -> bool {
+        const MOST_PORTABLE: usize = 10_000_000;
+        level != Level::Portable || self.multiply_adds().is_some_and(|count| count <= MOST_PORTABLE)
     }
 
     /// Multiply-adds of a correlation.

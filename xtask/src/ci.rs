@@ -66,7 +66,7 @@ fn policy() -> anyhow::Result<()> {
     };
     if installed("cargo-deny") {
         let mut deny = Command::new("cargo-deny");
-        deny.args(["--offline", "check", "licenses", "bans", "sources"]).current_dir(root());
+        deny.args(["check", "licenses", "bans", "sources"]).current_dir(root());
         run_command(&mut deny)?;
     } else {
         println!("skipped: cargo-deny is not installed");

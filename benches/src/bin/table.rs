@@ -15,65 +15,99 @@ use tensor::simd::{Level, set_level};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::read()?;
-    let mut rows = Vec::new();
     println!("{}\n", machine());
-    println!("| multiply-add peak | threads | GFLOP/s |");
-    println!("|---|--:|--:|");
-    let mut peaks = Vec::new();
-    for level in Level::available() {
-        for threads in thread_counts() {
-            let rate = peak::multiply_adds_per_second(level, threads);
-            println!("| {level} | {threads} | {:.1} |", 2e-9 * rate);
-            peaks.push((level, threads, rate));
-        }
-    }
+    let peaks = peaks();
     println!("\n| workload | level | threads | median | best | GFLOP/s | of peak | images/s |");
     println!("|---|---|--:|--:|--:|--:|--:|--:|");
+    let mut rows = Vec::new();
     for workload in Workload::all() {
-        if !workload.to_string().contains(&options.filter) {
-            continue;
-        }
-        let expected = expected(workload);
-        for &(level, threads, peak) in &peaks {
-            set_level(level)?;
-            if let Some((operands, expected)) = &expected {
-                on_threads(threads, || {
-                    check(&mut operands.clone(), &mut Scratch::parallel(), expected)
-                })
-                .map_err(|error| format!("{workload}, {level}, {threads} threads: {error}"))?;
-            }
-            let timing = on_threads(threads, || measure(options.seconds, workload.prepare()));
-            let rate = workload.multiply_adds().map(|count| count as f64 / timing.best);
-            println!(
-                "| {workload} | {level} | {threads} | {} | {} | {} | {} | {} |",
-                duration(timing.median),
-                duration(timing.best),
-                rate.map_or_else(String::new, |rate| format!("{:.2}", 2e-9 * rate)),
-                rate.map_or_else(String::new, |rate| format!("{:.0} %", 100.0 * rate / peak)),
-                workload.images().map_or_else(String::new, |images| format!(
-                    "{:.0}",
-                    images as f64 / timing.best
-                )),
-            );
-            rows.push(json!({
-                "workload": workload.to_string(), "level": level.name(), "threads": threads,
-                "median": timing.median, "best": timing.best, "samples": timing.samples,
-                "gflops": rate.map(|rate| 2e-9 * rate), "of_peak": rate.map(|rate| rate / peak),
-            }));
+        if workload.to_string().contains(&options.filter) {
+            rows.extend(measure_at(workload, &peaks, options.seconds)?);
         }
     }
     if let Some(path) = options.json {
-        let peaks: Vec<Value> = peaks
-            .iter()
-            .map(|(level, threads, rate)| {
-                json!({ "level": level.name(), "threads": threads, "gflops": 2e-9 * rate })
-            })
-            .collect();
+        let peaks: Vec<Value> = peaks.iter().map(Peak::json).collect();
         let all = json!({ "machine": machine(), "peaks": peaks, "rows": rows });
         std::fs::write(&path, format!("{all:#}\n"))
             .map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
+}
+
+/// What a level reaches at most.
+struct Peak {
+    level: Level,
+    threads: usize,
+    multiply_adds: f64,
+}
+
+impl Peak {
+    fn json(&self) -> Value {
+        json!({ "level": self.level.name(), "threads": self.threads,
+                "gflops": gflops(self.multiply_adds) })
+    }
+}
+
+/// Two operations for each multiply-add.
+fn gflops(multiply_adds: f64) -> f64 {
+    2e-9 * multiply_adds
+}
+
+/// Measures and prints the peaks of all levels.
+fn peaks() -> Vec<Peak> {
+    println!("| multiply-add peak | threads | GFLOP/s |");
+    println!("|---|--:|--:|");
+    let mut peaks = Vec::new();
+    for level in Level::available() {
+        for threads in thread_counts() {
+            let multiply_adds = peak::multiply_adds_per_second(level, threads);
+            println!("| {level} | {threads} | {:.1} |", gflops(multiply_adds));
+            peaks.push(Peak { level, threads, multiply_adds });
+        }
+    }
+    peaks
+}
+
+/// Checks, measures and prints one workload at each level and number of threads.
+fn measure_at(
+    workload: Workload,
+    peaks: &[Peak],
+    seconds: f64,
+) -> Result<Vec<Value>, Box<dyn Error>> {
+    let expected = expected(workload);
+    let mut rows = Vec::new();
+    for &Peak { level, threads, multiply_adds } in peaks {
+        if !workload.is_measured_at(level) {
+            continue;
+        }
+        set_level(level)?;
+        if let Some((operands, expected)) = &expected {
+            on_threads(threads, || {
+                check(&mut operands.clone(), &mut Scratch::parallel(), expected)
+            })
+            .map_err(|error| format!("{workload}, {level}, {threads} threads: {error}"))?;
+        }
+        let timing = on_threads(threads, || measure(seconds, workload.prepare()));
+        let rate = workload.multiply_adds().map(|count| count as f64 / timing.best);
+        let images = workload.images().map(|images| images as f64 / timing.best);
+        let text = |number: Option<f64>, digits: usize, unit: &str| {
+            number.map_or_else(String::new, |number| format!("{number:.digits$}{unit}"))
+        };
+        println!(
+            "| {workload} | {level} | {threads} | {} | {} | {} | {} | {} |",
+            duration(timing.median),
+            duration(timing.best),
+            text(rate.map(gflops), 2, ""),
+            text(rate.map(|rate| 100.0 * rate / multiply_adds), 0, " %"),
+            text(images, 0, ""),
+        );
+        rows.push(json!({
+            "workload": workload.to_string(), "level": level.name(), "threads": threads,
+            "median": timing.median, "best": timing.best, "samples": timing.samples,
+            "gflops": rate.map(gflops), "of_peak": rate.map(|rate| rate / multiply_adds),
+        }));
+    }
+    Ok(rows)
 }
 
 struct Options {

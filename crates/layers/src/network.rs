@@ -105,7 +105,8 @@ impl NetworkSpec {
         for (index, layer) in self.layers.iter().enumerate() {
             let shape = shapes.get(index + 1).map_or_else(String::new, ToString::to_string);
             let mark = if index + 1 == shapes.len() { "→" } else { " " };
-            let _ = write!(table, "\n {mark} {index:>2} {:<36}{shape}", layer.summary());
+            let row = format!(" {mark} {index:>2} {:<36}{shape}", layer.summary());
+            let _ = write!(table, "\n{}", row.trim_end());
         }
         table
     }

@@ -33,8 +33,8 @@ layer 2 does not fit: Dense: expected an input with one axis (I); put Reshape::f
      input                               [1, 28, 28]
     0 Conv2d 6 kernels 3×3, untied bias   (6, 26, 26)
     1 Sigmoid                             (6, 26, 26)
- →  2 Dense 100 outputs                   
-    3 Tanh                                ";
+ →  2 Dense 100 outputs
+    3 Tanh";
     assert_eq!(error.to_string(), expected);
 }
 
