@@ -5,6 +5,7 @@
 
 mod bench;
 mod ci;
+mod codegen;
 mod process;
 mod train;
 
@@ -17,6 +18,7 @@ type Command = (&'static str, &'static str, fn(Vec<OsString>) -> anyhow::Result<
 const COMMANDS: &[Command] = &[
     ("train", "build in release and train: the flags of `mnist-app train`", train::run),
     ("bench", "measure: --quick for the table only, --peers beside PyTorch and others", bench::run),
+    ("codegen", "check that the hot loops are packed fused multiply-adds", codegen::run),
     ("ci", "everything that must hold before a change is merged", ci::run),
 ];
 
@@ -40,7 +42,7 @@ fn usage(found: &str) -> ExitCode {
     }
     println!("cargo xtask COMMAND [FLAGS]\n");
     for (name, summary, _) in COMMANDS {
-        println!("  {name:<8}{summary}");
+        println!("  {name:<9}{summary}");
     }
     ExitCode::SUCCESS
 }

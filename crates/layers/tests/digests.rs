@@ -1,0 +1,161 @@
+//! The same bits everywhere: small networks end their training with the same digest of
+//! all parameters on every SIMD level and any number of threads, and with the one that
+//! is written here, whatever the processor.
+//!
+//! One test function: the level is a property of the process.
+
+use layers::random::{Purpose, Stream};
+use layers::{
+    Batch, Bias, Conv2d, Dense, Flatten, Init, Loss, MaxPool2d, Network, NetworkBuilder, Optimizer,
+    Relu, Reshape, Sigmoid, Tanh, Trainer, TrainerConfig,
+};
+use tensor::simd::{Level, set_level};
+
+// What each training must end with. A change of the arithmetic changes these and the
+// digests in the README; nothing else may.
+const ONE_BY_ONE: &str = "28d41b1b45d9b4b8a8930b97584681dc00ab10e909b0c3482e515ca963614410";
+const NOTEBOOK_WHOLE: &str = "5973d8702b96974d60c4eb66e5c6b63f3b76c4e98afdcdb808ba55f6ef5adce5";
+const NOTEBOOK_SHARDS: &str = "126cfe36e195645d9f9925867cc4a176c55cd1caac7fadf71c3b1313986d877a";
+const LENET_WHOLE: &str = "9e3c10ca8f69945efc1077330277d80b24f742abdb707e62981453301c520340";
+const LENET_SHARDS: &str = "c98d4331ad25633a4e1f75cb2adb0da493936c553761bdb93d39f27643b486ad";
+
+/// Ten classes, each of them a bright square at its place on noise.
+struct Squares {
+    step: u64,
+    side: usize,
+}
+
+impl Batch<f32> for Squares {
+    fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
+        let side = self.side;
+        let samples = inputs.chunks_exact_mut(side * side).zip(targets.chunks_exact_mut(10));
+        for (sample, (image, target)) in samples.enumerate() {
+            let epoch = 1000 * self.step + (first + sample) as u64;
+            let mut stream = Stream::new(5, Purpose::Shuffle, epoch);
+            image.fill_with(|| stream.uniform() as f32 * 0.5);
+            let class = stream.below(10);
+            let corner = class / 5 * (side / 2) * side + class % 5 * (side / 5);
+            for y in 0..side / 2 {
+                image[corner + y * side..][..side / 5].iter_mut().for_each(|x| *x += 0.5);
+            }
+            target.fill(0.0);
+            target[class] = 1.0;
+        }
+    }
+}
+
+/// A training that must end everywhere with this digest.
+struct Training {
+    name: &'static str,
+    network: fn() -> NetworkBuilder<f32>,
+    side: usize,
+    init: Init,
+    config: TrainerConfig,
+    steps: u64,
+    rate: f64,
+    digest: &'static str,
+}
+
+/// The notebook's layers, with an image size that is a multiple of no vector's width.
+fn notebook() -> NetworkBuilder<f32> {
+    Network::builder([1, 19, 19])
+        .add(Conv2d::new(6, 3).bias(Bias::Untied))
+        .add(Sigmoid)
+        .add(Reshape::flat())
+        .add(Dense::new(100))
+        .add(Tanh)
+        .add(Dense::new(10))
+        .add(Sigmoid)
+}
+
+fn lenet() -> NetworkBuilder<f32> {
+    Network::builder([1, 28, 28])
+        .add(Conv2d::new(8, 5))
+        .add(Relu)
+        .add(MaxPool2d::new(2))
+        .add(Conv2d::new(16, 5))
+        .add(Relu)
+        .add(MaxPool2d::new(2))
+        .add(Flatten)
+        .add(Dense::new(128))
+        .add(Relu)
+        .add(Dense::new(10))
+}
+
+/// Whole and cut into shards, the last one smaller than the others.
+fn trainings() -> [Training; 5] {
+    let notebook = |name, [batch_size, shard_size]: [usize; 2], digest| Training {
+        name,
+        network: notebook,
+        side: 19,
+        init: Init::Xavier,
+        config: TrainerConfig {
+            loss: Loss::BinaryCrossEntropy,
+            optimizer: Optimizer::sgd(),
+            batch_size,
+            shard_size,
+        },
+        steps: 4,
+        rate: 0.3,
+        digest,
+    };
+    let lenet = |name, [batch_size, shard_size]: [usize; 2], digest| Training {
+        name,
+        network: lenet,
+        side: 28,
+        init: Init::He,
+        config: TrainerConfig {
+            loss: Loss::softmax_cross_entropy(),
+            optimizer: Optimizer::adam(),
+            batch_size,
+            shard_size,
+        },
+        steps: 3,
+        rate: 0.001,
+        digest,
+    };
+    [
+        notebook("notebook, one by one", [1, 1], ONE_BY_ONE),
+        notebook("notebook, whole batch", [13, 13], NOTEBOOK_WHOLE),
+        notebook("notebook, shards", [13, 3], NOTEBOOK_SHARDS),
+        lenet("lenet, whole batch", [17, 17], LENET_WHOLE),
+        lenet("lenet, shards", [17, 4], LENET_SHARDS),
+    ]
+}
+
+impl Training {
+    fn run(&self) -> String {
+        let mut network = (self.network)().build().expect("the layers fit");
+        network.initialize(self.init, 1);
+        let start = network.digest();
+        let mut trainer = Trainer::new(network, self.config);
+        for step in 0..self.steps {
+            let batch = Squares { step, side: self.side };
+            let report = trainer.step(&batch, self.config.batch_size, self.rate);
+            let losses = report.expect("finite losses").losses;
+            assert!(losses.iter().all(|&loss| loss > 0.0), "{}: losses {losses:?}", self.name);
+        }
+        let end = trainer.network().digest();
+        assert_ne!(start, end, "{}: the training changes the parameters", self.name);
+        end
+    }
+}
+
+#[test]
+fn training_ends_with_the_same_bits_on_every_level_and_any_number_of_threads() {
+    let trainings = trainings();
+    let mut differ = Vec::new();
+    for threads in [1, 2, 3, 7] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        for level in Level::available() {
+            set_level(level).expect("an available level");
+            for training in &trainings {
+                let digest = pool.install(|| training.run());
+                if digest != training.digest {
+                    differ.push(format!("{}, {level}, {threads} threads: {digest}", training.name));
+                }
+            }
+        }
+    }
+    assert!(differ.is_empty(), "digests other than those expected:\n{}", differ.join("\n"));
+}

@@ -1,0 +1,230 @@
+//! `cargo xtask codegen`: whether the hot loops are still made of packed fused
+//! multiply-adds on numbers that stay in registers.
+//!
+//! Nothing in the language promises that. A new compiler, or a change that looks
+//! harmless, may turn a loop into one on single numbers, or let it write its sums to
+//! memory in each step, and every result stays the same. So the release build of
+//! `tensor` is written as assembly, and each inner loop is looked up by what it must
+//! hold.
+
+mod assembly;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use self::assembly::{Loop, Register, loops};
+use crate::process::{cargo, release, run as run_command};
+
+/// An inner loop that must be there.
+struct Expected {
+    /// A part of the name of the function that it is in: what the level is known by.
+    function: &'static str,
+    name: &'static str,
+    register: Register,
+    /// Its packed fused multiply-adds: exactly those of one step of the tile.
+    fused: usize,
+    /// How many numbers it broadcasts at least; loops of which 0 are expected have none.
+    broadcasts: usize,
+    /// How often it may touch the stack with a vector.
+    spills: usize,
+}
+
+/// In one step: the largest tile of products needs 45 with what counts and compares, the
+/// largest of dot products 64, since half of its addresses do not fit into registers.
+const MOST_INSTRUCTIONS: usize = 72;
+
+const AVX512: &str = "vectorize_avx512";
+const AVX2: &str = "vectorize_avx2";
+
+const fn product(
+    function: &'static str,
+    name: &'static str,
+    register: Register,
+    [rows, vectors]: [usize; 2],
+) -> Expected {
+    Expected { function, name, register, fused: rows * vectors, broadcasts: rows, spills: 2 }
+}
+
+const fn dots(
+    function: &'static str,
+    name: &'static str,
+    register: Register,
+    tile: [usize; 2],
+    spills: usize,
+) -> Expected {
+    Expected { function, name, register, fused: tile[0] * tile[1], broadcasts: 0, spills }
+}
+
+/// The tiles of `microkernel.rs` that nearly all time is spent in, in `f32`.
+///
+/// More spills are allowed where a tile has some and they hide behind its multiply-adds:
+/// the five sums of 8x3 that go through memory take less than the 24 cycles of a step.
+const EXPECTED: &[Expected] = &[
+    product(AVX512, "product 8x2", Register::Zmm, [8, 2]),
+    product(AVX512, "product 8x2", Register::Ymm, [8, 2]),
+    product(AVX512, "product 6x4", Register::Zmm, [6, 4]),
+    product(AVX512, "product 6x4", Register::Ymm, [6, 4]),
+    product(AVX512, "product 4x5", Register::Zmm, [4, 5]),
+    product(AVX512, "product 4x5", Register::Ymm, [4, 5]),
+    dots(AVX512, "dots 4x5", Register::Zmm, [4, 5], 2),
+    dots(AVX512, "dots 4x5", Register::Ymm, [4, 5], 2),
+    dots(AVX512, "dots 8x3", Register::Zmm, [8, 3], 12),
+    dots(AVX512, "dots 4x4", Register::Zmm, [4, 4], 2),
+    product(AVX2, "product 4x3", Register::Ymm, [4, 3]),
+    product(AVX2, "product 2x5", Register::Ymm, [2, 5]),
+    dots(AVX2, "dots 4x3", Register::Ymm, [4, 3], 4),
+    dots(AVX2, "dots 2x5", Register::Ymm, [2, 5], 2),
+];
+
+/// Builds, looks, prints a table.
+pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    if let Some(flag) = flags.first() {
+        bail!("{}: codegen takes no flags", flag.to_string_lossy());
+    }
+    if !cfg!(target_arch = "x86_64") {
+        println!("codegen: not checked; it knows the instructions of x86-64 only");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let loops = loops(&assembly_of_tensor()?);
+    let failures = print_table(&loops);
+    if failures > 0 {
+        bail!("codegen: {failures} of {} loops are not what they must be", EXPECTED.len());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The assembly of all of `tensor`'s units, built as in a release.
+fn assembly_of_tensor() -> anyhow::Result<String> {
+    // A folder of its own: the same flags elsewhere would make cargo build twice.
+    let target = release("xtask")?.with_file_name("codegen");
+    let units = target.join("release").join("deps");
+    // Without its products cargo takes the crate for not built, and builds it.
+    for path in units_of_tensor(&units)? {
+        std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
+    }
+    let mut build = cargo(&["rustc", "--release", "--package", "tensor", "--lib"]);
+    build.arg("--target-dir").arg(&target).args(["--", "--emit", "asm"]);
+    run_command(&mut build)?;
+    let mut text = String::new();
+    for path in units_of_tensor(&units)? {
+        if path.extension().is_some_and(|extension| extension == "s") {
+            let unit = std::fs::read_to_string(&path);
+            text += &unit.with_context(|| path.display().to_string())?;
+        }
+    }
+    if text.is_empty() {
+        bail!("no assembly in {}", units.display());
+    }
+    Ok(text)
+}
+
+/// What a build of `tensor` left in the folder, if there is one.
+fn units_of_tensor(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("tensor-") || name.starts_with("libtensor-") {
+            paths.push(entry.path());
+        }
+    }
+    Ok(paths)
+}
+
+/// Prints a row for each loop that must be there; returns how many are not as they must.
+fn print_table(loops: &[Loop]) -> usize {
+    println!(
+        "{:<18}{:<14}{:<10}{:>7}{:>14}{:>8}",
+        "level", "loop", "register", "fused", "instructions", "spills"
+    );
+    let mut failures = 0;
+    for expected in EXPECTED {
+        let level = expected.function.trim_start_matches("vectorize_");
+        let register = expected.register.name();
+        print!("{level:<18}{:<14}{register:<10}{:>7}", expected.name, expected.fused);
+        let verdict = match expected.best(loops) {
+            None => "MISSING: no such loop is left".to_owned(),
+            Some(found) => {
+                print!("{:>14}{:>8}", found.instructions, found.spills);
+                if expected.accepts(found) { String::new() } else { "  TOO MANY".to_owned() }
+            }
+        };
+        failures += usize::from(!verdict.is_empty());
+        println!("{verdict}");
+    }
+    failures
+}
+
+impl Expected {
+    /// The loop that is closest, of those with the right multiply-adds.
+    fn best<'a>(&self, loops: &'a [Loop]) -> Option<&'a Loop> {
+        let same = loops.iter().filter(|found| {
+            let broadcasts = match self.broadcasts {
+                0 => found.broadcasts == 0,
+                least => found.broadcasts >= least,
+            };
+            found.function.contains(self.function)
+                && found.register == self.register
+                && found.fused == self.fused
+                && broadcasts
+        });
+        same.min_by_key(|found| (!self.accepts(found), found.instructions))
+    }
+
+    fn accepts(&self, found: &Loop) -> bool {
+        found.instructions <= MOST_INSTRUCTIONS && found.spills <= self.spills
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::assembly::loops;
+    use super::{AVX2, Expected, Register, dots, product};
+
+    /// A loop as rustc writes it: 2 rows by 2 vectors, and what else is put into it.
+    fn assembly(more: &str) -> String {
+        format!(
+            "_ZN{AVX2}E:\n.LBB7_3:\n\tvmovups\t(%rsi,%rax,4), %ymm0\n\
+             \tvmovups\t32(%rsi,%rax,4), %ymm1\n\tvbroadcastss\t(%rdx), %ymm2\n\
+             \tvfmadd231ps\t%ymm0, %ymm2, %ymm4\n\tvfmadd231ps\t%ymm1, %ymm2, %ymm5\n\
+             \tvbroadcastss\t4(%rdx), %ymm2\n\tvfmadd231ps\t%ymm0, %ymm2, %ymm6\n\
+             \tvfmadd231ps\t%ymm1, %ymm2, %ymm7\n{more}\tincq\t%rax\n\tjne\t.LBB7_3\n"
+        )
+    }
+
+    fn passes(expected: &Expected, assembly: &str) -> bool {
+        let loops = loops(assembly);
+        expected.best(&loops).is_some_and(|found| expected.accepts(found))
+    }
+
+    #[test]
+    fn a_loop_passes_with_its_multiply_adds_only() {
+        let expected = product(AVX2, "product 2x2", Register::Ymm, [2, 2]);
+        assert!(passes(&expected, &assembly("")));
+        let lost = assembly("").replace("231ps\t%ymm1, %ymm2, %ymm7", "231ss\t%xmm1, %xmm2, %xmm7");
+        assert!(!passes(&expected, &lost));
+        let unfused =
+            assembly("").replace("vfmadd231ps\t%ymm1, %ymm2, %ymm7", "vmulps\t%ymm1, %ymm2, %ymm7");
+        assert!(!passes(&expected, &unfused));
+        assert!(!passes(&expected, &assembly("").replace(AVX2, "vectorize_avx512")));
+        assert!(!passes(&dots(AVX2, "dots 2x2", Register::Ymm, [2, 2], 2), &assembly("")));
+    }
+
+    #[test]
+    fn a_loop_fails_with_its_sums_on_the_stack_or_with_much_beside_them() {
+        let expected = product(AVX2, "product 2x2", Register::Ymm, [2, 2]);
+        let spill = "\tvmovaps\t%ymm4, 32(%rsp)\n";
+        assert!(passes(&expected, &assembly(&spill.repeat(2))));
+        assert!(!passes(&expected, &assembly(&spill.repeat(3))));
+        let other = "\tcmpq\t%rax, %rcx\n";
+        assert!(passes(&expected, &assembly(&other.repeat(62))));
+        assert!(!passes(&expected, &assembly(&other.repeat(63))));
+    }
+}

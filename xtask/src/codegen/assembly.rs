@@ -1,0 +1,178 @@
+//! Inner loops in the assembly that rustc writes for x86-64.
+
+use std::collections::HashMap;
+
+/// A vector register's width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Register {
+    Ymm,
+    Zmm,
+}
+
+impl Register {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ymm => "ymm",
+            Self::Zmm => "zmm",
+        }
+    }
+}
+
+/// A loop that has no other loop inside and multiplies and adds packed `f32`.
+#[derive(Debug)]
+pub struct Loop {
+    /// The symbol of its function.
+    pub function: String,
+    /// The register of its first fused multiply-add.
+    pub register: Register,
+    pub instructions: usize,
+    /// Packed fused multiply-adds of `f32` on such registers.
+    pub fused: usize,
+    /// Instructions that take one number for all lanes from memory.
+    pub broadcasts: usize,
+    /// Vector instructions on the stack.
+    pub spills: usize,
+}
+
+/// All such loops.
+pub fn loops(assembly: &str) -> Vec<Loop> {
+    let mut found = Vec::new();
+    let mut function = Function::default();
+    for line in assembly.lines() {
+        match label(line) {
+            Some(name) if is_local(name) => {
+                function.labels.insert(name, function.body.len());
+            }
+            Some(name) => {
+                function.append_loops(&mut found);
+                function = Function { name, ..Function::default() };
+            }
+            None => function.push(line.trim()),
+        }
+    }
+    function.append_loops(&mut found);
+    found
+}
+
+/// The label that a line is.
+fn label(line: &str) -> Option<&str> {
+    let starts = line.starts_with(|c: char| !c.is_whitespace() && c != '#');
+    line.split('#').next()?.trim_end().strip_suffix(':').filter(|_| starts)
+}
+
+fn is_local(label: &str) -> bool {
+    label.starts_with(".L") || label.starts_with("LBB")
+}
+
+/// What was read of a function.
+#[derive(Default)]
+struct Function<'a> {
+    name: &'a str,
+    /// The instruction that each label is before.
+    labels: HashMap<&'a str, usize>,
+    body: Vec<&'a str>,
+    /// Jumps back: from which instruction to which.
+    loops: Vec<[usize; 2]>,
+}
+
+impl<'a> Function<'a> {
+    fn push(&mut self, line: &'a str) {
+        if line.is_empty() || line.starts_with(['.', '#']) {
+            return;
+        }
+        if line.starts_with('j')
+            && let Some(target) = line.split_whitespace().nth(1)
+            && let Some(&start) = self.labels.get(target)
+        {
+            self.loops.push([start, self.body.len()]);
+        }
+        self.body.push(line);
+    }
+
+    fn append_loops(&self, found: &mut Vec<Loop>) {
+        for &[start, end] in &self.loops {
+            let inside = |other: &&[usize; 2]| other[0] >= start && other[1] <= end;
+            if self.loops.iter().filter(inside).count() == 1 {
+                found.extend(self.describe(&self.body[start..=end]));
+            }
+        }
+    }
+
+    fn describe(&self, body: &[&str]) -> Option<Loop> {
+        let count = |what: &dyn Fn(&str) -> bool| body.iter().filter(|line| what(line)).count();
+        let first = body.iter().find(|line| is_fused(line))?;
+        let register = match first.rsplit('%').next() {
+            Some(name) if name.starts_with("zmm") => Register::Zmm,
+            Some(name) if name.starts_with("ymm") => Register::Ymm,
+            _ => return None,
+        };
+        Some(Loop {
+            function: self.name.to_owned(),
+            register,
+            instructions: body.len(),
+            fused: count(&|line| is_fused(line) && line.contains(register.name())),
+            broadcasts: count(&|line| line.starts_with("vbroadcastss") || line.contains("{1to")),
+            spills: count(&|line| line.starts_with('v') && line.contains("(%rsp")),
+        })
+    }
+}
+
+fn is_fused(line: &str) -> bool {
+    let name = line.split_whitespace().next().unwrap_or_default();
+    name.starts_with("vfmadd") && name.ends_with("ps")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Register, loops};
+
+    const PACKED: &str = "\
+_ZN6tensor16vectorize_avx51217h0E:
+	.cfi_startproc
+	pushq	%rbx
+.LBB0_1:
+	movq	%rdi, %rax
+.LBB0_2:                                # in a loop
+	vmovups	(%rsi,%rax,4), %zmm0
+	vbroadcastss	(%rdx), %zmm1
+	vfmadd231ps	%zmm0, %zmm1, %zmm2
+	vfmadd231ps	4(%rdx){1to16}, %zmm0, %zmm3
+	vmovaps	%zmm3, 64(%rsp)
+	incq	%rax
+	jne	.LBB0_2
+	decq	%rcx
+	jne	.LBB0_1
+	popq	%rbx
+	retq
+";
+
+    #[test]
+    fn what_an_inner_loop_holds_is_counted() {
+        let found = loops(PACKED);
+        assert_eq!(found.len(), 1, "the outer loop is none: {found:?}");
+        let found = &found[0];
+        assert!(found.function.contains("vectorize_avx512"), "{found:?}");
+        assert_eq!(found.register, Register::Zmm);
+        let counts = [found.instructions, found.fused, found.broadcasts, found.spills];
+        assert_eq!(counts, [7, 2, 2, 1], "{found:?}");
+    }
+
+    #[test]
+    fn single_numbers_and_separate_multiplications_do_not_count() {
+        let single = PACKED.replace("231ps", "231ss").replace("zmm", "xmm");
+        assert!(loops(&single).is_empty());
+        let separate = PACKED.replace("vfmadd231ps", "vmulps");
+        assert!(loops(&separate).is_empty());
+        let narrow = PACKED.replace("zmm", "xmm");
+        assert!(loops(&narrow).is_empty());
+    }
+
+    #[test]
+    fn labels_belong_to_their_function() {
+        let straight = PACKED.replace("jne\t.LBB0_2", "jne\t.LBB0_9");
+        let two = format!("{straight}{}", PACKED.replace("vectorize_avx512", "vectorize_avx2"));
+        let found: Vec<_> = loops(&two).into_iter().map(|found| found.function).collect();
+        assert_eq!(found.len(), 2, "the outer loop of one, the inner of the other: {found:?}");
+        assert!(found[0].contains("avx512") && found[1].contains("avx2"), "{found:?}");
+    }
+}
