@@ -7,8 +7,11 @@ use anyhow::{Context, bail};
 
 /// The workspace's root.
 pub fn root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).to_owned()
+    // Cargo says where the package is now, which may not be where it was compiled.
+    let now = std::env::var_os("CARGO_MANIFEST_DIR");
+    let manifest = now.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let manifest = PathBuf::from(manifest);
+    manifest.parent().unwrap_or(&manifest).to_owned()
 }
 
 /// The cargo that runs this program, in the workspace's root.
