@@ -12,6 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use crate::codegen;
 use crate::process::{cargo, line, release, root, run as run_command};
 
 /// Name, why it exists, and what it does.
@@ -26,6 +27,7 @@ const STEPS: &[Step] = &[
     ("test", "the README's test command: unit, property, whole-program and doc tests", test),
     ("examples", "what a reader runs first must run", examples),
     ("benches", "benchmarks rot unless they are run: each once, results checked", benches),
+    ("codegen", "no test sees a hot loop that lost its packed multiply-adds", codegen),
     ("release", "the program as users build it", build_release),
     ("main job", "two epochs on the real images end with a plausible accuracy", main_job),
 ];
@@ -105,6 +107,10 @@ fn examples() -> anyhow::Result<()> {
 
 fn benches() -> anyhow::Result<()> {
     run_command(&mut cargo(&["bench", "-p", "benches", "--", "--test"]))
+}
+
+fn codegen() -> anyhow::Result<()> {
+    codegen::run(Vec::new()).map(|_| ())
 }
 
 fn build_release() -> anyhow::Result<()> {
