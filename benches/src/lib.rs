@@ -11,11 +11,11 @@ mod correlation;
 mod exchange;
 mod measure;
 mod networks;
-pub mod peak;
 mod workload;
 
 pub use correlation::{LayerShape, Operands, Pass, check};
 pub use exchange::write_exchange;
 pub use measure::{Timing, largest_difference, machine, measure, on_threads, thread_counts};
 pub use networks::{Images, Model};
+pub use tensor::peak;
 pub use workload::Workload;

@@ -60,7 +60,7 @@ fn peaks() -> Vec<Peak> {
     let mut peaks = Vec::new();
     for level in Level::available() {
         for threads in thread_counts() {
-            let multiply_adds = peak::multiply_adds_per_second(level, threads);
+            let multiply_adds = peak::multiply_adds_per_second::<f32>(level, threads);
             println!("| {level} | {threads} | {:.1} |", gflops(multiply_adds));
             peaks.push(Peak { level, threads, multiply_adds });
         }

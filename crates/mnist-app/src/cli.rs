@@ -31,6 +31,13 @@ mnist-app train [FLAGS]            trains a network
 mnist-app evaluate MODEL [FLAGS]   tests a model.safetensors
     --data DIR   --test-limit N   --threads N
 
+mnist-app profile [FLAGS]          measures each layer of a network, forward and backward
+    --preset NAME | --config FILE  whose network (default: notebook)
+    --threads N                    of the training step (default: 1)
+    --repetitions N                measurements of each line (default: 200)
+    --json                         a JSON object a line instead of the table
+    --batch-size N   --shard-size N   --precision f32|f64
+
 mnist-app presets [NAME]           lists the built-in experiments, or prints one
 mnist-app --help | --version
 
@@ -49,6 +56,8 @@ pub enum Command {
     Train(Box<TrainFlags>),
     /// Test a network.
     Evaluate(EvaluateFlags),
+    /// Measure the layers of a network.
+    Profile(ProfileFlags),
     /// List the presets, or print one.
     Presets(Option<String>),
 }
@@ -103,6 +112,23 @@ pub struct EvaluateFlags {
     pub threads: Option<NonZeroUsize>,
 }
 
+/// The flags of `profile`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProfileFlags {
+    /// A built-in experiment.
+    pub preset: Option<String>,
+    /// The file of an experiment.
+    pub config: Option<PathBuf>,
+    /// How many threads; one if absent.
+    pub threads: Option<NonZeroUsize>,
+    /// How often each line is measured.
+    pub repetitions: Option<NonZeroUsize>,
+    /// JSON on standard output instead of a table.
+    pub json: bool,
+    /// What to change in the experiment.
+    pub overrides: Overrides,
+}
+
 /// Wrong usage: the program ends with exit status 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage(pub String);
@@ -131,6 +157,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Usage
         Some(Arg::Value(name)) => match name.to_str() {
             Some("train") => train(&mut parser),
             Some("evaluate") => evaluate(&mut parser),
+            Some("profile") => profile(&mut parser),
             Some("presets") => presets_command(&mut parser),
             Some("help") => Ok(Command::Help),
             _ => Err(no_command(&format!("{:?}", name.to_string_lossy()))),
@@ -192,9 +219,7 @@ fn train(parser: &mut Parser) -> Result<Command, Usage> {
             other => return Err(other.unexpected().into()),
         }
     }
-    if flags.preset.is_some() && flags.config.is_some() {
-        return Err(Usage("--config: expected either --preset or --config, found both".into()));
-    }
+    refuse_both(flags.preset.as_ref(), flags.config.as_ref())?;
     Ok(Command::Train(Box::new(flags)))
 }
 
@@ -221,6 +246,27 @@ fn evaluate(parser: &mut Parser) -> Result<Command, Usage> {
     Ok(Command::Evaluate(flags))
 }
 
+fn profile(parser: &mut Parser) -> Result<Command, Usage> {
+    let mut flags = ProfileFlags::default();
+    let overrides = &mut flags.overrides;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("preset") => flags.preset = Some(preset(&parser.value()?)?),
+            Arg::Long("config") => flags.config = Some(path(parser, "--config")?),
+            Arg::Long("threads") => flags.threads = Some(threads(parser)?),
+            Arg::Long("repetitions") => flags.repetitions = Some(repetitions(parser)?),
+            Arg::Long("json") => flags.json = true,
+            Arg::Long("batch-size") => overrides.batch_size = Some(count(parser, "--batch-size")?),
+            Arg::Long("shard-size") => overrides.shard_size = Some(count(parser, "--shard-size")?),
+            Arg::Long("precision") => overrides.precision = Some(precision(parser)?),
+            Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    refuse_both(flags.preset.as_ref(), flags.config.as_ref())?;
+    Ok(Command::Profile(flags))
+}
+
 fn presets_command(parser: &mut Parser) -> Result<Command, Usage> {
     let mut name = None;
     while let Some(argument) = parser.next()? {
@@ -233,9 +279,17 @@ fn presets_command(parser: &mut Parser) -> Result<Command, Usage> {
     Ok(Command::Presets(name))
 }
 
+fn refuse_both(preset: Option<&String>, config: Option<&PathBuf>) -> Result<(), Usage> {
+    if preset.is_some() && config.is_some() {
+        return Err(Usage("--config: expected either --preset or --config, found both".into()));
+    }
+    Ok(())
+}
+
 fn no_command(found: &str) -> Usage {
     Usage(format!(
-        "expected a command (train, evaluate, presets), found {found}; see mnist-app --help"
+        "expected a command (train, evaluate, presets, profile), found {found}; \
+         see mnist-app --help"
     ))
 }
 
@@ -266,6 +320,13 @@ fn count(parser: &mut Parser, flag: &str) -> Result<NonZeroUsize, Usage> {
 fn threads(parser: &mut Parser) -> Result<NonZeroUsize, Usage> {
     const MOST: usize = 1024;
     value(parser, "--threads", &format!("a whole number from 1 to {MOST}"), |text| {
+        text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= MOST)
+    })
+}
+
+fn repetitions(parser: &mut Parser) -> Result<NonZeroUsize, Usage> {
+    const MOST: usize = 1_000_000;
+    value(parser, "--repetitions", &format!("a whole number from 1 to {MOST}"), |text| {
         text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= MOST)
     })
 }
@@ -357,6 +418,10 @@ mod tests {
             ("train model", "model"),
             ("evaluate", "model.safetensors"),
             ("evaluate a b", "\"b\""),
+            ("profile lenet", "lenet"),
+            ("profile --repetitions 0", "--repetitions: expected a whole number from 1"),
+            ("profile --preset notebook --config x.toml", "found both"),
+            ("profile --epochs 3", "--epochs"),
         ] {
             let found = parse(words(line)).unwrap_err().to_string();
             assert!(found.contains(expected), "{line}: expected {expected:?} in {found:?}");

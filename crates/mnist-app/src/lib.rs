@@ -14,6 +14,7 @@ mod files;
 pub mod idx;
 pub mod metrics;
 pub mod presets;
+mod profile;
 mod report;
 mod threads;
 mod train;
@@ -36,6 +37,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> anyhow:
         Command::Version => console.line(concat!("mnist-app ", env!("CARGO_PKG_VERSION"))),
         Command::Train(flags) => train::run(&flags, start),
         Command::Evaluate(flags) => evaluate::run(&flags),
+        Command::Profile(flags) => profile::run(&flags),
         Command::Presets(name) => list_presets(name.as_deref(), &mut console),
     }
 }

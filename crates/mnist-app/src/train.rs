@@ -251,7 +251,8 @@ fn initial_weights<T: Element>(network: &mut Network<T>, file: &Path) -> anyhow:
     load_weights(network, &bytes).with_context(name)
 }
 
-fn trainer_config<T: Element>(
+/// The settings of a trainer, if its memory stays within bounds.
+pub(crate) fn trainer_config<T: Element>(
     experiment: &Experiment,
     network: &Network<T>,
     samples: usize,

@@ -102,9 +102,10 @@ pub(crate) mod kernels {
     use crate::map::{Elementwise, Math};
     use crate::matrix::{Dots, RowsProduct, Update};
     use crate::optimize::Optimize;
+    use crate::peak::Peak;
     use crate::pool::{MaxPool, MaxPoolGradient};
     use crate::reduce::{RowSums, TreeSum};
-    use crate::simd::dispatch;
+    use crate::simd::{Level, dispatch, dispatch_at};
 
     /// The element's vectors and one function for each kernel.
     ///
@@ -134,6 +135,7 @@ pub(crate) mod kernels {
         fn max_pool(kernel: MaxPool<'_, Self>);
         fn max_pool_gradient(kernel: MaxPoolGradient<'_, Self>);
         fn optimize(kernel: Optimize<'_, Self>);
+        fn peak(level: Level, kernel: Peak<Self>) -> f64;
     }
 
     // A module each, so that the compiler works on both at the same time.
@@ -188,6 +190,9 @@ pub(crate) mod kernels {
                     }
                     fn optimize(kernel: Optimize<'_, Self>) {
                         dispatch(kernel);
+                    }
+                    fn peak(level: Level, kernel: Peak<Self>) -> f64 {
+                        dispatch_at(level, kernel)
                     }
                 }
             }

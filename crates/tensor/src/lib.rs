@@ -32,6 +32,7 @@ pub mod map;
 pub mod matrix;
 mod microkernel;
 pub mod optimize;
+pub mod peak;
 mod plane;
 mod pool;
 pub mod reduce;

@@ -162,6 +162,12 @@ pub(crate) trait Kernel {
 /// Runs `kernel` on the active level.
 #[inline]
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    dispatch_at(level(), kernel)
+}
+
+/// Runs `kernel` on `level`, or on the portable one if the processor does not have it.
+#[inline]
+pub(crate) fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
     #[inline(always)]
     fn on<S: Simd, K: Kernel>(simd: S, kernel: K) -> K::Output {
         simd.vectorize(
@@ -173,7 +179,7 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     {
         let best = fearless_simd::Level::new();
-        match level() {
+        match level {
             Level::Avx512 => {
                 if let Some(avx512) = best.as_avx512() {
                     return on(avx512, kernel);
@@ -192,7 +198,10 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
         }
     }
     #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    fearless_simd::dispatch!(fearless_simd::Level::new(), simd => on(simd, kernel))
+    {
+        let _ = level;
+        fearless_simd::dispatch!(fearless_simd::Level::new(), simd => on(simd, kernel))
+    }
 }
 
 /// How many vector registers a level has, and how wide: what decides a tile's size.

@@ -4,5 +4,6 @@ mod bad_input;
 mod common;
 mod data;
 mod parity;
+mod profile;
 mod runs;
 mod straight_line;

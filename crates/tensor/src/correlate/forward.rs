@@ -1,7 +1,9 @@
+use std::marker::PhantomData;
+
 use fearless_simd::{Simd, SimdBase};
 
 use crate::microkernel::{Grid, Offset, Product, multiply, pack, packed_len};
-use crate::simd::{Kernel, Registers};
+use crate::simd::{Kernel, Level, Registers, dispatch_at};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
@@ -64,6 +66,17 @@ impl Correlation {
         let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.taps());
         let forward = Forward { layer: *self, input, kernels, bias, output, numbers, taps };
         threads::run_divided(forward, parts, T::correlate_forward);
+    }
+
+    /// How [`Correlation::forward`] cuts the rows of the output into vectors at `level`:
+    /// `"wide rows"`, `"narrow rows"` (vectors of 512 or 256 bits, row by row) or
+    /// `"line"` (all rows as one).
+    pub fn plan<T: Element>(&self, level: Level) -> &'static str {
+        match dispatch_at(level, Plan::<T> { layer: *self, element: PhantomData }) {
+            Cut::WideRows => "wide rows",
+            Cut::NarrowRows => "narrow rows",
+            Cut::Line => "line",
+        }
     }
 }
 
@@ -187,6 +200,21 @@ impl Cut {
         } else {
             Cut::Line
         }
+    }
+}
+
+/// Asks for the cut, which depends on the level.
+struct Plan<T> {
+    layer: Correlation,
+    element: PhantomData<T>,
+}
+
+impl<T: Element> Kernel for Plan<T> {
+    type Output = Cut;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Cut {
+        Cut::choose::<S, T>(simd, &self.layer, Padded::of(&self.layer).columns)
     }
 }
 

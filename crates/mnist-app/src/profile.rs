@@ -1,0 +1,529 @@
+//! `profile`: how long each layer takes, and how near it comes to what the processor
+//! can do.
+
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+use anyhow::{anyhow, ensure};
+use layers::random::{Purpose, Stream};
+use layers::{Batch, Context, Layer, LayerSpec, Mode, Network, Pass, Role, Trainer, TrainerConfig};
+use serde::Serialize;
+use tensor::simd::Level;
+use tensor::{Correlation, Element, Scratch, peak};
+
+use crate::cli::ProfileFlags;
+use crate::console::Console;
+use crate::experiment::{Experiment, Precision};
+use crate::train::trainer_config;
+use crate::{presets, threads};
+
+/// Measures the layers of the network that the flags name, and prints what it found.
+///
+/// The images are drawn at random: no layer takes longer for one number than for
+/// another.
+///
+/// # Errors
+/// If something that the flags name is not what it should be.
+pub fn run(flags: &ProfileFlags) -> anyhow::Result<()> {
+    let simd = threads::simd_level()?;
+    let mut experiment = match &flags.config {
+        Some(file) => Experiment::read(file)?,
+        None => presets::experiment(flags.preset.as_deref().unwrap_or(presets::DEFAULT))?,
+    };
+    flags.overrides.clone().apply(&mut experiment);
+    let threads = flags.threads.unwrap_or(NonZeroUsize::MIN);
+    threads::pool(Some(threads))?.install(|| match experiment.precision {
+        Precision::F32 => profile::<f32>(flags, &experiment, simd),
+        Precision::F64 => profile::<f64>(flags, &experiment, simd),
+    })
+}
+
+/// What is printed, line by line.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Line {
+    /// What is measured, and on what.
+    Setting {
+        preset: String,
+        precision: &'static str,
+        simd: &'static str,
+        batch_size: usize,
+        shard_size: usize,
+        threads: usize,
+        /// Threads that share the operations of a layer.
+        layer_threads: usize,
+        repetitions: usize,
+        data: &'static str,
+        /// Multiply-adds count as two operations.
+        peak_gflops: f64,
+    },
+    Layer(LayerLine),
+    /// All layers, once for each shard, against the whole training step.
+    Step {
+        shards: usize,
+        shard_seconds: f64,
+        step_seconds: f64,
+        layers_of_step: f64,
+        gflops: f64,
+        of_peak: f64,
+    },
+}
+
+/// One layer in one direction, for one shard.
+#[derive(Serialize)]
+struct LayerLine {
+    layer: usize,
+    name: String,
+    pass: Direction,
+    seconds: f64,
+    seconds_per_sample: f64,
+    /// Only multiply-adds with weights count; none for layers without.
+    gflops: Option<f64>,
+    of_peak: Option<f64>,
+    /// Of the operands, each counted once.
+    bytes_read: usize,
+    bytes_written: usize,
+    kernel: Option<&'static str>,
+    #[serde(skip)]
+    operations: f64,
+}
+
+/// What of a layer is computed.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Direction {
+    Forward,
+    ParameterGradient,
+    InputGradient,
+    /// Of the parameters and of the input, in one call.
+    BothGradients,
+}
+
+impl Direction {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::ParameterGradient => "gradient of parameters",
+            Self::InputGradient => "gradient of input",
+            Self::BothGradients => "both gradients",
+        }
+    }
+}
+
+fn profile<T: Element>(
+    flags: &ProfileFlags,
+    experiment: &Experiment,
+    simd: Level,
+) -> anyhow::Result<()> {
+    const REPETITIONS: usize = 200;
+    let origin = match &flags.config {
+        Some(file) => format!("--config {}", file.display()),
+        None => format!("preset {}", experiment.name),
+    };
+    let network = experiment.network.build::<T>();
+    let mut network = network.map_err(|error| anyhow!("{origin}: network: {error}"))?;
+    network.initialize(experiment.init, experiment.seed);
+    let config = bounded_config(experiment, &network)?;
+    let shards = config.batch_size.div_ceil(config.shard_size);
+    let threads = rayon::current_num_threads();
+    // As in a training step: only the operations of a single shard are shared.
+    let layer_threads = if shards == 1 { threads } else { 1 };
+    let repetitions = flags.repetitions.map_or(REPETITIONS, NonZeroUsize::get);
+
+    let peak = |threads| 2.0 * peak::multiply_adds_per_second::<T>(simd, threads);
+    let layer_peak = peak(layer_threads);
+    let step_peak = if layer_threads == threads { layer_peak } else { peak(threads) };
+    let mut report = Report { json: flags.json, console: Console::default() };
+    report.show(&Line::Setting {
+        preset: experiment.name.clone(),
+        precision: T::NAME,
+        simd: simd.name(),
+        batch_size: config.batch_size,
+        shard_size: config.shard_size,
+        threads,
+        layer_threads,
+        repetitions,
+        data: "random",
+        peak_gflops: layer_peak / 1e9,
+    })?;
+    let mut bench = Bench {
+        samples: config.shard_size,
+        simd,
+        peak: layer_peak,
+        repetitions,
+        scratch: if shards == 1 { Scratch::parallel() } else { Scratch::sequential() },
+        stream: Stream::new(experiment.seed, Purpose::Shuffle, 0),
+    };
+    let lines = bench.layers(&network)?;
+    let shard_seconds = in_step(&lines).map(|line| line.seconds).sum::<f64>();
+    let operations = in_step(&lines).map(|line| line.operations).sum::<f64>();
+    for line in lines {
+        report.show(&Line::Layer(line))?;
+    }
+    let step_seconds = step_seconds(network, config, repetitions, &mut bench.stream)?;
+    // The last shard may be smaller.
+    let whole_shards = config.batch_size as f64 / config.shard_size as f64;
+    let side_by_side = if shards == 1 { 1 } else { threads.min(shards) };
+    let rate = operations * whole_shards / step_seconds;
+    report.show(&Line::Step {
+        shards,
+        shard_seconds,
+        step_seconds,
+        layers_of_step: shard_seconds * whole_shards / side_by_side as f64 / step_seconds,
+        gflops: rate / 1e9,
+        of_peak: rate / step_peak,
+    })
+}
+
+/// The lines that are a part of a training step: of the gradient of the parameters
+/// alone, only where the input's is not asked for.
+fn in_step(lines: &[LayerLine]) -> impl Iterator<Item = &LayerLine> {
+    lines.iter().filter(|line| {
+        let both =
+            |other: &LayerLine| other.layer == line.layer && other.pass == Direction::BothGradients;
+        line.pass != Direction::ParameterGradient || !lines.iter().any(both)
+    })
+}
+
+/// The settings of the training step, if all buffers fit into a bounded memory.
+fn bounded_config<T: Element>(
+    experiment: &Experiment,
+    network: &Network<T>,
+) -> anyhow::Result<TrainerConfig> {
+    const MOST_BYTES: usize = 4 << 30;
+    let outputs: usize = network.table().iter().map(|(_, shape, _)| shape.len()).sum();
+    // Inputs, outputs and two gradients, in the trainer and in the layers' measurement.
+    let sample = 4 * size_of::<T>() * (network.input_shape().len() + outputs);
+    let batch_size = experiment.batch_size.get();
+    ensure!(
+        sample.saturating_mul(batch_size) <= MOST_BYTES,
+        "batch size {batch_size}: expected buffers of at most {} GiB, found {sample} bytes for \
+         each image; choose a smaller --batch-size",
+        MOST_BYTES >> 30,
+    );
+    trainer_config(experiment, network, batch_size)
+}
+
+/// Measures layers on samples of one shard.
+struct Bench<T> {
+    samples: usize,
+    simd: Level,
+    /// Operations a second.
+    peak: f64,
+    repetitions: usize,
+    scratch: Scratch<T>,
+    stream: Stream,
+}
+
+/// A layer among the others.
+struct Place<'a, T> {
+    index: usize,
+    spec: &'a LayerSpec,
+    layer: &'a dyn Layer<T>,
+    parameters: &'a [T],
+    /// Whether it works in the memory of the layer before it.
+    in_place: bool,
+    /// Whether a layer before it has parameters, so that its input's gradient is wanted.
+    after_parameters: bool,
+}
+
+impl<T: Element> Bench<T> {
+    /// All layers, first to last, each on the output of the one before it.
+    fn layers(&mut self, network: &Network<T>) -> anyhow::Result<Vec<LayerLine>> {
+        let mut lines = Vec::new();
+        let mut input = pixels(&mut self.stream, self.samples * network.input_shape().len());
+        let mut parameters = network.parameters();
+        let (mut shape, mut after_parameters) = (network.input_shape(), false);
+        let mut before: Option<Box<dyn Layer<T>>> = None;
+        for (index, spec) in network.spec().layers.iter().enumerate() {
+            let layer = spec.build::<T>(shape)?;
+            let count = layer.parameters().iter().map(|parameter| parameter.shape.len()).sum();
+            let (own, rest) = parameters.split_at(count);
+            let in_place = layer.in_place().is_some()
+                && before.is_some_and(|before| !before.needs_output() || layer.keeps_values());
+            let place =
+                Place { index, spec, layer: &*layer, parameters: own, in_place, after_parameters };
+            let mut output = vec![T::ZERO; self.samples * layer.output_shape().len()];
+            lines.push(self.forward(&place, &input, &mut output));
+            self.backward(&place, [&input, &output], &mut lines);
+            shape = layer.output_shape();
+            after_parameters |= count > 0;
+            (input, parameters, before) = (output, rest, Some(layer));
+        }
+        Ok(lines)
+    }
+
+    fn forward(&mut self, place: &Place<'_, T>, input: &[T], output: &mut [T]) -> LayerLine {
+        let Place { layer, parameters, .. } = *place;
+        let (repetitions, scratch) = (self.repetitions, &mut self.scratch);
+        let mut call = |output: &mut [T]| {
+            let context = Context { scratch: &mut *scratch, mode: Mode::Training };
+            layer.forward(parameters, input, output, context);
+        };
+        call(output);
+        let seconds = match layer.in_place() {
+            Some(layer) if place.in_place => {
+                let mut data = input.to_vec();
+                let restore = |data: &mut Vec<T>| data.copy_from_slice(input);
+                median(repetitions, &mut data, restore, |data| layer.forward_in_place(data))
+            }
+            _ => median(repetitions, output, |_| {}, call),
+        };
+        let read = parameters.len() + input.len();
+        self.line(place, Direction::Forward, seconds, [read, output.len()])
+    }
+
+    /// What of the backward pass a training step may ask for.
+    fn backward(&mut self, place: &Place<'_, T>, data: [&[T]; 2], lines: &mut Vec<LayerLine>) {
+        let Place { layer, parameters, .. } = *place;
+        let [input, output] = data;
+        let gradient: Vec<T> =
+            output.iter().map(|_| T::from_f64(self.stream.normal() * 1e-3)).collect();
+        let learns = !parameters.is_empty();
+        if learns {
+            let seconds = self.gradients(place, data, &gradient, false);
+            let sizes = [input.len() + gradient.len(), parameters.len()];
+            lines.push(self.line(place, Direction::ParameterGradient, seconds, sizes));
+        }
+        if !place.after_parameters {
+            return;
+        }
+        let seconds = match layer.in_place() {
+            Some(layer) if place.in_place => {
+                let mut data = gradient.clone();
+                let restore = |data: &mut Vec<T>| data.copy_from_slice(&gradient);
+                let call = |data: &mut Vec<T>| layer.backward_in_place(output, data);
+                median(self.repetitions, &mut data, restore, call)
+            }
+            _ => self.gradients(place, data, &gradient, true),
+        };
+        let (direction, read) = if learns {
+            (Direction::BothGradients, input.len() + parameters.len())
+        } else if layer.keeps_values() {
+            (Direction::InputGradient, 0)
+        } else if layer.needs_output() {
+            (Direction::InputGradient, output.len())
+        } else {
+            (Direction::InputGradient, input.len())
+        };
+        let sizes = [read + gradient.len(), parameters.len() + input.len()];
+        lines.push(self.line(place, direction, seconds, sizes));
+    }
+
+    /// Seconds of the layer's own backward pass.
+    fn gradients(
+        &mut self,
+        place: &Place<'_, T>,
+        [input, output]: [&[T]; 2],
+        output_gradient: &[T],
+        of_input: bool,
+    ) -> f64 {
+        let Place { layer, parameters, .. } = *place;
+        let scratch = &mut self.scratch;
+        let mut gradients =
+            (vec![T::ZERO; parameters.len()], of_input.then(|| vec![T::ZERO; input.len()]));
+        median(
+            self.repetitions,
+            &mut gradients,
+            |_| {},
+            |(gradients, input_gradient)| {
+                let pass = Pass { input, output, output_gradient };
+                let context = Context { scratch: &mut *scratch, mode: Mode::Training };
+                layer.backward(parameters, pass, gradients, input_gradient.as_deref_mut(), context);
+            },
+        )
+    }
+
+    /// A line about `seconds`, given how many numbers were read and written.
+    fn line(
+        &self,
+        place: &Place<'_, T>,
+        pass: Direction,
+        seconds: f64,
+        [read, written]: [usize; 2],
+    ) -> LayerLine {
+        let products = (self.samples * multiply_adds(place.layer)) as f64;
+        let operations = if pass == Direction::BothGradients { 4.0 } else { 2.0 } * products;
+        let rate = (operations > 0.0).then_some(operations / seconds);
+        // Nothing is moved where the output is the input.
+        let moves = !(place.in_place && place.layer.keeps_values());
+        let bytes = |numbers: usize| if moves { numbers * size_of::<T>() } else { 0 };
+        let kernel = match pass {
+            _ if place.in_place => Some("in place"),
+            Direction::Forward => plan(place, self.simd),
+            _ => None,
+        };
+        LayerLine {
+            layer: place.index,
+            name: place.spec.summary(),
+            pass,
+            seconds,
+            seconds_per_sample: seconds / self.samples as f64,
+            gflops: rate.map(|rate| rate / 1e9),
+            of_peak: rate.map(|rate| rate / self.peak),
+            bytes_read: bytes(read),
+            bytes_written: bytes(written),
+            kernel,
+            operations,
+        }
+    }
+}
+
+/// Multiply-adds of the forward pass for one sample: for each output, one for each input
+/// that a weight connects it with. Each of the gradients takes as many.
+fn multiply_adds<T: Element>(layer: &dyn Layer<T>) -> usize {
+    let fan_in = |role| if let Role::Weight { fan_in, .. } = role { fan_in } else { 0 };
+    let inputs: usize = layer.parameters().iter().map(|parameter| fan_in(parameter.role)).sum();
+    inputs * layer.output_shape().len()
+}
+
+/// How a convolution cuts its rows; unknown where it has more to it than sizes.
+fn plan<T: Element>(place: &Place<'_, T>, simd: Level) -> Option<&'static str> {
+    let LayerSpec::Conv2d(_) = place.spec else { return None };
+    let weight = place.layer.parameters().first()?.shape;
+    let [kernels, _, height, width] = weight.axes()?;
+    let input = place.layer.input_shape().axes()?;
+    let geometry = Correlation::new(input, kernels, [height, width]).ok()?;
+    let same =
+        geometry.output_shape() == place.layer.output_shape() && geometry.kernels_shape() == weight;
+    same.then(|| geometry.plan::<T>(simd))
+}
+
+/// The median time of a call in seconds, over `repetitions` runs of as many calls as let
+/// the clock be forgotten. Before each run `restore` puts right what calls change.
+fn median<D: ?Sized>(
+    repetitions: usize,
+    data: &mut D,
+    restore: impl Fn(&mut D),
+    mut call: impl FnMut(&mut D),
+) -> f64 {
+    /// More would let gradients that are scaled in place sink below what a number holds.
+    const MOST_CALLS: usize = 32;
+    const RUN_SECONDS: f64 = 20e-6;
+    let mut time = |calls: usize| {
+        restore(data);
+        let start = Instant::now();
+        (0..calls).for_each(|_| call(data));
+        start.elapsed().as_secs_f64()
+    };
+    // The first call finds nothing in the caches.
+    time(1);
+    let mut calls = 1;
+    while calls < MOST_CALLS && time(calls) < RUN_SECONDS {
+        calls *= 2;
+    }
+    let mut runs: Vec<f64> = (0..repetitions).map(|_| time(calls) / calls as f64).collect();
+    runs.sort_by(f64::total_cmp);
+    runs[runs.len() / 2]
+}
+
+/// Numbers from 0 to 1, a fifth of them not 0, as in the images of MNIST.
+fn pixels<T: Element>(stream: &mut Stream, len: usize) -> Vec<T> {
+    let mut pixel = || if stream.below(5) == 0 { stream.uniform() } else { 0.0 };
+    (0..len).map(|_| T::from_f64(pixel())).collect()
+}
+
+/// The samples of a step, already drawn.
+struct Drawn<T> {
+    inputs: Vec<T>,
+    input_len: usize,
+}
+
+impl<T: Element> Batch<T> for Drawn<T> {
+    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
+        inputs.copy_from_slice(&self.inputs[first * self.input_len..][..inputs.len()]);
+        let samples = inputs.len() / self.input_len;
+        let outputs = targets.len() / samples;
+        for (sample, target) in targets.chunks_exact_mut(outputs).enumerate() {
+            target.fill(T::ZERO);
+            target[(first + sample) % outputs] = T::ONE;
+        }
+    }
+}
+
+/// The median time of a training step: with learning rate 0, which changes nothing of
+/// the work, and no weight.
+fn step_seconds<T: Element>(
+    network: Network<T>,
+    config: TrainerConfig,
+    repetitions: usize,
+    stream: &mut Stream,
+) -> anyhow::Result<f64> {
+    let input_len = network.input_shape().len();
+    let batch = Drawn { inputs: pixels(stream, config.batch_size * input_len), input_len };
+    let mut trainer = Trainer::new(network, config);
+    trainer.step(&batch, config.batch_size, 0.0)?;
+    let step = |trainer: &mut Trainer<T>| {
+        // That the first one had a finite loss says that all have.
+        let _ = trainer.step(&batch, config.batch_size, 0.0);
+    };
+    Ok(median(repetitions, &mut trainer, |_| {}, step))
+}
+
+/// Prints lines as a table or as JSON.
+struct Report {
+    json: bool,
+    console: Console,
+}
+
+impl Report {
+    fn show(&mut self, line: &Line) -> anyhow::Result<()> {
+        let text = if self.json { serde_json::to_string(line)? } else { words(line) };
+        self.console.line(text)
+    }
+}
+
+fn words(line: &Line) -> String {
+    match line {
+        Line::Setting {
+            preset,
+            precision,
+            simd,
+            batch_size,
+            shard_size,
+            threads,
+            layer_threads,
+            repetitions,
+            data,
+            peak_gflops,
+        } => format!(
+            "{preset}: batch {batch_size}, shard {shard_size}, {precision}, {data} images\n\
+             SIMD {simd}, threads: {threads} for a step, {layer_threads} for a layer; \
+             multiply-add peak {peak_gflops:.1} GFLOP/s\n\
+             each layer for one shard, median of {repetitions}\n\n\
+             {:<38}{:<24}{:>10}{:>12}{:>10}{:>9}{:>11}{:>11}  kernel",
+            "layer", "pass", "µs", "µs/sample", "GFLOP/s", "of peak", "read KiB", "write KiB",
+        ),
+        Line::Layer(line) => layer_words(line),
+        Line::Step { shards, shard_seconds, step_seconds, layers_of_step, gflops, of_peak } => {
+            format!(
+                "\nall layers of a training step: {:.1} µs for a shard, {shards} of them in a step\n\
+                 whole training step: {:.1} µs, the layers {:.0} % of it; {gflops:.1} GFLOP/s, \
+                 {:.1} % of the peak of its threads",
+                shard_seconds * 1e6,
+                step_seconds * 1e6,
+                layers_of_step * 100.0,
+                of_peak * 100.0,
+            )
+        }
+    }
+}
+
+fn layer_words(line: &LayerLine) -> String {
+    let kib = |bytes: usize| bytes as f64 / 1024.0;
+    let mut text = format!(
+        "{:<38}{:<24}{:>10.2}{:>12.3}",
+        format!("{:>2} {}", line.layer, line.name),
+        line.pass.words(),
+        line.seconds * 1e6,
+        line.seconds_per_sample * 1e6,
+    );
+    let _ = match line.gflops.zip(line.of_peak) {
+        Some((rate, share)) => write!(text, "{rate:>10.2}{:>7.1} %", share * 100.0),
+        None => write!(text, "{:>10}{:>9}", "", ""),
+    };
+    let (read, written) = (kib(line.bytes_read), kib(line.bytes_written));
+    let _ = write!(text, "{read:>11.1}{written:>11.1}  {}", line.kernel.unwrap_or_default());
+    text.trim_end().to_owned()
+}
