@@ -150,7 +150,7 @@ fn print_table(loops: &[Loop]) -> usize {
         let register = expected.register.name();
         print!("{level:<18}{:<14}{register:<10}{:>7}", expected.name, expected.fused);
         let verdict = match expected.best(loops) {
-            None => "MISSING: no such loop is left".to_owned(),
+            None => "  MISSING: no such loop is left".to_owned(),
             Some(found) => {
                 print!("{:>14}{:>8}", found.instructions, found.spills);
                 if expected.accepts(found) { String::new() } else { "  TOO MANY".to_owned() }
