@@ -69,7 +69,7 @@ impl Model {
         let (loss, optimizer) = match self {
             Self::Notebook => (Loss::BinaryCrossEntropy, Optimizer::sgd()),
         };
-        let config = TrainerConfig { loss, optimizer, batch_size, shard_size: SHARD_SIZE };
+        let config = TrainerConfig::new(loss, optimizer, [batch_size, SHARD_SIZE]);
         Trainer::new(self.network(), config)
     }
 }

@@ -133,6 +133,14 @@ impl<T: Element> Network<T> {
         NetworkBuilder { spec, element: std::marker::PhantomData }
     }
 
+    /// Another network with the same layers and numbers.
+    pub(crate) fn duplicate(&self) -> Self {
+        let build = self.spec.build();
+        let mut network = build.unwrap_or_else(|_| unreachable!("the layers have fitted once"));
+        network.parameters.copy_from_slice(&self.parameters);
+        network
+    }
+
     /// What the network was built from.
     pub fn spec(&self) -> &NetworkSpec {
         &self.spec

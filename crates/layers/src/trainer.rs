@@ -7,7 +7,7 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::spec::LayerSpec;
-use crate::update::Updater;
+use crate::update::{TrainerState, Updater};
 use crate::workspace::Workspace;
 
 /// How a [`Trainer`] learns. Batch and shard size are part of the arithmetic: with the
@@ -22,6 +22,23 @@ pub struct TrainerConfig {
     pub batch_size: usize,
     /// How many samples run through the network together, on one thread.
     pub shard_size: usize,
+    /// The largest norm of a step's gradient, all parameters together: a longer one is
+    /// shortened to it. None: as long as it is.
+    pub clip_norm: Option<f64>,
+    /// What the moving average of the parameters keeps each step, e.g. 0.999. None: no
+    /// average.
+    pub average: Option<f64>,
+    /// Of what layers draw in training, such as the masks of a dropout.
+    pub seed: u64,
+}
+
+impl TrainerConfig {
+    /// Without clipping and averaging, with seed 0; `sizes` are batch and shard size.
+    pub fn new(loss: Loss, optimizer: Optimizer, sizes: [usize; 2]) -> Self {
+        let [batch_size, shard_size] = sizes;
+        let (clip_norm, average, seed) = (None, None, 0);
+        Self { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
+    }
 }
 
 /// The samples of one step.
@@ -122,7 +139,7 @@ impl<T: Element> Trainer<T> {
             shards: (0..count).map(shard).collect(),
             gradients: vec![T::ZERO; (count + sum) * network.parameters().len()],
             losses: vec![0.0; batch_size],
-            updater: Updater::new(&network, config.optimizer),
+            updater: Updater::new(&network, &config),
             network,
             config,
         }
@@ -136,6 +153,31 @@ impl<T: Element> Trainer<T> {
     /// The network as it is now.
     pub fn into_network(self) -> Network<T> {
         self.network
+    }
+
+    /// The network with the moving average of the parameters; with the parameters as they
+    /// are if there is no average, or no step was taken.
+    pub fn averaged_network(&self) -> Network<T> {
+        let mut network = self.network.duplicate();
+        let TrainerState { average, steps, .. } = self.updater.state();
+        if *steps > 0 && !average.is_empty() {
+            network.parameters_mut().copy_from_slice(average);
+        }
+        network
+    }
+
+    /// What must be kept beside the network for a run to go on.
+    pub fn state(&self) -> &TrainerState<T> {
+        self.updater.state()
+    }
+
+    /// Goes on from `state`.
+    ///
+    /// # Panics
+    /// If its arrays are not as long as those of [`Trainer::state`].
+    #[track_caller]
+    pub fn restore(&mut self, state: TrainerState<T>) {
+        self.updater.restore(state);
     }
 
     /// The settings.

@@ -162,12 +162,7 @@ fn training_agrees<T: Element>(shard_size: usize) {
         let network = network_of_case::<T>(case, network);
         let [steps, n] = case.array("inputs").shape[..2] else { panic!("inputs: two axes") };
         let (inputs, targets) = (case.numbers::<T>("inputs"), case.numbers::<T>("targets"));
-        let config = TrainerConfig {
-            loss: loss.expect("a loss"),
-            optimizer: Optimizer::sgd(),
-            batch_size: n,
-            shard_size,
-        };
+        let config = TrainerConfig::new(loss.expect("a loss"), Optimizer::sgd(), [n, shard_size]);
         let bound = network_bound(&network);
         let mut trainer = Trainer::new(network, config);
         let mut losses = Vec::new();

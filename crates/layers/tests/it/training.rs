@@ -24,7 +24,7 @@ fn notebook<T: Element>() -> Network<T> {
 
 fn config(batch_size: usize, shard_size: usize) -> TrainerConfig {
     let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::sgd());
-    TrainerConfig { loss, optimizer, batch_size, shard_size }
+    TrainerConfig::new(loss, optimizer, [batch_size, shard_size])
 }
 
 fn in_pool<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
