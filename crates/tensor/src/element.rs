@@ -101,6 +101,7 @@ pub(crate) mod kernels {
     use crate::correlate::{Forward, InputGradient, KernelGradient};
     use crate::map::{Elementwise, Math};
     use crate::matrix::{Dots, RowsProduct, Update};
+    use crate::normalize::Normalize;
     use crate::optimize::Optimize;
     use crate::pool::{MaxPool, MaxPoolGradient};
     use crate::reduce::{RowSums, TreeSum};
@@ -134,6 +135,7 @@ pub(crate) mod kernels {
         fn max_pool(kernel: MaxPool<'_, Self>);
         fn max_pool_gradient(kernel: MaxPoolGradient<'_, Self>);
         fn optimize(kernel: Optimize<'_, Self>);
+        fn normalize(kernel: Normalize<'_, Self>);
     }
 
     // A module each, so that the compiler works on both at the same time.
@@ -187,6 +189,9 @@ pub(crate) mod kernels {
                         dispatch(kernel);
                     }
                     fn optimize(kernel: Optimize<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn normalize(kernel: Normalize<'_, Self>) {
                         dispatch(kernel);
                     }
                 }
