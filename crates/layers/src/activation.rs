@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, map};
 
-use crate::layer::{Context, InPlace, Layer, Pass};
+use crate::layer::{Context, InPlace, Layer, Mode, Pass};
 use crate::spec::Buildable;
 
 /// `y = 1 / (1 + exp −x)`, element by element; any shape.
@@ -82,7 +82,7 @@ impl<T: Element, F: Function> Layer<T> for ActivationLayer<F> {
 
     fn forward(&self, _: &[T], input: &[T], output: &mut [T], _: Context<'_, T>) {
         output.copy_from_slice(input);
-        self.forward_in_place(output);
+        self.function.apply(output);
     }
 
     fn backward(
@@ -95,7 +95,7 @@ impl<T: Element, F: Function> Layer<T> for ActivationLayer<F> {
     ) {
         if let Some(gradient) = input_gradient {
             gradient.copy_from_slice(pass.output_gradient);
-            self.backward_in_place(pass.output, gradient);
+            self.function.derive(pass.output, gradient);
         }
     }
 
@@ -105,11 +105,11 @@ impl<T: Element, F: Function> Layer<T> for ActivationLayer<F> {
 }
 
 impl<T: Element, F: Function> InPlace<T> for ActivationLayer<F> {
-    fn forward_in_place(&self, data: &mut [T]) {
+    fn forward_in_place(&self, data: &mut [T], _: Mode) {
         self.function.apply(data);
     }
 
-    fn backward_in_place(&self, output: &[T], gradient: &mut [T]) {
+    fn backward_in_place(&self, output: &[T], gradient: &mut [T], _: Mode) {
         self.function.derive(output, gradient);
     }
 }

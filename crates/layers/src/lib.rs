@@ -31,6 +31,7 @@
 //! ```
 
 mod activation;
+mod chain;
 mod conv2d;
 mod dense;
 mod gradient_check;
@@ -43,6 +44,7 @@ mod pool2d;
 pub mod random;
 mod reshape;
 mod schedule;
+mod shard;
 mod softmax;
 mod spec;
 mod tagged;
@@ -56,7 +58,7 @@ pub use conv2d::{Bias, Conv2d};
 pub use dense::Dense;
 pub use gradient_check::{GradientCheck, gradient_check};
 pub use init::Init;
-pub use layer::{Context, InPlace, Layer, Mode, Parameter, Pass, Role};
+pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role};
 pub use loss::Loss;
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::Optimizer;
