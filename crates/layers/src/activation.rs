@@ -3,6 +3,7 @@ use tensor::{Element, Shape, ShapeError, map};
 
 use crate::layer::{Context, InPlace, Layer, Mode, Pass};
 use crate::spec::Buildable;
+use crate::tagged::not_negative;
 
 /// `y = 1 / (1 + exp −x)`, element by element; any shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +17,45 @@ pub struct Tanh;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relu;
 
+/// `y = x` where `x > 0`, else `slope · x`, element by element; any shape. The slope is
+/// 0.01 if nothing is said; its derivative at 0 is the slope.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeakyRelu {
+    #[serde(default = "slope", deserialize_with = "not_negative")]
+    slope: f64,
+}
+
+fn slope() -> f64 {
+    0.01
+}
+
+impl LeakyRelu {
+    /// With this slope where the input is negative.
+    ///
+    /// # Panics
+    /// If the slope is negative or not finite.
+    #[track_caller]
+    pub fn new(slope: f64) -> Self {
+        let fits = slope >= 0.0 && slope.is_finite();
+        assert!(fits, "LeakyRelu: expected a finite slope of at least 0, got {slope}");
+        Self { slope }
+    }
+}
+
+impl Default for LeakyRelu {
+    fn default() -> Self {
+        Self { slope: slope() }
+    }
+}
+
 /// A function of one number whose derivative its value tells, so that it can work in
 /// place.
 trait Function: Copy + std::fmt::Debug + Send + Sync + 'static {
+    fn summary(self) -> String {
+        format!("{self:?}")
+    }
+
     fn apply<T: Element>(self, x: &mut [T]);
 
     /// Multiplies `gradient` with the derivative, given the function's value.
@@ -55,9 +92,23 @@ impl Function for Relu {
     }
 }
 
+impl Function for LeakyRelu {
+    fn summary(self) -> String {
+        format!("LeakyRelu slope {}", self.slope)
+    }
+
+    fn apply<T: Element>(self, x: &mut [T]) {
+        map::leaky_relu(x, T::from_f64(self.slope));
+    }
+
+    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
+        map::leaky_relu_gradient(gradient, output, T::from_f64(self.slope));
+    }
+}
+
 impl<F: Function> Buildable for F {
     fn summary(&self) -> String {
-        format!("{self:?}")
+        Function::summary(*self)
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {

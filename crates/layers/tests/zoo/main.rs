@@ -7,6 +7,7 @@
 mod fixtures;
 mod optimizers;
 mod pooled;
+mod pytorch;
 #[path = "../it/samples.rs"]
 #[allow(dead_code)]
 mod samples;

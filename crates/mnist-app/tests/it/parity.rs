@@ -41,7 +41,8 @@ fn the_first_gradient_into_the_reshape_layer() {
         let weights = parameters_of(&network, index);
         let mut input_gradient = vec![f64::NAN; input.len()];
         let pass = Pass { input, output: workspace.layer_output(4), output_gradient: &gradient };
-        let context = Context::new(&mut Scratch::sequential(), Mode::training());
+        let mut scratch = Scratch::sequential();
+        let context = Context::new(&mut scratch, Mode::training());
         let mut gradients = vec![f64::NAN; weights.len()];
         layer.backward(weights, pass, &mut gradients, Some(&mut input_gradient), context);
         gradient = input_gradient;
