@@ -79,7 +79,7 @@ impl Model {
             Self::Notebook => (Loss::BinaryCrossEntropy, Optimizer::sgd()),
             Self::Lenet => (Loss::softmax_cross_entropy(), Optimizer::adam()),
         };
-        let config = TrainerConfig { loss, optimizer, batch_size, shard_size: SHARD_SIZE };
+        let config = TrainerConfig::new(loss, optimizer, [batch_size, SHARD_SIZE]);
         Trainer::new(self.network(), config)
     }
 }

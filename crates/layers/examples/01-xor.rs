@@ -29,15 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Network::builder([2]).add(Dense::new(3)).add(Tanh).add(Dense::new(1)).add(Tanh).build()?;
     network.initialize(Init::Xavier, 1);
 
-    let mut trainer = Trainer::new(
-        network,
-        TrainerConfig {
-            loss: Loss::MeanSquaredError,
-            optimizer: Optimizer::sgd(),
-            batch_size: 4,
-            shard_size: 4,
-        },
-    );
+    let mut trainer =
+        Trainer::new(network, TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [4, 4]));
 
     println!("epoch  error");
     let mut epoch = 0;

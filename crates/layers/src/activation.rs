@@ -1,8 +1,9 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, map};
 
-use crate::layer::{Context, InPlace, Layer, Pass};
+use crate::layer::{Context, InPlace, Layer, Mode, Pass};
 use crate::spec::Buildable;
+use crate::tagged::not_negative;
 
 /// `y = 1 / (1 + exp −x)`, element by element; any shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +17,45 @@ pub struct Tanh;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relu;
 
+/// `y = x` where `x > 0`, else `slope · x`, element by element; any shape. The slope is
+/// 0.01 if nothing is said; its derivative at 0 is the slope.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeakyRelu {
+    #[serde(default = "slope", deserialize_with = "not_negative")]
+    slope: f64,
+}
+
+fn slope() -> f64 {
+    0.01
+}
+
+impl LeakyRelu {
+    /// With this slope where the input is negative.
+    ///
+    /// # Panics
+    /// If the slope is negative or not finite.
+    #[track_caller]
+    pub fn new(slope: f64) -> Self {
+        let fits = slope >= 0.0 && slope.is_finite();
+        assert!(fits, "LeakyRelu: expected a finite slope of at least 0, got {slope}");
+        Self { slope }
+    }
+}
+
+impl Default for LeakyRelu {
+    fn default() -> Self {
+        Self { slope: slope() }
+    }
+}
+
 /// A function of one number whose derivative its value tells, so that it can work in
 /// place.
 trait Function: Copy + std::fmt::Debug + Send + Sync + 'static {
+    fn summary(self) -> String {
+        format!("{self:?}")
+    }
+
     fn apply<T: Element>(self, x: &mut [T]);
 
     /// Multiplies `gradient` with the derivative, given the function's value.
@@ -55,9 +92,23 @@ impl Function for Relu {
     }
 }
 
+impl Function for LeakyRelu {
+    fn summary(self) -> String {
+        format!("LeakyRelu slope {}", self.slope)
+    }
+
+    fn apply<T: Element>(self, x: &mut [T]) {
+        map::leaky_relu(x, T::from_f64(self.slope));
+    }
+
+    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
+        map::leaky_relu_gradient(gradient, output, T::from_f64(self.slope));
+    }
+}
+
 impl<F: Function> Buildable for F {
     fn summary(&self) -> String {
-        format!("{self:?}")
+        Function::summary(*self)
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
@@ -82,7 +133,7 @@ impl<T: Element, F: Function> Layer<T> for ActivationLayer<F> {
 
     fn forward(&self, _: &[T], input: &[T], output: &mut [T], _: Context<'_, T>) {
         output.copy_from_slice(input);
-        self.forward_in_place(output);
+        self.function.apply(output);
     }
 
     fn backward(
@@ -95,7 +146,7 @@ impl<T: Element, F: Function> Layer<T> for ActivationLayer<F> {
     ) {
         if let Some(gradient) = input_gradient {
             gradient.copy_from_slice(pass.output_gradient);
-            self.backward_in_place(pass.output, gradient);
+            self.function.derive(pass.output, gradient);
         }
     }
 
@@ -105,11 +156,11 @@ impl<T: Element, F: Function> Layer<T> for ActivationLayer<F> {
 }
 
 impl<T: Element, F: Function> InPlace<T> for ActivationLayer<F> {
-    fn forward_in_place(&self, data: &mut [T]) {
+    fn forward_in_place(&self, data: &mut [T], _: Mode) {
         self.function.apply(data);
     }
 
-    fn backward_in_place(&self, output: &[T], gradient: &mut [T]) {
+    fn backward_in_place(&self, output: &[T], gradient: &mut [T], _: Mode) {
         self.function.derive(output, gradient);
     }
 }

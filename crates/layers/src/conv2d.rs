@@ -1,20 +1,30 @@
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 use tensor::{Correlation, Element, Shape, ShapeError, map};
 
 use crate::layer::{Context, Layer, Parameter, Pass, Role};
+use crate::padding::Padding;
 use crate::spec::Buildable;
 
 /// Two-dimensional cross-correlation with learned kernels:
 /// `Y_d = B_d + Σ_c X_c ⋆valid K_dc`.
 ///
 /// # Shapes
-/// Input `(C, H, W)`, `weight (D, C, KH, KW)`, output `(D, OH, OW)` with
-/// `OH = H − KH + 1`, `OW = W − KW + 1`; `bias` as [`Bias`] says.
+/// Input `(C, H, W)`, `weight (D, C / groups, KH, KW)`, output `(D, OH, OW)` with
+/// `OH = (H + padding − KH) / stride + 1`, rounded down; `bias` as [`Bias`] says. Without
+/// padding, stride and groups `OH = H − KH + 1`, `OW = W − KW + 1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2d {
     kernels: usize,
     size: Size,
+    #[serde(default, skip_serializing_if = "Padding::is_valid")]
+    padding: Padding,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stride: Option<Size>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    groups: Option<usize>,
     #[serde(default)]
     bias: Bias,
     /// Overrides what the initialisation would give the bias.
@@ -55,12 +65,36 @@ impl Size {
 impl Conv2d {
     /// `kernels` square kernels with sides of `size`, a bias per channel.
     pub fn new(kernels: usize, size: usize) -> Self {
-        Self { kernels, size: Size::Square(size), bias: Bias::default(), initial_bias: None }
+        Self {
+            kernels,
+            size: Size::Square(size),
+            padding: Padding::default(),
+            stride: None,
+            groups: None,
+            bias: Bias::default(),
+            initial_bias: None,
+        }
     }
 
     /// The same with kernels of `height × width`.
     pub fn rectangle(self, height: usize, width: usize) -> Self {
         Self { size: Size::Rectangle([height, width]), ..self }
+    }
+
+    /// The same with zeros around the input.
+    pub fn padding(self, padding: Padding) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// The same with every `stride`-th output row and column only.
+    pub fn stride(self, stride: usize) -> Self {
+        Self { stride: Some(Size::Square(stride)), ..self }
+    }
+
+    /// The same with channels and kernels cut into groups that do not see each other; as
+    /// many as channels for a depthwise convolution.
+    pub fn groups(self, groups: usize) -> Self {
+        Self { groups: Some(groups), ..self }
     }
 
     /// The same with another bias.
@@ -86,14 +120,33 @@ impl Buildable for Conv2d {
             Bias::PerChannel => "",
             Bias::Untied => ", untied bias",
         };
-        format!("Conv2d {} kernels {height}×{width}{bias}", self.kernels)
+        let mut text = format!("Conv2d {} kernels {height}×{width}", self.kernels);
+        // Writing to a string cannot fail.
+        let _ = match self.stride.map(Size::pair) {
+            Some([rows, columns]) => write!(text, ", stride {rows}×{columns}"),
+            None => Ok(()),
+        };
+        let _ = match self.padding {
+            Padding::Valid => Ok(()),
+            Padding::Same => write!(text, ", same"),
+            Padding::Zeros(rows, columns) => write!(text, ", padding {rows}×{columns}"),
+        };
+        let _ = self.groups.map_or(Ok(()), |groups| write!(text, ", {groups} groups"));
+        text + bias
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
         let channels = input.axes().ok_or_else(|| {
             ShapeError::new("Conv2d", "an input with three axes (C, H, W)", input)
         })?;
-        let geometry = Correlation::new(channels, self.kernels, self.size.pair())?;
+        let (kernel, stride) = (self.size.pair(), self.stride.map_or([1; 2], Size::pair));
+        let around =
+            |axis: usize| self.padding.around(axis, channels[1 + axis], kernel[axis], stride[axis]);
+        let (rows, columns) = (around(0), around(1));
+        let geometry = Correlation::new(channels, self.kernels, kernel)?
+            .with_padding(rows, columns)?
+            .with_stride(stride)?
+            .with_groups(self.groups.unwrap_or(1))?;
         let Self { bias, initial_bias, .. } = *self;
         Ok(Box::new(Conv2dLayer { geometry, bias, initial_bias }))
     }
@@ -145,7 +198,8 @@ impl<T: Element> Layer<T> for Conv2dLayer {
     fn parameters(&self) -> Vec<Parameter> {
         let shape = self.geometry.kernels_shape();
         let [kernels, channels, height, width] = shape.axes().unwrap_or_default();
-        let (fan_in, fan_out) = (channels * height * width, kernels * height * width);
+        let taps = height * width;
+        let (fan_in, fan_out) = (channels * taps, kernels / self.geometry.groups() * taps);
         let role = Role::Weight { fan_in, fan_out };
         let mut all = vec![Parameter { name: "weight".into(), shape, role }];
         if let Some(shape) = self.bias_shape() {

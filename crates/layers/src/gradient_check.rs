@@ -24,21 +24,30 @@ pub fn gradient_check(
     input: &[f64],
     weights: &[f64],
 ) -> GradientCheck {
+    let mode = Mode::training();
+    let n = input.len() / layer.input_shape().len();
+    let state: Vec<f64> =
+        layer.state().iter().flat_map(|array| vec![0.0; array.shape.len()]).collect();
     let mut scratch = Scratch::sequential();
+    let (mut observed, mut memory) =
+        (vec![f64::NAN; layer.observed()], vec![f64::NAN; n * layer.memory()]);
     let mut value = |parameters: &[f64], input: &[f64]| {
         let mut output = vec![f64::NAN; weights.len()];
-        let context = Context { scratch: &mut scratch, mode: Mode::Training };
+        let (scratch, observed, memory) = (&mut scratch, &mut observed[..], &mut memory[..]);
+        let context = Context { scratch, mode, state: &state, observed, memory };
         layer.forward(parameters, input, &mut output, context);
         (output.iter().zip(weights).map(|(y, w)| y * w).sum::<f64>(), output)
     };
-    let (_, output) = value(parameters, input);
     let parameter_differences = differences(parameters, |changed| value(changed, input).0);
     let input_differences = differences(input, |changed| value(parameters, changed).0);
+    // Last, since it leaves behind what the backward pass needs.
+    let (_, output) = value(parameters, input);
 
     let mut gradients = vec![f64::NAN; parameters.len()];
     let mut input_gradient = vec![f64::NAN; input.len()];
     let pass = Pass { input, output: &output, output_gradient: weights };
-    let context = Context { scratch: &mut scratch, mode: Mode::Training };
+    let (scratch, observed, memory) = (&mut scratch, &mut observed[..], &mut memory[..]);
+    let context = Context { scratch, mode, state: &state, observed, memory };
     layer.backward(parameters, pass, &mut gradients, Some(&mut input_gradient), context);
     GradientCheck {
         parameters: distance(&gradients, &parameter_differences),

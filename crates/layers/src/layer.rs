@@ -51,6 +51,28 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
         map::add_scaled(parameters, -rate, gradients);
     }
 
+    /// What the layer gathers while it learns and nobody optimises, such as running
+    /// statistics, in the order in which it lies in [`Context::state`]. A role that is a
+    /// constant is what it starts with, any other 0.
+    fn state(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// How many numbers a forward pass measures: the length of [`Context::observed`].
+    fn observed(&self) -> usize {
+        0
+    }
+
+    /// Moves the state towards what a step measured: the mean of what its shards
+    /// observed, weighted by their numbers of samples.
+    fn gather(&self, _state: &mut [T], _observed: &[T]) {}
+
+    /// How many numbers for each sample a forward pass leaves to the backward pass beside
+    /// the output: the length of [`Context::memory`] for one sample.
+    fn memory(&self) -> usize {
+        0
+    }
+
     /// Whether [`Layer::backward`] reads [`Pass::output`]. If not, a layer that works in
     /// place may follow in the same memory.
     fn needs_output(&self) -> bool {
@@ -74,10 +96,10 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
 /// gradient of its input the place of the gradient of its output.
 pub trait InPlace<T: Element> {
     /// Turns the input into the output.
-    fn forward_in_place(&self, data: &mut [T]);
+    fn forward_in_place(&self, data: &mut [T], mode: Mode);
 
     /// Turns the gradient of the output into that of the input, given the output.
-    fn backward_in_place(&self, output: &[T], gradient: &mut [T]);
+    fn backward_in_place(&self, output: &[T], gradient: &mut [T], mode: Mode);
 }
 
 /// What the forward pass met and left, lent to the backward pass.
@@ -98,21 +120,69 @@ pub struct Context<'a, T> {
     pub scratch: &'a mut Scratch<T>,
     /// What the pass is for.
     pub mode: Mode,
+    /// What the layer has gathered, as [`Layer::state`] says.
+    pub state: &'a [T],
+    /// What the forward pass measures, lent to the backward pass again; as
+    /// [`Layer::observed`] says.
+    pub observed: &'a mut [T],
+    /// What the forward pass leaves to the backward pass, for all samples; as
+    /// [`Layer::memory`] says.
+    pub memory: &'a mut [T],
 }
 
-/// What a forward pass is for.
+impl<'a, T> Context<'a, T> {
+    /// The context of a layer that gathers and measures nothing.
+    pub fn new(scratch: &'a mut Scratch<T>, mode: Mode) -> Self {
+        Self { scratch, mode, state: &[], observed: &mut [], memory: &mut [] }
+    }
+}
+
+/// What a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// A gradient will be wanted.
-    Training,
+    Training(Draw),
     /// Only the output is wanted.
     Inference,
 }
 
-/// A named array of a layer's parameters.
+impl Mode {
+    /// Training with what the first step of seed 0 draws.
+    pub fn training() -> Self {
+        Self::Training(Draw::default())
+    }
+
+    /// The same for the layer at `index` of those that the pass goes through.
+    pub(crate) fn of_layer(self, index: usize) -> Self {
+        match self {
+            // Layers inside of layers have numbers of their own, up to a thousand each.
+            Self::Training(draw) => {
+                Self::Training(Draw { layer: draw.layer * 1000 + index as u64 + 1, ..draw })
+            }
+            Self::Inference => self,
+        }
+    }
+}
+
+/// Where a pass stands in the training run: what random numbers are drawn from. The same
+/// place gives the same numbers, on whatever thread and in whatever shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Draw {
+    /// The experiment's.
+    pub seed: u64,
+    /// How many steps came before.
+    pub step: u64,
+    /// The place of the pass's first sample in the step.
+    pub first_sample: u64,
+    /// The layer's number; 0 for the network.
+    pub layer: u64,
+}
+
+/// A named array of a layer's parameters, or of its state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// `"weight"` or `"bias"`; in the network, `"3.weight"`.
+    /// `"weight"` or `"bias"`; in the network, `"3.weight"`. Of the state, such as
+    /// `"running_mean"`.
     pub name: String,
     /// The axes, as in PyTorch.
     pub shape: Shape,

@@ -4,28 +4,21 @@ use std::ops::Range;
 use sha2::{Digest, Sha256};
 use tensor::{Element, Shape, ShapeError};
 
+use crate::chain::{Chain, Placed, checked_len, too_large};
 use crate::init::Init;
-use crate::layer::{Context, Layer, Mode, Parameter, Pass};
+use crate::layer::{Context, Mode, Parameter, Pass, Role};
 use crate::random::{Purpose, Stream};
 use crate::spec::{BuildError, LayerSpec, NetworkSpec};
 use crate::workspace::Workspace;
 
-/// A list of layers and one flat vector of all their parameters.
+/// A list of layers, one flat vector of all their parameters, and one of their state:
+/// what they gather and nobody optimises.
 #[derive(Debug)]
 pub struct Network<T> {
     spec: NetworkSpec,
-    input_shape: Shape,
-    layers: Vec<Placed<T>>,
+    chain: Chain<T>,
     parameters: Vec<T>,
-}
-
-/// A layer and where its numbers lie.
-#[derive(Debug)]
-pub(crate) struct Placed<T> {
-    pub(crate) layer: Box<dyn Layer<T>>,
-    pub(crate) parameters: Range<usize>,
-    /// The layer works in the memory of the layer before it.
-    pub(crate) in_place: bool,
+    state: Vec<T>,
 }
 
 /// Collects the layers of a [`Network`].
@@ -69,34 +62,20 @@ impl NetworkSpec {
         if checked_len(input_shape).is_none() {
             return fail(0, too_large(input_shape), &[]);
         }
-        let mut shapes = vec![input_shape];
-        let mut layers: Vec<Placed<T>> = Vec::new();
-        let mut end = 0;
-        for (index, spec) in self.layers.iter().enumerate() {
-            let layer = match spec.build::<T>(shapes[index]) {
-                Ok(layer) => layer,
-                Err(cause) => return fail(index, cause, &shapes),
-            };
-            shapes.push(layer.output_shape());
-            let start = end;
-            let arrays = layer.parameters();
-            let total =
-                arrays.iter().try_fold(end, |sum, p| checked_len(p.shape)?.checked_add(sum));
-            match total.filter(|&total| total <= MOST_NUMBERS) {
-                Some(total) if checked_len(layer.output_shape()).is_some() => end = total,
-                _ => return fail(index, too_large(layer.output_shape()), &shapes[..=index]),
-            }
-            let in_place = layer.in_place().is_some()
-                && layers
-                    .last()
-                    .is_some_and(|before| !before.layer.needs_output() || layer.keeps_values());
-            layers.push(Placed { layer, parameters: start..end, in_place });
+        let chain = match Chain::<T>::build(input_shape, &self.layers) {
+            Ok(chain) => chain,
+            Err((layer, cause, shapes)) => return fail(layer, cause, &shapes),
+        };
+        if chain.layers().is_empty() {
+            return fail(0, ShapeError::new("network", "at least one layer", 0), &[input_shape]);
         }
-        if layers.is_empty() {
-            return fail(0, ShapeError::new("network", "at least one layer", 0), &shapes);
+        let parameters = vec![T::ZERO; chain.parameters_of(chain.layers().len())];
+        let mut state = Vec::new();
+        for (array, range) in chain.named(|layer| layer.state()) {
+            let start = if let Role::Constant(value) = array.role { value } else { 0.0 };
+            state.resize(range.end, T::from_f64(start));
         }
-        let parameters = vec![T::ZERO; end];
-        Ok(Network { spec: self.clone(), input_shape, layers, parameters })
+        Ok(Network { spec: self.clone(), chain, parameters, state })
     }
 
     /// The layers with their output shapes as far as they are known.
@@ -112,26 +91,21 @@ impl NetworkSpec {
     }
 }
 
-/// The most parameters of a network, and the most numbers of a sample in it. What asks
-/// for more is a slip or a damaged file, and would end in a failed allocation.
-const MOST_NUMBERS: usize = 1 << 28;
-
-fn checked_len(shape: Shape) -> Option<usize> {
-    let product = shape.dims().iter().try_fold(1_usize, |len, &size| len.checked_mul(size));
-    product.filter(|&len| len <= MOST_NUMBERS)
-}
-
-fn too_large(shape: Shape) -> ShapeError {
-    let expected = format!("at most {MOST_NUMBERS} parameters, and numbers in a sample");
-    ShapeError::new("network", expected, format!("more in or before samples of {shape}"))
-}
-
 impl<T: Element> Network<T> {
     /// A builder for networks whose input samples have this shape.
     pub fn builder(input: impl Into<Shape>) -> NetworkBuilder<T> {
         let input = input.into().dims().to_vec();
         let spec = NetworkSpec { input, layers: Vec::new() };
         NetworkBuilder { spec, element: std::marker::PhantomData }
+    }
+
+    /// Another network with the same layers and numbers.
+    pub(crate) fn duplicate(&self) -> Self {
+        let build = self.spec.build();
+        let mut network = build.unwrap_or_else(|_| unreachable!("the layers have fitted once"));
+        network.parameters.copy_from_slice(&self.parameters);
+        network.state.copy_from_slice(&self.state);
+        network
     }
 
     /// What the network was built from.
@@ -141,12 +115,12 @@ impl<T: Element> Network<T> {
 
     /// The shape of one input sample.
     pub fn input_shape(&self) -> Shape {
-        self.input_shape
+        self.chain.input_shape()
     }
 
     /// The shape of one output sample.
     pub fn output_shape(&self) -> Shape {
-        self.layers.last().map_or(self.input_shape, |last| last.layer.output_shape())
+        self.chain.output_shape()
     }
 
     /// All parameters, layer by layer.
@@ -159,25 +133,30 @@ impl<T: Element> Network<T> {
         &mut self.parameters
     }
 
+    /// What the layers gather while they learn, layer by layer: running statistics.
+    pub fn state(&self) -> &[T] {
+        &self.state
+    }
+
+    /// What the layers gather while they learn, layer by layer: running statistics.
+    pub fn state_mut(&mut self) -> &mut [T] {
+        &mut self.state
+    }
+
     /// Name, shape and place of each array of parameters, in order. The names are those
     /// of a PyTorch `Sequential`: the layer's place in the list, a dot, and the array.
     pub fn named_parameters(&self) -> Vec<(Parameter, Range<usize>)> {
-        let mut all = Vec::new();
-        for (index, placed) in self.layers.iter().enumerate() {
-            let mut start = placed.parameters.start;
-            for parameter in placed.layer.parameters() {
-                let end = start + parameter.shape.len();
-                let name = format!("{index}.{}", parameter.name);
-                all.push((Parameter { name, ..parameter }, start..end));
-                start = end;
-            }
-        }
-        all
+        self.chain.named(|layer| layer.parameters())
+    }
+
+    /// The same of the arrays of [`Network::state`].
+    pub fn named_state(&self) -> Vec<(Parameter, Range<usize>)> {
+        self.chain.named(|layer| layer.state())
     }
 
     /// The layers' summaries with their output shapes and numbers of parameters.
     pub fn table(&self) -> Vec<(String, Shape, usize)> {
-        let rows = self.spec.layers.iter().zip(&self.layers);
+        let rows = self.spec.layers.iter().zip(self.chain.layers());
         rows.map(|(spec, placed)| {
             (spec.summary(), placed.layer.output_shape(), placed.parameters.len())
         })
@@ -218,18 +197,14 @@ impl<T: Element> Network<T> {
     /// If `input` does not hold whole samples, or more of them than the workspace.
     #[track_caller]
     pub fn forward(&self, input: &[T], workspace: &mut Workspace<T>, mode: Mode) {
-        let n = workspace.start(self, input.len());
-        for (index, placed) in self.layers.iter().enumerate() {
-            let parameters = &self.parameters[placed.parameters.clone()];
-            let (before, data, scratch) = workspace.forward_buffers(index, n);
-            match placed.layer.in_place() {
-                Some(layer) if placed.in_place => layer.forward_in_place(data),
-                _ => {
-                    let input = before.unwrap_or(input);
-                    placed.layer.forward(parameters, input, data, Context { scratch, mode });
-                }
-            }
-        }
+        workspace.start(self, input.len(), mode);
+        self.chain.forward(&self.parameters, input, workspace.context(&self.state));
+    }
+
+    /// Moves the state towards what the shards of a step observed, as
+    /// [`Layer::gather`](crate::Layer::gather) says.
+    pub(crate) fn gather(&mut self, observed: &[T]) {
+        self.chain.gather(&mut self.state, observed);
     }
 
     /// Runs the first `layers` layers backward, from the gradient of their output that
@@ -247,7 +222,7 @@ impl<T: Element> Network<T> {
         gradients: &mut [T],
     ) {
         assert_eq!(gradients.len(), self.parameters.len(), "gradients: length");
-        gradients[self.parameters_of(layers).end..].fill(T::ZERO);
+        gradients[self.chain.parameters_of(layers)..].fill(T::ZERO);
         self.walk_back(input, layers, workspace, |placed, pass, input_gradient, context| {
             let range = placed.parameters.clone();
             let parameters = &self.parameters[range.clone()];
@@ -283,45 +258,19 @@ impl<T: Element> Network<T> {
         self.parameters = parameters;
     }
 
-    fn parameters_of(&self, layers: usize) -> Range<usize> {
-        0..self.layers[..layers].last().map_or(0, |placed| placed.parameters.end)
-    }
-
     fn walk_back(
         &self,
         input: &[T],
         layers: usize,
         workspace: &mut Workspace<T>,
-        mut step: impl FnMut(&Placed<T>, Pass<'_, T>, Option<&mut [T]>, Context<'_, T>),
+        step: impl FnMut(&Placed<T>, Pass<'_, T>, Option<&mut [T]>, Context<'_, T>),
     ) {
         let n = workspace.samples();
-        assert_eq!(input.len(), n * self.input_shape.len(), "input: length");
-        let learned = |placed: &Placed<T>| !placed.parameters.is_empty();
-        let Some(first) = self.layers[..layers].iter().position(learned) else { return };
-        for index in (first..layers).rev() {
-            let placed = &self.layers[index];
-            let is_first = index == first;
-            let buffers = workspace.backward_buffers(index, n);
-            match placed.layer.in_place() {
-                Some(layer) if placed.in_place => {
-                    layer.backward_in_place(buffers.output, buffers.gradient);
-                }
-                _ => {
-                    let pass = Pass {
-                        input: buffers.input.unwrap_or(input),
-                        output: buffers.output,
-                        output_gradient: buffers.gradient,
-                    };
-                    let input_gradient = (!is_first).then_some(buffers.input_gradient);
-                    let context = Context { scratch: buffers.scratch, mode: Mode::Training };
-                    step(placed, pass, input_gradient, context);
-                    workspace.swap_gradients();
-                }
-            }
-        }
+        assert_eq!(input.len(), n * self.input_shape().len(), "input: length");
+        self.chain.walk_back(input, layers, None, workspace.context(&self.state), step);
     }
 
-    pub(crate) fn layers(&self) -> &[Placed<T>] {
-        &self.layers
+    pub(crate) fn chain(&self) -> &Chain<T> {
+        &self.chain
     }
 }

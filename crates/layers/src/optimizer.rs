@@ -160,7 +160,7 @@ impl Optimizer {
         }
     }
 
-    /// AdamW with the defaults.
+    /// `AdamW` with the defaults.
     pub fn adamw() -> Self {
         Self::AdamW {
             beta1: beta1(),

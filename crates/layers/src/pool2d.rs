@@ -69,6 +69,103 @@ fn geometry(
     Pooling::new(channels, size.pair(), stride.unwrap_or(size).pair())
 }
 
+/// The mean of each window.
+///
+/// # Shapes
+/// As [`MaxPool2d`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AvgPool2d {
+    size: Size,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stride: Option<Size>,
+}
+
+impl AvgPool2d {
+    /// Square windows with sides of `size`, side by side.
+    pub fn new(size: usize) -> Self {
+        Self { size: Size::Square(size), stride: None }
+    }
+
+    /// The same with windows of `height × width`.
+    pub fn rectangle(self, height: usize, width: usize) -> Self {
+        Self { size: Size::Rectangle([height, width]), ..self }
+    }
+
+    /// The same with `stride` rows and columns from one window to the next.
+    pub fn stride(self, stride: usize) -> Self {
+        Self { stride: Some(Size::Square(stride)), ..self }
+    }
+}
+
+impl Buildable for AvgPool2d {
+    fn summary(&self) -> String {
+        window_summary("AvgPool2d", self.size, self.stride)
+    }
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        let geometry = geometry("AvgPool2d", input, self.size, self.stride)?;
+        Ok(Box::new(AvgPool2dLayer { geometry, output: geometry.output_shape() }))
+    }
+}
+
+/// The mean of each plane: `(C, H, W) → (C)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GlobalAvgPool2d;
+
+impl Buildable for GlobalAvgPool2d {
+    fn summary(&self) -> String {
+        "GlobalAvgPool2d".into()
+    }
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        let size = match input.dims() {
+            &[_, height, width] => Size::Rectangle([height, width]),
+            _ => Size::Square(1),
+        };
+        let geometry = geometry("GlobalAvgPool2d", input, size, None)?;
+        let output = Shape::from(input.dims()[0]);
+        Ok(Box::new(AvgPool2dLayer { geometry, output }))
+    }
+}
+
+#[derive(Debug)]
+struct AvgPool2dLayer {
+    geometry: Pooling,
+    output: Shape,
+}
+
+impl<T: Element> Layer<T> for AvgPool2dLayer {
+    fn input_shape(&self) -> Shape {
+        self.geometry.input_shape()
+    }
+
+    fn output_shape(&self) -> Shape {
+        self.output
+    }
+
+    fn forward(&self, _: &[T], input: &[T], output: &mut [T], _: Context<'_, T>) {
+        self.geometry.mean(input, output);
+    }
+
+    fn backward(
+        &self,
+        _: &[T],
+        pass: Pass<'_, T>,
+        _: &mut [T],
+        input_gradient: Option<&mut [T]>,
+        _: Context<'_, T>,
+    ) {
+        if let Some(input_gradient) = input_gradient {
+            self.geometry.mean_gradient(pass.output_gradient, input_gradient);
+        }
+    }
+
+    fn needs_output(&self) -> bool {
+        false
+    }
+}
+
 #[derive(Debug)]
 struct MaxPool2dLayer(Pooling);
 

@@ -5,6 +5,7 @@
 //! purpose draws never changes what another one gets, and an epoch can be drawn again
 //! without those before it.
 
+pub use crate::philox::philox;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 

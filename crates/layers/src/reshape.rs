@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError};
 
-use crate::layer::{Context, InPlace, Layer, Pass};
+use crate::layer::{Context, InPlace, Layer, Mode, Pass};
 use crate::spec::Buildable;
 
 /// The same numbers under another shape.
@@ -100,7 +100,7 @@ impl<T: Element> Layer<T> for ReshapeLayer {
 }
 
 impl<T: Element> InPlace<T> for ReshapeLayer {
-    fn forward_in_place(&self, _: &mut [T]) {}
+    fn forward_in_place(&self, _: &mut [T], _: Mode) {}
 
-    fn backward_in_place(&self, _: &[T], _: &mut [T]) {}
+    fn backward_in_place(&self, _: &[T], _: &mut [T], _: Mode) {}
 }

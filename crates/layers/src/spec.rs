@@ -3,12 +3,16 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError};
 
-use crate::activation::{Relu, Sigmoid, Tanh};
+use crate::activation::{LeakyRelu, Relu, Sigmoid, Tanh};
+use crate::activation_of_input::{Gelu, Silu};
+use crate::batch_norm2d::BatchNorm2d;
 use crate::conv2d::Conv2d;
 use crate::dense::Dense;
+use crate::dropout::Dropout;
 use crate::layer::Layer;
-use crate::pool2d::MaxPool2d;
+use crate::pool2d::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 use crate::reshape::{Flatten, Reshape};
+use crate::residual::Residual;
 use crate::softmax::Softmax;
 
 /// A network as text: the shape of one input sample and the list of layers.
@@ -79,7 +83,25 @@ macro_rules! layer_spec {
     };
 }
 
-layer_spec!(Conv2d, MaxPool2d, Dense, Sigmoid, Tanh, Relu, Softmax, Flatten, Reshape);
+layer_spec!(
+    Conv2d,
+    MaxPool2d,
+    AvgPool2d,
+    GlobalAvgPool2d,
+    BatchNorm2d,
+    Dense,
+    Sigmoid,
+    Tanh,
+    Relu,
+    LeakyRelu,
+    Gelu,
+    Silu,
+    Softmax,
+    Dropout,
+    Flatten,
+    Reshape,
+    Residual
+);
 
 /// A network whose layers do not fit together.
 ///

@@ -43,7 +43,8 @@ pub(crate) fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     bounded(deserializer, "a finite number of at least 0", |x| x >= 0.0 && x.is_finite())
 }
 
-fn bounded<'de, D: Deserializer<'de>>(
+/// A number that `fits`.
+pub(crate) fn bounded<'de, D: Deserializer<'de>>(
     deserializer: D,
     expected: &'static str,
     fits: impl Fn(f64) -> bool,

@@ -1,13 +1,14 @@
 use std::fmt;
 
-use tensor::{Element, reduce, threads};
+use tensor::{Element, map, threads};
 
-use crate::layer::Mode;
+use crate::layer::Draw;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
+use crate::shard::Shard;
 use crate::spec::LayerSpec;
-use crate::update::Updater;
+use crate::update::{TrainerState, Updater};
 use crate::workspace::Workspace;
 
 /// How a [`Trainer`] learns. Batch and shard size are part of the arithmetic: with the
@@ -22,6 +23,23 @@ pub struct TrainerConfig {
     pub batch_size: usize,
     /// How many samples run through the network together, on one thread.
     pub shard_size: usize,
+    /// The largest norm of a step's gradient, all parameters together: a longer one is
+    /// shortened to it. None: as long as it is.
+    pub clip_norm: Option<f64>,
+    /// What the moving average of the parameters keeps each step, e.g. 0.999. None: no
+    /// average.
+    pub average: Option<f64>,
+    /// Of what layers draw in training, such as the masks of a dropout.
+    pub seed: u64,
+}
+
+impl TrainerConfig {
+    /// Without clipping and averaging, with seed 0; `sizes` are batch and shard size.
+    pub fn new(loss: Loss, optimizer: Optimizer, sizes: [usize; 2]) -> Self {
+        let [batch_size, shard_size] = sizes;
+        let (clip_norm, average, seed) = (None, None, 0);
+        Self { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
+    }
 }
 
 /// The samples of one step.
@@ -77,18 +95,12 @@ pub struct Trainer<T> {
     /// whose derivative and the loss's cancel.
     backward_layers: usize,
     updater: Updater<T>,
+    /// The mean of what the shards observed.
+    observed: Vec<T>,
     shards: Vec<Shard<T>>,
     /// The shards' gradients one after another, then their sum.
     gradients: Vec<T>,
     losses: Vec<f64>,
-}
-
-#[derive(Debug)]
-struct Shard<T> {
-    workspace: Workspace<T>,
-    inputs: Vec<T>,
-    targets: Vec<T>,
-    correct: usize,
 }
 
 impl<T: Element> Trainer<T> {
@@ -102,18 +114,15 @@ impl<T: Element> Trainer<T> {
         assert!(batch_size > 0 && shard_size > 0, "batch and shard size: expected at least 1");
         let count = batch_size.div_ceil(shard_size);
         let capacity = shard_size.min(batch_size);
-        let (inputs, outputs) = (network.input_shape().len(), network.output_shape().len());
-        let shard = |_| Shard {
-            workspace: if count == 1 {
+        let shard = |_| {
+            let workspace = if count == 1 {
                 Workspace::parallel(&network, capacity)
             } else {
                 Workspace::new(&network, capacity)
-            },
-            inputs: vec![T::ZERO; capacity * inputs],
-            targets: vec![T::ZERO; capacity * outputs],
-            correct: 0,
+            };
+            Shard::new(&network, workspace)
         };
-        let layers = network.layers().len();
+        let layers = network.chain().layers().len();
         let ends_in_sigmoid = matches!(network.spec().layers.last(), Some(LayerSpec::Sigmoid(_)));
         let cancels = ends_in_sigmoid && loss == Loss::BinaryCrossEntropy && layers > 1;
         let sum = if count == 1 { 0 } else { 1 };
@@ -122,7 +131,8 @@ impl<T: Element> Trainer<T> {
             shards: (0..count).map(shard).collect(),
             gradients: vec![T::ZERO; (count + sum) * network.parameters().len()],
             losses: vec![0.0; batch_size],
-            updater: Updater::new(&network, config.optimizer),
+            updater: Updater::new(&network, &config),
+            observed: vec![T::ZERO; network.chain().observed()],
             network,
             config,
         }
@@ -136,6 +146,31 @@ impl<T: Element> Trainer<T> {
     /// The network as it is now.
     pub fn into_network(self) -> Network<T> {
         self.network
+    }
+
+    /// The network with the moving average of the parameters; with the parameters as they
+    /// are if there is no average, or no step was taken.
+    pub fn averaged_network(&self) -> Network<T> {
+        let mut network = self.network.duplicate();
+        let TrainerState { average, steps, .. } = self.updater.state();
+        if *steps > 0 && !average.is_empty() {
+            network.parameters_mut().copy_from_slice(average);
+        }
+        network
+    }
+
+    /// What must be kept beside the network for a run to go on.
+    pub fn state(&self) -> &TrainerState<T> {
+        self.updater.state()
+    }
+
+    /// Goes on from `state`.
+    ///
+    /// # Panics
+    /// If its arrays are not as long as those of [`Trainer::state`].
+    #[track_caller]
+    pub fn restore(&mut self, state: TrainerState<T>) {
+        self.updater.restore(state);
     }
 
     /// The settings.
@@ -165,7 +200,7 @@ impl<T: Element> Trainer<T> {
             self.step_sharded(batch, samples, rate)?;
         }
         let losses = &self.losses[..samples];
-        let correct = self.shards.iter().map(|shard| shard.correct).sum();
+        let correct = self.shards.iter().map(Shard::correct).sum();
         Ok(StepReport { losses, correct })
     }
 
@@ -177,15 +212,16 @@ impl<T: Element> Trainer<T> {
         samples: usize,
         rate: f64,
     ) -> Result<(), NonFinite> {
-        let Self { network, config, backward_layers, updater, shards, gradients, losses } = self;
+        let draw = self.draw();
+        let Self { network, config, backward_layers, updater, shards, gradients, losses, .. } =
+            self;
         let shard = &mut shards[0];
         let losses = &mut losses[..samples];
         let scale = 1.0 / samples as f64;
-        shard.forward(network, batch, 0, config.loss, losses);
+        shard.forward(network, batch, draw, config.loss, losses);
         shard.check(network, losses, 0)?;
         shard.start_backward(network, *backward_layers, config.loss, samples, scale);
-        let Shard { workspace, inputs, .. } = shard;
-        let inputs = &inputs[..samples * network.input_shape().len()];
+        let (inputs, workspace) = shard.pass(network, samples);
         if updater.is_plain_descent() {
             let rate = T::from_f64(rate);
             network.backward_and_step(inputs, *backward_layers, rate, workspace, gradients);
@@ -194,6 +230,7 @@ impl<T: Element> Trainer<T> {
             network.backward(inputs, *backward_layers, workspace, gradients);
             updater.step(rate, (&[], 0), gradients, network.parameters_mut());
         }
+        network.gather(workspace.observed());
         Ok(())
     }
 
@@ -203,12 +240,14 @@ impl<T: Element> Trainer<T> {
         samples: usize,
         rate: f64,
     ) -> Result<(), NonFinite> {
-        let Self { network, config, backward_layers, updater, shards, gradients, losses } = self;
+        let draw = self.draw();
+        let Self { network, config, backward_layers, updater, shards, gradients, losses, .. } =
+            self;
         let TrainerConfig { loss, shard_size, .. } = *config;
         let (layers, parameters) = (*backward_layers, network.parameters().len());
         let scale = 1.0 / samples as f64;
         let used = samples.div_ceil(shard_size);
-        shards[used..].iter_mut().for_each(|shard| shard.correct = 0);
+        shards[used..].iter_mut().for_each(Shard::clear);
         let shared = &*network;
         let (parts, sum) = gradients.split_at_mut(shards.len() * parameters);
         threads::for_each_chunk3(
@@ -217,10 +256,10 @@ impl<T: Element> Trainer<T> {
             (&mut losses[..samples], shard_size),
             |index, shard, gradients, losses| {
                 let (shard, n) = (&mut shard[0], losses.len());
-                shard.forward(shared, batch, index * shard_size, loss, losses);
+                let draw = Draw { first_sample: (index * shard_size) as u64, ..draw };
+                shard.forward(shared, batch, draw, loss, losses);
                 shard.start_backward(shared, layers, loss, n, scale);
-                let Shard { workspace, inputs, .. } = shard;
-                let inputs = &inputs[..n * shared.input_shape().len()];
+                let (inputs, workspace) = shard.pass(shared, n);
                 shared.backward(inputs, layers, workspace, gradients);
             },
         );
@@ -230,68 +269,24 @@ impl<T: Element> Trainer<T> {
             shard.check(network, losses, first)?;
         }
         updater.step(rate, (parts, used), sum, network.parameters_mut());
+        self.gather(used, samples);
         Ok(())
     }
-}
 
-impl<T: Element> Shard<T> {
-    /// Gathers its samples, `losses.len()` of them from `first` on, and runs forward.
-    fn forward(
-        &mut self,
-        network: &Network<T>,
-        batch: &impl Batch<T>,
-        first: usize,
-        loss: Loss,
-        losses: &mut [f64],
-    ) {
-        let n = losses.len();
-        let outputs = network.output_shape().len();
-        let inputs = &mut self.inputs[..n * network.input_shape().len()];
-        let targets = &mut self.targets[..n * outputs];
-        batch.gather(first, inputs, targets);
-        network.forward(inputs, &mut self.workspace, Mode::Training);
-        self.correct = 0;
-        let samples = self.workspace.output().chunks_exact(outputs);
-        for ((y, t), value) in samples.zip(targets.chunks_exact(outputs)).zip(losses) {
-            *value = loss.value(y, t);
-            self.correct += usize::from(reduce::argmax(y) == reduce::argmax(t));
-        }
+    /// What the layers draw from in this step.
+    fn draw(&self) -> Draw {
+        let (seed, step) = (self.config.seed, self.updater.state().steps);
+        Draw { seed, step, ..Draw::default() }
     }
 
-    /// Writes the gradient of `scale` times the sum of the losses.
-    fn start_backward(
-        &mut self,
-        network: &Network<T>,
-        layers: usize,
-        loss: Loss,
-        n: usize,
-        scale: f64,
-    ) {
-        let outputs = network.output_shape().len();
-        let targets = self.targets[..n * outputs].chunks_exact(outputs);
-        let cancels = layers < network.layers().len();
-        let last = network.layers().len();
-        let (y, gradients) = self.workspace.output_gradient(last);
-        let rows = y.chunks_exact(outputs).zip(targets);
-        for ((y, t), gradient) in rows.zip(gradients.chunks_exact_mut(outputs)) {
-            if cancels {
-                Loss::sigmoid_gradient(y, t, scale, gradient);
-            } else {
-                loss.gradient(y, t, scale, gradient);
-            }
+    /// Gathers the mean of what the first `used` shards observed, in their order and
+    /// weighted by their numbers of samples.
+    fn gather(&mut self, used: usize, samples: usize) {
+        self.observed.fill(T::ZERO);
+        for shard in &self.shards[..used] {
+            let weight = T::from_f64(shard.samples() as f64 / samples as f64);
+            map::add_scaled(&mut self.observed, weight, shard.observed());
         }
-    }
-
-    fn check(&self, network: &Network<T>, losses: &[f64], first: usize) -> Result<(), NonFinite> {
-        let Some(sample) = losses.iter().position(|loss| !loss.is_finite()) else {
-            return Ok(());
-        };
-        let summaries = network.spec().layers.iter().map(LayerSpec::summary);
-        let layer = summaries.enumerate().find(|&(index, _)| {
-            let output = self.workspace.layer_output(index);
-            let len = output.len() / losses.len();
-            output[sample * len..][..len].iter().any(|value| !value.is_finite())
-        });
-        Err(NonFinite { sample: first + sample, layer })
+        self.network.gather(&self.observed);
     }
 }

@@ -1,48 +1,94 @@
-use tensor::{Element, reduce, threads};
+use tensor::{Element, optimize, reduce, threads};
 
 use crate::layer::Role;
 use crate::network::Network;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, Update};
+use crate::trainer::TrainerConfig;
 
-/// Takes the optimizer's steps: sums the shards' gradients and changes the parameters,
-/// in parts that threads share.
+/// Takes the optimizer's steps: sums the shards' gradients, clips the sum, changes the
+/// parameters and their moving average, in parts that threads share.
 #[derive(Debug)]
 pub(crate) struct Updater<T> {
     optimizer: Optimizer,
-    steps: u64,
-    /// What the optimizer remembers of each parameter; empty what it does not need.
-    moments: [Vec<T>; 2],
+    clip_norm: Option<f64>,
+    average_decay: Option<f64>,
+    state: TrainerState<T>,
+    /// The sum of the gradients' squares in each part.
+    squares: Vec<f64>,
     /// Where runs of parameters with the same weight decay end, and whether they have it.
     runs: Vec<(usize, bool)>,
+}
+
+/// What a [`Trainer`](crate::Trainer) knows beside the network: with it a run goes on
+/// where it was left, to the same bits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainerState<T> {
+    /// How many steps were taken.
+    pub steps: u64,
+    /// The velocity of each parameter, or Adam's mean of the gradients; empty without.
+    pub momentum: Vec<T>,
+    /// Adam's mean of the gradients' squares; empty without.
+    pub squares: Vec<T>,
+    /// The moving average of the parameters; empty without.
+    pub average: Vec<T>,
 }
 
 /// Parameters of one part: 64 KiB of `f32`.
 const PART: usize = 16_384;
 
+/// PyTorch's: added to the norm that a gradient is divided by.
+const CLIP_EPSILON: f64 = 1e-6;
+
 impl<T: Element> Updater<T> {
-    pub(crate) fn new(network: &Network<T>, optimizer: Optimizer) -> Self {
+    pub(crate) fn new(network: &Network<T>, config: &TrainerConfig) -> Self {
+        let TrainerConfig { optimizer, clip_norm, average: average_decay, .. } = *config;
         let parameters = network.parameters().len();
-        let moment = |i| if i < optimizer.moments() { parameters } else { 0 };
+        let numbers = |wanted| vec![T::ZERO; if wanted { parameters } else { 0 }];
+        let state = TrainerState {
+            steps: 0,
+            momentum: numbers(optimizer.moments() > 0),
+            squares: numbers(optimizer.moments() > 1),
+            average: numbers(average_decay.is_some()),
+        };
         let mut runs: Vec<(usize, bool)> = Vec::new();
         for (parameter, range) in network.named_parameters() {
-            let decays =
-                !optimizer.spares_biases() || matches!(parameter.role, Role::Weight { .. });
+            let is_weight = matches!(parameter.role, Role::Weight { .. });
+            let decays = is_weight || !optimizer.spares_biases();
             match runs.last_mut() {
                 Some(last) if last.1 == decays => last.0 = range.end,
                 _ => runs.push((range.end, decays)),
             }
         }
-        Self { optimizer, steps: 0, moments: [0, 1].map(|i| vec![T::ZERO; moment(i)]), runs }
+        let squares = vec![0.0; parameters.div_ceil(PART)];
+        Self { optimizer, clip_norm, average_decay, state, squares, runs }
     }
 
     /// Whether all there is to a step is `w ← w − η g`.
     pub(crate) fn is_plain_descent(&self) -> bool {
         self.optimizer.is_plain_descent()
+            && self.clip_norm.is_none()
+            && self.average_decay.is_none()
     }
 
     /// Counts a step that the layers took themselves.
     pub(crate) fn count_step(&mut self) {
-        self.steps += 1;
+        self.state.steps += 1;
+    }
+
+    pub(crate) fn state(&self) -> &TrainerState<T> {
+        &self.state
+    }
+
+    /// Goes on from `state`.
+    ///
+    /// # Panics
+    /// If its arrays are not as long as those of this trainer.
+    #[track_caller]
+    pub(crate) fn restore(&mut self, state: TrainerState<T>) {
+        let lens = |s: &TrainerState<T>| [s.momentum.len(), s.squares.len(), s.average.len()];
+        let (expected, found) = (lens(&self.state), lens(&state));
+        assert_eq!(expected, found, "restore: lengths of momentum, squares and average");
+        self.state = state;
     }
 
     /// A step on `parameters` with learning rate `rate`. The gradient is the sum of
@@ -51,34 +97,90 @@ impl<T: Element> Updater<T> {
     pub(crate) fn step(
         &mut self,
         rate: f64,
-        (parts, count): (&[T], usize),
+        (parts, mut count): (&[T], usize),
         sum: &mut [T],
         parameters: &mut [T],
     ) {
-        self.steps += 1;
         let stride = sum.len();
-        let updates = [true, false].map(|decays| self.optimizer.update(rate, self.steps, decays));
+        let mut scale = None;
+        if let Some(most) = self.clip_norm {
+            let norm = sum_and_norm((parts, count), sum, &mut self.squares);
+            let factor = most / (norm + CLIP_EPSILON);
+            scale = (factor < 1.0).then(|| T::from_f64(factor));
+            count = 0;
+        }
+        let TrainerState { steps, momentum, squares, average } = &mut self.state;
+        // The average starts as a copy of the parameters after the first step.
+        let decay = if *steps == 0 { Some(0.0) } else { self.average_decay };
+        let rest = T::from_f64(1.0 - decay.unwrap_or(0.0));
+        *steps += 1;
+        let updates = [true, false].map(|decays| self.optimizer.update(rate, *steps, decays));
         let runs = &self.runs;
-        let [m, v] = &mut self.moments;
-        threads::for_each_part([parameters, sum, m, v], PART, |first, [w, g, m, v]| {
+        let slices = [parameters, sum, momentum, squares, average];
+        threads::for_each_part(slices, PART, |first, [w, g, m, v, average]| {
             if count > 0 {
                 reduce::sum_parts(parts, [count, stride], first, g);
             }
-            let (mut at, len) = (0, w.len());
-            for &(end, decays) in runs {
-                let end = end.clamp(first + at, first + len) - first;
-                if end > at {
-                    let update = &updates[usize::from(!decays)];
-                    let (m, v) = (part(m, at, end), part(v, at, end));
-                    update.apply(&mut w[at..end], &g[at..end], [m, v]);
-                    at = end;
-                }
+            if let Some(scale) = scale {
+                g.iter_mut().for_each(|g| *g = *g * scale);
+            }
+            update(runs, first, &updates, [&mut *w, g, m, v]);
+            if !average.is_empty() {
+                optimize::average(average, w, rest);
             }
         });
+    }
+}
+
+/// Updates the parameters from `first` on, run by run.
+fn update<T: Element>(
+    runs: &[(usize, bool)],
+    first: usize,
+    updates: &[Update<T>; 2],
+    [w, g, m, v]: [&mut [T]; 4],
+) {
+    let (mut at, len) = (0, w.len());
+    for &(end, decays) in runs {
+        let end = end.clamp(first + at, first + len) - first;
+        if end > at {
+            let moments = [part(m, at, end), part(v, at, end)];
+            updates[usize::from(!decays)].apply(&mut w[at..end], &g[at..end], moments);
+            at = end;
+        }
     }
 }
 
 /// The numbers from `at` to `end`, or none of none.
 fn part<T>(numbers: &mut [T], at: usize, end: usize) -> &mut [T] {
     if numbers.is_empty() { numbers } else { &mut numbers[at..end] }
+}
+
+/// Sums the parts into `sum`, and returns the norm of it: the squares added in `f64`,
+/// [`PART`] by [`PART`], whichever thread does which.
+fn sum_and_norm<T: Element>(
+    (parts, count): (&[T], usize),
+    sum: &mut [T],
+    squares: &mut [f64],
+) -> f64 {
+    let stride = sum.len();
+    threads::for_each_chunk((sum, PART), (squares, 1), |index, sum, squares| {
+        if count > 0 {
+            reduce::sum_parts(parts, [count, stride], index * PART, sum);
+        }
+        squares[0] = sum_of_squares(sum);
+    });
+    squares.iter().sum::<f64>().sqrt()
+}
+
+/// In eight sums side by side, so that none waits for the one before.
+fn sum_of_squares<T: Element>(x: &[T]) -> f64 {
+    let square = |x: T| x.to_f64() * x.to_f64();
+    let (whole, rest) = x.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for chunk in whole {
+        for (sum, &x) in sums.iter_mut().zip(chunk) {
+            *sum += square(x);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|&x| square(x)).sum::<f64>()
 }

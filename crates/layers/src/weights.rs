@@ -1,16 +1,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::Range;
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use tensor::{Element, Shape};
 
+use crate::layer::Parameter;
 use crate::network::Network;
 use crate::spec::NetworkSpec;
 
 /// The key of `__metadata__` under which the network is described.
 const NETWORK: &str = "network";
 
-/// The parameters of a network as the bytes of a safetensors file, in the network's
+/// The parameters and the state of a network as the bytes of a safetensors file, in the network's
 /// precision. Its `__metadata__` holds the network's description, so that the file alone
 /// is enough to predict, and `metadata` beside it.
 pub fn save_weights<T: Element>(
@@ -22,15 +24,24 @@ pub fn save_weights<T: Element>(
         metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     let spec = serde_json::to_string(network.spec()).map_err(|error| fail(&error))?;
     all.insert(NETWORK.to_owned(), spec);
-    let tensors = network.named_parameters().into_iter().map(|(parameter, range)| {
-        let mut bytes = Vec::new();
-        T::extend_le_bytes(&network.parameters()[range], &mut bytes);
-        let shape = parameter.shape.dims().to_vec();
-        (parameter.name, Array { dtype: dtype::<T>(), shape, bytes })
-    });
+    let parameters = named(network.named_parameters(), network.parameters());
+    let tensors = parameters.chain(named(network.named_state(), network.state()));
     let mut file = safetensors::serialize(tensors, Some(all)).map_err(|error| fail(&error))?;
     sort_header(&mut file).map_err(|error| fail(&error))?;
     Ok(file)
+}
+
+/// The arrays, each with its name, for a file.
+fn named<T: Element>(
+    arrays: Vec<(Parameter, Range<usize>)>,
+    numbers: &[T],
+) -> impl Iterator<Item = (String, Array)> {
+    arrays.into_iter().map(|(array, range)| {
+        let mut bytes = Vec::new();
+        T::extend_le_bytes(&numbers[range], &mut bytes);
+        let shape = array.shape.dims().to_vec();
+        (array.name, Array { dtype: dtype::<T>(), shape, bytes })
+    })
 }
 
 /// Brings the keys of the header into order, so that the same weights are the same bytes:
@@ -46,7 +57,7 @@ fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
     Ok(())
 }
 
-/// Replaces the parameters of `network` by those in the bytes of a safetensors file, of
+/// Replaces the parameters and the state of `network` by those in the bytes of a safetensors file, of
 /// 32 or 64 bits each.
 ///
 /// # Errors
@@ -58,44 +69,58 @@ pub fn load_weights<T: Element>(
 ) -> Result<(), WeightsError> {
     let file = open(bytes)?;
     let mut complaints = Vec::new();
-    let mut parameters = network.parameters().to_vec();
-    let expected = network.named_parameters();
-    for (parameter, range) in &expected {
-        let name = &parameter.name;
-        let Ok(view) = file.tensor(name) else {
-            complaints.push(format!("{name} {} is missing", parameter.shape));
-            continue;
-        };
-        if view.shape() != parameter.shape.dims() {
-            let found = shape_text(view.shape());
-            complaints.push(format!("{name}: expected {}, got {found}", parameter.shape));
-            continue;
+    let mut expected = Vec::new();
+    let mut read = |arrays: Vec<(Parameter, Range<usize>)>, numbers: &mut [T]| {
+        for (array, range) in arrays {
+            complaints.extend(read_array(&file, &array, &mut numbers[range]).err());
+            expected.push(array.name);
         }
-        let target = &mut parameters[range.clone()];
-        match view.dtype() {
-            Dtype::F32 => {
-                let (numbers, _) = view.data().as_chunks();
-                for (target, &bytes) in target.iter_mut().zip(numbers) {
-                    *target = T::from_f64(f64::from(f32::from_le_bytes(bytes)));
-                }
-            }
-            Dtype::F64 => {
-                let (numbers, _) = view.data().as_chunks();
-                for (target, &bytes) in target.iter_mut().zip(numbers) {
-                    *target = T::from_f64(f64::from_le_bytes(bytes));
-                }
-            }
-            other => complaints.push(format!("{name}: expected F32 or F64, got {other:?}")),
-        }
-    }
+    };
+    let (mut parameters, mut state) = (network.parameters().to_vec(), network.state().to_vec());
+    read(network.named_parameters(), &mut parameters);
+    read(network.named_state(), &mut state);
     let mut extra = file.names();
-    extra.retain(|name| !expected.iter().any(|(parameter, _)| &parameter.name == name));
+    // PyTorch counts the steps of a normalisation, and so do its files.
+    let is_known = |name: &str| expected.iter().any(|expected| expected == name);
+    extra.retain(|name| !is_known(name) && !name.ends_with(".num_batches_tracked"));
     extra.sort_unstable();
     complaints.extend(extra.iter().map(|name| format!("{name} is not in the network")));
     if !complaints.is_empty() {
         return Err(WeightsError::new(format!("weights: {}", complaints.join("; "))));
     }
     network.parameters_mut().copy_from_slice(&parameters);
+    network.state_mut().copy_from_slice(&state);
+    Ok(())
+}
+
+/// Reads one array from a file, or says what is wrong with it.
+fn read_array<T: Element>(
+    file: &SafeTensors<'_>,
+    array: &Parameter,
+    numbers: &mut [T],
+) -> Result<(), String> {
+    let Parameter { name, shape, .. } = array;
+    let Ok(view) = file.tensor(name) else {
+        return Err(format!("{name} {shape} is missing"));
+    };
+    if view.shape() != shape.dims() {
+        return Err(format!("{name}: expected {shape}, got {}", shape_text(view.shape())));
+    }
+    match view.dtype() {
+        Dtype::F32 => {
+            let (found, _) = view.data().as_chunks();
+            for (number, &bytes) in numbers.iter_mut().zip(found) {
+                *number = T::from_f64(f64::from(f32::from_le_bytes(bytes)));
+            }
+        }
+        Dtype::F64 => {
+            let (found, _) = view.data().as_chunks();
+            for (number, &bytes) in numbers.iter_mut().zip(found) {
+                *number = T::from_f64(f64::from_le_bytes(bytes));
+            }
+        }
+        other => return Err(format!("{name}: expected F32 or F64, got {other:?}")),
+    }
     Ok(())
 }
 

@@ -1,5 +1,8 @@
+use std::ops::Range;
+
 use tensor::{Element, Scratch};
 
+use crate::layer::{Context, Mode};
 use crate::network::Network;
 
 /// The memory of one pass through a network: outputs of all layers, gradients, scratch.
@@ -10,23 +13,15 @@ use crate::network::Network;
 pub struct Workspace<T> {
     capacity: usize,
     samples: usize,
+    mode: Mode,
     input_len: usize,
-    /// Of each layer, numbers of one output sample and the buffer that holds it.
-    outputs: Vec<(usize, usize)>,
-    buffers: Vec<Vec<T>>,
-    /// The gradient of the output at which the backward pass has arrived, and the
-    /// memory for the next one.
-    gradients: [Vec<T>; 2],
+    /// The numbers of all layers, as the network's chain places them.
+    memory: Vec<T>,
+    observed: Vec<T>,
     scratch: Scratch<T>,
-}
-
-/// What a layer's backward pass reads and writes.
-pub(crate) struct BackwardBuffers<'a, T> {
-    pub(crate) input: Option<&'a [T]>,
-    pub(crate) output: &'a [T],
-    pub(crate) gradient: &'a mut [T],
-    pub(crate) input_gradient: &'a mut [T],
-    pub(crate) scratch: &'a mut Scratch<T>,
+    /// Of one sample: each layer's output, and the gradient of the last one.
+    outputs: Vec<Range<usize>>,
+    gradient: usize,
 }
 
 impl<T: Element> Workspace<T> {
@@ -41,20 +36,18 @@ impl<T: Element> Workspace<T> {
     }
 
     fn with_scratch(network: &Network<T>, capacity: usize, scratch: Scratch<T>) -> Self {
-        let mut buffers: Vec<Vec<T>> = Vec::new();
-        let mut outputs = Vec::new();
-        for placed in network.layers() {
-            let len = placed.layer.output_shape().len();
-            if !placed.in_place {
-                buffers.push(vec![T::ZERO; capacity * len]);
-            }
-            outputs.push((len, buffers.len() - 1));
+        let chain = network.chain();
+        Self {
+            capacity,
+            samples: 0,
+            mode: Mode::Inference,
+            input_len: network.input_shape().len(),
+            memory: vec![T::ZERO; capacity * chain.memory()],
+            observed: vec![T::ZERO; chain.observed()],
+            scratch,
+            outputs: (0..chain.layers().len()).map(|layer| chain.output_place(layer)).collect(),
+            gradient: chain.gradient_place().start,
         }
-        let largest = outputs.iter().map(|&(len, _)| len).max().unwrap_or(0);
-        let gradient = vec![T::ZERO; capacity * largest];
-        let input_len = network.input_shape().len();
-        let gradients = [gradient.clone(), gradient];
-        Self { capacity, samples: 0, input_len, outputs, buffers, gradients, scratch }
     }
 
     /// How many samples a pass may have.
@@ -75,20 +68,26 @@ impl<T: Element> Workspace<T> {
     /// The output of a layer in the last forward pass; where the next layer works in
     /// the same memory, that layer's.
     pub fn layer_output(&self, layer: usize) -> &[T] {
-        let (len, buffer) = self.outputs[layer];
-        &self.buffers[buffer][..self.samples * len]
+        let place = &self.outputs[layer];
+        &self.memory[self.samples * place.start..self.samples * place.end]
     }
 
     /// Where the backward pass through `layers` layers expects the gradient of their
     /// output, with that output beside it.
     pub fn output_gradient(&mut self, layers: usize) -> (&[T], &mut [T]) {
-        let (len, buffer) = self.outputs[layers - 1];
-        let numbers = self.samples * len;
-        (&self.buffers[buffer][..numbers], &mut self.gradients[0][..numbers])
+        let (n, place) = (self.samples, &self.outputs[layers - 1]);
+        let (outputs, gradients) = self.memory.split_at_mut(n * self.gradient);
+        (&outputs[n * place.start..n * place.end], &mut gradients[..n * place.len()])
     }
 
+    /// What the layers measured in the last forward pass for training.
+    pub(crate) fn observed(&self) -> &[T] {
+        &self.observed
+    }
+
+    /// Begins a pass with an input of so many numbers.
     #[track_caller]
-    pub(crate) fn start(&mut self, network: &Network<T>, numbers: usize) -> usize {
+    pub(crate) fn start(&mut self, network: &Network<T>, numbers: usize, mode: Mode) {
         let (len, capacity) = (self.input_len, self.capacity);
         assert!(
             numbers.is_multiple_of(len) && numbers / len <= capacity,
@@ -96,46 +95,12 @@ impl<T: Element> Workspace<T> {
             network.input_shape(),
         );
         self.samples = numbers / len;
-        self.samples
+        self.mode = mode;
     }
 
-    /// The layer's input if it is a layer's output, its output, and scratch.
-    pub(crate) fn forward_buffers(
-        &mut self,
-        layer: usize,
-        n: usize,
-    ) -> (Option<&[T]>, &mut [T], &mut Scratch<T>) {
-        let (len, buffer) = self.outputs[layer];
-        let input_len = self.input_len_of(layer);
-        let (before, from) = self.buffers.split_at_mut(buffer);
-        let input = before.last().map(|before| &before[..n * input_len]);
-        (input, &mut from[0][..n * len], &mut self.scratch)
-    }
-
-    pub(crate) fn backward_buffers(&mut self, layer: usize, n: usize) -> BackwardBuffers<'_, T> {
-        let (len, buffer) = self.outputs[layer];
-        let input_len = self.input_len_of(layer);
-        let (before, from) = self.buffers.split_at(buffer);
-        let [gradient, input_gradient] = &mut self.gradients;
-        BackwardBuffers {
-            input: before.last().map(|before| &before[..n * input_len]),
-            output: &from[0][..n * len],
-            gradient: &mut gradient[..n * len],
-            input_gradient: &mut input_gradient[..n * input_len],
-            scratch: &mut self.scratch,
-        }
-    }
-
-    /// Numbers of one input sample of a layer that reads another layer's output; 0 for
-    /// the first layer, and for one that works in place and has no input of its own.
-    fn input_len_of(&self, layer: usize) -> usize {
-        match layer.checked_sub(1).map(|before| self.outputs[before]) {
-            Some((len, buffer)) if buffer != self.outputs[layer].1 => len,
-            _ => 0,
-        }
-    }
-
-    pub(crate) fn swap_gradients(&mut self) {
-        self.gradients.swap(0, 1);
+    /// What the layers of a network with this state work with.
+    pub(crate) fn context<'a>(&'a mut self, state: &'a [T]) -> Context<'a, T> {
+        let Self { scratch, mode, observed, memory, .. } = self;
+        Context { scratch, mode: *mode, state, observed, memory }
     }
 }

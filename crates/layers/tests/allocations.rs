@@ -55,7 +55,7 @@ fn network<T: Element>() -> Network<T> {
 
 fn train<T: Element>(batch_size: usize, shard_size: usize) -> u64 {
     let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::sgd());
-    let config = TrainerConfig { loss, optimizer, batch_size, shard_size };
+    let config = TrainerConfig::new(loss, optimizer, [batch_size, shard_size]);
     let mut trainer = Trainer::new(network::<T>(), config);
     let mut step = |samples| {
         trainer.step(&Waves, samples, 0.01).expect("finite losses");

@@ -272,7 +272,8 @@ pub(crate) fn trainer_config<T: Element>(
         bytes >> 30
     );
     let Experiment { loss, optimizer, .. } = *experiment;
-    Ok(TrainerConfig { loss, optimizer, batch_size, shard_size })
+    let config = TrainerConfig::new(loss, optimizer, [batch_size, shard_size]);
+    Ok(TrainerConfig { seed: experiment.seed, ..config })
 }
 
 fn not_finite(

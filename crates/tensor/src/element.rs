@@ -101,6 +101,7 @@ pub(crate) mod kernels {
     use crate::correlate::{Forward, InputGradient, KernelGradient};
     use crate::map::{Elementwise, Math};
     use crate::matrix::{Dots, RowsProduct, Update};
+    use crate::normalize::Normalize;
     use crate::optimize::Optimize;
     use crate::peak::Peak;
     use crate::pool::{MaxPool, MaxPoolGradient};
@@ -135,6 +136,7 @@ pub(crate) mod kernels {
         fn max_pool(kernel: MaxPool<'_, Self>);
         fn max_pool_gradient(kernel: MaxPoolGradient<'_, Self>);
         fn optimize(kernel: Optimize<'_, Self>);
+        fn normalize(kernel: Normalize<'_, Self>);
         fn peak(level: Level, kernel: Peak<Self>) -> f64;
     }
 
@@ -189,6 +191,9 @@ pub(crate) mod kernels {
                         dispatch(kernel);
                     }
                     fn optimize(kernel: Optimize<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn normalize(kernel: Normalize<'_, Self>) {
                         dispatch(kernel);
                     }
                     fn peak(level: Level, kernel: Peak<Self>) -> f64 {

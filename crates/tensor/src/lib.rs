@@ -31,6 +31,8 @@ mod error;
 pub mod map;
 pub mod matrix;
 mod microkernel;
+mod normal;
+pub mod normalize;
 pub mod optimize;
 pub mod peak;
 mod plane;

@@ -12,6 +12,7 @@ use fearless_simd::{Select, Simd, SimdBase, SimdFloat};
 use crate::Element;
 use crate::element::kernels::Kernels;
 use crate::microkernel::{fused, load, load_part, store};
+use crate::normal;
 use crate::simd::Kernel;
 
 /// `x ← exp x`.
@@ -32,6 +33,42 @@ pub fn tanh<T: Element>(x: &mut [T]) {
 /// `x ← max(x, 0)`; NaN stays NaN.
 pub fn relu<T: Element>(x: &mut [T]) {
     T::elementwise(Elementwise::One(One::Relu, x));
+}
+
+/// `x ← x` where `x > 0`, else `slope · x`; NaN stays NaN.
+pub fn leaky_relu<T: Element>(x: &mut [T], slope: T) {
+    T::elementwise(Elementwise::One(One::LeakyRelu(slope), x));
+}
+
+/// `x ← x Φ(x)`, Φ being the distribution of a standard normal variable: the exact GELU,
+/// no approximation by tanh. The error of Φ is at most `4 + x²` units in its last place.
+pub fn gelu<T: Element>(x: &mut [T]) {
+    T::elementwise(Elementwise::One(One::Gelu, x));
+}
+
+/// `x ← x / (1 + exp −x)`.
+pub fn silu<T: Element>(x: &mut [T]) {
+    T::elementwise(Elementwise::One(One::Silu, x));
+}
+
+/// `g ← g` where `y > 0`, else `slope · g`: `g` times the derivative of the
+/// [`leaky_relu`] whose output is `y`, for a slope that is not negative.
+#[track_caller]
+pub fn leaky_relu_gradient<T: Element>(g: &mut [T], y: &[T], slope: T) {
+    two(Two::LeakyReluGradient(slope), g, y);
+}
+
+/// `g ← (Φ(x) + x φ(x)) g`: `g` times the derivative of [`gelu`] at `x`.
+#[track_caller]
+pub fn gelu_gradient<T: Element>(g: &mut [T], x: &[T]) {
+    two(Two::GeluGradient, g, x);
+}
+
+/// `g ← s (1 + x (1 − s)) g` with `s = 1 / (1 + exp −x)`: `g` times the derivative of
+/// [`silu`] at `x`.
+#[track_caller]
+pub fn silu_gradient<T: Element>(g: &mut [T], x: &[T]) {
+    two(Two::SiluGradient, g, x);
 }
 
 /// `g ← y (1 − y) g`: `g` times the derivative of the sigmoid whose output is `y`.
@@ -74,14 +111,14 @@ fn two<T: Element>(op: Two<T>, y: &mut [T], x: &[T]) {
 /// A map and its operands.
 pub enum Elementwise<'a, T> {
     /// `x ← f(x)`.
-    One(One, &'a mut [T]),
+    One(One<T>, &'a mut [T]),
     /// `y ← f(y, x)`.
     Two(Two<T>, &'a mut [T], &'a [T]),
 }
 
 /// A map of one operand.
 #[derive(Clone, Copy)]
-pub enum One {
+pub enum One<T> {
     /// See [`exp`].
     Exp,
     /// See [`sigmoid`].
@@ -90,6 +127,12 @@ pub enum One {
     Tanh,
     /// See [`relu`].
     Relu,
+    /// See [`leaky_relu`].
+    LeakyRelu(T),
+    /// See [`gelu`].
+    Gelu,
+    /// See [`silu`].
+    Silu,
 }
 
 /// A map of two operands that changes the first.
@@ -101,6 +144,12 @@ pub enum Two<T> {
     TanhGradient,
     /// See [`relu_gradient`].
     ReluGradient,
+    /// See [`leaky_relu_gradient`].
+    LeakyReluGradient(T),
+    /// See [`gelu_gradient`].
+    GeluGradient,
+    /// See [`silu_gradient`].
+    SiluGradient,
     /// See [`add`].
     Add,
     /// See [`add_scaled`].
@@ -118,11 +167,17 @@ impl<T: Element> Kernel for Elementwise<'_, T> {
                 One::Sigmoid => each(simd, x, Sigmoid),
                 One::Tanh => each(simd, x, Tanh),
                 One::Relu => each(simd, x, Relu),
+                One::LeakyRelu(slope) => each(simd, x, LeakyRelu(slope)),
+                One::Gelu => each(simd, x, Gelu),
+                One::Silu => each(simd, x, Silu),
             },
             Elementwise::Two(op, y, x) => match op {
                 Two::SigmoidGradient => change(simd, y, x, SigmoidGradient),
                 Two::TanhGradient => change(simd, y, x, TanhGradient),
                 Two::ReluGradient => change(simd, y, x, ReluGradient),
+                Two::LeakyReluGradient(slope) => change(simd, y, x, LeakyRelu(slope)),
+                Two::GeluGradient => change(simd, y, x, GeluGradient),
+                Two::SiluGradient => change(simd, y, x, SiluGradient),
                 Two::Add => change(simd, y, x, Add),
                 Two::AddScaled(a) => change(simd, y, x, AddScaled(a)),
             },
@@ -185,19 +240,7 @@ macro_rules! functions {
 
 functions! {
     Exp<1>(simd, [x]) exp_of(simd, x);
-    Sigmoid<1>(simd, [x]) {
-        // z = exp(−|x|) is at most 1: no overflow, and a small result keeps its digits.
-        let one = V::simd_from(simd, T::ONE);
-        let zero = V::simd_from(simd, T::ZERO);
-        let z = exp_of(simd, -x.abs());
-        let numerator = x.simd_lt(zero).select(z, one);
-        let sum = one + z;
-        let quotient = numerator / sum;
-        // What the roundings of sum and quotient lost, times an estimate of 1 / (1 + z).
-        let lost = fused(simd, -quotient, sum, numerator) - quotient * (z - (sum - one));
-        let inverse = x.simd_lt(zero).select(one - quotient, quotient);
-        fused(simd, lost, inverse, quotient)
-    };
+    Sigmoid<1>(simd, [x]) sigmoid_of(simd, x);
     Tanh<1>(simd, [x]) {
         // Near 0 a series in x², elsewhere 1 − 2 / (exp(2|x|) + 1): a quotient of two
         // numbers that both grow would not be monotone.
@@ -226,6 +269,32 @@ functions! {
         y.simd_gt(zero).select(g, zero)
     };
     Add<2>(_simd, [y, x]) y + x;
+    Gelu<1>(simd, [x]) normal::gelu(simd, x);
+    GeluGradient<2>(simd, [g, x]) normal::gelu_derivative(simd, x) * g;
+    Silu<1>(simd, [x]) x * sigmoid_of(simd, x);
+    SiluGradient<2>(simd, [g, x]) {
+        let s = sigmoid_of(simd, x);
+        fused(simd, x * s, V::simd_from(simd, T::ONE) - s, s) * g
+    };
+}
+
+#[derive(Clone, Copy)]
+struct LeakyRelu<T>(T);
+
+impl<T: Element> Function<T, 1> for LeakyRelu<T> {
+    #[inline(always)]
+    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S, [x]: [V; 1]) -> V {
+        let zero = V::simd_from(simd, T::ZERO);
+        x.simd_gt(zero).select(x, x * V::simd_from(simd, self.0))
+    }
+}
+
+impl<T: Element> Function<T, 2> for LeakyRelu<T> {
+    #[inline(always)]
+    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S, [g, y]: [V; 2]) -> V {
+        let zero = V::simd_from(simd, T::ZERO);
+        y.simd_gt(zero).select(g, g * V::simd_from(simd, self.0))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -256,6 +325,8 @@ pub struct Math {
     /// `(tanh x / x − 1) / x²` for |x| up to [`TANH_NEAR`], as a polynomial in x²:
     /// interpolated at Chebyshev nodes, lowest power first.
     tanh_series: &'static [f64],
+    /// See [`normal::distribution`].
+    pub(crate) normal_tail: &'static [f64],
 }
 
 impl Math {
@@ -275,6 +346,7 @@ impl Math {
             0.021_263_353_447_151_622,
             -0.006_525_572_168_998_148,
         ],
+        normal_tail: normal::TAIL_F32,
     };
     pub(crate) const F64: Self = Self {
         round: 6_755_399_441_055_744.0,
@@ -298,6 +370,7 @@ impl Math {
             8.426_522_203_958_066e-5,
             -2.002_674_008_531_768_5e-5,
         ],
+        normal_tail: normal::TAIL_F64,
     };
 }
 
@@ -317,13 +390,17 @@ const INVERSE_FACTORIALS: [f64; 12] = {
 };
 
 #[inline(always)]
-fn constant<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, value: f64) -> V {
+pub(crate) fn constant<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, value: f64) -> V {
     V::simd_from(simd, V::Element::from_constant(value))
 }
 
 /// `Σ c_i x^i`.
 #[inline(always)]
-fn polynomial<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V, c: &[f64]) -> V {
+pub(crate) fn polynomial<S: Simd, V: SimdFloat<S, Element: Element>>(
+    simd: S,
+    x: V,
+    c: &[f64],
+) -> V {
     let mut sum = constant::<S, V>(simd, c[c.len() - 1]);
     let mut term = c.len() - 1;
     while term > 0 {
@@ -341,7 +418,7 @@ fn power_of_two<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, shifted: V)
 }
 
 #[inline(always)]
-fn exp_of<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> V {
+pub(crate) fn exp_of<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> V {
     let math = &V::Element::MATH;
     let (low, high) = (constant::<S, V>(simd, math.exp_low), constant::<S, V>(simd, math.exp_high));
     let x = x.simd_lt(low).select(low, x);
@@ -361,4 +438,19 @@ fn exp_of<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> V {
     let half = fused(simd, k, constant::<S, V>(simd, 0.5), round);
     let (a, b) = (power_of_two(simd, half), power_of_two(simd, (k - (half - round)) + round));
     (sum + rest) * a * b
+}
+
+#[inline(always)]
+fn sigmoid_of<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> V {
+    // z = exp(−|x|) is at most 1: no overflow, and a small result keeps its digits.
+    let one = V::simd_from(simd, V::Element::ONE);
+    let zero = V::simd_from(simd, V::Element::ZERO);
+    let z = exp_of(simd, -x.abs());
+    let numerator = x.simd_lt(zero).select(z, one);
+    let sum = one + z;
+    let quotient = numerator / sum;
+    // What the roundings of sum and quotient lost, times an estimate of 1 / (1 + z).
+    let lost = fused(simd, -quotient, sum, numerator) - quotient * (z - (sum - one));
+    let inverse = x.simd_lt(zero).select(one - quotient, quotient);
+    fused(simd, lost, inverse, quotient)
 }

@@ -40,7 +40,7 @@ pub fn descend<T: Element>(w: &mut [T], g: &[T], rate: T, weight_decay: T) {
     T::optimize(Optimize { w, g, rule: Rule::Descent { rate, weight_decay } });
 }
 
-/// The coefficients of a step of Adam or AdamW.
+/// The coefficients of a step of Adam or `AdamW`.
 #[derive(Clone, Copy, Debug)]
 pub struct Adam<T> {
     /// η / (1 − β₁ᵗ).
@@ -57,7 +57,7 @@ pub struct Adam<T> {
     pub epsilon: T,
     /// λ, added to the gradient as `λ w` (Adam).
     pub weight_decay: T,
-    /// What parameters are multiplied with first: 1, or 1 − η λ (AdamW).
+    /// What parameters are multiplied with first: 1, or 1 − η λ (`AdamW`).
     pub shrink: T,
 }
 

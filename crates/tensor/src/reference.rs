@@ -193,6 +193,16 @@ pub fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + libm::exp(-x))
 }
 
+/// `x Φ(x)` in double precision.
+pub fn gelu(x: f64) -> f64 {
+    0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
+}
+
+/// `x / (1 + exp −x)` in double precision.
+pub fn silu(x: f64) -> f64 {
+    x * sigmoid(x)
+}
+
 /// `tanh x` in double precision.
 pub fn tanh(x: f64) -> f64 {
     libm::tanh(x)

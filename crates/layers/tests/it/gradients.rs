@@ -144,7 +144,7 @@ fn loss_and_gradient(
     let (layers, n) = (network.spec().layers.len(), samples.len);
     let outputs = network.output_shape().len();
     let mut workspace = Workspace::new(network, n);
-    network.forward(&samples.inputs, &mut workspace, Mode::Training);
+    network.forward(&samples.inputs, &mut workspace, Mode::training());
     let (y, gradient) = workspace.output_gradient(layers);
     let rows = y.chunks_exact(outputs).zip(samples.targets.chunks_exact(outputs));
     let mut value = 0.0;
@@ -201,7 +201,7 @@ fn networks_have_the_gradient_of_their_loss() {
 fn a_network_without_parameters_has_no_gradients() {
     let network = network::<f32>(&[3], &[Tanh.into(), Softmax.into()]);
     let mut workspace = Workspace::new(&network, 2);
-    network.forward(&[0.0; 6], &mut workspace, Mode::Training);
+    network.forward(&[0.0; 6], &mut workspace, Mode::training());
     network.backward(&[0.0; 6], 2, &mut workspace, &mut []);
     assert_eq!(workspace.output().len(), 2 * 3);
     assert!(workspace.output().iter().all(|y| (y - 1.0 / 3.0).abs() <= f32::EPSILON));

@@ -15,7 +15,7 @@ type Passes<T> = (Vec<T>, Vec<T>);
 fn in_network<T: Element>(network: &Network<T>, input: &[T], g: &[T], n: usize) -> Passes<T> {
     let layers = network.spec().layers.len();
     let mut workspace = Workspace::new(network, n);
-    network.forward(input, &mut workspace, Mode::Training);
+    network.forward(input, &mut workspace, Mode::training());
     let output = workspace.output().to_vec();
     workspace.output_gradient(layers).1.copy_from_slice(g);
     let mut gradients = nan(network.parameters().len());
@@ -37,7 +37,7 @@ fn one_by_one<T: Element>(network: &Network<T>, input: &[T], g: &[T], n: usize) 
         let len = layer.parameters().iter().map(|p| p.shape.len()).sum();
         let (own, others) = rest.split_at(len);
         let mut output = nan(n * layer.output_shape().len());
-        let context = Context { scratch: &mut scratch, mode: Mode::Training };
+        let context = Context::new(&mut scratch, Mode::training());
         layer.forward(own, &values[values.len() - 1], &mut output, context);
         values.push(output);
         parameters.push(own);
@@ -50,7 +50,7 @@ fn one_by_one<T: Element>(network: &Network<T>, input: &[T], g: &[T], n: usize) 
         let (input, output) = (&values[index], &values[index + 1]);
         let (mut own, mut input_gradient) = (nan(parameters[index].len()), nan(input.len()));
         let pass = Pass { input, output, output_gradient: &g };
-        let context = Context { scratch: &mut scratch, mode: Mode::Training };
+        let context = Context::new(&mut scratch, Mode::training());
         layer.backward(parameters[index], pass, &mut own, Some(&mut input_gradient), context);
         gradients.splice(0..0, own);
         g = input_gradient;

@@ -54,13 +54,13 @@ fn layers_agree<T: Element>() {
 
         let mut scratch = Scratch::sequential();
         let mut output = nan(g.len());
-        let context = Context { scratch: &mut scratch, mode: Mode::Training };
+        let context = Context::new(&mut scratch, Mode::training());
         layer.forward(&parameters, &input, &mut output, context);
         close(&output, "output");
 
         let (mut gradients, mut input_gradient) = (nan(parameters.len()), nan(input.len()));
         let pass = Pass { input: &input, output: &output, output_gradient: &g };
-        let context = Context { scratch: &mut scratch, mode: Mode::Training };
+        let context = Context::new(&mut scratch, Mode::training());
         layer.backward(&parameters, pass, &mut gradients, Some(&mut input_gradient), context);
         close(&input_gradient, "input_gradient");
         let mut rest = &gradients[..];
@@ -140,7 +140,7 @@ fn gradients_agree<T: Element>() {
 
         // A workspace that is too large, so that what lies beyond the samples shows.
         let mut workspace = Workspace::new(&network, n + 2);
-        network.forward(inputs, &mut workspace, Mode::Training);
+        network.forward(inputs, &mut workspace, Mode::training());
         let bound = network_bound(&network);
         assert_close(workspace.output(), &case.array("output").numbers, bound, name);
         let (y, gradient) = workspace.output_gradient(layers);
@@ -162,12 +162,7 @@ fn training_agrees<T: Element>(shard_size: usize) {
         let network = network_of_case::<T>(case, network);
         let [steps, n] = case.array("inputs").shape[..2] else { panic!("inputs: two axes") };
         let (inputs, targets) = (case.numbers::<T>("inputs"), case.numbers::<T>("targets"));
-        let config = TrainerConfig {
-            loss: loss.expect("a loss"),
-            optimizer: Optimizer::sgd(),
-            batch_size: n,
-            shard_size,
-        };
+        let config = TrainerConfig::new(loss.expect("a loss"), Optimizer::sgd(), [n, shard_size]);
         let bound = network_bound(&network);
         let mut trainer = Trainer::new(network, config);
         let mut losses = Vec::new();

@@ -24,7 +24,7 @@ fn notebook<T: Element>() -> Network<T> {
 
 fn config(batch_size: usize, shard_size: usize) -> TrainerConfig {
     let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::sgd());
-    TrainerConfig { loss, optimizer, batch_size, shard_size }
+    TrainerConfig::new(loss, optimizer, [batch_size, shard_size])
 }
 
 fn in_pool<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
@@ -42,12 +42,12 @@ fn fused_is_two_passes<T: Element>(n: usize) {
 
     let mut gradients = nan(plain.parameters().len());
     let mut workspace = Workspace::new(&plain, n);
-    plain.forward(&input, &mut workspace, Mode::Training);
+    plain.forward(&input, &mut workspace, Mode::training());
     workspace.output_gradient(layers).1.copy_from_slice(&g);
     plain.backward(&input, layers, &mut workspace, &mut gradients);
     map::add_scaled(plain.parameters_mut(), -rate, &gradients);
 
-    fused.forward(&input, &mut workspace, Mode::Training);
+    fused.forward(&input, &mut workspace, Mode::training());
     workspace.output_gradient(layers).1.copy_from_slice(&g);
     fused.backward_and_step(&input, layers, rate, &mut workspace, &mut gradients);
     assert!(bits(fused.parameters()) == bits(plain.parameters()), "{n} samples of {}", T::NAME);

@@ -45,7 +45,7 @@ pub fn idx(sizes: &[u32], contents: &[u8]) -> Vec<u8> {
 pub fn trainer<T: Element>(experiment: &Experiment, network: Network<T>) -> Trainer<T> {
     let Experiment { loss, optimizer, .. } = *experiment;
     let (batch_size, shard_size) = (experiment.batch_size.get(), experiment.shard_size.get());
-    Trainer::new(network, TrainerConfig { loss, optimizer, batch_size, shard_size })
+    Trainer::new(network, TrainerConfig::new(loss, optimizer, [batch_size, shard_size]))
 }
 
 /// The losses of `count` training samples as they are met, in file order.

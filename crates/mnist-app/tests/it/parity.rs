@@ -25,7 +25,7 @@ fn the_first_output() {
 fn the_first_gradient_into_the_reshape_layer() {
     let network = start::<f64>();
     let mut workspace = Workspace::new(&network, 1);
-    network.forward(&first_image(), &mut workspace, Mode::Training);
+    network.forward(&first_image(), &mut workspace, Mode::training());
     let mut target = [0.0; CLASSES];
     mnist().0.write_target(0, &mut target);
     // Of sigmoid and cross-entropy together.
@@ -41,7 +41,8 @@ fn the_first_gradient_into_the_reshape_layer() {
         let weights = parameters_of(&network, index);
         let mut input_gradient = vec![f64::NAN; input.len()];
         let pass = Pass { input, output: workspace.layer_output(4), output_gradient: &gradient };
-        let context = Context { scratch: &mut Scratch::sequential(), mode: Mode::Training };
+        let mut scratch = Scratch::sequential();
+        let context = Context::new(&mut scratch, Mode::training());
         let mut gradients = vec![f64::NAN; weights.len()];
         layer.backward(weights, pass, &mut gradients, Some(&mut input_gradient), context);
         gradient = input_gradient;

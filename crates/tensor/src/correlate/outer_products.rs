@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
+use fearless_simd::{Simd, SimdBase, SimdFloat};
 
 use crate::Element;
 use crate::microkernel::{fused, load, store};

@@ -38,12 +38,7 @@ fn trainer() -> Trainer<f32> {
         .build()
         .expect("the layers fit");
     network.initialize(Init::He, 1);
-    let config = TrainerConfig {
-        loss: Loss::softmax_cross_entropy(),
-        optimizer: Optimizer::adam(),
-        batch_size: 50,
-        shard_size: 8,
-    };
+    let config = TrainerConfig::new(Loss::softmax_cross_entropy(), Optimizer::adam(), [50, 8]);
     Trainer::new(network, config)
 }
 

@@ -1,0 +1,113 @@
+use serde::{Deserialize, Serialize};
+
+use crate::conv2d::Size;
+
+/// The zeros around the input of a convolution: `"valid"`, `"same"`, a number, or one for
+/// rows and one for columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Text", into = "Text")]
+pub enum Padding {
+    /// None.
+    #[default]
+    Valid,
+    /// So many that the output has the input's height and width, or with a stride those
+    /// divided by it, rounded up. If they are odd, the larger half is at the bottom and
+    /// at the right, as in PyTorch and TensorFlow.
+    Same,
+    /// So many rows above and below, and columns left and right.
+    Zeros(usize, usize),
+}
+
+impl Padding {
+    pub(crate) fn is_valid(&self) -> bool {
+        *self == Self::Valid
+    }
+
+    /// What comes before and after `size` rows (axis 0) or columns (axis 1).
+    pub(crate) fn around(
+        self,
+        axis: usize,
+        size: usize,
+        kernel: usize,
+        stride: usize,
+    ) -> [usize; 2] {
+        match self {
+            Self::Valid => [0; 2],
+            Self::Zeros(rows, columns) => [[rows, columns][axis]; 2],
+            Self::Same => {
+                let last = size.saturating_sub(1) / stride.max(1) * stride;
+                let total = (last + kernel).saturating_sub(size);
+                [total / 2, total - total / 2]
+            }
+        }
+    }
+}
+
+/// What a padding is written as.
+#[derive(Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected \"valid\", \"same\", a number, or one for rows and one for columns"
+)]
+enum Text {
+    Name(Name),
+    Zeros(Size),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Name {
+    Valid,
+    Same,
+}
+
+impl From<Text> for Padding {
+    fn from(text: Text) -> Self {
+        match text {
+            Text::Name(Name::Valid) => Self::Valid,
+            Text::Name(Name::Same) => Self::Same,
+            Text::Zeros(size) => {
+                let [rows, columns] = size.pair();
+                Self::Zeros(rows, columns)
+            }
+        }
+    }
+}
+
+impl From<Padding> for Text {
+    fn from(padding: Padding) -> Self {
+        match padding {
+            Padding::Valid => Self::Name(Name::Valid),
+            Padding::Same => Self::Name(Name::Same),
+            Padding::Zeros(rows, columns) if rows == columns => Self::Zeros(Size::Square(rows)),
+            Padding::Zeros(rows, columns) => Self::Zeros(Size::Rectangle([rows, columns])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Padding;
+
+    #[test]
+    fn text() {
+        for (padding, text) in [
+            (Padding::Valid, r#""valid""#),
+            (Padding::Same, r#""same""#),
+            (Padding::Zeros(2, 2), "2"),
+            (Padding::Zeros(1, 2), "[1,2]"),
+        ] {
+            assert_eq!(serde_json::to_string(&padding).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Padding>(text).unwrap(), padding);
+        }
+        let error = serde_json::from_str::<Padding>(r#""full""#).unwrap_err().to_string();
+        assert!(error.starts_with("expected \"valid\", \"same\", a number"), "{error}");
+    }
+
+    #[test]
+    fn same_keeps_the_size_and_has_its_larger_half_last() {
+        assert_eq!(Padding::Same.around(0, 7, 3, 1), [1, 1]);
+        assert_eq!(Padding::Same.around(1, 7, 4, 1), [1, 2]);
+        assert_eq!(Padding::Same.around(1, 28, 3, 2), [0, 1]);
+    }
+}

@@ -1,0 +1,236 @@
+use std::f64::consts::PI;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::tagged::{bounded, fraction, name_or_table, not_negative};
+
+/// The learning rate over a training run: a pure function of the step, of their total
+/// number, and of the experiment's rate.
+///
+/// As text a name, `"one_cycle"`, or a table, `{ type = "cosine", warmup = 0.1 }`. All
+/// but one-cycle may begin with a warm-up: over that fraction of the steps the rate
+/// grows in equal parts to the experiment's, and the rest of the schedule follows over
+/// the steps that are left.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Schedule {
+    /// The same rate throughout.
+    Constant {
+        /// The fraction of the steps in which the rate grows, 0 by default.
+        warmup: f64,
+    },
+    /// A rate that is multiplied with a factor now and then.
+    Step {
+        /// When, as fractions of the steps after the warm-up, ascending.
+        at: Vec<f64>,
+        /// With what, 0.1 by default.
+        factor: f64,
+        /// The fraction of the steps in which the rate grows, 0 by default.
+        warmup: f64,
+    },
+    /// Half a cosine from the rate down to a part of it (Loshchilov and Hutter, 2017).
+    Cosine {
+        /// What part of the rate it goes down to, 0 by default.
+        end: f64,
+        /// The fraction of the steps in which the rate grows, 0 by default.
+        warmup: f64,
+    },
+    /// Half a cosine up to the rate and half a cosine down to almost nothing (Smith and
+    /// Topin, 2018), as PyTorch's `OneCycleLR`.
+    OneCycle {
+        /// The fraction of the steps in which the rate grows, 0.3 by default.
+        rise: f64,
+        /// The first rate is the rate divided by this, 25 by default.
+        start_divisor: f64,
+        /// The last rate is the first one divided by this, 10,000 by default.
+        end_divisor: f64,
+    },
+}
+
+/// What [`Schedule`] is read as: serde's own form of it.
+#[derive(Deserialize)]
+#[serde(remote = "Schedule", tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+enum Table {
+    Constant {
+        #[serde(default, deserialize_with = "fraction")]
+        warmup: f64,
+    },
+    Step {
+        #[serde(deserialize_with = "ascending")]
+        at: Vec<f64>,
+        #[serde(default = "factor", deserialize_with = "not_negative")]
+        factor: f64,
+        #[serde(default, deserialize_with = "fraction")]
+        warmup: f64,
+    },
+    Cosine {
+        #[serde(default, deserialize_with = "not_negative")]
+        end: f64,
+        #[serde(default, deserialize_with = "fraction")]
+        warmup: f64,
+    },
+    OneCycle {
+        #[serde(default = "rise", deserialize_with = "fraction")]
+        rise: f64,
+        #[serde(default = "start_divisor", deserialize_with = "divisor")]
+        start_divisor: f64,
+        #[serde(default = "end_divisor", deserialize_with = "divisor")]
+        end_divisor: f64,
+    },
+}
+
+fn factor() -> f64 {
+    0.1
+}
+
+fn rise() -> f64 {
+    0.3
+}
+
+fn start_divisor() -> f64 {
+    25.0
+}
+
+fn end_divisor() -> f64 {
+    10_000.0
+}
+
+fn divisor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    bounded(deserializer, "a finite number of at least 1", |x| x >= 1.0 && x.is_finite())
+}
+
+fn ascending<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let at = Vec::<f64>::deserialize(deserializer)?;
+    if at.iter().all(|at| (0.0..=1.0).contains(at)) && at.is_sorted() {
+        return Ok(at);
+    }
+    Err(serde::de::Error::custom(format!("expected ascending fractions from 0 to 1, got {at:?}")))
+}
+
+impl<'de> Deserialize<'de> for Schedule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Whole(#[serde(with = "Table")] Schedule);
+        name_or_table(deserializer).map(|Whole(schedule)| schedule)
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::Constant { warmup: 0.0 }
+    }
+}
+
+impl Schedule {
+    /// One-cycle with the defaults.
+    pub fn one_cycle() -> Self {
+        Self::OneCycle { rise: rise(), start_divisor: start_divisor(), end_divisor: end_divisor() }
+    }
+
+    /// The learning rate of step `step` of `total`, counted from 0; from the last step
+    /// on that of the last.
+    ///
+    /// `rate` is the experiment's: the largest of them all.
+    pub fn rate(&self, rate: f64, step: usize, total: usize) -> f64 {
+        let last = total.saturating_sub(1);
+        let (step, total) = (step.min(last) as f64, total as f64);
+        match self {
+            Self::Constant { warmup } => rate * warm(*warmup, step, total).0,
+            Self::Step { at, factor, warmup } => {
+                let (part, [step, total]) = warm(*warmup, step, total);
+                let reached = at.iter().filter(|&&at| step >= at * total);
+                reached.fold(rate * part, |rate, _| rate * factor)
+            }
+            Self::Cosine { end, warmup } => {
+                let (part, [step, total]) = warm(*warmup, step, total);
+                anneal(rate * part, rate * part * end, step / total)
+            }
+            Self::OneCycle { rise, start_divisor, end_divisor } => {
+                let first = rate / start_divisor;
+                let top = rise * total - 1.0;
+                if step <= top {
+                    anneal(first, rate, if top > 0.0 { step / top } else { 1.0 })
+                } else {
+                    // At least a step, where the rise begins with the last but one.
+                    let fall = (total - 1.0 - top.max(0.0)).max(1.0);
+                    anneal(rate, first / end_divisor, (step - top.max(0.0)) / fall)
+                }
+            }
+        }
+    }
+}
+
+/// The part of the rate that the warm-up has reached, and step and total after it.
+fn warm(warmup: f64, step: f64, total: f64) -> (f64, [f64; 2]) {
+    let steps = (warmup * total).floor();
+    if step < steps {
+        ((step + 1.0) / (steps + 1.0), [0.0, total - steps])
+    } else {
+        (1.0, [step - steps, (total - steps).max(1.0)])
+    }
+}
+
+/// Half a cosine from `start` at 0 to `end` at 1.
+fn anneal(start: f64, end: f64, at: f64) -> f64 {
+    end + (start - end) * (1.0 + libm::cos(PI * at)) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Schedule;
+
+    fn rates(text: &str, total: usize) -> Vec<f64> {
+        let schedule: Schedule = serde_json::from_str(text).unwrap();
+        (0..total).map(|step| schedule.rate(2.0, step, total)).collect()
+    }
+
+    #[test]
+    fn rates_by_hand() {
+        assert_eq!(rates(r#""constant""#, 3), [2.0; 3]);
+        let warm = r#"{"type":"constant","warmup":0.5}"#;
+        assert_eq!(rates(warm, 6), [0.5, 1.0, 1.5, 2.0, 2.0, 2.0]);
+        let step = r#"{"type":"step","at":[0.5,0.75],"factor":0.5}"#;
+        assert_eq!(rates(step, 8), [2.0, 2.0, 2.0, 2.0, 1.0, 1.0, 0.5, 0.5]);
+        let cosine = rates(r#"{"type":"cosine","end":0.5}"#, 4);
+        let (high, low) = (1.5 + 0.125_f64.sqrt(), 1.5 - 0.125_f64.sqrt());
+        for (found, expected) in cosine.iter().zip([2.0, high, 1.5, low]) {
+            assert!((found - expected).abs() < 1e-15, "{cosine:?}");
+        }
+    }
+
+    #[test]
+    fn every_rate_of_every_length_is_positive_and_no_more_than_the_experiments() {
+        for text in [r#""constant""#, r#""cosine""#, r#""one_cycle""#] {
+            for total in 1..40 {
+                let all = rates(text, total);
+                let fits = all.iter().all(|&rate| rate > 0.0 && rate <= 2.0);
+                assert!(fits, "{text}: {all:?}");
+            }
+        }
+        assert_eq!(Schedule::one_cycle().rate(2.0, 99, 10), Schedule::one_cycle().rate(2.0, 9, 10));
+    }
+
+    #[test]
+    fn text_is_read_and_written() {
+        let all = [
+            Schedule::default(),
+            Schedule::one_cycle(),
+            Schedule::Cosine { end: 0.1, warmup: 0.2 },
+            Schedule::Step { at: vec![0.5], factor: 0.1, warmup: 0.0 },
+        ];
+        for schedule in all {
+            let text = serde_json::to_string(&schedule).unwrap();
+            assert_eq!(serde_json::from_str::<Schedule>(&text).unwrap(), schedule);
+        }
+        for (text, wanted) in [
+            (r#"{"type":"step","at":[0.5,0.2]}"#, "expected ascending fractions from 0 to 1"),
+            (r#"{"type":"cosine","warmup":1}"#, "expected a number from 0 to less than 1"),
+            (r#"{"type":"one_cycle","start_divisor":0}"#, "expected a finite number of at least 1"),
+            (r#""linear""#, "unknown variant `linear`"),
+        ] {
+            let error = serde_json::from_str::<Schedule>(text).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+}

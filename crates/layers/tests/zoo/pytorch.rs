@@ -1,0 +1,161 @@
+//! Layers, losses and training with normalisation against PyTorch, in double precision
+//! and in single precision within its rounding.
+
+use std::collections::BTreeMap;
+
+use layers::{
+    Context, Layer, Loss, Mode, NetworkSpec, Optimizer, Parameter, Pass, Trainer, TrainerConfig,
+    Workspace,
+};
+use tensor::{Element, Scratch, Shape};
+
+use crate::fixtures::{Case, Fixtures, assert_close, bound};
+use crate::samples::{Samples, nan};
+
+fn read<T: for<'de> serde::Deserialize<'de>>(file: &str) -> (Fixtures, BTreeMap<String, T>) {
+    let fixtures = Fixtures::read(file);
+    let text = fixtures.description.as_deref().expect("a description of the cases");
+    let descriptions = serde_json::from_str(text).expect("networks or losses");
+    (fixtures, descriptions)
+}
+
+/// The layer's arrays `{what}/0.…` of the case, in one slice.
+fn flat<T: Element>(case: &Case, what: &str, arrays: &[Parameter]) -> Vec<T> {
+    let arrays = arrays.iter().map(|array| {
+        let name = format!("{what}/0.{}", array.name);
+        assert_eq!(case.array(&name).shape, array.shape.dims(), "{name}");
+        case.numbers(&name)
+    });
+    arrays.collect::<Vec<Vec<T>>>().concat()
+}
+
+fn layer_agrees<T: Element>(name: &str, case: &Case, layer: &dyn Layer<T>) {
+    let parameters = flat::<T>(case, "before", &layer.parameters());
+    let mut state = flat::<T>(case, "before", &layer.state());
+    let input = case.numbers::<T>("input");
+    let g = case.numbers::<T>("output_gradient");
+    assert_eq!(case.array("output").shape[1..], *layer.output_shape().dims(), "{name}");
+    let n = input.len() / layer.input_shape().len();
+    // Ten: a residual block has several layers, and a normalisation divides by a root.
+    let bound = 10.0 * bound::<T>(layer.input_shape().len().max(g.len()));
+    let close = |found: &[T], expected: &[f64], array: &str| {
+        assert_close(found, expected, bound, &format!("{name}, {array}"));
+    };
+
+    let mut lent = Lent::new(layer, n);
+    let mut output = nan(g.len());
+    layer.forward(&parameters, &input, &mut output, lent.context(Mode::training(), &state));
+    close(&output, &case.array("output").numbers, "output");
+    let (mut gradients, mut input_gradient) = (nan(parameters.len()), nan(input.len()));
+    let pass = Pass { input: &input, output: &output, output_gradient: &g };
+    let context = lent.context(Mode::training(), &state);
+    layer.backward(&parameters, pass, &mut gradients, Some(&mut input_gradient), context);
+    close(&input_gradient, &case.array("input_gradient").numbers, "input gradient");
+    close(&gradients, &flat::<f64>(case, "gradient", &layer.parameters()), "gradient");
+
+    layer.gather(&mut state, &lent.observed);
+    close(&state, &flat::<f64>(case, "after", &layer.state()), "state");
+    let (mut lent, mut output) = (Lent::new(layer, n), nan(g.len()));
+    layer.forward(&parameters, &input, &mut output, lent.context(Mode::Inference, &state));
+    close(&output, &case.array("inference").numbers, "inference");
+}
+
+/// What a layer is lent, full of NaN.
+struct Lent<T> {
+    scratch: Scratch<T>,
+    observed: Vec<T>,
+    memory: Vec<T>,
+}
+
+impl<T: Element> Lent<T> {
+    fn new(layer: &dyn Layer<T>, n: usize) -> Self {
+        let mut scratch = Scratch::sequential();
+        scratch.numbers(1000).copy_from_slice(&nan(1000));
+        Self { scratch, observed: nan(layer.observed()), memory: nan(n * layer.memory()) }
+    }
+
+    fn context<'a>(&'a mut self, mode: Mode, state: &'a [T]) -> Context<'a, T> {
+        let Self { scratch, observed, memory } = self;
+        Context { scratch, mode, state, observed, memory }
+    }
+}
+
+fn layers_agree<T: Element>() {
+    let (fixtures, specs) = read::<NetworkSpec>("zoo_layers.safetensors");
+    for (name, case) in fixtures.cases() {
+        let spec = &specs[name];
+        let layer = spec.layers[0].build::<T>(Shape::new(&spec.input)).expect("a layer");
+        layer_agrees(name, case, &*layer);
+    }
+}
+
+#[test]
+fn layers_agree_with_pytorch() {
+    layers_agree::<f64>();
+    layers_agree::<f32>();
+}
+
+#[test]
+fn losses_agree_with_pytorch() {
+    let (fixtures, losses) = read::<Loss>("zoo_losses.safetensors");
+    for (name, case) in fixtures.cases() {
+        let loss = losses[name];
+        let (x, t) = (case.numbers::<f64>("logits"), case.numbers("target"));
+        let [n, classes] = case.array("logits").shape[..] else { panic!("two axes") };
+        let scale = 1.0 / n as f64;
+        let (mut value, mut gradient) = (0.0, Vec::new());
+        for (x, t) in x.chunks_exact(classes).zip(t.chunks_exact(classes)) {
+            value += scale * loss.value(x, t);
+            let mut row = nan(classes);
+            loss.gradient(x, t, scale, &mut row);
+            gradient.extend(row);
+        }
+        let expected = case.array("value").numbers[0];
+        assert!((value - expected).abs() <= 1e-12 * expected.max(1.0), "{name}: {value}");
+        // With one class all gradients are 0, and so must ours be.
+        assert_close(&gradient, &case.array("gradient").numbers, 1e-12, name);
+    }
+}
+
+/// Five steps of AdamW on a batch in one shard, and what the network then says.
+#[test]
+fn training_agrees_with_pytorch() {
+    let (fixtures, specs) = read::<NetworkSpec>("zoo_networks.safetensors");
+    for (name, case) in fixtures.cases() {
+        let mut network = specs[name].build::<f64>().expect("a network");
+        for (array, range) in network.named_parameters() {
+            let numbers = case.numbers(&format!("before/{}", array.name));
+            network.parameters_mut()[range].copy_from_slice(&numbers);
+        }
+        let n = case.array("inputs").shape[1];
+        let loss = Loss::SoftmaxCrossEntropy { label_smoothing: 0.1 };
+        let mut trainer =
+            Trainer::new(network, TrainerConfig::new(loss, Optimizer::adamw(), [n, n]));
+        let (inputs, targets) = (case.numbers::<f64>("inputs"), case.numbers::<f64>("targets"));
+        let losses = case.array("losses");
+        let steps = losses.numbers.len();
+        let batches =
+            inputs.chunks(inputs.len() / steps).zip(targets.chunks(targets.len() / steps));
+        for ((inputs, targets), expected) in batches.zip(&losses.numbers) {
+            let batch = Samples { inputs: inputs.to_vec(), targets: targets.to_vec(), len: n };
+            let report = trainer.step(&batch, n, 0.01).expect("finite losses");
+            let found = report.losses.iter().sum::<f64>() / n as f64;
+            assert_close(&[found], &[*expected], 1e-9, name);
+        }
+        let network = trainer.into_network();
+        let parameters = network.named_parameters().into_iter();
+        let state = network.named_state().into_iter();
+        for (arrays, numbers) in [
+            (parameters.collect::<Vec<_>>(), network.parameters()),
+            (state.collect(), network.state()),
+        ] {
+            for (array, range) in arrays {
+                let expected = &case.array(&format!("after/{}", array.name)).numbers;
+                assert_close(&numbers[range], expected, 1e-9, &format!("{name}, {}", array.name));
+            }
+        }
+        let mut workspace = Workspace::new(&network, n);
+        let output = network.predict(&inputs[..inputs.len() / steps], &mut workspace);
+        assert_close(output, &case.array("inference").numbers, 1e-9, name);
+    }
+}

@@ -1,0 +1,208 @@
+//! The kernels of layers and optimizers beyond the notebook's against plain loops, on
+//! every SIMD level; and the levels against each other, bit by bit.
+//!
+//! One test function: the level is a property of the process.
+
+use tensor::optimize::{self, Adam, Momentum};
+use tensor::simd::{Level, set_level};
+use tensor::{Element, map, normalize, reference};
+
+fn numbers<T: Element>(len: usize, seed: u64, scale: f64) -> Vec<T> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        T::from_f64(scale * ((state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0))
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// Asserts that the difference is at most `bound` units of the last place of 1, or of
+/// the expected number if that is larger.
+#[track_caller]
+fn assert_close<T: Element>(
+    found: &[T],
+    expected: impl Iterator<Item = f64>,
+    bound: f64,
+    what: &str,
+) {
+    for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let unit = T::EPSILON.to_f64() * expected.abs().max(1.0);
+        let difference = (found.to_f64() - expected).abs() / unit;
+        assert!(
+            difference <= bound,
+            "{what} [{at}]: expected {expected}, got {found}: {difference}"
+        );
+    }
+}
+
+fn maps<T: Element>() -> Vec<Vec<T>> {
+    let x: Vec<T> = numbers(2001, 1, 12.0).into_iter().chain(numbers(2000, 2, 1e-3)).collect();
+    let wide = || x.iter().map(|x| x.to_f64());
+    let mut all = Vec::new();
+    for (f, expected, what) in [
+        (map::gelu as fn(&mut [T]), reference::gelu as fn(f64) -> f64, "gelu"),
+        (map::silu, reference::silu, "silu"),
+    ] {
+        let mut y = x.clone();
+        f(&mut y);
+        assert_close(&y, wide().map(expected), 2.0, what);
+        // And relative to themselves where they are small.
+        for (x, y) in wide().zip(&y) {
+            let bound = (5.0 + x * x) * T::EPSILON.to_f64() * expected(x).abs();
+            let close = (y.to_f64() - expected(x)).abs() <= bound.max(1e-37);
+            assert!(close, "{what} of {x}: expected {}, got {y}", expected(x));
+        }
+        all.push(y);
+    }
+    let density = |x: f64| libm::exp(-0.5 * x * x) / (2.0 * std::f64::consts::PI).sqrt();
+    let probability = |x: f64| 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
+    let mut g = vec![T::ONE; x.len()];
+    map::gelu_gradient(&mut g, &x);
+    assert_close(&g, wide().map(|x| probability(x) + x * density(x)), 4.0, "gelu gradient");
+    all.push(g);
+    let mut g = vec![T::ONE; x.len()];
+    map::silu_gradient(&mut g, &x);
+    let derivative = |x: f64| {
+        let s = reference::sigmoid(x);
+        s * (1.0 + x * (1.0 - s))
+    };
+    assert_close(&g, wide().map(derivative), 8.0, "silu gradient");
+    all.push(g);
+    let slope = T::from_f64(0.25);
+    let leaky = |x: T| if x > T::ZERO { x } else { x * slope };
+    let (mut y, mut g) = (x.clone(), x.clone());
+    map::leaky_relu(&mut y, slope);
+    map::leaky_relu_gradient(&mut g, &x, slope);
+    assert!(y == g && y == x.iter().map(|&x| leaky(x)).collect::<Vec<_>>());
+    all.push(y);
+    for x in [f64::NAN, f64::INFINITY] {
+        let mut y = [T::from_f64(x); 3];
+        map::gelu(&mut y[..1]);
+        map::silu(&mut y[1..2]);
+        map::leaky_relu(&mut y[2..], slope);
+        assert!(
+            y.iter()
+                .all(|y| y.to_f64().to_bits() == x.to_bits() || x.is_nan() && y.to_f64().is_nan())
+        );
+    }
+    all
+}
+
+fn normalization<T: Element>(row: usize) -> Vec<Vec<T>> {
+    const ROWS: usize = 3;
+    let x = numbers::<T>(ROWS * row, 3, 1.0);
+    let g = numbers::<T>(ROWS * row, 4, 1.0);
+    let [mean, scale, shift, factor] = [5, 6, 7, 8].map(|seed| numbers::<T>(ROWS, seed, 1.0));
+    let wide = |x: &[T]| x.iter().map(|x| x.to_f64()).collect::<Vec<_>>();
+    let centred: Vec<f64> =
+        wide(&x).iter().enumerate().map(|(at, x)| x - mean[at / row].to_f64()).collect();
+    let sums = |other: &[f64]| {
+        let products: Vec<_> = centred.iter().zip(other).map(|(a, b)| a * b).collect();
+        products.chunks(row).map(|row| 1.0 + row.iter().sum::<f64>()).collect::<Vec<_>>()
+    };
+    let mut all = [vec![T::ONE; ROWS], vec![T::ONE; ROWS], numbers(x.len(), 9, 1.0), x.clone()];
+    let [squares, products, scaled, combined] = &mut all;
+    normalize::add_row_squares(&x, row, &mean, squares);
+    assert_close(squares, sums(&centred).into_iter(), 8.0, "squares");
+    normalize::add_row_products(&g, &x, row, &mean, products);
+    assert_close(products, sums(&wide(&g)).into_iter(), 32.0, "products");
+    let affine = |at: usize| centred[at] * scale[at / row].to_f64() + shift[at / row].to_f64();
+    normalize::scale_rows(&x, row, [&mean, &scale, &shift], scaled);
+    assert_close(scaled, (0..x.len()).map(affine), 2.0, "scaled");
+    let constants = [&mean[..], &scale, &shift];
+    normalize::combine_rows((&g, &factor), &x, row, constants, combined);
+    let expected = (0..x.len()).map(|at| g[at].to_f64() * factor[at / row].to_f64() + affine(at));
+    assert_close(combined, expected, 4.0, "combined");
+    all.into()
+}
+
+fn optimizers<T: Element>(len: usize) -> Vec<Vec<T>> {
+    let of = T::from_f64;
+    let start = numbers::<T>(len, 10, 1.0);
+    let g = numbers::<T>(len, 11, 1.0);
+    let (m, v) = (numbers::<T>(len, 12, 1.0), numbers::<T>(len, 13, 1.0));
+    let v: Vec<_> = v.iter().map(|v| v.abs()).collect();
+    let each = |f: &dyn Fn(f64, f64, f64, f64) -> f64| {
+        let all = start.iter().zip(&g).zip(m.iter().zip(&v));
+        let wide = all.map(|((w, g), (m, v))| [w, g, m, v].map(|x| x.to_f64()));
+        wide.map(|[w, g, m, v]| f(w, g, m, v)).collect::<Vec<_>>().into_iter()
+    };
+    let mut w = start.clone();
+    optimize::descend(&mut w, &g, of(0.5), of(0.25));
+    assert_close(&w, each(&|w, g, _, _| w - 0.5 * (g + 0.25 * w)), 2.0, "descent");
+    let mut all = vec![w];
+    for nesterov in [false, true] {
+        let (mut w, mut velocity) = (start.clone(), m.clone());
+        let (rate, weight_decay, momentum) = (of(0.5), of(0.25), of(0.75));
+        let step = Momentum { rate, weight_decay, momentum, nesterov };
+        optimize::momentum(&mut w, &g, &mut velocity, step);
+        let next = |w: f64, g: f64, m: f64| 0.75 * m + g + 0.25 * w;
+        assert_close(&velocity, each(&|w, g, m, _| next(w, g, m)), 2.0, "velocity");
+        let direction = |w, g, m| {
+            if nesterov { g + 0.25 * w + 0.75 * next(w, g, m) } else { next(w, g, m) }
+        };
+        assert_close(&w, each(&|w, g, m, _| w - 0.5 * direction(w, g, m)), 4.0, "momentum");
+        all.extend([w, velocity]);
+    }
+    let step = Adam {
+        rate: of(0.5),
+        rest1: of(0.25),
+        beta2: of(0.5),
+        rest2: of(0.5),
+        root_scale: of(2.0),
+        epsilon: of(0.125),
+        weight_decay: of(0.25),
+        shrink: of(0.75),
+    };
+    let (mut w, mut mean, mut square) = (start.clone(), m.clone(), v.clone());
+    optimize::adam(&mut w, &g, &mut mean, &mut square, &step);
+    let slope = |w: f64, g: f64| g + 0.25 * 0.75 * w;
+    let next_mean = |w, g, m: f64| m + 0.25 * (slope(w, g) - m);
+    let next_square = |w, g, v: f64| 0.5 * v + 0.5 * slope(w, g) * slope(w, g);
+    assert_close(&mean, each(&|w, g, m, _| next_mean(w, g, m)), 4.0, "mean");
+    assert_close(&square, each(&|w, g, _, v| next_square(w, g, v)), 4.0, "square");
+    let next = |w: f64, g, m, v| {
+        0.75 * w - 0.5 * next_mean(w, g, m) / (2.0 * next_square(w, g, v).sqrt() + 0.125)
+    };
+    assert_close(&w, each(&next), 8.0, "adam");
+    let mut average = m.clone();
+    optimize::average(&mut average, &g, of(0.25));
+    assert_close(&average, each(&|_, g, m, _| m + 0.25 * (g - m)), 2.0, "average");
+    all.extend([w, mean, square, average]);
+    all
+}
+
+fn all<T: Element>() -> Vec<Vec<T>> {
+    let sizes = [1, 7, 8, 9, 15, 16, 17, 31, 33, 49, 64, 100];
+    let mut all = maps::<T>();
+    for size in sizes {
+        all.extend(normalization::<T>(size));
+        all.extend(optimizers::<T>(size));
+    }
+    all
+}
+
+fn levels_agree<T: Element>() {
+    let bits = |numbers: Vec<Vec<T>>| {
+        let mut bytes = Vec::new();
+        numbers.iter().for_each(|numbers| T::extend_le_bytes(numbers, &mut bytes));
+        bytes
+    };
+    let results: Vec<_> = Level::available()
+        .map(|level| {
+            set_level(level).expect("an available level");
+            (level, bits(all::<T>()))
+        })
+        .collect();
+    for (level, result) in &results[1..] {
+        assert!(*result == results[0].1, "{level} differs from {}", results[0].0);
+    }
+}
+
+#[test]
+fn kernels_agree_with_plain_loops_on_every_level() {
+    levels_agree::<f32>();
+    levels_agree::<f64>();
+}

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""Writes what PyTorch's layers, losses and whole networks compute, for the tests.
+
+    python3 scripts/layer_fixtures.py
+
+needs torch, numpy and safetensors, takes a few seconds, and writes
+
+    crates/layers/tests/fixtures/zoo_layers.safetensors    each layer, on two odd shapes
+    crates/layers/tests/fixtures/zoo_losses.safetensors    the losses of logits
+    crates/layers/tests/fixtures/zoo_networks.safetensors  training with normalisation
+
+All numbers are float64. A name is `CASE/ARRAY`; `__metadata__` holds one JSON object
+under "cases", from a case's name to its network in the form that `layers::NetworkSpec`
+reads. Shapes are drawn from a fixed seed, no two axes of a case being equal on purpose.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.numpy import save_file
+from torch import nn
+
+LAYERS = Path(__file__).resolve().parent.parent / "crates" / "layers" / "tests" / "fixtures"
+
+
+def write(file, arrays, cases):
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    save_file(arrays, LAYERS / file, {"cases": json.dumps(cases)})
+    print(f"{file}: {len(cases)} cases, {(LAYERS / file).stat().st_size} bytes")
+
+
+class Residual(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+def module(layer, shape):
+    """PyTorch's module for one of our layers, on samples of this shape."""
+    layer = dict(layer)
+    match layer.pop("type"):
+        case "conv2d":
+            bias = layer.pop("bias", "per_channel") == "per_channel"
+            size, kernels = layer.pop("size"), layer.pop("kernels")
+            return nn.Conv2d(shape[0], kernels, size, bias=bias, **layer)
+        case "dense":
+            return nn.Linear(shape[0], layer["outputs"])
+        case "max_pool2d":
+            return nn.MaxPool2d(layer["size"], layer.get("stride"))
+        case "avg_pool2d":
+            return nn.AvgPool2d(layer["size"], layer.get("stride"))
+        case "global_avg_pool2d":
+            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        case "batch_norm2d":
+            return nn.BatchNorm2d(shape[0], eps=layer.get("epsilon", 1e-5), momentum=layer.get("momentum", 0.1))
+        case "leaky_relu":
+            return nn.LeakyReLU(layer.get("slope", 0.01))
+        case "gelu":
+            return nn.GELU()
+        case "silu":
+            return nn.SiLU()
+        case "relu":
+            return nn.ReLU()
+        case "flatten":
+            return nn.Flatten()
+        case "residual":
+            return Residual(*sequence(layer["layers"], shape))
+    raise ValueError(layer)
+
+
+def sequence(layers, shape):
+    modules = []
+    for layer in layers:
+        modules.append(module(layer, shape))
+        with torch.no_grad():
+            shape = modules[-1].eval()(torch.zeros(1, *shape)).shape[1:]
+    return modules
+
+
+def build(spec):
+    network = nn.Sequential(*sequence(spec["layers"], spec["input"])).train()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(0.5 * torch.randn(parameter.shape))
+    return network
+
+
+def arrays_of(network, prefix):
+    state = {k: v for k, v in network.state_dict().items() if "num_batches" not in k}
+    return {f"{prefix}/{name}": a.detach().numpy().copy() for name, a in state.items()}
+
+
+def conv(kernels, size, **settings):
+    return {"type": "conv2d", "kernels": kernels, "size": size} | settings
+
+
+def of(name, **settings):
+    return {"type": name} | settings
+
+
+# Name, N, input sample, layer.
+SINGLE = [
+    ("conv_stride", 3, [2, 9, 14], conv(3, [3, 2], stride=2)),
+    ("conv_strides", 2, [3, 11, 8], conv(5, [2, 3], stride=[3, 2])),
+    ("conv_padding", 3, [2, 5, 7], conv(4, [3, 5], padding=[1, 2])),
+    ("conv_padding_stride", 2, [1, 13, 17], conv(3, 5, padding=2, stride=2)),
+    ("conv_same", 2, [3, 7, 5], conv(2, [3, 5], padding="same")),
+    ("conv_same_even", 2, [2, 9, 11], conv(3, [4, 2], padding="same", bias="none")),
+    ("conv_groups", 3, [6, 7, 9], conv(9, [2, 3], groups=3)),
+    ("conv_depthwise", 2, [5, 9, 17], conv(5, 3, groups=5, padding="same")),
+    ("conv_all", 2, [4, 11, 13], conv(6, 3, groups=2, stride=2, padding=1)),
+    ("max_pool", 3, [2, 7, 9], of("max_pool2d", size=2)),
+    ("max_pool_wide", 2, [3, 5, 37], of("max_pool2d", size=2)),
+    ("max_pool_overlap", 2, [3, 8, 11], of("max_pool2d", size=[3, 2], stride=[2, 1])),
+    ("avg_pool", 3, [2, 7, 9], of("avg_pool2d", size=2)),
+    ("avg_pool_overlap", 2, [3, 8, 11], of("avg_pool2d", size=[2, 3], stride=2)),
+    ("global_avg_pool", 3, [5, 7, 3], of("global_avg_pool2d")),
+    ("batch_norm", 3, [4, 5, 7], of("batch_norm2d")),
+    ("batch_norm_single", 1, [3, 5, 9], of("batch_norm2d", momentum=0.3, epsilon=1e-3)),
+    ("batch_norm_small", 7, [2, 1, 1], of("batch_norm2d")),
+    ("leaky_relu", 2, [3, 5, 7], of("leaky_relu")),
+    ("leaky_relu_steep", 3, [11], of("leaky_relu", slope=0.3)),
+    ("gelu", 3, [2, 7, 5], of("gelu")),
+    ("silu", 3, [2, 5, 7], of("silu")),
+    (
+        "residual",
+        3,
+        [3, 7, 5],
+        of(
+            "residual",
+            layers=[
+                conv(5, 3, padding="same", bias="none"),
+                *(of("batch_norm2d"), of("relu")),
+                conv(3, [1, 3], padding="same"),
+                of("batch_norm2d"),
+            ],
+        ),
+    ),
+    (
+        "residual_nested",
+        2,
+        [2, 5, 7],
+        of("residual", layers=[of("silu"), of("residual", layers=[conv(2, 3, padding=1), of("gelu")])]),
+    ),
+]
+
+
+def layers():
+    torch.manual_seed(8)
+    arrays, cases = {}, {}
+    for case, n, sample, layer in SINGLE:
+        spec = {"input": sample, "layers": [layer]}
+        network = build(spec)
+        cases[case] = spec
+        arrays |= arrays_of(network, f"{case}/before")
+        x = (2 * torch.randn(n, *sample)).requires_grad_()
+        y = network(x)
+        g = torch.randn(y.shape)
+        y.backward(g)
+        named = {"input": x, "output": y, "output_gradient": g, "input_gradient": x.grad}
+        # What the running statistics have become, and what they make of the input.
+        arrays |= arrays_of(network, f"{case}/after")
+        named["inference"] = network.eval()(x)
+        arrays |= {f"{case}/{name}": a.detach().numpy() for name, a in named.items()}
+        for name, p in network.named_parameters():
+            arrays[f"{case}/gradient/{name}"] = p.grad.numpy()
+    write("zoo_layers.safetensors", arrays, cases)
+
+
+def losses():
+    torch.manual_seed(9)
+    arrays, cases = {}, {}
+    for n, classes in ((1, 1), (3, 7), (5, 10)):
+        x = 3 * torch.randn(n, classes)
+        probabilities = torch.softmax(torch.randn(n, classes), 1)
+        one_hot = F.one_hot(torch.randint(classes, (n,)), classes).to(x.dtype)
+        for name, t in (("one_hot", one_hot), ("soft", probabilities)):
+            softmax = {
+                f"softmax_cross_entropy-{a}": (
+                    lambda y, t, a=a: F.cross_entropy(y, t, label_smoothing=a),
+                    {"type": "softmax_cross_entropy", "label_smoothing": a},
+                )
+                for a in (0.0, 0.1)
+            }
+            binary = {"binary": (F.binary_cross_entropy_with_logits, "binary_cross_entropy_with_logits")}
+            for loss_name, (loss, ours) in (softmax | binary).items():
+                case = f"{loss_name}-{name}-{n}x{classes}"
+                y = x.clone().requires_grad_()
+                value = loss(y, t)
+                value.backward()
+                cases[case] = ours
+                named = {"logits": x, "target": t, "value": value, "gradient": y.grad}
+                arrays |= {f"{case}/{key}": a.detach().numpy() for key, a in named.items()}
+    write("zoo_losses.safetensors", arrays, cases)
+
+
+NETWORKS = [
+    (
+        "residual_net",
+        6,
+        [2, 11, 13],
+        [
+            conv(4, 3, padding="same", bias="none"),
+            *(of("batch_norm2d"), of("relu"), of("max_pool2d", size=2)),
+            of("residual", layers=[conv(4, 3, padding=1), of("batch_norm2d"), of("silu")]),
+            conv(6, 3, stride=2, groups=2),
+            *(of("gelu"), of("global_avg_pool2d"), of("dense", outputs=3)),
+        ],
+    ),
+    (
+        "lenet",
+        5,
+        [1, 14, 15],
+        [
+            *(conv(3, 3), of("relu"), of("max_pool2d", size=2)),
+            *(conv(5, [3, 2]), of("leaky_relu"), of("avg_pool2d", size=2)),
+            *(of("flatten"), of("dense", outputs=4)),
+        ],
+    ),
+]
+STEPS, RATE = 5, 0.01
+
+
+def networks():
+    torch.manual_seed(10)
+    arrays, cases = {}, {}
+    for case, n, sample, layer_list in NETWORKS:
+        spec = {"input": sample, "layers": layer_list}
+        network = build(spec)
+        cases[case] = spec
+        arrays |= arrays_of(network, f"{case}/before")
+        x = torch.randn(STEPS, n, *sample)
+        classes = network[-1].out_features
+        t = F.one_hot(torch.randint(classes, (STEPS, n)), classes).to(x.dtype)
+        arrays |= {f"{case}/inputs": x.numpy(), f"{case}/targets": t.numpy()}
+        optimizer = torch.optim.AdamW(network.parameters(), RATE)
+        errors = []
+        for step in range(STEPS):
+            optimizer.zero_grad()
+            error = F.cross_entropy(network(x[step]), t[step], label_smoothing=0.1)
+            error.backward()
+            optimizer.step()
+            errors.append(error.item())
+        arrays |= arrays_of(network, f"{case}/after")
+        arrays[f"{case}/losses"] = np.array(errors)
+        arrays[f"{case}/inference"] = network.eval()(x[0]).detach().numpy()
+    write("zoo_networks.safetensors", arrays, cases)
+
+
+if __name__ == "__main__":
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
+    layers()
+    losses()
+    networks()
