@@ -1,22 +1,25 @@
 //! `profile`: how long each layer takes, and how near it comes to what the processor
 //! can do.
 
-use std::fmt::Write as _;
+mod report;
+
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use anyhow::{anyhow, ensure};
 use layers::random::{Purpose, Stream};
-use layers::{Batch, Context, Layer, LayerSpec, Mode, Network, Pass, Role, Trainer, TrainerConfig};
-use serde::Serialize;
+use layers::{
+    Batch, Context, Layer, LayerSpec, Mode, Network, Optimizer, Pass, Role, Trainer, TrainerConfig,
+};
 use tensor::simd::Level;
 use tensor::{Correlation, Element, Scratch, peak};
 
 use crate::cli::ProfileFlags;
-use crate::console::Console;
 use crate::experiment::{Experiment, Precision};
 use crate::train::trainer_config;
 use crate::{presets, threads};
+
+use report::{Direction, LayerLine, Line, Report};
 
 /// Measures the layers of the network that the flags name, and prints what it found.
 ///
@@ -37,78 +40,6 @@ pub fn run(flags: &ProfileFlags) -> anyhow::Result<()> {
         Precision::F32 => profile::<f32>(flags, &experiment, simd),
         Precision::F64 => profile::<f64>(flags, &experiment, simd),
     })
-}
-
-/// What is printed, line by line.
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-enum Line {
-    /// What is measured, and on what.
-    Setting {
-        preset: String,
-        precision: &'static str,
-        simd: &'static str,
-        batch_size: usize,
-        shard_size: usize,
-        threads: usize,
-        /// Threads that share the operations of a layer.
-        layer_threads: usize,
-        repetitions: usize,
-        data: &'static str,
-        /// Multiply-adds count as two operations.
-        peak_gflops: f64,
-    },
-    Layer(LayerLine),
-    /// All layers, once for each shard, against the whole training step.
-    Step {
-        shards: usize,
-        shard_seconds: f64,
-        step_seconds: f64,
-        layers_of_step: f64,
-        gflops: f64,
-        of_peak: f64,
-    },
-}
-
-/// One layer in one direction, for one shard.
-#[derive(Serialize)]
-struct LayerLine {
-    layer: usize,
-    name: String,
-    pass: Direction,
-    seconds: f64,
-    seconds_per_sample: f64,
-    /// Only multiply-adds with weights count; none for layers without.
-    gflops: Option<f64>,
-    of_peak: Option<f64>,
-    /// Of the operands, each counted once.
-    bytes_read: usize,
-    bytes_written: usize,
-    kernel: Option<&'static str>,
-    #[serde(skip)]
-    operations: f64,
-}
-
-/// What of a layer is computed.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Direction {
-    Forward,
-    ParameterGradient,
-    InputGradient,
-    /// Of the parameters and of the input, in one call.
-    BothGradients,
-}
-
-impl Direction {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Forward => "forward",
-            Self::ParameterGradient => "gradient of parameters",
-            Self::InputGradient => "gradient of input",
-            Self::BothGradients => "both gradients",
-        }
-    }
 }
 
 fn profile<T: Element>(
@@ -134,7 +65,7 @@ fn profile<T: Element>(
     let peak = |threads| 2.0 * peak::multiply_adds_per_second::<T>(simd, threads);
     let layer_peak = peak(layer_threads);
     let step_peak = if layer_threads == threads { layer_peak } else { peak(threads) };
-    let mut report = Report { json: flags.json, console: Console::default() };
+    let mut report = Report::new(flags.json);
     report.show(&Line::Setting {
         preset: experiment.name.clone(),
         precision: T::NAME,
@@ -152,38 +83,42 @@ fn profile<T: Element>(
         simd,
         peak: layer_peak,
         repetitions,
+        fused: shards == 1 && is_plain_descent(experiment.optimizer),
         scratch: if shards == 1 { Scratch::parallel() } else { Scratch::sequential() },
         stream: Stream::new(experiment.seed, Purpose::Shuffle, 0),
     };
     let lines = bench.layers(&network)?;
-    let shard_seconds = in_step(&lines).map(|line| line.seconds).sum::<f64>();
-    let operations = in_step(&lines).map(|line| line.operations).sum::<f64>();
+    let in_step = || lines.iter().filter(|line| line.in_step);
+    let shard_seconds = in_step().map(|line| line.seconds).sum();
+    let operations = in_step().map(|line| line.operations).sum::<f64>();
     for line in lines {
         report.show(&Line::Layer(line))?;
     }
     let step_seconds = step_seconds(network, config, repetitions, &mut bench.stream)?;
+    report.show(&step_line(config, threads, [shard_seconds, step_seconds], operations, step_peak))
+}
+
+/// The layers against the whole step, given the operations of a shard and the peak.
+fn step_line(
+    config: TrainerConfig,
+    threads: usize,
+    [shard_seconds, step_seconds]: [f64; 2],
+    operations: f64,
+    peak: f64,
+) -> Line {
+    let shards = config.batch_size.div_ceil(config.shard_size);
     // The last shard may be smaller.
     let whole_shards = config.batch_size as f64 / config.shard_size as f64;
-    let side_by_side = if shards == 1 { 1 } else { threads.min(shards) };
+    let layers_seconds = shard_seconds * whole_shards / threads.min(shards) as f64;
     let rate = operations * whole_shards / step_seconds;
-    report.show(&Line::Step {
+    Line::Step {
         shards,
         shard_seconds,
         step_seconds,
-        layers_of_step: shard_seconds * whole_shards / side_by_side as f64 / step_seconds,
+        layers_of_step: layers_seconds / step_seconds,
         gflops: rate / 1e9,
-        of_peak: rate / step_peak,
-    })
-}
-
-/// The lines that are a part of a training step: of the gradient of the parameters
-/// alone, only where the input's is not asked for.
-fn in_step(lines: &[LayerLine]) -> impl Iterator<Item = &LayerLine> {
-    lines.iter().filter(|line| {
-        let both =
-            |other: &LayerLine| other.layer == line.layer && other.pass == Direction::BothGradients;
-        line.pass != Direction::ParameterGradient || !lines.iter().any(both)
-    })
+        of_peak: rate / peak,
+    }
 }
 
 /// The settings of the training step, if all buffers fit into a bounded memory.
@@ -212,6 +147,8 @@ struct Bench<T> {
     /// Operations a second.
     peak: f64,
     repetitions: usize,
+    /// Whether a training step leaves the descent to the layers.
+    fused: bool,
     scratch: Scratch<T>,
     stream: Stream,
 }
@@ -276,29 +213,50 @@ impl<T: Element> Bench<T> {
 
     /// What of the backward pass a training step may ask for.
     fn backward(&mut self, place: &Place<'_, T>, data: [&[T]; 2], lines: &mut Vec<LayerLine>) {
-        let Place { layer, parameters, .. } = *place;
+        let parameters = place.parameters;
         let [input, output] = data;
         let gradient: Vec<T> =
             output.iter().map(|_| T::from_f64(self.stream.normal() * 1e-3)).collect();
+        let sizes = [input.len() + gradient.len(), parameters.len()];
         let learns = !parameters.is_empty();
         if learns {
             let seconds = self.gradients(place, data, &gradient, false);
-            let sizes = [input.len() + gradient.len(), parameters.len()];
-            lines.push(self.line(place, Direction::ParameterGradient, seconds, sizes));
+            let mut line = self.line(place, Direction::ParameterGradient, seconds, sizes);
+            line.in_step = !self.fused && !place.after_parameters;
+            lines.push(line);
         }
-        if !place.after_parameters {
-            return;
+        if place.after_parameters {
+            let mut line = self.input_gradient(place, data, &gradient);
+            line.in_step = !(self.fused && learns);
+            lines.push(line);
         }
+        if learns && self.fused {
+            let seconds = self.gradients_and_step(place, data, &gradient);
+            let more = if place.after_parameters { input.len() } else { 0 };
+            let sizes = [sizes[0] + parameters.len(), sizes[1] + more];
+            lines.push(self.line(place, Direction::GradientsAndStep, seconds, sizes));
+        }
+    }
+
+    /// The pass that ends with the gradient of the input.
+    fn input_gradient(
+        &mut self,
+        place: &Place<'_, T>,
+        data: [&[T]; 2],
+        gradient: &[T],
+    ) -> LayerLine {
+        let Place { layer, parameters, .. } = *place;
+        let [input, output] = data;
         let seconds = match layer.in_place() {
             Some(layer) if place.in_place => {
-                let mut data = gradient.clone();
-                let restore = |data: &mut Vec<T>| data.copy_from_slice(&gradient);
+                let mut data = gradient.to_vec();
+                let restore = |data: &mut Vec<T>| data.copy_from_slice(gradient);
                 let call = |data: &mut Vec<T>| layer.backward_in_place(output, data);
                 median(self.repetitions, &mut data, restore, call)
             }
-            _ => self.gradients(place, data, &gradient, true),
+            _ => self.gradients(place, data, gradient, true),
         };
-        let (direction, read) = if learns {
+        let (direction, read) = if !parameters.is_empty() {
             (Direction::BothGradients, input.len() + parameters.len())
         } else if layer.keeps_values() {
             (Direction::InputGradient, 0)
@@ -308,10 +266,44 @@ impl<T: Element> Bench<T> {
             (Direction::InputGradient, input.len())
         };
         let sizes = [read + gradient.len(), parameters.len() + input.len()];
-        lines.push(self.line(place, direction, seconds, sizes));
+        self.line(place, direction, seconds, sizes)
     }
 
-    /// Seconds of the layer's own backward pass.
+    /// Seconds of the layer's backward pass with a step of descent.
+    fn gradients_and_step(
+        &mut self,
+        place: &Place<'_, T>,
+        [input, output]: [&[T]; 2],
+        output_gradient: &[T],
+    ) -> f64 {
+        let Place { layer, after_parameters, .. } = *place;
+        let scratch = &mut self.scratch;
+        let mut memory = vec![T::ZERO; place.parameters.len()];
+        let mut input_gradient = after_parameters.then(|| vec![T::ZERO; input.len()]);
+        let mut parameters = place.parameters.to_vec();
+        median(
+            self.repetitions,
+            &mut parameters,
+            |_| {},
+            |parameters| {
+                let pass = Pass { input, output, output_gradient };
+                let context = Context { scratch: &mut *scratch, mode: Mode::Training };
+                let input_gradient = input_gradient.as_deref_mut();
+                // The rate changes nothing of the work, and no parameter.
+                let rate = T::ZERO;
+                layer.backward_and_step(
+                    parameters,
+                    rate,
+                    pass,
+                    &mut memory,
+                    input_gradient,
+                    context,
+                );
+            },
+        )
+    }
+
+    /// Seconds of the layer's backward pass.
     fn gradients(
         &mut self,
         place: &Place<'_, T>,
@@ -344,7 +336,9 @@ impl<T: Element> Bench<T> {
         [read, written]: [usize; 2],
     ) -> LayerLine {
         let products = (self.samples * multiply_adds(place.layer)) as f64;
-        let operations = if pass == Direction::BothGradients { 4.0 } else { 2.0 } * products;
+        let both = pass == Direction::BothGradients
+            || pass == Direction::GradientsAndStep && place.after_parameters;
+        let operations = if both { 4.0 } else { 2.0 } * products;
         let rate = (operations > 0.0).then_some(operations / seconds);
         // Nothing is moved where the output is the input.
         let moves = !(place.in_place && place.layer.keeps_values());
@@ -358,6 +352,7 @@ impl<T: Element> Bench<T> {
             layer: place.index,
             name: place.spec.summary(),
             pass,
+            in_step: true,
             seconds,
             seconds_per_sample: seconds / self.samples as f64,
             gflops: rate.map(|rate| rate / 1e9),
@@ -368,6 +363,11 @@ impl<T: Element> Bench<T> {
             operations,
         }
     }
+}
+
+/// Whether a step is `w ← w − η g` and nothing else.
+fn is_plain_descent(optimizer: Optimizer) -> bool {
+    matches!(optimizer, Optimizer::Sgd { momentum: 0.0, weight_decay: 0.0, .. })
 }
 
 /// Multiply-adds of the forward pass for one sample: for each output, one for each input
@@ -459,71 +459,4 @@ fn step_seconds<T: Element>(
         let _ = trainer.step(&batch, config.batch_size, 0.0);
     };
     Ok(median(repetitions, &mut trainer, |_| {}, step))
-}
-
-/// Prints lines as a table or as JSON.
-struct Report {
-    json: bool,
-    console: Console,
-}
-
-impl Report {
-    fn show(&mut self, line: &Line) -> anyhow::Result<()> {
-        let text = if self.json { serde_json::to_string(line)? } else { words(line) };
-        self.console.line(text)
-    }
-}
-
-fn words(line: &Line) -> String {
-    match line {
-        Line::Setting {
-            preset,
-            precision,
-            simd,
-            batch_size,
-            shard_size,
-            threads,
-            layer_threads,
-            repetitions,
-            data,
-            peak_gflops,
-        } => format!(
-            "{preset}: batch {batch_size}, shard {shard_size}, {precision}, {data} images\n\
-             SIMD {simd}, threads: {threads} for a step, {layer_threads} for a layer; \
-             multiply-add peak {peak_gflops:.1} GFLOP/s\n\
-             each layer for one shard, median of {repetitions}\n\n\
-             {:<38}{:<24}{:>10}{:>12}{:>10}{:>9}{:>11}{:>11}  kernel",
-            "layer", "pass", "µs", "µs/sample", "GFLOP/s", "of peak", "read KiB", "write KiB",
-        ),
-        Line::Layer(line) => layer_words(line),
-        Line::Step { shards, shard_seconds, step_seconds, layers_of_step, gflops, of_peak } => {
-            format!(
-                "\nall layers of a training step: {:.1} µs for a shard, {shards} of them in a step\n\
-                 whole training step: {:.1} µs, the layers {:.0} % of it; {gflops:.1} GFLOP/s, \
-                 {:.1} % of the peak of its threads",
-                shard_seconds * 1e6,
-                step_seconds * 1e6,
-                layers_of_step * 100.0,
-                of_peak * 100.0,
-            )
-        }
-    }
-}
-
-fn layer_words(line: &LayerLine) -> String {
-    let kib = |bytes: usize| bytes as f64 / 1024.0;
-    let mut text = format!(
-        "{:<38}{:<24}{:>10.2}{:>12.3}",
-        format!("{:>2} {}", line.layer, line.name),
-        line.pass.words(),
-        line.seconds * 1e6,
-        line.seconds_per_sample * 1e6,
-    );
-    let _ = match line.gflops.zip(line.of_peak) {
-        Some((rate, share)) => write!(text, "{rate:>10.2}{:>7.1} %", share * 100.0),
-        None => write!(text, "{:>10}{:>9}", "", ""),
-    };
-    let (read, written) = (kib(line.bytes_read), kib(line.bytes_written));
-    let _ = write!(text, "{read:>11.1}{written:>11.1}  {}", line.kernel.unwrap_or_default());
-    text.trim_end().to_owned()
 }

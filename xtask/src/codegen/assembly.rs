@@ -28,6 +28,8 @@ pub struct Loop {
     pub instructions: usize,
     /// Packed fused multiply-adds of `f32` on such registers.
     pub fused: usize,
+    /// Vectors read from memory other than the stack.
+    pub loads: usize,
     /// Instructions that take one number for all lanes from memory.
     pub broadcasts: usize,
     /// Vector instructions on the stack.
@@ -111,8 +113,9 @@ impl<'a> Function<'a> {
             register,
             instructions: body.len(),
             fused: count(&|line| is_fused(line) && line.contains(register.name())),
-            broadcasts: count(&|line| line.starts_with("vbroadcastss") || line.contains("{1to")),
-            spills: count(&|line| line.starts_with('v') && line.contains("(%rsp")),
+            loads: count(&|line| reads(line) && !is_broadcast(line) && !is_on_stack(line)),
+            broadcasts: count(&is_broadcast),
+            spills: count(&is_on_stack),
         })
     }
 }
@@ -120,6 +123,19 @@ impl<'a> Function<'a> {
 fn is_fused(line: &str) -> bool {
     let name = line.split_whitespace().next().unwrap_or_default();
     name.starts_with("vfmadd") && name.ends_with("ps")
+}
+
+fn is_broadcast(line: &str) -> bool {
+    line.starts_with("vbroadcastss") || line.contains("{1to")
+}
+
+fn is_on_stack(line: &str) -> bool {
+    line.starts_with('v') && line.contains("(%rsp")
+}
+
+/// Whether a vector instruction has a source in memory; the last operand is the target.
+fn reads(line: &str) -> bool {
+    line.starts_with('v') && line.contains('(') && !line.ends_with(')')
 }
 
 #[cfg(test)]
@@ -153,8 +169,9 @@ _ZN6tensor16vectorize_avx51217h0E:
         let found = &found[0];
         assert!(found.function.contains("vectorize_avx512"), "{found:?}");
         assert_eq!(found.register, Register::Zmm);
-        let counts = [found.instructions, found.fused, found.broadcasts, found.spills];
-        assert_eq!(counts, [7, 2, 2, 1], "{found:?}");
+        let counts = [found.fused, found.loads, found.broadcasts, found.spills];
+        assert_eq!(found.instructions, 7, "{found:?}");
+        assert_eq!(counts, [2, 1, 2, 1], "{found:?}");
     }
 
     #[test]

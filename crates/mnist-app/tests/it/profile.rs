@@ -40,8 +40,8 @@ fn every_layer_of_the_notebook_is_measured_in_the_directions_that_a_step_takes()
     };
     for (index, spec) in network.layers.iter().enumerate() {
         let expected: &[&str] = match index {
-            0 => &["forward", "parameter_gradient"],
-            3 | 5 => &["forward", "parameter_gradient", "both_gradients"],
+            0 => &["forward", "parameter_gradient", "gradients_and_step"],
+            3 | 5 => &["forward", "parameter_gradient", "both_gradients", "gradients_and_step"],
             _ => &["forward", "input_gradient"],
         };
         assert_eq!(passes(index), expected, "{}", spec.summary());
@@ -51,6 +51,10 @@ fn every_layer_of_the_notebook_is_measured_in_the_directions_that_a_step_takes()
     }
     for line in &layers {
         assert!(line["seconds"].as_f64().unwrap() > 0.0, "{line}");
+        // One sample a step, plain descent: the layers take the step themselves.
+        let alone = ["parameter_gradient", "both_gradients"];
+        let called = !alone.contains(&line["pass"].as_str().unwrap());
+        assert_eq!(line["in_step"], called, "{line}");
         match line["layer"].as_u64().unwrap() {
             0 | 3 | 5 => assert_share(line),
             _ => assert!(line["of_peak"].is_null() && line["gflops"].is_null(), "{line}"),
@@ -88,6 +92,10 @@ fn rates_and_bytes_follow_from_the_sizes() {
             (&(read * 8).into(), &(written * 8).into())
         );
     }
+    let in_step = |line: &&&Value| line["in_step"] == true && line["pass"] != "forward";
+    let passes = layers.iter().filter(in_step).map(|line| line["pass"].as_str().unwrap());
+    let expected = ["parameter_gradient", "input_gradient", "input_gradient", "both_gradients"];
+    assert_eq!(passes.take(4).collect::<Vec<_>>(), expected);
     // A reshape behind an activation moves nothing.
     let reshape = layers.iter().find(|line| line["layer"] == 2).unwrap();
     assert_eq!((&reshape["kernel"], &reshape["bytes_read"]), (&"in place".into(), &0.into()));
