@@ -96,7 +96,7 @@ impl BatchNorm2dLayer {
         let one_of = |count: usize| T::ONE / T::from_f64(count as f64);
         mean.fill(T::ZERO);
         self.samples(input).for_each(|x| reduce::add_row_sums(x, self.plane, mean));
-        mean.iter_mut().for_each(|mean| *mean = *mean * one_of(count));
+        mean.iter_mut().for_each(|mean| *mean *= one_of(count));
         variance.fill(T::ZERO);
         for x in self.samples(input) {
             normalize::add_row_squares(x, self.plane, mean, variance);
@@ -104,7 +104,7 @@ impl BatchNorm2dLayer {
         for (variance, inverse) in variance.iter_mut().zip(inverse) {
             *inverse = self.inverse(*variance * one_of(count));
             // Of one number there is no unbiased estimate; its square, 0, must do.
-            *variance = *variance * one_of((count - 1).max(1));
+            *variance *= one_of((count - 1).max(1));
         }
     }
 
@@ -206,7 +206,7 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
             reduce::add_row_sums(g, plane, bias_gradient);
         }
         for (gradient, &inverse) in weight_gradient.iter_mut().zip(inverse) {
-            *gradient = *gradient * inverse;
+            *gradient *= inverse;
         }
         let Some(input_gradient) = input_gradient else { return };
         let [factor, scale, shift] = split(context.scratch.numbers(MEASURED * channels), channels);

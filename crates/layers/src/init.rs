@@ -14,7 +14,7 @@ pub enum Init {
     /// Weights uniform in `±√(6 / (fan_in + fan_out))`, biases 0 (Glorot and Bengio,
     /// 2010): keeps the variance of values and gradients through tanh and sigmoid.
     Xavier,
-    /// Weights from N(0, 2 / fan_in), biases 0 (He et al., 2015): the same through ReLU.
+    /// Weights from N(0, 2 / `fan_in`), biases 0 (He et al., 2015): the same through ReLU.
     He,
 }
 

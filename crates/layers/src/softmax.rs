@@ -74,6 +74,6 @@ pub(crate) fn softmax<T: Element>(x: &[T], y: &mut [T]) {
     map::exp(y);
     let sum = y.iter().fold(T::ZERO, |sum, &y| sum + y);
     for y in y {
-        *y = *y / sum;
+        *y /= sum;
     }
 }

@@ -122,7 +122,7 @@ impl<T: Element> Updater<T> {
                 reduce::sum_parts(parts, [count, stride], first, g);
             }
             if let Some(scale) = scale {
-                g.iter_mut().for_each(|g| *g = *g * scale);
+                g.iter_mut().for_each(|g| *g *= scale);
             }
             update(runs, first, &updates, [&mut *w, g, m, v]);
             if !average.is_empty() {

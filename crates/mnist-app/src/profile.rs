@@ -84,7 +84,7 @@ fn profile<T: Element>(
         peak: layer_peak,
         repetitions,
         fused: shards == 1 && is_plain_descent(experiment.optimizer),
-        scratch: if shards == 1 { Scratch::parallel() } else { Scratch::sequential() },
+        work: Work::new(if shards == 1 { Scratch::parallel() } else { Scratch::sequential() }),
         stream: Stream::new(experiment.seed, Purpose::Shuffle, 0),
     };
     let lines = bench.layers(&network)?;
@@ -149,8 +149,40 @@ struct Bench<T> {
     repetitions: usize,
     /// Whether a training step leaves the descent to the layers.
     fused: bool,
-    scratch: Scratch<T>,
+    work: Work<T>,
     stream: Stream,
+}
+
+/// What the layer at hand is lent beside its operands.
+struct Work<T> {
+    scratch: Scratch<T>,
+    state: Vec<T>,
+    observed: Vec<T>,
+    memory: Vec<T>,
+}
+
+impl<T: Element> Work<T> {
+    fn new(scratch: Scratch<T>) -> Self {
+        Self { scratch, state: Vec::new(), observed: Vec::new(), memory: Vec::new() }
+    }
+
+    /// Makes room for the passes of `layer`.
+    fn prepare(&mut self, layer: &dyn Layer<T>, samples: usize) {
+        let state = layer.state().iter().map(|parameter| parameter.shape.len()).sum();
+        self.state = vec![T::ZERO; state];
+        self.observed = vec![T::ZERO; layer.observed()];
+        self.memory = vec![T::ZERO; samples * layer.memory()];
+    }
+
+    fn context(&mut self) -> Context<'_, T> {
+        Context {
+            scratch: &mut self.scratch,
+            mode: Mode::training(),
+            state: &self.state,
+            observed: &mut self.observed,
+            memory: &mut self.memory,
+        }
+    }
 }
 
 /// A layer among the others.
@@ -193,17 +225,17 @@ impl<T: Element> Bench<T> {
 
     fn forward(&mut self, place: &Place<'_, T>, input: &[T], output: &mut [T]) -> LayerLine {
         let Place { layer, parameters, .. } = *place;
-        let (repetitions, scratch) = (self.repetitions, &mut self.scratch);
-        let mut call = |output: &mut [T]| {
-            let context = Context { scratch: &mut *scratch, mode: Mode::Training };
-            layer.forward(parameters, input, output, context);
-        };
+        let (repetitions, work) = (self.repetitions, &mut self.work);
+        work.prepare(layer, self.samples);
+        let mut call = |output: &mut [T]| layer.forward(parameters, input, output, work.context());
         call(output);
         let seconds = match layer.in_place() {
             Some(layer) if place.in_place => {
                 let mut data = input.to_vec();
                 let restore = |data: &mut Vec<T>| data.copy_from_slice(input);
-                median(repetitions, &mut data, restore, |data| layer.forward_in_place(data))
+                median(repetitions, &mut data, restore, |data| {
+                    layer.forward_in_place(data, Mode::training());
+                })
             }
             _ => median(repetitions, output, |_| {}, call),
         };
@@ -251,7 +283,8 @@ impl<T: Element> Bench<T> {
             Some(layer) if place.in_place => {
                 let mut data = gradient.to_vec();
                 let restore = |data: &mut Vec<T>| data.copy_from_slice(gradient);
-                let call = |data: &mut Vec<T>| layer.backward_in_place(output, data);
+                let call =
+                    |data: &mut Vec<T>| layer.backward_in_place(output, data, Mode::training());
                 median(self.repetitions, &mut data, restore, call)
             }
             _ => self.gradients(place, data, gradient, true),
@@ -277,7 +310,7 @@ impl<T: Element> Bench<T> {
         output_gradient: &[T],
     ) -> f64 {
         let Place { layer, after_parameters, .. } = *place;
-        let scratch = &mut self.scratch;
+        let work = &mut self.work;
         let mut memory = vec![T::ZERO; place.parameters.len()];
         let mut input_gradient = after_parameters.then(|| vec![T::ZERO; input.len()]);
         let mut parameters = place.parameters.to_vec();
@@ -287,7 +320,7 @@ impl<T: Element> Bench<T> {
             |_| {},
             |parameters| {
                 let pass = Pass { input, output, output_gradient };
-                let context = Context { scratch: &mut *scratch, mode: Mode::Training };
+                let context = work.context();
                 let input_gradient = input_gradient.as_deref_mut();
                 // The rate changes nothing of the work, and no parameter.
                 let rate = T::ZERO;
@@ -312,7 +345,7 @@ impl<T: Element> Bench<T> {
         of_input: bool,
     ) -> f64 {
         let Place { layer, parameters, .. } = *place;
-        let scratch = &mut self.scratch;
+        let work = &mut self.work;
         let mut gradients =
             (vec![T::ZERO; parameters.len()], of_input.then(|| vec![T::ZERO; input.len()]));
         median(
@@ -321,7 +354,7 @@ impl<T: Element> Bench<T> {
             |_| {},
             |(gradients, input_gradient)| {
                 let pass = Pass { input, output, output_gradient };
-                let context = Context { scratch: &mut *scratch, mode: Mode::Training };
+                let context = work.context();
                 layer.backward(parameters, pass, gradients, input_gradient.as_deref_mut(), context);
             },
         )

@@ -312,7 +312,7 @@ pub struct Math {
     /// 1.5 · 2^(mantissa bits): adding it rounds to an integer, left in the low bits.
     round: f64,
     mantissa_bits: u32,
-    /// ln 2 in two parts; the first has zeros enough for k·ln2_high to be exact.
+    /// ln 2 in two parts; the first has zeros enough for `k·ln2_high` to be exact.
     ln2_high: f64,
     ln2_low: f64,
     /// Beyond these, exp is 0 or infinite.
@@ -363,7 +363,7 @@ impl Math {
             -0.053_968_253_967_059_4,
             0.021_869_488_476_962_56,
             -0.008_863_234_021_529_514,
-            0.003_592_105_532_132_768_7,
+            0.003_592_105_532_132_769,
             -0.001_455_623_977_419_267_8,
             5.887_537_113_834_804e-4,
             -2.341_055_693_667_279_7e-4,

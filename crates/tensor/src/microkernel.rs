@@ -325,7 +325,7 @@ fn part<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usi
                 if m < used {
                     let offset = V::simd_from(simd, offset[first + m]);
                     for p in 0..P {
-                        sums[m][p] = sums[m][p] + offset;
+                        sums[m][p] += offset;
                     }
                 }
             }
@@ -335,7 +335,7 @@ fn part<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usi
                 if m < used {
                     let offset = &offset[(first + m) * product.output_stride..];
                     for p in 0..P {
-                        sums[m][p] = sums[m][p] + load::<S, V>(simd, offset, outputs[p]);
+                        sums[m][p] += load::<S, V>(simd, offset, outputs[p]);
                     }
                 }
             }

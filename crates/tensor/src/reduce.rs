@@ -46,11 +46,11 @@ impl<T: Element> Kernel for RowSums<'_, T> {
             let mut vector = T::Wide::<S>::simd_from(simd, T::ZERO);
             let mut at = 0;
             while at < whole {
-                vector = vector + load::<S, T::Wide<S>>(simd, row, at);
+                vector += load::<S, T::Wide<S>>(simd, row, at);
                 at += lanes;
             }
             if whole < row.len() {
-                vector = vector + load_part::<S, T::Wide<S>>(simd, row, whole, row.len() - whole);
+                vector += load_part::<S, T::Wide<S>>(simd, row, whole, row.len() - whole);
             }
             *sum += sum_lanes(vector);
         }
@@ -70,7 +70,7 @@ pub fn argmax<T: Element>(x: &[T]) -> usize {
     assert!(!x.is_empty(), "argmax: expected at least one number");
     let mut best = 0;
     for (place, &value) in x.iter().enumerate() {
-        if value > x[best] || x[best] != x[best] {
+        if value > x[best] || x[best].to_f64().is_nan() {
             best = place;
         }
     }

@@ -194,11 +194,11 @@ impl Cut {
         // A line is written twice, which costs as much as some taps.
         let line = pitch + 4 * pitch / layer.taps();
         if Registers::of(simd) == Registers::Many && rows(wide) <= rows(narrow).min(line) {
-            Cut::WideRows
+            Self::WideRows
         } else if rows(narrow) <= line {
-            Cut::NarrowRows
+            Self::NarrowRows
         } else {
-            Cut::Line
+            Self::Line
         }
     }
 }

@@ -360,7 +360,7 @@ fn combine<S: Simd, T: Element>(
         let mut sum = T::Wide::<S>::simd_from(simd, T::ZERO);
         for kx in 0..phase.kernel_width {
             let line = (kx * channels + c) * phase.line;
-            sum = sum + load::<S, T::Wide<S>>(simd, sums, line + margin - kx + at);
+            sum += load::<S, T::Wide<S>>(simd, sums, line + margin - kx + at);
         }
         if at + lanes <= plane.len() {
             store(sum, plane, at);

@@ -239,7 +239,7 @@ fn gradients_of<S: Simd, V: SimdFloat<S, Element: Element>>(
         let rest = kernels.end.min((group + 1) * per_group) - d;
         let at = (d, group * group_channels);
         let target = &mut target[(d - kernels.start) * taps.len()..];
-        d += match (Registers::of(simd), taps.len() % 5 == 0, rest) {
+        d += match (Registers::of(simd), taps.len().is_multiple_of(5), rest) {
             (_, true, 1) => block::<S, V, 1, 5>(simd, chunk, at, taps, first_chunk, target),
             (Registers::Many, true, 4..) => {
                 block::<S, V, 4, 5>(simd, chunk, at, taps, first_chunk, target)
