@@ -16,8 +16,8 @@ use tensor::simd::{Level, set_level};
 const ONE_BY_ONE: &str = "28d41b1b45d9b4b8a8930b97584681dc00ab10e909b0c3482e515ca963614410";
 const NOTEBOOK_WHOLE: &str = "5973d8702b96974d60c4eb66e5c6b63f3b76c4e98afdcdb808ba55f6ef5adce5";
 const NOTEBOOK_SHARDS: &str = "126cfe36e195645d9f9925867cc4a176c55cd1caac7fadf71c3b1313986d877a";
-const LENET_WHOLE: &str = "9e3c10ca8f69945efc1077330277d80b24f742abdb707e62981453301c520340";
-const LENET_SHARDS: &str = "c98d4331ad25633a4e1f75cb2adb0da493936c553761bdb93d39f27643b486ad";
+const LENET_WHOLE: &str = "0b10a7bc920d4b40556a87e5aec08c9f117f13d81caf757faa2aa0f007ab661e";
+const LENET_SHARDS: &str = "1c07543f1589266a8c30e5abfa09b962d3177215cfb55ed4f4f5187f6ef8dc41";
 
 /// Ten classes, each of them a bright square at its place on noise.
 struct Squares {
