@@ -1,0 +1,125 @@
+//! Layers as text, and what they say of inputs that they cannot take.
+
+use layers::{NetworkSpec, Residual, Tanh};
+use tensor::Shape;
+
+#[test]
+fn every_layer_is_read_and_written() {
+    let text = r#"{
+        "input": [2, 12, 16],
+        "layers": [
+            {"type":"conv2d","kernels":4,"size":3,"padding":"same","stride":2,"groups":2,"bias":"none"},
+            {"type":"batch_norm2d","momentum":0.1,"epsilon":1e-5},
+            {"type":"leaky_relu","slope":0.1},
+            {"type":"residual","layers":[
+                {"type":"conv2d","kernels":4,"size":[3,1],"padding":[1,0],"bias":"per_channel"},
+                {"type":"gelu"}
+            ]},
+            {"type":"max_pool2d","size":2},
+            {"type":"silu"},
+            {"type":"avg_pool2d","size":[1,2],"stride":1},
+            {"type":"dropout","p":0.5},
+            {"type":"global_avg_pool2d"},
+            {"type":"flatten"}
+        ]
+    }"#;
+    let spec: NetworkSpec = serde_json::from_str(text).expect("a network");
+    let network = spec.build::<f32>().expect("layers that fit");
+    let shapes: Vec<_> = network.table().iter().map(|(_, shape, _)| shape.to_string()).collect();
+    let first = ["(4, 6, 8)"; 4];
+    assert_eq!(shapes[..4], first);
+    assert_eq!(shapes[4..], ["(4, 3, 4)", "(4, 3, 4)", "(4, 3, 3)", "(4, 3, 3)", "(4)", "(4)"]);
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    let written = serde_json::to_string(&spec).expect("text");
+    assert_eq!(json(&written), json(text));
+}
+
+#[test]
+fn wrong_values_are_refused_by_name() {
+    for (layer, wanted) in [
+        (r#"{"type":"dropout","p":1}"#, "expected a number from 0 to less than 1"),
+        (r#"{"type":"dropout"}"#, "missing field `p`"),
+        (r#"{"type":"leaky_relu","slope":-1}"#, "expected a finite number of at least 0"),
+        (r#"{"type":"batch_norm2d","eps":1}"#, "unknown field `eps`"),
+        (r#"{"type":"max_pool2d","size":2,"padding":1}"#, "unknown field `padding`"),
+        (r#"{"type":"conv2d","kernels":1,"size":3,"padding":"full"}"#, "expected \"valid\""),
+        (r#"{"type":"residual","layers":[{"type":"swish"}]}"#, "unknown variant `swish`"),
+    ] {
+        let text = format!(r#"{{"input":[1,5,5],"layers":[{layer}]}}"#);
+        let error = serde_json::from_str::<NetworkSpec>(&text).expect_err(layer).to_string();
+        assert!(error.contains(wanted), "{layer}: {error}");
+    }
+}
+
+#[test]
+fn shapes_that_do_not_fit_name_the_culprit() {
+    for (layer, input, wanted) in [
+        (
+            r#"{"type":"max_pool2d","size":3}"#,
+            "[1,2,5]",
+            "a window no larger than the input's (2, 5), got (3, 3)",
+        ),
+        (
+            r#"{"type":"avg_pool2d","size":3}"#,
+            "[9]",
+            "AvgPool2d: expected an input with three axes (C, H, W), got (9)",
+        ),
+        (
+            r#"{"type":"global_avg_pool2d"}"#,
+            "[9]",
+            "GlobalAvgPool2d: expected an input with three axes",
+        ),
+        (r#"{"type":"batch_norm2d"}"#, "[9]", "BatchNorm2d: expected an input with three axes"),
+        (
+            r#"{"type":"conv2d","kernels":4,"size":3,"groups":2}"#,
+            "[3,5,5]",
+            "a divisor of 3 channels and 4 kernels, got 2",
+        ),
+        (
+            r#"{"type":"residual","layers":[]}"#,
+            "[9]",
+            "Residual: expected at least one layer inside, got 0",
+        ),
+        (
+            r#"{"type":"residual","layers":[{"type":"tanh"},{"type":"conv2d","kernels":2,"size":3}]}"#,
+            "[2,5,6]",
+            "Residual: expected layers that keep the shape (2, 5, 6), got (2, 3, 4)",
+        ),
+        (
+            r#"{"type":"residual","layers":[{"type":"tanh"},{"type":"dense","outputs":2}]}"#,
+            "[2,5,6]",
+            "got (2, 5, 6), for layer 1 inside: Dense",
+        ),
+    ] {
+        let text = format!(r#"{{"input":{input},"layers":[{layer}]}}"#);
+        let spec: NetworkSpec = serde_json::from_str(&text).expect(layer);
+        let error = spec.build::<f32>().expect_err(layer).to_string();
+        assert!(error.contains(wanted), "{layer}: {error}");
+    }
+}
+
+#[test]
+fn summaries_tell_what_is_not_usual() {
+    let text = r#"[
+        {"type":"conv2d","kernels":4,"size":3},
+        {"type":"conv2d","kernels":4,"size":[3,5],"padding":"same","stride":2,"groups":2,"bias":"none"},
+        {"type":"max_pool2d","size":2,"stride":2},
+        {"type":"avg_pool2d","size":3,"stride":[2,1]},
+        {"type":"leaky_relu"}
+    ]"#;
+    let layers: Vec<layers::LayerSpec> = serde_json::from_str(text).expect("layers");
+    let summaries: Vec<_> = layers.iter().map(layers::LayerSpec::summary).collect();
+    assert_eq!(
+        summaries,
+        [
+            "Conv2d 4 kernels 3×3",
+            "Conv2d 4 kernels 3×5, stride 2×2, same, 2 groups, no bias",
+            "MaxPool2d 2×2",
+            "AvgPool2d 3×3, stride 2×1",
+            "LeakyRelu slope 0.01",
+        ]
+    );
+    let block = layers::LayerSpec::from(Residual::new().add(Tanh).add(Tanh));
+    assert_eq!(block.summary(), "Residual [Tanh; Tanh]");
+    assert_eq!(block.build::<f32>(Shape::from(3)).expect("fits").output_shape(), Shape::from(3));
+}

@@ -1,0 +1,135 @@
+//! A network with every layer of the zoo, under every optimizer: after the first two
+//! steps nothing is allocated, and each SIMD level trains to the same bits.
+//!
+//! One test function: the level and the counter of allocations belong to the process.
+
+use layers::{
+    AvgPool2d, Batch, BatchNorm2d, Bias, Conv2d, Dense, Dropout, Flatten, Gelu, GlobalAvgPool2d,
+    Init, LeakyRelu, Loss, MaxPool2d, Network, Optimizer, Padding, Relu, Residual, Silu, Trainer,
+    TrainerConfig,
+};
+use tensor::Element;
+use tensor::simd::{Level, set_level};
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// How many blocks were allocated while `run` ran, on any thread.
+fn allocations(run: impl FnOnce()) -> u64 {
+    let before = dhat::HeapStats::get().total_blocks;
+    run();
+    dhat::HeapStats::get().total_blocks - before
+}
+
+/// Samples that are computed, not kept.
+struct Waves;
+
+impl<T: Element> Batch<T> for Waves {
+    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
+        let samples = inputs.chunks_exact_mut(30 * 31).zip(targets.chunks_exact_mut(3));
+        for (sample, (inputs, targets)) in samples.enumerate() {
+            let sample = first + sample;
+            for (at, x) in inputs.iter_mut().enumerate() {
+                *x = T::from_f64((((sample + 1) * (at + 1)) % 17) as f64 / 17.0);
+            }
+            for (class, t) in targets.iter_mut().enumerate() {
+                *t = T::from_f64(f64::from(u8::from(class == sample % 3)));
+            }
+        }
+    }
+}
+
+fn network<T: Element>() -> Network<T> {
+    let block = Residual::new()
+        .add(Conv2d::new(8, 3).padding(Padding::Same).groups(8))
+        .add(BatchNorm2d::new())
+        .add(Relu)
+        .add(Conv2d::new(8, 1).bias(Bias::None));
+    let nested = Residual::new().add(Silu).add(Residual::new().add(Dropout::new(0.1)));
+    let mut network = Network::builder([1, 30, 31])
+        .add(Conv2d::new(8, 5).padding(Padding::Zeros(2, 1)))
+        .add(BatchNorm2d::new())
+        .add(LeakyRelu::default())
+        .add(MaxPool2d::new(2))
+        .add(block)
+        .add(Gelu)
+        .add(Conv2d::new(6, 3).stride(2))
+        .add(nested)
+        .add(AvgPool2d::new(2))
+        .add(Conv2d::new(40, 2))
+        .add(Relu)
+        .add(GlobalAvgPool2d)
+        .add(Flatten)
+        .add(Dropout::new(0.3))
+        .add(Dense::new(3))
+        .build()
+        .expect("the layers fit");
+    network.initialize(Init::He, 3);
+    network
+}
+
+fn configs(batch_size: usize, shard_size: usize) -> Vec<TrainerConfig> {
+    let loss = Loss::SoftmaxCrossEntropy { label_smoothing: 0.1 };
+    let new = |optimizer| TrainerConfig::new(loss, optimizer, [batch_size, shard_size]);
+    let logits = Loss::BinaryCrossEntropyWithLogits;
+    let all = |optimizer| TrainerConfig {
+        clip_norm: Some(0.5),
+        average: Some(0.9),
+        seed: 4,
+        ..new(optimizer)
+    };
+    vec![
+        TrainerConfig { loss: logits, ..new(Optimizer::sgd()) },
+        all(Optimizer::nesterov(0.9).with_weight_decay(0.01, false)),
+        new(Optimizer::adam()),
+        all(Optimizer::adamw()),
+    ]
+}
+
+/// Trains a little and gives the bits of all that was learned and gathered.
+fn train<T: Element>(config: TrainerConfig) -> (Vec<u8>, u64) {
+    let mut trainer = Trainer::new(network::<T>(), config);
+    let most = config.batch_size;
+    let mut step = |samples| {
+        trainer.step(&Waves, samples, 0.01).expect("finite losses");
+    };
+    step(most);
+    step(most);
+    let count = allocations(|| [most, most.div_ceil(2), 1, most].into_iter().for_each(&mut step));
+    let mut bytes = Vec::new();
+    T::extend_le_bytes(trainer.network().parameters(), &mut bytes);
+    T::extend_le_bytes(trainer.network().state(), &mut bytes);
+    T::extend_le_bytes(trainer.averaged_network().parameters(), &mut bytes);
+    (bytes, count)
+}
+
+fn all<T: Element>() {
+    for (batch_size, shard_size) in [(7, 3), (5, 5)] {
+        for config in configs(batch_size, shard_size) {
+            let results: Vec<_> = Level::available()
+                .map(|level| {
+                    set_level(level).expect("an available level");
+                    let (bytes, count) = train::<T>(config);
+                    assert_eq!(count, 0, "allocations on {level}, {}: {config:?}", T::NAME);
+                    (level, bytes)
+                })
+                .collect();
+            for (level, bytes) in &results[1..] {
+                let first = results[0].0;
+                assert!(*bytes == results[0].1, "{level} is not {first}, {}: {config:?}", T::NAME);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_allocation_in_a_step_and_the_same_bits_on_every_level() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool");
+    // From outside, a task enters the pool through a queue, which allocates now and then;
+    // a training run is inside.
+    pool.install(|| {
+        all::<f32>();
+        all::<f64>();
+    });
+}
