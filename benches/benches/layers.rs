@@ -1,7 +1,7 @@
 //! The three passes of a convolutional layer, per SIMD level, on one and two threads.
 //! Throughput is in multiply-adds.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use benches::{LayerShape, Operands, Pass, Workload, check, on_threads, thread_counts};
 use criterion::{
@@ -31,22 +31,13 @@ fn layers(criterion: &mut Criterion) {
                     })
                     .unwrap_or_else(|error| panic!("{work}, {level}: {error}"));
                     group.bench_function(id, |bencher| {
-                        bencher.iter_custom(|calls| on_threads(threads, || time(work, calls)));
+                        bencher.iter_custom(|calls| on_threads(threads, || work.time(calls)));
                     });
                 }
             }
             group.finish();
         }
     }
-}
-
-/// Seconds of `calls` calls, after one that does not count.
-fn time(work: Workload, calls: u64) -> Duration {
-    let mut call = work.prepare();
-    call();
-    let start = Instant::now();
-    (0..calls).for_each(|_| call());
-    start.elapsed()
 }
 
 fn short() -> Criterion {

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use layers::Workspace;
 use tensor::simd::Level;
@@ -61,6 +62,15 @@ impl Workload {
             Self::Correlate(..) => None,
             Self::Step(_, images) | Self::Predict(_, images) => Some(images),
         }
+    }
+
+    /// The time of `calls` calls on fresh operands, after one that does not count.
+    pub fn time(self, calls: u64) -> Duration {
+        let mut call = self.prepare();
+        call();
+        let start = Instant::now();
+        (0..calls).for_each(|_| call());
+        start.elapsed()
     }
 
     /// The work, to be called as often as wanted, on the threads of the current pool.

@@ -1,32 +1,24 @@
-//! One training step of each network, on one and two threads. Throughput is in images.
+//! One training step of each network, and predictions for one image and for 10,000, on
+//! one and two threads. Throughput is in images.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use benches::{Workload, on_threads, thread_counts};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-fn training(criterion: &mut Criterion) {
+fn networks(criterion: &mut Criterion) {
     for work in Workload::all() {
-        let Workload::Step(_, images) = work else { continue };
+        let Some(images) = work.images() else { continue };
         let mut group = criterion.benchmark_group(work.to_string());
         group.throughput(Throughput::Elements(images as u64));
         for threads in thread_counts() {
             let id = BenchmarkId::from_parameter(format!("{threads} threads"));
             group.bench_function(id, |bencher| {
-                bencher.iter_custom(|steps| on_threads(threads, || time(work, steps)));
+                bencher.iter_custom(|calls| on_threads(threads, || work.time(calls)));
             });
         }
         group.finish();
     }
-}
-
-/// Seconds of `steps` steps from the start weights on, after one that does not count.
-fn time(work: Workload, steps: u64) -> Duration {
-    let mut step = work.prepare();
-    step();
-    let start = Instant::now();
-    (0..steps).for_each(|_| step());
-    start.elapsed()
 }
 
 fn short() -> Criterion {
@@ -36,5 +28,5 @@ fn short() -> Criterion {
         .measurement_time(Duration::from_secs(2))
 }
 
-criterion_group!(name = benches; config = short(); targets = training);
+criterion_group!(name = benches; config = short(); targets = networks);
 criterion_main!(benches);
