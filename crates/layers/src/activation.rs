@@ -49,17 +49,37 @@ impl Default for LeakyRelu {
     }
 }
 
-/// A function of one number whose derivative its value tells, so that it can work in
-/// place.
+/// `y = x Φ(x)` with Φ the distribution of a standard normal variable, element by
+/// element; any shape. The exact function (Hendrycks and Gimpel, 2016), PyTorch's
+/// default, not its approximation by a tanh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gelu;
+
+/// `y = x / (1 + exp −x)`, element by element; any shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silu;
+
+/// What a derivative is computed from.
+#[derive(PartialEq, Eq)]
+enum Known {
+    /// The argument: the input must survive, so the layer has memory of its own.
+    Input,
+    /// The value: the layer can work in place.
+    Output,
+}
+
+/// A function of one number.
 trait Function: Copy + std::fmt::Debug + Send + Sync + 'static {
+    const KNOWN: Known = Known::Output;
+
     fn summary(self) -> String {
         format!("{self:?}")
     }
 
     fn apply<T: Element>(self, x: &mut [T]);
 
-    /// Multiplies `gradient` with the derivative, given the function's value.
-    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]);
+    /// Multiplies `gradient` with the derivative, given what [`Function::KNOWN`] says.
+    fn derive<T: Element>(self, known: &[T], gradient: &mut [T]);
 }
 
 impl Function for Sigmoid {
@@ -106,6 +126,30 @@ impl Function for LeakyRelu {
     }
 }
 
+impl Function for Gelu {
+    const KNOWN: Known = Known::Input;
+
+    fn apply<T: Element>(self, x: &mut [T]) {
+        map::gelu(x);
+    }
+
+    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
+        map::gelu_gradient(gradient, input);
+    }
+}
+
+impl Function for Silu {
+    const KNOWN: Known = Known::Input;
+
+    fn apply<T: Element>(self, x: &mut [T]) {
+        map::silu(x);
+    }
+
+    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
+        map::silu_gradient(gradient, input);
+    }
+}
+
 impl<F: Function> Buildable for F {
     fn summary(&self) -> String {
         Function::summary(*self)
@@ -146,12 +190,20 @@ impl<T: Element, F: Function> Layer<T> for ActivationLayer<F> {
     ) {
         if let Some(gradient) = input_gradient {
             gradient.copy_from_slice(pass.output_gradient);
-            self.function.derive(pass.output, gradient);
+            let known = match F::KNOWN {
+                Known::Input => pass.input,
+                Known::Output => pass.output,
+            };
+            self.function.derive(known, gradient);
         }
     }
 
+    fn needs_output(&self) -> bool {
+        F::KNOWN == Known::Output
+    }
+
     fn in_place(&self) -> Option<&dyn InPlace<T>> {
-        Some(self)
+        (F::KNOWN == Known::Output).then_some(self as _)
     }
 }
 

@@ -31,7 +31,6 @@
 //! ```
 
 mod activation;
-mod activation_of_input;
 mod batch_norm2d;
 mod chain;
 mod conv2d;
@@ -59,8 +58,7 @@ mod update;
 mod weights;
 mod workspace;
 
-pub use activation::{LeakyRelu, Relu, Sigmoid, Tanh};
-pub use activation_of_input::{Gelu, Silu};
+pub use activation::{Gelu, LeakyRelu, Relu, Sigmoid, Silu, Tanh};
 pub use batch_norm2d::BatchNorm2d;
 pub use conv2d::{Bias, Conv2d};
 pub use dense::Dense;

@@ -3,8 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError};
 
-use crate::activation::{LeakyRelu, Relu, Sigmoid, Tanh};
-use crate::activation_of_input::{Gelu, Silu};
+use crate::activation::{Gelu, LeakyRelu, Relu, Sigmoid, Silu, Tanh};
 use crate::batch_norm2d::BatchNorm2d;
 use crate::conv2d::Conv2d;
 use crate::dense::Dense;
