@@ -123,7 +123,7 @@ impl<T: Element> Layer<T> for DenseLayer {
             // One sample: the gradient is g xᵀ and need not be written down.
             let (weights, bias) = parameters.split_at_mut(self.outputs * self.inputs);
             let (g, x) = (pass.output_gradient, pass.input);
-            matrix::rank_one_step(weights, g, x, rate, input_gradient, context.scratch);
+            matrix::rank_one_step(weights, g, x, rate, input_gradient);
             map::add_scaled(bias, -rate, g);
         } else {
             self.backward(parameters, pass, gradients, input_gradient, context);

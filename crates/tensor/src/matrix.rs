@@ -32,8 +32,7 @@ pub fn multiply_transposed<T: Element>(
     assert_eq!((a.len(), b.len(), c.len()), (n * i, o * i, n * o), "A, B and C: lengths");
     assert!(bias.is_none_or(|bias| bias.len() == o), "bias: expected {o} numbers");
     let parts = threads::parts(n * i * o, scratch.threads());
-    let operation = Dots { a, b, bias, c, n, i, o, first: 0 };
-    // Columns of C are not contiguous: only a single row, or rows, can be divided.
+    let operation = Dots { a, b, bias, c, n, i, o };
     threads::run_divided(operation, parts, T::dots);
 }
 
@@ -128,12 +127,9 @@ pub fn rank_one_step<T: Element>(
     x: &[T],
     rate: T,
     y: Option<&mut [T]>,
-    scratch: &Scratch<T>,
 ) {
     assert_eq!(weights.len(), g.len() * x.len(), "W: length");
     assert!(y.as_ref().is_none_or(|y| y.len() == x.len()), "y: expected {} numbers", x.len());
-    // The pass is bound by memory; a second thread brings a second path to the cache.
-    let _ = scratch;
     T::update(Update { weights, g, x, rate, y });
 }
 
@@ -146,26 +142,25 @@ pub struct Dots<'a, T> {
     n: usize,
     i: usize,
     o: usize,
-    first: usize,
 }
 
 impl<T: Element> Divide for Dots<'_, T> {
-    /// By rows of `C` if there are several, else by columns.
+    /// By rows of `C`; by columns if there is one row, since only then they are contiguous.
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
-        let Self { n, i, o, first, .. } = self;
+        let Self { n, i, o, .. } = self;
         if n > 1 {
             let Some(cut) = threads::cut(n, left, parts, 1) else { return Err(self) };
             let (a, c) = (self.a.split_at(cut * i), self.c.split_at_mut(cut * o));
-            let part = |a, c, n| Dots { a, b: self.b, bias: self.bias, c, n, i, o, first };
+            let part = |a, c, n| Dots { a, b: self.b, bias: self.bias, c, n, i, o };
             return Ok((part(a.0, c.0, cut), part(a.1, c.1, n - cut)));
         }
         let Some(cut) = threads::cut(o, left, parts, 4) else { return Err(self) };
         let (b, c) = (self.b.split_at(cut * i), self.c.split_at_mut(cut));
         let bias = self.bias.map(|bias| bias.split_at(cut));
-        let part = |b, bias, c, o, first| Dots { a: self.a, b, bias, c, n, i, o, first };
+        let part = |b, bias, c, o| Dots { a: self.a, b, bias, c, n, i, o };
         Ok((
-            part(b.0, bias.map(|bias| bias.0), c.0, cut, first),
-            part(b.1, bias.map(|bias| bias.1), c.1, o - cut, first + cut),
+            part(b.0, bias.map(|bias| bias.0), c.0, cut),
+            part(b.1, bias.map(|bias| bias.1), c.1, o - cut),
         ))
     }
 }

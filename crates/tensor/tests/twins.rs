@@ -156,7 +156,7 @@ fn products<T: Element>([n, i, o]: [usize; 3]) {
         let rate = T::from_f64(0.01);
         let (g, x) = (&g[..o], &x[..i]);
         let mut fused = (w.clone(), nan(i));
-        matrix::rank_one_step(&mut fused.0, g, x, rate, Some(&mut fused.1), &Scratch::parallel());
+        matrix::rank_one_step(&mut fused.0, g, x, rate, Some(&mut fused.1));
         let mut single = (w.clone(), nan(i), nan(o * i));
         matrix::multiply_matrix(g, &w, &mut single.1, [1, o, i], &mut dirty());
         matrix::multiply_from_transposed(g, x, &mut single.2, [1, o, i], &mut dirty());

@@ -230,7 +230,6 @@ impl<T: Element> Kernel for Forward<'_, T> {
         let memory = Memory::of(&layer);
         let (packed, rest) = self.numbers.split_at_mut(memory.packed);
         let (copy, line) = rest.split_at_mut(memory.input);
-        let packed = &mut packed[..groups * packed_len(kernels, taps)];
         let panel = packed.len() / groups;
         for (weights, packed) in
             self.kernels.chunks_exact(kernels * taps).zip(packed.chunks_exact_mut(panel))
