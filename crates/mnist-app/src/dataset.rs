@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use layers::{Batch, Network};
 use tensor::Element;
 
+use crate::augmentation::Augmenter;
 use crate::idx;
 
 /// How many different labels there are.
@@ -219,6 +220,8 @@ pub struct Pick<'a, T> {
     pub order: &'a [usize],
     /// How pixels become numbers.
     pub brightness: &'a Brightness<T>,
+    /// What deforms the images, and the epoch, of which their deformations depend.
+    pub augmenter: Option<(&'a Augmenter, usize)>,
 }
 
 impl<T: Element> Batch<T> for Pick<'_, T> {
@@ -226,7 +229,12 @@ impl<T: Element> Batch<T> for Pick<'_, T> {
         let pairs =
             inputs.chunks_exact_mut(self.samples.pixels()).zip(targets.chunks_exact_mut(CLASSES));
         for (&index, (input, target)) in self.order[first..].iter().zip(pairs) {
-            self.samples.write_image(index, self.brightness, input);
+            match self.augmenter {
+                Some((augmenter, epoch)) => {
+                    augmenter.write(self.samples.image(index), (epoch, index), input);
+                }
+                None => self.samples.write_image(index, self.brightness, input),
+            }
             self.samples.write_target(index, target);
         }
     }

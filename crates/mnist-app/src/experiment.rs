@@ -8,8 +8,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use layers::{Init, Loss, NetworkSpec, Optimizer};
+use layers::{Init, Loss, NetworkSpec, Optimizer, Schedule};
 use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::augmentation::Augmentation;
 
 /// What to train, on how much data, and how.
 ///
@@ -43,9 +45,20 @@ pub struct Experiment {
     pub shard_size: NonZeroUsize,
     /// Whether each epoch has an order of its own; else it is that of the files.
     pub shuffle: bool,
-    /// Of the optimizer.
+    /// Of the optimizer; with a schedule, the largest.
     #[serde(deserialize_with = "learning_rate")]
     pub learning_rate: f64,
+    /// How the learning rate changes from step to step over all epochs.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// The largest norm of a step's gradient, all parameters together: a longer one is
+    /// shortened to it. As long as it is if absent.
+    #[serde(default, deserialize_with = "clip_norm", skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// What the moving average of the parameters keeps at each step, such as 0.999. It is
+    /// the averaged network then that is tested and written. No average if absent.
+    #[serde(default, deserialize_with = "average", skip_serializing_if = "Option::is_none")]
+    pub average: Option<f64>,
     /// What is minimised.
     pub loss: Loss,
     /// How gradients change weights.
@@ -60,6 +73,9 @@ pub struct Experiment {
     /// notebook does.
     #[serde(default)]
     pub notebook_report: bool,
+    /// How training images are deformed; not at all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augmentation: Option<Augmentation>,
     /// The layers.
     pub network: NetworkSpec,
 }
@@ -123,6 +139,26 @@ pub fn refuse_learning_rate(rate: f64) -> Option<String> {
 fn learning_rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let rate = f64::deserialize(deserializer)?;
     refuse_learning_rate(rate).map_or(Ok(rate), |complaint| Err(de::Error::custom(complaint)))
+}
+
+fn clip_norm<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    optional(deserializer, "a finite number above 0", |x| x > 0.0 && x.is_finite())
+}
+
+fn average<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    optional(deserializer, "a number from 0 to less than 1", |x| (0.0..1.0).contains(&x))
+}
+
+fn optional<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &str,
+    fits: impl Fn(f64) -> bool,
+) -> Result<Option<f64>, D::Error> {
+    let found = f64::deserialize(deserializer)?;
+    if fits(found) {
+        return Ok(Some(found));
+    }
+    Err(de::Error::custom(format!("expected {expected}, found {found}")))
 }
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -198,6 +234,14 @@ mod tests {
         assert_eq!(missing, ": missing field `epochs`");
         let layer = complaint(|text| text.replace("\"tanh\"", "\"tan\""));
         assert!(layer.contains("tan") && layer.contains("unknown variant"), "{layer}");
+        let average = complaint(|text| format!("average = 1.0\n{text}"));
+        assert!(average.contains("line 1, average = 1.0: expected a number from 0"), "{average}");
+        let clip = complaint(|text| format!("clip_norm = 0.0\n{text}"));
+        assert!(clip.contains("expected a finite number above 0, found 0"), "{clip}");
+        let schedule = complaint(|text| format!("schedule = \"linear\"\n{text}"));
+        assert!(schedule.contains("unknown variant `linear`"), "{schedule}");
+        let augmentation = complaint(|text| format!("{text}\n[augmentation]\nshift = -1.0\n"));
+        assert!(augmentation.contains("shift = -1.0: expected a number of pix"), "{augmentation}");
         let outside = complaint(|text| text.replace("\"notebook\"", "\"../notebook\""));
         assert!(outside.contains("found \"../notebook\""), "{outside}");
         let syntax = complaint(|text| text.replace("epochs = 15", "epochs = = 15"));

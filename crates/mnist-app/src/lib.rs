@@ -4,6 +4,7 @@
 //! [`experiment::Experiment`] and a [`dataset`], and leaves a folder behind that is
 //! enough to do the same again, to look into what happened, and to go on with the model.
 
+pub mod augmentation;
 pub mod cli;
 mod console;
 pub mod dataset;

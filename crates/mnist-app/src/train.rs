@@ -11,6 +11,7 @@ use layers::{Network, NonFinite, Trainer, TrainerConfig, Workspace, load_weights
 use tensor::Element;
 use tensor::simd::Level;
 
+use crate::augmentation::Augmenter;
 use crate::cli::TrainFlags;
 use crate::console::Console;
 use crate::dataset::{self, Brightness, Pick, Samples};
@@ -41,6 +42,9 @@ pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
 struct Run<T> {
     experiment: Experiment,
     trainer: Trainer<T>,
+    /// The network with the moving average of the parameters, if the experiment wants it.
+    averaged: Option<Network<T>>,
+    augmenter: Option<Augmenter>,
     evaluator: Evaluator<T>,
     brightness: Brightness<T>,
     train: Samples,
@@ -74,10 +78,15 @@ impl<T: Element> Run<T> {
         let config = trainer_config(&experiment, &network, train.len())?;
         let evaluator = Evaluator::new(&network);
         let trainer = Trainer::new(network, config);
+        let augmenter = experiment
+            .augmentation
+            .map(|augmentation| Augmenter::new(augmentation, train.size(), experiment.seed));
         let folder = RunFolder::create(flags.out.as_deref(), &experiment)?;
         Ok(Self {
             experiment,
             trainer,
+            averaged: None,
+            augmenter,
             evaluator,
             brightness: Brightness::new(),
             order: (0..train.len()).collect(),
@@ -98,7 +107,7 @@ impl<T: Element> Run<T> {
             bar.set_message(format!("{epoch}/{epochs}"));
             bar.reset();
             let began = Instant::now();
-            let train_error = self.epoch(epoch, &bar)?;
+            let (train_error, learning_rate) = self.epoch(epoch, &bar)?;
             let train_seconds = began.elapsed().as_secs_f64();
             let wall_seconds = start.elapsed().as_secs_f64();
             let evaluation = self.evaluate(epoch)?;
@@ -110,8 +119,8 @@ impl<T: Element> Run<T> {
                 test_error: evaluation.error(),
                 test_correct: evaluation.correct(&self.test),
                 test_total: self.test.len(),
-                learning_rate: self.experiment.learning_rate,
-                weights_sha256: self.trainer.network().digest(),
+                learning_rate,
+                weights_sha256: self.network().digest(),
             };
             let line = serde_json::to_string(&metrics)?;
             lines.push_str(&line);
@@ -154,9 +163,14 @@ impl<T: Element> Run<T> {
         self.console.line(text)
     }
 
+    /// What the run has come to.
+    fn network(&self) -> &Network<T> {
+        self.averaged.as_ref().unwrap_or(self.trainer.network())
+    }
+
     /// Takes a step on each batch; returns the mean of the samples' losses as they were
-    /// met.
-    fn epoch(&mut self, epoch: usize, bar: &ProgressBar) -> anyhow::Result<f64> {
+    /// met, and the last learning rate.
+    fn epoch(&mut self, epoch: usize, bar: &ProgressBar) -> anyhow::Result<(f64, f64)> {
         if self.experiment.shuffle {
             // Each epoch starts from the files' order, so that it can be drawn without
             // those before it.
@@ -164,22 +178,29 @@ impl<T: Element> Run<T> {
             let mut stream = Stream::new(self.experiment.seed, Purpose::Shuffle, epoch as u64);
             stream.shuffle(&mut self.order);
         }
-        let mut sum = 0.0;
-        for order in self.order.chunks(self.trainer.config().batch_size) {
-            let batch = Pick { samples: &self.train, order, brightness: &self.brightness };
+        let Experiment { learning_rate, schedule, epochs, .. } = &self.experiment;
+        let batches = self.order.chunks(self.trainer.config().batch_size);
+        let (steps, steps_before) = (epochs.get() * batches.len(), (epoch - 1) * batches.len());
+        let (mut sum, mut rate) = (0.0, 0.0);
+        for (step, order) in batches.enumerate() {
+            let augmenter = self.augmenter.as_ref().map(|augmenter| (augmenter, epoch));
+            let (samples, brightness) = (&self.train, &self.brightness);
+            let batch = Pick { samples, order, brightness, augmenter };
+            rate = schedule.rate(*learning_rate, steps_before + step, steps);
             let report = self
                 .trainer
-                .step(&batch, order.len(), self.experiment.learning_rate)
+                .step(&batch, order.len(), rate)
                 .map_err(|error| not_finite(&error, epoch, order, &self.folder))?;
             sum += report.losses.iter().sum::<f64>();
             bar.inc(order.len() as u64);
         }
-        Ok(sum / self.train.len() as f64)
+        Ok((sum / self.train.len() as f64, rate))
     }
 
     /// Tests the network after an epoch.
     fn evaluate(&mut self, epoch: usize) -> anyhow::Result<Evaluation> {
-        let network = self.trainer.network();
+        self.averaged = self.experiment.average.map(|_| self.trainer.averaged_network());
+        let network = self.averaged.as_ref().unwrap_or(self.trainer.network());
         let evaluation = self.evaluator.evaluate(network, self.experiment.loss, &self.test);
         let Some(sample) = evaluation.losses.iter().position(|loss| !loss.is_finite()) else {
             return Ok(evaluation);
@@ -212,7 +233,7 @@ impl<T: Element> Run<T> {
             ("weights_sha256", last.weights_sha256.clone()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
-        let model = save_weights(self.trainer.network(), &metadata)?;
+        let model = save_weights(self.network(), &metadata)?;
         self.folder.write("model.safetensors", &model)?;
         let errors = &evaluation.losses[..report::NOTEBOOK_IMAGES.min(self.test.len())];
         let summary = Summary {
@@ -241,7 +262,7 @@ impl<T: Element> Run<T> {
             self.console.print(report::notebook_lines(evaluation, &self.test))?;
         }
         self.console.print(report::accuracy_lines(evaluation, &self.test, self.experiment.loss))?;
-        self.console.line(format_args!("weights: sha256 {}", self.trainer.network().digest()))
+        self.console.line(format_args!("weights: sha256 {}", self.network().digest()))
     }
 }
 
@@ -271,9 +292,8 @@ pub(crate) fn trainer_config<T: Element>(
         MOST_BYTES >> 30,
         bytes >> 30
     );
-    let Experiment { loss, optimizer, .. } = *experiment;
-    let config = TrainerConfig::new(loss, optimizer, [batch_size, shard_size]);
-    Ok(TrainerConfig { seed: experiment.seed, ..config })
+    let Experiment { loss, optimizer, clip_norm, average, seed, .. } = *experiment;
+    Ok(TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed })
 }
 
 fn not_finite(

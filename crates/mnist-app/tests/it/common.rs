@@ -54,7 +54,7 @@ pub fn losses<T: Element>(trainer: &mut Trainer<T>, count: usize, rate: f64) -> 
     let order: Vec<_> = (0..count).collect();
     let mut losses = Vec::new();
     for order in order.chunks(trainer.config().batch_size) {
-        let batch = Pick { samples: &mnist().0, order, brightness: &brightness };
+        let batch = Pick { samples: &mnist().0, order, brightness: &brightness, augmenter: None };
         losses.extend(trainer.step(&batch, order.len(), rate).unwrap().losses);
     }
     losses
