@@ -41,7 +41,8 @@ impl Buildable for Dense {
         let inputs = match input.dims() {
             &[inputs] if inputs > 0 => inputs,
             _ => {
-                let expected = "an input with one axis (I); put Reshape::flat before it";
+                let flat = input.len();
+                let expected = format!("one axis, as Flatten before it gives: ({flat})");
                 return Err(ShapeError::new("Dense", expected, input));
             }
         };

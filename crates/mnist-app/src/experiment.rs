@@ -127,6 +127,26 @@ impl Experiment {
     }
 }
 
+/// The line, counted from 1, on which layer `index` of an experiment's text begins.
+pub fn line_of_layer(text: &str, index: usize) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Places {
+        network: Network,
+    }
+    #[derive(Deserialize)]
+    struct Network {
+        layers: Vec<toml::Spanned<de::IgnoredAny>>,
+    }
+    let places: Places = toml::from_str(text).ok()?;
+    let start = places.network.layers.get(index)?.span().start;
+    Some(line_at(text, start) + 1)
+}
+
+/// How many lines end before this byte.
+fn line_at(text: &str, byte: usize) -> usize {
+    text[..byte.min(text.len())].matches('\n').count()
+}
+
 /// The largest seed: TOML has no larger whole numbers.
 pub const LARGEST_SEED: u64 = i64::MAX as u64;
 
@@ -188,8 +208,7 @@ impl ParseError {
         if span.start == 0 && message.starts_with("missing field") {
             return Self(format!(": {message}"));
         }
-        let before = &text[..span.start.min(text.len())];
-        let line = before.matches('\n').count();
+        let line = line_at(text, span.start);
         let content = text.lines().nth(line).unwrap_or_default().trim();
         Self(format!(", line {}, {content}: {message}", line + 1))
     }
@@ -205,7 +224,7 @@ impl std::error::Error for ParseError {}
 
 #[cfg(test)]
 mod tests {
-    use super::Experiment;
+    use super::{Experiment, line_of_layer};
     use crate::presets;
 
     fn complaint(change: impl Fn(&str) -> String) -> String {
@@ -220,6 +239,15 @@ mod tests {
             let text = experiment.to_toml().unwrap();
             assert_eq!(Experiment::parse(&text), Ok(experiment), "{text}");
         }
+    }
+
+    #[test]
+    fn layers_have_lines() {
+        let text = presets::text("notebook").unwrap();
+        let line = |index| text.lines().nth(line_of_layer(text, index).unwrap() - 1).unwrap();
+        assert!(line(0).contains("conv2d"), "{}", line(0));
+        assert!(line(6).contains("sigmoid"), "{}", line(6));
+        assert_eq!(line_of_layer(text, 7), None);
     }
 
     #[test]

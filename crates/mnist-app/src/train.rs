@@ -16,7 +16,7 @@ use crate::cli::TrainFlags;
 use crate::console::Console;
 use crate::dataset::{self, Brightness, Pick, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
-use crate::experiment::{Experiment, Precision};
+use crate::experiment::{self, Experiment, Precision};
 use crate::files::RunFolder;
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
 use crate::{presets, report, threads};
@@ -65,7 +65,7 @@ impl<T: Element> Run<T> {
         let mut network = experiment
             .network
             .build::<T>()
-            .map_err(|error| anyhow!("{origin}: network: {error}"))?;
+            .map_err(|error| anyhow!("{origin}{}: network: {error}", line(flags, error.layer())))?;
         match &experiment.initial_weights {
             Some(file) => initial_weights(&mut network, file)?,
             None => network.initialize(experiment.init, experiment.seed),
@@ -264,6 +264,13 @@ impl<T: Element> Run<T> {
         self.console.print(report::accuracy_lines(evaluation, &self.test, self.experiment.loss))?;
         self.console.line(format_args!("weights: sha256 {}", self.network().digest()))
     }
+}
+
+/// `, line 30` if the layer stands in a file of the user's.
+fn line(flags: &TrainFlags, layer: usize) -> String {
+    let text = flags.config.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    let line = text.and_then(|text| experiment::line_of_layer(&text, layer));
+    line.map(|line| format!(", line {line}")).unwrap_or_default()
 }
 
 fn initial_weights<T: Element>(network: &mut Network<T>, file: &Path) -> anyhow::Result<()> {

@@ -26,10 +26,10 @@ fn the_message_shows_the_table_the_culprit_expected_and_found() {
         .build()
         .expect_err("a dense layer on planes");
     assert_eq!(error.layer(), 2);
-    assert_eq!(error.cause().expected(), "an input with one axis (I); put Reshape::flat before it");
+    assert_eq!(error.cause().expected(), "one axis, as Flatten before it gives: (4056)");
     assert_eq!(error.cause().found(), "(6, 26, 26)");
     let expected = "\
-layer 2 does not fit: Dense: expected an input with one axis (I); put Reshape::flat before it, got (6, 26, 26)
+layer 2 does not fit: Dense: expected one axis, as Flatten before it gives: (4056), got (6, 26, 26)
      input                               [1, 28, 28]
     0 Conv2d 6 kernels 3×3, untied bias   (6, 26, 26)
     1 Sigmoid                             (6, 26, 26)

@@ -228,11 +228,15 @@ fn a_network_that_does_not_fit_is_shown_as_a_table() {
     let here = tempfile::tempdir().unwrap();
     let notebook = mnist_app::presets::text("notebook").unwrap();
     let text_without_reshape = notebook.replace("    { type = \"reshape\" },\n", "");
-    fs::write(here.path().join("flat.toml"), text_without_reshape).unwrap();
+    fs::write(here.path().join("flat.toml"), &text_without_reshape).unwrap();
     let output = run_in(here.path(), &[&"train", &"--config", &"flat.toml"]);
     let complaint = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complaint}");
-    assert!(complaint.starts_with("error: --config flat.toml: network: layer 2 does not fit"));
+    let line =
+        text_without_reshape.lines().position(|line| line.contains("outputs = 100")).unwrap();
+    let start =
+        format!("error: --config flat.toml, line {}: network: layer 2 does not fit", line + 1);
+    assert!(complaint.starts_with(&start), "{complaint}");
     for part in ["(6, 26, 26)", "Conv2d 6 kernels 3×3", "→  2 Dense 100 outputs", "Sigmoid"] {
         assert!(complaint.contains(part), "expected {part:?} in {complaint}");
     }

@@ -67,26 +67,31 @@ fn a_run_can_be_done_again_from_its_own_config() {
 }
 
 #[test]
-fn the_vector_instructions_change_no_bit() {
+fn neither_vector_instructions_nor_threads_change_a_bit_of_any_preset() {
     let here = tempfile::tempdir().unwrap();
-    let mut digests = Vec::new();
-    for level in tensor::simd::Level::available() {
-        let run = here.path().join(level.name());
-        let output = Command::new(env!("CARGO_BIN_EXE_mnist-app"))
-            .args(["train", "--preset", "notebook-tuned", "--epochs", "1", "--train-limit", "20"])
-            .args(["--test-limit", "20", "--data"])
-            .arg(small_data())
-            .arg("--out")
-            .arg(&run)
-            .env("ASTERISM_SIMD", level.name())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{level}: {}", text(&output.stderr));
-        let summary: Value = serde_json::from_str(&read(&run, "summary.json")).unwrap();
-        assert_eq!(summary["simd"], level.name());
-        digests.push(digest(&run));
+    for preset in mnist_app::presets::names() {
+        let levels = tensor::simd::Level::available().map(|level| (level, "1"));
+        let runs: Vec<_> = levels.chain([(tensor::simd::Level::best(), "2")]).collect();
+        // A hundred images are a whole batch and a part of one, or a part alone.
+        let digests = runs.iter().map(|(level, threads)| {
+            let run = here.path().join(format!("{preset}-{level}-{threads}"));
+            let output = Command::new(env!("CARGO_BIN_EXE_mnist-app"))
+                .args(["train", "--preset", preset, "--epochs", "2", "--train-limit", "100"])
+                .args(["--test-limit", "20", "--threads", threads, "--data"])
+                .arg(small_data())
+                .arg("--out")
+                .arg(&run)
+                .env("ASTERISM_SIMD", level.name())
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{preset}, {level}: {}", text(&output.stderr));
+            let summary: Value = serde_json::from_str(&read(&run, "summary.json")).unwrap();
+            assert_eq!(summary["simd"], level.name());
+            summary["weights_sha256"].clone()
+        });
+        let digests: Vec<_> = digests.collect();
+        assert!(digests.iter().all(|digest| *digest == digests[0]), "{preset}: {digests:?}");
     }
-    assert!(digests.iter().all(|digest| digest == &digests[0]), "{digests:?}");
 }
 
 #[test]
