@@ -2,7 +2,7 @@
 //!
 //! A [`Workload`] is a piece of work with a name: one pass of a correlation, one
 //! training step, one prediction. The criterion benchmarks in `benches/`, the programs
-//! `table` and `serve` and, under the same names, the peers' scripts in `peers/` all
+//! `table`, `serve` and `growth` and, under the same names, the peers' scripts in `peers/` all
 //! measure these.
 //!
 //! Each correlation is checked against [`mod@tensor::reference`] before it is timed.
@@ -11,6 +11,7 @@ mod correlation;
 mod exchange;
 mod measure;
 mod networks;
+pub mod plot;
 mod workload;
 
 pub use correlation::{LayerShape, Operands, Pass, check};

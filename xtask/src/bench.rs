@@ -5,6 +5,8 @@
 //! - `cargo xtask bench --peers` measures the same work in PyTorch, SciPy and ONNX
 //!   Runtime, in turn with ours, and prints one table of ratios. The interpreter is that
 //!   of `--python PATH` or of the variable `ASTERISM_PYTHON`, else `python3`.
+//! - `cargo xtask bench --growth FILE.svg` draws how fast a correlation is as batch, image,
+//!   kernels and threads grow; `docs/growth.svg` was made so.
 //!
 //! `--filter TEXT` keeps the workloads whose names contain the text, `--seconds S` is the
 //! time for each measurement, `--json FILE` writes the numbers too.
@@ -28,6 +30,11 @@ pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
         peers::compare(&options)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(path) = &options.growth {
+        let mut growth = std::process::Command::new(release("growth")?);
+        run_command(growth.arg(path).args(["--seconds", &options.seconds.to_string()]))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut table = std::process::Command::new(release("table")?);
     table.args(["--seconds", &options.seconds.to_string(), "--filter", &options.filter]);
     if let Some(path) = &options.json {
@@ -48,6 +55,7 @@ struct Options {
     seconds: f64,
     rounds: usize,
     json: Option<PathBuf>,
+    growth: Option<PathBuf>,
 }
 
 impl Options {
@@ -61,6 +69,7 @@ impl Options {
             seconds: 0.2,
             rounds: 5,
             json: None,
+            growth: None,
         };
         let mut flags = flags.into_iter();
         while let Some(flag) = flags.next() {
@@ -74,8 +83,9 @@ impl Options {
                 "--seconds" => options.seconds = number(&name, &value()?)?,
                 "--rounds" => options.rounds = number(&name, &value()?)?,
                 "--json" => options.json = Some(value()?.into()),
+                "--growth" => options.growth = Some(value()?.into()),
                 _ => bail!(
-                    "{name}: expected --quick, --peers, --python PATH, --filter TEXT, \
+                    "{name}: expected --quick, --peers, --growth FILE, --python PATH, --filter TEXT, \
                      --seconds S, --rounds N or --json FILE"
                 ),
             }
