@@ -11,6 +11,8 @@ const PRESETS: &[(&str, &str)] = &[
     ("notebook", include_str!("../presets/notebook.toml")),
     ("notebook-tuned", include_str!("../presets/notebook-tuned.toml")),
     ("lenet", include_str!("../presets/lenet.toml")),
+    ("fast", include_str!("../presets/fast.toml")),
+    ("tiny", include_str!("../presets/tiny.toml")),
 ];
 
 /// The names of all presets.
