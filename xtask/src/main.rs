@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod process;
+mod speedrun;
 mod train;
 
 use std::ffi::OsString;
@@ -18,6 +19,11 @@ type Command = (&'static str, &'static str, fn(Vec<OsString>) -> anyhow::Result<
 const COMMANDS: &[Command] = &[
     ("train", "build in release and train: the flags of `mnist-app train`", train::run),
     ("bench", "measure: --quick for the table only, --peers beside PyTorch and others", bench::run),
+    (
+        "speedrun",
+        "train seeds 1 to 5 of a preset to a target, print a table; see --help",
+        speedrun::run,
+    ),
     ("codegen", "check that the hot loops are packed fused multiply-adds", codegen::run),
     ("ci", "everything that must hold before a change is merged", ci::run),
 ];
@@ -42,7 +48,7 @@ fn usage(found: &str) -> ExitCode {
     }
     println!("cargo xtask COMMAND [FLAGS]\n");
     for (name, summary, _) in COMMANDS {
-        println!("  {name:<9}{summary}");
+        println!("  {name:<10}{summary}");
     }
     ExitCode::SUCCESS
 }

@@ -74,7 +74,7 @@ pub use pool2d::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 pub use reshape::{Flatten, Reshape};
 pub use residual::Residual;
 pub use schedule::Schedule;
-pub use softmax::Softmax;
+pub use softmax::{Softmax, softmax};
 pub use spec::{BuildError, LayerSpec, NetworkSpec};
 pub use trainer::{Batch, NonFinite, StepReport, Trainer, TrainerConfig};
 pub use update::TrainerState;

@@ -28,8 +28,12 @@ mnist-app train [FLAGS]            trains a network
     --train-limit N   --test-limit N   --precision f32|f64
     --init FILE                    start from the weights of a safetensors file
 
-mnist-app evaluate MODEL [FLAGS]   tests a model.safetensors
+mnist-app evaluate MODEL... [FLAGS]
+                                   tests models: each a model.safetensors or a run's folder;
+                                   several also by their vote, the mean of their probabilities
+mnist-app compare A B [FLAGS]      tells by McNemar's test whether one of two models is better
     --data DIR   --test-limit N   --threads N
+    --json                         JSON instead of text
 
 mnist-app profile [FLAGS]          measures each layer of a network, forward and backward
     --preset NAME | --config FILE  whose network (default: notebook)
@@ -54,8 +58,10 @@ pub enum Command {
     Version,
     /// Train a network.
     Train(Box<TrainFlags>),
-    /// Test a network.
+    /// Test networks.
     Evaluate(EvaluateFlags),
+    /// Test two networks against each other.
+    Compare(EvaluateFlags),
     /// Measure the layers of a network.
     Profile(ProfileFlags),
     /// List the presets, or print one.
@@ -99,17 +105,20 @@ pub struct Overrides {
     init: Option<PathBuf>,
 }
 
-/// The flags of `evaluate`.
+/// The flags of `evaluate` and `compare`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EvaluateFlags {
-    /// A file of weights with the description of their network.
-    pub model: PathBuf,
+    /// Files of weights with the descriptions of their networks, or the folders of runs:
+    /// one or more to evaluate, two to compare.
+    pub models: Vec<PathBuf>,
     /// The folder of the data.
     pub data: Option<PathBuf>,
     /// How many test images.
     pub test_limit: Option<NonZeroUsize>,
     /// How many threads; all if absent.
     pub threads: Option<NonZeroUsize>,
+    /// JSON on standard output instead of text.
+    pub json: bool,
 }
 
 /// The flags of `profile`.
@@ -157,6 +166,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Usage
         Some(Arg::Value(name)) => match name.to_str() {
             Some("train") => train(&mut parser),
             Some("evaluate") => evaluate(&mut parser),
+            Some("compare") => compare(&mut parser),
             Some("profile") => profile(&mut parser),
             Some("presets") => presets_command(&mut parser),
             Some("help") => Ok(Command::Help),
@@ -224,26 +234,47 @@ fn train(parser: &mut Parser) -> Result<Command, Usage> {
 }
 
 fn evaluate(parser: &mut Parser) -> Result<Command, Usage> {
+    let Some(flags) = models(parser)? else { return Ok(Command::Help) };
+    if flags.models.is_empty() {
+        return Err(wrong_count("evaluate", "the file of a model", 0));
+    }
+    Ok(Command::Evaluate(flags))
+}
+
+fn compare(parser: &mut Parser) -> Result<Command, Usage> {
+    let Some(flags) = models(parser)? else { return Ok(Command::Help) };
+    if flags.models.len() != 2 {
+        return Err(wrong_count("compare", "the files of two models", flags.models.len()));
+    }
+    Ok(Command::Compare(flags))
+}
+
+/// Models and how to test them; nothing if it is help that is asked for.
+fn models(parser: &mut Parser) -> Result<Option<EvaluateFlags>, Usage> {
     let mut flags = EvaluateFlags::default();
-    let mut model = None;
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Value(path) if model.is_none() => model = Some(PathBuf::from(path)),
+            Arg::Value(path) if path.is_empty() => {
+                return Err(Usage("model: expected a path, found nothing".into()));
+            }
+            Arg::Value(path) => flags.models.push(path.into()),
             Arg::Long("data") => flags.data = Some(path(parser, "--data")?),
             Arg::Long("test-limit") => flags.test_limit = Some(count(parser, "--test-limit")?),
             Arg::Long("threads") => flags.threads = Some(threads(parser)?),
-            Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
+            Arg::Long("json") => flags.json = true,
+            Arg::Long("help") | Arg::Short('h') => return Ok(None),
             other => return Err(other.unexpected().into()),
         }
     }
-    flags.model = model.ok_or_else(|| {
-        Usage(
-            "evaluate: expected the file of a model, found none; a run leaves one behind as \
-               model.safetensors"
-                .into(),
-        )
-    })?;
-    Ok(Command::Evaluate(flags))
+    Ok(Some(flags))
+}
+
+fn wrong_count(command: &str, expected: &str, found: usize) -> Usage {
+    let found = if found == 0 { "none".into() } else { found.to_string() };
+    Usage(format!(
+        "{command}: expected {expected}, found {found}; a run's folder, or the \
+         model.safetensors in it, is one"
+    ))
 }
 
 fn profile(parser: &mut Parser) -> Result<Command, Usage> {
@@ -288,7 +319,7 @@ fn refuse_both(preset: Option<&String>, config: Option<&PathBuf>) -> Result<(), 
 
 fn no_command(found: &str) -> Usage {
     Usage(format!(
-        "expected a command (train, evaluate, presets, profile), found {found}; \
+        "expected a command (train, evaluate, compare, presets, profile), found {found}; \
          see mnist-app --help"
     ))
 }
@@ -417,7 +448,11 @@ mod tests {
             ("train --speed 9", "--speed"),
             ("train model", "model"),
             ("evaluate", "model.safetensors"),
-            ("evaluate a b", "\"b\""),
+            ("evaluate a --epochs 2", "--epochs"),
+            ("compare", "two models, found none"),
+            ("compare a", "two models, found 1"),
+            ("compare a b c", "two models, found 3"),
+            ("compare a b --test-limit 0", "--test-limit: "),
             ("profile lenet", "lenet"),
             ("profile --repetitions 0", "--repetitions: expected a whole number from 1"),
             ("profile --preset notebook --config x.toml", "found both"),

@@ -1,47 +1,131 @@
-//! `evaluate`: how a saved network does on the test images.
+//! `evaluate`: how saved networks do on the test images, each alone and all together.
 
-use anyhow::Context;
-use layers::{Loss, metadata_of, network_of};
-use tensor::Element;
+use layers::Loss;
+use serde::Serialize;
 
 use crate::cli::EvaluateFlags;
 use crate::console::Console;
 use crate::dataset::{self, Part, Samples};
-use crate::evaluation::Evaluator;
+use crate::evaluation::Evaluation;
+use crate::model::Model;
+use crate::statistics::wilson_interval;
+use crate::vote::{Outputs, Vote};
 use crate::{report, threads};
 
-/// Tests a model as the flags say.
+/// How well the test images were told apart, for `--json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Accuracy {
+    test_correct: usize,
+    test_total: usize,
+    test_accuracy: f64,
+    test_accuracy_interval: [f64; 2],
+    test_error: f64,
+}
+
+/// A line of `--json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// The file; of the vote there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    /// How many models voted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vote_of: Option<usize>,
+    #[serde(flatten)]
+    accuracy: Accuracy,
+}
+
+/// Tests models as the flags say.
 ///
 /// # Errors
-/// If the model or the data are not what they should be.
+/// If a model or the data are not what they should be.
 pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
-    let model = || format!("model {}", flags.model.display());
-    let bytes = std::fs::read(&flags.model).with_context(model)?;
-    let metadata = metadata_of(&bytes).with_context(model)?;
-    // Without a word on the precision: f64 holds the numbers of either.
-    let single = metadata.get("precision").is_some_and(|precision| precision == "f32");
-    let loss = metadata.get("loss").and_then(|text| serde_json::from_str(text).ok());
     threads::pool(flags.threads)?.install(|| {
-        if single { test::<f32>(flags, &bytes, loss) } else { test::<f64>(flags, &bytes, loss) }
+        let models = open(flags)?;
+        let samples = test_samples(flags)?;
+        if let [model] = models.as_slice() {
+            alone(flags, model, &samples)
+        } else {
+            together(flags, &models, &samples)
+        }
     })
 }
 
-fn test<T: Element>(flags: &EvaluateFlags, bytes: &[u8], loss: Option<Loss>) -> anyhow::Result<()> {
-    let model = || format!("model {}", flags.model.display());
-    let network = network_of::<T>(bytes).with_context(model)?;
+/// All models, before the first of them is tested: what is no model is said at once.
+pub(crate) fn open(flags: &EvaluateFlags) -> anyhow::Result<Vec<Model>> {
+    flags.models.iter().map(|path| Model::open(path)).collect()
+}
+
+/// The images to test on.
+pub(crate) fn test_samples(flags: &EvaluateFlags) -> anyhow::Result<Samples> {
     let data = dataset::folder(flags.data.as_deref())?;
-    let samples = Samples::load(&data, Part::Test)?.first(flags.test_limit.map(Into::into));
-    samples.fit(&network).with_context(model)?;
-    let loss = loss.unwrap_or(Loss::MeanSquaredError);
-    let evaluation = Evaluator::new(&network).evaluate(&network, loss, &samples);
-    let name = loss.name();
-    let (correct, total) = (evaluation.correct(&samples), samples.len());
+    Ok(Samples::load(&data, Part::Test)?.first(flags.test_limit.map(Into::into)))
+}
+
+impl Accuracy {
+    pub(crate) fn new(evaluation: &Evaluation, samples: &Samples) -> Self {
+        let (correct, total) = (evaluation.correct(samples), samples.len());
+        Self {
+            test_correct: correct,
+            test_total: total,
+            test_accuracy: correct as f64 / total as f64,
+            test_accuracy_interval: wilson_interval(correct, total),
+            test_error: evaluation.error(),
+        }
+    }
+}
+
+fn alone(flags: &EvaluateFlags, model: &Model, samples: &Samples) -> anyhow::Result<()> {
     let mut console = Console::default();
+    let evaluation = model.evaluate(samples)?;
+    if flags.json {
+        return console.line(json_of(model, &evaluation, samples)?);
+    }
+    console.line(model_line(model, &evaluation, samples))?;
+    console.print(report::confusion_table(&evaluation, samples))
+}
+
+fn together(flags: &EvaluateFlags, models: &[Model], samples: &Samples) -> anyhow::Result<()> {
+    let mut console = Console::default();
+    let mut vote = Vote::default();
+    for model in models {
+        let evaluation = model.evaluate(samples)?;
+        vote.add(Outputs::of(model.spec(), model.loss()), &evaluation);
+        if flags.json {
+            console.line(json_of(model, &evaluation, samples)?)?;
+        } else {
+            let line = model_line(model, &evaluation, samples);
+            console.line(format_args!("{}: {line}", model.path().display()))?;
+        }
+    }
+    let evaluation = vote.evaluation(samples);
+    if flags.json {
+        let accuracy = Accuracy::new(&evaluation, samples);
+        let line = Line { model: None, vote_of: Some(models.len()), accuracy };
+        return console.line(serde_json::to_string(&line)?);
+    }
+    let (correct, total) = (evaluation.correct(samples), samples.len());
     console.line(format_args!(
-        "{correct} of {total} test images right ({}), mean {name} {:.4}",
-        report::percent(correct, total),
+        "vote of these {}: {}, mean −ln p {:.4}",
+        models.len(),
+        report::accuracy(correct, total),
         evaluation.error()
     ))?;
-    console.print(report::confusion_table(&evaluation, &samples))
+    console.print(report::confusion_table(&evaluation, samples))
+}
+
+fn model_line(model: &Model, evaluation: &Evaluation, samples: &Samples) -> String {
+    format!(
+        "{}, mean {} {:.4}",
+        report::accuracy(evaluation.correct(samples), samples.len()),
+        model.loss().unwrap_or(Loss::MeanSquaredError).name(),
+        evaluation.error()
+    )
+}
+
+fn json_of(model: &Model, evaluation: &Evaluation, samples: &Samples) -> anyhow::Result<String> {
+    let path = model.path().to_string_lossy();
+    let accuracy = Accuracy::new(evaluation, samples);
+    Ok(serde_json::to_string(&Line { model: Some(&path), vote_of: None, accuracy })?)
 }

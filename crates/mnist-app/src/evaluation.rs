@@ -31,6 +31,8 @@ pub struct Evaluation {
     pub losses: Vec<f64>,
     /// The digit that each sample was taken for: the first of its largest outputs.
     pub predictions: Vec<u8>,
+    /// The outputs, sample after sample, one number for each class.
+    pub outputs: Vec<f64>,
 }
 
 impl<T: Element> Evaluator<T> {
@@ -52,18 +54,24 @@ impl<T: Element> Evaluator<T> {
     pub fn evaluate(&mut self, network: &Network<T>, loss: Loss, samples: &Samples) -> Evaluation {
         let mut losses = vec![0.0; samples.len()];
         let mut predictions = vec![0; samples.len()];
+        let mut outputs = vec![0.0; samples.len() * CLASSES];
         let chunks = samples.len().div_ceil(CHUNK);
         let part = chunks.div_ceil(self.slots.len()).max(1) * CHUNK;
         let brightness = &self.brightness;
-        let parts = losses.par_chunks_mut(part).zip(predictions.par_chunks_mut(part));
-        parts.zip(&mut self.slots).enumerate().for_each(|(index, ((losses, digits), slot))| {
-            let chunks = losses.chunks_mut(CHUNK).zip(digits.chunks_mut(CHUNK));
-            for (chunk, (losses, digits)) in chunks.enumerate() {
-                let first = index * part + chunk * CHUNK;
-                slot.evaluate(network, loss, (samples, first), brightness, (losses, digits));
-            }
-        });
-        Evaluation { losses, predictions }
+        let results = losses.par_chunks_mut(part).zip(predictions.par_chunks_mut(part));
+        let results = results.zip(outputs.par_chunks_mut(part * CLASSES));
+        results.zip(&mut self.slots).enumerate().for_each(
+            |(index, (((losses, digits), outputs), slot))| {
+                let chunks = losses.chunks_mut(CHUNK).zip(digits.chunks_mut(CHUNK));
+                let chunks = chunks.zip(outputs.chunks_mut(CHUNK * CLASSES));
+                for (chunk, ((losses, digits), outputs)) in chunks.enumerate() {
+                    let first = index * part + chunk * CHUNK;
+                    let results = (losses, digits, outputs);
+                    slot.evaluate(network, loss, (samples, first), brightness, results);
+                }
+            },
+        );
+        Evaluation { losses, predictions, outputs }
     }
 }
 
@@ -74,7 +82,7 @@ impl<T: Element> Slot<T> {
         loss: Loss,
         (samples, first): (&Samples, usize),
         brightness: &Brightness<T>,
-        (losses, digits): (&mut [f64], &mut [u8]),
+        (losses, digits, widened): (&mut [f64], &mut [u8], &mut [f64]),
     ) {
         let Self { workspace, inputs, target } = self;
         let input_len = network.input_shape().len();
@@ -83,6 +91,9 @@ impl<T: Element> Slot<T> {
             samples.write_image(first + index, brightness, input);
         }
         let outputs = network.predict(inputs, workspace);
+        for (widened, output) in widened.iter_mut().zip(outputs) {
+            *widened = output.to_f64();
+        }
         for (index, output) in outputs.chunks_exact(CLASSES).enumerate() {
             samples.write_target(first + index, target);
             losses[index] = loss.value(output, target);

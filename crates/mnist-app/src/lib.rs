@@ -6,6 +6,7 @@
 
 pub mod augmentation;
 pub mod cli;
+mod compare;
 mod console;
 pub mod dataset;
 mod evaluate;
@@ -14,11 +15,14 @@ pub mod experiment;
 mod files;
 pub mod idx;
 pub mod metrics;
+pub mod model;
 pub mod presets;
 mod profile;
 mod report;
+pub mod statistics;
 mod threads;
 mod train;
+pub mod vote;
 
 use std::ffi::OsString;
 use std::time::Instant;
@@ -38,6 +42,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> anyhow:
         Command::Version => console.line(concat!("mnist-app ", env!("CARGO_PKG_VERSION"))),
         Command::Train(flags) => train::run(&flags, start),
         Command::Evaluate(flags) => evaluate::run(&flags),
+        Command::Compare(flags) => compare::run(&flags),
         Command::Profile(flags) => profile::run(&flags),
         Command::Presets(name) => list_presets(name.as_deref(), &mut console),
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::experiment::Precision;
+use crate::statistics::wilson_interval;
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -32,6 +33,11 @@ impl EpochMetrics {
     pub fn test_accuracy(&self) -> f64 {
         self.test_correct as f64 / self.test_total as f64
     }
+
+    /// Its 95 % interval, low and high.
+    pub fn test_accuracy_interval(&self) -> [f64; 2] {
+        wilson_interval(self.test_correct, self.test_total)
+    }
 }
 
 /// `summary.json`: the last line of the metrics and what is known of the whole run.
@@ -48,6 +54,8 @@ pub struct Summary {
     pub last: EpochMetrics,
     /// The fraction of the test images that were right.
     pub test_accuracy: f64,
+    /// Wilson's 95 % interval of it, low and high.
+    pub test_accuracy_interval: [f64; 2],
     /// From the start of the process to the last change of a weight.
     pub wall_seconds: f64,
     /// The most memory that the process had, if the system tells.

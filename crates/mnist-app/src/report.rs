@@ -6,6 +6,7 @@ use layers::Loss;
 
 use crate::dataset::{CLASSES, Samples};
 use crate::evaluation::{Evaluation, mean};
+use crate::statistics::wilson_interval;
 
 /// How many test images the notebook ends with.
 pub const NOTEBOOK_IMAGES: usize = 20;
@@ -27,8 +28,7 @@ pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
 /// says of that.
 pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) -> String {
     let (correct, total) = (evaluation.correct(samples), samples.len());
-    let mut text =
-        format!("{correct} of {total} test images right ({})\n", percent(correct, total));
+    let mut text = accuracy(correct, total) + "\n";
     let confusion = evaluation.confusion(samples);
     text.push_str("right by digit:");
     for (digit, row) in confusion.iter().enumerate() {
@@ -69,6 +69,16 @@ pub fn confusion_table(evaluation: &Evaluation, samples: &Samples) -> String {
         text.push('\n');
     }
     text
+}
+
+/// `9870`, `10000` as `9870 of 10000 test images right (98.70 %), 95 % interval 98.46 to
+/// 98.90 %`.
+pub fn accuracy(correct: usize, total: usize) -> String {
+    let [low, high] = wilson_interval(correct, total).map(|end| 100.0 * end);
+    format!(
+        "{correct} of {total} test images right ({}), 95 % interval {low:.2} to {high:.2} %",
+        percent(correct, total)
+    )
 }
 
 /// `3457`, `10000` as `34.57 %`.

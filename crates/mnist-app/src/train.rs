@@ -241,6 +241,7 @@ impl<T: Element> Run<T> {
             seed: experiment.seed,
             precision: experiment.precision,
             test_accuracy: last.test_accuracy(),
+            test_accuracy_interval: last.test_accuracy_interval(),
             last,
             wall_seconds,
             peak_rss_bytes: peak_rss_bytes(),

@@ -33,7 +33,7 @@ fn refused(folder: &Path, line: &str, status: i32, parts: &[&str]) {
 fn wrong_usage() {
     let here = tempfile::tempdir().unwrap();
     for (line, parts) in [
-        ("", &["train, evaluate, presets"][..]),
+        ("", &["train, evaluate, compare, presets"][..]),
         ("fly", &["found \"fly\""]),
         ("train --speed 9", &["--speed"]),
         ("train --resume run", &["--resume"]),
@@ -53,6 +53,12 @@ fn wrong_usage() {
         ("train --out=", &["--out: expected a path"]),
         ("presets none", &["preset", "notebook-tuned", "found \"none\""]),
         ("evaluate", &["model.safetensors"]),
+        ("evaluate --json", &["evaluate: expected the file of a model, found none"]),
+        ("compare", &["compare: expected the files of two models, found none"]),
+        ("compare a", &["expected the files of two models, found 1"]),
+        ("compare a b c", &["expected the files of two models, found 3"]),
+        ("compare a b --test-limit 0", &["--test-limit", "found \"0\""]),
+        ("compare a b --epochs 3", &["--epochs"]),
     ] {
         refused(here.path(), line, 2, parts);
     }
@@ -165,6 +171,11 @@ fn weights_that_are_not_the_networks() {
     refused(path, "train --init nowhere", 1, &["nowhere", "No such file"]);
     refused(path, "evaluate nowhere", 1, &["nowhere", "No such file"]);
     refused(path, "evaluate bare", 1, &["bare", "description of the network"]);
+    fs::create_dir(path.join("folder")).unwrap();
+    let parts = &["model folder: ", "with model.safetensors in it", "found no such file"];
+    refused(path, "evaluate folder", 1, parts);
+    refused(path, "compare folder bare", 1, parts);
+    refused(path, "compare nowhere bare", 1, &["model nowhere: ", "No such file"]);
 }
 
 #[test]

@@ -85,6 +85,13 @@ pub fn train_small(folder: &Path, line: &str) -> String {
     stdout
 }
 
+/// Expects a number from a file of JSON, which is read to the last digit but one.
+#[track_caller]
+pub fn assert_close(found: &serde_json::Value, expected: f64) {
+    let distance = (found.as_f64().unwrap() - expected).abs();
+    assert!(distance <= 1e-12 * expected.abs(), "expected {expected}, found {found}");
+}
+
 /// The bytes as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use mnist_app::experiment::Experiment;
+use mnist_app::statistics::wilson_interval;
 use serde_json::Value;
 
-use crate::common::{run_in, small_data, text, train_small};
+use crate::common::{assert_close, run_in, small_data, text, train_small};
 
 const METRICS: [&str; 9] = [
     "epoch",
@@ -48,6 +49,11 @@ fn a_run_leaves_its_folder_behind_and_nothing_else() {
     assert!(summary["wall_seconds"].as_f64() > lines[1]["train_seconds"].as_f64());
     let correct = lines[1]["test_correct"].as_f64().unwrap();
     assert_eq!(summary["test_accuracy"].as_f64().unwrap(), correct / 100.0);
+    let interval = wilson_interval(correct as usize, 100);
+    (0..2).for_each(|end| assert_close(&summary["test_accuracy_interval"][end], interval[end]));
+    let [low, high] = interval.map(|end| 100.0 * end);
+    let shown = format!("({correct}.00 %), 95 % interval {low:.2} to {high:.2} %\n");
+    assert!(printed.contains(&shown), "{shown}: {printed}");
     let errors: Vec<_> = summary["test_error_20"].as_array().unwrap().iter().collect();
     let mean = errors.iter().map(|e| e.as_f64().unwrap()).sum::<f64>() / 20.0;
     assert_eq!(errors.len(), 20);

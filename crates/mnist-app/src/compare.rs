@@ -1,0 +1,166 @@
+//! `compare`: whether one of two saved networks is better on the same test images.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::cli::EvaluateFlags;
+use crate::console::Console;
+use crate::dataset::Samples;
+use crate::evaluate::{self, Accuracy};
+use crate::evaluation::Evaluation;
+use crate::model::Model;
+use crate::statistics::{SIGNIFICANCE, mcnemar};
+use crate::{report, threads};
+
+/// Compares two models as the flags say.
+///
+/// # Errors
+/// If a model or the data are not what they should be.
+pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
+    threads::simd_level()?;
+    threads::pool(flags.threads)?.install(|| {
+        let models = evaluate::open(flags)?;
+        let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
+        let samples = evaluate::test_samples(flags)?;
+        let evaluations = [a.evaluate(&samples)?, b.evaluate(&samples)?];
+        let table = Table::of(&evaluations, &samples);
+        let text = if flags.json {
+            let sides = [a, b].map(|model| model.path().to_string_lossy().into_owned());
+            json(sides, &evaluations, &samples, table)? + "\n"
+        } else {
+            words([a, b], table)
+        };
+        Console::default().print(text)
+    })
+}
+
+/// How many samples were right in both, in one, in none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Table {
+    both_right: usize,
+    only_a: usize,
+    only_b: usize,
+    both_wrong: usize,
+}
+
+/// Which one the test shows to be better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Better {
+    A,
+    B,
+}
+
+impl Table {
+    fn of([a, b]: &[Evaluation; 2], samples: &Samples) -> Self {
+        let mut table = Self { both_right: 0, only_a: 0, only_b: 0, both_wrong: 0 };
+        let predictions = a.predictions.iter().zip(&b.predictions);
+        for (label, (a, b)) in samples.labels().iter().zip(predictions) {
+            *match (a == label, b == label) {
+                (true, true) => &mut table.both_right,
+                (true, false) => &mut table.only_a,
+                (false, true) => &mut table.only_b,
+                (false, false) => &mut table.both_wrong,
+            } += 1;
+        }
+        table
+    }
+
+    fn total(self) -> usize {
+        self.both_right + self.only_a + self.only_b + self.both_wrong
+    }
+
+    fn p_value(self) -> f64 {
+        mcnemar(self.only_a, self.only_b)
+    }
+
+    fn better(self) -> Option<Better> {
+        let better = if self.only_a > self.only_b { Better::A } else { Better::B };
+        (self.p_value() < SIGNIFICANCE).then_some(better)
+    }
+}
+
+fn words([a, b]: [&Model; 2], table: Table) -> String {
+    let total = table.total();
+    let Table { both_right, only_a, only_b, both_wrong } = table;
+    let mut text = String::new();
+    for (name, model, only) in [("A", a, only_a), ("B", b, only_b)] {
+        let accuracy = report::accuracy(both_right + only, total);
+        let _ = writeln!(text, "{name}: {}: {accuracy}", model.path().display());
+    }
+    let _ = writeln!(text, "{:>12}{:>10}{:>10}", "", "B right", "B wrong");
+    let _ = writeln!(text, "{:>12}{both_right:>10}{only_a:>10}", "A right");
+    let _ = writeln!(text, "{:>12}{only_b:>10}{both_wrong:>10}", "A wrong");
+    let p = p_text(table.p_value());
+    let _ = writeln!(text, "McNemar's exact test, two-sided: {p}");
+    let verdict = match table.better() {
+        Some(Better::A) => "A is better than B".into(),
+        Some(Better::B) => "B is better than A".into(),
+        None => format!("no difference that these {total} images can show"),
+    };
+    let _ = writeln!(text, "{verdict} (at {} %)", 100.0 * SIGNIFICANCE);
+    text
+}
+
+fn p_text(p: f64) -> String {
+    if p >= 0.001 { format!("p = {p:.4}") } else { format!("p = {p:.1e}") }
+}
+
+/// One model of a comparison, for `--json`.
+#[derive(Serialize)]
+struct Side {
+    model: String,
+    #[serde(flatten)]
+    accuracy: Accuracy,
+}
+
+/// All of a comparison, for `--json`.
+#[derive(Serialize)]
+struct Comparison {
+    a: Side,
+    b: Side,
+    #[serde(flatten)]
+    table: Table,
+    p_value: f64,
+    /// Null if the test shows neither to be.
+    better: Option<Better>,
+}
+
+fn json(
+    [a, b]: [String; 2],
+    [of_a, of_b]: &[Evaluation; 2],
+    samples: &Samples,
+    table: Table,
+) -> anyhow::Result<String> {
+    let side = |model, evaluation| Side { model, accuracy: Accuracy::new(evaluation, samples) };
+    let (p_value, better) = (table.p_value(), table.better());
+    let comparison = Comparison { a: side(a, of_a), b: side(b, of_b), table, p_value, better };
+    Ok(serde_json::to_string(&comparison)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Better, Table, p_text};
+
+    #[test]
+    fn a_difference_counts_from_five_percent_on() {
+        for (only_a, only_b, expected) in [
+            (0, 0, None),
+            (0, 5, None),
+            (0, 6, Some(Better::B)),
+            (6, 0, Some(Better::A)),
+            (25, 10, Some(Better::A)),
+            (60, 70, None),
+        ] {
+            let table = Table { both_right: 90, only_a, only_b, both_wrong: 3 };
+            assert_eq!(table.better(), expected, "{only_a} {only_b}");
+        }
+    }
+
+    #[test]
+    fn small_p_values_keep_their_digits() {
+        assert_eq!(p_text(1.0), "p = 1.0000");
+        assert_eq!(p_text(0.03125), "p = 0.0312");
+        assert_eq!(p_text(4.43e-6), "p = 4.4e-6");
+    }
+}

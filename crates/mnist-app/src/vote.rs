@@ -1,0 +1,166 @@
+//! Several networks that answer as one.
+//!
+//! Each network's outputs are taken as probabilities; their mean over the networks is the
+//! answer, and its largest class the prediction.
+
+use layers::{LayerSpec, Loss, Network, NetworkSpec, softmax};
+use tensor::{Element, map, reduce};
+
+use crate::dataset::Samples;
+use crate::evaluation::{Evaluation, Evaluator};
+
+/// How a network's outputs become probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outputs {
+    /// They are probabilities.
+    Probabilities,
+    /// By the softmax.
+    Logits,
+    /// Each for itself, by the sigmoid.
+    BinaryLogits,
+}
+
+impl Outputs {
+    /// Of a network with these layers, trained with this loss.
+    ///
+    /// Behind a sigmoid or a softmax they are probabilities. Else the loss tells: its
+    /// targets are probabilities, and so is what it compares with them; a loss that takes
+    /// logits makes probabilities of them first. Without a loss they are taken for logits
+    /// of a softmax, as it is usual to train a network that ends in neither.
+    pub fn of(network: &NetworkSpec, loss: Option<Loss>) -> Self {
+        match (network.layers.last(), loss) {
+            (Some(LayerSpec::Sigmoid(_) | LayerSpec::Softmax(_)), _) => Self::Probabilities,
+            (_, Some(Loss::MeanSquaredError | Loss::BinaryCrossEntropy)) => Self::Probabilities,
+            (_, Some(Loss::BinaryCrossEntropyWithLogits)) => Self::BinaryLogits,
+            (_, Some(Loss::SoftmaxCrossEntropy { .. }) | None) => Self::Logits,
+        }
+    }
+
+    /// Writes the probabilities of one sample.
+    fn probabilities(self, outputs: &[f64], probabilities: &mut [f64]) {
+        match self {
+            Self::Logits => softmax(outputs, probabilities),
+            Self::Probabilities => probabilities.copy_from_slice(outputs),
+            Self::BinaryLogits => {
+                probabilities.copy_from_slice(outputs);
+                map::sigmoid(probabilities);
+            }
+        }
+    }
+}
+
+/// The sum of what networks say to the same samples.
+///
+/// In `f64` and in the order of the networks, so that the same networks in the same order
+/// give the same bits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Vote {
+    sums: Vec<f64>,
+    voters: usize,
+}
+
+impl Vote {
+    /// Adds a network's answers.
+    ///
+    /// # Panics
+    /// If it answered to other samples than those before it.
+    #[track_caller]
+    pub fn add(&mut self, outputs: Outputs, evaluation: &Evaluation) {
+        let count = evaluation.outputs.len();
+        if self.voters == 0 {
+            self.sums = vec![0.0; count];
+        }
+        assert_eq!(self.sums.len(), count, "vote: numbers of outputs");
+        self.voters += 1;
+        let classes = count / evaluation.predictions.len().max(1);
+        let mut probabilities = vec![0.0; classes];
+        let rows = evaluation.outputs.chunks_exact(classes.max(1));
+        for (row, sums) in rows.zip(self.sums.chunks_exact_mut(classes.max(1))) {
+            outputs.probabilities(row, &mut probabilities);
+            for (sum, probability) in sums.iter_mut().zip(&probabilities) {
+                *sum += probability;
+            }
+        }
+    }
+
+    /// The mean of the answers: the means are the outputs, the first class with the largest
+    /// mean is the prediction, and `−ln` of the mean of the right class the loss, which is
+    /// the softmax cross-entropy where all networks have one.
+    ///
+    /// # Panics
+    /// If nobody answered, or not to these samples.
+    #[track_caller]
+    pub fn evaluation(&self, samples: &Samples) -> Evaluation {
+        assert!(self.voters > 0, "vote: no networks");
+        let outputs: Vec<_> = self.sums.iter().map(|sum| sum / self.voters as f64).collect();
+        let classes = outputs.len() / samples.len().max(1);
+        let rows = || outputs.chunks_exact(classes.max(1));
+        assert_eq!(rows().len(), samples.len(), "vote: numbers of samples");
+        let predictions = rows().map(|row| reduce::argmax(row) as u8).collect();
+        let likelihood = |(row, &label): (&[f64], &u8)| {
+            // −ln p, finite where p has rounded to 0.
+            Loss::BinaryCrossEntropy.value(&[row[usize::from(label)]], &[1.0])
+        };
+        let losses = rows().zip(samples.labels()).map(likelihood).collect();
+        Evaluation { losses, predictions, outputs }
+    }
+}
+
+/// What several networks that were trained with the same loss say to the samples together.
+///
+/// # Panics
+/// If there are none, they do not take such images, or do not have one output for each
+/// class.
+#[track_caller]
+pub fn vote<T: Element>(networks: &[Network<T>], loss: Loss, samples: &Samples) -> Evaluation {
+    let mut vote = Vote::default();
+    for network in networks {
+        let evaluation = Evaluator::new(network).evaluate(network, loss, samples);
+        vote.add(Outputs::of(network.spec(), Some(loss)), &evaluation);
+    }
+    vote.evaluation(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use layers::{Dense, LayerSpec, Loss, NetworkSpec, Relu, Sigmoid, Softmax};
+
+    use super::Outputs;
+
+    #[test]
+    fn the_last_layer_tells_what_outputs_are_and_then_the_loss() {
+        let softmax = Some(Loss::softmax_cross_entropy());
+        let dense = || LayerSpec::from(Dense::new(10));
+        for (last, loss, expected) in [
+            (dense(), softmax, Outputs::Logits),
+            (dense(), None, Outputs::Logits),
+            (Relu.into(), None, Outputs::Logits),
+            (dense(), Some(Loss::BinaryCrossEntropyWithLogits), Outputs::BinaryLogits),
+            (dense(), Some(Loss::MeanSquaredError), Outputs::Probabilities),
+            (Sigmoid.into(), Some(Loss::BinaryCrossEntropy), Outputs::Probabilities),
+            (Sigmoid.into(), None, Outputs::Probabilities),
+            (Softmax.into(), None, Outputs::Probabilities),
+            (Softmax.into(), Some(Loss::MeanSquaredError), Outputs::Probabilities),
+        ] {
+            let network = NetworkSpec { input: vec![784], layers: vec![dense(), last.clone()] };
+            assert_eq!(Outputs::of(&network, loss), expected, "{last:?} {loss:?}");
+        }
+    }
+
+    #[test]
+    fn probabilities_are_those_of_the_definitions() {
+        let logits = [0.3, -1.7, 2.0];
+        let exponentials = logits.map(f64::exp);
+        let sum: f64 = exponentials.iter().sum();
+        for (outputs, expected) in [
+            (Outputs::Probabilities, logits),
+            (Outputs::Logits, exponentials.map(|e| e / sum)),
+            (Outputs::BinaryLogits, logits.map(|x| 1.0 / (1.0 + (-x).exp()))),
+        ] {
+            let mut found = [f64::NAN; 3];
+            outputs.probabilities(&logits, &mut found);
+            let pairs = found.iter().zip(expected);
+            assert!(pairs.map(|(a, b)| (a - b).abs()).all(|d| d < 1e-15), "{outputs:?}: {found:?}");
+        }
+    }
+}
