@@ -12,6 +12,11 @@ pub struct Console {
 }
 
 impl Console {
+    /// Prints nothing.
+    pub fn closed() -> Self {
+        Self { closed: true }
+    }
+
     /// Prints a line.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! `evaluate`: how saved networks do on the test images, each alone and all together.
 
-use layers::Loss;
 use serde::Serialize;
 
 use crate::cli::EvaluateFlags;
@@ -9,7 +8,7 @@ use crate::dataset::{self, Part, Samples};
 use crate::evaluation::Evaluation;
 use crate::model::Model;
 use crate::statistics::wilson_interval;
-use crate::vote::{Outputs, Vote};
+use crate::vote::Vote;
 use crate::{report, threads};
 
 /// How well the test images were told apart, for `--json`.
@@ -91,7 +90,7 @@ fn together(flags: &EvaluateFlags, models: &[Model], samples: &Samples) -> anyho
     let mut vote = Vote::default();
     for model in models {
         let evaluation = model.evaluate(samples)?;
-        vote.add(Outputs::of(model.spec(), model.loss()), &evaluation);
+        vote.add(model.outputs(), &evaluation);
         if flags.json {
             console.line(json_of(model, &evaluation, samples)?)?;
         } else {
@@ -119,7 +118,7 @@ fn model_line(model: &Model, evaluation: &Evaluation, samples: &Samples) -> Stri
     format!(
         "{}, mean {} {:.4}",
         report::accuracy(evaluation.correct(samples), samples.len()),
-        model.loss().unwrap_or(Loss::MeanSquaredError).name(),
+        model.error_name(),
         evaluation.error()
     )
 }

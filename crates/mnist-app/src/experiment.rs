@@ -73,6 +73,10 @@ pub struct Experiment {
     /// notebook does.
     #[serde(default)]
     pub notebook_report: bool,
+    /// How many networks learn, each from a seed of its own, from `seed` on, to answer
+    /// together: the mean of their probabilities. A single one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committee: Option<NonZeroUsize>,
     /// How training images are deformed; not at all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augmentation: Option<Augmentation>,

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use serde::Serialize;
 
 use crate::experiment::Experiment;
 
@@ -43,6 +44,21 @@ impl RunFolder {
         let path = self.0.join(name);
         replace(&path, contents).with_context(|| format!("{}: cannot be written", path.display()))
     }
+
+    /// Writes a value of the run as JSON.
+    ///
+    /// # Errors
+    /// As [`RunFolder::write`].
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+        let mut text = serde_json::to_string_pretty(value)?;
+        text.push('\n');
+        self.write(name, text.as_bytes())
+    }
+}
+
+/// The name of a committee member's own folder in the committee's, counted from 1.
+pub fn member(number: usize) -> String {
+    format!("member-{number}")
 }
 
 /// Writes a file beside its final name, waits until it is on the disk, and renames it:

@@ -6,6 +6,7 @@
 
 pub mod augmentation;
 pub mod cli;
+mod committee;
 mod compare;
 mod console;
 pub mod dataset;

@@ -3,16 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use layers::{Loss, Network, NetworkSpec, metadata_of, network_of};
+use layers::{Loss, Network, metadata_of, network_of};
 use tensor::Element;
 
 use crate::dataset::Samples;
 use crate::evaluation::{Evaluation, Evaluator};
+use crate::files;
+use crate::vote::{Outputs, Vote};
 
-/// A network that was saved, and what it was trained to make small.
+/// A network that was saved, or the networks of a committee, which answer as one.
 #[derive(Debug)]
 pub struct Model {
     path: PathBuf,
+    /// One, or the members of a committee.
+    networks: Vec<Saved>,
+}
+
+/// A network, and what it was trained to make small, if its file says so.
+#[derive(Debug)]
+struct Saved {
     network: AnyNetwork,
     loss: Option<Loss>,
 }
@@ -25,14 +34,66 @@ enum AnyNetwork {
 }
 
 impl Model {
-    /// The model in a file, or in a run's folder as `model.safetensors`.
+    /// The model in a file, or in a run's folder as `model.safetensors`; in the folder of
+    /// a committee, its members.
     ///
     /// # Errors
     /// If there is none; the message names the file.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let path = if path.is_dir() { in_folder(path)? } else { path.to_owned() };
-        let name = || named(&path);
-        let bytes = std::fs::read(&path).with_context(name)?;
+        let members = (1..).map(|member| path.join(files::member(member)));
+        let members: Vec<_> = members.take_while(|member| member.is_dir()).collect();
+        if members.is_empty() {
+            let path = if path.is_dir() { in_folder(path)? } else { path.to_owned() };
+            return Ok(Self { networks: vec![Saved::open(&path)?], path });
+        }
+        let open = |member: &PathBuf| Saved::open(&in_folder(member)?);
+        let networks = members.iter().map(open).collect::<anyhow::Result<_>>()?;
+        Ok(Self { path: path.to_owned(), networks })
+    }
+
+    /// The file or the folder that it is from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the error of its evaluations is the mean of.
+    pub fn error_name(&self) -> &'static str {
+        match self.networks.as_slice() {
+            [one] => one.loss_or_default().name(),
+            _ => "−ln p",
+        }
+    }
+
+    /// How its outputs become probabilities.
+    pub fn outputs(&self) -> Outputs {
+        match self.networks.as_slice() {
+            [one] => one.outputs(),
+            _ => Outputs::Probabilities,
+        }
+    }
+
+    /// Runs all samples through the network, or has the committee vote on them. Without a
+    /// loss of its own the squared error of a network is measured.
+    ///
+    /// # Errors
+    /// If a network does not take such images, or does not tell such classes apart.
+    pub fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
+        let evaluate = |saved: &Saved| saved.evaluate(samples).with_context(|| named(&self.path));
+        if let [one] = self.networks.as_slice() {
+            return evaluate(one);
+        }
+        let mut vote = Vote::default();
+        for member in &self.networks {
+            vote.add(member.outputs(), &evaluate(member)?);
+        }
+        Ok(vote.evaluation(samples))
+    }
+}
+
+impl Saved {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        let name = || named(path);
+        let bytes = std::fs::read(path).with_context(name)?;
         let metadata = metadata_of(&bytes).with_context(name)?;
         // Without a word on the precision: f64 holds the numbers of either.
         let single = metadata.get("precision").is_some_and(|precision| precision == "f32");
@@ -42,39 +103,26 @@ impl Model {
             AnyNetwork::F64(network_of(&bytes).with_context(name)?)
         };
         let loss = metadata.get("loss").and_then(|text| serde_json::from_str(text).ok());
-        Ok(Self { path, network, loss })
+        Ok(Self { network, loss })
     }
 
-    /// The file that it is from.
-    pub fn path(&self) -> &Path {
-        &self.path
+    fn loss_or_default(&self) -> Loss {
+        self.loss.unwrap_or(Loss::MeanSquaredError)
     }
 
-    /// The loss that it was trained with, if its file says so.
-    pub fn loss(&self) -> Option<Loss> {
-        self.loss
-    }
-
-    /// The layers.
-    pub fn spec(&self) -> &NetworkSpec {
-        match &self.network {
+    fn outputs(&self) -> Outputs {
+        let spec = match &self.network {
             AnyNetwork::F32(network) => network.spec(),
             AnyNetwork::F64(network) => network.spec(),
-        }
+        };
+        Outputs::of(spec, self.loss)
     }
 
-    /// Runs all samples through the network. Without a loss of its own the squared error
-    /// is measured.
-    ///
-    /// # Errors
-    /// If the network does not take such images, or does not tell such classes apart.
-    pub fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
-        let loss = self.loss.unwrap_or(Loss::MeanSquaredError);
-        let evaluation = match &self.network {
-            AnyNetwork::F32(network) => evaluate(network, loss, samples),
-            AnyNetwork::F64(network) => evaluate(network, loss, samples),
-        };
-        evaluation.with_context(|| named(&self.path))
+    fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
+        match &self.network {
+            AnyNetwork::F32(network) => evaluate(network, self.loss_or_default(), samples),
+            AnyNetwork::F64(network) => evaluate(network, self.loss_or_default(), samples),
+        }
     }
 }
 

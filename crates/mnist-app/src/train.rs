@@ -19,7 +19,7 @@ use crate::evaluation::{Evaluation, Evaluator, mean};
 use crate::experiment::{self, Experiment, Precision};
 use crate::files::RunFolder;
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
-use crate::{presets, report, threads};
+use crate::{committee, presets, report, threads};
 
 /// Trains as the flags say; `start` is when the process began.
 ///
@@ -33,13 +33,38 @@ pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
     };
     flags.overrides.clone().apply(&mut experiment);
     threads::pool(flags.threads)?.install(|| match experiment.precision {
-        Precision::F32 => Run::<f32>::prepare(flags, experiment)?.train(flags, simd, start),
-        Precision::F64 => Run::<f64>::prepare(flags, experiment)?.train(flags, simd, start),
+        Precision::F32 => train::<f32>(flags, experiment, (start, simd)),
+        Precision::F64 => train::<f64>(flags, experiment, (start, simd)),
     })
 }
 
+fn train<T: Element>(
+    flags: &TrainFlags,
+    experiment: Experiment,
+    (start, simd): (Instant, Level),
+) -> anyhow::Result<()> {
+    if let Some(members) = experiment.committee {
+        return committee::train::<T>(flags, &experiment, members.get(), (start, simd));
+    }
+    let mut run = Run::<T>::prepare(flags, experiment)?;
+    let outcome = run.train(flags, (start, simd))?;
+    if flags.json { Ok(()) } else { run.conclude(&outcome.evaluation) }
+}
+
+/// What a run came to.
+pub(crate) struct Outcome {
+    /// After the last epoch.
+    pub(crate) metrics: EpochMetrics,
+    /// Of the same network.
+    pub(crate) evaluation: Evaluation,
+    /// From the start of the process to the last change of a weight.
+    pub(crate) wall_seconds: f64,
+    /// Of the training alone, all epochs together.
+    pub(crate) train_seconds: f64,
+}
+
 /// A run that is ready to train.
-struct Run<T> {
+pub(crate) struct Run<T> {
     experiment: Experiment,
     trainer: Trainer<T>,
     /// The network with the moving average of the parameters, if the experiment wants it.
@@ -57,7 +82,7 @@ struct Run<T> {
 
 impl<T: Element> Run<T> {
     /// Checks all that can be checked before the first step, then makes the folder.
-    fn prepare(flags: &TrainFlags, experiment: Experiment) -> anyhow::Result<Self> {
+    pub(crate) fn prepare(flags: &TrainFlags, experiment: Experiment) -> anyhow::Result<Self> {
         let origin = match &flags.config {
             Some(file) => format!("--config {}", file.display()),
             None => format!("preset {}", experiment.name),
@@ -97,18 +122,25 @@ impl<T: Element> Run<T> {
         })
     }
 
-    fn train(mut self, flags: &TrainFlags, simd: Level, start: Instant) -> anyhow::Result<()> {
+    /// Trains all epochs, or until the target is reached, and writes what came of it.
+    pub(crate) fn train(
+        &mut self,
+        flags: &TrainFlags,
+        (start, simd): (Instant, Level),
+    ) -> anyhow::Result<Outcome> {
         self.announce(flags.json)?;
         let epochs = self.experiment.epochs.get();
         let bar = progress_bar(flags.quiet, self.train.len());
         let mut lines = String::new();
         let mut last = None;
+        let mut seconds = 0.0;
         for epoch in 1..=epochs {
             bar.set_message(format!("{epoch}/{epochs}"));
             bar.reset();
             let began = Instant::now();
             let (train_error, learning_rate) = self.epoch(epoch, &bar)?;
             let train_seconds = began.elapsed().as_secs_f64();
+            seconds += train_seconds;
             let wall_seconds = start.elapsed().as_secs_f64();
             let evaluation = self.evaluate(epoch)?;
             let metrics = EpochMetrics {
@@ -129,15 +161,26 @@ impl<T: Element> Run<T> {
             let shown = if flags.json { line } else { epoch_line(&metrics, epochs) };
             bar.suspend(|| self.console.line(shown))?;
             let reached = flags.target_accuracy.is_some_and(|p| metrics.test_accuracy() >= p);
-            last = Some((metrics, evaluation, wall_seconds));
+            let train_seconds = seconds;
+            last = Some(Outcome { metrics, evaluation, wall_seconds, train_seconds });
             if reached {
                 break;
             }
         }
         drop(bar);
-        let (metrics, evaluation, wall_seconds) = last.context("no epoch")?;
-        self.finish(metrics, &evaluation, (wall_seconds, simd))?;
-        if flags.json { Ok(()) } else { self.conclude(&evaluation) }
+        let outcome = last.context("no epoch")?;
+        self.finish(&outcome, simd)?;
+        Ok(outcome)
+    }
+
+    /// Prints nothing on standard output.
+    pub(crate) fn keep_quiet(&mut self) {
+        self.console = Console::closed();
+    }
+
+    /// The images that it is tested on.
+    pub(crate) fn test_samples(&self) -> &Samples {
+        &self.test
     }
 
     /// What is going to happen, and where.
@@ -217,12 +260,7 @@ impl<T: Element> Run<T> {
     }
 
     /// Writes the model and the summary.
-    fn finish(
-        &self,
-        last: EpochMetrics,
-        evaluation: &Evaluation,
-        (wall_seconds, simd): (f64, Level),
-    ) -> anyhow::Result<()> {
+    fn finish(&self, outcome: &Outcome, simd: Level) -> anyhow::Result<()> {
         let experiment = &self.experiment;
         let text = |value: serde_json::Result<String>| value.map(|text| text.replace('"', ""));
         let metadata = [
@@ -230,32 +268,19 @@ impl<T: Element> Run<T> {
             ("seed", experiment.seed.to_string()),
             ("precision", text(serde_json::to_string(&experiment.precision))?),
             ("loss", serde_json::to_string(&experiment.loss)?),
-            ("weights_sha256", last.weights_sha256.clone()),
+            ("weights_sha256", outcome.metrics.weights_sha256.clone()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
         let model = save_weights(self.network(), &metadata)?;
         self.folder.write("model.safetensors", &model)?;
-        let errors = &evaluation.losses[..report::NOTEBOOK_IMAGES.min(self.test.len())];
-        let summary = Summary {
-            preset: experiment.name.clone(),
-            seed: experiment.seed,
-            precision: experiment.precision,
-            test_accuracy: last.test_accuracy(),
-            test_accuracy_interval: last.test_accuracy_interval(),
-            last,
-            wall_seconds,
-            peak_rss_bytes: peak_rss_bytes(),
-            threads: rayon::current_num_threads(),
-            simd: simd.name(),
-            version: env!("CARGO_PKG_VERSION"),
-            notebook: experiment.notebook_report.then(|| NotebookErrors {
-                test_error_20: errors.to_vec(),
-                test_error_20_mean: mean(errors),
-            }),
-        };
-        let mut text = serde_json::to_string_pretty(&summary)?;
-        text.push('\n');
-        self.folder.write("summary.json", text.as_bytes())
+        let losses = &outcome.evaluation.losses;
+        let errors = &losses[..report::NOTEBOOK_IMAGES.min(losses.len())];
+        let mut summary = summary(experiment, outcome, simd);
+        summary.notebook = experiment.notebook_report.then(|| NotebookErrors {
+            test_error_20: errors.to_vec(),
+            test_error_20_mean: mean(errors),
+        });
+        self.folder.write_json("summary.json", &summary)
     }
 
     fn conclude(&mut self, evaluation: &Evaluation) -> anyhow::Result<()> {
@@ -264,6 +289,25 @@ impl<T: Element> Run<T> {
         }
         self.console.print(report::accuracy_lines(evaluation, &self.test, self.experiment.loss))?;
         self.console.line(format_args!("weights: sha256 {}", self.network().digest()))
+    }
+}
+
+/// What is known of a run at its end.
+pub(crate) fn summary(experiment: &Experiment, outcome: &Outcome, simd: Level) -> Summary {
+    let Outcome { metrics, wall_seconds, .. } = outcome;
+    Summary {
+        preset: experiment.name.clone(),
+        seed: experiment.seed,
+        precision: experiment.precision,
+        test_accuracy: metrics.test_accuracy(),
+        test_accuracy_interval: metrics.test_accuracy_interval(),
+        last: metrics.clone(),
+        wall_seconds: *wall_seconds,
+        peak_rss_bytes: peak_rss_bytes(),
+        threads: rayon::current_num_threads(),
+        simd: simd.name(),
+        version: env!("CARGO_PKG_VERSION"),
+        notebook: None,
     }
 }
 

@@ -3,11 +3,11 @@
 //! Each network's outputs are taken as probabilities; their mean over the networks is the
 //! answer, and its largest class the prediction.
 
-use layers::{LayerSpec, Loss, Network, NetworkSpec, softmax};
-use tensor::{Element, map, reduce};
+use layers::{LayerSpec, Loss, NetworkSpec, softmax};
+use tensor::{map, reduce};
 
 use crate::dataset::Samples;
-use crate::evaluation::{Evaluation, Evaluator};
+use crate::evaluation::Evaluation;
 
 /// How a network's outputs become probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,21 +104,6 @@ impl Vote {
         let losses = rows().zip(samples.labels()).map(likelihood).collect();
         Evaluation { losses, predictions, outputs }
     }
-}
-
-/// What several networks that were trained with the same loss say to the samples together.
-///
-/// # Panics
-/// If there are none, they do not take such images, or do not have one output for each
-/// class.
-#[track_caller]
-pub fn vote<T: Element>(networks: &[Network<T>], loss: Loss, samples: &Samples) -> Evaluation {
-    let mut vote = Vote::default();
-    for network in networks {
-        let evaluation = Evaluator::new(network).evaluate(network, loss, samples);
-        vote.add(Outputs::of(network.spec(), Some(loss)), &evaluation);
-    }
-    vote.evaluation(samples)
 }
 
 #[cfg(test)]

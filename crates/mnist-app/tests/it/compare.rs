@@ -6,9 +6,10 @@ use std::path::Path;
 
 use layers::{Dense, Init, Loss, Network, Reshape, Softmax, Workspace, network_of, save_weights};
 use mnist_app::dataset::{Brightness, Part, Samples};
+use mnist_app::evaluation::{Evaluation, Evaluator};
 use mnist_app::model::Model;
 use mnist_app::statistics::{mcnemar, wilson_interval};
-use mnist_app::vote::{Outputs, Vote, vote};
+use mnist_app::vote::{Outputs, Vote};
 use serde_json::{Value, json};
 use tensor::Element;
 
@@ -147,6 +148,15 @@ fn the_vote_is_the_mean_of_the_probabilities() {
     assert_eq!(twice[2]["test_correct"], many["test_correct"]);
 }
 
+fn vote(networks: &[Network<f32>], loss: Loss, samples: &Samples) -> Evaluation {
+    let mut vote = Vote::default();
+    for network in networks {
+        let evaluation = Evaluator::new(network).evaluate(network, loss, samples);
+        vote.add(Outputs::of(network.spec(), Some(loss)), &evaluation);
+    }
+    vote.evaluation(samples)
+}
+
 #[test]
 fn networks_in_memory_vote_as_those_in_files_do() {
     let here = tempfile::tempdir().unwrap();
@@ -164,7 +174,7 @@ fn networks_in_memory_vote_as_those_in_files_do() {
         let file = here.path().join(index.to_string());
         fs::write(&file, save_weights(network, &metadata).unwrap()).unwrap();
         let model = Model::open(&file).unwrap();
-        from_files.add(Outputs::of(model.spec(), model.loss()), &model.evaluate(&samples).unwrap());
+        from_files.add(model.outputs(), &model.evaluate(&samples).unwrap());
     }
     let voted = vote(&networks, loss, &samples);
     assert_eq!(voted, from_files.evaluation(&samples));
@@ -190,11 +200,47 @@ fn a_file_without_a_loss_is_judged_by_its_last_layer() {
         let file = here.path().join(name);
         fs::write(&file, save_weights(network, &[]).unwrap()).unwrap();
         let model = Model::open(&file).unwrap();
-        assert!(model.loss().is_none());
         let mut vote = Vote::default();
-        vote.add(Outputs::of(model.spec(), None), &model.evaluate(&samples).unwrap());
+        vote.add(model.outputs(), &model.evaluate(&samples).unwrap());
         vote.evaluation(&samples)
     });
     // One of them has its softmax in the network, the other in the vote.
     assert_eq!(a, b);
+}
+
+#[test]
+fn a_committee_is_its_members_and_their_vote() {
+    let here = tempfile::tempdir().unwrap();
+    let preset = mnist_app::presets::text("notebook-tuned").unwrap();
+    fs::write(here.path().join("three.toml"), format!("committee = 3\n{preset}")).unwrap();
+    let flags = "--epochs 1 --batch-size 8 --seed 5";
+    let printed = train_small(here.path(), &format!("--config three.toml {flags} --out three"));
+    assert!(printed.contains("vote of 3: "), "{printed}");
+    // A member is the run that its seed alone would be.
+    train_small(here.path(), &format!("--preset notebook-tuned {flags} --seed 7 --out alone"));
+    let read = |name: &str| fs::read(here.path().join(name)).unwrap();
+    assert!(read("three/member-3/model.safetensors") == read("alone/model.safetensors"));
+    let summary: Value = serde_json::from_slice(&read("three/summary.json")).unwrap();
+    let lines = objects(&text(&read("three/metrics.jsonl")));
+    assert_eq!(
+        lines.iter().map(|line| line["epoch"].as_u64()).collect::<Vec<_>>(),
+        [Some(1), Some(2), Some(3)]
+    );
+    let voted = "evaluate three/member-1 three/member-2 three/member-3 --json";
+    let all = objects(&tested(here.path(), voted));
+    let committee = objects(&tested(here.path(), "evaluate three --json"));
+    for key in ["test_correct", "test_total", "test_accuracy", "test_error"] {
+        assert_eq!(committee[0][key], all[3][key], "{key}");
+        assert_eq!(committee[0][key], summary[key], "{key}");
+    }
+    assert_eq!(summary["weights_sha256"], lines[2]["weights_sha256"]);
+    assert_ne!(lines[1]["weights_sha256"], lines[2]["weights_sha256"]);
+    // With a target it ends with the member that reaches it; JSON is its lines alone.
+    let json = train_small(
+        here.path(),
+        &format!("--config three.toml {flags} --target-accuracy 0 --json --out one"),
+    );
+    assert_eq!(objects(&json).len(), 1);
+    assert_eq!(objects(&json)[0]["weights_sha256"], lines[0]["weights_sha256"]);
+    assert!(!here.path().join("one/member-2").exists());
 }

@@ -1,0 +1,96 @@
+//! `train` of a committee: networks that learn one after another, each from a seed of its
+//! own, and answer together.
+//!
+//! Each member leaves a run's whole folder behind in the committee's. The committee's own
+//! `metrics.jsonl` has the keys of any run and a line for each member: `epoch` counts the
+//! members, `test_*` are those of the vote so far, the other numbers the last member's.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+use tensor::Element;
+use tensor::simd::Level;
+
+use crate::cli::TrainFlags;
+use crate::console::Console;
+use crate::experiment::{Experiment, LARGEST_SEED};
+use crate::files::{self, RunFolder};
+use crate::metrics::EpochMetrics;
+use crate::report;
+use crate::train::{Outcome, Run, summary};
+use crate::vote::{Outputs, Vote};
+
+/// Trains all members, or as many as reach the target together.
+///
+/// # Errors
+/// As for a single network.
+pub(crate) fn train<T: Element>(
+    flags: &TrainFlags,
+    experiment: &Experiment,
+    members: usize,
+    (start, simd): (Instant, Level),
+) -> anyhow::Result<()> {
+    let folder = RunFolder::create(flags.out.as_deref(), experiment)?;
+    let outputs = Outputs::of(&experiment.network, Some(experiment.loss));
+    let mut console = Console::default();
+    let (mut vote, mut digests, mut lines) = (Vote::default(), String::new(), String::new());
+    for member in 1..=members {
+        let own_flags = TrainFlags {
+            out: Some(folder.path().join(files::member(member))),
+            target_accuracy: None,
+            ..flags.clone()
+        };
+        let mut run = Run::<T>::prepare(&own_flags, own(experiment, member))?;
+        if flags.json {
+            run.keep_quiet();
+        }
+        let outcome = run.train(&own_flags, (start, simd))?;
+        let samples = run.test_samples();
+        vote.add(outputs, &outcome.evaluation);
+        let evaluation = vote.evaluation(samples);
+        let _ = writeln!(digests, "{}", outcome.metrics.weights_sha256);
+        let metrics = EpochMetrics {
+            epoch: member,
+            train_seconds: outcome.train_seconds,
+            test_error: evaluation.error(),
+            test_correct: evaluation.correct(samples),
+            weights_sha256: sha256(&digests),
+            ..outcome.metrics
+        };
+        let line = serde_json::to_string(&metrics)?;
+        lines.push_str(&line);
+        lines.push('\n');
+        folder.write("metrics.jsonl", lines.as_bytes())?;
+        let voted = Outcome { evaluation, metrics, ..outcome };
+        // After each member, so that what there is can be used, whatever comes later.
+        folder.write_json("summary.json", &summary(experiment, &voted, simd))?;
+        console.line(if flags.json { line } else { vote_line(member, &voted.metrics) })?;
+        if flags.target_accuracy.is_some_and(|p| voted.metrics.test_accuracy() >= p) {
+            break;
+        }
+    }
+    if flags.json {
+        return Ok(());
+    }
+    console.line(format_args!("weights of all members: sha256 {}", sha256(&digests)))
+}
+
+/// The experiment of one member, counted from 1. Seeds start again after the largest.
+fn own(experiment: &Experiment, member: usize) -> Experiment {
+    let seed = (experiment.seed + (member as u64 - 1)) & LARGEST_SEED;
+    Experiment { seed, committee: None, ..experiment.clone() }
+}
+
+fn vote_line(members: usize, metrics: &EpochMetrics) -> String {
+    let accuracy = report::accuracy(metrics.test_correct, metrics.test_total);
+    format!("vote of {members}: {accuracy}, mean −ln p {:.4}\n", metrics.test_error)
+}
+
+/// Of the members' digests, a line each.
+fn sha256(digests: &str) -> String {
+    Sha256::digest(digests).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
