@@ -143,8 +143,7 @@ impl Buildable for Conv2d {
         let around =
             |axis: usize| self.padding.around(axis, channels[1 + axis], kernel[axis], stride[axis]);
         let (rows, columns) = (around(0), around(1));
-        let geometry = Correlation::new(channels, self.kernels, kernel)?
-            .with_padding(rows, columns)?
+        let geometry = Correlation::padded(channels, self.kernels, kernel, [rows, columns])?
             .with_stride(stride)?
             .with_groups(self.groups.unwrap_or(1))?;
         let Self { bias, initial_bias, .. } = *self;

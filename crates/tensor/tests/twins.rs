@@ -79,8 +79,8 @@ fn case() -> impl Strategy<Value = Case> {
     (sizes, rest).prop_filter_map("the kernel fits", |(sizes, rest)| {
         let (n, c, h, w, d) = sizes;
         let (kh, kw, sh, sw, pad_h, pad_w, groups) = rest;
-        let layer = Correlation::new([c * groups, h, w], d * groups, [kh, kw]).ok()?;
-        let layer = layer.with_padding([pad_h, pad_h / 2], [pad_w / 2, pad_w]).ok()?;
+        let padding = [[pad_h, pad_h / 2], [pad_w / 2, pad_w]];
+        let layer = Correlation::padded([c * groups, h, w], d * groups, [kh, kw], padding).ok()?;
         let layer = layer.with_groups(groups).ok()?.with_stride([sh, sw]).ok()?;
         Some(Case { n, layer })
     })
@@ -185,6 +185,13 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
     let layer = Correlation::new([2, 60, 70], 32, [3, 2]).expect("a kernel that fits");
     correlation::<f32>(&Case { n: 2, layer });
     correlation::<f64>(&Case { n: 1, layer });
+    // Kernels larger than the planes that their padding surrounds.
+    for (input, kernel) in [([2, 4, 3], [5, 5]), ([3, 1, 1], [7, 5]), ([1, 2, 40], [5, 3])] {
+        let [rows, columns] = kernel.map(|size| [size / 2; 2]);
+        let layer = Correlation::padded(input, 16, kernel, [rows, columns]).expect("padding");
+        correlation::<f32>(&Case { n: 3, layer });
+        correlation::<f64>(&Case { n: 3, layer });
+    }
     run(300, &plain(), |case| correlation::<f32>(&case));
     run(100, &plain(), |case| correlation::<f64>(&case));
     run(300, &case(), |case| correlation::<f32>(&case));

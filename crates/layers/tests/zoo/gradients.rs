@@ -63,6 +63,23 @@ fn others() -> impl Strategy<Value = (LayerSpec, Vec<usize>)> {
         .prop_map(|(layer, h, w)| (layer, vec![2, h, w]))
 }
 
+#[test]
+fn a_kernel_larger_than_the_plane_that_its_padding_surrounds() {
+    for (spec, input, output) in [
+        (Conv2d::new(2, 5).padding(Padding::Same), [3, 4, 4], [2, 4, 4]),
+        (Conv2d::new(2, 5).padding(Padding::Same).stride(2), [1, 3, 4], [2, 2, 2]),
+        (Conv2d::new(2, 1).rectangle(3, 7).padding(Padding::Zeros(1, 3)), [2, 1, 2], [2, 1, 2]),
+    ] {
+        let layer = LayerSpec::from(spec).build::<f64>(Shape::from(input)).expect("fits");
+        assert_eq!(layer.output_shape(), Shape::from(output));
+        let parameters = layer.parameters().iter().map(|p| p.shape.len()).sum();
+        let numbers = [3 * layer.input_shape().len(), 3 * layer.output_shape().len()];
+        let [input, weights] = numbers.map(|len| normal(len, len as u64));
+        let check = gradient_check(&*layer, &normal(parameters, 1), &input, &weights);
+        assert!(check.parameters <= BOUND && check.input <= BOUND, "{check:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(Config { rng_seed: RngSeed::Fixed(4), ..Config::with_cases(200) })]
 

@@ -36,10 +36,21 @@ impl Correlation {
     ///
     /// # Errors
     /// If a size is 0 or the kernel is larger than the input.
-    pub fn new(
+    pub fn new(input: [usize; 3], kernels: usize, kernel: [usize; 2]) -> Result<Self, ShapeError> {
+        Self::padded(input, kernels, kernel, [[0; 2]; 2])
+    }
+
+    /// [`Correlation::new`] with zero rows above and below the input and zero columns to
+    /// its left and right: the kernel may be larger than the input that they surround.
+    ///
+    /// # Errors
+    /// If a size is 0, the padding is as large as the kernel (outputs would see nothing
+    /// but zeros), or the kernel is larger than the padded input.
+    pub fn padded(
         [channels, height, width]: [usize; 3],
         kernels: usize,
         [kernel_height, kernel_width]: [usize; 2],
+        [rows, columns]: [[usize; 2]; 2],
     ) -> Result<Self, ShapeError> {
         let valid = Self {
             channels,
@@ -60,7 +71,7 @@ impl Correlation {
                 format!("input {} and kernels {}", valid.input_shape(), valid.kernels_shape());
             return Err(ShapeError::new("correlation", "sizes of at least 1", found));
         }
-        valid.checked()
+        valid.with_padding(rows, columns)
     }
 
     /// One plane with as much padding as lets the kernel touch the input everywhere.
@@ -101,7 +112,8 @@ impl Correlation {
     /// columns to its left and right.
     ///
     /// # Errors
-    /// If the padding is as large as the kernel: outputs would see nothing but zeros.
+    /// If the padding is as large as the kernel (outputs would see nothing but zeros), or
+    /// the kernel larger than the padded input.
     pub fn with_padding(self, height: [usize; 2], width: [usize; 2]) -> Result<Self, ShapeError> {
         let most = [self.kernel_height - 1, self.kernel_width - 1];
         if height.iter().any(|&pad| pad > most[0]) || width.iter().any(|&pad| pad > most[1]) {
@@ -204,6 +216,17 @@ impl Correlation {
 #[cfg(test)]
 mod tests {
     use super::Correlation;
+
+    #[test]
+    fn a_kernel_may_be_larger_than_the_input_that_padding_surrounds() {
+        let same = Correlation::padded([1, 4, 3], 2, [5, 5], [[2, 2], [2, 2]]).unwrap();
+        assert_eq!(same.output_shape().dims(), [2, 4, 3]);
+        let error = Correlation::padded([1, 4, 3], 2, [5, 5], [[2, 2], [1, 0]]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "correlation: expected a kernel no larger than the input's (8, 4), got (5, 5)"
+        );
+    }
 
     #[test]
     fn errors_name_operation_expected_and_found() {

@@ -38,8 +38,8 @@ fn layer() -> impl Strategy<Value = (Correlation, usize)> {
     let rest = (1..=3usize, 1..=3usize, 0..4usize, 0..4usize, 1..=2usize, 1..=3usize);
     (sizes, rest).prop_filter_map("the kernel fits", |(sizes, rest)| {
         let ((c, h, w, d, kh, kw), (sh, sw, rows, columns, groups, n)) = (sizes, rest);
-        let layer = Correlation::new([c * groups, h, w], d * groups, [kh, kw]).ok()?;
-        let layer = layer.with_padding([rows, rows / 2], [columns / 2, columns]).ok()?;
+        let padding = [[rows, rows / 2], [columns / 2, columns]];
+        let layer = Correlation::padded([c * groups, h, w], d * groups, [kh, kw], padding).ok()?;
         Some((layer.with_groups(groups).ok()?.with_stride([sh, sw]).ok()?, n))
     })
 }
