@@ -22,8 +22,8 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::pool(flags.threads)?.install(|| {
         let models = evaluate::open(flags)?;
         let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
-        let samples = evaluate::test_samples(flags)?;
-        let evaluations = [a.evaluate(&samples)?, b.evaluate(&samples)?];
+        let samples = evaluate::test_samples(flags, &models)?;
+        let evaluations = [a.evaluate(&samples), b.evaluate(&samples)];
         let table = Table::of(&evaluations, &samples);
         let text = if flags.json {
             let sides = [a, b].map(|model| model.path().to_string_lossy().into_owned());

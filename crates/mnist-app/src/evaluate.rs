@@ -1,5 +1,6 @@
 //! `evaluate`: how saved networks do on the test images, each alone and all together.
 
+use anyhow::{Context, bail};
 use serde::Serialize;
 
 use crate::cli::EvaluateFlags;
@@ -42,7 +43,7 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
     threads::pool(flags.threads)?.install(|| {
         let models = open(flags)?;
-        let samples = test_samples(flags)?;
+        let samples = test_samples(flags, &models)?;
         if let [model] = models.as_slice() {
             alone(flags, model, &samples)
         } else {
@@ -56,10 +57,19 @@ pub(crate) fn open(flags: &EvaluateFlags) -> anyhow::Result<Vec<Model>> {
     flags.models.iter().map(|path| Model::open(path)).collect()
 }
 
-/// The images to test on.
-pub(crate) fn test_samples(flags: &EvaluateFlags) -> anyhow::Result<Samples> {
+/// The images to test these models on, labelled as the models know them.
+pub(crate) fn test_samples(flags: &EvaluateFlags, models: &[Model]) -> anyhow::Result<Samples> {
     let data = dataset::folder(flags.data.as_deref())?;
-    Ok(Samples::load(&data, Part::Test)?.first(flags.test_limit.map(Into::into)))
+    let samples = Samples::load(&data, Part::Test)?.first(flags.test_limit.map(Into::into));
+    let (first, others) = models.split_first().context("no models")?;
+    if let Some(other) = others.iter().find(|other| other.classes() != first.classes()) {
+        bail!(
+            "model {}: expected the classes of {}, in the same order, found others",
+            other.path().display(),
+            first.path().display()
+        );
+    }
+    models.iter().try_fold(samples, |samples, model| model.fit(samples))
 }
 
 impl Accuracy {
@@ -77,7 +87,7 @@ impl Accuracy {
 
 fn alone(flags: &EvaluateFlags, model: &Model, samples: &Samples) -> anyhow::Result<()> {
     let mut console = Console::default();
-    let evaluation = model.evaluate(samples)?;
+    let evaluation = model.evaluate(samples);
     if flags.json {
         return console.line(json_of(model, &evaluation, samples)?);
     }
@@ -89,7 +99,7 @@ fn together(flags: &EvaluateFlags, models: &[Model], samples: &Samples) -> anyho
     let mut console = Console::default();
     let mut vote = Vote::default();
     for model in models {
-        let evaluation = model.evaluate(samples)?;
+        let evaluation = model.evaluate(samples);
         vote.add(model.outputs(), &evaluation);
         if flags.json {
             console.line(json_of(model, &evaluation, samples)?)?;

@@ -4,7 +4,7 @@ use layers::{Loss, Network, Workspace};
 use rayon::prelude::*;
 use tensor::{Element, reduce};
 
-use crate::dataset::{Brightness, CLASSES, Samples};
+use crate::dataset::{Brightness, Samples};
 
 /// Samples that run through the network together. Fixed, so that the number of threads
 /// changes no bit.
@@ -21,7 +21,7 @@ pub struct Evaluator<T> {
 struct Slot<T> {
     workspace: Workspace<T>,
     inputs: Vec<T>,
-    target: [T; CLASSES],
+    target: Vec<T>,
 }
 
 /// How a network did on some samples.
@@ -29,7 +29,7 @@ struct Slot<T> {
 pub struct Evaluation {
     /// The loss of each sample.
     pub losses: Vec<f64>,
-    /// The digit that each sample was taken for: the first of its largest outputs.
+    /// The class that each sample was taken for: the first of its largest outputs.
     pub predictions: Vec<u8>,
     /// The outputs, sample after sample, one number for each class.
     pub outputs: Vec<f64>,
@@ -41,7 +41,7 @@ impl<T: Element> Evaluator<T> {
         let slot = |_| Slot {
             workspace: Workspace::new(network, CHUNK),
             inputs: vec![T::ZERO; CHUNK * network.input_shape().len()],
-            target: [T::ZERO; CLASSES],
+            target: vec![T::ZERO; network.output_shape().len()],
         };
         let slots = (0..rayon::current_num_threads()).map(slot).collect();
         Self { slots, brightness: Brightness::new() }
@@ -50,23 +50,25 @@ impl<T: Element> Evaluator<T> {
     /// Runs all samples through the network.
     ///
     /// # Panics
-    /// If the network does not take such images, or has not one output for each digit.
+    /// If the network does not take such images, or has not one output for each class:
+    /// see [`Samples::fit`].
     pub fn evaluate(&mut self, network: &Network<T>, loss: Loss, samples: &Samples) -> Evaluation {
         let mut losses = vec![0.0; samples.len()];
         let mut predictions = vec![0; samples.len()];
-        let mut outputs = vec![0.0; samples.len() * CLASSES];
+        let mut outputs = vec![0.0; samples.len() * samples.classes().count()];
         let chunks = samples.len().div_ceil(CHUNK);
         let part = chunks.div_ceil(self.slots.len()).max(1) * CHUNK;
         let brightness = &self.brightness;
+        let outputs_of_chunk = CHUNK * samples.classes().count();
         let results = losses.par_chunks_mut(part).zip(predictions.par_chunks_mut(part));
-        let results = results.zip(outputs.par_chunks_mut(part * CLASSES));
+        let results = results.zip(outputs.par_chunks_mut(part / CHUNK * outputs_of_chunk));
         results.zip(&mut self.slots).enumerate().for_each(
-            |(index, (((losses, digits), outputs), slot))| {
-                let chunks = losses.chunks_mut(CHUNK).zip(digits.chunks_mut(CHUNK));
-                let chunks = chunks.zip(outputs.chunks_mut(CHUNK * CLASSES));
-                for (chunk, ((losses, digits), outputs)) in chunks.enumerate() {
+            |(index, (((losses, classes), outputs), slot))| {
+                let chunks = losses.chunks_mut(CHUNK).zip(classes.chunks_mut(CHUNK));
+                let chunks = chunks.zip(outputs.chunks_mut(outputs_of_chunk));
+                for (chunk, ((losses, classes), outputs)) in chunks.enumerate() {
                     let first = index * part + chunk * CHUNK;
-                    let results = (losses, digits, outputs);
+                    let results = (losses, classes, outputs);
                     slot.evaluate(network, loss, (samples, first), brightness, results);
                 }
             },
@@ -82,7 +84,7 @@ impl<T: Element> Slot<T> {
         loss: Loss,
         (samples, first): (&Samples, usize),
         brightness: &Brightness<T>,
-        (losses, digits, widened): (&mut [f64], &mut [u8], &mut [f64]),
+        (losses, classes, widened): (&mut [f64], &mut [u8], &mut [f64]),
     ) {
         let Self { workspace, inputs, target } = self;
         let input_len = network.input_shape().len();
@@ -94,10 +96,10 @@ impl<T: Element> Slot<T> {
         for (widened, output) in widened.iter_mut().zip(outputs) {
             *widened = output.to_f64();
         }
-        for (index, output) in outputs.chunks_exact(CLASSES).enumerate() {
+        for (index, output) in outputs.chunks_exact(target.len()).enumerate() {
             samples.write_target(first + index, target);
             losses[index] = loss.value(output, target);
-            digits[index] = reduce::argmax(output) as u8;
+            classes[index] = reduce::argmax(output) as u8;
         }
     }
 }
@@ -114,9 +116,10 @@ impl Evaluation {
         pairs.filter(|(prediction, label)| prediction == label).count()
     }
 
-    /// How often each digit (row) was taken for each digit (column).
-    pub fn confusion(&self, samples: &Samples) -> [[usize; CLASSES]; CLASSES] {
-        let mut counts = [[0; CLASSES]; CLASSES];
+    /// How often each class (row) was taken for each class (column).
+    pub fn confusion(&self, samples: &Samples) -> Vec<Vec<usize>> {
+        let classes = samples.classes().count();
+        let mut counts = vec![vec![0; classes]; classes];
         for (&label, &prediction) in samples.labels().iter().zip(&self.predictions) {
             counts[usize::from(label)][usize::from(prediction)] += 1;
         }

@@ -19,40 +19,47 @@ pub struct Idx {
     pub bytes: Vec<u8>,
 }
 
-/// Reads an IDX file with `rank` axes; whether it is gzipped, its content tells.
+/// Reads an IDX file whose number of axes is one of `ranks`; whether it is gzipped, its
+/// content tells.
 ///
 /// # Errors
 /// If it cannot be read or is not such a file; the message names it.
-pub fn read(path: &Path, rank: usize) -> anyhow::Result<Idx> {
+pub fn read(path: &Path, ranks: &[usize]) -> anyhow::Result<Idx> {
     let file = std::fs::read(path).with_context(|| path.display().to_string())?;
-    decode(&file, rank).with_context(|| path.display().to_string())
+    decode(&file, ranks).with_context(|| path.display().to_string())
 }
 
 /// The same from the bytes of a file.
 ///
 /// # Errors
-/// If they are no IDX file with `rank` axes, hold fewer or more bytes than its header
+/// If they are no IDX file with so many axes, hold fewer or more bytes than its header
 /// says, or are a damaged gzip stream.
-pub fn decode(file: &[u8], rank: usize) -> anyhow::Result<Idx> {
+pub fn decode(file: &[u8], ranks: &[usize]) -> anyhow::Result<Idx> {
     if file.starts_with(&[0x1f, 0x8b]) {
-        decode_plain(MultiGzDecoder::new(file), rank)
+        decode_plain(MultiGzDecoder::new(file), ranks)
     } else {
-        decode_plain(file, rank)
+        decode_plain(file, ranks)
     }
 }
 
-fn decode_plain(mut reader: impl Read, rank: usize) -> anyhow::Result<Idx> {
-    let header_len = 4 + 4 * rank;
-    let header = read_at_most(&mut reader, header_len)?;
-    if header.len() < header_len {
-        bail!("expected an IDX header of {header_len} bytes, found {} bytes", header.len());
+fn decode_plain(mut reader: impl Read, ranks: &[usize]) -> anyhow::Result<Idx> {
+    let magic = read_at_most(&mut reader, 4)?;
+    let rank = ranks.iter().copied().find(|&rank| magic == magic_of(rank).to_be_bytes());
+    let header_len = 4 + 4 * rank.or(ranks.first().copied()).unwrap_or_default();
+    if let (Ok(magic), None) = (<[u8; 4]>::try_from(&*magic), rank) {
+        bail!(
+            "expected the magic number {} (unsigned bytes, {} axes), found {:#010x}; is it an IDX \
+             file, and under the right name?",
+            listed(ranks, |rank| format!("{:#010x}", magic_of(rank))),
+            listed(ranks, |rank| rank.to_string()),
+            u32::from_be_bytes(magic)
+        );
     }
-    let (magic, sizes) = header.split_at(4);
-    let (magic, expected) = (BigEndian::read_u32(magic), 0x0800 + rank as u32);
+    let sizes = read_at_most(&mut reader, header_len - 4)?;
+    let found = magic.len() + sizes.len();
     ensure!(
-        magic == expected,
-        "expected the magic number {expected:#010x} (unsigned bytes, {rank} axes), \
-         found {magic:#010x}; is it an IDX file, and under the right name?"
+        found == header_len,
+        "expected an IDX header of {header_len} bytes, found {found} bytes"
     );
     let axes: Vec<usize> = sizes.chunks(4).map(|b| BigEndian::read_u32(b) as usize).collect();
     let product = axes.iter().try_fold(1, |product: usize, &size| product.checked_mul(size));
@@ -68,6 +75,15 @@ fn decode_plain(mut reader: impl Read, rank: usize) -> anyhow::Result<Idx> {
         _ => "more: something else follows, or the header is wrong".into(),
     };
     bail!("expected {len} bytes after the header, as its sizes {axes:?} say, found {found}")
+}
+
+/// Unsigned bytes, so many axes.
+fn magic_of(rank: usize) -> u32 {
+    0x0800 + rank as u32
+}
+
+fn listed(ranks: &[usize], text: impl Fn(usize) -> String) -> String {
+    ranks.iter().map(|&rank| text(rank)).collect::<Vec<_>>().join(" or ")
 }
 
 fn read_at_most(reader: &mut impl Read, len: usize) -> anyhow::Result<Vec<u8>> {
@@ -103,23 +119,23 @@ mod tests {
     }
 
     fn complaint(file: &[u8], rank: usize) -> String {
-        format!("{:#}", decode(file, rank).unwrap_err())
+        format!("{:#}", decode(file, &[rank]).unwrap_err())
     }
 
     #[test]
     fn plain_and_gzipped_files_are_told_apart_by_content() {
         let file = idx(0x803, &[2, 1, 3], &[1, 2, 3, 4, 5, 6]);
-        let plain = decode(&file, 3).unwrap();
+        let plain = decode(&file, &[3]).unwrap();
         assert_eq!((&*plain.axes, &*plain.bytes), (&[2, 1, 3][..], &[1, 2, 3, 4, 5, 6][..]));
-        assert_eq!(decode(&gzip(&file), 3).unwrap(), plain);
+        assert_eq!(decode(&gzip(&file), &[4, 3]).unwrap(), plain);
     }
 
     #[test]
     fn every_proper_prefix_is_refused() {
         let file = idx(0x801, &[5], b"abcde");
         let zipped = gzip(&file);
-        (0..file.len()).for_each(|end| assert!(decode(&file[..end], 1).is_err(), "{end}"));
-        (0..zipped.len()).for_each(|end| assert!(decode(&zipped[..end], 1).is_err(), "{end}"));
+        (0..file.len()).for_each(|end| assert!(decode(&file[..end], &[1]).is_err(), "{end}"));
+        (0..zipped.len()).for_each(|end| assert!(decode(&zipped[..end], &[1]).is_err(), "{end}"));
     }
 
     #[test]
@@ -146,6 +162,11 @@ mod tests {
             let found = complaint(&file, 1);
             assert!(found.contains(expected), "expected {expected:?} in {found:?}");
         }
+        let either = format!("{:#}", decode(&idx(0x801, &[1], b"a"), &[3, 4]).unwrap_err());
+        assert!(
+            either.contains("0x00000803 or 0x00000804 (unsigned bytes, 3 or 4 axes)"),
+            "{either}"
+        );
         let overflow = idx(0x803, &[u32::MAX; 3], b"abc");
         assert!(complaint(&overflow, 3).contains("product fits"));
         let whole = gzip(&idx(0x801, &[1], b"a"));

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use layers::{Loss, Network, metadata_of, network_of};
 use tensor::Element;
 
-use crate::dataset::Samples;
+use crate::dataset::{Classes, Samples};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::files;
 use crate::vote::{Outputs, Vote};
@@ -24,6 +24,7 @@ pub struct Model {
 struct Saved {
     network: AnyNetwork,
     loss: Option<Loss>,
+    classes: Classes,
 }
 
 /// A network of either precision.
@@ -56,6 +57,11 @@ impl Model {
         &self.path
     }
 
+    /// What its outputs stand for.
+    pub fn classes(&self) -> &Classes {
+        &self.networks[0].classes
+    }
+
     /// What the error of its evaluations is the mean of.
     pub fn error_name(&self) -> &'static str {
         match self.networks.as_slice() {
@@ -72,21 +78,29 @@ impl Model {
         }
     }
 
+    /// The samples, labelled as the model knows their classes.
+    ///
+    /// # Errors
+    /// If it does not take such images, or does not tell such classes apart.
+    pub fn fit(&self, samples: Samples) -> anyhow::Result<Samples> {
+        let fit = |samples, saved: &Saved| saved.fit(samples);
+        self.networks.iter().try_fold(samples, fit).with_context(|| named(&self.path))
+    }
+
     /// Runs all samples through the network, or has the committee vote on them. Without a
     /// loss of its own the squared error of a network is measured.
     ///
-    /// # Errors
-    /// If a network does not take such images, or does not tell such classes apart.
-    pub fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
-        let evaluate = |saved: &Saved| saved.evaluate(samples).with_context(|| named(&self.path));
+    /// # Panics
+    /// If the samples are not from [`Model::fit`] and do not fit.
+    pub fn evaluate(&self, samples: &Samples) -> Evaluation {
         if let [one] = self.networks.as_slice() {
-            return evaluate(one);
+            return one.evaluate(samples);
         }
         let mut vote = Vote::default();
         for member in &self.networks {
-            vote.add(member.outputs(), &evaluate(member)?);
+            vote.add(member.outputs(), &member.evaluate(samples));
         }
-        Ok(vote.evaluation(samples))
+        vote.evaluation(samples)
     }
 }
 
@@ -102,8 +116,21 @@ impl Saved {
         } else {
             AnyNetwork::F64(network_of(&bytes).with_context(name)?)
         };
+        let outputs = match &network {
+            AnyNetwork::F32(network) => network.output_shape().len(),
+            AnyNetwork::F64(network) => network.output_shape().len(),
+        };
+        let classes = Classes::of_model(&metadata, outputs).with_context(name)?;
         let loss = metadata.get("loss").and_then(|text| serde_json::from_str(text).ok());
-        Ok(Self { network, loss })
+        Ok(Self { network, loss, classes })
+    }
+
+    fn fit(&self, samples: Samples) -> anyhow::Result<Samples> {
+        let samples = samples.relabelled(&self.classes)?;
+        match &self.network {
+            AnyNetwork::F32(network) => samples.fit(network),
+            AnyNetwork::F64(network) => samples.fit(network),
+        }
     }
 
     fn loss_or_default(&self) -> Loss {
@@ -118,21 +145,17 @@ impl Saved {
         Outputs::of(spec, self.loss)
     }
 
-    fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
+    fn evaluate(&self, samples: &Samples) -> Evaluation {
+        let loss = self.loss_or_default();
         match &self.network {
-            AnyNetwork::F32(network) => evaluate(network, self.loss_or_default(), samples),
-            AnyNetwork::F64(network) => evaluate(network, self.loss_or_default(), samples),
+            AnyNetwork::F32(network) => evaluate(network, loss, samples),
+            AnyNetwork::F64(network) => evaluate(network, loss, samples),
         }
     }
 }
 
-fn evaluate<T: Element>(
-    network: &Network<T>,
-    loss: Loss,
-    samples: &Samples,
-) -> anyhow::Result<Evaluation> {
-    samples.fit(network)?;
-    Ok(Evaluator::new(network).evaluate(network, loss, samples))
+fn evaluate<T: Element>(network: &Network<T>, loss: Loss, samples: &Samples) -> Evaluation {
+    Evaluator::new(network).evaluate(network, loss, samples)
 }
 
 fn in_folder(folder: &Path) -> anyhow::Result<PathBuf> {

@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 
 use layers::Loss;
 
-use crate::dataset::{CLASSES, Samples};
+use crate::dataset::{Classes, Samples};
 use crate::evaluation::{Evaluation, mean};
 use crate::statistics::wilson_interval;
 
 /// How many test images the notebook ends with.
 pub const NOTEBOOK_IMAGES: usize = 20;
+
+/// Classes in a table; of more only what stands out is shown.
+const MOST_CLASSES: usize = 20;
 
 /// The notebook's last lines: the first test images with their errors, and the mean of
 /// these.
@@ -17,34 +20,32 @@ pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
     let mut text = String::new();
     let errors = &evaluation.losses[..NOTEBOOK_IMAGES.min(samples.len())];
     for (index, error) in errors.iter().enumerate() {
-        let (found, label) = (evaluation.predictions[index], samples.labels()[index]);
+        let name = |label: u8| samples.classes().name(usize::from(label));
+        let [found, label] = [evaluation.predictions[index], samples.labels()[index]].map(name);
         let _ = writeln!(text, "pred: {found}, true: {label}, error={error:.4}");
     }
     let _ = writeln!(text, "mean error of these {}={:.4}", errors.len(), mean(errors));
     text
 }
 
-/// How many test images were right, which digits were not, and what the error alone
+/// How many test images were right, which classes were not, and what the error alone
 /// says of that.
 pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) -> String {
     let (correct, total) = (evaluation.correct(samples), samples.len());
     let mut text = accuracy(correct, total) + "\n";
-    let confusion = evaluation.confusion(samples);
-    text.push_str("right by digit:");
-    for (digit, row) in confusion.iter().enumerate() {
-        let _ = write!(text, " {digit}: {} of {},", row[digit], row.iter().sum::<usize>());
-    }
-    text.pop();
-    text.push('\n');
-    text.push_str(&confused_line(&confusion));
+    let (classes, confusion) = (samples.classes(), evaluation.confusion(samples));
+    let _ = writeln!(text, "{}", right_line(classes, &confusion));
+    text.push_str(&confused_line(classes, &confusion));
     let constant = Constant::of(samples, loss);
     let error = evaluation.error();
+    let outputs = classes.count();
     let _ = writeln!(
         text,
-        "The error alone does not show this: it is a mean over {CLASSES} outputs, of which {} should be \
-         0. An answer that is the same for every image, each digit's share of them, has an \
+        "The error alone does not show this: it is a mean over {outputs} outputs, of which {} should be \
+         0. An answer that is the same for every image, each {}'s share of them, has an \
          error of {:.4} and gets {} right ({}); this network has {error:.4}.",
-        CLASSES - 1,
+        outputs - 1,
+        noun(classes),
         constant.error,
         constant.correct,
         percent(constant.correct, total),
@@ -52,23 +53,71 @@ pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) ->
     text
 }
 
-/// Rows of digits, columns of what they were taken for.
+/// Rows of classes, columns of what they were taken for; of many classes only the most
+/// frequent mistakes.
 pub fn confusion_table(evaluation: &Evaluation, samples: &Samples) -> String {
-    let mut text = String::from("digit  images  right           taken for");
-    for digit in 0..CLASSES {
-        let _ = write!(text, "{digit:>6}");
+    let (classes, confusion) = (samples.classes(), evaluation.confusion(samples));
+    if classes.count() > MOST_CLASSES {
+        return mistakes(classes, &confusion);
+    }
+    let names: Vec<_> = (0..classes.count()).map(|label| short(&classes.name(label))).collect();
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+    let (first, column) = (longest.max(5), (longest + 1).max(6));
+    let mut text = format!("{:<first$}  images  right           taken for", noun(classes));
+    for name in &names {
+        let _ = write!(text, "{name:>column$}");
     }
     text.push('\n');
-    for (digit, row) in evaluation.confusion(samples).iter().enumerate() {
-        let images = row.iter().sum();
-        let share = percent(row[digit], images);
-        let _ = write!(text, "{digit:>5}  {images:>6}  {:>5}  {share:>8}           ", row[digit]);
+    for (label, (name, row)) in names.iter().zip(&confusion).enumerate() {
+        let (images, right) = (row.iter().sum(), row[label]);
+        let share = percent(right, images);
+        let _ = write!(text, "{name:>first$}  {images:>6}  {right:>5}  {share:>8}           ");
         for count in row {
-            let _ = write!(text, "{count:>6}");
+            let _ = write!(text, "{count:>column$}");
         }
         text.push('\n');
     }
     text
+}
+
+/// The most frequent mistakes, a line each.
+fn mistakes(classes: &Classes, confusion: &[Vec<usize>]) -> String {
+    let mut mistakes: Vec<_> = confusion
+        .iter()
+        .enumerate()
+        .flat_map(|(label, row)| {
+            let others = row.iter().enumerate().filter(move |&(taken, _)| taken != label);
+            others.map(move |(taken, &count)| (count, label, taken))
+        })
+        .filter(|&(count, ..)| count > 0)
+        .collect();
+    mistakes.sort_by_key(|&(count, label, taken)| (std::cmp::Reverse(count), label, taken));
+    let mut text = String::from("times  share of the class  what was taken for what\n");
+    for &(count, label, taken) in mistakes.iter().take(MOST_CLASSES) {
+        let share = percent(count, confusion[label].iter().sum());
+        let [label, taken] = [label, taken].map(|label| classes.name(label));
+        let _ = writeln!(text, "{count:>5}  {share:>18}  {label} taken for {taken}");
+    }
+    if mistakes.len() > MOST_CLASSES {
+        let rest = &mistakes[MOST_CLASSES..];
+        let times: usize = rest.iter().map(|&(count, ..)| count).sum();
+        let _ = writeln!(text, "{times:>5}  {:>18}  {} other mistakes", "", rest.len());
+    }
+    text
+}
+
+/// What the classes are called.
+fn noun(classes: &Classes) -> &'static str {
+    if classes.count() == 10 && classes.are_numbers() { "digit" } else { "class" }
+}
+
+/// A name for the head of a column.
+fn short(name: &str) -> String {
+    const MOST: usize = 12;
+    if name.chars().count() <= MOST {
+        return name.to_owned();
+    }
+    name.chars().take(MOST - 1).chain(['…']).collect()
 }
 
 /// `9870`, `10000` as `9870 of 10000 test images right (98.70 %), 95 % interval 98.46 to
@@ -86,34 +135,59 @@ pub fn percent(part: usize, whole: usize) -> String {
     format!("{:.2} %", 100.0 * part as f64 / whole.max(1) as f64)
 }
 
-/// Which digit was most often taken for which other one, and which were never seen.
-fn confused_line(confusion: &[[usize; CLASSES]; CLASSES]) -> String {
+/// How many images of each class were right; of many classes, of those where the
+/// smallest shares were.
+fn right_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
+    let mut rows: Vec<_> = confusion
+        .iter()
+        .enumerate()
+        .map(|(label, row)| (label, row[label], row.iter().sum::<usize>()))
+        .collect();
+    let noun = noun(classes);
+    let mut title = format!("right by {noun}:");
+    if rows.len() > MOST_CLASSES {
+        rows.retain(|&(_, _, images)| images > 0);
+        // Compares right / images without a division.
+        rows.sort_by(|a, b| (a.1 * b.2).cmp(&(b.1 * a.2)));
+        rows.truncate(MOST_CLASSES / 2);
+        title = format!("least right of {} classes:", classes.count());
+    }
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(label, right, images)| format!(" {}: {right} of {images}", classes.name(label)))
+        .collect();
+    title + &rows.join(",")
+}
+
+/// Which class was most often taken for which other one, and which were never seen.
+fn confused_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let mut worst = (0, 0, 0);
-    for (digit, row) in confusion.iter().enumerate() {
+    for (label, row) in confusion.iter().enumerate() {
         for (other, &count) in row.iter().enumerate() {
-            if other != digit && count > worst.0 {
-                worst = (count, digit, other);
+            if other != label && count > worst.0 {
+                worst = (count, label, other);
             }
         }
     }
-    let (count, digit, other) = worst;
+    let (count, label, other) = worst;
     if count == 0 {
-        return "No digit was taken for another one.\n".into();
+        return format!("No {} was taken for another one.\n", noun(classes));
     }
-    let images: usize = confusion[digit].iter().sum();
-    let never: Vec<_> = (0..CLASSES)
-        .filter(|&digit| confusion.iter().all(|row| row[digit] == 0))
-        .map(|digit| digit.to_string())
+    let images: usize = confusion[label].iter().sum();
+    let never: Vec<_> = (0..classes.count())
+        .filter(|&label| confusion.iter().all(|row| row[label] == 0))
+        .map(|label| classes.name(label))
         .collect();
-    let never = if never.is_empty() {
-        String::new()
-    } else {
-        format!("; nothing was ever taken for {}", never.join(", "))
+    let never = match never.len() {
+        0 => String::new(),
+        count if count > MOST_CLASSES => format!("; nothing was ever taken for {count} others"),
+        _ => format!("; nothing was ever taken for {}", never.join(", ")),
     };
-    format!("Most often wrong: {digit} taken for {other}, {count} of {images} times{never}.\n")
+    let [label, other] = [label, other].map(|label| classes.name(label));
+    format!("Most often wrong: {label} taken for {other}, {count} of {images} times{never}.\n")
 }
 
-/// What the answer would be worth that gives every image the digits' shares.
+/// What the answer would be worth that gives every image the classes' shares.
 #[derive(Debug, PartialEq)]
 struct Constant {
     error: f64,
@@ -122,16 +196,16 @@ struct Constant {
 
 impl Constant {
     fn of(samples: &Samples, loss: Loss) -> Self {
-        let mut counts = [0; CLASSES];
+        let mut counts = vec![0; samples.classes().count()];
         samples.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);
         let total = samples.len() as f64;
-        let answer = counts.map(|count| count as f64 / total);
-        let error = |digit: usize| {
-            let mut target = [0.0; CLASSES];
-            target[digit] = 1.0;
+        let answer: Vec<_> = counts.iter().map(|&count| count as f64 / total).collect();
+        let error = |label: usize| {
+            let mut target = vec![0.0; answer.len()];
+            target[label] = 1.0;
             loss.value(&answer, &target)
         };
-        let errors = counts.iter().enumerate().map(|(digit, &count)| count as f64 * error(digit));
+        let errors = counts.iter().enumerate().map(|(label, &count)| count as f64 * error(label));
         Self {
             error: errors.sum::<f64>() / total,
             correct: counts.into_iter().max().unwrap_or_default(),

@@ -99,7 +99,8 @@ impl<T: Element> Run<T> {
         let (train, test) = dataset::load(&data)?;
         let train = train.first(experiment.train_limit.map(Into::into));
         let test = test.first(experiment.test_limit.map(Into::into));
-        test.fit(&network).context(origin)?;
+        let train = train.fit(&network).with_context(|| origin.clone())?;
+        let test = test.fit(&network).context(origin)?;
         let config = trainer_config(&experiment, &network, train.len())?;
         let evaluator = Evaluator::new(&network);
         let trainer = Trainer::new(network, config);
@@ -271,6 +272,7 @@ impl<T: Element> Run<T> {
             ("weights_sha256", outcome.metrics.weights_sha256.clone()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
+        let metadata: Vec<_> = metadata.into_iter().chain(self.test.classes().metadata()).collect();
         let model = save_weights(self.network(), &metadata)?;
         self.folder.write("model.safetensors", &model)?;
         let losses = &outcome.evaluation.losses;

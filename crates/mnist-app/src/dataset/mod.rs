@@ -1,53 +1,71 @@
-//! MNIST: images of digits with their labels, from a folder of four IDX files.
+//! Images with labels, from four IDX files as MNIST's or from folders of PNG images.
+
+mod classes;
+mod fit;
+mod idx_files;
+mod png_folder;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
-use layers::{Batch, Network};
+use anyhow::{Context, ensure};
+use layers::Batch;
 use tensor::Element;
 
 use crate::augmentation::Augmenter;
-use crate::idx;
 
-/// How many different labels there are.
-pub const CLASSES: usize = 10;
+pub use classes::Classes;
 
-/// Which of the two pairs of files.
+/// The samples to learn from or those to be tested on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// `train-images…` and `train-labels…`.
+    /// `train-images…` and `train-labels…`, or the folder `train`.
     Train,
-    /// `t10k-images…` and `t10k-labels…`.
+    /// `t10k-images…` and `t10k-labels…`, or the folder `test`.
     Test,
 }
 
-/// Images with the digits that they show. Pixels are kept as bytes and converted when a
-/// batch is gathered.
+/// Images, grey or in colours, with the classes of what they show. Pixels are kept as
+/// bytes and converted when a batch is gathered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Samples {
+    /// `(N, C, H, W)`.
     images: Vec<u8>,
     labels: Vec<u8>,
-    size: [usize; 2],
+    /// `(C, H, W)`.
+    shape: [usize; 3],
+    classes: Classes,
+    source: Source,
+}
+
+/// The files or folders that samples are from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Source {
+    images: PathBuf,
+    labels: PathBuf,
 }
 
 /// Reads the images and labels for training and those for testing, the files side by
-/// side on the threads of the current pool.
+/// side on the threads of the current pool. The classes of both are the same: of IDX
+/// files as many as the largest label says, of folders those for training.
 ///
 /// # Errors
-/// If a file is missing or not what it should be, or training and test images differ in
-/// size.
+/// If a file is missing or not what it should be, training and test images differ in
+/// shape, or there is a class for testing alone.
 pub fn load(folder: &Path) -> anyhow::Result<(Samples, Samples)> {
     let (train, test) =
         rayon::join(|| Samples::load(folder, Part::Train), || Samples::load(folder, Part::Test));
     let (train, test) = (train?, test?);
-    let (expected, found) = (train.size, test.size);
+    let (expected, found) = (train.shape, test.shape);
     ensure!(
         expected == found,
-        "{}: expected test images of {expected:?} pixels, as those for training are, \
-         found {found:?}",
-        folder.display()
+        "{}: expected test images of {}, as those for training are in {}, found {}",
+        test.source.images.display(),
+        size_text(expected),
+        train.source.images.display(),
+        size_text(found)
     );
-    Ok((train, test))
+    let test = test.relabelled(&train.classes)?;
+    Ok((train.relabelled(&test.classes)?, test))
 }
 
 /// The folder of the data: the one asked for, or `data/mnist` in the current folder or
@@ -59,7 +77,7 @@ pub fn folder(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(folder) = asked {
         ensure!(
             folder.is_dir(),
-            "--data {}: expected a folder with the four files of MNIST, found {}",
+            "--data {}: expected a folder of images, found {}",
             folder.display(),
             if folder.exists() { "a file" } else { "no such folder" }
         );
@@ -78,43 +96,17 @@ pub fn folder(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 impl Samples {
-    /// Reads the images and labels of one part.
+    /// Reads the images and labels of one part: IDX files if there are some, else PNG
+    /// images below a folder for the part.
     ///
     /// # Errors
     /// If a file is missing or not what it should be; the message names it.
     pub fn load(folder: &Path, part: Part) -> anyhow::Result<Self> {
-        let prefix = match part {
-            Part::Train => "train",
-            Part::Test => "t10k",
-        };
-        let image_path = find(folder, &format!("{prefix}-images"), "idx3-ubyte")?;
-        let label_path = find(folder, &format!("{prefix}-labels"), "idx1-ubyte")?;
-        let (images, labels) =
-            rayon::join(|| idx::read(&image_path, 3), || idx::read(&label_path, 1));
-        let (images, labels) = (images?, labels?);
-        let &[count, height, width] = &*images.axes else { unreachable!("read with 3 axes") };
-        ensure!(
-            !images.bytes.is_empty(),
-            "{}: expected at least one image with at least one pixel, found sizes {:?}",
-            image_path.display(),
-            images.axes
-        );
-        ensure!(
-            labels.bytes.len() == count,
-            "{}: expected {count} labels, as there are images in {}, found {}",
-            label_path.display(),
-            image_path.display(),
-            labels.bytes.len()
-        );
-        if let Some(at) = labels.bytes.iter().position(|&label| usize::from(label) >= CLASSES) {
-            bail!(
-                "{}: expected labels from 0 to {}, found {} for sample {at}",
-                label_path.display(),
-                CLASSES - 1,
-                labels.bytes[at]
-            );
+        if png_folder::present(folder) && !idx_files::present(folder, part) {
+            png_folder::load(folder, part)
+        } else {
+            idx_files::load(folder, part)
         }
-        Ok(Self { images: images.bytes, labels: labels.bytes, size: [height, width] })
     }
 
     /// The first samples, `limit` of them if there are as many.
@@ -137,15 +129,26 @@ impl Samples {
 
     /// Height and width of an image.
     pub fn size(&self) -> [usize; 2] {
-        self.size
+        let [_, height, width] = self.shape;
+        [height, width]
     }
 
-    /// The digit that each image shows.
+    /// Channels, height and width of an image.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The class that each image shows.
     pub fn labels(&self) -> &[u8] {
         &self.labels
     }
 
-    /// The pixels of an image.
+    /// What the labels mean.
+    pub fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
+    /// The pixels of an image, `(C, H, W)`.
     pub fn image(&self, index: usize) -> &[u8] {
         &self.images[index * self.pixels()..][..self.pixels()]
     }
@@ -162,34 +165,14 @@ impl Samples {
         }
     }
 
-    /// Writes what a network should say to an image: 1 for its digit, 0 for the others.
+    /// Writes what a network should say to an image: 1 for its class, 0 for the others.
     pub fn write_target<T: Element>(&self, index: usize, target: &mut [T]) {
         target.fill(T::ZERO);
         target[usize::from(self.labels[index])] = T::ONE;
     }
 
-    /// Whether `network` takes such images and answers with one number for each digit.
-    ///
-    /// # Errors
-    /// If not.
-    pub fn fit<T: Element>(&self, network: &Network<T>) -> anyhow::Result<()> {
-        let (input, output) = (network.input_shape(), network.output_shape());
-        let [height, width] = self.size;
-        ensure!(
-            input.len() == self.pixels(),
-            "network: expected an input of {} numbers, as the images of {height}×{width} pixels \
-             have, found {input}",
-            self.pixels()
-        );
-        ensure!(
-            output.len() == CLASSES,
-            "network: expected an output of ({CLASSES}), one number for each digit, found {output}"
-        );
-        Ok(())
-    }
-
     fn pixels(&self) -> usize {
-        self.size[0] * self.size[1]
+        self.shape.iter().product()
     }
 }
 
@@ -226,8 +209,9 @@ pub struct Pick<'a, T> {
 
 impl<T: Element> Batch<T> for Pick<'_, T> {
     fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
-        let pairs =
-            inputs.chunks_exact_mut(self.samples.pixels()).zip(targets.chunks_exact_mut(CLASSES));
+        let Samples { classes, .. } = self.samples;
+        let inputs = inputs.chunks_exact_mut(self.samples.pixels());
+        let pairs = inputs.zip(targets.chunks_exact_mut(classes.count()));
         for (&index, (input, target)) in self.order[first..].iter().zip(pairs) {
             match self.augmenter {
                 Some((augmenter, epoch)) => {
@@ -240,22 +224,11 @@ impl<T: Element> Batch<T> for Pick<'_, T> {
     }
 }
 
-/// The file of this name, with `-` or `.` before `idx`, plain or gzipped.
-fn find(folder: &Path, stem: &str, kind: &str) -> anyhow::Result<PathBuf> {
-    let names = ["-", "."].into_iter().flat_map(|separator| {
-        ["", ".gz"].map(|suffix| folder.join(format!("{stem}{separator}{kind}{suffix}")))
-    });
-    names.into_iter().find(|path| path.is_file()).with_context(|| {
-        let contents = std::fs::read_dir(folder).map(Iterator::count);
-        let found = match contents {
-            Ok(0) => "an empty folder".into(),
-            Ok(1) => "1 entry with another name".into(),
-            Ok(count) => format!("{count} entries with other names"),
-            Err(error) => error.to_string(),
-        };
-        format!(
-            "{}: expected the file {stem}-{kind} or {stem}-{kind}.gz, found {found}",
-            folder.display()
-        )
-    })
+/// A shape `(C, H, W)` in words.
+fn size_text([channels, height, width]: [usize; 3]) -> String {
+    let kind = match channels {
+        1 => "grey",
+        _ => "colour",
+    };
+    format!("{height}×{width} {kind} pixels")
 }

@@ -106,9 +106,15 @@ fn data_that_is_not_there_or_not_mnist() {
         ("long", longer, labels(&[0, 1]), &["1568 bytes", "found more"]),
         ("header", vec![0, 0], labels(&[0, 1]), &["header of 16 bytes", "found 2"]),
         ("pair", images(2), labels(&[0, 1, 2]), &["labels", "expected 2", "found 3"]),
-        ("label", images(2), labels(&[0, 10]), &["from 0 to 9", "found 10 for sample 1"]),
+        ("label", images(2), labels(&[0, 10]), &["outputs = 11", "has 10 for sample 1"]),
+        (
+            "channels",
+            idx(&[1, 2, 28, 28], &[0; 1568]),
+            labels(&[1]),
+            &["1 or 3 channels", "[1, 2, 28, 28]"],
+        ),
         ("none", images(0), labels(&[]), &["at least one image"]),
-        ("size", idx(&[1, 2, 2], &[0; 4]), labels(&[1]), &["pixels", "[2, 2]"]),
+        ("size", idx(&[1, 2, 2], &[0; 4]), labels(&[1]), &["28×28 grey pixels", "2×2"]),
     ] {
         let folder = path.join(case);
         fs::create_dir(&folder).unwrap();
@@ -218,13 +224,21 @@ fn configs_that_are_no_experiments() {
         refused(path, &format!("train --config {name}"), 1, &[&place, part]);
     }
     refused(path, "train --config nowhere.toml", 1, &["nowhere.toml", "No such file"]);
-    fs::write(path.join("classes.toml"), notebook.replace("outputs = 10 ", "outputs = 12 "))
-        .unwrap();
-    let line = format!("train --config classes.toml --data {}", small_data().display());
-    refused(path, &line, 1, &["classes.toml", "expected an output of (10)", "found (12)"]);
-    fs::write(path.join("input.toml"), notebook.replace("[1, 28, 28]", "[1, 20, 28]")).unwrap();
-    let line = format!("train --config input.toml --data {}", small_data().display());
-    refused(path, &line, 1, &["input.toml", "784 numbers", "found (1, 20, 28)"]);
+    for (name, change, with, parts) in [
+        ("few.toml", "outputs = 10 ", "outputs = 8 ", &["outputs = 10 in", "found 8"][..]),
+        ("many.toml", "outputs = 10 ", "outputs = 257 ", &["at most 256 outputs", "found 257"]),
+        (
+            "input.toml",
+            "[1, 28, 28]",
+            "[1, 20, 28]",
+            &["input = [1, 28, 28]", "found (1, 20, 28)", "28×28 grey pixels"],
+        ),
+    ] {
+        fs::write(path.join(name), notebook.replace(change, with)).unwrap();
+        let line = format!("train --config {name} --data {}", small_data().display());
+        let parts: Vec<_> = parts.iter().copied().chain([name]).collect();
+        refused(path, &line, 1, &parts);
+    }
     let line = format!(
         "train --data {} --config big.toml --batch-size 200 --shard-size 1",
         small_data().display()

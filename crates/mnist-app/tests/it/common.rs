@@ -1,5 +1,6 @@
 use std::ffi::OsStr;
 use std::fs;
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -8,7 +9,11 @@ use layers::{Network, Trainer, TrainerConfig};
 use mnist_app::dataset::{self, Brightness, Pick, Samples};
 use mnist_app::experiment::Experiment;
 use mnist_app::presets;
+use png::ColorType;
 use tensor::Element;
+
+/// Of MNIST.
+pub const CLASSES: usize = 10;
 
 /// The four files of MNIST in the repository.
 pub fn mnist_folder() -> PathBuf {
@@ -104,4 +109,16 @@ fn write_part(folder: &Path, prefix: &str, samples: &Samples, count: usize) {
     let labels = idx(&[count as u32], &samples.labels()[..count]);
     fs::write(folder.join(format!("{prefix}-images.idx3-ubyte")), images).unwrap();
     fs::write(folder.join(format!("{prefix}-labels-idx1-ubyte")), labels).unwrap();
+}
+
+/// Writes planes `(C, H, W)`, grey or red, green and blue, as a PNG image.
+pub fn write_png(path: &Path, [channels, height, width]: [usize; 3], planes: &[u8]) {
+    let file = BufWriter::new(fs::File::create(path).unwrap());
+    let mut encoder = png::Encoder::new(file, width as u32, height as u32);
+    encoder.set_color(if channels == 1 { ColorType::Grayscale } else { ColorType::Rgb });
+    let area = height * width;
+    let pixels: Vec<u8> = (0..area)
+        .flat_map(|at| (0..channels).map(move |channel| planes[channel * area + at]))
+        .collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
 }

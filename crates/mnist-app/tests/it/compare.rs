@@ -174,7 +174,7 @@ fn networks_in_memory_vote_as_those_in_files_do() {
         let file = here.path().join(index.to_string());
         fs::write(&file, save_weights(network, &metadata).unwrap()).unwrap();
         let model = Model::open(&file).unwrap();
-        from_files.add(model.outputs(), &model.evaluate(&samples).unwrap());
+        from_files.add(model.outputs(), &model.evaluate(&samples));
     }
     let voted = vote(&networks, loss, &samples);
     assert_eq!(voted, from_files.evaluation(&samples));
@@ -182,7 +182,7 @@ fn networks_in_memory_vote_as_those_in_files_do() {
     sums.for_each(|sum| assert!((sum - 1.0).abs() < 1e-12, "{sum}"));
     // The vote of one is that network, whose loss it has.
     let alone = vote(&networks[..1], loss, &samples);
-    let model = Model::open(&here.path().join("0")).unwrap().evaluate(&samples).unwrap();
+    let model = Model::open(&here.path().join("0")).unwrap().evaluate(&samples);
     assert_eq!(alone.predictions, model.predictions);
     assert!((alone.error() - model.error()).abs() < 1e-6, "{} {}", alone.error(), model.error());
 }
@@ -201,7 +201,7 @@ fn a_file_without_a_loss_is_judged_by_its_last_layer() {
         fs::write(&file, save_weights(network, &[]).unwrap()).unwrap();
         let model = Model::open(&file).unwrap();
         let mut vote = Vote::default();
-        vote.add(model.outputs(), &model.evaluate(&samples).unwrap());
+        vote.add(model.outputs(), &model.evaluate(&samples));
         vote.evaluation(&samples)
     });
     // One of them has its softmax in the network, the other in the vote.

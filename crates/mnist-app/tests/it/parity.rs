@@ -6,12 +6,12 @@ use std::path::Path;
 
 use layers::load_weights;
 use layers::{Context, Dense, LayerSpec, Mode, Network, Pass, Tanh, Trainer, Workspace};
-use mnist_app::dataset::{Brightness, CLASSES};
+use mnist_app::dataset::Brightness;
 use mnist_app::evaluation::Evaluator;
 use safetensors::SafeTensors;
 use tensor::{Element, Scratch, Shape};
 
-use crate::common::{losses, mnist, notebook, trainer};
+use crate::common::{CLASSES, losses, mnist, notebook, trainer};
 
 #[test]
 fn the_first_output() {

@@ -2,10 +2,10 @@
 //! what the trainer computes must not depend on how it is written.
 
 use layers::Init;
-use mnist_app::dataset::{Brightness, CLASSES};
+use mnist_app::dataset::Brightness;
 use tensor::{Correlation, reference};
 
-use crate::common::{losses, mnist, notebook, trainer};
+use crate::common::{CLASSES, losses, mnist, notebook, trainer};
 
 #[test]
 fn the_trainer_does_what_plain_loops_do() {
