@@ -12,12 +12,14 @@ use crate::presets;
 
 /// What the program prints for `--help`.
 pub const HELP: &str = "\
-Learns to read the digits of MNIST with a convolutional network.
+Trains convolutional networks on the digits of MNIST, or on images of your own.
 
 mnist-app train [FLAGS]            trains a network
     --preset NAME                  a built-in experiment (default: notebook)
     --config FILE                  an experiment of your own, in TOML as the presets are
-    --data DIR                     the four IDX files, .gz or not (default: data/mnist)
+    --data DIR                     four IDX files named as MNIST's, .gz or not, or PNG images
+                                   as train/CLASS/*.png and test/CLASS/*.png
+                                   (default: data/mnist)
     --out DIR                      the run's folder (default: runs/PRESET-SEED-NUMBER)
     --threads N                    changes the speed, not the numbers (default: all)
     --target-accuracy P            stop after the epoch that gets this fraction right

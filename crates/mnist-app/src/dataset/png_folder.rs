@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use png::{ColorType, Decoder, Reader, Transformations};
 use rayon::prelude::*;
 
@@ -39,21 +39,22 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
         "{}: expected a folder with a folder of PNG images for each class, found none",
         place()
     );
-    let (names, files) = classes(&folder, part)?;
-    let Some(((first, _), label_count)) = files.first().zip(Some(names.len())) else {
-        bail!("{}: expected a folder of PNG images for each class, found none", place());
-    };
+    let Listing { classes, files } = Listing::of(&folder, part)?;
     ensure!(
-        label_count <= Classes::MOST,
-        "{}: expected at most {} class folders, found {label_count}",
+        classes.len() <= Classes::MOST,
+        "{}: expected at most {} class folders, found {}",
         place(),
-        Classes::MOST
+        Classes::MOST,
+        classes.len()
     );
+    let (first, _) = files.first().with_context(|| {
+        format!("{}: expected a folder of PNG images for each class, found none", place())
+    })?;
     let shape = shape_of(first).with_context(|| first.display().to_string())?;
-    let images = decode_all(&files, shape).with_context(place)?;
+    let images = decode_all(&files, shape)?;
     let labels = files.iter().map(|&(_, label)| label as u8).collect();
     let source = Source { images: folder.clone(), labels: folder };
-    Ok(Samples { images, labels, shape, classes: Classes::Named(names), source })
+    Ok(Samples { images, labels, shape, classes: Classes::Named(classes), source })
 }
 
 fn name(part: Part) -> &'static str {
@@ -63,29 +64,38 @@ fn name(part: Part) -> &'static str {
     }
 }
 
-/// The names of the class folders, and all images with their labels in the order of the
-/// samples.
-fn classes(folder: &Path, part: Part) -> anyhow::Result<(Vec<String>, Vec<(PathBuf, usize)>)> {
-    let (mut names, mut files) = (Vec::new(), Vec::new());
-    for (name, path) in entries(folder)?.into_iter().filter(|(_, path)| path.is_dir()) {
-        ensure!(
-            !name.contains(char::is_control),
-            "{}: expected a name of a class without control characters, found {name:?}",
-            folder.display()
-        );
-        let images: Vec<_> = entries(&path)?.into_iter().filter(is_png).collect();
-        // Without one the class could not be learned; a small test set may have none.
-        ensure!(
-            part == Part::Test || !images.is_empty(),
-            "{}: expected at least one PNG image (*.png), found none",
-            path.display()
-        );
-        let turns = images.into_iter().enumerate();
-        files.extend(turns.map(|(turn, (_, path))| (turn, names.len(), path)));
-        names.push(name);
+/// The images of one part.
+struct Listing {
+    /// The names of the class folders.
+    classes: Vec<String>,
+    /// All images with their labels, in the order of the samples.
+    files: Vec<(PathBuf, usize)>,
+}
+
+impl Listing {
+    fn of(folder: &Path, part: Part) -> anyhow::Result<Self> {
+        let (mut classes, mut turns) = (Vec::new(), Vec::new());
+        for (name, path) in entries(folder)?.into_iter().filter(|(_, path)| path.is_dir()) {
+            ensure!(
+                !name.contains(char::is_control),
+                "{}: expected a name of a class without control characters, found {name:?}",
+                folder.display()
+            );
+            let images: Vec<_> = entries(&path)?.into_iter().filter(is_png).collect();
+            // Without one the class could not be learned; a small test set may have none.
+            ensure!(
+                part == Part::Test || !images.is_empty(),
+                "{}: expected at least one PNG image (*.png), found none",
+                path.display()
+            );
+            let images = images.into_iter().enumerate();
+            turns.extend(images.map(|(turn, (_, path))| (turn, classes.len(), path)));
+            classes.push(name);
+        }
+        turns.sort_by_key(|&(turn, label, _)| (turn, label));
+        let files = turns.into_iter().map(|(_, label, path)| (path, label)).collect();
+        Ok(Self { classes, files })
     }
-    files.sort_by_key(|&(turn, label, _)| (turn, label));
-    Ok((names, files.into_iter().map(|(_, label, path)| (path, label)).collect()))
 }
 
 /// What is in a folder, but for hidden files, in the order of the names' bytes.
@@ -132,7 +142,8 @@ fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<V
     });
     ensure!(
         reserved.is_some(),
-        "expected images that fit into memory, found {} of {}",
+        "{}: expected images that fit into memory, found {} such of {}",
+        files[0].0.display(),
         files.len(),
         size_text(shape)
     );
@@ -209,5 +220,5 @@ impl<'a> Image<'a> {
 }
 
 fn damaged(error: png::DecodingError) -> anyhow::Error {
-    anyhow::anyhow!("expected a PNG image, found something else or a damaged one ({error})")
+    anyhow!("expected a PNG image, found something else or a damaged one ({error})")
 }

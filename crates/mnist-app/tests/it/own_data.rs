@@ -228,8 +228,8 @@ fn small_and_odd_sets_train() {
             succeeds(
                 path,
                 &format!(
-                    "train {flags} --data {name} --out {run} --threads {threads} --epochs 30 \
-                     --learning-rate 0.05"
+                    "train {flags} --data {name} --out {run} --threads {threads} \
+                     --learning-rate 0.1"
                 ),
             );
             let summary = summary(path, &run);
