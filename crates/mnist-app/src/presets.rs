@@ -13,6 +13,8 @@ const PRESETS: &[(&str, &str)] = &[
     ("lenet", include_str!("../presets/lenet.toml")),
     ("fast", include_str!("../presets/fast.toml")),
     ("tiny", include_str!("../presets/tiny.toml")),
+    ("accurate", include_str!("../presets/accurate.toml")),
+    ("committee", include_str!("../presets/committee.toml")),
 ];
 
 /// The names of all presets.
@@ -39,6 +41,16 @@ pub fn experiment(name: &str) -> anyhow::Result<Experiment> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_committee_has_members_like_the_accurate_network() {
+        let accurate = super::experiment("accurate").unwrap();
+        let mut committee = super::experiment("committee").unwrap();
+        assert!(committee.committee.take().is_some_and(|members| members.get() > 1));
+        committee.name.clone_from(&accurate.name);
+        committee.description.clone_from(&accurate.description);
+        assert_eq!(committee, accurate);
+    }
+
     #[test]
     fn every_preset_is_an_experiment_of_its_own_name_that_builds() {
         for name in super::names() {

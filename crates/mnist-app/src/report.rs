@@ -39,12 +39,15 @@ pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) ->
     let constant = Constant::of(samples, loss);
     let error = evaluation.error();
     let outputs = classes.count();
+    let what = match loss {
+        Loss::SoftmaxCrossEntropy { .. } => "−ln of the right output's share, the mean".into(),
+        _ => format!("a mean over {outputs} outputs, of which {} should be 0", outputs - 1),
+    };
     let _ = writeln!(
         text,
-        "The error alone does not show this: it is a mean over {outputs} outputs, of which {} should be \
-         0. An answer that is the same for every image, each {}'s share of them, has an \
-         error of {:.4} and gets {} right ({}); this network has {error:.4}.",
-        outputs - 1,
+        "The error alone does not show this: it is {what}. An answer that is the same for every \
+         image, each {}'s share of them, has an error of {:.4} and gets {} right ({}); this \
+         network has {error:.4}.",
         noun(classes),
         constant.error,
         constant.correct,
