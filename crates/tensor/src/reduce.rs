@@ -3,7 +3,7 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::matrix::multiply_vector;
-use crate::microkernel::{load, load_part, sum_lanes};
+use crate::microkernel::{load, load_part, store, sum_lanes};
 use crate::simd::Kernel;
 use crate::{Element, Scratch};
 
@@ -106,26 +106,31 @@ impl<T: Element> Kernel for TreeSum<'_, T> {
         let lanes = T::Wide::<S>::LEN;
         let len = self.sum.len();
         let whole = len / lanes * lanes;
+        // Bit b of `filled` says that `levels[b]` is the sum of 2^b parts. What a level
+        // holds before is never read, so the array is made once: making it for every
+        // vector took half of the time.
+        let mut levels = [T::Wide::<S>::simd_from(simd, T::ZERO); usize::BITS as usize];
         let mut at = 0;
         while at < len {
             let width = if at < whole { lanes } else { len - whole };
-            // Bit b of `filled` says that `levels[b]` is the sum of 2^b parts.
-            let mut levels = [T::Wide::<S>::simd_from(simd, T::ZERO); usize::BITS as usize];
-            let mut filled = 0_usize;
-            for part in 0..self.count {
-                let place = part * self.stride + self.at + at;
-                let mut sum: T::Wide<S> = if width == lanes {
-                    load(simd, self.parts, place)
+            let (mut filled, mut part) = (0_usize, 0);
+            while part < self.count {
+                // Four parts at a time stay in registers.
+                let (mut sum, mut level) = if part + 4 <= self.count {
+                    let left =
+                        self.part(simd, part, at, width) + self.part(simd, part + 1, at, width);
+                    let right = self.part(simd, part + 2, at, width);
+                    (left + (right + self.part(simd, part + 3, at, width)), 2)
                 } else {
-                    load_part(simd, self.parts, place, width)
+                    (self.part(simd, part, at, width), 0)
                 };
-                let mut level = 0;
+                part += 1 << level;
                 while filled >> level & 1 == 1 {
                     sum = levels[level] + sum;
                     level += 1;
                 }
                 levels[level] = sum;
-                filled += 1;
+                filled = part;
             }
             let mut sum = T::Wide::<S>::simd_from(simd, T::ZERO);
             let mut any = false;
@@ -135,8 +140,25 @@ impl<T: Element> Kernel for TreeSum<'_, T> {
                     any = true;
                 }
             }
-            self.sum[at..at + width].copy_from_slice(&sum.as_slice()[..width]);
+            if width == lanes {
+                store(sum, self.sum, at);
+            } else {
+                self.sum[at..].copy_from_slice(&sum.as_slice()[..width]);
+            }
             at += width;
+        }
+    }
+}
+
+impl<T: Element> TreeSum<'_, T> {
+    /// The `width` numbers at `at` of a part, a whole vector or less.
+    #[inline(always)]
+    fn part<S: Simd>(&self, simd: S, part: usize, at: usize, width: usize) -> T::Wide<S> {
+        let place = part * self.stride + self.at + at;
+        if width == T::Wide::<S>::LEN {
+            load(simd, self.parts, place)
+        } else {
+            load_part(simd, self.parts, place, width)
         }
     }
 }

@@ -89,7 +89,7 @@ fn tree<T: Element>(parts: &[T], count: usize, at: usize) -> Result<(), TestCase
 }
 
 fn shaped() -> impl Strategy<Value = (usize, usize, Vec<f64>)> {
-    (1..9_usize, 1..50_usize)
+    (1..14_usize, 1..50_usize)
         .prop_flat_map(|(count, row)| (Just(count), 0..row, numbers(count * row)))
 }
 
