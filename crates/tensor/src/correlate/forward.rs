@@ -2,7 +2,7 @@ use std::marker::PhantomData;
 
 use fearless_simd::{Simd, SimdBase};
 
-use crate::microkernel::{Grid, Offset, Product, multiply, pack, packed_len};
+use crate::microkernel::{Grid, Offset, Product, multiply, pack_rows, packed_len};
 use crate::simd::{Kernel, Level, Registers, dispatch_at};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
@@ -234,12 +234,7 @@ impl<T: Element> Kernel for Forward<'_, T> {
         for (weights, packed) in
             self.kernels.chunks_exact(kernels * taps).zip(packed.chunks_exact_mut(panel))
         {
-            pack(simd, [kernels, taps], packed, |row, column, size| {
-                let weights = &weights[row * taps..][..taps];
-                for (slot, &weight) in column.iter_mut().step_by(size).zip(weights) {
-                    *slot = weight;
-                }
-            });
+            pack_rows(simd, weights, [kernels, taps], packed);
         }
         let tap_table = &mut self.taps[..taps];
         padded.taps([channels, layer.kernel_height, layer.kernel_width], tap_table);
