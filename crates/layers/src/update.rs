@@ -33,8 +33,12 @@ pub struct TrainerState<T> {
     pub average: Vec<T>,
 }
 
-/// Parameters of one part: 64 KiB of `f32`.
-const PART: usize = 16_384;
+/// Parameters of one part of an update: few enough that threads share a small network's
+/// evenly, LeNet's 38,282 in ten parts.
+const PART: usize = 4_096;
+
+/// Parameters of one part of a norm; part of the arithmetic.
+const NORM_PART: usize = 16_384;
 
 /// PyTorch's: added to the norm that a gradient is divided by.
 const CLIP_EPSILON: f64 = 1e-6;
@@ -59,7 +63,7 @@ impl<T: Element> Updater<T> {
                 _ => runs.push((range.end, decays)),
             }
         }
-        let squares = vec![0.0; parameters.div_ceil(PART)];
+        let squares = vec![0.0; parameters.div_ceil(NORM_PART)];
         Self { optimizer, clip_norm, average_decay, state, squares, runs }
     }
 
@@ -156,16 +160,16 @@ fn part<T>(numbers: &mut [T], at: usize, end: usize) -> &mut [T] {
 }
 
 /// Sums the parts into `sum`, and returns the norm of it: the squares added in `f64`,
-/// [`PART`] by [`PART`], whichever thread does which.
+/// [`NORM_PART`] by [`NORM_PART`], whichever thread does which.
 fn sum_and_norm<T: Element>(
     (parts, count): (&[T], usize),
     sum: &mut [T],
     squares: &mut [f64],
 ) -> f64 {
     let stride = sum.len();
-    threads::for_each_chunk((sum, PART), (squares, 1), |index, sum, squares| {
+    threads::for_each_chunk((sum, NORM_PART), (squares, 1), |index, sum, squares| {
         if count > 0 {
-            reduce::sum_parts(parts, [count, stride], index * PART, sum);
+            reduce::sum_parts(parts, [count, stride], index * NORM_PART, sum);
         }
         squares[0] = sum_of_squares(sum);
     });
