@@ -29,6 +29,8 @@ pub(crate) struct Placed<T> {
     memory: Range<usize>,
     /// The layer works in the memory of the layer before it.
     in_place: bool,
+    /// The next layer does the work of this one, which works in place.
+    in_next: bool,
 }
 
 /// Where a buffer of `len` numbers for a sample ends that starts at `start`, and where
@@ -55,10 +57,15 @@ impl<T: Element> Chain<T> {
         let mut layers: Vec<Placed<T>> = Vec::new();
         let [mut parameters, mut state, mut observed, mut next] = [0; 4];
         for (index, spec) in specs.iter().enumerate() {
-            let layer = match spec.build::<T>(shapes[index]) {
+            let mut layer = match spec.build::<T>(shapes[index]) {
                 Ok(layer) => layer,
                 Err(cause) => return Err((index, cause, shapes)),
             };
+            if let Some(before) = layers.last_mut().filter(|before| before.in_place)
+                && let Some(both) = spec.build_with_before(&specs[index - 1], shapes[index])
+            {
+                (layer, before.in_next) = (both, true);
+            }
             let total = layer
                 .parameters()
                 .iter()
@@ -97,6 +104,7 @@ impl<T: Element> Chain<T> {
                 output,
                 memory,
                 in_place,
+                in_next: false,
             });
         }
         let largest = shapes[1..].iter().map(Shape::len).max().unwrap_or(0);
@@ -174,6 +182,9 @@ impl<T: Element> Chain<T> {
         let Context { scratch, mode, state, observed, memory } = context;
         let mut before = None;
         for (index, placed) in self.layers.iter().enumerate() {
+            if placed.in_next {
+                continue;
+            }
             let mode = mode.of_layer(index);
             match placed.layer.in_place() {
                 Some(layer) if placed.in_place => {
@@ -218,6 +229,9 @@ impl<T: Element> Chain<T> {
         let learned = self.layers[..layers].iter().position(learned);
         let Some(first) = input_gradient.as_ref().map(|_| 0).or(learned) else { return };
         for (index, placed) in self.layers[..layers].iter().enumerate().skip(first).rev() {
+            if placed.in_next && index + 1 < layers {
+                continue;
+            }
             let mode = mode.of_layer(index);
             let output_gradient = &mut gradient[..n * placed.layer.output_shape().len()];
             match placed.layer.in_place() {

@@ -3,7 +3,7 @@ use tensor::{Element, Pooling, Shape, ShapeError};
 
 use crate::conv2d::Size;
 use crate::layer::{Context, Layer, Pass};
-use crate::spec::Buildable;
+use crate::spec::{Buildable, LayerSpec};
 
 /// The largest number of each window.
 ///
@@ -43,7 +43,19 @@ impl Buildable for MaxPool2d {
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
-        Ok(Box::new(MaxPool2dLayer(geometry("MaxPool2d", input, self.size, self.stride)?)))
+        let geometry = geometry("MaxPool2d", input, self.size, self.stride)?;
+        Ok(Box::new(MaxPool2dLayer { geometry, rectify: false }))
+    }
+
+    /// A rectifier before it is done on the largest numbers alone.
+    fn build_with_before<T: Element>(
+        &self,
+        before: &LayerSpec,
+        input: Shape,
+    ) -> Option<Box<dyn Layer<T>>> {
+        let geometry = geometry("MaxPool2d", input, self.size, self.stride).ok()?;
+        let rectify = matches!(before, LayerSpec::Relu(_));
+        rectify.then(|| Box::new(MaxPool2dLayer { geometry, rectify }) as _)
     }
 }
 
@@ -167,19 +179,27 @@ impl<T: Element> Layer<T> for AvgPool2dLayer {
 }
 
 #[derive(Debug)]
-struct MaxPool2dLayer(Pooling);
+struct MaxPool2dLayer {
+    geometry: Pooling,
+    /// Whether numbers below 0 count as 0.
+    rectify: bool,
+}
 
 impl<T: Element> Layer<T> for MaxPool2dLayer {
     fn input_shape(&self) -> Shape {
-        self.0.input_shape()
+        self.geometry.input_shape()
     }
 
     fn output_shape(&self) -> Shape {
-        self.0.output_shape()
+        self.geometry.output_shape()
     }
 
     fn forward(&self, _: &[T], input: &[T], output: &mut [T], _: Context<'_, T>) {
-        self.0.max(input, output);
+        if self.rectify {
+            self.geometry.rectified_max(input, output);
+        } else {
+            self.geometry.max(input, output);
+        }
     }
 
     fn backward(
@@ -190,8 +210,12 @@ impl<T: Element> Layer<T> for MaxPool2dLayer {
         input_gradient: Option<&mut [T]>,
         _: Context<'_, T>,
     ) {
-        if let Some(input_gradient) = input_gradient {
-            self.0.max_gradient(pass.input, pass.output_gradient, input_gradient);
+        let Some(input_gradient) = input_gradient else { return };
+        let Pass { input, output_gradient, .. } = pass;
+        if self.rectify {
+            self.geometry.rectified_max_gradient(input, output_gradient, input_gradient);
+        } else {
+            self.geometry.max_gradient(input, output_gradient, input_gradient);
         }
     }
 

@@ -44,6 +44,15 @@ pub(crate) trait Buildable {
 
     /// The layer for inputs of this shape.
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError>;
+
+    /// See [`LayerSpec::build_with_before`].
+    fn build_with_before<T: Element>(
+        &self,
+        _before: &LayerSpec,
+        _input: Shape,
+    ) -> Option<Box<dyn Layer<T>>> {
+        None
+    }
 }
 
 macro_rules! layer_spec {
@@ -77,6 +86,18 @@ macro_rules! layer_spec {
                 input: Shape,
             ) -> Result<Box<dyn Layer<T>>, ShapeError> {
                 match self {$( Self::$name(layer) => layer.build(input), )*}
+            }
+
+            /// The layer that does in its own passes what `before` would do in place before
+            /// it, to the same bits, if there is a faster one. It reads the input of
+            /// `before`, which must give the same derivatives as the output does; `input` is
+            /// a shape that [`LayerSpec::build`] accepts.
+            pub fn build_with_before<T: Element>(
+                &self,
+                before: &LayerSpec,
+                input: Shape,
+            ) -> Option<Box<dyn Layer<T>>> {
+                match self {$( Self::$name(layer) => layer.build_with_before(before, input), )*}
             }
         }
     };

@@ -66,7 +66,8 @@ impl<T: Element> Workspace<T> {
     }
 
     /// The output of a layer in the last forward pass; where the next layer works in
-    /// the same memory, that layer's.
+    /// the same memory, that layer's, and where the next layer does this one's work too,
+    /// this one's input.
     pub fn layer_output(&self, layer: usize) -> &[T] {
         let place = &self.outputs[layer];
         &self.memory[self.samples * place.start..self.samples * place.end]

@@ -5,7 +5,7 @@
 
 use fearless_simd::{Select, Simd, SimdBase, SimdFloat};
 
-use crate::microkernel::{load, store};
+use crate::microkernel::{load, store, sum_lanes};
 use crate::simd::Kernel;
 use crate::{Element, Shape, ShapeError};
 
@@ -76,7 +76,22 @@ impl Pooling {
     #[track_caller]
     pub fn max<T: Element>(&self, input: &[T], output: &mut [T]) {
         self.check(input.len(), output.len());
-        T::max_pool(MaxPool { geometry: *self, input, output });
+        T::max_pool(MaxPool { geometry: *self, input, output, rectify: false });
+    }
+
+    /// The largest number of each window of `max(x, 0)`, to the bits of
+    /// [`map::relu`](crate::map::relu) and [`Pooling::max`] one after the other: the
+    /// rectifier keeps the order of numbers, so it need only see the largest.
+    ///
+    /// # Shapes
+    /// As [`Pooling::max`].
+    ///
+    /// # Panics
+    /// If the slices do not hold the same number of whole samples.
+    #[track_caller]
+    pub fn rectified_max<T: Element>(&self, input: &[T], output: &mut [T]) {
+        self.check(input.len(), output.len());
+        T::max_pool(MaxPool { geometry: *self, input, output, rectify: true });
     }
 
     /// The gradient of [`Pooling::max`]: each window's goes to the first, row by row, of
@@ -91,6 +106,31 @@ impl Pooling {
         output_gradient: &[T],
         input_gradient: &mut [T],
     ) {
+        self.max_gradients([input, output_gradient], input_gradient, false);
+    }
+
+    /// The gradient of [`Pooling::rectified_max`], given its input: each window's goes to
+    /// the first of its largest numbers if that is positive.
+    ///
+    /// # Panics
+    /// If the slices do not hold the same number of whole samples.
+    #[track_caller]
+    pub fn rectified_max_gradient<T: Element>(
+        &self,
+        input: &[T],
+        output_gradient: &[T],
+        input_gradient: &mut [T],
+    ) {
+        self.max_gradients([input, output_gradient], input_gradient, true);
+    }
+
+    #[track_caller]
+    fn max_gradients<T: Element>(
+        &self,
+        [input, output_gradient]: [&[T]; 2],
+        input_gradient: &mut [T],
+        rectify: bool,
+    ) {
         self.check(input.len(), output_gradient.len());
         self.check(input_gradient.len(), output_gradient.len());
         T::max_pool_gradient(MaxPoolGradient {
@@ -98,6 +138,7 @@ impl Pooling {
             input,
             output_gradient,
             input_gradient,
+            rectify,
         });
     }
 
@@ -178,6 +219,8 @@ pub struct MaxPool<'a, T> {
     geometry: Pooling,
     input: &'a [T],
     output: &'a mut [T],
+    /// Whether numbers below 0 count as 0.
+    rectify: bool,
 }
 
 impl<T: Element> Kernel for MaxPool<'_, T> {
@@ -185,20 +228,26 @@ impl<T: Element> Kernel for MaxPool<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { geometry, input, output } = self;
-        let width = geometry.output[1];
-        if geometry.halves() && width >= T::Narrow::<S>::LEN {
-            halve::<S, T::Narrow<S>>(simd, &geometry, input, output);
-        } else if geometry.halves() && width >= T::Slim::<S>::LEN {
-            halve::<S, T::Slim<S>>(simd, &geometry, input, output);
+        if Walk::fits(&self.geometry, T::Narrow::<S>::LEN) {
+            halve::<S, T::Narrow<S>>(simd, self);
+        } else if Walk::fits(&self.geometry, T::Slim::<S>::LEN) {
+            halve::<S, T::Slim<S>>(simd, self);
         } else {
+            let Self { geometry, input, output, rectify } = self;
             let planes = input.chunks_exact(geometry.input[0] * geometry.input[1]);
             for (plane, output) in planes.zip(output.chunks_exact_mut(geometry.windows())) {
-                for (window, output) in output.iter_mut().enumerate() {
-                    *output = plane[first_largest(&geometry, plane, window)];
-                }
+                pool_plane(&geometry, plane, output, rectify);
             }
         }
+    }
+}
+
+/// One plane, window by window.
+#[inline(always)]
+fn pool_plane<T: Element>(geometry: &Pooling, plane: &[T], output: &mut [T], rectify: bool) {
+    for (window, output) in output.iter_mut().enumerate() {
+        let largest = plane[first_largest(geometry, plane, window)];
+        *output = if rectify && largest <= T::ZERO { T::ZERO } else { largest };
     }
 }
 
@@ -229,30 +278,113 @@ fn larger<S: Simd, V: SimdFloat<S>>(a: V, b: V) -> V {
     b.simd_ne(b).select(b, larger)
 }
 
-/// Windows of 2×2: a row of vectors of them at a time.
+/// Walks vectors of neighbouring windows of 2×2, row by row.
+///
+/// Where a row of windows is whole halves of vectors, a vector goes on in the next row: a
+/// width of 12 is three vectors of 8 in two rows, not four. Elsewhere the last vector of a
+/// row ends with it, overlapping the one before.
+struct Walk {
+    lanes: usize,
+    goes_on: bool,
+    columns: usize,
+    /// Of the input, two rows.
+    pitch: usize,
+    row: usize,
+    column: usize,
+    output: usize,
+}
+
+impl Walk {
+    /// Whether vectors of `lanes` windows can cover a plane.
+    #[inline(always)]
+    fn fits(geometry: &Pooling, lanes: usize) -> bool {
+        geometry.halves() && (geometry.output[1] >= lanes || Self::goes_on(geometry, lanes))
+    }
+
+    #[inline(always)]
+    fn goes_on(geometry: &Pooling, lanes: usize) -> bool {
+        geometry.output[1].is_multiple_of(lanes / 2) && geometry.windows().is_multiple_of(lanes)
+    }
+
+    #[inline(always)]
+    fn new(geometry: &Pooling, lanes: usize) -> Self {
+        let (goes_on, columns) = (Self::goes_on(geometry, lanes), geometry.output[1]);
+        Self { lanes, goes_on, columns, pitch: 2 * geometry.input[1], row: 0, column: 0, output: 0 }
+    }
+
+    /// How many vectors there are.
+    #[inline(always)]
+    fn count(&self, geometry: &Pooling) -> usize {
+        if self.goes_on {
+            geometry.windows() / self.lanes
+        } else {
+            geometry.output[0] * self.columns.div_ceil(self.lanes)
+        }
+    }
+
+    /// Where the two halves of the next vector's windows start in the input, and where
+    /// the vector starts in the output.
+    #[inline(always)]
+    fn next(&mut self) -> ([usize; 2], usize) {
+        if self.goes_on {
+            let output = self.output;
+            self.output += self.lanes;
+            return ([self.half(), self.half()], output);
+        }
+        let x = self.column.min(self.columns - self.lanes);
+        let (left, output) = (self.row * self.pitch + 2 * x, self.row * self.columns + x);
+        self.step(self.lanes);
+        ([left, left + self.lanes], output)
+    }
+
+    #[inline(always)]
+    fn half(&mut self) -> usize {
+        let at = self.row * self.pitch + 2 * self.column;
+        self.step(self.lanes / 2);
+        at
+    }
+
+    #[inline(always)]
+    fn step(&mut self, windows: usize) {
+        self.column += windows;
+        if self.column >= self.columns {
+            (self.row, self.column) = (self.row + 1, 0);
+        }
+    }
+}
+
+/// Windows of 2×2, a vector of them at a time.
+///
+/// What is rectified afterwards needs no care for the sign of zero, and none for NaN but
+/// the knowledge that there is none: the sum of a plane without is finite, or the plane
+/// is done again window by window.
 #[inline(always)]
-fn halve<S: Simd, V: SimdFloat<S, Element: Element>>(
-    simd: S,
-    geometry: &Pooling,
-    input: &[V::Element],
-    output: &mut [V::Element],
-) {
-    let ([height, width], [rows, columns]) = (geometry.input, geometry.output);
-    let planes = input.chunks_exact(height * width);
-    for (plane, output) in planes.zip(output.chunks_exact_mut(rows * columns)) {
-        for (y, output) in output.chunks_exact_mut(columns).enumerate() {
-            let (top, bottom) = plane[2 * y * width..][..2 * width].split_at(width);
-            let mut next = 0;
-            while next < columns {
-                // The last vector ends with the row and overlaps the one before.
-                let x = next.min(columns - V::LEN);
-                let left: V = larger(load(simd, top, 2 * x), load(simd, bottom, 2 * x));
-                let right: V =
-                    larger(load(simd, top, 2 * x + V::LEN), load(simd, bottom, 2 * x + V::LEN));
-                let (even, odd) = left.deinterleave(right);
-                store(larger(even, odd), output, x);
-                next += V::LEN;
-            }
+fn halve<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, operands: MaxPool<'_, V::Element>) {
+    let MaxPool { geometry, input, output, rectify } = operands;
+    let zero = V::simd_from(simd, V::Element::ZERO);
+    let width = geometry.input[1];
+    let planes = input.chunks_exact(geometry.input[0] * width);
+    for (plane, output) in planes.zip(output.chunks_exact_mut(geometry.windows())) {
+        let mut walk = Walk::new(&geometry, V::LEN);
+        let mut sum = zero;
+        for _ in 0..walk.count(&geometry) {
+            let ([left, right], at) = walk.next();
+            let (a, b): (V, V) = (load(simd, plane, left), load(simd, plane, right));
+            let (c, d): (V, V) =
+                (load(simd, plane, left + width), load(simd, plane, right + width));
+            let largest = if rectify {
+                sum += (a + b) + (c + d);
+                let (even, odd) = a.max(c).deinterleave(b.max(d));
+                let largest = even.max(odd);
+                largest.simd_gt(zero).select(largest, zero)
+            } else {
+                let (even, odd) = larger(a, c).deinterleave(larger(b, d));
+                larger(even, odd)
+            };
+            store(largest, output, at);
+        }
+        if rectify && !sum_lanes(sum).is_finite() {
+            pool_plane(&geometry, plane, output, rectify);
         }
     }
 }
@@ -263,6 +395,7 @@ pub struct MaxPoolGradient<'a, T> {
     input: &'a [T],
     output_gradient: &'a [T],
     input_gradient: &'a mut [T],
+    rectify: bool,
 }
 
 impl<T: Element> Kernel for MaxPoolGradient<'_, T> {
@@ -270,77 +403,95 @@ impl<T: Element> Kernel for MaxPoolGradient<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let width = self.geometry.output[1];
-        if self.geometry.halves() && width >= T::Narrow::<S>::LEN {
+        if Walk::fits(&self.geometry, T::Narrow::<S>::LEN) {
             return halve_gradient::<S, T::Narrow<S>>(simd, self);
         }
-        if self.geometry.halves() && width >= T::Slim::<S>::LEN {
+        if Walk::fits(&self.geometry, T::Slim::<S>::LEN) {
             return halve_gradient::<S, T::Slim<S>>(simd, self);
         }
-        let Self { geometry, input, output_gradient, input_gradient } = self;
+        let Self { geometry, input, output_gradient, input_gradient, rectify } = self;
         let len = geometry.input[0] * geometry.input[1];
         let planes = input.chunks_exact(len).zip(input_gradient.chunks_exact_mut(len));
         let gradients = output_gradient.chunks_exact(geometry.windows());
-        for ((plane, gradient), output_gradient) in planes.zip(gradients) {
-            gradient.fill(T::ZERO);
-            for (window, &g) in output_gradient.iter().enumerate() {
-                let place = first_largest(&geometry, plane, window);
-                if !is_nan(plane[place]) {
-                    gradient[place] += g;
-                }
-            }
+        for ((plane, result), gradient) in planes.zip(gradients) {
+            plane_gradient(&geometry, plane, gradient, result, rectify);
         }
     }
 }
 
+/// The gradient of one plane, window by window.
+#[inline(always)]
+fn plane_gradient<T: Element>(
+    geometry: &Pooling,
+    plane: &[T],
+    gradient: &[T],
+    result: &mut [T],
+    rectify: bool,
+) {
+    result.fill(T::ZERO);
+    for (window, &g) in gradient.iter().enumerate() {
+        let place = first_largest(geometry, plane, window);
+        let passes = if rectify { plane[place] > T::ZERO } else { !is_nan(plane[place]) };
+        if passes {
+            result[place] += g;
+        }
+    }
+}
+
+/// Windows of 2×2, a vector of them at a time; NaN is met as in [`halve`].
 #[inline(always)]
 fn halve_gradient<S: Simd, V: SimdFloat<S, Element: Element>>(
     simd: S,
     operands: MaxPoolGradient<'_, V::Element>,
 ) {
-    let MaxPoolGradient { geometry, input, output_gradient, input_gradient } = operands;
+    let MaxPoolGradient { geometry, input, output_gradient, input_gradient, rectify } = operands;
+    let zero = V::simd_from(simd, V::Element::ZERO);
     let ([height, width], [rows, columns]) = (geometry.input, geometry.output);
     let planes = input.chunks_exact(height * width);
     let gradients = output_gradient.chunks_exact(rows * columns);
     let results = input_gradient.chunks_exact_mut(height * width);
     for ((plane, gradient), result) in planes.zip(gradients).zip(results) {
-        result[2 * rows * width..].fill(V::Element::ZERO);
-        for (y, gradient) in gradient.chunks_exact(columns).enumerate() {
-            let (top, bottom) = plane[2 * y * width..][..2 * width].split_at(width);
-            let (above, below) = result[2 * y * width..][..2 * width].split_at_mut(width);
-            if 2 * columns < width {
-                above[2 * columns..].fill(V::Element::ZERO);
-                below[2 * columns..].fill(V::Element::ZERO);
-            }
-            let mut next = 0;
-            while next < columns {
-                let x = next.min(columns - V::LEN);
-                let (left, right) = (2 * x, 2 * x + V::LEN);
-                let (a, b) = pairs::<S, V>(simd, top, left);
-                let (c, d) = pairs::<S, V>(simd, bottom, left);
-                let y = larger(larger(a, c), larger(b, d));
-                let zero = V::simd_from(simd, V::Element::ZERO);
-                // What no earlier number of the window has taken.
-                let rest: V = load(simd, gradient, x);
-                let (to_a, rest) = take(a.simd_eq(y), rest, zero);
-                let (to_b, rest) = take(b.simd_eq(y), rest, zero);
-                let (to_c, rest) = take(c.simd_eq(y), rest, zero);
-                let (to_d, _) = take(d.simd_eq(y), rest, zero);
-                let ((a, b), (c, d)) = (to_a.interleave(to_b), to_c.interleave(to_d));
-                store(a, above, left);
-                store(b, above, right);
-                store(c, below, left);
-                store(d, below, right);
-                next += V::LEN;
-            }
+        let (windows, rest) = result.split_at_mut(2 * rows * width);
+        rest.fill(V::Element::ZERO);
+        if 2 * columns < width {
+            windows.chunks_exact_mut(width).for_each(|row| row[2 * columns] = V::Element::ZERO);
+        }
+        let mut walk = Walk::new(&geometry, V::LEN);
+        let mut sum = zero;
+        for _ in 0..walk.count(&geometry) {
+            let ([left, right], at) = walk.next();
+            let (a, b) = pairs::<S, V>(simd, plane, [left, right]);
+            let (c, d) = pairs::<S, V>(simd, plane, [left + width, right + width]);
+            // What no earlier number of the window has taken.
+            let mut rest: V = load(simd, gradient, at);
+            let y = if rectify {
+                sum += (a + b) + (c + d);
+                let y = a.max(b).max(c.max(d));
+                rest = y.simd_gt(zero).select(rest, zero);
+                y
+            } else {
+                larger(larger(a, b), larger(c, d))
+            };
+            let (to_a, rest) = take(a.simd_eq(y), rest, zero);
+            let (to_b, rest) = take(b.simd_eq(y), rest, zero);
+            let (to_c, rest) = take(c.simd_eq(y), rest, zero);
+            let (to_d, _) = take(d.simd_eq(y), rest, zero);
+            let ((a, b), (c, d)) = (to_a.interleave(to_b), to_c.interleave(to_d));
+            store(a, windows, left);
+            store(b, windows, right);
+            store(c, windows, left + width);
+            store(d, windows, right + width);
+        }
+        if rectify && !sum_lanes(sum).is_finite() {
+            plane_gradient(&geometry, plane, gradient, result, rectify);
         }
     }
 }
 
-/// The first and the second of each pair of numbers from `at` on.
+/// The first and the second of each pair of numbers in two half vectors of pairs.
 #[inline(always)]
-fn pairs<S: Simd, V: SimdFloat<S>>(simd: S, numbers: &[V::Element], at: usize) -> (V, V) {
-    let (left, right): (V, V) = (load(simd, numbers, at), load(simd, numbers, at + V::LEN));
+fn pairs<S: Simd, V: SimdFloat<S>>(simd: S, numbers: &[V::Element], halves: [usize; 2]) -> (V, V) {
+    let (left, right): (V, V) = (load(simd, numbers, halves[0]), load(simd, numbers, halves[1]));
     left.deinterleave(right)
 }
 

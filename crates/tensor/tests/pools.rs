@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tensor::simd::{Level, set_level};
-use tensor::{Element, Pooling, reference};
+use tensor::{Element, Pooling, map, reference};
 
 /// Few different numbers, so that windows have several largest ones.
 fn numbers<T: Element>(len: usize, seed: u64, values: u64) -> Vec<T> {
@@ -67,6 +67,38 @@ fn agrees<T: Element>(pooling: &Pooling, n: usize) {
     }
 }
 
+/// The rectifier and the pooling in one pass against one after the other, to the bit, with
+/// a few numbers that are not finite.
+fn rectified_agrees<T: Element>(pooling: &Pooling, n: usize) {
+    let (inputs, outputs) = (pooling.input_shape().len(), pooling.output_shape().len());
+    let mut x = numbers::<T>(n * inputs, 3, 7);
+    let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0].map(T::from_f64);
+    for (at, &value) in odd.iter().enumerate().skip(n % 3) {
+        let place = (17 * at + inputs) % x.len();
+        x[place] = value;
+    }
+    let g = numbers::<T>(n * outputs, 4, 1000);
+    let nan = T::from_f64(f64::NAN);
+    let bits = |numbers: &[T]| {
+        let mut bytes = Vec::new();
+        T::extend_le_bytes(numbers, &mut bytes);
+        bytes
+    };
+    for level in Level::available() {
+        set_level(level).expect("an available level");
+        let mut rectified = x.clone();
+        map::relu(&mut rectified);
+        let [mut expected, mut found] = [(); 2].map(|()| (vec![nan; g.len()], vec![nan; x.len()]));
+        pooling.max(&rectified, &mut expected.0);
+        pooling.max_gradient(&rectified, &g, &mut expected.1);
+        map::relu_gradient(&mut expected.1, &rectified);
+        pooling.rectified_max(&x, &mut found.0);
+        pooling.rectified_max_gradient(&x, &g, &mut found.1);
+        assert_eq!(bits(&found.0), bits(&expected.0), "rectified maximum on {level}");
+        assert_eq!(bits(&found.1), bits(&expected.1), "its gradient on {level}");
+    }
+}
+
 #[test]
 fn pooling_agrees_with_its_twins_on_every_level() {
     let config = Config { cases: 400, rng_seed: RngSeed::Fixed(1), ..Config::default() };
@@ -74,6 +106,8 @@ fn pooling_agrees_with_its_twins_on_every_level() {
         .run(&pooling(), |(pooling, n)| {
             agrees::<f32>(&pooling, n);
             agrees::<f64>(&pooling, n);
+            rectified_agrees::<f32>(&pooling, n);
+            rectified_agrees::<f64>(&pooling, n);
             Ok(())
         })
         .unwrap_or_else(|error| panic!("{error}"));

@@ -2,8 +2,8 @@
 //! one by one with memory of their own: the same bits.
 
 use layers::{
-    Bias, Context, Conv2d, Dense, Layer, LayerSpec, Mode, Network, Pass, Relu, Reshape, Sigmoid,
-    Softmax, Tanh, Workspace,
+    Bias, Context, Conv2d, Dense, Layer, LayerSpec, MaxPool2d, Mode, Network, Pass, Relu, Reshape,
+    Sigmoid, Softmax, Tanh, Workspace,
 };
 use tensor::{Element, Scratch};
 
@@ -142,4 +142,38 @@ fn reshapes_in_a_row_and_last() {
             Reshape::flat().into(),
         ],
     );
+}
+
+#[test]
+fn a_rectifier_that_the_pooling_behind_it_does() {
+    for size in [2, 3] {
+        agree_in_both(
+            &[2, 11, 11],
+            &[
+                Conv2d::new(3, 4).into(),
+                Relu.into(),
+                MaxPool2d::new(size).into(),
+                Relu.into(),
+                Reshape::flat().into(),
+                Dense::new(5).into(),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_backward_pass_that_starts_between_a_rectifier_and_its_pooling() {
+    let layers = [Conv2d::new(3, 4).into(), Relu.into(), MaxPool2d::new(2).into()];
+    let input = normal::<f32>(2 * 11 * 11, 1);
+    let [found, expected] = [&layers[..], &layers[..2]].map(|layers| {
+        let network = network::<f32>(&[2, 11, 11], layers);
+        let mut workspace = Workspace::new(&network, 1);
+        network.forward(&input, &mut workspace, Mode::training());
+        let gradient = workspace.output_gradient(2).1;
+        gradient.copy_from_slice(&normal(gradient.len(), 2));
+        let mut gradients = nan(network.parameters().len());
+        network.backward(&input, 2, &mut workspace, &mut gradients);
+        gradients
+    });
+    assert!(bits(&found) == bits(&expected));
 }
