@@ -16,9 +16,6 @@ pub enum Model {
     Lenet,
 }
 
-/// How many samples run through a network together, on one thread.
-const SHARD_SIZE: usize = 8;
-
 impl Model {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Notebook, Self::Lenet];
@@ -36,6 +33,14 @@ impl Model {
         match self {
             Self::Notebook => [1, 32],
             Self::Lenet => [64, 256],
+        }
+    }
+
+    /// How many samples run through the network together, on one thread.
+    pub fn shard_size(self) -> usize {
+        match self {
+            Self::Notebook => 8,
+            Self::Lenet => 16,
         }
     }
 
@@ -79,7 +84,7 @@ impl Model {
             Self::Notebook => (Loss::BinaryCrossEntropy, Optimizer::sgd()),
             Self::Lenet => (Loss::softmax_cross_entropy(), Optimizer::adam()),
         };
-        let config = TrainerConfig::new(loss, optimizer, [batch_size, SHARD_SIZE]);
+        let config = TrainerConfig::new(loss, optimizer, [batch_size, self.shard_size()]);
         Trainer::new(self.network(), config)
     }
 }
