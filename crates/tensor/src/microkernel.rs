@@ -451,7 +451,7 @@ fn tile<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usi
 /// The numbers from each start on, all views equally long: so one check of an index
 /// is a check for all of them.
 #[inline(always)]
-fn views<T, const N: usize>(numbers: &[T], starts: [usize; N]) -> [&[T]; N] {
+pub(crate) fn views<T, const N: usize>(numbers: &[T], starts: [usize; N]) -> [&[T]; N] {
     let mut last = 0;
     for start in starts {
         last = last.max(start);

@@ -127,6 +127,27 @@ fn correlation<T: Element>(Case { n, layer }: &Case) {
     });
 }
 
+/// The bits of the gradients on several numbers of threads, of a layer with work enough
+/// to be cut.
+fn threads<T: Element>(Case { n, layer }: &Case) {
+    let x = numbers::<T>(n * layer.input_shape().len(), 1);
+    let k = numbers::<T>(layer.kernels_shape().len(), 2);
+    let g = numbers::<T>(n * layer.output_shape().len(), 3);
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.expect("a pool of threads").install(|| {
+            let (mut dx, mut dk) = (nan(x.len()), nan(k.len()));
+            layer.input_gradient(&g, &k, &mut dx, &mut dirty());
+            layer.kernel_gradient(&x, &g, &mut dk, &mut dirty());
+            [dx, dk]
+        })
+    };
+    let one = on(1);
+    for count in [2, 3, 7] {
+        assert!(on(count) == one, "{count} threads: {layer:?}");
+    }
+}
+
 fn products<T: Element>([n, i, o]: [usize; 3]) {
     let x = numbers::<T>(n * i, 5);
     let w = numbers::<T>(o * i, 6);
@@ -191,6 +212,16 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
         let layer = Correlation::padded(input, 16, kernel, [rows, columns]).expect("padding");
         correlation::<f32>(&Case { n: 3, layer });
         correlation::<f64>(&Case { n: 3, layer });
+    }
+    for (n, input, kernels, size) in [
+        (9, [8, 12, 12], 16, [5, 5]),
+        (2, [5, 30, 34], 48, [3, 3]),
+        (1, [3, 70, 66], 64, [3, 3]),
+        (2, [3, 40, 40], 6, [3, 5]),
+    ] {
+        let case = Case { n, layer: Correlation::new(input, kernels, size).expect("it fits") };
+        threads::<f32>(&case);
+        threads::<f64>(&case);
     }
     run(300, &plain(), |case| correlation::<f32>(&case));
     run(100, &plain(), |case| correlation::<f64>(&case));

@@ -8,7 +8,6 @@ use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
 use super::Correlation;
-use super::outer_products::{self, Inputs};
 use super::padded::{Padded, SLACK, spread};
 
 impl Correlation {
@@ -36,6 +35,9 @@ impl Correlation {
             kernel_gradient.fill(T::ZERO);
             return;
         }
+        if self.sums_outer_products::<T>() {
+            return self.add_outer_products(input, output_gradient, kernel_gradient, scratch);
+        }
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
         let memory = Memory::of(self, n);
         let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.taps());
@@ -59,8 +61,6 @@ struct Memory {
     samples: usize,
     inputs: usize,
     lines: usize,
-    /// The sums of outer products.
-    sums: usize,
 }
 
 impl Memory {
@@ -73,13 +73,12 @@ impl Memory {
         let input = layer.channels * padded.channel();
         let line = layer.kernels * (padded.line(layer) + SLACK);
         let samples = (Self::CHUNK / (input + line)).clamp(1, n.max(1));
-        let sums = layer.kernels * layer.taps();
-        Self { samples, inputs: samples * input + SLACK, lines: samples * line, sums }
+        Self { samples, inputs: samples * input + SLACK, lines: samples * line }
     }
 
     #[inline(always)]
     fn len(&self) -> usize {
-        self.inputs + self.lines + self.sums
+        self.inputs + self.lines
     }
 }
 
@@ -98,7 +97,6 @@ impl<T: Element> Divide for KernelGradient<'_, T> {
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
         let Self { layer, input, output_gradient, .. } = self;
         let unit = match layer.groups {
-            1 if layer.sums_outer_products::<T>() => 32 / size_of::<T>(),
             1 => 2,
             groups => layer.kernels / groups,
         };
@@ -157,10 +155,7 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
         let (input_len, output_len) = (layer.input_shape().len(), layer.output_shape().len());
         let memory = Memory::of(&layer, self.input.len() / input_len);
         let (copies, rest) = self.numbers.split_at_mut(memory.inputs);
-        let (lines, rest) = rest.split_at_mut(memory.lines);
-        let sums = &mut rest[..self.kernels.len() * taps];
-        let outer_products = layer.sums_outer_products::<T>();
-        sums.fill(T::ZERO);
+        let lines = &mut rest[..memory.lines];
         let padded_len = layer.channels * padded.channel();
         let samples = memory.samples;
         let inputs = self.input.chunks(samples * input_len);
@@ -178,8 +173,7 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
                 len: layer.out_width,
                 pitch: [padded.columns, layer.out_width],
             };
-            let reads_past_rows = !whole_rows && !outer_products;
-            if reads_past_rows || !padded.is_input() {
+            if !whole_rows || !padded.is_input() {
                 let samples = inputs.chunks_exact(input_len);
                 for (input, copy) in samples.zip(copies.chunks_exact_mut(padded_len)) {
                     padded.fill(input, copy);
@@ -187,13 +181,6 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
                 copies[chunk.samples * padded_len..][..SLACK].fill(T::ZERO);
                 chunk.inputs = copies;
                 chunk.input_stride = padded_len;
-            }
-            if outer_products {
-                let range = (&layer, self.kernels.clone());
-                let strides = [chunk.input_stride, padded.columns];
-                let inputs = Inputs { numbers: chunk.inputs, strides, taps: tap_table };
-                outer_products::add(simd, range, inputs, gradients, lines, sums);
-                continue;
             }
             if !whole_rows {
                 let shape = [layer.out_height, layer.out_width];
@@ -210,12 +197,6 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
                 gradients_of::<S, T::Wide<S>>(simd, range, &chunk, tap_table, first, target);
             } else {
                 gradients_of::<S, T::Narrow<S>>(simd, range, &chunk, tap_table, first, target);
-            }
-        }
-        if outer_products {
-            for (d, gradient) in self.kernel_gradient.chunks_exact_mut(taps).enumerate() {
-                let column = sums[d..].iter().step_by(self.kernels.len());
-                gradient.iter_mut().zip(column).for_each(|(gradient, &sum)| *gradient = sum);
             }
         }
     }

@@ -12,3 +12,4 @@ pub use forward::{Bias, Forward};
 pub use geometry::Correlation;
 pub use input_gradient::InputGradient;
 pub use kernel_gradient::KernelGradient;
+pub use outer_products::OuterProducts;

@@ -8,13 +8,24 @@
 
 use std::ops::Range;
 
-use fearless_simd::{Simd, SimdBase, SimdFloat};
+use fearless_simd::{Simd, SimdFloat};
 
-use crate::Element;
-use crate::microkernel::{fused, load, store};
-use crate::simd::Registers;
+use crate::microkernel::{fused, load, store, views};
+use crate::simd::{Kernel, Registers};
+use crate::threads::{self, Divide};
+use crate::{Element, Scratch};
 
 use super::Correlation;
+use super::padded::Padded;
+
+/// Numbers of a band's transposed output gradients: 128 KiB of `f32`, a part of the second
+/// cache, since every tile of taps reads them again.
+const BAND: usize = 32_768;
+
+/// Kernels that are worked on together: two wide vectors.
+const fn block<T>() -> usize {
+    128 / size_of::<T>()
+}
 
 impl Correlation {
     /// Whether the kernels' gradient is summed as outer products: a property of the
@@ -23,165 +34,292 @@ impl Correlation {
         let wide = 64 / size_of::<T>();
         self.groups == 1 && self.kernels.is_multiple_of(wide)
     }
-}
 
-/// Some samples' inputs, as the taps apply to them.
-#[derive(Clone, Copy)]
-pub(super) struct Inputs<'a, T> {
-    pub(super) numbers: &'a [T],
-    /// From one sample to the next, and from one row to the next.
-    pub(super) strides: [usize; 2],
-    pub(super) taps: &'a [usize],
-}
-
-/// Positions whose transposed output gradients stay in the near caches: 256 KiB of
-/// `f32`, shared by the kernels.
-const BAND: usize = 65_536;
-
-/// Adds to `sums (taps, kernels)` the outer products of all positions of the samples of
-/// `gradients (N, D, OH, OW)`, for some kernels. `transposed` is memory for as many
-/// numbers as those kernels' gradients.
-#[inline(always)]
-pub(super) fn add<S: Simd, T: Element>(
-    simd: S,
-    (layer, kernels): (&Correlation, Range<usize>),
-    inputs: Inputs<'_, T>,
-    gradients: &[T],
-    transposed: &mut [T],
-    sums: &mut [T],
-) {
-    let (count, width, plane) = (kernels.len(), layer.out_width, layer.out_plane());
-    let wide = count.is_multiple_of(T::Wide::<S>::LEN);
-    // All rows of some samples, or some rows of one.
-    let rows = (BAND / (width * count)).clamp(1, layer.out_height);
-    let samples = (BAND / (plane * count)).max(1);
-    for (index, gradients) in gradients.chunks(samples * layer.kernels * plane).enumerate() {
-        let samples_here = gradients.len() / (layer.kernels * plane);
-        for y in (0..layer.out_height).step_by(rows) {
-            let rows = rows.min(layer.out_height - y);
-            let size = rows * width;
-            let lines = &mut transposed[..samples_here * size * count];
-            for (sample, lines) in lines.chunks_exact_mut(size * count).enumerate() {
-                let first = (sample * layer.kernels + kernels.start) * plane + y * width;
-                let from = (&gradients[first..], plane);
-                if wide {
-                    transpose::<S, T::Wide<S>>(simd, from, [count, size], lines);
-                } else {
-                    transpose::<S, T::Narrow<S>>(simd, from, [count, size], lines);
-                }
-            }
-            let start = index * samples * inputs.strides[0] + y * inputs.strides[1];
-            let inputs = Inputs { numbers: &inputs.numbers[start..], ..inputs };
-            let shape = [rows, width, count];
-            let gradients = Gradients { numbers: lines, samples: samples_here, shape };
-            if wide {
-                gradients.add_all::<S, T::Wide<S>>(simd, inputs, sums);
-            } else {
-                gradients.add_all::<S, T::Narrow<S>>(simd, inputs, sums);
+    /// [`Correlation::kernel_gradient`] of a layer that
+    /// [sums outer products](Self::sums_outer_products).
+    pub(super) fn add_outer_products<T: Element>(
+        &self,
+        input: &[T],
+        output_gradient: &[T],
+        kernel_gradient: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        let n = input.len() / self.input_shape().len();
+        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
+        let memory = Memory::of::<T>(self);
+        let count = kernel_gradient.len();
+        let (numbers, taps) = scratch.take(count + parts * memory.len(), self.taps());
+        let (sums, numbers) = numbers.split_at_mut(count);
+        let shape = [self.channels, self.kernel_height, self.kernel_width];
+        Padded::of(self).taps(shape, taps);
+        sums.fill(T::ZERO);
+        let operation = OuterProducts {
+            layer: *self,
+            kernels: 0..self.kernels,
+            taps,
+            input,
+            output_gradient,
+            sums,
+            numbers,
+        };
+        threads::run_divided(operation, parts, T::correlate_outer_products);
+        let taps = self.taps();
+        let blocks = sums.chunks(block::<T>() * taps);
+        for (sums, gradient) in blocks.zip(kernel_gradient.chunks_mut(block::<T>() * taps)) {
+            let kernels = sums.len() / taps;
+            for (d, gradient) in gradient.chunks_exact_mut(taps).enumerate() {
+                let column = sums[d..].iter().step_by(kernels);
+                gradient.iter_mut().zip(column).for_each(|(gradient, &sum)| *gradient = sum);
             }
         }
     }
 }
 
-/// Output gradients with the kernels innermost, `(N, OH, OW, kernels)`.
-#[derive(Clone, Copy)]
-struct Gradients<'a, T> {
-    numbers: &'a [T],
+/// Some samples whose output gradients are a band, and what they need of the scratch
+/// memory.
+struct Memory {
     samples: usize,
-    shape: [usize; 3],
+    /// Padded copies of their inputs.
+    copies: usize,
+    transposed: usize,
 }
 
-impl<T: Element> Gradients<'_, T> {
+impl Memory {
     #[inline(always)]
-    fn add_all<S: Simd, V: SimdFloat<S, Element = T>>(
+    fn of<T: Element>(layer: &Correlation) -> Self {
+        let samples = (BAND / (layer.out_plane() * block::<T>())).max(1);
+        let padded = Padded::of(layer);
+        let copy = if padded.is_input() { 0 } else { layer.channels * padded.channel() };
+        Self { samples, copies: samples * copy, transposed: BAND }
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.copies + self.transposed
+    }
+}
+
+/// The sums for some kernels and some taps on one thread.
+pub struct OuterProducts<'a, T> {
+    layer: Correlation,
+    kernels: Range<usize>,
+    /// Where the taps meet the output at the origin.
+    taps: &'a [usize],
+    input: &'a [T],
+    output_gradient: &'a [T],
+    /// Block of kernels by block, each `(taps, kernels)`.
+    sums: &'a mut [T],
+    numbers: &'a mut [T],
+}
+
+impl<T: Element> Divide for OuterProducts<'_, T> {
+    /// By kernels as far as there are blocks of them, then by taps, so that every part
+    /// has full vectors; each of these transposes the gradients for itself.
+    fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
+        let Self { layer, input, output_gradient, .. } = self;
+        let Range { start, end } = self.kernels;
+        let (kernels, taps) = (end - start, self.taps.len());
+        let by_kernels = kernels > block::<T>();
+        let cut = if by_kernels {
+            threads::cut(kernels, left, parts, block::<T>())
+        } else {
+            threads::cut(taps, left, parts, 1)
+        };
+        let Some(cut) = cut else { return Err(self) };
+        let sums = self.sums.split_at_mut(cut * if by_kernels { taps } else { kernels });
+        let numbers = self.numbers.split_at_mut(self.numbers.len() * left / parts);
+        let part = |kernels, taps, sums, numbers| OuterProducts {
+            layer,
+            kernels,
+            taps,
+            input,
+            output_gradient,
+            sums,
+            numbers,
+        };
+        if by_kernels {
+            let middle = start + cut;
+            let first = part(start..middle, self.taps, sums.0, numbers.0);
+            return Ok((first, part(middle..end, self.taps, sums.1, numbers.1)));
+        }
+        let taps = self.taps.split_at(cut);
+        let first = part(start..end, taps.0, sums.0, numbers.0);
+        Ok((first, part(start..end, taps.1, sums.1, numbers.1)))
+    }
+}
+
+impl<T: Element> Kernel for OuterProducts<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { layer, kernels, taps, sums, .. } = self;
+        let padded = Padded::of(&layer);
+        let (input_len, output_len) = (layer.input_shape().len(), layer.output_shape().len());
+        let (plane, block) = (layer.out_plane(), block::<T>());
+        let memory = Memory::of::<T>(&layer);
+        let (copies, transposed) = self.numbers.split_at_mut(memory.copies);
+        let inputs = self.input.chunks(memory.samples * input_len);
+        let gradients = self.output_gradient.chunks(memory.samples * output_len);
+        for (inputs, gradients) in inputs.zip(gradients) {
+            let samples = inputs.len() / input_len;
+            let (mut numbers, mut stride) = (inputs, input_len);
+            if !padded.is_input() {
+                stride = layer.channels * padded.channel();
+                let samples = inputs.chunks_exact(input_len);
+                for (input, copy) in samples.zip(copies.chunks_exact_mut(stride)) {
+                    padded.fill(input, copy);
+                }
+                numbers = &*copies;
+            }
+            // All positions of some samples, or some of one.
+            let size = (BAND / (samples * block)).min(plane);
+            for first in (0..plane).step_by(size) {
+                let positions = first..plane.min(first + size);
+                let blocks = sums.chunks_mut(block * taps.len());
+                for (index, sums) in blocks.enumerate() {
+                    let count = sums.len() / taps.len();
+                    let band = Band {
+                        samples,
+                        width: layer.out_width,
+                        positions: positions.clone(),
+                        transposed: &mut *transposed,
+                        inputs: numbers,
+                        strides: [stride, padded.columns],
+                    };
+                    let kernel = kernels.start + index * block;
+                    let gradients = (&gradients[kernel * plane..], [output_len, plane]);
+                    if count == block {
+                        band.add::<S, T::Wide<S>, 2>(simd, gradients, taps, sums);
+                    } else {
+                        band.add::<S, T::Wide<S>, 1>(simd, gradients, taps, sums);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Some positions of some samples.
+struct Band<'a, T> {
+    samples: usize,
+    /// Columns of an output plane.
+    width: usize,
+    positions: Range<usize>,
+    /// Memory for the output gradients with the kernels innermost,
+    /// `(samples, positions, kernels)`.
+    transposed: &'a mut [T],
+    /// The samples' inputs, as the taps apply to them.
+    inputs: &'a [T],
+    /// From one sample's input to the next, and from one row to the next.
+    strides: [usize; 2],
+}
+
+impl<T: Element> Band<'_, T> {
+    /// Adds to `sums (taps, kernels)` the band's outer products, for `KV` vectors of
+    /// kernels. `gradients` start at the first of these; their strides are a sample's
+    /// and a kernel's.
+    #[inline(always)]
+    fn add<S: Simd, V: SimdFloat<S, Element = T>, const KV: usize>(
         self,
         simd: S,
-        inputs: Inputs<'_, T>,
+        (gradients, [stride, plane]): (&[T], [usize; 2]),
+        taps: &[usize],
         sums: &mut [T],
     ) {
-        let vectors = self.shape[2] / V::LEN;
-        let mut vector = 0;
-        while vector < vectors {
-            let lane = vector * V::LEN;
-            vector += match (Registers::of(simd), vectors - vector) {
-                (Registers::Many, 2..) => self.add_block::<S, V, 2, 9>(simd, inputs, lane, sums),
-                (Registers::Many, _) => self.add_block::<S, V, 1, 12>(simd, inputs, lane, sums),
-                (Registers::Some, _) => self.add_block::<S, V, 1, 6>(simd, inputs, lane, sums),
-                (Registers::Few, _) => self.add_block::<S, V, 1, 2>(simd, inputs, lane, sums),
+        let (count, size) = (KV * V::LEN, self.positions.len());
+        let transposed = &mut self.transposed[..self.samples * size * count];
+        for (sample, to) in transposed.chunks_exact_mut(size * count).enumerate() {
+            let from = &gradients[sample * stride + self.positions.start..];
+            transpose::<S, V>(simd, (from, plane), [count, size], to);
+        }
+        let mut first = 0;
+        while first < taps.len() {
+            let rest = &taps[first..];
+            let sums = &mut sums[first * count..];
+            first += match (Registers::of(simd), KV) {
+                (Registers::Many, 2) if rest.len() >= 9 => {
+                    self.add_tile::<S, V, KV, 9>(simd, rest, sums)
+                }
+                (Registers::Many, 2) => self.add_tile::<S, V, KV, 3>(simd, rest, sums),
+                (Registers::Many, _) if rest.len() >= 12 => {
+                    self.add_tile::<S, V, KV, 12>(simd, rest, sums)
+                }
+                (Registers::Many, _) => self.add_tile::<S, V, KV, 4>(simd, rest, sums),
+                (Registers::Some, 1) => self.add_tile::<S, V, KV, 6>(simd, rest, sums),
+                (Registers::Some, _) => self.add_tile::<S, V, KV, 3>(simd, rest, sums),
+                (Registers::Few, _) => self.add_tile::<S, V, KV, 2>(simd, rest, sums),
             };
         }
     }
 
-    /// All taps of `DV` vectors of kernels from `lane` on, `Q` taps at a time; returns
-    /// `DV`. A function of its own for the compiler.
+    /// Adds for the first `Q` taps; returns how many of them there were. A function of
+    /// its own for the compiler.
     #[inline(always)]
-    fn add_block<S: Simd, V: SimdFloat<S, Element = T>, const DV: usize, const Q: usize>(
-        self,
+    fn add_tile<S: Simd, V: SimdFloat<S, Element = T>, const KV: usize, const Q: usize>(
+        &self,
         simd: S,
-        inputs: Inputs<'_, T>,
-        lane: usize,
+        taps: &[usize],
         sums: &mut [T],
     ) -> usize {
-        let count = self.shape[2];
         simd.vectorize(
             #[inline(always)]
             || {
-                let mut first = 0;
-                while first < inputs.taps.len() {
-                    let used = Q.min(inputs.taps.len() - first);
-                    let mut taps = [0; Q];
-                    let mut tile = [[V::simd_from(simd, T::ZERO); DV]; Q];
-                    for q in 0..Q {
-                        let tap = first + q.min(used - 1);
-                        taps[q] = inputs.taps[tap];
-                        for v in 0..DV {
-                            tile[q][v] = load(simd, sums, tap * count + lane + v * V::LEN);
-                        }
+                let used = Q.min(taps.len());
+                let mut tile_taps = [0; Q];
+                let mut tile = [[V::simd_from(simd, T::ZERO); KV]; Q];
+                for q in 0..Q {
+                    let tap = q.min(used - 1);
+                    tile_taps[q] = taps[tap];
+                    for v in 0..KV {
+                        tile[q][v] = load(simd, sums, (tap * KV + v) * V::LEN);
                     }
-                    let tile = self.add_tile(simd, inputs, taps, lane, tile);
-                    for q in 0..Q {
-                        if q < used {
-                            for v in 0..DV {
-                                store(tile[q][v], sums, (first + q) * count + lane + v * V::LEN);
-                            }
-                        }
-                    }
-                    first += used;
                 }
+                let tile = self.tile(simd, tile_taps, tile);
+                for q in 0..Q {
+                    if q < used {
+                        for v in 0..KV {
+                            store(tile[q][v], sums, (q * KV + v) * V::LEN);
+                        }
+                    }
+                }
+                used
             },
-        );
-        DV
+        )
     }
 
     #[inline(always)]
-    fn add_tile<S: Simd, V: SimdFloat<S, Element = T>, const DV: usize, const Q: usize>(
-        self,
+    fn tile<S: Simd, V: SimdFloat<S, Element = T>, const KV: usize, const Q: usize>(
+        &self,
         simd: S,
-        inputs: Inputs<'_, T>,
         taps: [usize; Q],
-        lane: usize,
-        mut tile: [[V; DV]; Q],
-    ) -> [[V; DV]; Q] {
-        let [rows, columns, count] = self.shape;
-        for row in 0..self.samples * rows {
-            let (sample, y) = (row / rows, row % rows);
-            let start = sample * inputs.strides[0] + y * inputs.strides[1];
-            let mut x = [inputs.numbers; Q];
-            for q in 0..Q {
-                x[q] = &inputs.numbers[start + taps[q]..][..columns];
-            }
-            let gradients = &self.numbers[row * columns * count + lane..];
-            for column in 0..columns {
-                let mut g = [V::simd_from(simd, T::ZERO); DV];
-                for v in 0..DV {
-                    g[v] = load(simd, gradients, column * count + v * V::LEN);
-                }
-                for q in 0..Q {
-                    let factor = V::simd_from(simd, x[q][column]);
-                    for v in 0..DV {
-                        tile[q][v] = fused(simd, g[v], factor, tile[q][v]);
+        mut tile: [[V; KV]; Q],
+    ) -> [[V; KV]; Q] {
+        let views = views(self.inputs, taps);
+        let Range { start, end } = self.positions;
+        let mut gradients = &*self.transposed;
+        for sample in 0..self.samples {
+            let mut position = start;
+            while position < end {
+                // To the end of a row, or of the band.
+                let (y, x) = (position / self.width, position % self.width);
+                let columns = (self.width - x).min(end - position);
+                let at = sample * self.strides[0] + y * self.strides[1] + x;
+                let (row, rest) = gradients.split_at(columns * KV * V::LEN);
+                for (column, gradient) in row.chunks_exact(KV * V::LEN).enumerate() {
+                    let mut g = [V::simd_from(simd, T::ZERO); KV];
+                    for v in 0..KV {
+                        g[v] = load(simd, gradient, v * V::LEN);
+                    }
+                    for q in 0..Q {
+                        let factor = V::simd_from(simd, views[q][at + column]);
+                        for v in 0..KV {
+                            tile[q][v] = fused(simd, g[v], factor, tile[q][v]);
+                        }
                     }
                 }
+                gradients = rest;
+                position += columns;
             }
         }
         tile
@@ -194,16 +332,25 @@ impl<T: Element> Gradients<'_, T> {
 /// A square of vectors is transposed by interleaving its first half with its second,
 /// once for each bit of an index: each time the bits of (row, column) rotate by one.
 #[inline(always)]
-pub(super) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
+fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
     simd: S,
     (from, pitch): (&[V::Element], usize),
     [rows, columns]: [usize; 2],
     to: &mut [V::Element],
 ) {
     let lanes = V::LEN;
-    let whole = columns / lanes * lanes;
     for row in (0..rows).step_by(lanes) {
-        for column in (0..whole).step_by(lanes) {
+        if columns < lanes {
+            for column in 0..columns {
+                for i in row..row + lanes {
+                    to[column * rows + i] = from[i * pitch + column];
+                }
+            }
+            continue;
+        }
+        for column in (0..columns).step_by(lanes) {
+            // The last square ends with the columns, over a part of the one before.
+            let column = column.min(columns - lanes);
             let mut square = [V::simd_from(simd, V::Element::ZERO); 16];
             for i in 0..lanes {
                 square[i] = load(simd, from, (row + i) * pitch + column);
@@ -219,11 +366,6 @@ pub(super) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
             }
             for i in 0..lanes {
                 store(square[i], to, (column + i) * rows + row);
-            }
-        }
-        for column in whole..columns {
-            for i in row..row + lanes {
-                to[column * rows + i] = from[i * pitch + column];
             }
         }
     }
