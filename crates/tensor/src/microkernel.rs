@@ -156,7 +156,8 @@ fn block<S: Simd>(simd: S, rest: usize) -> usize {
         (_, 1) => 1,
         (_, 2) => 2,
         (_, 3..=4) | (Registers::Some, _) => 4,
-        (_, 5..=6) => 6,
+        // Nine as six and three: a block of one row reads as much as it multiplies.
+        (_, 5..=6 | 9..=10) => 6,
         _ => 8,
     }
 }

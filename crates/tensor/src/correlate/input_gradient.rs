@@ -34,7 +34,7 @@ impl Correlation {
         assert_eq!(kernels.len(), self.kernels_shape().len(), "kernels: length");
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
         let taps = self.kernels / self.groups * self.kernel_height;
-        let (numbers, taps) = scratch.take(parts * Memory::of(self).len(), parts * taps);
+        let (numbers, taps) = scratch.take(parts * Memory::of::<T>(self).len(), parts * taps);
         let operation = InputGradient {
             layer: *self,
             channels: 0..self.channels,
@@ -79,6 +79,15 @@ impl Phase {
         Self { row, column, kernel_height, kernel_width, pitch, height, line }
     }
 
+    /// Whether vectors run along the rows of the output gradient, overlapping at their
+    /// ends, and not along the line of all rows with gaps between them: whichever has
+    /// fewer positions. The rows need no copy.
+    #[inline(always)]
+    fn along_rows<T>(&self, layer: &Correlation) -> bool {
+        let narrow = 32 / size_of::<T>();
+        layer.out_width >= narrow && layer.out_width.next_multiple_of(narrow) <= self.pitch
+    }
+
     /// The first of the kernel's rows that reach row `y`, and the one after the last.
     #[inline(always)]
     fn kernel_rows(&self, layer: &Correlation, y: usize) -> (usize, usize) {
@@ -88,13 +97,16 @@ impl Phase {
 
 /// Sizes of the parts of the scratch memory.
 struct Memory {
+    /// How many samples are worked on together: several where rows are so short that the
+    /// same row of one sample does not fill a tile.
+    samples: usize,
     /// The packed weights of one group for one phase.
     panel: usize,
     /// The packed weights.
     packed: usize,
     /// One group's output gradients as lines.
     gradients: usize,
-    /// One group's partial sums.
+    /// One group's partial sums, of all samples worked on together.
     sums: usize,
     /// One channel of the phase's input gradient.
     plane: usize,
@@ -102,17 +114,20 @@ struct Memory {
 
 impl Memory {
     #[inline(always)]
-    fn of(layer: &Correlation) -> Self {
+    fn of<T>(layer: &Correlation) -> Self {
         let (kernels, channels) = (layer.kernels / layer.groups, layer.channels / layer.groups);
         // The first phase is the largest.
         let phase = Phase::of(layer, 0, 0);
         let [sh, sw] = layer.stride;
+        let is_short = layer.out_width <= 64 / size_of::<T>() && phase.along_rows::<T>(layer);
+        let samples = if is_short && [layer.groups, sh, sw] == [1; 3] { 4 } else { 1 };
         let panel = packed_len(channels * phase.kernel_width, kernels * phase.kernel_height);
         Self {
+            samples,
             panel,
             packed: layer.groups * sh * sw * panel,
             gradients: kernels * (layer.out_height * phase.pitch + SLACK),
-            sums: channels * phase.kernel_width * phase.line,
+            sums: samples * channels * phase.kernel_width * phase.line,
             plane: phase.height * phase.pitch + SLACK,
         }
     }
@@ -199,7 +214,7 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
         let [sh, sw] = layer.stride;
         let (phases, groups) = (sh * sw, layer.groups);
         let (kernels, channels) = (layer.kernels / groups, self.channels.len() / groups);
-        let memory = Memory::of(&layer);
+        let memory = Memory::of::<T>(&layer);
         let (packed, rest) = self.numbers.split_at_mut(memory.packed);
         let (lines, rest) = rest.split_at_mut(memory.gradients);
         let (sums, plane) = rest.split_at_mut(memory.sums);
@@ -213,8 +228,10 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
         if phases == 1 {
             sums.fill(T::ZERO);
         }
-        let outputs = self.output_gradient.chunks_exact(kernels * layer.out_plane());
-        let inputs = self.input_gradient.chunks_exact_mut(channels * layer.height * layer.width);
+        let samples = memory.samples;
+        let input_len = channels * layer.height * layer.width;
+        let outputs = self.output_gradient.chunks(samples * kernels * layer.out_plane());
+        let inputs = self.input_gradient.chunks_mut(samples * input_len);
         for (index, (output, input)) in outputs.zip(inputs).enumerate() {
             if !is_simple {
                 input.fill(T::ZERO);
@@ -226,15 +243,20 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
                 let packed = &packed[(index % groups * phases + phase) * memory.panel..];
                 let phase = Phase::of(&layer, phase / sw, phase % sw);
                 let rows = channels * phase.kernel_width;
-                let pass = Pass { layer: &layer, phase, rows, packed: &packed[..memory.panel] };
+                let packed = &packed[..memory.panel];
+                let pass = Pass { layer: &layer, phase, rows, packed, samples };
                 pass.partial_sums(simd, output, lines, self.taps, sums);
-                for (c, input) in input.chunks_exact_mut(layer.height * layer.width).enumerate() {
-                    if is_simple {
-                        combine(simd, phase, [c, channels], sums, input);
-                    } else {
-                        let plane = &mut plane[..phase.height * phase.pitch];
-                        combine(simd, phase, [c, channels], sums, plane);
-                        place(&layer, phase, plane, input);
+                for (sample, input) in input.chunks_exact_mut(input_len).enumerate() {
+                    let sums = (&sums[sample * phase.line..], samples * phase.line);
+                    let planes = input.chunks_exact_mut(layer.height * layer.width);
+                    for (c, input) in planes.enumerate() {
+                        if is_simple {
+                            combine(simd, phase, [c, channels], sums, input);
+                        } else {
+                            let plane = &mut plane[..phase.height * phase.pitch];
+                            combine(simd, phase, [c, channels], sums, plane);
+                            place(&layer, phase, plane, input);
+                        }
                     }
                 }
             }
@@ -269,13 +291,15 @@ fn pack_phase<S: Simd, T: Element>(
     });
 }
 
-/// One phase of one sample and group.
+/// One phase of one group of some samples.
 struct Pass<'a, T> {
     layer: &'a Correlation,
     phase: Phase,
     /// Channels by columns of the kernel.
     rows: usize,
     packed: &'a [T],
+    /// How many samples there are sums for, side by side.
+    samples: usize,
 }
 
 impl<T: Element> Pass<'_, T> {
@@ -292,8 +316,8 @@ impl<T: Element> Pass<'_, T> {
         let Self { layer, phase, .. } = *self;
         let kernels = layer.kernels / layer.groups;
         let width = layer.out_width;
-        let whole_rows = width.is_multiple_of(T::Narrow::<S>::LEN);
-        let (gradient, pitch, stride) = if whole_rows {
+        let along_rows = phase.along_rows::<T>(layer);
+        let (gradient, pitch, stride) = if along_rows {
             (output, width, layer.out_plane())
         } else {
             let stride = layer.out_height * phase.pitch + SLACK;
@@ -304,35 +328,41 @@ impl<T: Element> Pass<'_, T> {
         for (tap, slot) in taps.iter_mut().enumerate() {
             *slot = tap / kernels * pitch + tap % kernels * stride;
         }
-        let margin = phase.pitch - width;
+        let (count, margin) = (output.len() / (kernels * layer.out_plane()), phase.pitch - width);
         let mut y = 0;
         while y < phase.height && phase.kernel_width > 0 {
             let range = phase.kernel_rows(layer, y);
             let mut end = y + 1;
-            while end < phase.height && phase.kernel_rows(layer, end) == range {
+            while count == 1 && end < phase.height && phase.kernel_rows(layer, end) == range {
                 end += 1;
             }
             let (lowest, highest) = range;
-            let grid = if whole_rows {
+            let grid = if count > 1 {
+                // The same row of all samples.
+                let input_pitch = kernels * layer.out_plane();
+                Grid { rows: count, len: width, input_pitch, output_pitch: phase.line }
+            } else if along_rows {
                 Grid { rows: end - y, len: width, input_pitch: width, output_pitch: phase.pitch }
             } else {
                 Grid::line(((end - y) * phase.pitch).next_multiple_of(T::Wide::<S>::LEN))
             };
             if highest > lowest {
                 let first = (phase.kernel_height - highest) * kernels;
-                let count = (highest - lowest) * kernels;
+                let used = (highest - lowest) * kernels;
                 let product = Product {
                     rows: self.rows,
                     packed: self.packed,
                     input: &gradient[(y + 1 - highest) * pitch..],
-                    taps: &taps[..count],
+                    taps: &taps[..used],
                     packed_taps: [first, taps.len()],
                     grid,
-                    output_stride: phase.line,
+                    output_stride: self.samples * phase.line,
                     offset: Offset::None,
                 };
                 let sums = &mut sums[margin + y * phase.pitch..];
-                let wide = grid.len.is_multiple_of(T::Wide::<S>::LEN);
+                let (wide, narrow) = (T::Wide::<S>::LEN, T::Narrow::<S>::LEN);
+                let wide = grid.len >= wide
+                    && grid.len.next_multiple_of(wide) == grid.len.next_multiple_of(narrow);
                 if wide && Registers::of(simd) == Registers::Many {
                     multiply::<S, T::Wide<S>>(simd, &product, sums);
                 } else {
@@ -344,13 +374,13 @@ impl<T: Element> Pass<'_, T> {
     }
 }
 
-/// `plane[p] = Σ_kx sums of (kx, c) [p − kx]`.
+/// `plane[p] = Σ_kx sums of (kx, c) [p − kx]`, from one of the sums to the next `stride`.
 #[inline(always)]
 fn combine<S: Simd, T: Element>(
     simd: S,
     phase: Phase,
     [c, channels]: [usize; 2],
-    sums: &[T],
+    (sums, stride): (&[T], usize),
     plane: &mut [T],
 ) {
     let lanes = T::Wide::<S>::LEN;
@@ -359,7 +389,7 @@ fn combine<S: Simd, T: Element>(
     while at < plane.len() {
         let mut sum = T::Wide::<S>::simd_from(simd, T::ZERO);
         for kx in 0..phase.kernel_width {
-            let line = (kx * channels + c) * phase.line;
+            let line = (kx * channels + c) * stride;
             sum += load::<S, T::Wide<S>>(simd, sums, line + margin - kx + at);
         }
         if at + lanes <= plane.len() {

@@ -247,8 +247,9 @@ impl<T: Element> Band<'_, T> {
                 }
                 (Registers::Many, _) => self.add_tile::<S, V, KV, 4>(simd, rest, sums),
                 (Registers::Some, 1) => self.add_tile::<S, V, KV, 6>(simd, rest, sums),
-                (Registers::Some, _) => self.add_tile::<S, V, KV, 3>(simd, rest, sums),
-                (Registers::Few, _) => self.add_tile::<S, V, KV, 2>(simd, rest, sums),
+                (Registers::Some | Registers::Few, _) => {
+                    self.add_tile::<S, V, KV, 2>(simd, rest, sums)
+                }
             };
         }
     }
