@@ -18,15 +18,32 @@ impl Register {
     }
 }
 
-/// A loop that has no other loop inside and multiplies and adds packed `f32`.
+/// What the lanes of a vector hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lanes {
+    F32,
+    F64,
+}
+
+impl Lanes {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+        }
+    }
+}
+
+/// A loop that has no other loop inside and multiplies and adds packed numbers.
 #[derive(Debug)]
 pub struct Loop {
     /// The symbol of its function.
     pub function: String,
-    /// The register of its first fused multiply-add.
+    /// The register of its first fused multiply-add, and what is in it.
     pub register: Register,
+    pub lanes: Lanes,
     pub instructions: usize,
-    /// Packed fused multiply-adds of `f32` on such registers.
+    /// Packed fused multiply-adds of such numbers on such registers.
     pub fused: usize,
     /// Vectors read from memory other than the stack.
     pub loads: usize,
@@ -102,7 +119,7 @@ impl<'a> Function<'a> {
 
     fn describe(&self, body: &[&str]) -> Option<Loop> {
         let count = |what: &dyn Fn(&str) -> bool| body.iter().filter(|line| what(line)).count();
-        let first = body.iter().find(|line| is_fused(line))?;
+        let (first, lanes) = body.iter().find_map(|line| Some((line, fused_lanes(line)?)))?;
         let register = match first.rsplit('%').next() {
             Some(name) if name.starts_with("zmm") => Register::Zmm,
             Some(name) if name.starts_with("ymm") => Register::Ymm,
@@ -111,8 +128,11 @@ impl<'a> Function<'a> {
         Some(Loop {
             function: self.name.to_owned(),
             register,
+            lanes,
             instructions: body.len(),
-            fused: count(&|line| is_fused(line) && line.contains(register.name())),
+            fused: count(&|line| {
+                fused_lanes(line) == Some(lanes) && line.contains(register.name())
+            }),
             loads: count(&|line| reads(line) && !is_broadcast(line) && !is_on_stack(line)),
             broadcasts: count(&is_broadcast),
             spills: count(&is_on_stack),
@@ -120,13 +140,17 @@ impl<'a> Function<'a> {
     }
 }
 
-fn is_fused(line: &str) -> bool {
-    let name = line.split_whitespace().next().unwrap_or_default();
-    name.starts_with("vfmadd") && name.ends_with("ps")
+/// What a packed fused multiply-add works on; none if the line is something else.
+fn fused_lanes(line: &str) -> Option<Lanes> {
+    let name = line.split_whitespace().next().filter(|name| name.starts_with("vfmadd"))?;
+    if name.ends_with("ps") { Some(Lanes::F32) } else { name.ends_with("pd").then_some(Lanes::F64) }
 }
 
 fn is_broadcast(line: &str) -> bool {
-    line.starts_with("vbroadcastss") || line.contains("{1to")
+    line.starts_with("vbroadcastss")
+        || line.starts_with("vbroadcastsd")
+        || line.starts_with("vmovddup")
+        || line.contains("{1to")
 }
 
 fn is_on_stack(line: &str) -> bool {
@@ -140,7 +164,7 @@ fn reads(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Register, loops};
+    use super::{Lanes, Register, loops};
 
     const PACKED: &str = "\
 _ZN6tensor16vectorize_avx51217h0E:
@@ -168,16 +192,19 @@ _ZN6tensor16vectorize_avx51217h0E:
         assert_eq!(found.len(), 1, "the outer loop is none: {found:?}");
         let found = &found[0];
         assert!(found.function.contains("vectorize_avx512"), "{found:?}");
-        assert_eq!(found.register, Register::Zmm);
+        assert_eq!((found.register, found.lanes), (Register::Zmm, Lanes::F32));
         let counts = [found.fused, found.loads, found.broadcasts, found.spills];
         assert_eq!(found.instructions, 7, "{found:?}");
         assert_eq!(counts, [2, 1, 2, 1], "{found:?}");
     }
 
     #[test]
-    fn single_numbers_and_separate_multiplications_do_not_count() {
+    fn single_numbers_and_separate_multiplications_do_not_count_but_doubles_do() {
         let single = PACKED.replace("231ps", "231ss").replace("zmm", "xmm");
         assert!(loops(&single).is_empty());
+        let double = PACKED.replace("231ps", "231pd").replace("broadcastss", "broadcastsd");
+        let double = loops(&double);
+        assert_eq!((double[0].lanes, double[0].broadcasts), (Lanes::F64, 2), "{double:?}");
         let separate = PACKED.replace("vfmadd231ps", "vmulps");
         assert!(loops(&separate).is_empty());
         let narrow = PACKED.replace("zmm", "xmm");
