@@ -53,6 +53,18 @@ impl Model {
         }
     }
 
+    /// How many samples run through the network together.
+    ///
+    /// Each shard has gradients of its own: the notebook's network has so many weights
+    /// that writing and adding four times 1.6 MB takes longer than computing them, so its
+    /// batch is one shard, whose operations the threads share. LeNet's has 150 KB.
+    pub fn shard_size(self) -> usize {
+        match self {
+            Self::Notebook => 32,
+            Self::Lenet => 8,
+        }
+    }
+
     /// The learning rate.
     pub fn rate(self) -> f64 {
         match self {
