@@ -205,8 +205,13 @@ impl<T: Element> Bench<T> {
         let mut parameters = network.parameters();
         let (mut shape, mut after_parameters) = (network.input_shape(), false);
         let mut before: Option<Box<dyn Layer<T>>> = None;
-        for (index, spec) in network.spec().layers.iter().enumerate() {
-            let layer = spec.build::<T>(shape)?;
+        let mut both: Option<Box<dyn Layer<T>>> = None;
+        let specs = &network.spec().layers;
+        for (index, spec) in specs.iter().enumerate() {
+            let layer = match both.take() {
+                Some(both) => both,
+                None => spec.build::<T>(shape)?,
+            };
             let count = layer.parameters().iter().map(|parameter| parameter.shape.len()).sum();
             let (own, rest) = parameters.split_at(count);
             let in_place = layer.in_place().is_some()
@@ -214,9 +219,18 @@ impl<T: Element> Bench<T> {
             let place =
                 Place { index, spec, layer: &*layer, parameters: own, in_place, after_parameters };
             let mut output = vec![T::ZERO; self.samples * layer.output_shape().len()];
+            let first = lines.len();
             lines.push(self.forward(&place, &input, &mut output));
             self.backward(&place, [&input, &output], &mut lines);
             shape = layer.output_shape();
+            if in_place && let Some(next) = specs.get(index + 1) {
+                both = next.build_with_before(spec, shape);
+            }
+            if both.is_some() {
+                for line in &mut lines[first..] {
+                    (line.in_step, line.kernel) = (false, Some("in the next layer"));
+                }
+            }
             after_parameters |= count > 0;
             (input, parameters, before) = (output, rest, Some(layer));
         }

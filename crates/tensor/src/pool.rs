@@ -233,21 +233,20 @@ impl<T: Element> Kernel for MaxPool<'_, T> {
         } else if Walk::fits(&self.geometry, T::Slim::<S>::LEN) {
             halve::<S, T::Slim<S>>(simd, self);
         } else {
-            let Self { geometry, input, output, rectify } = self;
-            let planes = input.chunks_exact(geometry.input[0] * geometry.input[1]);
-            for (plane, output) in planes.zip(output.chunks_exact_mut(geometry.windows())) {
-                pool_plane(&geometry, plane, output, rectify);
-            }
+            pool_planes(&self.geometry, self.input, self.output, self.rectify);
         }
     }
 }
 
-/// One plane, window by window.
+/// All planes, window by window.
 #[inline(always)]
-fn pool_plane<T: Element>(geometry: &Pooling, plane: &[T], output: &mut [T], rectify: bool) {
-    for (window, output) in output.iter_mut().enumerate() {
-        let largest = plane[first_largest(geometry, plane, window)];
-        *output = if rectify && largest <= T::ZERO { T::ZERO } else { largest };
+fn pool_planes<T: Element>(geometry: &Pooling, input: &[T], output: &mut [T], rectify: bool) {
+    let planes = input.chunks_exact(geometry.input[0] * geometry.input[1]);
+    for (plane, output) in planes.zip(output.chunks_exact_mut(geometry.windows())) {
+        for (window, output) in output.iter_mut().enumerate() {
+            let largest = plane[first_largest(geometry, plane, window)];
+            *output = if rectify && largest <= T::ZERO { T::ZERO } else { largest };
+        }
     }
 }
 
@@ -287,10 +286,10 @@ struct Walk {
     lanes: usize,
     goes_on: bool,
     columns: usize,
-    /// Of the input, two rows.
-    pitch: usize,
-    row: usize,
+    /// From the end of a row of windows in the input to the start of the next.
+    gap: usize,
     column: usize,
+    input: usize,
     output: usize,
 }
 
@@ -309,7 +308,8 @@ impl Walk {
     #[inline(always)]
     fn new(geometry: &Pooling, lanes: usize) -> Self {
         let (goes_on, columns) = (Self::goes_on(geometry, lanes), geometry.output[1]);
-        Self { lanes, goes_on, columns, pitch: 2 * geometry.input[1], row: 0, column: 0, output: 0 }
+        let gap = 2 * (geometry.input[1] - columns);
+        Self { lanes, goes_on, columns, gap, column: 0, input: 0, output: 0 }
     }
 
     /// How many vectors there are.
@@ -326,47 +326,47 @@ impl Walk {
     /// the vector starts in the output.
     #[inline(always)]
     fn next(&mut self) -> ([usize; 2], usize) {
+        let output = self.output;
         if self.goes_on {
-            let output = self.output;
             self.output += self.lanes;
-            return ([self.half(), self.half()], output);
+            return ([self.windows(self.lanes / 2), self.windows(self.lanes / 2)], output);
         }
-        let x = self.column.min(self.columns - self.lanes);
-        let (left, output) = (self.row * self.pitch + 2 * x, self.row * self.columns + x);
-        self.step(self.lanes);
-        ([left, left + self.lanes], output)
+        let windows = self.lanes.min(self.columns - self.column);
+        self.output += windows;
+        // The last vector of a row begins with windows that were met.
+        let met = self.lanes - windows;
+        let left = self.windows(windows) - 2 * met;
+        ([left, left + self.lanes], output - met)
     }
 
+    /// Where so many windows start in the input.
     #[inline(always)]
-    fn half(&mut self) -> usize {
-        let at = self.row * self.pitch + 2 * self.column;
-        self.step(self.lanes / 2);
+    fn windows(&mut self, count: usize) -> usize {
+        let at = self.input;
+        self.column += count;
+        self.input += 2 * count;
+        if self.column == self.columns {
+            self.column = 0;
+            self.input += self.gap;
+        }
         at
-    }
-
-    #[inline(always)]
-    fn step(&mut self, windows: usize) {
-        self.column += windows;
-        if self.column >= self.columns {
-            (self.row, self.column) = (self.row + 1, 0);
-        }
     }
 }
 
 /// Windows of 2×2, a vector of them at a time.
 ///
 /// What is rectified afterwards needs no care for the sign of zero, and none for NaN but
-/// the knowledge that there is none: the sum of a plane without is finite, or the plane
-/// is done again window by window.
+/// the knowledge that there is none: then the sum of all numbers is finite. If it is not,
+/// all is done again window by window.
 #[inline(always)]
 fn halve<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, operands: MaxPool<'_, V::Element>) {
     let MaxPool { geometry, input, output, rectify } = operands;
     let zero = V::simd_from(simd, V::Element::ZERO);
     let width = geometry.input[1];
+    let mut sum = zero;
     let planes = input.chunks_exact(geometry.input[0] * width);
     for (plane, output) in planes.zip(output.chunks_exact_mut(geometry.windows())) {
         let mut walk = Walk::new(&geometry, V::LEN);
-        let mut sum = zero;
         for _ in 0..walk.count(&geometry) {
             let ([left, right], at) = walk.next();
             let (a, b): (V, V) = (load(simd, plane, left), load(simd, plane, right));
@@ -383,9 +383,9 @@ fn halve<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, operands: MaxPool<
             };
             store(largest, output, at);
         }
-        if rectify && !sum_lanes(sum).is_finite() {
-            pool_plane(&geometry, plane, output, rectify);
-        }
+    }
+    if rectify && !sum_lanes(sum).is_finite() {
+        pool_planes(&geometry, input, output, rectify);
     }
 }
 
@@ -409,31 +409,25 @@ impl<T: Element> Kernel for MaxPoolGradient<'_, T> {
         if Walk::fits(&self.geometry, T::Slim::<S>::LEN) {
             return halve_gradient::<S, T::Slim<S>>(simd, self);
         }
-        let Self { geometry, input, output_gradient, input_gradient, rectify } = self;
-        let len = geometry.input[0] * geometry.input[1];
-        let planes = input.chunks_exact(len).zip(input_gradient.chunks_exact_mut(len));
-        let gradients = output_gradient.chunks_exact(geometry.windows());
-        for ((plane, result), gradient) in planes.zip(gradients) {
-            plane_gradient(&geometry, plane, gradient, result, rectify);
-        }
+        plane_gradients(self);
     }
 }
 
-/// The gradient of one plane, window by window.
+/// The gradients of all planes, window by window.
 #[inline(always)]
-fn plane_gradient<T: Element>(
-    geometry: &Pooling,
-    plane: &[T],
-    gradient: &[T],
-    result: &mut [T],
-    rectify: bool,
-) {
-    result.fill(T::ZERO);
-    for (window, &g) in gradient.iter().enumerate() {
-        let place = first_largest(geometry, plane, window);
-        let passes = if rectify { plane[place] > T::ZERO } else { !is_nan(plane[place]) };
-        if passes {
-            result[place] += g;
+fn plane_gradients<T: Element>(operands: MaxPoolGradient<'_, T>) {
+    let MaxPoolGradient { geometry, input, output_gradient, input_gradient, rectify } = operands;
+    let len = geometry.input[0] * geometry.input[1];
+    let planes = input.chunks_exact(len).zip(input_gradient.chunks_exact_mut(len));
+    let gradients = output_gradient.chunks_exact(geometry.windows());
+    for ((plane, result), gradient) in planes.zip(gradients) {
+        result.fill(T::ZERO);
+        for (window, &g) in gradient.iter().enumerate() {
+            let place = first_largest(&geometry, plane, window);
+            let passes = if rectify { plane[place] > T::ZERO } else { !is_nan(plane[place]) };
+            if passes {
+                result[place] += g;
+            }
         }
     }
 }
@@ -444,12 +438,13 @@ fn halve_gradient<S: Simd, V: SimdFloat<S, Element: Element>>(
     simd: S,
     operands: MaxPoolGradient<'_, V::Element>,
 ) {
-    let MaxPoolGradient { geometry, input, output_gradient, input_gradient, rectify } = operands;
+    let MaxPoolGradient { geometry, input, output_gradient, rectify, .. } = operands;
+    let mut sum = V::simd_from(simd, V::Element::ZERO);
     let zero = V::simd_from(simd, V::Element::ZERO);
     let ([height, width], [rows, columns]) = (geometry.input, geometry.output);
     let planes = input.chunks_exact(height * width);
     let gradients = output_gradient.chunks_exact(rows * columns);
-    let results = input_gradient.chunks_exact_mut(height * width);
+    let results = operands.input_gradient.chunks_exact_mut(height * width);
     for ((plane, gradient), result) in planes.zip(gradients).zip(results) {
         let (windows, rest) = result.split_at_mut(2 * rows * width);
         rest.fill(V::Element::ZERO);
@@ -457,7 +452,6 @@ fn halve_gradient<S: Simd, V: SimdFloat<S, Element: Element>>(
             windows.chunks_exact_mut(width).for_each(|row| row[2 * columns] = V::Element::ZERO);
         }
         let mut walk = Walk::new(&geometry, V::LEN);
-        let mut sum = zero;
         for _ in 0..walk.count(&geometry) {
             let ([left, right], at) = walk.next();
             let (a, b) = pairs::<S, V>(simd, plane, [left, right]);
@@ -482,9 +476,9 @@ fn halve_gradient<S: Simd, V: SimdFloat<S, Element: Element>>(
             store(c, windows, left + width);
             store(d, windows, right + width);
         }
-        if rectify && !sum_lanes(sum).is_finite() {
-            plane_gradient(&geometry, plane, gradient, result, rectify);
-        }
+    }
+    if rectify && !sum_lanes(sum).is_finite() {
+        plane_gradients(operands);
     }
 }
 
