@@ -44,6 +44,12 @@ mnist-app profile [FLAGS]          measures each layer of a network, forward and
     --json                         a JSON object a line instead of the table
     --batch-size N   --shard-size N   --precision f32|f64
 
+mnist-app inspect [MODEL] [FLAGS]  shows what the layers make of the first training images,
+                                   and what of the gradient comes back to each
+    --preset NAME | --config FILE  a network as drawn at the start, in MODEL's place
+    --data DIR   --samples N (default: 256)   --seed N   --precision f32|f64
+    --json                         a JSON object a line instead of the table
+
 mnist-app presets [NAME]           lists the built-in experiments, or prints one
 mnist-app --help | --version
 
@@ -66,6 +72,8 @@ pub enum Command {
     Compare(EvaluateFlags),
     /// Measure the layers of a network.
     Profile(ProfileFlags),
+    /// Show the numbers in a network.
+    Inspect(InspectFlags),
     /// List the presets, or print one.
     Presets(Option<String>),
 }
@@ -140,6 +148,27 @@ pub struct ProfileFlags {
     pub overrides: Overrides,
 }
 
+/// The flags of `inspect`: one of the first three is there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InspectFlags {
+    /// A file of weights with the description of their network.
+    pub model: Option<PathBuf>,
+    /// A built-in experiment.
+    pub preset: Option<String>,
+    /// The file of an experiment.
+    pub config: Option<PathBuf>,
+    /// The folder of the data.
+    pub data: Option<PathBuf>,
+    /// How many training images.
+    pub samples: Option<NonZeroUsize>,
+    /// The seed to draw from instead of the experiment's.
+    pub seed: Option<u64>,
+    /// Of all numbers, instead of the model's or the experiment's.
+    pub precision: Option<Precision>,
+    /// JSON on standard output instead of a table.
+    pub json: bool,
+}
+
 /// Wrong usage: the program ends with exit status 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage(pub String);
@@ -170,6 +199,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Usage
             Some("evaluate") => evaluate(&mut parser),
             Some("compare") => compare(&mut parser),
             Some("profile") => profile(&mut parser),
+            Some("inspect") => inspect(&mut parser),
             Some("presets") => presets_command(&mut parser),
             Some("help") => Ok(Command::Help),
             _ => Err(no_command(&format!("{:?}", name.to_string_lossy()))),
@@ -300,6 +330,35 @@ fn profile(parser: &mut Parser) -> Result<Command, Usage> {
     Ok(Command::Profile(flags))
 }
 
+fn inspect(parser: &mut Parser) -> Result<Command, Usage> {
+    let mut flags = InspectFlags::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Value(path) if flags.model.is_none() => flags.model = Some(path.into()),
+            Arg::Long("preset") => flags.preset = Some(preset(&parser.value()?)?),
+            Arg::Long("config") => flags.config = Some(path(parser, "--config")?),
+            Arg::Long("data") => flags.data = Some(path(parser, "--data")?),
+            Arg::Long("samples") => flags.samples = Some(count(parser, "--samples")?),
+            Arg::Long("seed") => flags.seed = Some(seed(parser)?),
+            Arg::Long("precision") => flags.precision = Some(precision(parser)?),
+            Arg::Long("json") => flags.json = true,
+            Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    refuse_both(flags.preset.as_ref(), flags.config.as_ref())?;
+    let named = flags.preset.is_some() || flags.config.is_some();
+    let complaint = match (&flags.model, named) {
+        (None, false) => "inspect: expected a model's file, --preset or --config, found none",
+        (Some(_), true) => "inspect: expected a model's file or an experiment, found both",
+        (Some(_), false) if flags.seed.is_some() => {
+            "--seed: expected an experiment to draw the weights of, found a model that has them"
+        }
+        _ => return Ok(Command::Inspect(flags)),
+    };
+    Err(Usage(complaint.into()))
+}
+
 fn presets_command(parser: &mut Parser) -> Result<Command, Usage> {
     let mut name = None;
     while let Some(argument) = parser.next()? {
@@ -321,7 +380,7 @@ fn refuse_both(preset: Option<&String>, config: Option<&PathBuf>) -> Result<(), 
 
 fn no_command(found: &str) -> Usage {
     Usage(format!(
-        "expected a command (train, evaluate, compare, presets, profile), found {found}; \
+        "expected a command (train, evaluate, compare, profile, inspect, presets), found {found}; \
          see mnist-app --help"
     ))
 }
@@ -459,6 +518,12 @@ mod tests {
             ("profile --repetitions 0", "--repetitions: expected a whole number from 1"),
             ("profile --preset notebook --config x.toml", "found both"),
             ("profile --epochs 3", "--epochs"),
+            ("inspect", "a model's file, --preset or --config, found none"),
+            ("inspect a b", "\"b\""),
+            ("inspect model --preset notebook", "found both"),
+            ("inspect --preset notebook --config x.toml", "found both"),
+            ("inspect model --seed 1", "--seed: expected an experiment"),
+            ("inspect --preset notebook --samples 0", "--samples: expected a whole number from 1"),
         ] {
             let found = parse(words(line)).unwrap_err().to_string();
             assert!(found.contains(expected), "{line}: expected {expected:?} in {found:?}");

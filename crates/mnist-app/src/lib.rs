@@ -15,6 +15,7 @@ pub mod evaluation;
 pub mod experiment;
 mod files;
 pub mod idx;
+mod inspect;
 pub mod metrics;
 pub mod model;
 pub mod presets;
@@ -45,6 +46,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> anyhow:
         Command::Evaluate(flags) => evaluate::run(&flags),
         Command::Compare(flags) => compare::run(&flags),
         Command::Profile(flags) => profile::run(&flags),
+        Command::Inspect(flags) => inspect::run(&flags),
         Command::Presets(name) => list_presets(name.as_deref(), &mut console),
     }
 }

@@ -29,8 +29,8 @@ fn the_trainer_does_what_plain_loops_do() {
 const FEATURES: usize = 6 * 26 * 26;
 const HIDDEN: usize = 100;
 
-/// The weights in the order of the network's flat vector.
-struct Plain {
+/// The weights in the order of the network's flat vector, or their gradients.
+pub struct Plain {
     kernels: Vec<f64>,
     kernel_bias: Vec<f64>,
     hidden: Vec<f64>,
@@ -39,8 +39,19 @@ struct Plain {
     output_bias: Vec<f64>,
 }
 
+/// What a sample leaves behind on both ways.
+pub struct Traces {
+    pub loss: f64,
+    /// Of each layer but the reshape.
+    pub layers: [Trace; 6],
+    pub gradients: Plain,
+}
+
+/// A layer's output, and the gradient of the loss there.
+pub type Trace = (Vec<f64>, Vec<f64>);
+
 impl Plain {
-    fn new(parameters: &[f64]) -> Self {
+    pub fn new(parameters: &[f64]) -> Self {
         let mut rest = parameters.iter().copied();
         let mut take = |count| -> Vec<f64> { rest.by_ref().take(count).collect() };
         Self {
@@ -53,66 +64,83 @@ impl Plain {
         }
     }
 
-    fn parameters(&self) -> Vec<f64> {
-        [
-            &self.kernels,
-            &self.kernel_bias,
-            &self.hidden,
-            &self.hidden_bias,
-            &self.output,
-            &self.output_bias,
-        ]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect()
+    pub fn parameters(&self) -> Vec<f64> {
+        let Self { kernels, kernel_bias, hidden, hidden_bias, output, output_bias } = self;
+        [kernels, kernel_bias, hidden, hidden_bias, output, output_bias].map(|x| &x[..]).concat()
     }
 
     /// The loss of a training sample, before the step of gradient descent on it.
     fn step(&mut self, sample: usize, rate: f64) -> f64 {
+        let Traces { loss, gradients, .. } = self.trace(sample);
+        let mut parameters = self.parameters();
+        for (weight, gradient) in parameters.iter_mut().zip(gradients.parameters()) {
+            *weight -= rate * gradient;
+        }
+        *self = Self::new(&parameters);
+        loss
+    }
+
+    /// Forward and backward with a training sample.
+    pub fn trace(&self, sample: usize) -> Traces {
         let convolution = Correlation::new([1, 28, 28], 6, [3, 3]).unwrap();
         let mut image = [0.0; 28 * 28];
         mnist().0.write_image(sample, &Brightness::new(), &mut image);
         let label = usize::from(mnist().0.labels()[sample]);
         let target = |class: usize| if class == label { 1.0 } else { 0.0 };
 
-        let mut features = vec![0.0; FEATURES];
+        let mut convolved = vec![0.0; FEATURES];
         let bias = tensor::Bias::Untied(&self.kernel_bias);
-        reference::forward(&convolution, &image, &self.kernels, bias, &mut features);
-        features.iter_mut().for_each(|x| *x = reference::sigmoid(*x));
-        let mut hidden = affine(&self.hidden, &self.hidden_bias, &features);
-        hidden.iter_mut().for_each(|x| *x = x.tanh());
-        let mut output = affine(&self.output, &self.output_bias, &hidden);
-        output.iter_mut().for_each(|x| *x = reference::sigmoid(*x));
+        reference::forward(&convolution, &image, &self.kernels, bias, &mut convolved);
+        let features = map(&convolved, reference::sigmoid);
+        let sums = affine(&self.hidden, &self.hidden_bias, &features);
+        let hidden = map(&sums, f64::tanh);
+        let logits = affine(&self.output, &self.output_bias, &hidden);
+        let output = map(&logits, reference::sigmoid);
         let terms = output.iter().enumerate().map(|(class, &p)| {
             let t = target(class);
             t * p.ln() + (1.0 - t) * (1.0 - p).ln()
         });
         let loss = -terms.sum::<f64>() / CLASSES as f64;
 
-        let at_output: Vec<f64> = output
-            .iter()
-            .enumerate()
-            .map(|(class, &p)| {
-                let t = target(class);
-                ((1.0 - t) / (1.0 - p) - t / p) / CLASSES as f64 * p * (1.0 - p)
-            })
-            .collect();
-        let mut at_hidden = transposed(&self.output, &at_output, HIDDEN);
-        at_hidden.iter_mut().zip(&hidden).for_each(|(g, y)| *g *= 1.0 - y * y);
-        let mut at_features = transposed(&self.hidden, &at_hidden, FEATURES);
-        at_features.iter_mut().zip(&features).for_each(|(g, y)| *g *= y * (1.0 - y));
+        let at_output = output.iter().enumerate().map(|(class, &p)| {
+            let t = target(class);
+            ((1.0 - t) / (1.0 - p) - t / p) / CLASSES as f64
+        });
+        let at_output: Vec<f64> = at_output.collect();
+        let at_logits = products(&at_output, &map(&output, |y| y * (1.0 - y)));
+        let at_hidden = transposed(&self.output, &at_logits, HIDDEN);
+        let at_sums = products(&at_hidden, &map(&hidden, |y| 1.0 - y * y));
+        let at_features = transposed(&self.hidden, &at_sums, FEATURES);
+        let at_convolved = products(&at_features, &map(&features, |y| y * (1.0 - y)));
         let mut at_kernels = vec![0.0; 6 * 9];
-        reference::kernel_gradient(&convolution, &image, &at_features, &mut at_kernels);
+        reference::kernel_gradient(&convolution, &image, &at_convolved, &mut at_kernels);
 
-        descend(&mut self.output, &outer(&at_output, &hidden), rate);
-        descend(&mut self.output_bias, &at_output, rate);
-        descend(&mut self.hidden, &outer(&at_hidden, &features), rate);
-        descend(&mut self.hidden_bias, &at_hidden, rate);
-        descend(&mut self.kernels, &at_kernels, rate);
-        descend(&mut self.kernel_bias, &at_features, rate);
-        loss
+        let gradients = Self {
+            kernels: at_kernels,
+            kernel_bias: at_convolved.clone(),
+            hidden: outer(&at_sums, &features),
+            hidden_bias: at_sums.clone(),
+            output: outer(&at_logits, &hidden),
+            output_bias: at_logits.clone(),
+        };
+        let layers = [
+            (convolved, at_convolved),
+            (features, at_features),
+            (sums, at_sums),
+            (hidden, at_hidden),
+            (logits, at_logits),
+            (output, at_output),
+        ];
+        Traces { loss, layers, gradients }
     }
+}
+
+fn map(x: &[f64], f: impl Fn(f64) -> f64) -> Vec<f64> {
+    x.iter().map(|&x| f(x)).collect()
+}
+
+fn products(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a * b).collect()
 }
 
 /// `W x + b`.
@@ -133,8 +161,4 @@ fn transposed(weights: &[f64], g: &[f64], inputs: usize) -> Vec<f64> {
 /// `g xᵀ`.
 fn outer(g: &[f64], x: &[f64]) -> Vec<f64> {
     g.iter().flat_map(|g| x.iter().map(move |x| g * x)).collect()
-}
-
-fn descend(weights: &mut [f64], gradient: &[f64], rate: f64) {
-    weights.iter_mut().zip(gradient).for_each(|(w, g)| *w -= rate * g);
 }

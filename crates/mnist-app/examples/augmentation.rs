@@ -1,0 +1,114 @@
+//! What augmentation makes of a digit: a sheet of images as a PNG file.
+//!
+//! ```sh
+//! cargo run --release -p mnist-app --example augmentation -- sheet.png
+//! ```
+//!
+//! In the first column is the original. Each row shows one kind of deformation: shift,
+//! rotation, scale, shear, elastic, with bounds about twice as wide as training wants them,
+//! so that one sees them; the last row all of them, with bounds to train with.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use flate2::write::ZlibEncoder;
+use flate2::{Compression, Crc};
+use mnist_app::augmentation::{Augmentation, Augmenter, Elastic};
+use mnist_app::dataset::{Part, Samples, folder};
+
+/// Deformed images a row, of the training image at this place.
+const COLUMNS: usize = 9;
+const SAMPLE: usize = 7;
+
+/// Pixels of the sheet for one of the image, and between images.
+const ZOOM: usize = 3;
+const GAP: usize = 6;
+
+fn main() -> anyhow::Result<()> {
+    let out = std::env::args_os().nth(1).map_or_else(|| "sheet.png".into(), PathBuf::from);
+    let samples = Samples::load(&folder(None)?, Part::Train)?;
+    let none = Augmentation::default();
+    let elastic = Some(Elastic { cells: 4, strength: 3.0 });
+    let rows = [
+        Augmentation { shift: 3.0, ..none },
+        Augmentation { rotation: 20.0, ..none },
+        Augmentation { scale: 0.2, ..none },
+        Augmentation { shear: 20.0, ..none },
+        Augmentation { elastic, ..none },
+        Augmentation {
+            shift: 1.5,
+            rotation: 8.0,
+            scale: 0.08,
+            shear: 8.0,
+            elastic: Some(Elastic { cells: 4, strength: 1.5 }),
+        },
+    ];
+    let mut sheet = Sheet::new(samples.size(), [rows.len(), COLUMNS + 1]);
+    for (row, augmentation) in rows.into_iter().enumerate() {
+        let augmenter = Augmenter::new(augmentation, samples.size(), 1);
+        let original = Augmenter::new(none, samples.size(), 1);
+        let mut image = vec![0.0_f32; samples.image(SAMPLE).len()];
+        for epoch in 0..=COLUMNS {
+            let augmenter = if epoch == 0 { &original } else { &augmenter };
+            augmenter.write(samples.image(SAMPLE), (epoch, SAMPLE), &mut image);
+            sheet.draw([row, epoch], &image);
+        }
+    }
+    std::fs::write(out, sheet.png()?)?;
+    Ok(())
+}
+
+/// Images in rows and columns, black on white.
+struct Sheet {
+    image: [usize; 2],
+    size: [usize; 2],
+    pixels: Vec<u8>,
+}
+
+impl Sheet {
+    /// For so many rows and columns of images of this height and width.
+    fn new(image: [usize; 2], [rows, columns]: [usize; 2]) -> Self {
+        let size = [rows * (image[0] * ZOOM + GAP) + GAP, columns * (image[1] * ZOOM + GAP) + GAP];
+        Self { image, size, pixels: vec![200; size[0] * size[1]] }
+    }
+
+    /// Draws an image of numbers from 0 to 1.
+    fn draw(&mut self, [row, column]: [usize; 2], brightness: &[f32]) {
+        let [height, width] = self.image.map(|side| side * ZOOM);
+        let [top, left] = [row * (height + GAP) + GAP, column * (width + GAP) + GAP];
+        for y in 0..height {
+            for x in 0..width {
+                let value = brightness[y / ZOOM * self.image[1] + x / ZOOM];
+                self.pixels[(top + y) * self.size[1] + left + x] = 255 - (value * 255.0) as u8;
+            }
+        }
+    }
+
+    /// The bytes of a PNG file, eight bits of grey a pixel.
+    fn png(&self) -> io::Result<Vec<u8>> {
+        let [height, width] = self.size;
+        let mut deflated = ZlibEncoder::new(Vec::new(), Compression::best());
+        for row in self.pixels.chunks_exact(width) {
+            // Rows come as they are, which filter 0 says.
+            deflated.write_all(&[0])?;
+            deflated.write_all(row)?;
+        }
+        let size = [width as u32, height as u32].map(u32::to_be_bytes).concat();
+        let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+        chunk(&mut bytes, b"IHDR", &[&size[..], &[8, 0, 0, 0, 0]].concat());
+        chunk(&mut bytes, b"IDAT", &deflated.finish()?);
+        chunk(&mut bytes, b"IEND", &[]);
+        Ok(bytes)
+    }
+}
+
+/// Appends a chunk of a PNG file.
+fn chunk(bytes: &mut Vec<u8>, name: &[u8; 4], contents: &[u8]) {
+    let mut sum = Crc::new();
+    sum.update(name);
+    sum.update(contents);
+    bytes.extend((contents.len() as u32).to_be_bytes());
+    bytes.extend(name);
+    bytes.extend(contents);
+    bytes.extend(sum.sum().to_be_bytes());
+}

@@ -1,0 +1,181 @@
+//! `inspect`: the numbers in a network on their way forward and backward, layer by layer,
+//! so that one sees why it learns or why it does not.
+
+mod passes;
+mod report;
+
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use layers::{Loss, Network, load_weights, metadata_of, network_of};
+use tensor::{Element, reduce};
+
+use crate::cli::InspectFlags;
+use crate::dataset::{self, Brightness, Part, Samples};
+use crate::evaluation::mean;
+use crate::experiment::{Experiment, Precision};
+use crate::{presets, threads};
+
+use passes::Passes;
+use report::{InputLine, Line, Setting};
+
+/// Runs the first training images through the network that the flags name, forward and
+/// backward, and prints what its layers made of them.
+///
+/// # Errors
+/// If something that the flags name is not what it should be.
+pub fn run(flags: &InspectFlags) -> anyhow::Result<()> {
+    threads::simd_level()?;
+    let subject = Subject::read(flags)?;
+    match subject.precision {
+        Precision::F32 => inspect::<f32>(flags, &subject),
+        Precision::F64 => inspect::<f64>(flags, &subject),
+    }
+}
+
+fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Result<()> {
+    const SAMPLES: usize = 256;
+    let network = subject.network::<T>()?;
+    let data = dataset::folder(flags.data.as_deref())?;
+    let count = flags.samples.map_or(SAMPLES, Into::into);
+    let samples = Samples::load(&data, Part::Train)?.first(Some(count));
+    let samples = samples.fit(&network).with_context(|| subject.origin.clone())?;
+    passes::refuse_too_many(&network, samples.len())?;
+
+    let (inputs, targets) = batch(&samples, &network);
+    let mut passes = Passes::new(&network, &inputs, subject.seed())?;
+    passes.forward();
+    passes.backward(subject.loss, &targets);
+
+    let (losses, correct) = score(subject.loss, passes.output(), &targets, samples.len());
+    let setting = Setting {
+        name: subject.name.clone(),
+        origin: subject.origin.clone(),
+        trained: subject.trained(),
+        seed: subject.seed(),
+        precision: T::NAME,
+        samples: samples.len(),
+        loss: subject.loss.name(),
+        mean_loss: mean(&losses),
+        correct,
+    };
+    let mut lines = vec![Line::Setting(setting)];
+    lines.push(Line::Input(InputLine::new(network.input_shape().dims(), &inputs)));
+    lines.extend(passes.lines().into_iter().map(Line::Layer));
+    report::show(&lines, flags.json)
+}
+
+/// What is to be inspected.
+struct Subject {
+    name: String,
+    /// The file or preset, for messages.
+    origin: String,
+    precision: Precision,
+    loss: Loss,
+    weights: Weights,
+}
+
+/// Where the weights come from.
+enum Weights {
+    /// The bytes of a `model.safetensors`.
+    Model(Vec<u8>),
+    /// Those that a training run starts with.
+    Start(Box<Experiment>),
+}
+
+impl Subject {
+    fn read(flags: &InspectFlags) -> anyhow::Result<Self> {
+        let mut subject = match &flags.model {
+            Some(file) => Self::of_model(file)?,
+            None => Self::of_experiment(flags)?,
+        };
+        subject.precision = flags.precision.unwrap_or(subject.precision);
+        Ok(subject)
+    }
+
+    fn of_model(file: &Path) -> anyhow::Result<Self> {
+        let origin = format!("model {}", file.display());
+        let bytes = std::fs::read(file).with_context(|| origin.clone())?;
+        let metadata = metadata_of(&bytes).with_context(|| origin.clone())?;
+        // Without a word on the precision: f64 holds the numbers of either.
+        let single = metadata.get("precision").is_some_and(|precision| precision == "f32");
+        let loss = metadata.get("loss").and_then(|text| serde_json::from_str(text).ok());
+        Ok(Self {
+            name: metadata.get("preset").unwrap_or(&origin).clone(),
+            origin,
+            precision: if single { Precision::F32 } else { Precision::F64 },
+            loss: loss.unwrap_or(Loss::MeanSquaredError),
+            weights: Weights::Model(bytes),
+        })
+    }
+
+    fn of_experiment(flags: &InspectFlags) -> anyhow::Result<Self> {
+        let (mut experiment, origin) = match &flags.config {
+            Some(file) => (Experiment::read(file)?, format!("--config {}", file.display())),
+            None => {
+                let name = flags.preset.as_deref().unwrap_or(presets::DEFAULT);
+                (presets::experiment(name)?, format!("preset {name}"))
+            }
+        };
+        experiment.seed = flags.seed.unwrap_or(experiment.seed);
+        Ok(Self {
+            name: experiment.name.clone(),
+            origin,
+            precision: experiment.precision,
+            loss: experiment.loss,
+            weights: Weights::Start(Box::new(experiment)),
+        })
+    }
+
+    fn trained(&self) -> bool {
+        matches!(self.weights, Weights::Model(_))
+    }
+
+    /// Of what was drawn at the start; of a model, what its dropouts draw from here.
+    fn seed(&self) -> u64 {
+        if let Weights::Start(experiment) = &self.weights { experiment.seed } else { 0 }
+    }
+
+    fn network<T: Element>(&self) -> anyhow::Result<Network<T>> {
+        let experiment = match &self.weights {
+            Weights::Model(bytes) => {
+                return network_of(bytes).with_context(|| self.origin.clone());
+            }
+            Weights::Start(experiment) => experiment,
+        };
+        let network = experiment.network.build::<T>();
+        let mut network = network.map_err(|error| anyhow!("{}: network: {error}", self.origin))?;
+        match &experiment.initial_weights {
+            Some(file) => {
+                let name = || format!("initial weights {}", file.display());
+                let bytes = std::fs::read(file).with_context(name)?;
+                load_weights(&mut network, &bytes).with_context(name)?;
+            }
+            None => network.initialize(experiment.init, experiment.seed),
+        }
+        Ok(network)
+    }
+}
+
+/// All samples as inputs and targets.
+fn batch<T: Element>(samples: &Samples, network: &Network<T>) -> (Vec<T>, Vec<T>) {
+    let (input, output) = (network.input_shape().len(), network.output_shape().len());
+    let mut inputs = vec![T::ZERO; samples.len() * input];
+    let mut targets = vec![T::ZERO; samples.len() * output];
+    let brightness = Brightness::new();
+    let pairs = inputs.chunks_exact_mut(input).zip(targets.chunks_exact_mut(output));
+    for (index, (input, target)) in pairs.enumerate() {
+        samples.write_image(index, &brightness, input);
+        samples.write_target(index, target);
+    }
+    (inputs, targets)
+}
+
+/// The losses, and how many samples have their largest output where the target has.
+fn score<T: Element>(loss: Loss, outputs: &[T], targets: &[T], count: usize) -> (Vec<f64>, usize) {
+    let len = targets.len() / count;
+    let pairs = || outputs.chunks_exact(len).zip(targets.chunks_exact(len));
+    let losses = pairs().map(|(y, t)| loss.value(y, t)).collect();
+    let right = pairs().filter(|(y, t)| reduce::argmax(y) == reduce::argmax(t));
+    (losses, right.count())
+}
