@@ -425,16 +425,19 @@ fn multiply_adds<T: Element>(layer: &dyn Layer<T>) -> usize {
     inputs * layer.output_shape().len()
 }
 
-/// How a convolution cuts its rows; unknown where it has more to it than sizes.
+/// How a convolution is computed; unknown where it has more to it than sizes and padding
+/// that keeps them.
 fn plan<T: Element>(place: &Place<'_, T>, simd: Level) -> Option<&'static str> {
     let LayerSpec::Conv2d(_) = place.spec else { return None };
     let weight = place.layer.parameters().first()?.shape;
     let [kernels, _, height, width] = weight.axes()?;
     let input = place.layer.input_shape().axes()?;
-    let geometry = Correlation::new(input, kernels, [height, width]).ok()?;
-    let same =
-        geometry.output_shape() == place.layer.output_shape() && geometry.kernels_shape() == weight;
-    same.then(|| geometry.plan::<T>(simd))
+    let valid = Correlation::new(input, kernels, [height, width]).ok()?;
+    let same = valid.with_padding([(height - 1) / 2; 2], [(width - 1) / 2; 2]).ok()?;
+    let found = [valid, same].into_iter().find(|geometry| {
+        geometry.output_shape() == place.layer.output_shape() && geometry.kernels_shape() == weight
+    })?;
+    Some(found.plan::<T>(simd))
 }
 
 /// The median time of a call in seconds, over `repetitions` runs of as many calls as let

@@ -98,7 +98,7 @@ pub(crate) mod kernels {
         Simd, SimdFloat, SimdFloatElement, f32x4, f32x8, f32x16, f64x2, f64x4, f64x8,
     };
 
-    use crate::correlate::{Forward, InputGradient, KernelGradient, OuterProducts};
+    use crate::correlate::{Forward, InputGradient, KernelGradient, OuterProducts, Winograd};
     use crate::map::{Elementwise, Math};
     use crate::matrix::{Dots, RowsProduct, Update};
     use crate::normalize::Normalize;
@@ -128,6 +128,7 @@ pub(crate) mod kernels {
         fn correlate_input_gradient(kernel: InputGradient<'_, Self>);
         fn correlate_kernel_gradient(kernel: KernelGradient<'_, Self>);
         fn correlate_outer_products(kernel: OuterProducts<'_, Self>);
+        fn correlate_by_tiles(kernel: Winograd<'_, Self>);
         fn elementwise(kernel: Elementwise<'_, Self>);
         fn dots(kernel: Dots<'_, Self>);
         fn rows_product(kernel: RowsProduct<'_, Self>);
@@ -168,6 +169,9 @@ pub(crate) mod kernels {
                         dispatch(kernel);
                     }
                     fn correlate_outer_products(kernel: OuterProducts<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn correlate_by_tiles(kernel: Winograd<'_, Self>) {
                         dispatch(kernel);
                     }
                     fn elementwise(kernel: Elementwise<'_, Self>) {

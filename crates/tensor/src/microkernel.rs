@@ -179,10 +179,11 @@ pub(crate) fn pack<S: Simd, T: Element>(
     packed: &mut [T],
     write: impl Fn(usize, &mut [T], usize),
 ) {
-    let (mut first, mut at) = (0, 0);
-    while first < rows && taps > 0 {
-        let size = block(simd, rows - first);
-        let panel = &mut packed[at..at + size * taps];
+    if taps == 0 {
+        return;
+    }
+    for_each_block(simd, rows, |first, size| {
+        let panel = &mut packed[first * taps..][..size * taps];
         for m in 0..size {
             let column = &mut panel[m..];
             if first + m < rows {
@@ -191,8 +192,18 @@ pub(crate) fn pack<S: Simd, T: Element>(
                 column.iter_mut().step_by(size).for_each(|weight| *weight = T::ZERO);
             }
         }
+    });
+}
+
+/// Calls `f(first, size)` for each block of packed rows; its weights start at
+/// `first · taps`.
+#[inline(always)]
+pub(crate) fn for_each_block<S: Simd>(simd: S, rows: usize, mut f: impl FnMut(usize, usize)) {
+    let mut first = 0;
+    while first < rows {
+        let size = block(simd, rows - first);
+        f(first, size);
         first += size;
-        at += size * taps;
     }
 }
 

@@ -95,6 +95,63 @@ fn plain() -> impl Strategy<Value = Case> {
     })
 }
 
+/// Layers that are computed tile by tile: prime numbers of channels and kernels, planes
+/// that no tile divides, all paddings.
+fn tiled() -> impl Strategy<Value = Case> {
+    let channels = prop_oneof![Just(17usize), Just(23), Just(32)];
+    let kernels = prop_oneof![Just(16usize), Just(19), Just(37)];
+    let sizes = (1..=3usize, channels, 5..=13usize, 5..=37usize, kernels);
+    let padding = (0..=2usize, 0..=2usize, 0..=2usize, 0..=2usize);
+    (sizes, padding).prop_filter_map("tiles gain", |((n, c, h, w, d), padding)| {
+        let (top, bottom, left, right) = padding;
+        let layer = Correlation::new([c, h, w], d, [3, 3]).ok()?;
+        let layer = layer.with_padding([top, bottom], [left, right]).ok()?;
+        (layer.plan::<f32>(Level::best()) == TILES).then_some(Case { n, layer })
+    })
+}
+
+const TILES: &str = "tiles of 4 × 4";
+
+/// Tile by tile, the error is at most 10⁻⁵ of the largest output, measured against sums
+/// in double precision, and neither threads nor the sample's place in a batch nor what
+/// the memory held change a bit.
+fn tiles_are_accurate(Case { n, layer }: &Case) {
+    let n = *n;
+    let x = numbers::<f32>(n * layer.input_shape().len(), 1);
+    let k = numbers::<f32>(layer.kernels_shape().len(), 2);
+    let g = numbers::<f32>(n * layer.output_shape().len(), 3);
+    let wide = |numbers: &[f32]| numbers.iter().copied().map(f64::from).collect::<Vec<_>>();
+    let (mut y, mut dx) = (nan(g.len()), nan(x.len()));
+    layer.forward(&x, &k, Bias::None, &mut y, &mut dirty());
+    layer.input_gradient(&g, &k, &mut dx, &mut dirty());
+    let (mut exact_y, mut exact_dx) = (nan(g.len()), nan(x.len()));
+    reference::forward(layer, &wide(&x), &wide(&k), Bias::None, &mut exact_y);
+    reference::input_gradient(layer, &wide(&g), &wide(&k), &mut exact_dx);
+    for (found, exact) in [(&y, &exact_y), (&dx, &exact_dx)] {
+        let largest = exact.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        for (found, exact) in found.iter().zip(exact) {
+            let error = (f64::from(*found) - exact).abs();
+            assert!(error <= 1e-5 * largest, "{error:e} of {largest}, {layer:?}");
+        }
+    }
+    let samples = x.chunks_exact(layer.input_shape().len());
+    for (index, x) in samples.enumerate() {
+        let outputs = layer.output_shape().len();
+        let mut alone = nan(outputs);
+        layer.forward(x, &k, Bias::None, &mut alone, &mut Scratch::sequential());
+        assert!(alone == y[index * outputs..][..outputs], "sample {index} alone, {layer:?}");
+    }
+    for threads in [2, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let (mut other_y, mut other_dx) = (nan::<f32>(g.len()), nan::<f32>(x.len()));
+        pool.install(|| {
+            layer.forward(&x, &k, Bias::None, &mut other_y, &mut dirty());
+            layer.input_gradient(&g, &k, &mut other_dx, &mut dirty());
+        });
+        assert!(other_y == y && other_dx == dx, "{threads} threads, {layer:?}");
+    }
+}
+
 fn correlation<T: Element>(Case { n, layer }: &Case) {
     let n = *n;
     let outputs = layer.output_shape().len();
@@ -227,6 +284,14 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
     run(100, &plain(), |case| correlation::<f64>(&case));
     run(300, &case(), |case| correlation::<f32>(&case));
     run(100, &case(), |case| correlation::<f64>(&case));
+    run(16, &tiled(), |case| {
+        correlation::<f32>(&case);
+        tiles_are_accurate(&case);
+    });
+    let layer = Correlation::new([256, 14, 14], 16, [3, 3]).expect("a kernel that fits");
+    assert_eq!(layer.plan::<f32>(Level::best()), TILES);
+    assert_ne!(layer.plan::<f64>(Level::best()), TILES);
+    tiles_are_accurate(&Case { n: 1, layer });
     let sizes = [1..=9usize, 1..=40usize, 1..=19usize];
     run(200, &sizes, products::<f32>);
     run(100, &sizes, products::<f64>);

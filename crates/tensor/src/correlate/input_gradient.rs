@@ -7,8 +7,9 @@ use crate::simd::{Kernel, Registers};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
-use super::Correlation;
 use super::padded::{Padded, SLACK, spread};
+use super::winograd::Weights;
+use super::{Bias, Correlation};
 
 impl Correlation {
     /// `∂E/∂X_c = Σ_d ∂E/∂Y_d *full K_dc` for each sample: a full **convolution**, the
@@ -32,6 +33,12 @@ impl Correlation {
         let n = self.batch("output gradient", output_gradient.len(), self.output_shape());
         assert_eq!(input_gradient.len(), n * self.input_shape().len(), "input gradient: length");
         assert_eq!(kernels.len(), self.kernels_shape().len(), "kernels: length");
+        let adjoint = self.adjoint();
+        if adjoint.uses_tiles::<T>() {
+            let weights = Weights::Adjoint(kernels);
+            let (from, to) = (output_gradient, input_gradient);
+            return adjoint.forward_by_tiles(from, weights, Bias::None, to, scratch);
+        }
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
         let taps = self.kernels / self.groups * self.kernel_height;
         let (numbers, taps) = scratch.take(parts * Memory::of::<T>(self).len(), parts * taps);

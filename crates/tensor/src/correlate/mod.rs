@@ -7,9 +7,12 @@ mod input_gradient;
 mod kernel_gradient;
 mod outer_products;
 mod padded;
+mod tile_transforms;
+mod winograd;
 
 pub use forward::{Bias, Forward};
 pub use geometry::Correlation;
 pub use input_gradient::InputGradient;
 pub use kernel_gradient::KernelGradient;
 pub use outer_products::OuterProducts;
+pub use winograd::Winograd;

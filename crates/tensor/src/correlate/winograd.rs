@@ -1,0 +1,519 @@
+//! Correlation with kernels of 3 × 3 by Winograd's minimal filtering.
+//!
+//! The output is cut into tiles of 4 × 4, each of which depends on 6 × 6 inputs. At 36
+//! points the transformed tiles `(C, tiles)` are multiplied by the transformed kernels
+//! `(D, C)`, and the products transformed back: 36 multiply-adds for each tile, channel
+//! and kernel where the sum as it is written takes 144. See [`super::tile_transforms`].
+//!
+//! The transforms are sums and differences of neighbouring numbers, so the error of an
+//! output is one relative to the largest numbers of its tile, not to itself: up to
+//! 3 · 10⁻⁶ of the largest output was measured, where direct sums have some 10⁻⁷. An
+//! infinity or NaN in the input spreads over all outputs of the tiles that see it.
+//!
+//! A block of tile rows is transformed, multiplied and transformed back at a time, so
+//! that what lies between stays in the near caches. Tiles do not depend on the block that
+//! they are in: neither blocks nor threads nor levels change a bit.
+
+use std::ops::Range;
+
+use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
+
+use crate::microkernel::{
+    Grid, Offset, Product, for_each_block, load, multiply, packed_len, store,
+};
+use crate::simd::{Kernel, Registers};
+use crate::threads::{self, Divide};
+use crate::{Element, Scratch};
+
+use super::tile_transforms::{INPUTS, OUTPUTS, POINTS, Rows, columns, outputs, rows, weights};
+use super::{Bias, Correlation};
+
+/// Lanes of the widest vector: lines of tiles are padded to a multiple of it.
+const LANES: usize = 16;
+
+/// Numbers of transformed tiles and of their products that a block may have: 640 KiB of
+/// `f32`, beside which some of the kernels find place in a second-level cache of 1 MiB.
+const BLOCK: usize = 163_840;
+
+/// Kernels whose products are transformed back before those of the next ones are
+/// computed. A multiple of the blocks of rows that kernels are packed in.
+const CHUNK: usize = 16;
+
+impl Correlation {
+    /// Whether the correlation is computed tile by tile: a property of the layer and the
+    /// element, as rounding is.
+    pub(super) fn uses_tiles<T: Element>(&self) -> bool {
+        let shape = [self.kernel_height, self.kernel_width] == [3, 3];
+        let plain = self.stride == [1, 1] && self.groups == 1;
+        size_of::<T>() == 4 && shape && plain && self.gains_by_tiles()
+    }
+
+    /// A tile takes 36 multiply-adds for each channel and kernel, and its transforms take as
+    /// long as 12 · 36 for each channel and for each kernel; an output of the direct sum
+    /// takes 9 for each channel and kernel. Tiles must gain a quarter, since the model is
+    /// that rough. It was fitted to layers with 8 to 256 channels and kernels and planes of
+    /// 5 × 5 to 224 × 224.
+    fn gains_by_tiles(&self) -> bool {
+        let tiles = self.out_height.div_ceil(OUTPUTS) * self.out_width.div_ceil(OUTPUTS);
+        let (products, sum) = (self.channels * self.kernels, self.channels + self.kernels);
+        4 * 9 * self.out_plane() * products >= 5 * POINTS * tiles * (products + 12 * sum)
+    }
+
+    /// The correlation of the output's gradient that gives the input's: as many zeros
+    /// around it as let the turned kernels touch it everywhere, less the padding that the
+    /// input had.
+    pub(super) fn adjoint(&self) -> Self {
+        let around =
+            |[before, after]: [usize; 2], size: usize| [size - 1 - before, size - 1 - after];
+        Self {
+            channels: self.kernels,
+            kernels: self.channels,
+            height: self.out_height,
+            width: self.out_width,
+            out_height: self.height,
+            out_width: self.width,
+            pad_height: around(self.pad_height, self.kernel_height),
+            pad_width: around(self.pad_width, self.kernel_width),
+            ..*self
+        }
+    }
+
+    /// [`Correlation::forward`] tile by tile.
+    pub(super) fn forward_by_tiles<T: Element>(
+        &self,
+        input: &[T],
+        weights: Weights<'_, T>,
+        bias: Bias<'_, T>,
+        output: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        let n = input.len() / self.input_shape().len();
+        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
+        let tiling = Tiling::of(self, n);
+        let memory = Memory::of(self, tiling);
+        let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.channels);
+        let kernels = 0..self.kernels;
+        let layer = *self;
+        let operation =
+            Winograd { layer, tiling, kernels, input, weights, bias, output, numbers, taps };
+        threads::run_divided(operation, parts, T::correlate_by_tiles);
+    }
+}
+
+/// The kernels of a correlation.
+#[derive(Clone, Copy)]
+pub(super) enum Weights<'a, T> {
+    /// As they are: `(D, C, 3, 3)`.
+    Forward(&'a [T]),
+    /// Those of the layer whose adjoint the correlation is, to be turned by 180°:
+    /// `(C, D, 3, 3)`.
+    Adjoint(&'a [T]),
+}
+
+impl<T: Element> Weights<'_, T> {
+    /// The nine weights of kernel `d` for channel `c` in `layer`.
+    #[inline(always)]
+    fn kernel(&self, layer: &Correlation, d: usize, c: usize) -> [T; 9] {
+        let mut kernel = [T::ZERO; 9];
+        match self {
+            Self::Forward(weights) => {
+                let weights = &weights[(d * layer.channels + c) * 9..][..9];
+                for tap in 0..9 {
+                    kernel[tap] = weights[tap];
+                }
+            }
+            Self::Adjoint(weights) => {
+                let weights = &weights[(c * layer.kernels + d) * 9..][..9];
+                for tap in 0..9 {
+                    kernel[tap] = weights[8 - tap];
+                }
+            }
+        }
+        kernel
+    }
+}
+
+/// How the tile rows of all samples are cut into blocks.
+#[derive(Clone, Copy)]
+struct Tiling {
+    /// Tile rows of a sample, and tiles of a row.
+    down: usize,
+    across: usize,
+    /// Tile rows of a block.
+    rows: usize,
+    /// Tiles of a block, padded to whole vectors.
+    tiles: usize,
+}
+
+impl Tiling {
+    fn of(layer: &Correlation, n: usize) -> Self {
+        let (down, across) =
+            (layer.out_height.div_ceil(OUTPUTS), layer.out_width.div_ceil(OUTPUTS));
+        let tiles = BLOCK / (POINTS * (layer.channels + layer.kernels.min(CHUNK)));
+        let most = (tiles.max(2 * LANES) / across).clamp(1, (n * down).max(1));
+        // Of the larger blocks the one whose last vector is fullest.
+        let waste = |rows: usize| {
+            let tiles = rows * across;
+            (tiles.next_multiple_of(LANES) - tiles) * 1024 / tiles
+        };
+        let rows = (most.div_ceil(2)..=most).rev().min_by_key(|&rows| waste(rows)).unwrap_or(1);
+        Self { down, across, rows, tiles: (rows * across).next_multiple_of(LANES) }
+    }
+
+    /// Numbers from a row of a strip to the next.
+    fn strip(&self) -> usize {
+        (OUTPUTS * (self.across + 1)).next_multiple_of(LANES)
+    }
+
+    /// Numbers from a line of tiles' rows to the next.
+    fn line(&self) -> usize {
+        OUTPUTS * self.tiles + 2 * LANES
+    }
+}
+
+/// Sizes of the parts of the scratch memory.
+struct Memory {
+    /// The packed kernels of one point.
+    panel: usize,
+    /// One point of a block's tiles and of their products. Not a power of two, since
+    /// cache lines at such distances drive each other out of the cache.
+    inputs: usize,
+    products: usize,
+    strips: usize,
+    lines: usize,
+}
+
+impl Memory {
+    #[inline(always)]
+    fn of(layer: &Correlation, tiling: Tiling) -> Self {
+        Self {
+            panel: packed_len(layer.kernels, layer.channels),
+            inputs: layer.channels * tiling.tiles + LANES,
+            products: layer.kernels.min(CHUNK) * tiling.tiles + LANES,
+            strips: (tiling.rows * INPUTS * tiling.strip()).next_multiple_of(LANES),
+            lines: 2 * INPUTS * tiling.line(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        POINTS * (self.panel + self.inputs + self.products) + self.strips + self.lines + LANES
+    }
+}
+
+/// A correlation tile by tile on one thread.
+pub struct Winograd<'a, T> {
+    layer: Correlation,
+    tiling: Tiling,
+    /// All of them if there are several samples.
+    kernels: Range<usize>,
+    input: &'a [T],
+    weights: Weights<'a, T>,
+    bias: Bias<'a, T>,
+    output: &'a mut [T],
+    numbers: &'a mut [T],
+    taps: &'a mut [usize],
+}
+
+impl<T: Element> Divide for Winograd<'_, T> {
+    /// By samples if there are several, else by kernels.
+    fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
+        let Self { layer, tiling, weights, bias, .. } = self;
+        let n = self.input.len() / layer.input_shape().len();
+        let count = if n > 1 { n } else { self.kernels.len() };
+        let Some(cut) = threads::cut(count, left, parts, if n > 1 { 1 } else { 8 }) else {
+            return Err(self);
+        };
+        let numbers = self.numbers.split_at_mut(self.numbers.len() * left / parts);
+        let taps = self.taps.split_at_mut(self.taps.len() * left / parts);
+        let (input, kernels, outputs) = if n > 1 {
+            let input = self.input.split_at(cut * layer.input_shape().len());
+            (input, (self.kernels.clone(), self.kernels), cut * layer.output_shape().len())
+        } else {
+            let middle = self.kernels.start + cut;
+            let kernels = (self.kernels.start..middle, middle..self.kernels.end);
+            ((self.input, self.input), kernels, cut * layer.out_plane())
+        };
+        let output = self.output.split_at_mut(outputs);
+        let part = |kernels, input, output, numbers, taps| Winograd {
+            layer,
+            tiling,
+            kernels,
+            input,
+            weights,
+            bias,
+            output,
+            numbers,
+            taps,
+        };
+        Ok((
+            part(kernels.0, input.0, output.0, numbers.0, taps.0),
+            part(kernels.1, input.1, output.1, numbers.1, taps.1),
+        ))
+    }
+}
+
+impl<T: Element> Kernel for Winograd<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if Registers::of(simd) == Registers::Many {
+            self.run_with::<S, T::Wide<S>>(simd);
+        } else {
+            self.run_with::<S, T::Narrow<S>>(simd);
+        }
+    }
+}
+
+impl<T: Element> Winograd<'_, T> {
+    #[inline(always)]
+    fn run_with<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S) {
+        let Self { layer, tiling, kernels, input, .. } = self;
+        let n = input.len() / layer.input_shape().len();
+        let memory = Memory::of(&layer, tiling);
+        // Vectors that end with a cache line's end are read and written in half the time.
+        let aligned = self.numbers.as_ptr().align_offset(64).min(LANES);
+        let numbers = &mut self.numbers[aligned..];
+        let (packed, rest) = numbers.split_at_mut(POINTS * memory.panel);
+        let (inputs, rest) = rest.split_at_mut(POINTS * memory.inputs);
+        let (products, rest) = rest.split_at_mut(POINTS * memory.products);
+        let (strips, rest) = rest.split_at_mut(memory.strips);
+        let lines = &mut rest[..memory.lines];
+        let taps = &mut self.taps[..layer.channels];
+        for (c, tap) in taps.iter_mut().enumerate() {
+            *tap = c * tiling.tiles;
+        }
+        pack_transformed(simd, &layer, kernels.clone(), self.weights, (packed, memory.panel));
+        strips.fill(T::ZERO);
+        let all = n * tiling.down;
+        for first in (0..all).step_by(tiling.rows) {
+            let block = first..all.min(first + tiling.rows);
+            let pass = Pass { layer: &layer, tiling, block: block.clone() };
+            for c in 0..layer.channels {
+                pass.fill_strips(simd, input, c, strips);
+                let rows_of_strips = Rows { pitch: tiling.strip(), count: block.len() };
+                let across = tiling.across;
+                columns::<S, V>(simd, (strips, rows_of_strips), across, (lines, tiling.line()));
+                let points = (&mut inputs[c * tiling.tiles..], memory.inputs);
+                rows::<S, V>(simd, (lines, tiling.line()), pass.tiles(), points);
+            }
+            for first in (0..kernels.len()).step_by(CHUNK) {
+                let chunk = first..kernels.len().min(first + CHUNK);
+                pass.multiply_points::<S, V, T>(
+                    simd,
+                    chunk.len(),
+                    (&packed[first * layer.channels..], memory.panel),
+                    (inputs, memory.inputs),
+                    (products, memory.products),
+                    taps,
+                );
+                for d in chunk {
+                    let points = (&products[(d - first) * tiling.tiles..], memory.products);
+                    outputs::<S, V>(simd, points, pass.tiles(), (lines, tiling.line()));
+                    let kernel = Place { kernel: d, kernels: kernels.clone() };
+                    pass.write_rows(simd, lines, self.bias, kernel, self.output);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the transformed kernels as [`multiply`] reads them, point by point.
+#[inline(always)]
+fn pack_transformed<S: Simd, T: Element>(
+    simd: S,
+    layer: &Correlation,
+    kernels: Range<usize>,
+    all: Weights<'_, T>,
+    (packed, panel): (&mut [T], usize),
+) {
+    let lanes = T::Narrow::<S>::LEN;
+    let zero = T::Narrow::<S>::simd_from(simd, T::ZERO);
+    for_each_block(simd, kernels.len(), |first, size| {
+        for c in 0..layer.channels {
+            for lane in (0..size).step_by(lanes) {
+                // A kernel in each lane; zeros where the block is larger than the rest.
+                let mut taps = [zero; 9];
+                for d in lane..(lane + lanes).min(size) {
+                    if first + d < kernels.len() {
+                        let kernel = all.kernel(layer, kernels.start + first + d, c);
+                        for tap in 0..9 {
+                            taps[tap].as_mut_slice()[d - lane] = kernel[tap];
+                        }
+                    }
+                }
+                let points = weights(simd, taps);
+                let used = lanes.min(size - lane);
+                for point in 0..POINTS {
+                    let at = point * panel + first * layer.channels + c * size + lane;
+                    packed[at..at + used].copy_from_slice(&points[point].as_slice()[..used]);
+                }
+            }
+        }
+    });
+}
+
+/// Which kernel an output plane belongs to, of those that a part computes.
+struct Place {
+    kernel: usize,
+    kernels: Range<usize>,
+}
+
+/// One block of tile rows, counted through all samples.
+struct Pass<'a> {
+    layer: &'a Correlation,
+    tiling: Tiling,
+    block: Range<usize>,
+}
+
+impl Pass<'_> {
+    #[inline(always)]
+    fn tiles(&self) -> usize {
+        self.block.len() * self.tiling.across
+    }
+
+    /// The products of all points for some kernels.
+    #[inline(always)]
+    fn multiply_points<S: Simd, V: SimdFloat<S, Element = T>, T: Element>(
+        &self,
+        simd: S,
+        kernels: usize,
+        (packed, panel): (&[T], usize),
+        (inputs, inputs_stride): (&[T], usize),
+        (products, products_stride): (&mut [T], usize),
+        taps: &[usize],
+    ) {
+        for point in 0..POINTS {
+            let product = Product {
+                rows: kernels,
+                packed: &packed[point * panel..],
+                input: &inputs[point * inputs_stride..][..inputs_stride],
+                taps,
+                packed_taps: [0, taps.len()],
+                grid: Grid::line(self.tiles().next_multiple_of(V::LEN)),
+                output_stride: self.tiling.tiles,
+                offset: Offset::None,
+            };
+            multiply::<S, V>(simd, &product, &mut products[point * products_stride..]);
+        }
+    }
+
+    /// Copies the six input rows that each tile row depends on, between the zeros that
+    /// the strips have left and right.
+    #[inline(always)]
+    fn fill_strips<S: Simd, T: Element>(&self, simd: S, input: &[T], c: usize, strips: &mut [T]) {
+        let Self { layer, tiling, .. } = self;
+        let (plane, width) = (layer.height * layer.width, layer.width);
+        let (mut sample, mut tile_row) = self.first();
+        let size = INPUTS * tiling.strip();
+        for strip in strips.chunks_exact_mut(size).take(self.block.len()) {
+            let start = (sample * layer.channels + c) * plane;
+            let input = &input[start..start + plane];
+            for (i, strip) in strip.chunks_exact_mut(tiling.strip()).enumerate() {
+                let y = (tile_row * OUTPUTS + i).wrapping_sub(layer.pad_height[0]);
+                let to = &mut strip[layer.pad_width[0]..][..width];
+                if y < layer.height {
+                    let from = &input[y * width..][..width];
+                    add_row(simd, from, Added::Same(T::ZERO), to);
+                } else {
+                    to.fill(T::ZERO);
+                }
+            }
+            tile_row += 1;
+            if tile_row == tiling.down {
+                (sample, tile_row) = (sample + 1, 0);
+            }
+        }
+    }
+
+    /// The sample of the block's first tile row, and which of its tile rows it is.
+    #[inline(always)]
+    fn first(&self) -> (usize, usize) {
+        (self.block.start / self.tiling.down, self.block.start % self.tiling.down)
+    }
+
+    /// Writes the outputs of a kernel, of which `lines` holds four for each tile row.
+    #[inline(always)]
+    fn write_rows<S: Simd, T: Element>(
+        &self,
+        simd: S,
+        lines: &[T],
+        bias: Bias<'_, T>,
+        Place { kernel, kernels }: Place,
+        output: &mut [T],
+    ) {
+        let Self { layer, tiling, .. } = self;
+        let (width, d) = (layer.out_width, kernels.start + kernel);
+        let (mut sample, mut tile_row) = self.first();
+        for index in 0..self.block.len() {
+            let plane = (sample * kernels.len() + kernel) * layer.out_height;
+            let first = tile_row * OUTPUTS;
+            for y in first..layer.out_height.min(first + OUTPUTS) {
+                let at = (y - first) * tiling.line() + index * OUTPUTS * tiling.across;
+                let added = match bias {
+                    Bias::None => Added::Same(T::ZERO),
+                    Bias::PerKernel(bias) => Added::Same(bias[d]),
+                    Bias::Untied(bias) => {
+                        Added::Each(&bias[(d * layer.out_height + y) * width..][..width])
+                    }
+                };
+                let to = &mut output[(plane + y) * width..][..width];
+                add_row(simd, &lines[at..at + width], added, to);
+            }
+            tile_row += 1;
+            if tile_row == tiling.down {
+                (sample, tile_row) = (sample + 1, 0);
+            }
+        }
+    }
+}
+
+/// What is added to the numbers of a row.
+#[derive(Clone, Copy)]
+enum Added<'a, T> {
+    Same(T),
+    Each(&'a [T]),
+}
+
+/// `to = from + added`, with the widest vectors that a row holds; rows are too short for
+/// a call that copies memory.
+#[inline(always)]
+fn add_row<S: Simd, T: Element>(simd: S, from: &[T], added: Added<'_, T>, to: &mut [T]) {
+    if Registers::of(simd) == Registers::Many && to.len() >= T::Wide::<S>::LEN {
+        add_row_with::<S, T::Wide<S>>(simd, from, added, to);
+    } else if to.len() >= T::Narrow::<S>::LEN {
+        add_row_with::<S, T::Narrow<S>>(simd, from, added, to);
+    } else if to.len() >= T::Slim::<S>::LEN {
+        add_row_with::<S, T::Slim<S>>(simd, from, added, to);
+    } else {
+        for (index, (to, &from)) in to.iter_mut().zip(from).enumerate() {
+            *to = from
+                + match added {
+                    Added::Same(offset) => offset,
+                    Added::Each(offsets) => offsets[index],
+                };
+        }
+    }
+}
+
+#[inline(always)]
+fn add_row_with<S: Simd, V: SimdFloat<S, Element: Element>>(
+    simd: S,
+    from: &[V::Element],
+    added: Added<'_, V::Element>,
+    to: &mut [V::Element],
+) {
+    let last = to.len() - V::LEN;
+    let mut x = 0;
+    loop {
+        let offset = match added {
+            Added::Same(offset) => V::simd_from(simd, offset),
+            Added::Each(offsets) => load(simd, offsets, x),
+        };
+        store(load::<S, V>(simd, from, x) + offset, to, x);
+        if x == last {
+            return;
+        }
+        x = last.min(x + V::LEN);
+    }
+}
