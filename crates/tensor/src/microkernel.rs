@@ -253,11 +253,16 @@ fn transpose<S: Simd, T: Element, const M: usize>(
 ) {
     let lanes = T::Narrow::<S>::LEN;
     let zero = T::Narrow::<S>::simd_from(simd, T::ZERO);
+    let mut starts = [0; M];
+    for m in 0..M {
+        starts[m] = m * len;
+    }
+    let views = views(rows, starts);
     let mut at = 0;
     while at + lanes <= len {
         let mut deck = [zero; M];
         for m in 0..M {
-            deck[m] = load(simd, rows, m * len + at);
+            deck[m] = load(simd, views[m], at);
         }
         for _ in 0..M.ilog2() {
             let mut shuffled = [zero; M];
@@ -266,8 +271,9 @@ fn transpose<S: Simd, T: Element, const M: usize>(
             }
             deck = shuffled;
         }
+        let target = &mut columns[at * M..][..M * lanes];
         for m in 0..M {
-            store(deck[m], columns, at * M + m * lanes);
+            store(deck[m], target, m * lanes);
         }
         at += lanes;
     }
