@@ -33,11 +33,13 @@ struct Expected {
     broadcasts: usize,
     /// How often it may touch the stack with a vector.
     spills: usize,
+    /// How many instructions it may have in one step.
+    instructions: usize,
 }
 
-/// In one step: the largest tile of products needs 45 with what counts and compares, the
+/// The largest tile of products needs 45 with what counts and compares, the
 /// largest of dot products 70 to 81, since half of its addresses are on the stack.
-const MOST_INSTRUCTIONS: usize = 85;
+const OF_A_TILE: usize = 85;
 
 const AVX512: &str = "vectorize_avx512";
 const AVX2: &str = "vectorize_avx2";
@@ -49,8 +51,8 @@ const fn product(
     [rows, vectors]: [usize; 2],
 ) -> Expected {
     let (fused, loads, broadcasts) = (rows * vectors, vectors, rows);
-    let lanes = Lanes::F32;
-    Expected { function, name, register, lanes, fused, loads, broadcasts, spills: 2 }
+    let (lanes, instructions) = (Lanes::F32, OF_A_TILE);
+    Expected { function, name, register, lanes, fused, loads, broadcasts, spills: 2, instructions }
 }
 
 const fn dots(
@@ -61,8 +63,8 @@ const fn dots(
     spills: usize,
 ) -> Expected {
     let (fused, loads) = (rows * columns, rows + columns);
-    let lanes = Lanes::F32;
-    Expected { function, name, register, lanes, fused, loads, broadcasts: 0, spills }
+    let (broadcasts, lanes, instructions) = (0, Lanes::F32, OF_A_TILE);
+    Expected { function, name, register, lanes, fused, loads, broadcasts, spills, instructions }
 }
 
 /// The same loop in `f64`.
@@ -80,7 +82,18 @@ const fn outer(
     product(function, name, register, tile)
 }
 
-/// The tiles of `microkernel.rs` and `outer_products.rs` that nearly all time is spent in.
+/// The loop of `tile_transforms.rs` that deals the numbers of a line to its tiles and
+/// transforms them: twelve multiply-adds, of which two have become others, eight loads,
+/// fourteen shuffles, six stores with a check each, and the constants, broadcast.
+const fn tile_rows(function: &'static str, register: Register) -> Expected {
+    let (fused, loads, broadcasts) = (10, 8, 1);
+    let name = "tile rows";
+    let (lanes, instructions) = (Lanes::F32, 180);
+    Expected { function, name, register, lanes, fused, loads, broadcasts, spills: 2, instructions }
+}
+
+/// The tiles of `microkernel.rs` and `outer_products.rs` that nearly all time is spent in,
+/// and the transform of what some of them multiply.
 ///
 /// More spills are allowed where a tile has some and they hide behind its multiply-adds:
 /// the five sums of 8x3 that go through memory take less than the 24 cycles of a step.
@@ -116,6 +129,8 @@ const EXPECTED: &[Expected] = &[
     double(outer(AVX512, "outer 9x2", Register::Zmm, [9, 2])),
     double(outer(AVX512, "outer 12x1", Register::Zmm, [12, 1])),
     double(outer(AVX2, "outer 6x1", Register::Ymm, [6, 2])),
+    tile_rows(AVX512, Register::Zmm),
+    tile_rows(AVX2, Register::Ymm),
 ];
 
 /// Builds, looks, prints a table.
@@ -221,7 +236,7 @@ impl Expected {
     }
 
     fn accepts(&self, found: &Loop) -> bool {
-        found.instructions <= MOST_INSTRUCTIONS && found.spills <= self.spills
+        found.instructions <= self.instructions && found.spills <= self.spills
     }
 }
 

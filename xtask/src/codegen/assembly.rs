@@ -142,7 +142,10 @@ impl<'a> Function<'a> {
 
 /// What a packed fused multiply-add works on; none if the line is something else.
 fn fused_lanes(line: &str) -> Option<Lanes> {
-    let name = line.split_whitespace().next().filter(|name| name.starts_with("vfmadd"))?;
+    let name = line.split_whitespace().next()?;
+    if !(name.starts_with("vfmadd") || name.starts_with("vfnmadd")) {
+        return None;
+    }
     if name.ends_with("ps") { Some(Lanes::F32) } else { name.ends_with("pd").then_some(Lanes::F64) }
 }
 

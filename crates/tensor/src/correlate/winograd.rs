@@ -114,20 +114,14 @@ impl<T: Element> Weights<'_, T> {
     /// The nine weights of kernel `d` for channel `c` in `layer`.
     #[inline(always)]
     fn kernel(&self, layer: &Correlation, d: usize, c: usize) -> [T; 9] {
+        let (weights, at, turned) = match self {
+            Self::Forward(weights) => (weights, d * layer.channels + c, false),
+            Self::Adjoint(weights) => (weights, c * layer.kernels + d, true),
+        };
+        let weights = &weights[at * 9..][..9];
         let mut kernel = [T::ZERO; 9];
-        match self {
-            Self::Forward(weights) => {
-                let weights = &weights[(d * layer.channels + c) * 9..][..9];
-                for tap in 0..9 {
-                    kernel[tap] = weights[tap];
-                }
-            }
-            Self::Adjoint(weights) => {
-                let weights = &weights[(c * layer.kernels + d) * 9..][..9];
-                for tap in 0..9 {
-                    kernel[tap] = weights[8 - tap];
-                }
-            }
+        for tap in 0..9 {
+            kernel[tap] = weights[if turned { 8 - tap } else { tap }];
         }
         kernel
     }
