@@ -83,7 +83,7 @@ const fn outer(
 }
 
 /// The loop of `tile_transforms.rs` that deals the numbers of a line to its tiles and
-/// transforms them: twelve multiply-adds, of which two have become others, eight loads,
+/// transforms them: ten multiply-adds, eight loads,
 /// fourteen shuffles, six stores with a check each, and the constants, broadcast.
 const fn tile_rows(function: &'static str, register: Register) -> Expected {
     let (fused, loads, broadcasts) = (10, 8, 1);

@@ -81,7 +81,7 @@ impl Correlation {
     /// channels, kernels and planes are so many and so large that less work is done by
     /// more than a quarter: from 16 channels and 16 kernels on with planes of 26 × 26. It
     /// does not depend on the level. Their error is at most 10⁻⁵ of the largest output,
-    /// 1 to 3 · 10⁻⁶ as a rule; `f64`, which is there to check gradients, is always summed
+    /// as a test holds for numbers in (−1, 1); `f64`, which is there to check gradients, is always summed
     /// as it is written. [`Correlation::input_gradient`] is a correlation with turned
     /// kernels in this respect, with channels and kernels exchanged.
     pub fn plan<T: Element>(&self, level: Level) -> &'static str {

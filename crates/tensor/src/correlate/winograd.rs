@@ -6,8 +6,9 @@
 //! and kernel where the sum as it is written takes 144. See [`super::tile_transforms`].
 //!
 //! The transforms are sums and differences of neighbouring numbers, so the error of an
-//! output is one relative to the largest numbers of its tile, not to itself: up to
-//! 3 · 10⁻⁶ of the largest output was measured, where direct sums have some 10⁻⁷. An
+//! output is one relative to the largest numbers of its tile, not to itself. A test holds
+//! it below 10⁻⁵ of the largest output; a simulation in NumPy with 8, 32 and 128 channels
+//! of uniform numbers gave 0.7, 1.2 and 1.8 · 10⁻⁶. An
 //! infinity or NaN in the input spreads over all outputs of the tiles that see it.
 //!
 //! A block of tile rows is transformed, multiplied and transformed back at a time, so
