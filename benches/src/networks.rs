@@ -36,14 +36,6 @@ impl Model {
         }
     }
 
-    /// How many samples run through the network together, on one thread.
-    pub fn shard_size(self) -> usize {
-        match self {
-            Self::Notebook => 8,
-            Self::Lenet => 16,
-        }
-    }
-
     /// How many images there are to train on.
     pub fn images(self) -> usize {
         match self {
@@ -61,7 +53,7 @@ impl Model {
     pub fn shard_size(self) -> usize {
         match self {
             Self::Notebook => 32,
-            Self::Lenet => 8,
+            Self::Lenet => 16,
         }
     }
 
