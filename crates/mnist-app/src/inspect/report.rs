@@ -118,7 +118,7 @@ fn words(line: &Line) -> String {
         Line::Setting(setting) => setting_words(setting),
         Line::Input(line) => {
             let shape = Shape::new(&line.shape).to_string();
-            format!("   {:<32}{shape:<12}{}", "input", line.values.columns())
+            format!("   {:<34}{shape:<12}{}", "input", line.values.columns())
         }
         Line::Layer(line) => layer_words(line),
     }
@@ -131,7 +131,7 @@ fn setting_words(setting: &Setting) -> String {
     format!(
         "{name}, {state}: {samples} training images, {precision}\n\
          mean {loss} {mean_loss:.4}, {correct} right ({})\n\n\
-         {:<35}{:<12}{:>9}{:>9}{:>9}{:>9}{:>11}{:>9}{:>10}{:>10}",
+         {:<37}{:<12}{:>9}{:>9}{:>9}{:>9}{:>11}{:>9}{:>10}{:>10}",
         percent(*correct, *samples),
         "layer",
         "output",
@@ -148,7 +148,7 @@ fn setting_words(setting: &Setting) -> String {
 
 fn layer_words(line: &LayerLine) -> String {
     let shape = Shape::new(&line.shape).to_string();
-    let mut text = format!("{:>2} {:<32}{shape:<12}", line.layer, line.name);
+    let mut text = format!("{:>2} {:<34}{shape:<12}", line.layer, line.name);
     text.push_str(&line.output.columns());
     let _ = match line.saturated.zip(line.dead) {
         Some((share, dead)) => {

@@ -4,6 +4,7 @@ mod bad_input;
 mod common;
 mod compare;
 mod data;
+mod docs;
 mod inspect;
 mod own_data;
 mod parity;
