@@ -33,7 +33,7 @@ fn refused(folder: &Path, line: &str, status: i32, parts: &[&str]) {
 fn wrong_usage() {
     let here = tempfile::tempdir().unwrap();
     for (line, parts) in [
-        ("", &["train, evaluate, compare, presets"][..]),
+        ("", &["train, evaluate, compare, profile, inspect, presets"][..]),
         ("fly", &["found \"fly\""]),
         ("train --speed 9", &["--speed"]),
         ("train --resume run", &["--resume"]),

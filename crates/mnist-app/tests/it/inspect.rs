@@ -133,7 +133,8 @@ fn gradients_are_those_of_a_training_step_and_dead_kernels_those_without_a_light
     network.forward(&images, &mut workspace, Mode::training());
     for (layer, plane) in [(1, 24 * 24), (4, 8 * 8), (8, 1)] {
         let outputs = workspace.layer_output(layer);
-        let dark = outputs.iter().filter(|&&y| y == 0.0).count();
+        // Where the next layer pools and rectifies at once, the numbers before are here.
+        let dark = outputs.iter().filter(|&&y| y <= 0.0).count();
         assert_near(&found[layer], "saturated", dark as f64 / outputs.len() as f64, 1e-12);
         let units = outputs.len() / SAMPLES / plane;
         let is_lit = |unit: &usize| {
