@@ -14,7 +14,7 @@ use crate::cli::InspectFlags;
 use crate::dataset::{self, Brightness, Part, Samples};
 use crate::evaluation::mean;
 use crate::experiment::{Experiment, Precision};
-use crate::{presets, threads};
+use crate::{model, presets, threads};
 
 use passes::Passes;
 use report::{InputLine, Line, Setting};
@@ -86,14 +86,15 @@ enum Weights {
 impl Subject {
     fn read(flags: &InspectFlags) -> anyhow::Result<Self> {
         let mut subject = match &flags.model {
-            Some(file) => Self::of_model(file)?,
+            Some(path) => Self::of_model(path)?,
             None => Self::of_experiment(flags)?,
         };
         subject.precision = flags.precision.unwrap_or(subject.precision);
         Ok(subject)
     }
 
-    fn of_model(file: &Path) -> anyhow::Result<Self> {
+    fn of_model(path: &Path) -> anyhow::Result<Self> {
+        let file = &model::file(path)?;
         let origin = format!("model {}", file.display());
         let bytes = std::fs::read(file).with_context(|| origin.clone())?;
         let metadata = metadata_of(&bytes).with_context(|| origin.clone())?;

@@ -44,10 +44,10 @@ impl Model {
         let members = (1..).map(|member| path.join(files::member(member)));
         let members: Vec<_> = members.take_while(|member| member.is_dir()).collect();
         if members.is_empty() {
-            let path = if path.is_dir() { in_folder(path)? } else { path.to_owned() };
+            let path = file(path)?;
             return Ok(Self { networks: vec![Saved::open(&path)?], path });
         }
-        let open = |member: &PathBuf| Saved::open(&in_folder(member)?);
+        let open = |member: &PathBuf| Saved::open(&file(member)?);
         let networks = members.iter().map(open).collect::<anyhow::Result<_>>()?;
         Ok(Self { path: path.to_owned(), networks })
     }
@@ -158,15 +158,22 @@ fn evaluate<T: Element>(network: &Network<T>, loss: Loss, samples: &Samples) -> 
     Evaluator::new(network).evaluate(network, loss, samples)
 }
 
-fn in_folder(folder: &Path) -> anyhow::Result<PathBuf> {
-    let path = folder.join("model.safetensors");
-    if path.is_file() {
-        return Ok(path);
+/// The file of a model, which may be named by the folder of its run.
+///
+/// # Errors
+/// If the folder has none.
+pub(crate) fn file(path: &Path) -> anyhow::Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let file = path.join("model.safetensors");
+    if file.is_file() {
+        return Ok(file);
     }
     bail!(
         "{}: expected the folder of a run that has ended, with model.safetensors in it, \
          found no such file",
-        named(folder)
+        named(path)
     )
 }
 
