@@ -33,8 +33,7 @@ impl Correlation {
         let n = self.batch("output gradient", output_gradient.len(), self.output_shape());
         assert_eq!(input_gradient.len(), n * self.input_shape().len(), "input gradient: length");
         assert_eq!(kernels.len(), self.kernels_shape().len(), "kernels: length");
-        let adjoint = self.adjoint();
-        if adjoint.uses_tiles::<T>() {
+        if let Some(adjoint) = self.adjoint().filter(Self::uses_tiles::<T>) {
             let weights = Weights::Adjoint(kernels);
             let (from, to) = (output_gradient, input_gradient);
             return adjoint.forward_by_tiles(from, weights, Bias::None, to, scratch);

@@ -8,8 +8,8 @@
 //! The transforms are sums and differences of neighbouring numbers, so the error of an
 //! output is one relative to the largest numbers of its tile, not to itself. A test holds
 //! it below 10⁻⁵ of the largest output; a simulation in NumPy with 8, 32 and 128 channels
-//! of uniform numbers gave 0.7, 1.2 and 1.8 · 10⁻⁶. An
-//! infinity or NaN in the input spreads over all outputs of the tiles that see it.
+//! of uniform numbers gave 0.7, 1.2 and 1.8 · 10⁻⁶. An infinity or NaN in the input
+//! spreads over all outputs of the tiles that see it.
 //!
 //! A block of tile rows is transformed, multiplied and transformed back at a time, so
 //! that what lies between stays in the near caches. Tiles do not depend on the block that
@@ -36,8 +36,8 @@ const LANES: usize = 16;
 /// `f32`, beside which some of the kernels find place in a second-level cache of 1 MiB.
 const BLOCK: usize = 163_840;
 
-/// Kernels whose products are transformed back before those of the next ones are
-/// computed. A multiple of the blocks of rows that kernels are packed in.
+/// Kernels that are packed together, and whose products are transformed back before those
+/// of the next ones are computed.
 const CHUNK: usize = 16;
 
 impl Correlation {
@@ -62,21 +62,22 @@ impl Correlation {
 
     /// The correlation of the output's gradient that gives the input's: as many zeros
     /// around it as let the turned kernels touch it everywhere, less the padding that the
-    /// input had.
-    pub(super) fn adjoint(&self) -> Self {
-        let around =
-            |[before, after]: [usize; 2], size: usize| [size - 1 - before, size - 1 - after];
-        Self {
+    /// input had. None if the padding was more than that: some outputs saw no input then.
+    pub(super) fn adjoint(&self) -> Option<Self> {
+        let around = |[before, after]: [usize; 2], size: usize| {
+            Some([(size - 1).checked_sub(before)?, (size - 1).checked_sub(after)?])
+        };
+        Some(Self {
             channels: self.kernels,
             kernels: self.channels,
             height: self.out_height,
             width: self.out_width,
             out_height: self.height,
             out_width: self.width,
-            pad_height: around(self.pad_height, self.kernel_height),
-            pad_width: around(self.pad_width, self.kernel_width),
+            pad_height: around(self.pad_height, self.kernel_height)?,
+            pad_width: around(self.pad_width, self.kernel_width)?,
             ..*self
-        }
+        })
     }
 
     /// [`Correlation::forward`] tile by tile.
@@ -324,28 +325,32 @@ fn pack_transformed<S: Simd, T: Element>(
 ) {
     let lanes = T::Narrow::<S>::LEN;
     let zero = T::Narrow::<S>::simd_from(simd, T::ZERO);
-    for_each_block(simd, kernels.len(), |first, size| {
-        for c in 0..layer.channels {
-            for lane in (0..size).step_by(lanes) {
-                // A kernel in each lane; zeros where the block is larger than the rest.
-                let mut taps = [zero; 9];
-                for d in lane..(lane + lanes).min(size) {
-                    if first + d < kernels.len() {
-                        let kernel = all.kernel(layer, kernels.start + first + d, c);
-                        for tap in 0..9 {
-                            taps[tap].as_mut_slice()[d - lane] = kernel[tap];
+    // Chunk by chunk, as they are multiplied.
+    for chunk in (0..kernels.len()).step_by(CHUNK) {
+        for_each_block(simd, CHUNK.min(kernels.len() - chunk), |first, size| {
+            let first = chunk + first;
+            for c in 0..layer.channels {
+                for lane in (0..size).step_by(lanes) {
+                    // A kernel in each lane; zeros where the block is larger than the rest.
+                    let mut taps = [zero; 9];
+                    for d in lane..(lane + lanes).min(size) {
+                        if first + d < kernels.len() {
+                            let kernel = all.kernel(layer, kernels.start + first + d, c);
+                            for tap in 0..9 {
+                                taps[tap].as_mut_slice()[d - lane] = kernel[tap];
+                            }
                         }
                     }
-                }
-                let points = weights(simd, taps);
-                let used = lanes.min(size - lane);
-                for point in 0..POINTS {
-                    let at = point * panel + first * layer.channels + c * size + lane;
-                    packed[at..at + used].copy_from_slice(&points[point].as_slice()[..used]);
+                    let points = weights(simd, taps);
+                    let used = lanes.min(size - lane);
+                    for point in 0..POINTS {
+                        let at = point * panel + first * layer.channels + c * size + lane;
+                        packed[at..at + used].copy_from_slice(&points[point].as_slice()[..used]);
+                    }
                 }
             }
-        }
-    });
+        });
+    }
 }
 
 /// Which kernel an output plane belongs to, of those that a part computes.
