@@ -276,6 +276,8 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
         (2, [5, 30, 34], 48, [3, 3]),
         (1, [3, 70, 66], 64, [3, 3]),
         (2, [3, 40, 40], 6, [3, 5]),
+        (3, [4, 20, 21], 24, [3, 3]),
+        (3, [2, 20, 21], 45, [5, 3]),
     ] {
         let case = Case { n, layer: Correlation::new(input, kernels, size).expect("it fits") };
         threads::<f32>(&case);

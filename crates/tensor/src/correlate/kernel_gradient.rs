@@ -35,15 +35,21 @@ impl Correlation {
             kernel_gradient.fill(T::ZERO);
             return;
         }
-        if self.sums_outer_products::<T>() {
-            return self.add_outer_products(input, output_gradient, kernel_gradient, scratch);
+        let first = self.kernels_in_vectors::<T>();
+        let (gradient, kernel_gradient) = kernel_gradient.split_at_mut(first * self.taps());
+        if first > 0 {
+            self.add_outer_products(first, input, output_gradient, gradient, scratch);
         }
-        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
+        if first == self.kernels {
+            return;
+        }
+        let multiply_adds = n * self.multiply_adds() / self.kernels * (self.kernels - first);
+        let parts = threads::parts(multiply_adds, scratch.threads());
         let memory = Memory::of(self, n);
         let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.taps());
         let operation = KernelGradient {
             layer: *self,
-            kernels: 0..self.kernels,
+            kernels: first..self.kernels,
             input,
             output_gradient,
             kernel_gradient,

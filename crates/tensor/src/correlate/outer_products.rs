@@ -28,24 +28,27 @@ const fn block<T>() -> usize {
 }
 
 impl Correlation {
-    /// Whether the kernels' gradient is summed as outer products: a property of the
-    /// layer and the element, as the order of the sum is.
-    pub(super) fn sums_outer_products<T: Element>(&self) -> bool {
+    /// How many of the kernels, from the first on, fill wide vectors, so that their gradient
+    /// is summed as outer products: a property of the layer and the element, as the order
+    /// of the sum is.
+    pub(super) fn kernels_in_vectors<T: Element>(&self) -> usize {
         let wide = 64 / size_of::<T>();
-        self.groups == 1 && self.kernels.is_multiple_of(wide)
+        if self.groups == 1 { self.kernels / wide * wide } else { 0 }
     }
 
-    /// [`Correlation::kernel_gradient`] of a layer that
-    /// [sums outer products](Self::sums_outer_products).
+    /// [`Correlation::kernel_gradient`] of the first `kernels` kernels, which
+    /// [fill wide vectors](Self::kernels_in_vectors).
     pub(super) fn add_outer_products<T: Element>(
         &self,
+        kernels: usize,
         input: &[T],
         output_gradient: &[T],
         kernel_gradient: &mut [T],
         scratch: &mut Scratch<T>,
     ) {
         let n = input.len() / self.input_shape().len();
-        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
+        let multiply_adds = n * self.multiply_adds() / self.kernels * kernels;
+        let parts = threads::parts(multiply_adds, scratch.threads());
         let memory = Memory::of::<T>(self);
         let count = kernel_gradient.len();
         let (numbers, taps) = scratch.take(count + parts * memory.len(), self.taps());
@@ -55,7 +58,7 @@ impl Correlation {
         sums.fill(T::ZERO);
         let operation = OuterProducts {
             layer: *self,
-            kernels: 0..self.kernels,
+            kernels: 0..kernels,
             taps,
             input,
             output_gradient,
