@@ -8,11 +8,10 @@
 //! rotation, scale, shear, elastic, with bounds about twice as wide as training wants them,
 //! so that one sees them; the last row all of them, with bounds to train with.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
 
-use flate2::write::ZlibEncoder;
-use flate2::{Compression, Crc};
 use mnist_app::augmentation::{Augmentation, Augmenter, Elastic};
 use mnist_app::dataset::{Part, Samples, folder};
 
@@ -25,7 +24,9 @@ const ZOOM: usize = 3;
 const GAP: usize = 6;
 
 fn main() -> anyhow::Result<()> {
-    let out = std::env::args_os().nth(1).map_or_else(|| "sheet.png".into(), PathBuf::from);
+    // Without a name, where runs go too: git does not look there.
+    let out = std::env::args_os().nth(1).map(PathBuf::from);
+    let out = out.unwrap_or_else(|| "runs/augmentation.png".into());
     let samples = Samples::load(&folder(None)?, Part::Train)?;
     let none = Augmentation::default();
     let elastic = Some(Elastic { cells: 4, strength: 3.0 });
@@ -54,8 +55,10 @@ fn main() -> anyhow::Result<()> {
             sheet.draw([row, epoch], &image);
         }
     }
-    std::fs::write(out, sheet.png()?)?;
-    Ok(())
+    if let Some(folder) = out.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    sheet.write(&out)
 }
 
 /// Images in rows and columns, black on white.
@@ -84,31 +87,14 @@ impl Sheet {
         }
     }
 
-    /// The bytes of a PNG file, eight bits of grey a pixel.
-    fn png(&self) -> io::Result<Vec<u8>> {
-        let [height, width] = self.size;
-        let mut deflated = ZlibEncoder::new(Vec::new(), Compression::best());
-        for row in self.pixels.chunks_exact(width) {
-            // Rows come as they are, which filter 0 says.
-            deflated.write_all(&[0])?;
-            deflated.write_all(row)?;
-        }
-        let size = [width as u32, height as u32].map(u32::to_be_bytes).concat();
-        let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-        chunk(&mut bytes, b"IHDR", &[&size[..], &[8, 0, 0, 0, 0]].concat());
-        chunk(&mut bytes, b"IDAT", &deflated.finish()?);
-        chunk(&mut bytes, b"IEND", &[]);
-        Ok(bytes)
+    /// Writes a PNG file, eight bits of grey a pixel.
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let [height, width] = self.size.map(|side| side as u32);
+        let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), width, height);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_compression(png::Compression::High);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&self.pixels)?;
+        Ok(writer.finish()?)
     }
-}
-
-/// Appends a chunk of a PNG file.
-fn chunk(bytes: &mut Vec<u8>, name: &[u8; 4], contents: &[u8]) {
-    let mut sum = Crc::new();
-    sum.update(name);
-    sum.update(contents);
-    bytes.extend((contents.len() as u32).to_be_bytes());
-    bytes.extend(name);
-    bytes.extend(contents);
-    bytes.extend(sum.sum().to_be_bytes());
 }
