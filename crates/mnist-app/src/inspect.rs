@@ -7,13 +7,14 @@ mod report;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use layers::{Loss, Network, load_weights, metadata_of, network_of};
+use layers::{Loss, Network, metadata_of, network_of};
 use tensor::{Element, reduce};
 
 use crate::cli::InspectFlags;
 use crate::dataset::{self, Brightness, Part, Samples};
 use crate::evaluation::mean;
 use crate::experiment::{Experiment, Precision};
+use crate::train::set_initial_weights;
 use crate::{model, presets, threads};
 
 use passes::Passes;
@@ -98,13 +99,11 @@ impl Subject {
         let origin = format!("model {}", file.display());
         let bytes = std::fs::read(file).with_context(|| origin.clone())?;
         let metadata = metadata_of(&bytes).with_context(|| origin.clone())?;
-        // Without a word on the precision: f64 holds the numbers of either.
-        let single = metadata.get("precision").is_some_and(|precision| precision == "f32");
-        let loss = metadata.get("loss").and_then(|text| serde_json::from_str(text).ok());
+        let (precision, loss) = model::precision_and_loss(&metadata);
         Ok(Self {
             name: metadata.get("preset").unwrap_or(&origin).clone(),
             origin,
-            precision: if single { Precision::F32 } else { Precision::F64 },
+            precision,
             loss: loss.unwrap_or(Loss::MeanSquaredError),
             weights: Weights::Model(bytes),
         })
@@ -146,14 +145,7 @@ impl Subject {
         };
         let network = experiment.network.build::<T>();
         let mut network = network.map_err(|error| anyhow!("{}: network: {error}", self.origin))?;
-        match &experiment.initial_weights {
-            Some(file) => {
-                let name = || format!("initial weights {}", file.display());
-                let bytes = std::fs::read(file).with_context(name)?;
-                load_weights(&mut network, &bytes).with_context(name)?;
-            }
-            None => network.initialize(experiment.init, experiment.seed),
-        }
+        set_initial_weights(&mut network, experiment)?;
         Ok(network)
     }
 }

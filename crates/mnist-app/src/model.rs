@@ -1,5 +1,6 @@
 //! Networks from files, whatever their precision.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -8,6 +9,7 @@ use tensor::Element;
 
 use crate::dataset::{Classes, Samples};
 use crate::evaluation::{Evaluation, Evaluator};
+use crate::experiment::Precision;
 use crate::files;
 use crate::vote::{Outputs, Vote};
 
@@ -109,19 +111,16 @@ impl Saved {
         let name = || named(path);
         let bytes = std::fs::read(path).with_context(name)?;
         let metadata = metadata_of(&bytes).with_context(name)?;
-        // Without a word on the precision: f64 holds the numbers of either.
-        let single = metadata.get("precision").is_some_and(|precision| precision == "f32");
-        let network = if single {
-            AnyNetwork::F32(network_of(&bytes).with_context(name)?)
-        } else {
-            AnyNetwork::F64(network_of(&bytes).with_context(name)?)
+        let (precision, loss) = precision_and_loss(&metadata);
+        let network = match precision {
+            Precision::F32 => AnyNetwork::F32(network_of(&bytes).with_context(name)?),
+            Precision::F64 => AnyNetwork::F64(network_of(&bytes).with_context(name)?),
         };
         let outputs = match &network {
             AnyNetwork::F32(network) => network.output_shape().len(),
             AnyNetwork::F64(network) => network.output_shape().len(),
         };
         let classes = Classes::of_model(&metadata, outputs).with_context(name)?;
-        let loss = metadata.get("loss").and_then(|text| serde_json::from_str(text).ok());
         Ok(Self { network, loss, classes })
     }
 
@@ -156,6 +155,14 @@ impl Saved {
 
 fn evaluate<T: Element>(network: &Network<T>, loss: Loss, samples: &Samples) -> Evaluation {
     Evaluator::new(network).evaluate(network, loss, samples)
+}
+
+/// What a model's metadata say of its precision, which is that of `f64` without a word,
+/// since that holds the numbers of either, and of the loss.
+pub(crate) fn precision_and_loss(metadata: &HashMap<String, String>) -> (Precision, Option<Loss>) {
+    let single = metadata.get("precision").is_some_and(|precision| precision == "f32");
+    let loss = metadata.get("loss").and_then(|text| serde_json::from_str(text).ok());
+    (if single { Precision::F32 } else { Precision::F64 }, loss)
 }
 
 /// The file of a model, which may be named by the folder of its run.

@@ -1,7 +1,6 @@
 //! `train`: one run of an experiment, from the data to the files that it leaves behind.
 
 use std::io::IsTerminal;
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, ensure};
@@ -91,10 +90,7 @@ impl<T: Element> Run<T> {
             .network
             .build::<T>()
             .map_err(|error| anyhow!("{origin}{}: network: {error}", line(flags, error.layer())))?;
-        match &experiment.initial_weights {
-            Some(file) => initial_weights(&mut network, file)?,
-            None => network.initialize(experiment.init, experiment.seed),
-        }
+        set_initial_weights(&mut network, &experiment)?;
         let data = dataset::folder(flags.data.as_deref())?;
         let (train, test) = dataset::load(&data)?;
         let train = train.first(experiment.train_limit.map(Into::into));
@@ -320,7 +316,15 @@ fn line(flags: &TrainFlags, layer: usize) -> String {
     line.map(|line| format!(", line {line}")).unwrap_or_default()
 }
 
-fn initial_weights<T: Element>(network: &mut Network<T>, file: &Path) -> anyhow::Result<()> {
+/// The weights that a training starts with: those of a file, or drawn.
+pub(crate) fn set_initial_weights<T: Element>(
+    network: &mut Network<T>,
+    experiment: &Experiment,
+) -> anyhow::Result<()> {
+    let Some(file) = &experiment.initial_weights else {
+        network.initialize(experiment.init, experiment.seed);
+        return Ok(());
+    };
     let name = || format!("initial weights {}", file.display());
     let bytes = std::fs::read(file).with_context(name)?;
     load_weights(network, &bytes).with_context(name)
