@@ -1,10 +1,10 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use sha2::{Digest, Sha256};
 use tensor::{Element, Shape, ShapeError};
 
 use crate::chain::{Chain, Placed, checked_len, too_large};
+use crate::digest::sha256;
 use crate::init::Init;
 use crate::layer::{Context, Mode, Parameter, Pass, Role};
 use crate::random::{Purpose, Stream};
@@ -175,10 +175,7 @@ impl<T: Element> Network<T> {
     pub fn digest(&self) -> String {
         let mut bytes = Vec::with_capacity(size_of_val(self.parameters.as_slice()));
         T::extend_le_bytes(&self.parameters, &mut bytes);
-        Sha256::digest(&bytes).iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        sha256(&bytes)
     }
 
     /// The outputs for whole samples of `input`.

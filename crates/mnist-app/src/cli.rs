@@ -481,7 +481,7 @@ mod tests {
         flags.overrides.clone().apply(&mut after);
         assert_eq!((after.epochs.get(), after.batch_size.get(), after.seed), (2, 32, 7));
         assert_eq!((after.learning_rate, after.train_limit.unwrap().get()), (1e-3, 5));
-        assert_eq!((after.shard_size, after.network), (before.shard_size, before.network));
+        assert_eq!((after.shard_size, after.networks), (before.shard_size, before.networks));
         assert!(flags.quiet && !flags.json && flags.out == Some("runs/x".into()));
     }
 

@@ -1,5 +1,5 @@
 //! `train` of a committee: networks that learn one after another, each from a seed of its
-//! own, and answer together.
+//! own, and answer together. They may be different ones.
 //!
 //! Each member leaves a run's whole folder behind in the committee's. The committee's own
 //! `metrics.jsonl` has the keys of any run and a line for each member: `epoch` counts the
@@ -8,17 +8,17 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use sha2::{Digest, Sha256};
+use layers::sha256;
 use tensor::Element;
 use tensor::simd::Level;
 
 use crate::cli::TrainFlags;
 use crate::console::Console;
-use crate::experiment::{Experiment, LARGEST_SEED};
+use crate::experiment::Experiment;
 use crate::files::{self, RunFolder};
 use crate::metrics::EpochMetrics;
 use crate::report;
-use crate::train::{Outcome, Run, summary};
+use crate::train::{Outcome, Run, check, summary};
 use crate::vote::{Outputs, Vote};
 
 /// Trains all members, or as many as reach the target together.
@@ -31,9 +31,11 @@ pub(crate) fn train<T: Element>(
     members: usize,
     (start, simd): (Instant, Level),
 ) -> anyhow::Result<()> {
+    // The last member's network too, before the first member trains.
+    drop(check::<T>(flags, experiment)?);
     let folder = RunFolder::create(flags.out.as_deref(), experiment)?;
-    let outputs = Outputs::of(&experiment.network, Some(experiment.loss));
     let mut console = Console::default();
+    // Of the members, a line each.
     let (mut vote, mut digests, mut lines) = (Vote::default(), String::new(), String::new());
     for member in 1..=members {
         let own_flags = TrainFlags {
@@ -41,7 +43,9 @@ pub(crate) fn train<T: Element>(
             target_accuracy: None,
             ..flags.clone()
         };
-        let mut run = Run::<T>::prepare(&own_flags, own(experiment, member))?;
+        let own = experiment.member(member);
+        let outputs = Outputs::of(own.networks.first(), Some(own.loss));
+        let mut run = Run::<T>::prepare(&own_flags, own)?;
         if flags.json {
             run.keep_quiet();
         }
@@ -55,7 +59,7 @@ pub(crate) fn train<T: Element>(
             train_seconds: outcome.train_seconds,
             test_error: evaluation.error(),
             test_correct: evaluation.correct(samples),
-            weights_sha256: sha256(&digests),
+            weights_sha256: sha256(digests.as_bytes()),
             ..outcome.metrics
         };
         let line = serde_json::to_string(&metrics)?;
@@ -73,24 +77,10 @@ pub(crate) fn train<T: Element>(
     if flags.json {
         return Ok(());
     }
-    console.line(format_args!("weights of all members: sha256 {}", sha256(&digests)))
-}
-
-/// The experiment of one member, counted from 1. Seeds start again after the largest.
-fn own(experiment: &Experiment, member: usize) -> Experiment {
-    let seed = (experiment.seed + (member as u64 - 1)) & LARGEST_SEED;
-    Experiment { seed, committee: None, ..experiment.clone() }
+    console.line(format_args!("weights of all members: sha256 {}", sha256(digests.as_bytes())))
 }
 
 fn vote_line(members: usize, metrics: &EpochMetrics) -> String {
     let accuracy = report::accuracy(metrics.test_correct, metrics.test_total);
     format!("vote of {members}: {accuracy}, mean −ln p {:.4}\n", metrics.test_error)
-}
-
-/// Of the members' digests, a line each.
-fn sha256(digests: &str) -> String {
-    Sha256::digest(digests).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

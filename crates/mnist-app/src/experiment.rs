@@ -8,10 +8,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use layers::{Init, Loss, NetworkSpec, Optimizer, Schedule};
+use layers::{Init, Loss, Optimizer, Schedule};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::augmentation::Augmentation;
+use crate::networks::Networks;
 
 /// What to train, on how much data, and how.
 ///
@@ -74,14 +75,16 @@ pub struct Experiment {
     #[serde(default)]
     pub notebook_report: bool,
     /// How many networks learn, each from a seed of its own, from `seed` on, to answer
-    /// together: the mean of their probabilities. A single one if absent.
+    /// together: the mean of their probabilities. If absent, as many as there are in
+    /// `networks`, and no committee if that is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committee: Option<NonZeroUsize>,
     /// How training images are deformed; not at all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augmentation: Option<Augmentation>,
-    /// The layers.
-    pub network: NetworkSpec,
+    /// The layers; of several networks the members of the committee take one each, in turn.
+    #[serde(rename = "network")]
+    pub networks: Networks,
 }
 
 /// The floating-point numbers that a network is made of.
@@ -119,7 +122,43 @@ impl Experiment {
     /// # Errors
     /// If it is none; the message names line and key.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        toml::from_str(text).map_err(|error| ParseError::new(text, &error))
+        let mut experiment: Self =
+            toml::from_str(text).map_err(|error| ParseError::new(text, &error))?;
+        experiment.seat(text)?;
+        Ok(experiment)
+    }
+
+    /// Gives each of several networks a seat in the committee.
+    fn seat(&mut self, text: &str) -> Result<(), ParseError> {
+        #[derive(Deserialize)]
+        struct Key {
+            committee: toml::Spanned<de::IgnoredAny>,
+        }
+        let networks = self.networks.all().len();
+        let members = self.committee.map_or(networks, NonZeroUsize::get);
+        if members < networks {
+            let message = format!(
+                "expected at least {networks} members, one for each network, found {members}"
+            );
+            let start = toml::from_str(text).map_or(0, |key: Key| key.committee.span().start);
+            return Err(ParseError::at(text, start, &message));
+        }
+        if networks > 1 {
+            self.committee = NonZeroUsize::new(members);
+        }
+        Ok(())
+    }
+
+    /// The run of a member of the committee, counted from 1: with a seed and a network of
+    /// its own, and no committee. Seeds start again after the largest.
+    ///
+    /// # Panics
+    /// If `number` is 0.
+    #[track_caller]
+    pub fn member(&self, number: usize) -> Self {
+        let seed = (self.seed + (number as u64 - 1)) & LARGEST_SEED;
+        let networks = self.networks.of_member(number).clone().into();
+        Self { seed, networks, committee: None, ..self.clone() }
     }
 
     /// The experiment as [`Experiment::parse`] takes it.
@@ -131,23 +170,8 @@ impl Experiment {
     }
 }
 
-/// The line, counted from 1, on which layer `index` of an experiment's text begins.
-pub fn line_of_layer(text: &str, index: usize) -> Option<usize> {
-    #[derive(Deserialize)]
-    struct Places {
-        network: Network,
-    }
-    #[derive(Deserialize)]
-    struct Network {
-        layers: Vec<toml::Spanned<de::IgnoredAny>>,
-    }
-    let places: Places = toml::from_str(text).ok()?;
-    let start = places.network.layers.get(index)?.span().start;
-    Some(line_at(text, start) + 1)
-}
-
 /// How many lines end before this byte.
-fn line_at(text: &str, byte: usize) -> usize {
+pub(crate) fn line_at(text: &str, byte: usize) -> usize {
     text[..byte.min(text.len())].matches('\n').count()
 }
 
@@ -212,7 +236,12 @@ impl ParseError {
         if span.start == 0 && message.starts_with("missing field") {
             return Self(format!(": {message}"));
         }
-        let line = line_at(text, span.start);
+        Self::at(text, span.start, &message)
+    }
+
+    /// Of what begins at this byte.
+    fn at(text: &str, start: usize, message: &str) -> Self {
+        let line = line_at(text, start);
         let content = text.lines().nth(line).unwrap_or_default().trim();
         Self(format!(", line {}, {content}: {message}", line + 1))
     }
@@ -228,7 +257,7 @@ impl std::error::Error for ParseError {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Experiment, line_of_layer};
+    use super::Experiment;
     use crate::presets;
 
     fn complaint(change: impl Fn(&str) -> String) -> String {
@@ -243,15 +272,6 @@ mod tests {
             let text = experiment.to_toml().unwrap();
             assert_eq!(Experiment::parse(&text), Ok(experiment), "{text}");
         }
-    }
-
-    #[test]
-    fn layers_have_lines() {
-        let text = presets::text("notebook").unwrap();
-        let line = |index| text.lines().nth(line_of_layer(text, index).unwrap() - 1).unwrap();
-        assert!(line(0).contains("conv2d"), "{}", line(0));
-        assert!(line(6).contains("sigmoid"), "{}", line(6));
-        assert_eq!(line_of_layer(text, 7), None);
     }
 
     #[test]

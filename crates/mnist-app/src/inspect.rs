@@ -4,9 +4,9 @@
 mod passes;
 mod report;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use layers::{Loss, Network, metadata_of, network_of};
 use tensor::{Element, reduce};
 
@@ -14,14 +14,15 @@ use crate::cli::InspectFlags;
 use crate::dataset::{self, Brightness, Part, Samples};
 use crate::evaluation::mean;
 use crate::experiment::{Experiment, Precision};
+use crate::networks::{self, Which};
 use crate::train::set_initial_weights;
 use crate::{model, presets, threads};
 
 use passes::Passes;
 use report::{InputLine, Line, Setting};
 
-/// Runs the first training images through the network that the flags name, forward and
-/// backward, and prints what its layers made of them.
+/// Runs the first training images through the network that the flags name, or through each
+/// of a committee's networks, forward and backward, and prints what its layers made of them.
 ///
 /// # Errors
 /// If something that the flags name is not what it should be.
@@ -36,24 +37,41 @@ pub fn run(flags: &InspectFlags) -> anyhow::Result<()> {
 
 fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Result<()> {
     const SAMPLES: usize = 256;
-    let network = subject.network::<T>()?;
+    let networks = subject.networks::<T>()?;
     let data = dataset::folder(flags.data.as_deref())?;
     let count = flags.samples.map_or(SAMPLES, Into::into);
-    let samples = Samples::load(&data, Part::Train)?.first(Some(count));
-    let samples = samples.fit(&network).with_context(|| subject.origin.clone())?;
-    passes::refuse_too_many(&network, samples.len())?;
+    let mut samples = Samples::load(&data, Part::Train)?.first(Some(count));
+    for (network, _) in &networks {
+        samples = samples.fit(network).with_context(|| subject.origin.clone())?;
+        passes::refuse_too_many(network, samples.len())?;
+    }
+    let mut lines = Vec::new();
+    for (index, (network, seed)) in networks.iter().enumerate() {
+        let which = Which { network: index + 1, networks: networks.len() };
+        lines.extend(look_into(subject, (network, *seed), which, &samples)?);
+    }
+    report::show(&lines, flags.json)
+}
 
-    let (inputs, targets) = batch(&samples, &network);
-    let mut passes = Passes::new(&network, &inputs, subject.seed())?;
+/// The lines of one network.
+fn look_into<T: Element>(
+    subject: &Subject,
+    (network, seed): (&Network<T>, u64),
+    which: Which,
+    samples: &Samples,
+) -> anyhow::Result<Vec<Line>> {
+    let (inputs, targets) = batch(samples, network);
+    let mut passes = Passes::new(network, &inputs, seed)?;
     passes.forward();
     passes.backward(subject.loss, &targets);
 
     let (losses, correct) = score(subject.loss, passes.output(), &targets, samples.len());
     let setting = Setting {
         name: subject.name.clone(),
+        which,
         origin: subject.origin.clone(),
         trained: subject.trained(),
-        seed: subject.seed(),
+        seed,
         precision: T::NAME,
         samples: samples.len(),
         loss: subject.loss.name(),
@@ -63,7 +81,7 @@ fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Resul
     let mut lines = vec![Line::Setting(setting)];
     lines.push(Line::Input(InputLine::new(network.input_shape().dims(), &inputs)));
     lines.extend(passes.lines().into_iter().map(Line::Layer));
-    report::show(&lines, flags.json)
+    Ok(lines)
 }
 
 /// What is to be inspected.
@@ -80,8 +98,8 @@ struct Subject {
 enum Weights {
     /// The bytes of a `model.safetensors`.
     Model(Vec<u8>),
-    /// Those that a training run starts with.
-    Start(Box<Experiment>),
+    /// Those that a training run starts with; and the experiment's file, if it has one.
+    Start(Box<Experiment>, Option<PathBuf>),
 }
 
 impl Subject {
@@ -110,20 +128,17 @@ impl Subject {
     }
 
     fn of_experiment(flags: &InspectFlags) -> anyhow::Result<Self> {
-        let (mut experiment, origin) = match &flags.config {
-            Some(file) => (Experiment::read(file)?, format!("--config {}", file.display())),
-            None => {
-                let name = flags.preset.as_deref().unwrap_or(presets::DEFAULT);
-                (presets::experiment(name)?, format!("preset {name}"))
-            }
+        let mut experiment = match &flags.config {
+            Some(file) => Experiment::read(file)?,
+            None => presets::experiment(flags.preset.as_deref().unwrap_or(presets::DEFAULT))?,
         };
         experiment.seed = flags.seed.unwrap_or(experiment.seed);
         Ok(Self {
             name: experiment.name.clone(),
-            origin,
+            origin: networks::origin(&experiment, flags.config.as_deref()),
             precision: experiment.precision,
             loss: experiment.loss,
-            weights: Weights::Start(Box::new(experiment)),
+            weights: Weights::Start(Box::new(experiment), flags.config.clone()),
         })
     }
 
@@ -131,22 +146,23 @@ impl Subject {
         matches!(self.weights, Weights::Model(_))
     }
 
-    /// Of what was drawn at the start; of a model, what its dropouts draw from here.
-    fn seed(&self) -> u64 {
-        if let Weights::Start(experiment) = &self.weights { experiment.seed } else { 0 }
-    }
-
-    fn network<T: Element>(&self) -> anyhow::Result<Network<T>> {
-        let experiment = match &self.weights {
+    /// The networks with the seed that they were drawn from at the start; with a model's,
+    /// its dropouts draw from here.
+    fn networks<T: Element>(&self) -> anyhow::Result<Vec<(Network<T>, u64)>> {
+        let (experiment, config) = match &self.weights {
             Weights::Model(bytes) => {
-                return network_of(bytes).with_context(|| self.origin.clone());
+                let network = network_of(bytes).with_context(|| self.origin.clone())?;
+                return Ok(vec![(network, 0)]);
             }
-            Weights::Start(experiment) => experiment,
+            Weights::Start(experiment, config) => (experiment, config.as_deref()),
         };
-        let network = experiment.network.build::<T>();
-        let mut network = network.map_err(|error| anyhow!("{}: network: {error}", self.origin))?;
-        set_initial_weights(&mut network, experiment)?;
-        Ok(network)
+        let networks = networks::build::<T>(experiment, config)?.into_iter().enumerate();
+        let start = |(index, mut network)| {
+            let experiment = experiment.member(index + 1);
+            set_initial_weights(&mut network, &experiment)?;
+            Ok((network, experiment.seed))
+        };
+        networks.map(start).collect()
     }
 }
 

@@ -18,6 +18,7 @@ pub mod idx;
 mod inspect;
 pub mod metrics;
 pub mod model;
+pub mod networks;
 pub mod presets;
 mod profile;
 mod report;

@@ -6,7 +6,7 @@ mod report;
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use anyhow::{anyhow, ensure};
+use anyhow::ensure;
 use layers::random::{Purpose, Stream};
 use layers::{
     Batch, Context, Layer, LayerSpec, Mode, Network, Optimizer, Pass, Role, Trainer, TrainerConfig,
@@ -16,12 +16,14 @@ use tensor::{Correlation, Element, Scratch, peak};
 
 use crate::cli::ProfileFlags;
 use crate::experiment::{Experiment, Precision};
+use crate::networks::{self, Which};
 use crate::train::trainer_config;
 use crate::{presets, threads};
 
 use report::{Direction, LayerLine, Line, Report};
 
-/// Measures the layers of the network that the flags name, and prints what it found.
+/// Measures the layers of the network that the flags name, or of each of a committee's
+/// networks, and prints what it found.
 ///
 /// The images are drawn at random: no layer takes longer for one number than for
 /// another.
@@ -47,15 +49,30 @@ fn profile<T: Element>(
     experiment: &Experiment,
     simd: Level,
 ) -> anyhow::Result<()> {
+    let networks = networks::build::<T>(experiment, flags.config.as_deref())?;
+    let configs: Vec<_> = networks
+        .iter()
+        .map(|network| bounded_config(experiment, network))
+        .collect::<Result<_, _>>()?;
+    let mut report = Report::new(flags.json);
+    let each = networks.into_iter().zip(configs);
+    for (which, (mut network, config)) in Which::each(experiment).zip(each) {
+        let experiment = experiment.member(which.network);
+        network.initialize(experiment.init, experiment.seed);
+        measure(flags, (&experiment, which), network, (config, simd), &mut report)?;
+    }
+    Ok(())
+}
+
+/// Measures one network.
+fn measure<T: Element>(
+    flags: &ProfileFlags,
+    (experiment, which): (&Experiment, Which),
+    network: Network<T>,
+    (config, simd): (TrainerConfig, Level),
+    report: &mut Report,
+) -> anyhow::Result<()> {
     const REPETITIONS: usize = 200;
-    let origin = match &flags.config {
-        Some(file) => format!("--config {}", file.display()),
-        None => format!("preset {}", experiment.name),
-    };
-    let network = experiment.network.build::<T>();
-    let mut network = network.map_err(|error| anyhow!("{origin}: network: {error}"))?;
-    network.initialize(experiment.init, experiment.seed);
-    let config = bounded_config(experiment, &network)?;
     let shards = config.batch_size.div_ceil(config.shard_size);
     let threads = rayon::current_num_threads();
     // As in a training step: only the operations of a single shard are shared.
@@ -65,9 +82,9 @@ fn profile<T: Element>(
     let peak = |threads| 2.0 * peak::multiply_adds_per_second::<T>(simd, threads);
     let layer_peak = peak(layer_threads);
     let step_peak = if layer_threads == threads { layer_peak } else { peak(threads) };
-    let mut report = Report::new(flags.json);
     report.show(&Line::Setting {
         preset: experiment.name.clone(),
+        which,
         precision: T::NAME,
         simd: simd.name(),
         batch_size: config.batch_size,

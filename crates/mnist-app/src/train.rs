@@ -15,10 +15,10 @@ use crate::cli::TrainFlags;
 use crate::console::Console;
 use crate::dataset::{self, Brightness, Pick, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
-use crate::experiment::{self, Experiment, Precision};
+use crate::experiment::{Experiment, Precision};
 use crate::files::RunFolder;
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
-use crate::{committee, presets, report, threads};
+use crate::{committee, networks, presets, report, threads};
 
 /// Trains as the flags say; `start` is when the process began.
 ///
@@ -82,21 +82,8 @@ pub(crate) struct Run<T> {
 impl<T: Element> Run<T> {
     /// Checks all that can be checked before the first step, then makes the folder.
     pub(crate) fn prepare(flags: &TrainFlags, experiment: Experiment) -> anyhow::Result<Self> {
-        let origin = match &flags.config {
-            Some(file) => format!("--config {}", file.display()),
-            None => format!("preset {}", experiment.name),
-        };
-        let mut network = experiment
-            .network
-            .build::<T>()
-            .map_err(|error| anyhow!("{origin}{}: network: {error}", line(flags, error.layer())))?;
-        set_initial_weights(&mut network, &experiment)?;
-        let data = dataset::folder(flags.data.as_deref())?;
-        let (train, test) = dataset::load(&data)?;
-        let train = train.first(experiment.train_limit.map(Into::into));
-        let test = test.first(experiment.test_limit.map(Into::into));
-        let train = train.fit(&network).with_context(|| origin.clone())?;
-        let test = test.fit(&network).context(origin)?;
+        let (networks, train, test) = check::<T>(flags, &experiment)?;
+        let network = networks.into_iter().next().context("no network")?;
         let config = trainer_config(&experiment, &network, train.len())?;
         let evaluator = Evaluator::new(&network);
         let trainer = Trainer::new(network, config);
@@ -290,6 +277,33 @@ impl<T: Element> Run<T> {
     }
 }
 
+/// The networks of an experiment as they start, and its images for training and testing,
+/// which fit: nothing is written before all that can be checked has been.
+///
+/// # Errors
+/// As for [`run`], up to the first step.
+pub(crate) fn check<T: Element>(
+    flags: &TrainFlags,
+    experiment: &Experiment,
+) -> anyhow::Result<(Vec<Network<T>>, Samples, Samples)> {
+    let config = flags.config.as_deref();
+    let mut networks = networks::build::<T>(experiment, config)?;
+    for network in &mut networks {
+        set_initial_weights(network, experiment)?;
+    }
+    let data = dataset::folder(flags.data.as_deref())?;
+    let (train, test) = dataset::load(&data)?;
+    let mut train = train.first(experiment.train_limit.map(Into::into));
+    let mut test = test.first(experiment.test_limit.map(Into::into));
+    let origin = || networks::origin(experiment, config);
+    for network in &networks {
+        train = train.fit(network).with_context(origin)?;
+        test = test.fit(network).with_context(origin)?;
+        trainer_config(experiment, network, train.len())?;
+    }
+    Ok((networks, train, test))
+}
+
 /// What is known of a run at its end.
 pub(crate) fn summary(experiment: &Experiment, outcome: &Outcome, simd: Level) -> Summary {
     let Outcome { metrics, wall_seconds, .. } = outcome;
@@ -307,13 +321,6 @@ pub(crate) fn summary(experiment: &Experiment, outcome: &Outcome, simd: Level) -
         version: env!("CARGO_PKG_VERSION"),
         notebook: None,
     }
-}
-
-/// `, line 30` if the layer stands in a file of the user's.
-fn line(flags: &TrainFlags, layer: usize) -> String {
-    let text = flags.config.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
-    let line = text.and_then(|text| experiment::line_of_layer(&text, layer));
-    line.map(|line| format!(", line {line}")).unwrap_or_default()
 }
 
 /// The weights that a training starts with: those of a file, or drawn.

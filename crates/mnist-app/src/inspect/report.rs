@@ -6,6 +6,7 @@ use serde::Serialize;
 use tensor::{Element, Shape};
 
 use crate::console::Console;
+use crate::networks::Which;
 use crate::report::percent;
 
 /// What is printed, line by line.
@@ -21,6 +22,8 @@ pub(super) enum Line {
 #[derive(Serialize)]
 pub(super) struct Setting {
     pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) which: Which,
     pub(super) origin: String,
     /// Whether the weights are those of a model, not those of the start.
     pub(super) trained: bool,
@@ -125,7 +128,8 @@ fn words(line: &Line) -> String {
 }
 
 fn setting_words(setting: &Setting) -> String {
-    let Setting { name, seed, precision, samples, loss, mean_loss, correct, .. } = setting;
+    let Setting { seed, precision, samples, loss, mean_loss, correct, .. } = setting;
+    let name = setting.which.heading(&setting.name);
     let state =
         if setting.trained { "trained".into() } else { format!("as drawn from seed {seed}") };
     format!(

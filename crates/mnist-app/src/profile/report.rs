@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::console::Console;
+use crate::networks::Which;
 
 /// What is printed, line by line.
 #[derive(Serialize)]
@@ -13,6 +14,8 @@ pub(super) enum Line {
     /// What is measured, and on what.
     Setting {
         preset: String,
+        #[serde(flatten)]
+        which: Which,
         precision: &'static str,
         simd: &'static str,
         batch_size: usize,
@@ -104,6 +107,7 @@ fn words(line: &Line) -> String {
     match line {
         Line::Setting {
             preset,
+            which,
             precision,
             simd,
             batch_size,
@@ -114,12 +118,20 @@ fn words(line: &Line) -> String {
             data,
             peak_gflops,
         } => format!(
-            "{preset}: batch {batch_size}, shard {shard_size}, {precision}, {data} images\n\
+            "{}: batch {batch_size}, shard {shard_size}, {precision}, {data} images\n\
              SIMD {simd}, threads: {threads} for a step, {layer_threads} for a layer; \
              multiply-add peak {peak_gflops:.1} GFLOP/s\n\
              each layer for one shard, median of {repetitions}; what a step does not call has a dot\n\n\
              {:<38}{:<24}{:>10}{:>12}{:>10}{:>9}{:>11}{:>11}  kernel",
-            "layer", " pass", "µs", "µs/sample", "GFLOP/s", "of peak", "read KiB", "write KiB",
+            which.heading(preset),
+            "layer",
+            " pass",
+            "µs",
+            "µs/sample",
+            "GFLOP/s",
+            "of peak",
+            "read KiB",
+            "write KiB",
         ),
         Line::Layer(line) => layer_words(line),
         Line::Step { shards, shard_seconds, step_seconds, layers_of_step, gflops, of_peak } => {

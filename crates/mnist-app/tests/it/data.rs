@@ -1,8 +1,7 @@
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 
-use sha2::{Digest, Sha256};
+use layers::sha256;
 
 use crate::common::{mnist, mnist_folder};
 
@@ -21,9 +20,7 @@ fn the_files_are_those_of_mnist() {
         let file = fs::read(mnist_folder().join(format!("{name}.gz"))).unwrap();
         let mut contents = Vec::new();
         flate2::read::GzDecoder::new(&*file).read_to_end(&mut contents).unwrap();
-        let mut found = String::new();
-        Sha256::digest(&contents).iter().for_each(|byte| write!(found, "{byte:02x}").unwrap());
-        assert_eq!(found, expected, "{name}");
+        assert_eq!(sha256(&contents), expected, "{name}");
         assert!(readme.contains(&format!("{name}` | `{expected}")), "README.md: {name}");
     }
 }

@@ -56,7 +56,7 @@ fn the_notebooks_numbers_are_those_of_plain_loops() {
     let here = tempfile::tempdir().unwrap();
     let words = format!("--preset notebook --precision f64 --seed 3 --samples {SAMPLES}");
     let (setting, _, found) = lines(here.path(), &words);
-    let mut network = notebook().network.build::<f64>().unwrap();
+    let mut network = notebook().networks.first().build::<f64>().unwrap();
     network.initialize(notebook().init, 3);
     let plain = Plain::new(network.parameters());
     let traces: Vec<Traces> = (0..SAMPLES).map(|sample| plain.trace(sample)).collect();
@@ -116,7 +116,7 @@ fn gradients_are_those_of_a_training_step_and_dead_kernels_those_without_a_light
     let (setting, input, found) = lines(here.path(), &words);
     let experiment = presets::experiment("lenet").unwrap();
     let build = || {
-        let mut network = experiment.network.build::<f64>().unwrap();
+        let mut network = experiment.networks.first().build::<f64>().unwrap();
         network.initialize(experiment.init, experiment.seed);
         network
     };
@@ -219,7 +219,7 @@ fn a_trained_model_is_inspected_as_a_training_step_would_see_it() {
 fn the_table_names_every_layer_and_wrong_usage_is_refused() {
     let here = tempfile::tempdir().unwrap();
     let table = inspect(here.path(), "--preset notebook --samples 10");
-    for spec in notebook().network.layers {
+    for spec in &notebook().networks.first().layers {
         assert!(table.contains(&spec.summary()), "{}: {table}", spec.summary());
     }
     assert!(table.starts_with("notebook, as drawn from seed 0: 10 training images, f32\n"));

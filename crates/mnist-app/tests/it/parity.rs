@@ -108,7 +108,7 @@ fn the_errors_of_the_first_epochs_in_single_precision() {
 
 /// The notebook's network with the start weights of the exact run.
 fn start<T: Element>() -> Network<T> {
-    let mut network = notebook().network.build().unwrap();
+    let mut network = notebook().networks.first().build().unwrap();
     load_weights(&mut network, &golden("init.safetensors")).unwrap();
     network
 }

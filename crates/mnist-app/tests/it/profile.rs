@@ -32,7 +32,7 @@ fn assert_share(line: &Value) {
 #[test]
 fn every_layer_of_the_notebook_is_measured_in_the_directions_that_a_step_takes() {
     let lines = profile("--preset notebook");
-    let network = presets::experiment("notebook").unwrap().network;
+    let network = presets::experiment("notebook").unwrap().networks.first().clone();
     let layers = of_kind(&lines, "layer");
     let passes = |index: usize| {
         let lines = layers.iter().filter(|line| line["layer"] == index);
@@ -110,7 +110,7 @@ fn the_table_names_every_layer_and_wrong_usage_is_refused() {
     let output = run_in(here.path(), &[&"profile", &"--preset", &"lenet", &"--repetitions", &"1"]);
     let table = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    for spec in presets::experiment("lenet").unwrap().network.layers {
+    for spec in &presets::experiment("lenet").unwrap().networks.first().layers {
         assert!(table.contains(&spec.summary()), "{}: {table}", spec.summary());
     }
     for (word, status, part) in [

@@ -10,7 +10,7 @@ use crate::common::{CLASSES, losses, mnist, notebook, trainer};
 #[test]
 fn the_trainer_does_what_plain_loops_do() {
     for (seed, init, samples) in [(1, Init::StandardNormal, 25), (2, Init::Xavier, 25)] {
-        let mut network = notebook().network.build::<f64>().unwrap();
+        let mut network = notebook().networks.first().build::<f64>().unwrap();
         network.initialize(init, seed);
         let mut plain = Plain::new(network.parameters());
         let mut trainer = trainer(&notebook(), network);
