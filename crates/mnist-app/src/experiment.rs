@@ -275,6 +275,29 @@ mod tests {
     }
 
     #[test]
+    fn members_take_seeds_and_networks_in_turn() {
+        let preset = presets::text("notebook").unwrap();
+        let (keys, network) = preset.split_at(preset.find("[network]").unwrap());
+        let [one, other] = [network, &network.replace("outputs = 100", "outputs = 50")]
+            .map(|network| network.replace("[network]", "[[network]]"));
+        let parse = |text: String| Experiment::parse(&text).unwrap();
+        // An array of one is the one, and no committee.
+        assert_eq!(parse(format!("{keys}{one}")), parse(preset.into()));
+        assert_eq!(parse(preset.into()).committee, None);
+        let two = parse(format!("{keys}{one}{other}"));
+        assert_eq!(two.committee.map(usize::from), Some(2));
+        let five = parse(format!("committee = 5\n{keys}{one}{other}"));
+        assert_eq!(five.committee.map(usize::from), Some(5));
+        for (number, network) in [(1, &one), (2, &other), (3, &one), (4, &other), (5, &one)] {
+            let mut expected = parse(format!("{keys}{network}"));
+            expected.seed = five.seed + number as u64 - 1;
+            assert_eq!(five.member(number), expected, "{number}");
+        }
+        let last = Experiment { seed: super::LARGEST_SEED, ..two };
+        assert_eq!([1, 2].map(|number| last.member(number).seed), [super::LARGEST_SEED, 0]);
+    }
+
+    #[test]
     fn errors_name_line_and_key() {
         let zero = complaint(|text| text.replace("epochs = 15", "epochs = 0"));
         assert!(zero.starts_with(", line ") && zero.contains("epochs = 0: "), "{zero}");

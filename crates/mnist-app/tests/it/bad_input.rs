@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::committee::TWO;
 use crate::common::{idx, run_in, small_data, text, train_small};
 
 /// Runs the program in `folder`, which must stay as it is, and expects one line on
@@ -264,6 +265,98 @@ fn a_network_that_does_not_fit_is_shown_as_a_table() {
     assert!(complaint.starts_with(&start), "{complaint}");
     for part in ["(6, 26, 26)", "Conv2d 6 kernels 3×3", "→  2 Dense 100 outputs", "Sigmoid"] {
         assert!(complaint.contains(part), "expected {part:?} in {complaint}");
+    }
+    assert!(!here.path().join("runs").exists());
+}
+
+/// Expects a complaint, with all of `parts`, about the line on which the second network of
+/// a committee has `with` instead of `change`.
+#[track_caller]
+fn refused_second(change: &str, with: &str, parts: &[&str]) {
+    let here = tempfile::tempdir().unwrap();
+    let (first, second) = TWO.split_at(TWO.rfind("[[network]]").unwrap());
+    let text = format!("{first}{}", second.replacen(change, with, 1));
+    let before = TWO.len() - second.len() + second.find(change).unwrap();
+    let line = TWO[..before].matches('\n').count() + 1;
+    let place = format!("--config two.toml, line {line}");
+    let parts: Vec<_> = parts.iter().copied().chain([place.as_str()]).collect();
+    let data = small_data().display();
+    refused(here.path(), &format!("train --config two.toml --data {data}"), 1, &parts);
+}
+
+#[test]
+fn committees_that_cannot_be() {
+    for (change, with, part) in [
+        (
+            "input = [1, 28, 28]",
+            "input = [1, 28, 27]",
+            ": network 2 of 2: expected input = [1, 28, 28], as of network 1, found [1, 28, 27]",
+        ),
+        (
+            "{ type = \"dense\", outputs = 10 }",
+            "{ type = \"dense\", outputs = 9 }",
+            ": network 2 of 2: expected outputs of the shape (10), as of network 1, found (9)",
+        ),
+        ("layers = [", "layer = [", ", layer = [: unknown field `layer`"),
+        ("{ type = \"flatten\"", "{ type = \"flat\"", "unknown variant `flat`"),
+    ] {
+        refused_second(change, with, &[part]);
+    }
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    let (keys, _) = TWO.split_at(TWO.find("[[network]]").unwrap());
+    let last = keys.lines().count() + 1;
+    for (name, text, parts) in [
+        (
+            "small.toml",
+            format!("committee = 1{TWO}"),
+            &["line 1, committee = 1: expected at least 2 members, one for each network, found 1"]
+                [..],
+        ),
+        (
+            "none.toml",
+            format!("{keys}network = []\n"),
+            &[&format!("line {last}, network = []: expected at least one network, found none")],
+        ),
+        (
+            "number.toml",
+            format!("{keys}network = 3\n"),
+            &[&format!("line {last}, network = 3: "), "a table [network] or several tables"],
+        ),
+        // What fits nobody's images is known before the first member has a folder.
+        ("few.toml", TWO.replace("outputs = 10", "outputs = 8"), &["outputs = 10 in", "found 8"]),
+    ] {
+        fs::write(path.join(name), text).unwrap();
+        let parts: Vec<_> = parts.iter().copied().chain([name]).collect();
+        let line = format!("train --config {name} --data {}", small_data().display());
+        refused(path, &line, 1, &parts);
+    }
+    // Weights of the first network alone.
+    fs::write(path.join("two.toml"), TWO).unwrap();
+    train_small(path, "--config two.toml --epochs 1 --train-limit 8 --out two");
+    let data = small_data().display();
+    let init = "two/member-1/model.safetensors";
+    let line = format!("train --config two.toml --data {data} --init {init}");
+    refused(path, &line, 1, &[&format!("initial weights {init}: "), "3.weight"]);
+}
+
+#[test]
+fn a_committees_network_that_does_not_fit_is_shown_as_a_table() {
+    let here = tempfile::tempdir().unwrap();
+    let wrong = "{ type = \"max_pool2d\", size = 30 },\n    { type = \"flatten\" },\n    { type = \"dropout\"";
+    let text_of_two = TWO.replace("{ type = \"flatten\" },\n    { type = \"dropout\"", wrong);
+    fs::write(here.path().join("two.toml"), &text_of_two).unwrap();
+    let line = text_of_two.lines().position(|line| line.contains("max_pool2d")).unwrap() + 1;
+    for command in ["train", "inspect", "profile"] {
+        let output = run_in(here.path(), &[&command, &"--config", &"two.toml"]);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{complaint}");
+        let start = format!(
+            "error: --config two.toml, line {line}: network 2 of 2: layer 0 does not fit: "
+        );
+        assert!(complaint.starts_with(&start), "{complaint}");
+        assert!(complaint.contains("→  0 MaxPool2d 30×30"), "{complaint}");
+        assert_eq!(text(&output.stdout), "");
     }
     assert!(!here.path().join("runs").exists());
 }

@@ -1,6 +1,7 @@
 //! The program as a whole: its data, its arithmetic, its command line, its files.
 
 mod bad_input;
+mod committee;
 mod common;
 mod compare;
 mod data;
