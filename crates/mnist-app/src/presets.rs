@@ -46,7 +46,6 @@ mod tests {
         let accurate = super::experiment("accurate").unwrap();
         let mut committee = super::experiment("committee").unwrap();
         assert_eq!(committee.networks.all().len(), 3);
-        assert!(committee.committee.is_some_and(|members| members.get() % 3 == 0));
         committee.name.clone_from(&accurate.name);
         committee.description.clone_from(&accurate.description);
         assert_eq!(committee.member(1), accurate);
