@@ -120,6 +120,7 @@ fn predict_many(model: Model, count: usize) -> Box<dyn FnMut() + Send> {
         threads::for_each_chunk(
             (&mut workspaces, 1),
             (&mut predictions, share * outputs),
+            parts,
             |part, workspace, predictions| {
                 let images = &images[part * share * Images::PIXELS..];
                 let together = images.chunks(PREDICTED_TOGETHER * Images::PIXELS);

@@ -43,6 +43,7 @@ mod layer;
 mod loss;
 mod network;
 mod optimizer;
+mod pace;
 mod padding;
 mod philox;
 mod pool2d;

@@ -32,6 +32,11 @@ impl<T: Element> Shard<T> {
         self.correct = 0;
     }
 
+    /// Keeps its operations to at most so many threads.
+    pub(crate) fn limit_threads(&mut self, threads: usize) {
+        self.workspace.limit_threads(threads);
+    }
+
     /// How many samples had their largest output where the target has.
     pub(crate) fn correct(&self) -> usize {
         self.correct

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Instant;
 
 use tensor::{Element, map, threads};
 
@@ -6,6 +7,7 @@ use crate::layer::Draw;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
+use crate::pace::Pace;
 use crate::shard::Shard;
 use crate::spec::LayerSpec;
 use crate::update::{TrainerState, Updater};
@@ -101,6 +103,7 @@ pub struct Trainer<T> {
     /// The shards' gradients one after another, then their sum.
     gradients: Vec<T>,
     losses: Vec<f64>,
+    pace: Pace,
 }
 
 impl<T: Element> Trainer<T> {
@@ -126,6 +129,7 @@ impl<T: Element> Trainer<T> {
         let ends_in_sigmoid = matches!(network.spec().layers.last(), Some(LayerSpec::Sigmoid(_)));
         let cancels = ends_in_sigmoid && loss == Loss::BinaryCrossEntropy && layers > 1;
         let sum = if count == 1 { 0 } else { 1 };
+        let threads = threads::available();
         Self {
             backward_layers: layers - usize::from(cancels),
             shards: (0..count).map(shard).collect(),
@@ -133,6 +137,7 @@ impl<T: Element> Trainer<T> {
             losses: vec![0.0; batch_size],
             updater: Updater::new(&network, &config),
             observed: vec![T::ZERO; network.chain().observed()],
+            pace: Pace::new(if count == 1 { threads } else { threads.min(count) }),
             network,
             config,
         }
@@ -194,10 +199,15 @@ impl<T: Element> Trainer<T> {
     ) -> Result<StepReport<'_>, NonFinite> {
         let most = self.config.batch_size;
         assert!((1..=most).contains(&samples), "step: expected 1 to {most} samples, got {samples}");
+        let threads = self.pace.limit();
+        let began = (self.pace.has_choice() && samples == most).then(Instant::now);
         if self.shards.len() == 1 {
-            self.step_whole(batch, samples, rate)?;
+            self.step_whole(batch, samples, (rate, threads))?;
         } else {
-            self.step_sharded(batch, samples, rate)?;
+            self.step_sharded(batch, samples, (rate, threads))?;
+        }
+        if let Some(began) = began {
+            self.pace.after(began.elapsed());
         }
         let losses = &self.losses[..samples];
         let correct = self.shards.iter().map(Shard::correct).sum();
@@ -210,7 +220,7 @@ impl<T: Element> Trainer<T> {
         &mut self,
         batch: &impl Batch<T>,
         samples: usize,
-        rate: f64,
+        (rate, threads): (f64, usize),
     ) -> Result<(), NonFinite> {
         let draw = self.draw();
         let Self { network, config, backward_layers, updater, shards, gradients, losses, .. } =
@@ -218,6 +228,7 @@ impl<T: Element> Trainer<T> {
         let shard = &mut shards[0];
         let losses = &mut losses[..samples];
         let scale = 1.0 / samples as f64;
+        shard.limit_threads(threads);
         shard.forward(network, batch, draw, config.loss, losses);
         shard.check(network, losses, 0)?;
         shard.start_backward(network, *backward_layers, config.loss, samples, scale);
@@ -228,7 +239,7 @@ impl<T: Element> Trainer<T> {
             updater.count_step();
         } else {
             network.backward(inputs, *backward_layers, workspace, gradients);
-            updater.step(rate, (&[], 0), gradients, network.parameters_mut());
+            updater.step((rate, threads), (&[], 0), gradients, network.parameters_mut());
         }
         network.gather(workspace.observed());
         Ok(())
@@ -238,7 +249,7 @@ impl<T: Element> Trainer<T> {
         &mut self,
         batch: &impl Batch<T>,
         samples: usize,
-        rate: f64,
+        (rate, threads): (f64, usize),
     ) -> Result<(), NonFinite> {
         let draw = self.draw();
         let Self { network, config, backward_layers, updater, shards, gradients, losses, .. } =
@@ -254,6 +265,7 @@ impl<T: Element> Trainer<T> {
             (&mut shards[..used], 1),
             (parts, parameters),
             (&mut losses[..samples], shard_size),
+            threads,
             |index, shard, gradients, losses| {
                 let (shard, n) = (&mut shard[0], losses.len());
                 let draw = Draw { first_sample: (index * shard_size) as u64, ..draw };
@@ -268,7 +280,7 @@ impl<T: Element> Trainer<T> {
             let losses = &losses[first..samples.min(first + shard_size)];
             shard.check(network, losses, first)?;
         }
-        updater.step(rate, (parts, used), sum, network.parameters_mut());
+        updater.step((rate, threads), (parts, used), sum, network.parameters_mut());
         self.gather(used, samples);
         Ok(())
     }
@@ -288,5 +300,56 @@ impl<T: Element> Trainer<T> {
             map::add_scaled(&mut self.observed, weight, shard.observed());
         }
         self.network.gather(&self.observed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Conv2d, Dense, Flatten, Init, Relu};
+
+    struct Waves;
+
+    impl Batch<f32> for Waves {
+        fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
+            let wave = |at: usize| ((first + 1) * (at + 1) % 17) as f32 / 17.0;
+            inputs.iter_mut().enumerate().for_each(|(at, x)| *x = wave(at));
+            targets.iter_mut().enumerate().for_each(|(at, t)| *t = wave(at + 3));
+        }
+    }
+
+    /// The parameters after steps on at most so many of three threads, in turn. A layer
+    /// is large enough to be shared.
+    fn train(sizes: [usize; 2], threads: [usize; 3]) -> Vec<f32> {
+        let mut network = Network::builder([1, 30, 31])
+            .add(Conv2d::new(8, 5))
+            .add(Relu)
+            .add(Flatten)
+            .add(Dense::new(10))
+            .build()
+            .expect("a network");
+        network.initialize(Init::He, 0);
+        let mut config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), sizes);
+        config.clip_norm = Some(0.1);
+        let mut trainer = Trainer::new(network, config);
+        for threads in threads {
+            let step =
+                if sizes[0] > sizes[1] { Trainer::step_sharded } else { Trainer::step_whole };
+            step(&mut trainer, &Waves, sizes[0], (0.01, threads)).expect("finite losses");
+        }
+        trainer.into_network().parameters().to_vec()
+    }
+
+    #[test]
+    fn the_limit_of_threads_changes_no_bit() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("a pool");
+        pool.install(|| {
+            for sizes in [[15, 3], [12, 12]] {
+                let all = train(sizes, [usize::MAX; 3]);
+                for threads in [[1; 3], [2; 3], [usize::MAX, 1, 2]] {
+                    assert!(train(sizes, threads) == all, "sizes {sizes:?}, threads {threads:?}");
+                }
+            }
+        });
     }
 }

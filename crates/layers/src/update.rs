@@ -95,12 +95,12 @@ impl<T: Element> Updater<T> {
         self.state = state;
     }
 
-    /// A step on `parameters` with learning rate `rate`. The gradient is the sum of
+    /// A step on `parameters` with learning rate `rate`, on at most `threads` threads. The gradient is the sum of
     /// `count` parts, each as long as `sum`, and is left in `sum`; if there are no parts,
     /// `sum` holds it already.
     pub(crate) fn step(
         &mut self,
-        rate: f64,
+        (rate, threads): (f64, usize),
         (parts, mut count): (&[T], usize),
         sum: &mut [T],
         parameters: &mut [T],
@@ -108,7 +108,7 @@ impl<T: Element> Updater<T> {
         let stride = sum.len();
         let mut scale = None;
         if let Some(most) = self.clip_norm {
-            let norm = sum_and_norm((parts, count), sum, &mut self.squares);
+            let norm = sum_and_norm((parts, count), sum, &mut self.squares, threads);
             let factor = most / (norm + CLIP_EPSILON);
             scale = (factor < 1.0).then(|| T::from_f64(factor));
             count = 0;
@@ -121,7 +121,7 @@ impl<T: Element> Updater<T> {
         let updates = [true, false].map(|decays| self.optimizer.update(rate, *steps, decays));
         let runs = &self.runs;
         let slices = [parameters, sum, momentum, squares, average];
-        threads::for_each_part(slices, PART, |first, [w, g, m, v, average]| {
+        threads::for_each_part(slices, PART, threads, |first, [w, g, m, v, average]| {
             if count > 0 {
                 reduce::sum_parts(parts, [count, stride], first, g);
             }
@@ -165,9 +165,10 @@ fn sum_and_norm<T: Element>(
     (parts, count): (&[T], usize),
     sum: &mut [T],
     squares: &mut [f64],
+    threads: usize,
 ) -> f64 {
     let stride = sum.len();
-    threads::for_each_chunk((sum, NORM_PART), (squares, 1), |index, sum, squares| {
+    threads::for_each_chunk((sum, NORM_PART), (squares, 1), threads, |index, sum, squares| {
         if count > 0 {
             reduce::sum_parts(parts, [count, stride], index * NORM_PART, sum);
         }

@@ -86,6 +86,11 @@ impl<T: Element> Workspace<T> {
         &self.observed
     }
 
+    /// Keeps operations to at most so many of the threads that they may use.
+    pub(crate) fn limit_threads(&mut self, threads: usize) {
+        self.scratch.limit_threads(threads);
+    }
+
     /// Begins a pass with an input of so many numbers.
     #[track_caller]
     pub(crate) fn start(&mut self, network: &Network<T>, numbers: usize, mode: Mode) {

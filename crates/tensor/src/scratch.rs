@@ -1,4 +1,4 @@
-use crate::Element;
+use crate::{Element, threads};
 
 /// Memory that operations work in, owned by the caller and used again.
 ///
@@ -12,22 +12,33 @@ pub struct Scratch<T> {
     numbers: Vec<T>,
     indices: Vec<usize>,
     threads: usize,
+    limit: usize,
 }
 
 impl<T: Element> Scratch<T> {
     /// Scratch for operations that stay on the calling thread.
     pub fn sequential() -> Self {
-        Self { numbers: Vec::new(), indices: Vec::new(), threads: 1 }
+        Self { numbers: Vec::new(), indices: Vec::new(), threads: 1, limit: usize::MAX }
     }
 
     /// Scratch for operations that may use all threads of the current pool.
     pub fn parallel() -> Self {
-        Self { threads: rayon::current_num_threads(), ..Self::sequential() }
+        Self { threads: threads::available(), ..Self::sequential() }
     }
 
     /// On how many threads an operation may run.
     pub fn threads(&self) -> usize {
-        self.threads
+        self.threads.min(self.limit)
+    }
+
+    /// Keeps operations to at most `threads` threads, of those that they may use at all.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[track_caller]
+    pub fn limit_threads(&mut self, threads: usize) {
+        assert!(threads > 0, "threads of an operation: expected at least 1");
+        self.limit = threads;
     }
 
     /// `numbers` numbers and `indices` indices with any contents.

@@ -12,6 +12,11 @@ use rayon::prelude::*;
 /// half of it is worth the wake-up from here on.
 const WORTH_A_WAKE_UP: usize = 500_000;
 
+/// How many threads the current pool has.
+pub fn available() -> usize {
+    rayon::current_num_threads()
+}
+
 /// Into how many parts to cut an operation of `work` multiply-adds.
 pub(crate) fn parts(work: usize, threads: usize) -> usize {
     if work < WORTH_A_WAKE_UP { 1 } else { threads.max(1) }
@@ -48,15 +53,22 @@ pub(crate) fn cut(count: usize, left: usize, parts: usize, unit: usize) -> Optio
     (at > 0 && at < count).then_some(at)
 }
 
-/// Calls `f(index, a, b)` for chunk `index` of `a` and of `b`, on the threads of the
-/// current pool. The last chunks may be shorter.
+/// Calls `f(index, a, b)` for chunk `index` of `a` and of `b`, on at most `threads`
+/// threads of the current pool. The last chunks may be shorter.
 pub fn for_each_chunk<A: Send, B: Send>(
     (a, a_size): (&mut [A], usize),
     (b, b_size): (&mut [B], usize),
+    threads: usize,
     f: impl Fn(usize, &mut [A], &mut [B]) + Send + Sync,
 ) {
-    let chunks = a.par_chunks_mut(a_size).zip(b.par_chunks_mut(b_size));
-    chunks.with_max_len(1).enumerate().for_each(|(index, (a, b))| f(index, a, b));
+    let run = chunks_of_a_task(a.len().div_ceil(a_size), threads);
+    let runs = a.par_chunks_mut(run * a_size).zip(b.par_chunks_mut(run * b_size));
+    runs.with_max_len(1).enumerate().for_each(|(task, (a, b))| {
+        let chunks = a.chunks_mut(a_size).zip(b.chunks_mut(b_size));
+        for (index, (a, b)) in (task * run..).zip(chunks) {
+            f(index, a, b);
+        }
+    });
 }
 
 /// The same with chunks of a third slice.
@@ -64,28 +76,42 @@ pub fn for_each_chunk3<A: Send, B: Send, C: Send>(
     (a, a_size): (&mut [A], usize),
     (b, b_size): (&mut [B], usize),
     (c, c_size): (&mut [C], usize),
+    threads: usize,
     f: impl Fn(usize, &mut [A], &mut [B], &mut [C]) + Send + Sync,
 ) {
-    let chunks = a.par_chunks_mut(a_size).zip(b.par_chunks_mut(b_size));
-    let chunks = chunks.zip(c.par_chunks_mut(c_size));
-    chunks.with_max_len(1).enumerate().for_each(|(index, ((a, b), c))| f(index, a, b, c));
+    let run = chunks_of_a_task(a.len().div_ceil(a_size), threads);
+    let runs = a.par_chunks_mut(run * a_size).zip(b.par_chunks_mut(run * b_size));
+    let runs = runs.zip(c.par_chunks_mut(run * c_size));
+    runs.with_max_len(1).enumerate().for_each(|(task, ((a, b), c))| {
+        let chunks = a.chunks_mut(a_size).zip(b.chunks_mut(b_size)).zip(c.chunks_mut(c_size));
+        for (index, ((a, b), c)) in (task * run..).zip(chunks) {
+            f(index, a, b, c);
+        }
+    });
+}
+
+/// One, so that threads share the chunks as they come, unless `threads` are fewer than
+/// the pool's: then there are no more tasks than that.
+fn chunks_of_a_task(chunks: usize, threads: usize) -> usize {
+    if threads >= available() { 1 } else { chunks.div_ceil(threads).max(1) }
 }
 
 /// Calls `f(first, parts)` with the same part of each slice, `size` numbers from `first`
-/// on, on the threads of the current pool. The last part may be shorter, and a slice
-/// that is shorter than the first one has empty parts beyond its end.
+/// on, on at most `threads` threads of the current pool. The last part may be shorter,
+/// and a slice that is shorter than the first one has empty parts beyond its end.
 pub fn for_each_part<T: Send, const K: usize>(
     slices: [&mut [T]; K],
     size: usize,
+    threads: usize,
     f: impl Fn(usize, [&mut [T]; K]) + Sync,
 ) {
-    each_part(slices, 0, size, &f);
+    each_part(slices, (0, size), threads, &f);
 }
 
 fn each_part<T: Send, const K: usize>(
     mut slices: [&mut [T]; K],
-    first: usize,
-    size: usize,
+    (first, size): (usize, usize),
+    threads: usize,
     f: &(impl Fn(usize, [&mut [T]; K]) + Sync),
 ) {
     let count = slices[0].len().div_ceil(size);
@@ -100,5 +126,78 @@ fn each_part<T: Send, const K: usize>(
         rights[k] = right;
         left
     });
-    rayon::join(|| each_part(lefts, first, size, f), || each_part(rights, first + at, size, f));
+    let few = threads / 2;
+    let left = || each_part(lefts, (first, size), few.max(1), f);
+    let right = || each_part(rights, (first + at, size), threads - few, f);
+    if threads > 1 {
+        rayon::join(left, right);
+    } else {
+        left();
+        right();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Mutex;
+    use std::thread::ThreadId;
+
+    use super::*;
+
+    /// In a pool of four, on how many threads `run` ran what it was lent to call.
+    fn threads_of(run: impl FnOnce(&(dyn Fn() + Sync)) + Send) -> usize {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().expect("a pool");
+        let met = Mutex::new(HashSet::<ThreadId>::new());
+        pool.install(|| {
+            run(&|| {
+                met.lock().expect("no panic").insert(std::thread::current().id());
+            });
+        });
+        met.into_inner().expect("no panic").len()
+    }
+
+    #[test]
+    fn each_chunk_is_met_once_on_no_more_threads_than_asked() {
+        for (len, threads) in [(23, 1), (23, 2), (20, 3), (3, 3), (23, 4), (23, usize::MAX), (0, 1)]
+        {
+            let (mut a, mut b, mut c) = (vec![0; len], vec![0; 2 * len], vec![0; 3 * len]);
+            let met = threads_of(|meet| {
+                let (a, b, c) = (&mut a, &mut b, &mut c);
+                for_each_chunk3((a, 4), (b, 8), (c, 12), threads, |index, a, b, c| {
+                    meet();
+                    a.iter_mut().chain(b).chain(c).for_each(|x| *x += index + 1);
+                });
+            });
+            assert!(met <= threads, "{met} threads, asked for {threads}");
+            for (numbers, size) in [(&a, 4), (&b, 8), (&c, 12)] {
+                let expected: Vec<_> = (0..numbers.len()).map(|at| at / size + 1).collect();
+                assert_eq!(*numbers, expected, "{len} numbers, {threads} threads");
+            }
+            let (mut d, mut e) = (a.clone(), b.clone());
+            for_each_chunk((&mut d, 4), (&mut e, 8), threads, |index, d, e| {
+                d.iter_mut().chain(e).for_each(|x| *x -= index + 1);
+            });
+            assert!(d.iter().chain(&e).all(|&x| x == 0), "{len} numbers, {threads} threads");
+        }
+    }
+
+    #[test]
+    fn each_part_is_met_once_on_no_more_threads_than_asked() {
+        for threads in [1, 2, 3, usize::MAX] {
+            let (mut a, mut b) = (vec![0; 50], vec![0; 13]);
+            let met = threads_of(|meet| {
+                for_each_part([&mut a, &mut b], 4, threads, |first, [a, b]| {
+                    meet();
+                    assert!(first.is_multiple_of(4) && a.len() <= 4 && b.len() <= a.len());
+                    a.iter_mut().chain(b).for_each(|x| *x += first + 1);
+                });
+            });
+            assert!(met <= threads, "{met} threads, asked for {threads}");
+            for numbers in [a, b] {
+                let expected: Vec<_> = (0..numbers.len()).map(|at| at / 4 * 4 + 1).collect();
+                assert_eq!(numbers, expected, "{threads} threads");
+            }
+        }
+    }
 }
