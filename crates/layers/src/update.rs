@@ -95,9 +95,9 @@ impl<T: Element> Updater<T> {
         self.state = state;
     }
 
-    /// A step on `parameters` with learning rate `rate`, on at most `threads` threads. The gradient is the sum of
-    /// `count` parts, each as long as `sum`, and is left in `sum`; if there are no parts,
-    /// `sum` holds it already.
+    /// A step on `parameters` with learning rate `rate`, on at most `threads` threads. The
+    /// gradient is the sum of `count` parts, each as long as `sum`, and is left in `sum`;
+    /// if there are no parts, `sum` holds it already.
     pub(crate) fn step(
         &mut self,
         (rate, threads): (f64, usize),
