@@ -98,13 +98,10 @@ impl Pace {
             }
             Phase::Watch if self.slow => self.try_fewer(mean),
             Phase::Watch => self.slow = true,
-            Phase::Trial { mean: before, .. } if mean < before => {
-                if self.threads > 1 {
-                    self.try_fewer(mean)
-                } else {
-                    self.start_rest()
-                }
+            Phase::Trial { mean: before, .. } if mean < before && self.threads > 1 => {
+                self.try_fewer(mean);
             }
+            Phase::Trial { mean: before, .. } if mean < before => self.start_rest(),
             Phase::Trial { threads, mean: before } => {
                 self.threads = threads;
                 if threads == self.all {
