@@ -61,13 +61,10 @@ pub fn for_each_chunk<A: Send, B: Send>(
     threads: usize,
     f: impl Fn(usize, &mut [A], &mut [B]) + Send + Sync,
 ) {
-    let run = chunks_of_a_task(a.len().div_ceil(a_size), threads);
-    let runs = a.par_chunks_mut(run * a_size).zip(b.par_chunks_mut(run * b_size));
-    runs.with_max_len(1).enumerate().for_each(|(task, (a, b))| {
-        let chunks = a.chunks_mut(a_size).zip(b.chunks_mut(b_size));
-        for (index, (a, b)) in (task * run..).zip(chunks) {
-            f(index, a, b);
-        }
+    // As many units take no memory.
+    let mut none = vec![(); a.len().div_ceil(a_size)];
+    for_each_chunk3((a, a_size), (b, b_size), (&mut none, 1), threads, |index, a, b, _| {
+        f(index, a, b);
     });
 }
 

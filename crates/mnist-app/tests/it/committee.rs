@@ -6,7 +6,7 @@ use std::path::Path;
 use mnist_app::experiment::Experiment;
 use serde_json::{Value, json};
 
-use crate::common::{run_in, small_data, text, train_small};
+use crate::common::{objects, small_data, succeeds, train_small};
 
 /// A committee of a convolution and of a dense layer.
 pub const TWO: &str = r#"
@@ -36,15 +36,10 @@ layers = [
 ]
 "#;
 
-/// The JSON lines that the program prints for this line.
+/// The JSON objects that the program prints for `line`.
 #[track_caller]
-fn objects(folder: &Path, line: &str) -> Vec<Value> {
-    let words: Vec<_> = line.split_whitespace().collect();
-    let words: Vec<_> = words.iter().map(|word| word as _).collect();
-    let output = run_in(folder, &words);
-    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
-    let stdout = text(&output.stdout);
-    stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+fn said(folder: &Path, line: &str) -> Vec<Value> {
+    objects(&succeeds(folder, line))
 }
 
 fn read(folder: &Path, name: &str) -> Vec<u8> {
@@ -88,15 +83,15 @@ fn different_networks_vote_and_are_compared() {
     assert!(printed.contains("vote of 2: ") && !printed.contains("vote of 3"), "{printed}");
     let data = small_data().display();
     let members = format!("two/member-1 two/member-2 --json --data {data}");
-    let [one, two, vote] = &objects(path, &format!("evaluate {members}"))[..] else { panic!() };
+    let [one, two, vote] = &said(path, &format!("evaluate {members}"))[..] else { panic!() };
     assert_ne!(one["test_error"], two["test_error"]);
-    let committee = objects(path, &format!("evaluate two --json --data {data}"));
+    let committee = said(path, &format!("evaluate two --json --data {data}"));
     let summary: Value = serde_json::from_slice(&read(path, "two/summary.json")).unwrap();
     for key in ["test_correct", "test_total", "test_accuracy", "test_error"] {
         assert_eq!(committee[0][key], vote[key], "{key}");
         assert_eq!(summary[key], vote[key], "{key}");
     }
-    let found = objects(path, &format!("compare two two/member-2 --json --data {data}"));
+    let found = said(path, &format!("compare two two/member-2 --json --data {data}"));
     assert_eq!(found[0]["a"]["test_correct"], vote["test_correct"]);
     assert_eq!(found[0]["b"]["test_correct"], two["test_correct"]);
 }
@@ -110,8 +105,8 @@ fn each_network_is_inspected_and_profiled() {
     fs::write(path.join("second.toml"), experiment.member(2).to_toml().unwrap()).unwrap();
 
     let inspect = format!("inspect --json --samples 9 --data {}", small_data().display());
-    let both = objects(path, &format!("{inspect} --config two.toml"));
-    let mut second = objects(path, &format!("{inspect} --config second.toml"));
+    let both = said(path, &format!("{inspect} --config two.toml"));
+    let mut second = said(path, &format!("{inspect} --config second.toml"));
     assert_eq!(both.len(), (2 + 4) + (2 + 3));
     assert_eq!([&both[0]["network"], &both[0]["networks"]], [1, 2]);
     assert_eq!((&both[0]["seed"], &second[0]["networks"]), (&json!(0), &json!(1)));
@@ -121,12 +116,11 @@ fn each_network_is_inspected_and_profiled() {
     assert_eq!((&both[6]["network"], &both[6]["seed"]), (&json!(2), &json!(1)));
     assert_eq!(both[6..], second);
 
-    let profile = objects(path, "profile --json --config two.toml --repetitions 1");
+    let profile = said(path, "profile --json --config two.toml --repetitions 1");
     let settings = profile.iter().filter(|line| line["kind"] == "setting");
     assert_eq!(settings.map(|line| line["network"].clone()).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(profile.iter().filter(|line| line["kind"] == "step").count(), 2);
-    let table = run_in(path, &[&"profile", &"--config", &"two.toml", &"--repetitions", &"1"]);
-    let table = text(&table.stdout);
+    let table = succeeds(path, "profile --config two.toml --repetitions 1");
     assert!(
         table.starts_with("two, network 1 of 2: ") && table.contains("\n\ntwo, network 2 of 2: ")
     );

@@ -10,6 +10,7 @@ use mnist_app::dataset::{self, Brightness, Pick, Samples};
 use mnist_app::experiment::Experiment;
 use mnist_app::presets;
 use png::ColorType;
+use serde_json::Value;
 use tensor::Element;
 
 /// Of MNIST.
@@ -77,22 +78,36 @@ pub fn run_in(folder: &Path, words: &[&dyn AsRef<OsStr>]) -> Output {
     command.args(words).output().unwrap()
 }
 
-/// Runs the program with the words of `line` on the small data and returns what it
-/// printed on standard output.
-#[track_caller]
-pub fn train_small(folder: &Path, line: &str) -> String {
-    let line = format!("train --data {} --quiet {line}", small_data().display());
+/// Runs the program in `folder` with the words of `line`.
+pub fn run_line(folder: &Path, line: &str) -> Output {
     let words: Vec<_> = line.split_whitespace().collect();
     let words: Vec<&dyn AsRef<OsStr>> = words.iter().map(|word| word as _).collect();
-    let output = run_in(folder, &words);
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{line}: {stderr}");
-    stdout
+    run_in(folder, &words)
+}
+
+/// What the program prints on standard output for `line`, which must succeed.
+#[track_caller]
+pub fn succeeds(folder: &Path, line: &str) -> String {
+    let output = run_line(folder, line);
+    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Trains with the words of `line` on the small data; returns what was printed.
+#[track_caller]
+pub fn train_small(folder: &Path, line: &str) -> String {
+    succeeds(folder, &format!("train --data {} --quiet {line}", small_data().display()))
+}
+
+/// The JSON objects of lines that hold one each.
+#[track_caller]
+pub fn objects(lines: &str) -> Vec<Value> {
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Expects a number from a file of JSON, which is read to the last digit but one.
 #[track_caller]
-pub fn assert_close(found: &serde_json::Value, expected: f64) {
+pub fn assert_close(found: &Value, expected: f64) {
     let distance = (found.as_f64().unwrap() - expected).abs();
     assert!(distance <= 1e-12 * expected.abs(), "expected {expected}, found {found}");
 }

@@ -1,6 +1,5 @@
 //! Models against each other on the same images, and models that vote.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -13,21 +12,12 @@ use mnist_app::vote::{Outputs, Vote};
 use serde_json::{Value, json};
 use tensor::Element;
 
-use crate::common::{assert_close, run_in, small_data, text, train_small};
+use crate::common::{assert_close, objects, small_data, succeeds, text, train_small};
 
 /// What the program prints for this line about the small data.
 #[track_caller]
 fn tested(folder: &Path, line: &str) -> String {
-    let line = format!("{line} --data {}", small_data().display());
-    let words: Vec<_> = line.split_whitespace().collect();
-    let words: Vec<&dyn AsRef<OsStr>> = words.iter().map(|word| word as _).collect();
-    let output = run_in(folder, &words);
-    assert_eq!(output.status.code(), Some(0), "{line}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-fn objects(lines: &str) -> Vec<Value> {
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    succeeds(folder, &format!("{line} --data {}", small_data().display()))
 }
 
 fn test_samples() -> Samples {

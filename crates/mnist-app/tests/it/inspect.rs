@@ -7,25 +7,19 @@ use mnist_app::dataset::{Brightness, Pick};
 use mnist_app::presets;
 use serde_json::Value;
 
-use crate::common::{mnist, notebook, run_in, small_data, text, train_small};
+use crate::common::{mnist, notebook, objects, run_in, small_data, succeeds, text, train_small};
 use crate::straight_line::{Plain, Trace, Traces};
 
 /// What `inspect` prints in `folder` for these words, with the small data.
 #[track_caller]
 fn inspect(folder: &Path, line: &str) -> String {
-    let line = format!("inspect --data {} {line}", small_data().display());
-    let words: Vec<_> = line.split_whitespace().collect();
-    let words: Vec<_> = words.iter().map(|word| word as _).collect();
-    let output = run_in(folder, &words);
-    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
-    text(&output.stdout)
+    succeeds(folder, &format!("inspect --data {} {line}", small_data().display()))
 }
 
 /// The lines of `inspect --json`: the setting, the input's, the layers'.
 #[track_caller]
 fn lines(folder: &Path, line: &str) -> (Value, Value, Vec<Value>) {
-    let stdout = inspect(folder, &format!("--json {line}"));
-    let mut lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut lines = objects(&inspect(folder, &format!("--json {line}"))).into_iter();
     let (setting, input) = (lines.next().unwrap(), lines.next().unwrap());
     let layers: Vec<_> = lines.collect();
     assert_eq!((&setting["kind"], &input["kind"]), (&"setting".into(), &"input".into()));

@@ -1,12 +1,11 @@
 //! Runs on data sets that are not MNIST: IDX files and folders of PNG images.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::common::{idx, run_in, text, write_png};
+use crate::common::{idx, run_line, succeeds, text, write_png};
 
 /// Images of one size, each with its label.
 #[derive(Clone)]
@@ -74,23 +73,9 @@ fn config(shape: [usize; 3], classes: usize) -> String {
     )
 }
 
-/// Runs the program with the words of `line` in `folder`.
-fn words(folder: &Path, line: &str) -> std::process::Output {
-    let words: Vec<_> = line.split_whitespace().collect();
-    let words: Vec<&dyn AsRef<OsStr>> = words.iter().map(|word| word as _).collect();
-    run_in(folder, &words)
-}
-
-#[track_caller]
-fn succeeds(folder: &Path, line: &str) -> String {
-    let output = words(folder, line);
-    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
-
 #[track_caller]
 fn fails(folder: &Path, line: &str, parts: &[&str]) {
-    let output = words(folder, line);
+    let output = run_line(folder, line);
     let complaint = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{line}: {complaint}");
     assert_eq!(complaint.lines().count(), 1, "{line}: {complaint}");

@@ -3,20 +3,16 @@
 use mnist_app::presets;
 use serde_json::Value;
 
-use crate::common::{run_in, text};
+use crate::common::{objects, run_in, succeeds, text};
 
 /// The lines of `profile --json` with these words besides.
 #[track_caller]
 fn profile(words: &str) -> Vec<Value> {
     let here = tempfile::tempdir().unwrap();
     let line = format!("profile --json --repetitions 3 {words}");
-    let words: Vec<_> = line.split_whitespace().collect();
-    let words: Vec<_> = words.iter().map(|word| word as _).collect();
-    let output = run_in(here.path(), &words);
-    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+    let lines = objects(&succeeds(here.path(), &line));
     assert_eq!(here.path().read_dir().unwrap().count(), 0, "{line}");
-    let stdout = text(&output.stdout);
-    stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines
 }
 
 fn of_kind<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
@@ -107,9 +103,7 @@ fn rates_and_bytes_follow_from_the_sizes() {
 #[test]
 fn the_table_names_every_layer_and_wrong_usage_is_refused() {
     let here = tempfile::tempdir().unwrap();
-    let output = run_in(here.path(), &[&"profile", &"--preset", &"lenet", &"--repetitions", &"1"]);
-    let table = text(&output.stdout);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = succeeds(here.path(), "profile --preset lenet --repetitions 1");
     for spec in &presets::experiment("lenet").unwrap().networks.first().layers {
         assert!(table.contains(&spec.summary()), "{}: {table}", spec.summary());
     }

@@ -10,7 +10,7 @@ use mnist_app::statistics::wilson_interval;
 use serde_json::Value;
 use tensor::simd::Level;
 
-use crate::common::{assert_close, run_in, small_data, text, train_small};
+use crate::common::{assert_close, objects, run_in, small_data, text, train_small};
 
 const METRICS: [&str; 9] = [
     "epoch",
@@ -259,7 +259,7 @@ fn read(run: &Path, name: &str) -> String {
 fn metrics(run: &Path) -> Vec<Value> {
     let lines = read(run, "metrics.jsonl");
     assert!(lines.ends_with('\n'));
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    objects(&lines)
 }
 
 /// Of the weights after the last epoch.
