@@ -98,7 +98,9 @@ pub(crate) mod kernels {
         Simd, SimdFloat, SimdFloatElement, f32x4, f32x8, f32x16, f64x2, f64x4, f64x8,
     };
 
-    use crate::correlate::{Forward, InputGradient, KernelGradient, OuterProducts, Winograd};
+    use crate::correlate::{
+        Columns, ColumnsGradient, Forward, InputGradient, KernelGradient, OuterProducts, Winograd,
+    };
     use crate::map::{Elementwise, Math};
     use crate::matrix::{Dots, RowsProduct, Update};
     use crate::normalize::Normalize;
@@ -129,6 +131,8 @@ pub(crate) mod kernels {
         fn correlate_kernel_gradient(kernel: KernelGradient<'_, Self>);
         fn correlate_outer_products(kernel: OuterProducts<'_, Self>);
         fn correlate_by_tiles(kernel: Winograd<'_, Self>);
+        fn correlate_by_columns(kernel: Columns<'_, Self>);
+        fn correlate_columns_gradient(kernel: ColumnsGradient<'_, Self>);
         fn elementwise(kernel: Elementwise<'_, Self>);
         fn dots(kernel: Dots<'_, Self>);
         fn rows_product(kernel: RowsProduct<'_, Self>);
@@ -172,6 +176,12 @@ pub(crate) mod kernels {
                         dispatch(kernel);
                     }
                     fn correlate_by_tiles(kernel: Winograd<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn correlate_by_columns(kernel: Columns<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn correlate_columns_gradient(kernel: ColumnsGradient<'_, Self>) {
                         dispatch(kernel);
                     }
                     fn elementwise(kernel: Elementwise<'_, Self>) {

@@ -25,7 +25,7 @@ pub enum Bias<'a, T> {
 impl<T> Bias<'_, T> {
     /// The part for `count` kernels from `first` on, with planes of `plane` outputs.
     #[inline(always)]
-    fn part(&self, first: usize, count: usize, plane: usize) -> Self {
+    pub(super) fn part(&self, first: usize, count: usize, plane: usize) -> Self {
         match *self {
             Bias::None => Bias::None,
             Bias::PerKernel(bias) => Bias::PerKernel(&bias[first..first + count]),
@@ -65,6 +65,10 @@ impl Correlation {
         if self.uses_tiles::<T>() {
             return self.forward_by_tiles(input, Weights::Forward(kernels), bias, output, scratch);
         }
+        if self.uses_columns::<T>() {
+            let weights = Weights::Forward(kernels);
+            return self.forward_by_columns(input, weights, bias, output, scratch);
+        }
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
         let memory = Memory::of(self);
         let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.taps());
@@ -72,21 +76,24 @@ impl Correlation {
         threads::run_divided(forward, parts, T::correlate_forward);
     }
 
-    /// How [`Correlation::forward`] is computed at `level`: `"tiles of 4 × 4"` by Winograd's
-    /// minimal filtering; else as the sum is written, the rows of the output cut into
-    /// vectors as `"wide rows"`, `"narrow rows"` (vectors of 512 or 256 bits, row by row)
-    /// or `"line"` (all rows as one).
+    /// How [`Correlation::forward`] is computed at `level`: `"tiles of 4 × 4"` or `"columns
+    /// of 4"` by Winograd's minimal filtering, in two directions or in one; else as the sum
+    /// is written, the rows of the output cut into vectors as `"wide rows"`, `"narrow rows"`
+    /// (vectors of 512 or 256 bits, row by row) or `"line"` (all rows as one).
     ///
-    /// Tiles are used for `f32` where kernels are 3 × 3 with stride 1 and one group, and
-    /// channels, kernels and planes are so many and so large that less work is done by
-    /// more than a quarter: from 16 channels and 16 kernels on with planes of 26 × 26. It
-    /// does not depend on the level. Their error is at most 10⁻⁵ of the largest output,
-    /// as a test holds for numbers in (−1, 1); `f64`, which is there to check gradients, is always summed
-    /// as it is written. [`Correlation::input_gradient`] is a correlation with turned
-    /// kernels in this respect, with channels and kernels exchanged.
+    /// Filtering is for `f32` where kernels are 3 × 3 with stride 1 and one group, and less
+    /// work is done by more than a quarter: tiles from 16 channels and 16 kernels on with
+    /// planes of 26 × 26, columns with fewer, from two channels and eight kernels on. It
+    /// does not depend on the level. The error is at most 10⁻⁵ of the largest output,
+    /// as a test holds for numbers in (−1, 1); `f64`, which is there to check gradients, is
+    /// always summed as it is written. [`Correlation::input_gradient`] is a correlation with
+    /// turned kernels in this respect, with channels and kernels exchanged.
     pub fn plan<T: Element>(&self, level: Level) -> &'static str {
         if self.uses_tiles::<T>() {
             return "tiles of 4 × 4";
+        }
+        if self.uses_columns::<T>() {
+            return "columns of 4";
         }
         match dispatch_at(level, Plan::<T> { layer: *self, element: PhantomData }) {
             Cut::WideRows => "wide rows",

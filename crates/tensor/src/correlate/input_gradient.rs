@@ -33,10 +33,15 @@ impl Correlation {
         let n = self.batch("output gradient", output_gradient.len(), self.output_shape());
         assert_eq!(input_gradient.len(), n * self.input_shape().len(), "input gradient: length");
         assert_eq!(kernels.len(), self.kernels_shape().len(), "kernels: length");
-        if let Some(adjoint) = self.adjoint().filter(Self::uses_tiles::<T>) {
+        if let Some(adjoint) = self.adjoint() {
             let weights = Weights::Adjoint(kernels);
-            let (from, to) = (output_gradient, input_gradient);
-            return adjoint.forward_by_tiles(from, weights, Bias::None, to, scratch);
+            let (from, to) = (output_gradient, &mut *input_gradient);
+            if adjoint.uses_tiles::<T>() {
+                return adjoint.forward_by_tiles(from, weights, Bias::None, to, scratch);
+            }
+            if adjoint.uses_columns::<T>() {
+                return adjoint.forward_by_columns(from, weights, Bias::None, to, scratch);
+            }
         }
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
         let taps = self.kernels / self.groups * self.kernel_height;

@@ -35,6 +35,10 @@ impl Correlation {
             kernel_gradient.fill(T::ZERO);
             return;
         }
+        if self.uses_columns_gradient::<T>() {
+            let gradient = kernel_gradient;
+            return self.kernel_gradient_by_columns(input, output_gradient, gradient, scratch);
+        }
         let first = self.kernels_in_vectors::<T>();
         let (gradient, kernel_gradient) = kernel_gradient.split_at_mut(first * self.taps());
         if first > 0 {

@@ -1,6 +1,8 @@
 //! Correlation of a batch of inputs `(N, C, H, W)` with kernels `(D, C/groups, KH, KW)`,
 //! and its two gradients.
 
+mod columns;
+mod columns_gradient;
 mod forward;
 mod geometry;
 mod input_gradient;
@@ -10,6 +12,8 @@ mod padded;
 mod tile_transforms;
 mod winograd;
 
+pub use columns::Columns;
+pub use columns_gradient::ColumnsGradient;
 pub use forward::{Bias, Forward};
 pub use geometry::Correlation;
 pub use input_gradient::InputGradient;

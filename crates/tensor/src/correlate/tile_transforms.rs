@@ -30,7 +30,7 @@ fn constant<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, value: f64) -> 
 
 /// `G g`.
 #[inline(always)]
-fn transform_weights<S, V>(simd: S, [g0, g1, g2]: [V; 3]) -> [V; INPUTS]
+pub(super) fn transform_weights<S, V>(simd: S, [g0, g1, g2]: [V; 3]) -> [V; INPUTS]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
@@ -50,7 +50,7 @@ where
 
 /// `Bᵀ d`.
 #[inline(always)]
-fn transform_inputs<S, V>(simd: S, d: [V; INPUTS]) -> [V; INPUTS]
+pub(super) fn transform_inputs<S, V>(simd: S, d: [V; INPUTS]) -> [V; INPUTS]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
@@ -72,7 +72,7 @@ where
 
 /// `Aᵀ m`.
 #[inline(always)]
-fn transform_outputs<S, V>(simd: S, m: [V; INPUTS]) -> [V; OUTPUTS]
+pub(super) fn transform_outputs<S, V>(simd: S, m: [V; INPUTS]) -> [V; OUTPUTS]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
@@ -85,6 +85,40 @@ where
         fused(simd, outer_odd, c(SQRT_2), odd * c(FRAC_1_SQRT_2)),
         fused(simd, outer_even, c(2.0), even * c(0.5)),
         fused(simd, outer_odd, c(2.0 * SQRT_2), fused(simd, odd, c(SQRT_2 / 4.0), m[5])),
+    ]
+}
+
+/// `A e`, the adjoint of [`transform_outputs`].
+#[inline(always)]
+pub(super) fn transform_output_gradients<S, V>(simd: S, e: [V; OUTPUTS]) -> [V; INPUTS]
+where
+    S: Simd,
+    V: SimdFloat<S, Element: Element>,
+{
+    let c = |value| constant::<S, V>(simd, value);
+    let (inner_even, inner_odd) =
+        (fused(simd, e[2], c(0.5), e[0]), fused(simd, e[3], c(0.5), e[1]));
+    let (outer_even, outer_odd) =
+        (fused(simd, e[2], c(2.0), e[0]), fused(simd, e[3], c(2.0), e[1]));
+    [
+        e[0],
+        fused(simd, inner_odd, c(FRAC_1_SQRT_2), inner_even),
+        fused(simd, inner_odd, c(-FRAC_1_SQRT_2), inner_even),
+        fused(simd, outer_odd, c(SQRT_2), outer_even),
+        fused(simd, outer_odd, c(-SQRT_2), outer_even),
+        e[3],
+    ]
+}
+
+/// `Gᵀ m`, the adjoint of [`transform_weights`].
+pub(super) fn transform_weight_gradients<T: Element>(m: [T; INPUTS]) -> [T; 3] {
+    let c = T::from_constant;
+    let (even, odd) = ((m[1] + m[2]) * c(-2.0 / 3.0), (m[1] - m[2]) * c(-2.0 / 3.0));
+    let (outer_even, outer_odd) = ((m[3] + m[4]) * c(1.0 / 6.0), (m[3] - m[4]) * c(1.0 / 6.0));
+    [
+        m[0] + even + outer_even,
+        odd * c(FRAC_1_SQRT_2) + outer_odd * c(SQRT_2),
+        even * c(0.5) + outer_even * c(2.0) + m[5],
     ]
 }
 

@@ -44,9 +44,14 @@ impl Correlation {
     /// Whether the correlation is computed tile by tile: a property of the layer and the
     /// element, as rounding is.
     pub(super) fn uses_tiles<T: Element>(&self) -> bool {
+        self.may_be_filtered::<T>() && self.gains_by_tiles()
+    }
+
+    /// Whether minimal filtering can compute the correlation, and may: `f64` is there to
+    /// check gradients, and is summed as it is written.
+    pub(super) fn may_be_filtered<T: Element>(&self) -> bool {
         let shape = [self.kernel_height, self.kernel_width] == [3, 3];
-        let plain = self.stride == [1, 1] && self.groups == 1;
-        size_of::<T>() == 4 && shape && plain && self.gains_by_tiles()
+        size_of::<T>() == 4 && shape && self.stride == [1, 1] && self.groups == 1
     }
 
     /// A tile takes 36 multiply-adds for each channel and kernel, and its transforms take as
@@ -115,7 +120,7 @@ pub(super) enum Weights<'a, T> {
 impl<T: Element> Weights<'_, T> {
     /// The nine weights of kernel `d` for channel `c` in `layer`.
     #[inline(always)]
-    fn kernel(&self, layer: &Correlation, d: usize, c: usize) -> [T; 9] {
+    pub(super) fn kernel(&self, layer: &Correlation, d: usize, c: usize) -> [T; 9] {
         let (weights, at, turned) = match self {
             Self::Forward(weights) => (weights, d * layer.channels + c, false),
             Self::Adjoint(weights) => (weights, c * layer.kernels + d, true),
