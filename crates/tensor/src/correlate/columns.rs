@@ -333,14 +333,8 @@ impl<T: Element> Strip<'_, T> {
                     for p in 0..P {
                         starts[p] = (x + p * V::LEN).min(width - V::LEN);
                     }
-                    let outputs: [[[V; OUTPUTS]; P]; M] = self.outputs(simd, part.packed, starts);
-                    for m in 0..M {
-                        if m < part.used {
-                            for p in 0..P {
-                                self.write(simd, outputs[m][p], (m, starts[p]), &mut part);
-                            }
-                        }
-                    }
+                    let outputs = self.outputs(simd, part.packed, starts);
+                    self.write::<S, V, M, P>(simd, outputs, starts, &mut part);
                 }
             },
         );
@@ -414,38 +408,63 @@ impl<T: Element> Strip<'_, T> {
         sums
     }
 
-    /// Adds the bias of kernel `m` of the part and writes the columns from `x` on.
+    /// Adds the bias and writes the vectors from `starts` on.
     #[inline(always)]
-    fn write<S: Simd, V: SimdFloat<S, Element = T>>(
+    fn write<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
         &self,
         simd: S,
-        mut outputs: [V; OUTPUTS],
-        (m, x): (usize, usize),
+        mut outputs: [[[V; OUTPUTS]; P]; M],
+        starts: [usize; P],
         part: &mut Part<'_, T>,
     ) {
-        let width = self.layer.out_width;
-        let at = m * self.layer.out_plane() + self.y * width + x;
+        let (width, plane) = (self.layer.out_width, self.layer.out_plane());
         let rows = OUTPUTS.min(self.layer.out_height - self.y);
+        let first = self.y * width;
         match part.bias {
             Bias::None => {}
             Bias::PerKernel(bias) => {
-                let bias = V::simd_from(simd, bias[m]);
-                for i in 0..OUTPUTS {
-                    outputs[i] += bias;
+                for m in 0..M {
+                    let bias = V::simd_from(simd, bias[m.min(part.used - 1)]);
+                    for p in 0..P {
+                        for i in 0..OUTPUTS {
+                            outputs[m][p][i] += bias;
+                        }
+                    }
                 }
             }
             Bias::Untied(bias) => {
-                for i in 0..OUTPUTS {
-                    if i < rows {
-                        outputs[i] += load::<S, V>(simd, bias, at + i * width);
+                for m in 0..M {
+                    for i in 0..OUTPUTS {
+                        if m < part.used && i < rows {
+                            let bias = &bias[m * plane + first + i * width..];
+                            for p in 0..P {
+                                outputs[m][p][i] += load::<S, V>(simd, bias, starts[p]);
+                            }
+                        }
                     }
                 }
             }
         }
-        let to = &mut part.output[at..];
-        for i in 0..OUTPUTS {
-            if i < rows {
-                store(outputs[i], to, i * width);
+        // Without conditions the outputs stay in registers until they are written.
+        if part.used == M && rows == OUTPUTS {
+            for m in 0..M {
+                for p in 0..P {
+                    let to = &mut part.output[m * plane + first + starts[p]..];
+                    for i in 0..OUTPUTS {
+                        store(outputs[m][p][i], to, i * width);
+                    }
+                }
+            }
+            return;
+        }
+        for m in 0..M {
+            for i in 0..OUTPUTS {
+                if m < part.used && i < rows {
+                    let to = &mut part.output[m * plane + first + i * width..];
+                    for p in 0..P {
+                        store(outputs[m][p][i], to, starts[p]);
+                    }
+                }
             }
         }
     }
