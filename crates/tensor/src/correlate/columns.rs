@@ -333,40 +333,39 @@ impl<T: Element> Strip<'_, T> {
                     for p in 0..P {
                         starts[p] = (x + p * V::LEN).min(width - V::LEN);
                     }
-                    let outputs = self.outputs(simd, part.packed, starts);
-                    self.write::<S, V, M, P>(simd, outputs, starts, &mut part);
+                    self.columns::<S, V, M, P>(simd, starts, &mut part);
                 }
             },
         );
     }
 
-    /// The outputs of `M` kernels in the vectors from `starts` on: all six sums at once of
-    /// one vector, or three and three of several, which share what is read.
+    /// The vectors from `starts` on, summed, transformed back and written: all six sums at
+    /// once of one vector, or three and three of several, which share what is read.
     #[inline(always)]
-    fn outputs<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
+    fn columns<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
         &self,
         simd: S,
-        packed: &[T],
         starts: [usize; P],
-    ) -> [[[V; OUTPUTS]; P]; M] {
-        let zero = V::simd_from(simd, T::ZERO);
-        let mut outputs = [[[zero; OUTPUTS]; P]; M];
+        part: &mut Part<'_, T>,
+    ) {
+        let mut outputs = [[V::simd_from(simd, T::ZERO); OUTPUTS]; M];
         if P == 1 {
-            let sums: [[[V; INPUTS]; P]; M] = self.sums(simd, packed, starts, 0);
+            let sums: [[[V; INPUTS]; P]; M] = self.sums(simd, part.packed, starts, 0);
             for m in 0..M {
-                outputs[m][0] = transform_outputs(simd, sums[m][0]);
+                outputs[m] = transform_outputs(simd, sums[m][0]);
             }
+            self.write(simd, outputs, starts[0], part);
         } else {
-            let a: [[[V; 3]; P]; M] = self.sums(simd, packed, starts, 0);
-            let b: [[[V; 3]; P]; M] = self.sums(simd, packed, starts, 3);
-            for m in 0..M {
-                for p in 0..P {
+            let a: [[[V; 3]; P]; M] = self.sums(simd, part.packed, starts, 0);
+            let b: [[[V; 3]; P]; M] = self.sums(simd, part.packed, starts, 3);
+            for p in 0..P {
+                for m in 0..M {
                     let ([a0, a1, a2], [b0, b1, b2]) = (a[m][p], b[m][p]);
-                    outputs[m][p] = transform_outputs(simd, [a0, a1, a2, b0, b1, b2]);
+                    outputs[m] = transform_outputs(simd, [a0, a1, a2, b0, b1, b2]);
                 }
+                self.write(simd, outputs, starts[p], part);
             }
         }
-        outputs
     }
 
     /// The sums at the `I` points from `first` on.
@@ -408,27 +407,25 @@ impl<T: Element> Strip<'_, T> {
         sums
     }
 
-    /// Adds the bias and writes the vectors from `starts` on.
+    /// Adds the bias and writes the outputs of the columns from `x` on.
     #[inline(always)]
-    fn write<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
+    fn write<S: Simd, V: SimdFloat<S, Element = T>, const M: usize>(
         &self,
         simd: S,
-        mut outputs: [[[V; OUTPUTS]; P]; M],
-        starts: [usize; P],
+        mut outputs: [[V; OUTPUTS]; M],
+        x: usize,
         part: &mut Part<'_, T>,
     ) {
         let (width, plane) = (self.layer.out_width, self.layer.out_plane());
         let rows = OUTPUTS.min(self.layer.out_height - self.y);
-        let first = self.y * width;
+        let first = self.y * width + x;
         match part.bias {
             Bias::None => {}
             Bias::PerKernel(bias) => {
                 for m in 0..M {
                     let bias = V::simd_from(simd, bias[m.min(part.used - 1)]);
-                    for p in 0..P {
-                        for i in 0..OUTPUTS {
-                            outputs[m][p][i] += bias;
-                        }
+                    for i in 0..OUTPUTS {
+                        outputs[m][i] += bias;
                     }
                 }
             }
@@ -436,10 +433,8 @@ impl<T: Element> Strip<'_, T> {
                 for m in 0..M {
                     for i in 0..OUTPUTS {
                         if m < part.used && i < rows {
-                            let bias = &bias[m * plane + first + i * width..];
-                            for p in 0..P {
-                                outputs[m][p][i] += load::<S, V>(simd, bias, starts[p]);
-                            }
+                            outputs[m][i] +=
+                                load::<S, V>(simd, bias, m * plane + first + i * width);
                         }
                     }
                 }
@@ -448,11 +443,9 @@ impl<T: Element> Strip<'_, T> {
         // Without conditions the outputs stay in registers until they are written.
         if part.used == M && rows == OUTPUTS {
             for m in 0..M {
-                for p in 0..P {
-                    let to = &mut part.output[m * plane + first + starts[p]..];
-                    for i in 0..OUTPUTS {
-                        store(outputs[m][p][i], to, i * width);
-                    }
+                let to = &mut part.output[m * plane + first..];
+                for i in 0..OUTPUTS {
+                    store(outputs[m][i], to, i * width);
                 }
             }
             return;
@@ -460,10 +453,7 @@ impl<T: Element> Strip<'_, T> {
         for m in 0..M {
             for i in 0..OUTPUTS {
                 if m < part.used && i < rows {
-                    let to = &mut part.output[m * plane + first + i * width..];
-                    for p in 0..P {
-                        store(outputs[m][p][i], to, starts[p]);
-                    }
+                    store(outputs[m][i], part.output, m * plane + first + i * width);
                 }
             }
         }
