@@ -103,12 +103,8 @@ fn tiled() -> impl Strategy<Value = Case> {
     let kernels = prop_oneof![Just(16usize), Just(17), Just(19), Just(26), Just(37)];
     let sizes = (1..=3usize, channels, 5..=13usize, 5..=37usize, kernels);
     let padding = (0..=3usize, 0..=3usize, 0..=3usize, 0..=3usize);
-    (sizes, padding).prop_filter_map("tiles gain", |((n, c, h, w, d), padding)| {
-        let (top, bottom, left, right) = padding;
-        let layer = Correlation::new([c, h, w], d, [3, 3]).ok()?;
-        let layer = layer.with_padding([top, bottom], [left, right]).ok()?;
-        (layer.plan::<f32>(Level::best()) == TILES).then_some(Case { n, layer })
-    })
+    (sizes, padding)
+        .prop_filter_map("tiles gain", |(sizes, padding)| planned(TILES, sizes, padding))
 }
 
 /// Layers that are computed in columns of four: few channels, planes that no strip of four
@@ -117,12 +113,19 @@ fn columns() -> impl Strategy<Value = Case> {
     let kernels = prop_oneof![4 => 3..=19usize, 1 => Just(33usize), 1 => Just(64)];
     let sizes = (1..=3usize, 2..=18usize, 4..=15usize, 8..=37usize, kernels);
     let padding = (0..=2usize, 0..=2usize, 0..=2usize, 0..=2usize);
-    (sizes, padding).prop_filter_map("columns gain", |((n, c, h, w, d), padding)| {
-        let (top, bottom, left, right) = padding;
-        let layer = Correlation::new([c, h, w], d, [3, 3]).ok()?;
-        let layer = layer.with_padding([top, bottom], [left, right]).ok()?;
-        (layer.plan::<f32>(Level::best()) == COLUMNS).then_some(Case { n, layer })
-    })
+    (sizes, padding)
+        .prop_filter_map("columns gain", |(sizes, padding)| planned(COLUMNS, sizes, padding))
+}
+
+type Sizes = (usize, usize, usize, usize, usize);
+type Padding = (usize, usize, usize, usize);
+
+/// A layer with kernels of 3 × 3, if it exists and is computed by `plan`.
+fn planned(plan: &str, (n, c, h, w, d): Sizes, padding: Padding) -> Option<Case> {
+    let (top, bottom, left, right) = padding;
+    let layer = Correlation::new([c, h, w], d, [3, 3]).ok()?;
+    let layer = layer.with_padding([top, bottom], [left, right]).ok()?;
+    (layer.plan::<f32>(Level::best()) == plan).then_some(Case { n, layer })
 }
 
 const TILES: &str = "tiles of 4 × 4";

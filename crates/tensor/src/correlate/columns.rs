@@ -15,16 +15,16 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
+use crate::Element;
 use crate::microkernel::{fused, load, store, views};
 use crate::simd::{Kernel, Registers};
-use crate::threads::{self, Divide};
-use crate::{Element, Scratch};
+use crate::threads::Divide;
 
+use super::filtering::{Operands, Weights};
 use super::tile_transforms::{
     INPUTS, OUTPUTS, transform_inputs, transform_output_gradients, transform_outputs,
     transform_weights,
 };
-use super::winograd::Weights;
 use super::{Bias, Correlation};
 
 /// Kernels of which the scratch memory has room for whole blocks.
@@ -34,12 +34,6 @@ const MOST: usize = 4;
 const TRANSFORMED: usize = 3 * INPUTS;
 
 impl Correlation {
-    /// Whether the correlation is computed four rows at a time: a property of the layer and
-    /// the element, as rounding is.
-    pub(super) fn uses_columns<T: Element>(&self) -> bool {
-        self.fits_columns::<T>() && !self.uses_tiles::<T>() && self.gains_by_columns()
-    }
-
     /// Whether rows hold a vector, and there are so few channels or kernels that tiles of
     /// 4 × 4 are no better.
     pub(super) fn fits_columns<T: Element>(&self) -> bool {
@@ -53,29 +47,11 @@ impl Correlation {
     /// that only vectors of 256 bits fit are read half as long again. Columns must gain a
     /// quarter, since the model is that rough. It was fitted to layers with 1 to 32 channels
     /// and 2 to 64 kernels and planes of 8 × 8 to 222 × 222.
-    fn gains_by_columns(&self) -> bool {
+    pub(super) fn gains_by_columns(&self) -> bool {
         let columns = self.out_height.div_ceil(OUTPUTS) * self.out_width;
         let (c, d) = (self.channels, self.kernels);
         let products = if self.out_width < 16 { 27 } else { 18 } * c * d.next_multiple_of(4);
         4 * self.out_plane() * (9 * c + 5) * d >= 5 * columns * (products + 40 * c + 24 * d)
-    }
-
-    /// [`Correlation::forward`] four rows at a time.
-    pub(super) fn forward_by_columns<T: Element>(
-        &self,
-        input: &[T],
-        weights: Weights<'_, T>,
-        bias: Bias<'_, T>,
-        output: &mut [T],
-        scratch: &mut Scratch<T>,
-    ) {
-        let n = input.len() / self.input_shape().len();
-        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
-        let (numbers, taps) =
-            scratch.take(parts * Memory::of(self).len(), parts * 3 * self.channels);
-        let (layer, kernels) = (*self, 0..self.kernels);
-        let operation = Columns { layer, kernels, input, weights, bias, output, numbers, taps };
-        threads::run_divided(operation, parts, T::correlate_by_columns);
     }
 }
 
@@ -104,52 +80,13 @@ impl Memory {
 }
 
 /// A correlation four rows at a time on one thread.
-pub struct Columns<'a, T> {
-    layer: Correlation,
-    /// All of them if there are several samples.
-    kernels: Range<usize>,
-    input: &'a [T],
-    weights: Weights<'a, T>,
-    bias: Bias<'a, T>,
-    output: &'a mut [T],
-    numbers: &'a mut [T],
-    taps: &'a mut [usize],
-}
+pub struct Columns<'a, T>(pub(super) Operands<'a, T>);
 
 impl<T: Element> Divide for Columns<'_, T> {
-    /// By samples if there are several, else by kernels.
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
-        let Self { layer, weights, bias, .. } = self;
-        let n = self.input.len() / layer.input_shape().len();
-        let count = if n > 1 { n } else { self.kernels.len() };
-        let Some(cut) = threads::cut(count, left, parts, if n > 1 { 1 } else { MOST }) else {
-            return Err(self);
-        };
-        let numbers = self.numbers.split_at_mut(self.numbers.len() * left / parts);
-        let taps = self.taps.split_at_mut(self.taps.len() * left / parts);
-        let (input, kernels, outputs) = if n > 1 {
-            let input = self.input.split_at(cut * layer.input_shape().len());
-            (input, (self.kernels.clone(), self.kernels), cut * layer.output_shape().len())
-        } else {
-            let middle = self.kernels.start + cut;
-            let kernels = (self.kernels.start..middle, middle..self.kernels.end);
-            ((self.input, self.input), kernels, cut * layer.out_plane())
-        };
-        let output = self.output.split_at_mut(outputs);
-        let part = |kernels, input, output, numbers, taps| Columns {
-            layer,
-            kernels,
-            input,
-            weights,
-            bias,
-            output,
-            numbers,
-            taps,
-        };
-        Ok((
-            part(kernels.0, input.0, output.0, numbers.0, taps.0),
-            part(kernels.1, input.1, output.1, numbers.1, taps.1),
-        ))
+        let Some(cut) = self.0.cut(left, parts, MOST) else { return Err(self) };
+        let (first, second) = self.0.split(cut, left, parts);
+        Ok((Self(first), Self(second)))
     }
 }
 
@@ -158,11 +95,12 @@ impl<T: Element> Kernel for Columns<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let (width, wide) = (self.layer.out_width, T::Wide::<S>::LEN);
+        let layer = self.0.layer;
+        let (width, wide) = (layer.out_width, T::Wide::<S>::LEN);
         let fewest = width.next_multiple_of(wide) <= width.next_multiple_of(T::Narrow::<S>::LEN);
         if Registers::of(simd) != Registers::Many {
             self.run_with::<S, T::Narrow<S>, 2, 2>(simd);
-        } else if self.layer.width.min(width) >= wide && fewest {
+        } else if layer.width.min(width) >= wide && fewest {
             self.run_with::<S, T::Wide<S>, 4, 1>(simd);
         } else {
             self.run_with::<S, T::Narrow<S>, 4, 1>(simd);
@@ -171,13 +109,18 @@ impl<T: Element> Kernel for Columns<'_, T> {
 }
 
 impl<T: Element> Columns<'_, T> {
+    /// How many numbers and indices it works in.
+    pub(super) fn memory(layer: &Correlation) -> [usize; 2] {
+        [Memory::of(layer).len(), 3 * layer.channels]
+    }
+
     /// With `M` kernels and `P` vectors of columns at a time.
     #[inline(always)]
     fn run_with<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
         self,
         simd: S,
     ) {
-        let Self { layer, kernels, input, weights, bias, output, numbers, taps } = self;
+        let Operands { layer, kernels, input, weights, bias, output, numbers, taps } = self.0;
         let memory = Memory::of(&layer);
         // Vectors that end with a cache line's end are read and written in half the time.
         let aligned = numbers.as_ptr().align_offset(64).min(16);
@@ -272,9 +215,8 @@ fn pack_transformed<S: Simd, T: Element, const M: usize>(
     packed: &mut [T],
 ) {
     let block = layer.channels * TRANSFORMED * M;
-    for (index, packed) in packed.chunks_exact_mut(block).enumerate() {
+    for (first, packed) in kernels.clone().step_by(M).zip(packed.chunks_exact_mut(block)) {
         packed.fill(T::ZERO);
-        let first = kernels.start + index * M;
         for (m, d) in (first..kernels.end).take(M).enumerate() {
             for c in 0..layer.channels {
                 let kernel = weights.kernel(layer, d, c);

@@ -8,8 +8,8 @@ use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
 use super::Correlation;
+use super::filtering::{Filtering, Weights};
 use super::padded::{Padded, SLACK};
-use super::winograd::Weights;
 
 /// What is added to the outputs of a correlation.
 #[derive(Clone, Copy, Debug)]
@@ -62,12 +62,9 @@ impl Correlation {
                 assert_eq!(bias.len(), self.output_shape().len(), "bias: length");
             }
         }
-        if self.uses_tiles::<T>() {
-            return self.forward_by_tiles(input, Weights::Forward(kernels), bias, output, scratch);
-        }
-        if self.uses_columns::<T>() {
+        if let Some(filtering) = self.filtering::<T>() {
             let weights = Weights::Forward(kernels);
-            return self.forward_by_columns(input, weights, bias, output, scratch);
+            return self.forward_filtered(filtering, input, weights, bias, output, scratch);
         }
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
         let memory = Memory::of(self);
@@ -89,11 +86,10 @@ impl Correlation {
     /// always summed as it is written. [`Correlation::input_gradient`] is a correlation with
     /// turned kernels in this respect, with channels and kernels exchanged.
     pub fn plan<T: Element>(&self, level: Level) -> &'static str {
-        if self.uses_tiles::<T>() {
-            return "tiles of 4 × 4";
-        }
-        if self.uses_columns::<T>() {
-            return "columns of 4";
+        match self.filtering::<T>() {
+            Some(Filtering::Tiles) => return "tiles of 4 × 4",
+            Some(Filtering::Columns) => return "columns of 4",
+            None => {}
         }
         match dispatch_at(level, Plan::<T> { layer: *self, element: PhantomData }) {
             Cut::WideRows => "wide rows",

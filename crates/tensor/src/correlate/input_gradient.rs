@@ -7,8 +7,8 @@ use crate::simd::{Kernel, Registers};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
+use super::filtering::Weights;
 use super::padded::{Padded, SLACK, spread};
-use super::winograd::Weights;
 use super::{Bias, Correlation};
 
 impl Correlation {
@@ -33,15 +33,11 @@ impl Correlation {
         let n = self.batch("output gradient", output_gradient.len(), self.output_shape());
         assert_eq!(input_gradient.len(), n * self.input_shape().len(), "input gradient: length");
         assert_eq!(kernels.len(), self.kernels_shape().len(), "kernels: length");
-        if let Some(adjoint) = self.adjoint() {
-            let weights = Weights::Adjoint(kernels);
-            let (from, to) = (output_gradient, &mut *input_gradient);
-            if adjoint.uses_tiles::<T>() {
-                return adjoint.forward_by_tiles(from, weights, Bias::None, to, scratch);
-            }
-            if adjoint.uses_columns::<T>() {
-                return adjoint.forward_by_columns(from, weights, Bias::None, to, scratch);
-            }
+        let adjoint = self.adjoint().and_then(|adjoint| Some((adjoint, adjoint.filtering::<T>()?)));
+        if let Some((adjoint, filtering)) = adjoint {
+            let (from, weights) = (output_gradient, Weights::Adjoint(kernels));
+            let to = input_gradient;
+            return adjoint.forward_filtered(filtering, from, weights, Bias::None, to, scratch);
         }
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
         let taps = self.kernels / self.groups * self.kernel_height;

@@ -3,6 +3,7 @@
 
 mod columns;
 mod columns_gradient;
+mod filtering;
 mod forward;
 mod geometry;
 mod input_gradient;

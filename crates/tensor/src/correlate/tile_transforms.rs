@@ -28,6 +28,23 @@ fn constant<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, value: f64) -> 
     V::simd_from(simd, V::Element::from_constant(value))
 }
 
+/// `even + p · odd` at `p = ±√½`, with the numbers of `inner`, and `±√2`, with those of
+/// `outer`: the polynomials whose powers are gathered in `[even, odd]`.
+#[inline(always)]
+fn at_points<S, V>(simd: S, inner: [V; 2], outer: [V; 2]) -> [V; 4]
+where
+    S: Simd,
+    V: SimdFloat<S, Element: Element>,
+{
+    let c = |value| constant::<S, V>(simd, value);
+    [
+        fused(simd, inner[1], c(FRAC_1_SQRT_2), inner[0]),
+        fused(simd, inner[1], c(-FRAC_1_SQRT_2), inner[0]),
+        fused(simd, outer[1], c(SQRT_2), outer[0]),
+        fused(simd, outer[1], c(-SQRT_2), outer[0]),
+    ]
+}
+
 /// `G g`.
 #[inline(always)]
 pub(super) fn transform_weights<S, V>(simd: S, [g0, g1, g2]: [V; 3]) -> [V; INPUTS]
@@ -36,16 +53,11 @@ where
     V: SimdFloat<S, Element: Element>,
 {
     let c = |value| constant::<S, V>(simd, value);
-    let inner = fused(simd, g2, c(0.5), g0);
-    let outer = fused(simd, g2, c(2.0), g0);
-    [
-        g0,
-        fused(simd, g1, c(FRAC_1_SQRT_2), inner) * c(-2.0 / 3.0),
-        fused(simd, g1, c(-FRAC_1_SQRT_2), inner) * c(-2.0 / 3.0),
-        fused(simd, g1, c(SQRT_2), outer) * c(1.0 / 6.0),
-        fused(simd, g1, c(-SQRT_2), outer) * c(1.0 / 6.0),
-        g2,
-    ]
+    let inner = [fused(simd, g2, c(0.5), g0), g1];
+    let outer = [fused(simd, g2, c(2.0), g0), g1];
+    let [p1, p2, p3, p4] = at_points(simd, inner, outer);
+    let (inner, outer) = (c(-2.0 / 3.0), c(1.0 / 6.0));
+    [g0, p1 * inner, p2 * inner, p3 * outer, p4 * outer, g2]
 }
 
 /// `Bᵀ d`.
@@ -56,18 +68,12 @@ where
     V: SimdFloat<S, Element: Element>,
 {
     let c = |value| constant::<S, V>(simd, value);
-    let even = fused(simd, d[2], c(-2.0), d[4]);
-    let odd = fused(simd, d[1], c(-2.0), d[3]);
-    let outer_even = fused(simd, d[2], c(-0.5), d[4]);
-    let outer_odd = fused(simd, d[1], c(-0.5), d[3]);
-    [
-        fused(simd, d[2], c(-2.5), d[0] + d[4]),
-        fused(simd, odd, c(FRAC_1_SQRT_2), even),
-        fused(simd, odd, c(-FRAC_1_SQRT_2), even),
-        fused(simd, outer_odd, c(SQRT_2), outer_even),
-        fused(simd, outer_odd, c(-SQRT_2), outer_even),
-        fused(simd, d[3], c(-2.5), d[1] + d[5]),
-    ]
+    let inner = [fused(simd, d[2], c(-2.0), d[4]), fused(simd, d[1], c(-2.0), d[3])];
+    let outer = [fused(simd, d[2], c(-0.5), d[4]), fused(simd, d[1], c(-0.5), d[3])];
+    let [p1, p2, p3, p4] = at_points(simd, inner, outer);
+    let zero = fused(simd, d[2], c(-2.5), d[0] + d[4]);
+    let infinity = fused(simd, d[3], c(-2.5), d[1] + d[5]);
+    [zero, p1, p2, p3, p4, infinity]
 }
 
 /// `Aᵀ m`.
@@ -96,18 +102,10 @@ where
     V: SimdFloat<S, Element: Element>,
 {
     let c = |value| constant::<S, V>(simd, value);
-    let (inner_even, inner_odd) =
-        (fused(simd, e[2], c(0.5), e[0]), fused(simd, e[3], c(0.5), e[1]));
-    let (outer_even, outer_odd) =
-        (fused(simd, e[2], c(2.0), e[0]), fused(simd, e[3], c(2.0), e[1]));
-    [
-        e[0],
-        fused(simd, inner_odd, c(FRAC_1_SQRT_2), inner_even),
-        fused(simd, inner_odd, c(-FRAC_1_SQRT_2), inner_even),
-        fused(simd, outer_odd, c(SQRT_2), outer_even),
-        fused(simd, outer_odd, c(-SQRT_2), outer_even),
-        e[3],
-    ]
+    let inner = [fused(simd, e[2], c(0.5), e[0]), fused(simd, e[3], c(0.5), e[1])];
+    let outer = [fused(simd, e[2], c(2.0), e[0]), fused(simd, e[3], c(2.0), e[1])];
+    let [p1, p2, p3, p4] = at_points(simd, inner, outer);
+    [e[0], p1, p2, p3, p4, e[3]]
 }
 
 /// `Gᵀ m`, the adjoint of [`transform_weights`].

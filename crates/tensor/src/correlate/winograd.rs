@@ -19,14 +19,15 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
+use crate::Element;
 use crate::microkernel::{
     Grid, Offset, Product, for_each_block, load, multiply, packed_len, store,
 };
 use crate::simd::{Kernel, Registers};
-use crate::threads::{self, Divide};
-use crate::{Element, Scratch};
+use crate::threads::Divide;
 
-use super::tile_transforms::{INPUTS, OUTPUTS, POINTS, Rows, columns, outputs, rows, weights};
+use super::filtering::{Operands, Weights};
+use super::tile_transforms::{self, INPUTS, OUTPUTS, POINTS, Rows, columns, outputs, rows};
 use super::{Bias, Correlation};
 
 /// Lanes of the widest vector: lines of tiles are padded to a multiple of it.
@@ -41,96 +42,15 @@ const BLOCK: usize = 163_840;
 const CHUNK: usize = 16;
 
 impl Correlation {
-    /// Whether the correlation is computed tile by tile: a property of the layer and the
-    /// element, as rounding is.
-    pub(super) fn uses_tiles<T: Element>(&self) -> bool {
-        self.may_be_filtered::<T>() && self.gains_by_tiles()
-    }
-
-    /// Whether minimal filtering can compute the correlation, and may: `f64` is there to
-    /// check gradients, and is summed as it is written.
-    pub(super) fn may_be_filtered<T: Element>(&self) -> bool {
-        let shape = [self.kernel_height, self.kernel_width] == [3, 3];
-        size_of::<T>() == 4 && shape && self.stride == [1, 1] && self.groups == 1
-    }
-
     /// A tile takes 36 multiply-adds for each channel and kernel, and its transforms take as
     /// long as 12 · 36 for each channel and for each kernel; an output of the direct sum
     /// takes 9 for each channel and kernel. Tiles must gain a quarter, since the model is
     /// that rough. It was fitted to layers with 8 to 256 channels and kernels and planes of
     /// 5 × 5 to 224 × 224.
-    fn gains_by_tiles(&self) -> bool {
+    pub(super) fn gains_by_tiles(&self) -> bool {
         let tiles = self.out_height.div_ceil(OUTPUTS) * self.out_width.div_ceil(OUTPUTS);
         let (products, sum) = (self.channels * self.kernels, self.channels + self.kernels);
         4 * 9 * self.out_plane() * products >= 5 * POINTS * tiles * (products + 12 * sum)
-    }
-
-    /// The correlation of the output's gradient that gives the input's: as many zeros
-    /// around it as let the turned kernels touch it everywhere, less the padding that the
-    /// input had. None if the padding was more than that: some outputs saw no input then.
-    pub(super) fn adjoint(&self) -> Option<Self> {
-        let around = |[before, after]: [usize; 2], size: usize| {
-            Some([(size - 1).checked_sub(before)?, (size - 1).checked_sub(after)?])
-        };
-        Some(Self {
-            channels: self.kernels,
-            kernels: self.channels,
-            height: self.out_height,
-            width: self.out_width,
-            out_height: self.height,
-            out_width: self.width,
-            pad_height: around(self.pad_height, self.kernel_height)?,
-            pad_width: around(self.pad_width, self.kernel_width)?,
-            ..*self
-        })
-    }
-
-    /// [`Correlation::forward`] tile by tile.
-    pub(super) fn forward_by_tiles<T: Element>(
-        &self,
-        input: &[T],
-        weights: Weights<'_, T>,
-        bias: Bias<'_, T>,
-        output: &mut [T],
-        scratch: &mut Scratch<T>,
-    ) {
-        let n = input.len() / self.input_shape().len();
-        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
-        let tiling = Tiling::of(self, n);
-        let memory = Memory::of(self, tiling);
-        let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.channels);
-        let kernels = 0..self.kernels;
-        let layer = *self;
-        let operation =
-            Winograd { layer, tiling, kernels, input, weights, bias, output, numbers, taps };
-        threads::run_divided(operation, parts, T::correlate_by_tiles);
-    }
-}
-
-/// The kernels of a correlation.
-#[derive(Clone, Copy)]
-pub(super) enum Weights<'a, T> {
-    /// As they are: `(D, C, 3, 3)`.
-    Forward(&'a [T]),
-    /// Those of the layer whose adjoint the correlation is, to be turned by 180°:
-    /// `(C, D, 3, 3)`.
-    Adjoint(&'a [T]),
-}
-
-impl<T: Element> Weights<'_, T> {
-    /// The nine weights of kernel `d` for channel `c` in `layer`.
-    #[inline(always)]
-    pub(super) fn kernel(&self, layer: &Correlation, d: usize, c: usize) -> [T; 9] {
-        let (weights, at, turned) = match self {
-            Self::Forward(weights) => (weights, d * layer.channels + c, false),
-            Self::Adjoint(weights) => (weights, c * layer.kernels + d, true),
-        };
-        let weights = &weights[at * 9..][..9];
-        let mut kernel = [T::ZERO; 9];
-        for tap in 0..9 {
-            kernel[tap] = weights[if turned { 8 - tap } else { tap }];
-        }
-        kernel
     }
 }
 
@@ -203,53 +123,27 @@ impl Memory {
 
 /// A correlation tile by tile on one thread.
 pub struct Winograd<'a, T> {
-    layer: Correlation,
+    operands: Operands<'a, T>,
     tiling: Tiling,
-    /// All of them if there are several samples.
-    kernels: Range<usize>,
-    input: &'a [T],
-    weights: Weights<'a, T>,
-    bias: Bias<'a, T>,
-    output: &'a mut [T],
-    numbers: &'a mut [T],
-    taps: &'a mut [usize],
+}
+
+impl<'a, T: Element> Winograd<'a, T> {
+    pub(super) fn new(operands: Operands<'a, T>) -> Self {
+        Self { tiling: Tiling::of(&operands.layer, operands.samples()), operands }
+    }
+
+    /// How many numbers and indices it works in with `n` samples.
+    pub(super) fn memory(layer: &Correlation, n: usize) -> [usize; 2] {
+        [Memory::of(layer, Tiling::of(layer, n)).len(), layer.channels]
+    }
 }
 
 impl<T: Element> Divide for Winograd<'_, T> {
-    /// By samples if there are several, else by kernels.
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
-        let Self { layer, tiling, weights, bias, .. } = self;
-        let n = self.input.len() / layer.input_shape().len();
-        let count = if n > 1 { n } else { self.kernels.len() };
-        let Some(cut) = threads::cut(count, left, parts, if n > 1 { 1 } else { 8 }) else {
-            return Err(self);
-        };
-        let numbers = self.numbers.split_at_mut(self.numbers.len() * left / parts);
-        let taps = self.taps.split_at_mut(self.taps.len() * left / parts);
-        let (input, kernels, outputs) = if n > 1 {
-            let input = self.input.split_at(cut * layer.input_shape().len());
-            (input, (self.kernels.clone(), self.kernels), cut * layer.output_shape().len())
-        } else {
-            let middle = self.kernels.start + cut;
-            let kernels = (self.kernels.start..middle, middle..self.kernels.end);
-            ((self.input, self.input), kernels, cut * layer.out_plane())
-        };
-        let output = self.output.split_at_mut(outputs);
-        let part = |kernels, input, output, numbers, taps| Winograd {
-            layer,
-            tiling,
-            kernels,
-            input,
-            weights,
-            bias,
-            output,
-            numbers,
-            taps,
-        };
-        Ok((
-            part(kernels.0, input.0, output.0, numbers.0, taps.0),
-            part(kernels.1, input.1, output.1, numbers.1, taps.1),
-        ))
+        let Some(cut) = self.operands.cut(left, parts, 8) else { return Err(self) };
+        let (first, second) = self.operands.split(cut, left, parts);
+        let part = |operands| Self { operands, tiling: self.tiling };
+        Ok((part(first), part(second)))
     }
 }
 
@@ -269,22 +163,22 @@ impl<T: Element> Kernel for Winograd<'_, T> {
 impl<T: Element> Winograd<'_, T> {
     #[inline(always)]
     fn run_with<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S) {
-        let Self { layer, tiling, kernels, input, .. } = self;
-        let n = input.len() / layer.input_shape().len();
+        let Self { operands, tiling } = self;
+        let n = operands.samples();
+        let Operands { layer, kernels, input, weights, bias, output, numbers, taps } = operands;
         let memory = Memory::of(&layer, tiling);
         // Vectors that end with a cache line's end are read and written in half the time.
-        let aligned = self.numbers.as_ptr().align_offset(64).min(LANES);
-        let numbers = &mut self.numbers[aligned..];
-        let (packed, rest) = numbers.split_at_mut(POINTS * memory.panel);
+        let aligned = numbers.as_ptr().align_offset(64).min(LANES);
+        let (packed, rest) = numbers[aligned..].split_at_mut(POINTS * memory.panel);
         let (inputs, rest) = rest.split_at_mut(POINTS * memory.inputs);
         let (products, rest) = rest.split_at_mut(POINTS * memory.products);
         let (strips, rest) = rest.split_at_mut(memory.strips);
         let lines = &mut rest[..memory.lines];
-        let taps = &mut self.taps[..layer.channels];
+        let taps = &mut taps[..layer.channels];
         for (c, tap) in taps.iter_mut().enumerate() {
             *tap = c * tiling.tiles;
         }
-        pack_transformed(simd, &layer, kernels.clone(), self.weights, (packed, memory.panel));
+        pack_transformed(simd, &layer, kernels.clone(), weights, (packed, memory.panel));
         strips.fill(T::ZERO);
         let all = n * tiling.down;
         for first in (0..all).step_by(tiling.rows) {
@@ -312,7 +206,7 @@ impl<T: Element> Winograd<'_, T> {
                     let points = (&products[(d - first) * tiling.tiles..], memory.products);
                     outputs::<S, V>(simd, points, pass.tiles(), (lines, tiling.line()));
                     let kernel = Place { kernel: d, kernels: kernels.clone() };
-                    pass.write_rows(simd, lines, self.bias, kernel, self.output);
+                    pass.write_rows(simd, lines, bias, kernel, output);
                 }
             }
         }
@@ -346,7 +240,7 @@ fn pack_transformed<S: Simd, T: Element>(
                             }
                         }
                     }
-                    let points = weights(simd, taps);
+                    let points = tile_transforms::weights(simd, taps);
                     let used = lanes.min(size - lane);
                     for point in 0..POINTS {
                         let at = point * panel + first * layer.channels + c * size + lane;

@@ -1,0 +1,177 @@
+//! What the two ways of minimal filtering share: which correlations are computed by it, and
+//! how one is spread over threads.
+
+use std::ops::Range;
+
+use crate::threads;
+use crate::{Element, Scratch};
+
+use super::columns::Columns;
+use super::winograd::Winograd;
+use super::{Bias, Correlation};
+
+/// A way of minimal filtering.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Filtering {
+    /// In both directions: [`super::winograd`].
+    Tiles,
+    /// Down the columns: [`super::columns`].
+    Columns,
+}
+
+impl Correlation {
+    /// How minimal filtering computes the correlation, if it does: a property of the layer
+    /// and the element, as rounding is.
+    pub(super) fn filtering<T: Element>(&self) -> Option<Filtering> {
+        if self.may_be_filtered::<T>() && self.gains_by_tiles() {
+            Some(Filtering::Tiles)
+        } else if self.fits_columns::<T>() && self.gains_by_columns() {
+            Some(Filtering::Columns)
+        } else {
+            None
+        }
+    }
+
+    /// Whether minimal filtering can compute the correlation, and may: `f64` is there to
+    /// check gradients, and is summed as it is written.
+    pub(super) fn may_be_filtered<T: Element>(&self) -> bool {
+        let shape = [self.kernel_height, self.kernel_width] == [3, 3];
+        size_of::<T>() == 4 && shape && self.stride == [1, 1] && self.groups == 1
+    }
+
+    /// The correlation of the output's gradient that gives the input's: as many zeros
+    /// around it as let the turned kernels touch it everywhere, less the padding that the
+    /// input had. None if the padding was more than that: some outputs saw no input then.
+    pub(super) fn adjoint(&self) -> Option<Self> {
+        let around = |[before, after]: [usize; 2], size: usize| {
+            Some([(size - 1).checked_sub(before)?, (size - 1).checked_sub(after)?])
+        };
+        Some(Self {
+            channels: self.kernels,
+            kernels: self.channels,
+            height: self.out_height,
+            width: self.out_width,
+            out_height: self.height,
+            out_width: self.width,
+            pad_height: around(self.pad_height, self.kernel_height)?,
+            pad_width: around(self.pad_width, self.kernel_width)?,
+            ..*self
+        })
+    }
+
+    /// [`Correlation::forward`] by minimal filtering.
+    pub(super) fn forward_filtered<T: Element>(
+        &self,
+        filtering: Filtering,
+        input: &[T],
+        weights: Weights<'_, T>,
+        bias: Bias<'_, T>,
+        output: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        let n = input.len() / self.input_shape().len();
+        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
+        let [numbers, taps] = match filtering {
+            Filtering::Tiles => Winograd::<T>::memory(self, n),
+            Filtering::Columns => Columns::<T>::memory(self),
+        };
+        let (numbers, taps) = scratch.take(parts * numbers, parts * taps);
+        let (layer, kernels) = (*self, 0..self.kernels);
+        let operands = Operands { layer, kernels, input, weights, bias, output, numbers, taps };
+        match filtering {
+            Filtering::Tiles => {
+                threads::run_divided(Winograd::new(operands), parts, T::correlate_by_tiles);
+            }
+            Filtering::Columns => {
+                threads::run_divided(Columns(operands), parts, T::correlate_by_columns);
+            }
+        }
+    }
+}
+
+/// The kernels of a correlation.
+#[derive(Clone, Copy)]
+pub(super) enum Weights<'a, T> {
+    /// As they are: `(D, C, 3, 3)`.
+    Forward(&'a [T]),
+    /// Those of the layer whose adjoint the correlation is, to be turned by 180°:
+    /// `(C, D, 3, 3)`.
+    Adjoint(&'a [T]),
+}
+
+impl<T: Element> Weights<'_, T> {
+    /// The nine weights of kernel `d` for channel `c` in `layer`.
+    #[inline(always)]
+    pub(super) fn kernel(&self, layer: &Correlation, d: usize, c: usize) -> [T; 9] {
+        let (weights, at, turned) = match self {
+            Self::Forward(weights) => (weights, d * layer.channels + c, false),
+            Self::Adjoint(weights) => (weights, c * layer.kernels + d, true),
+        };
+        let weights = &weights[at * 9..][..9];
+        let mut kernel = [T::ZERO; 9];
+        for tap in 0..9 {
+            kernel[tap] = weights[if turned { 8 - tap } else { tap }];
+        }
+        kernel
+    }
+}
+
+/// What a filtered correlation reads, writes and works in, on one thread.
+pub(super) struct Operands<'a, T> {
+    pub(super) layer: Correlation,
+    /// All of them if there are several samples.
+    pub(super) kernels: Range<usize>,
+    pub(super) input: &'a [T],
+    pub(super) weights: Weights<'a, T>,
+    pub(super) bias: Bias<'a, T>,
+    pub(super) output: &'a mut [T],
+    pub(super) numbers: &'a mut [T],
+    pub(super) taps: &'a mut [usize],
+}
+
+impl<T: Element> Operands<'_, T> {
+    /// How many samples there are.
+    #[inline(always)]
+    pub(super) fn samples(&self) -> usize {
+        self.input.len() / self.layer.input_shape().len()
+    }
+
+    /// Where [`threads::Divide`] cuts: samples if there are several, else kernels, at
+    /// multiples of `unit`.
+    pub(super) fn cut(&self, left: usize, parts: usize, unit: usize) -> Option<usize> {
+        let n = self.samples();
+        let (count, unit) = if n > 1 { (n, 1) } else { (self.kernels.len(), unit) };
+        threads::cut(count, left, parts, unit)
+    }
+
+    /// The two sides of `cut`, with their shares of the memory.
+    pub(super) fn split(self, cut: usize, left: usize, parts: usize) -> (Self, Self) {
+        let Self { layer, weights, bias, .. } = self;
+        let several = self.samples() > 1;
+        let numbers = self.numbers.split_at_mut(self.numbers.len() * left / parts);
+        let taps = self.taps.split_at_mut(self.taps.len() * left / parts);
+        let (input, kernels, outputs) = if several {
+            let input = self.input.split_at(cut * layer.input_shape().len());
+            (input, (self.kernels.clone(), self.kernels), cut * layer.output_shape().len())
+        } else {
+            let middle = self.kernels.start + cut;
+            let kernels = (self.kernels.start..middle, middle..self.kernels.end);
+            ((self.input, self.input), kernels, cut * layer.out_plane())
+        };
+        let output = self.output.split_at_mut(outputs);
+        let part = |kernels, input, output, numbers, taps| Self {
+            layer,
+            kernels,
+            input,
+            weights,
+            bias,
+            output,
+            numbers,
+            taps,
+        };
+        (
+            part(kernels.0, input.0, output.0, numbers.0, taps.0),
+            part(kernels.1, input.1, output.1, numbers.1, taps.1),
+        )
+    }
+}
