@@ -409,7 +409,10 @@ impl<T: Element> Bench<T> {
         let bytes = |numbers: usize| if moves { numbers * size_of::<T>() } else { 0 };
         let kernel = match pass {
             _ if place.in_place => Some("in place"),
-            Direction::Forward => plan(place, self.simd),
+            Direction::Forward => geometry(place).map(|layer| layer.plan::<T>(self.simd)),
+            Direction::ParameterGradient => {
+                geometry(place).map(|layer| layer.kernel_gradient_plan::<T>())
+            }
             _ => None,
         };
         LayerLine {
@@ -442,19 +445,18 @@ fn multiply_adds<T: Element>(layer: &dyn Layer<T>) -> usize {
     inputs * layer.output_shape().len()
 }
 
-/// How a convolution is computed; unknown where it has more to it than sizes and padding
-/// that keeps them.
-fn plan<T: Element>(place: &Place<'_, T>, simd: Level) -> Option<&'static str> {
+/// The correlation that a convolution computes; unknown where it has more to it than sizes
+/// and padding that keeps them.
+fn geometry<T: Element>(place: &Place<'_, T>) -> Option<Correlation> {
     let LayerSpec::Conv2d(_) = place.spec else { return None };
     let weight = place.layer.parameters().first()?.shape;
     let [kernels, _, height, width] = weight.axes()?;
     let input = place.layer.input_shape().axes()?;
     let valid = Correlation::new(input, kernels, [height, width]).ok()?;
     let same = valid.with_padding([(height - 1) / 2; 2], [(width - 1) / 2; 2]).ok()?;
-    let found = [valid, same].into_iter().find(|geometry| {
+    [valid, same].into_iter().find(|geometry| {
         geometry.output_shape() == place.layer.output_shape() && geometry.kernels_shape() == weight
-    })?;
-    Some(found.plan::<T>(simd))
+    })
 }
 
 /// The median time of a call in seconds, over `repetitions` runs of as many calls as let

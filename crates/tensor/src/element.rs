@@ -100,6 +100,7 @@ pub(crate) mod kernels {
 
     use crate::correlate::{
         Columns, ColumnsGradient, Forward, InputGradient, KernelGradient, OuterProducts, Winograd,
+        WinogradGradient,
     };
     use crate::map::{Elementwise, Math};
     use crate::matrix::{Dots, RowsProduct, Update};
@@ -131,6 +132,7 @@ pub(crate) mod kernels {
         fn correlate_kernel_gradient(kernel: KernelGradient<'_, Self>);
         fn correlate_outer_products(kernel: OuterProducts<'_, Self>);
         fn correlate_by_tiles(kernel: Winograd<'_, Self>);
+        fn correlate_tiles_gradient(kernel: WinogradGradient<'_, Self>);
         fn correlate_by_columns(kernel: Columns<'_, Self>);
         fn correlate_columns_gradient(kernel: ColumnsGradient<'_, Self>);
         fn elementwise(kernel: Elementwise<'_, Self>);
@@ -176,6 +178,9 @@ pub(crate) mod kernels {
                         dispatch(kernel);
                     }
                     fn correlate_by_tiles(kernel: Winograd<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn correlate_tiles_gradient(kernel: WinogradGradient<'_, Self>) {
                         dispatch(kernel);
                     }
                     fn correlate_by_columns(kernel: Columns<'_, Self>) {

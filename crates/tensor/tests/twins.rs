@@ -107,6 +107,18 @@ fn tiled() -> impl Strategy<Value = Case> {
         .prop_filter_map("tiles gain", |(sizes, padding)| planned(TILES, sizes, padding))
 }
 
+/// Layers whose gradient of the kernels is computed tile by tile: some that fill vectors of
+/// kernels and some that do not, more than are worked on together, all paddings.
+fn tiled_gradient() -> impl Strategy<Value = Case> {
+    let kernels = prop_oneof![Just(16usize), Just(23), Just(32), Just(45), Just(64), Just(70)];
+    let sizes = (1..=5usize, 8..=35usize, 3..=13usize, 3..=37usize, kernels);
+    let padding = (0..=2usize, 0..=2usize, 0..=2usize, 0..=2usize);
+    (sizes, padding).prop_filter_map("tiles gain", |((n, c, h, w, d), padding)| {
+        let layer = filtered((c, h, w, d), padding)?;
+        (layer.kernel_gradient_plan::<f32>() == TILES).then_some(Case { n, layer })
+    })
+}
+
 /// Layers that are computed in columns of four: few channels, planes that no strip of four
 /// rows and no vector divides, all paddings.
 fn columns() -> impl Strategy<Value = Case> {
@@ -122,10 +134,14 @@ type Padding = (usize, usize, usize, usize);
 
 /// A layer with kernels of 3 × 3, if it exists and is computed by `plan`.
 fn planned(plan: &str, (n, c, h, w, d): Sizes, padding: Padding) -> Option<Case> {
+    let layer = filtered((c, h, w, d), padding)?;
+    (layer.plan::<f32>(Level::best()) == plan).then_some(Case { n, layer })
+}
+
+fn filtered((c, h, w, d): (usize, usize, usize, usize), padding: Padding) -> Option<Correlation> {
     let (top, bottom, left, right) = padding;
     let layer = Correlation::new([c, h, w], d, [3, 3]).ok()?;
-    let layer = layer.with_padding([top, bottom], [left, right]).ok()?;
-    (layer.plan::<f32>(Level::best()) == plan).then_some(Case { n, layer })
+    layer.with_padding([top, bottom], [left, right]).ok()
 }
 
 const TILES: &str = "tiles of 4 × 4";
@@ -313,6 +329,10 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
         correlation::<f32>(&case);
         filtering_is_accurate(&case);
     });
+    run(16, &tiled_gradient(), |case| {
+        correlation::<f32>(&case);
+        filtering_is_accurate(&case);
+    });
     run(48, &columns(), |case| {
         correlation::<f32>(&case);
         filtering_is_accurate(&case);
@@ -324,6 +344,11 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
         assert_ne!(layer.plan::<f64>(Level::best()), COLUMNS);
         filtering_is_accurate(&Case { n, layer });
     }
+    // Of several blocks, and channels for several threads.
+    let layer = Correlation::new([40, 24, 22], 80, [3, 3]).expect("a kernel that fits");
+    assert_eq!(layer.kernel_gradient_plan::<f32>(), TILES);
+    assert_eq!(layer.kernel_gradient_plan::<f64>(), "outer products");
+    filtering_is_accurate(&Case { n: 9, layer });
     let layer = Correlation::new([256, 14, 14], 16, [3, 3]).expect("a kernel that fits");
     assert_eq!(layer.plan::<f32>(Level::best()), TILES);
     assert_ne!(layer.plan::<f64>(Level::best()), TILES);

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use fearless_simd::{Simd, SimdBase, SimdFloat};
+use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::microkernel::{fused, load, sum_lanes, views};
 use crate::simd::{Kernel, Registers};
@@ -27,18 +27,12 @@ const LANES: usize = 16;
 const CHUNK: usize = 98_304;
 
 impl Correlation {
-    /// Whether the gradient of the kernels is computed four rows at a time: a property of
-    /// the layer and the element, as the order of the sum is.
-    pub(super) fn uses_columns_gradient<T: Element>(&self) -> bool {
-        self.fits_columns::<T>() && self.gains_by_columns_gradient::<T>()
-    }
-
     /// In the measure of [`super::columns`]: the transforms of a column of four take as long
     /// as 25 multiply-adds for each channel and 32 for each kernel, and the sums across lanes
     /// at the end of a chunk are the more the shorter it is. Of the direct sums, outer
     /// products are somewhat faster than that measure but transpose, as long as 7 for
     /// each kernel, and the dot products of few kernels take half as long again.
-    fn gains_by_columns_gradient<T: Element>(&self) -> bool {
+    pub(super) fn gains_by_columns_gradient<T: Element>(&self) -> bool {
         let memory = Memory::of(self, usize::MAX);
         let columns = self.out_height.div_ceil(OUTPUTS) * memory.pitch;
         let (c, d) = (self.channels, self.kernels);
@@ -213,11 +207,16 @@ impl<T: Element> Kernel for ColumnsGradient<'_, T> {
         // `(kernels, channels, columns, points)` to `(kernels, channels, rows, columns)`.
         let (sums, _) = sums.as_chunks::<INPUTS>();
         for (gradient, sums) in kernel_gradient.chunks_exact_mut(9).zip(sums.chunks_exact(3)) {
-            for x in 0..3 {
-                let column = transform_weight_gradients(sums[x]);
-                for y in 0..3 {
-                    gradient[3 * y + x] = column[y];
+            // A column in each lane.
+            let mut points = [T::Slim::<S>::simd_from(simd, T::ZERO); INPUTS];
+            for i in 0..INPUTS {
+                for x in 0..3 {
+                    points[i].as_mut_slice()[x] = sums[x][i];
                 }
+            }
+            let rows = transform_weight_gradients(simd, points);
+            for y in 0..3 {
+                gradient[3 * y..][..3].copy_from_slice(&rows[y].as_slice()[..3]);
             }
         }
     }

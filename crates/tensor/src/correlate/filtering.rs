@@ -3,6 +3,9 @@
 
 use std::ops::Range;
 
+use fearless_simd::Simd;
+
+use crate::microkernel::pack_rows;
 use crate::threads;
 use crate::{Element, Scratch};
 
@@ -19,6 +22,16 @@ pub(super) enum Filtering {
     Columns,
 }
 
+impl Filtering {
+    /// What [`Correlation::plan`] says.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Tiles => "tiles of 4 × 4",
+            Self::Columns => "columns of 4",
+        }
+    }
+}
+
 impl Correlation {
     /// How minimal filtering computes the correlation, if it does: a property of the layer
     /// and the element, as rounding is.
@@ -26,6 +39,18 @@ impl Correlation {
         if self.may_be_filtered::<T>() && self.gains_by_tiles() {
             Some(Filtering::Tiles)
         } else if self.fits_columns::<T>() && self.gains_by_columns() {
+            Some(Filtering::Columns)
+        } else {
+            None
+        }
+    }
+
+    /// How minimal filtering computes the gradient of the kernels, if it does: a property of
+    /// the layer and the element, as the order of the sum is.
+    pub(super) fn gradient_filtering<T: Element>(&self) -> Option<Filtering> {
+        if self.may_be_filtered::<T>() && self.gains_by_tiles_gradient() {
+            Some(Filtering::Tiles)
+        } else if self.fits_columns::<T>() && self.gains_by_columns_gradient::<T>() {
             Some(Filtering::Columns)
         } else {
             None
@@ -113,6 +138,38 @@ impl<T: Element> Weights<'_, T> {
             kernel[tap] = weights[if turned { 8 - tap } else { tap }];
         }
         kernel
+    }
+
+    /// Writes a block of kernels of `layer` as [`pack_rows`] does: `(channels, 9, block)`.
+    #[inline(always)]
+    pub(super) fn pack<S: Simd>(
+        &self,
+        simd: S,
+        layer: &Correlation,
+        kernels: Range<usize>,
+        block: &mut [T],
+    ) {
+        match self {
+            Self::Forward(weights) => {
+                let (taps, count) = (layer.taps(), kernels.len());
+                let weights = &weights[kernels.start * taps..kernels.end * taps];
+                pack_rows(simd, weights, [count, taps], block);
+            }
+            Self::Adjoint(weights) => {
+                let size = block.len() / layer.channels;
+                let channels = weights.chunks_exact(layer.kernels * 9);
+                for (block, weights) in block.chunks_exact_mut(size).zip(channels) {
+                    let weights = &weights[kernels.start * 9..kernels.end * 9];
+                    pack_rows(simd, weights, [kernels.len(), 9], block);
+                    // By 180°: the taps in reverse order.
+                    let size = size / 9;
+                    for tap in 0..4 {
+                        let (first, last) = block.split_at_mut((8 - tap) * size);
+                        first[tap * size..][..size].swap_with_slice(&mut last[..size]);
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
 use super::Correlation;
-use super::filtering::{Filtering, Weights};
+use super::filtering::Weights;
 use super::padded::{Padded, SLACK};
 
 /// What is added to the outputs of a correlation.
@@ -84,12 +84,11 @@ impl Correlation {
     /// does not depend on the level. The error is at most 10⁻⁵ of the largest output,
     /// as a test holds for numbers in (−1, 1); `f64`, which is there to check gradients, is
     /// always summed as it is written. [`Correlation::input_gradient`] is a correlation with
-    /// turned kernels in this respect, with channels and kernels exchanged.
+    /// turned kernels in this respect, with channels and kernels exchanged;
+    /// [`Correlation::kernel_gradient_plan`] is the other gradient's.
     pub fn plan<T: Element>(&self, level: Level) -> &'static str {
-        match self.filtering::<T>() {
-            Some(Filtering::Tiles) => return "tiles of 4 × 4",
-            Some(Filtering::Columns) => return "columns of 4",
-            None => {}
+        if let Some(filtering) = self.filtering::<T>() {
+            return filtering.name();
         }
         match dispatch_at(level, Plan::<T> { layer: *self, element: PhantomData }) {
             Cut::WideRows => "wide rows",

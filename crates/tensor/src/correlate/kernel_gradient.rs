@@ -8,6 +8,7 @@ use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
 use super::Correlation;
+use super::filtering::Filtering;
 use super::padded::{Padded, SLACK, spread};
 
 impl Correlation {
@@ -35,9 +36,12 @@ impl Correlation {
             kernel_gradient.fill(T::ZERO);
             return;
         }
-        if self.uses_columns_gradient::<T>() {
-            let gradient = kernel_gradient;
-            return self.kernel_gradient_by_columns(input, output_gradient, gradient, scratch);
+        if let Some(filtering) = self.gradient_filtering::<T>() {
+            let by = match filtering {
+                Filtering::Tiles => Self::kernel_gradient_by_tiles,
+                Filtering::Columns => Self::kernel_gradient_by_columns,
+            };
+            return by(self, input, output_gradient, kernel_gradient, scratch);
         }
         let first = self.kernels_in_vectors::<T>();
         let (gradient, kernel_gradient) = kernel_gradient.split_at_mut(first * self.taps());
@@ -61,6 +65,22 @@ impl Correlation {
             taps,
         };
         threads::run_divided(operation, parts, T::correlate_kernel_gradient);
+    }
+
+    /// How [`Correlation::kernel_gradient`] is computed: `"tiles of 4 × 4"` or `"columns of
+    /// 4"` by Winograd's minimal filtering, under the conditions of [`Correlation::plan`]
+    /// but with a measure of its own; else as the sum is written, with kernels in the lanes
+    /// of vectors as `"outer products"`, with positions in them as `"dot products"`, or
+    /// both, where some of the kernels do not fill a vector. It does not depend on the level.
+    pub fn kernel_gradient_plan<T: Element>(&self) -> &'static str {
+        match self.gradient_filtering::<T>() {
+            Some(filtering) => filtering.name(),
+            None => match self.kernels_in_vectors::<T>() {
+                0 => "dot products",
+                kernels if kernels < self.kernels => "outer and dot products",
+                _ => "outer products",
+            },
+        }
     }
 }
 

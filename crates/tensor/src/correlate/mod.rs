@@ -12,6 +12,7 @@ mod outer_products;
 mod padded;
 mod tile_transforms;
 mod winograd;
+mod winograd_gradient;
 
 pub use columns::Columns;
 pub use columns_gradient::ColumnsGradient;
@@ -21,3 +22,4 @@ pub use input_gradient::InputGradient;
 pub use kernel_gradient::KernelGradient;
 pub use outer_products::OuterProducts;
 pub use winograd::Winograd;
+pub use winograd_gradient::WinogradGradient;

@@ -336,7 +336,7 @@ impl<T: Element> Band<'_, T> {
 /// A square of vectors is transposed by interleaving its first half with its second,
 /// once for each bit of an index: each time the bits of (row, column) rotate by one.
 #[inline(always)]
-fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
+pub(super) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
     simd: S,
     (from, pitch): (&[V::Element], usize),
     [rows, columns]: [usize; 2],

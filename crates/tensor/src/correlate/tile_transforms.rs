@@ -109,8 +109,13 @@ where
 }
 
 /// `Gᵀ m`, the adjoint of [`transform_weights`].
-pub(super) fn transform_weight_gradients<T: Element>(m: [T; INPUTS]) -> [T; 3] {
-    let c = T::from_constant;
+#[inline(always)]
+pub(super) fn transform_weight_gradients<S, V>(simd: S, m: [V; INPUTS]) -> [V; 3]
+where
+    S: Simd,
+    V: SimdFloat<S, Element: Element>,
+{
+    let c = |value| constant::<S, V>(simd, value);
     let (even, odd) = ((m[1] + m[2]) * c(-2.0 / 3.0), (m[1] - m[2]) * c(-2.0 / 3.0));
     let (outer_even, outer_odd) = ((m[3] + m[4]) * c(1.0 / 6.0), (m[3] - m[4]) * c(1.0 / 6.0));
     [
@@ -140,6 +145,59 @@ where
         }
     }
     points
+}
+
+/// `A e Aᵀ` of a tile of some kernels' output gradients, a kernel in each lane.
+#[inline(always)]
+pub(super) fn output_gradients<S, V>(simd: S, e: [[V; OUTPUTS]; OUTPUTS]) -> [V; POINTS]
+where
+    S: Simd,
+    V: SimdFloat<S, Element: Element>,
+{
+    let zero: V = constant(simd, 0.0);
+    let mut columns = [[zero; INPUTS]; OUTPUTS];
+    for x in 0..OUTPUTS {
+        columns[x] = transform_output_gradients(simd, [e[0][x], e[1][x], e[2][x], e[3][x]]);
+    }
+    let mut points = [zero; POINTS];
+    for i in 0..INPUTS {
+        let [c0, c1, c2, c3] = columns;
+        let row = transform_output_gradients(simd, [c0[i], c1[i], c2[i], c3[i]]);
+        for j in 0..INPUTS {
+            points[i * INPUTS + j] = row[j];
+        }
+    }
+    points
+}
+
+/// `Gᵀ m G` of some kernels, one in each lane.
+#[inline(always)]
+pub(super) fn weight_gradients<S, V>(simd: S, m: [V; POINTS]) -> [V; 9]
+where
+    S: Simd,
+    V: SimdFloat<S, Element: Element>,
+{
+    let zero: V = constant(simd, 0.0);
+    let mut rows = [[zero; 3]; INPUTS];
+    for i in 0..INPUTS {
+        let mut row = [zero; INPUTS];
+        for j in 0..INPUTS {
+            row[j] = m[i * INPUTS + j];
+        }
+        rows[i] = transform_weight_gradients(simd, row);
+    }
+    let mut weights = [zero; 9];
+    for x in 0..3 {
+        let mut column = [zero; INPUTS];
+        for i in 0..INPUTS {
+            column[i] = rows[i][x];
+        }
+        let column = transform_weight_gradients(simd, column);
+        for y in 0..3 {
+            weights[3 * y + x] = column[y];
+        }
+    }
+    weights
 }
 
 /// Rows of numbers that lie `pitch` apart.

@@ -21,12 +21,13 @@ use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
 use crate::microkernel::{
-    Grid, Offset, Product, for_each_block, load, multiply, packed_len, store,
+    Grid, Offset, Product, for_each_block, load, load_part, multiply, packed_len, store,
 };
 use crate::simd::{Kernel, Registers};
 use crate::threads::Divide;
 
 use super::filtering::{Operands, Weights};
+use super::padded::Padded;
 use super::tile_transforms::{self, INPUTS, OUTPUTS, POINTS, Rows, columns, outputs, rows};
 use super::{Bias, Correlation};
 
@@ -44,33 +45,39 @@ const CHUNK: usize = 16;
 impl Correlation {
     /// A tile takes 36 multiply-adds for each channel and kernel, and its transforms take as
     /// long as 12 · 36 for each channel and for each kernel; an output of the direct sum
-    /// takes 9 for each channel and kernel. Tiles must gain a quarter, since the model is
-    /// that rough. It was fitted to layers with 8 to 256 channels and kernels and planes of
-    /// 5 × 5 to 224 × 224.
+    /// takes 9 for each channel and kernel, and so does what is computed in vain where rows
+    /// or planes fill no vectors. Tiles must gain a quarter, since the model is that rough.
+    /// It was fitted to layers with 8 to 256 channels and kernels and planes of 3 × 3 to
+    /// 224 × 224.
     pub(super) fn gains_by_tiles(&self) -> bool {
+        /// Of 256 bits: those of 512 are not used where they waste more.
+        const LANES: usize = 8;
         let tiles = self.out_height.div_ceil(OUTPUTS) * self.out_width.div_ceil(OUTPUTS);
         let (products, sum) = (self.channels * self.kernels, self.channels + self.kernels);
-        4 * 9 * self.out_plane() * products >= 5 * POINTS * tiles * (products + 12 * sum)
+        let rows = self.out_height * self.out_width.next_multiple_of(LANES);
+        let line = Padded::of(self).line(self).next_multiple_of(LANES);
+        4 * 9 * rows.min(line) * products >= 5 * POINTS * tiles * (products + 12 * sum)
     }
 }
 
 /// How the tile rows of all samples are cut into blocks.
 #[derive(Clone, Copy)]
-struct Tiling {
+pub(super) struct Tiling {
     /// Tile rows of a sample, and tiles of a row.
-    down: usize,
-    across: usize,
+    pub(super) down: usize,
+    pub(super) across: usize,
     /// Tile rows of a block.
-    rows: usize,
+    pub(super) rows: usize,
     /// Tiles of a block, padded to whole vectors.
-    tiles: usize,
+    pub(super) tiles: usize,
 }
 
 impl Tiling {
-    fn of(layer: &Correlation, n: usize) -> Self {
+    /// With the tiles of so many planes in memory.
+    pub(super) fn of(layer: &Correlation, n: usize, planes: usize) -> Self {
         let (down, across) =
             (layer.out_height.div_ceil(OUTPUTS), layer.out_width.div_ceil(OUTPUTS));
-        let tiles = BLOCK / (POINTS * (layer.channels + layer.kernels.min(CHUNK)));
+        let tiles = BLOCK / (POINTS * planes);
         let most = (tiles.max(2 * LANES) / across).clamp(1, (n * down).max(1));
         // Of the larger blocks the one whose last vector is fullest.
         let waste = |rows: usize| {
@@ -90,34 +97,44 @@ impl Tiling {
     fn line(&self) -> usize {
         OUTPUTS * self.tiles + 2 * LANES
     }
+
+    /// Numbers of the strips, and of the lines, of a block of inputs.
+    pub(super) fn memory(&self) -> [usize; 2] {
+        let strips = (self.rows * INPUTS * self.strip()).next_multiple_of(LANES);
+        [strips, 2 * INPUTS * self.line()]
+    }
 }
 
 /// Sizes of the parts of the scratch memory.
 struct Memory {
-    /// The packed kernels of one point.
+    /// One point of the packed kernels, and of a block's tiles and of their products. Not a
+    /// power of two, since cache lines at such distances drive each other out of the cache.
     panel: usize,
-    /// One point of a block's tiles and of their products. Not a power of two, since
-    /// cache lines at such distances drive each other out of the cache.
     inputs: usize,
     products: usize,
     strips: usize,
     lines: usize,
+    /// A block of kernels before they are transformed.
+    block: usize,
 }
 
 impl Memory {
     #[inline(always)]
     fn of(layer: &Correlation, tiling: Tiling) -> Self {
+        let [strips, lines] = tiling.memory();
         Self {
-            panel: packed_len(layer.kernels, layer.channels),
+            panel: packed_len(layer.kernels, layer.channels) + LANES,
             inputs: layer.channels * tiling.tiles + LANES,
             products: layer.kernels.min(CHUNK) * tiling.tiles + LANES,
-            strips: (tiling.rows * INPUTS * tiling.strip()).next_multiple_of(LANES),
-            lines: 2 * INPUTS * tiling.line(),
+            strips,
+            lines,
+            block: packed_len(1, layer.taps()),
         }
     }
 
     fn len(&self) -> usize {
-        POINTS * (self.panel + self.inputs + self.products) + self.strips + self.lines + LANES
+        let lines = self.strips + self.lines + self.block;
+        POINTS * (self.panel + self.inputs + self.products) + lines + LANES
     }
 }
 
@@ -129,12 +146,16 @@ pub struct Winograd<'a, T> {
 
 impl<'a, T: Element> Winograd<'a, T> {
     pub(super) fn new(operands: Operands<'a, T>) -> Self {
-        Self { tiling: Tiling::of(&operands.layer, operands.samples()), operands }
+        Self { tiling: Self::tiling(&operands.layer, operands.samples()), operands }
     }
 
     /// How many numbers and indices it works in with `n` samples.
     pub(super) fn memory(layer: &Correlation, n: usize) -> [usize; 2] {
-        [Memory::of(layer, Tiling::of(layer, n)).len(), layer.channels]
+        [Memory::of(layer, Self::tiling(layer, n)).len(), layer.channels]
+    }
+
+    fn tiling(layer: &Correlation, n: usize) -> Tiling {
+        Tiling::of(layer, n, layer.channels + layer.kernels.min(CHUNK))
     }
 }
 
@@ -173,24 +194,22 @@ impl<T: Element> Winograd<'_, T> {
         let (inputs, rest) = rest.split_at_mut(POINTS * memory.inputs);
         let (products, rest) = rest.split_at_mut(POINTS * memory.products);
         let (strips, rest) = rest.split_at_mut(memory.strips);
-        let lines = &mut rest[..memory.lines];
+        let (lines, rest) = rest.split_at_mut(memory.lines);
+        let block = &mut rest[..memory.block];
         let taps = &mut taps[..layer.channels];
         for (c, tap) in taps.iter_mut().enumerate() {
             *tap = c * tiling.tiles;
         }
-        pack_transformed(simd, &layer, kernels.clone(), weights, (packed, memory.panel));
+        let panels = (&mut *packed, memory.panel);
+        pack_transformed(simd, &layer, kernels.clone(), weights, block, panels);
         strips.fill(T::ZERO);
         let all = n * tiling.down;
         for first in (0..all).step_by(tiling.rows) {
             let block = first..all.min(first + tiling.rows);
             let pass = Pass { layer: &layer, tiling, block: block.clone() };
             for c in 0..layer.channels {
-                pass.fill_strips(simd, input, c, strips);
-                let rows_of_strips = Rows { pitch: tiling.strip(), count: block.len() };
-                let across = tiling.across;
-                columns::<S, V>(simd, (strips, rows_of_strips), across, (lines, tiling.line()));
                 let points = (&mut inputs[c * tiling.tiles..], memory.inputs);
-                rows::<S, V>(simd, (lines, tiling.line()), pass.tiles(), points);
+                pass.transform_inputs::<S, V, T>(simd, (input, c), strips, lines, points);
             }
             for first in (0..kernels.len()).step_by(CHUNK) {
                 let chunk = first..kernels.len().min(first + CHUNK);
@@ -220,36 +239,61 @@ fn pack_transformed<S: Simd, T: Element>(
     layer: &Correlation,
     kernels: Range<usize>,
     all: Weights<'_, T>,
+    block: &mut [T],
     (packed, panel): (&mut [T], usize),
 ) {
-    let lanes = T::Narrow::<S>::LEN;
-    let zero = T::Narrow::<S>::simd_from(simd, T::ZERO);
     // Chunk by chunk, as they are multiplied.
-    for chunk in (0..kernels.len()).step_by(CHUNK) {
-        for_each_block(simd, CHUNK.min(kernels.len() - chunk), |first, size| {
+    for chunk in kernels.clone().step_by(CHUNK) {
+        for_each_block(simd, CHUNK.min(kernels.end - chunk), |first, size| {
             let first = chunk + first;
-            for c in 0..layer.channels {
+            let used = first..kernels.end.min(first + size);
+            let block = &mut block[..9 * layer.channels * size];
+            all.pack(simd, layer, used, block);
+            let packed = &mut packed[(first - kernels.start) * layer.channels..];
+            transform_block(simd, block, size, (packed, panel));
+        });
+    }
+}
+
+/// Transforms the weights `(channels, 9, size)` of a block of kernels, a kernel in each
+/// lane. A function of its own for the compiler.
+#[inline(always)]
+fn transform_block<S: Simd, T: Element>(
+    simd: S,
+    block: &[T],
+    size: usize,
+    (packed, panel): (&mut [T], usize),
+) {
+    simd.vectorize(
+        #[inline(always)]
+        || {
+            let lanes = T::Narrow::<S>::LEN;
+            for (c, kernels) in block.chunks_exact(9 * size).enumerate() {
                 for lane in (0..size).step_by(lanes) {
-                    // A kernel in each lane; zeros where the block is larger than the rest.
-                    let mut taps = [zero; 9];
-                    for d in lane..(lane + lanes).min(size) {
-                        if first + d < kernels.len() {
-                            let kernel = all.kernel(layer, kernels.start + first + d, c);
-                            for tap in 0..9 {
-                                taps[tap].as_mut_slice()[d - lane] = kernel[tap];
-                            }
-                        }
+                    let used = lanes.min(size - lane);
+                    let mut taps = [T::Narrow::<S>::simd_from(simd, T::ZERO); 9];
+                    for tap in 0..9 {
+                        let at = tap * size + lane;
+                        taps[tap] = if used == lanes {
+                            load(simd, kernels, at)
+                        } else {
+                            load_part(simd, kernels, at, used)
+                        };
                     }
                     let points = tile_transforms::weights(simd, taps);
-                    let used = lanes.min(size - lane);
                     for point in 0..POINTS {
-                        let at = point * panel + first * layer.channels + c * size + lane;
-                        packed[at..at + used].copy_from_slice(&points[point].as_slice()[..used]);
+                        let at = point * panel + c * size + lane;
+                        if used == lanes {
+                            store(points[point], packed, at);
+                        } else {
+                            packed[at..at + used]
+                                .copy_from_slice(&points[point].as_slice()[..used]);
+                        }
                     }
                 }
             }
-        });
-    }
+        },
+    );
 }
 
 /// Which kernel an output plane belongs to, of those that a part computes.
@@ -259,16 +303,35 @@ struct Place {
 }
 
 /// One block of tile rows, counted through all samples.
-struct Pass<'a> {
-    layer: &'a Correlation,
-    tiling: Tiling,
-    block: Range<usize>,
+pub(super) struct Pass<'a> {
+    pub(super) layer: &'a Correlation,
+    pub(super) tiling: Tiling,
+    pub(super) block: Range<usize>,
 }
 
 impl Pass<'_> {
     #[inline(always)]
-    fn tiles(&self) -> usize {
+    pub(super) fn tiles(&self) -> usize {
         self.block.len() * self.tiling.across
+    }
+
+    /// The transformed tiles of channel `c`: point `p` of tile `t` at `p · stride + t`.
+    /// `strips` had zeros in it before the first block.
+    #[inline(always)]
+    pub(super) fn transform_inputs<S: Simd, V: SimdFloat<S, Element = T>, T: Element>(
+        &self,
+        simd: S,
+        (input, c): (&[T], usize),
+        strips: &mut [T],
+        lines: &mut [T],
+        points: (&mut [T], usize),
+    ) {
+        let Self { tiling, block, .. } = self;
+        self.fill_strips(simd, input, c, strips);
+        let rows_of_strips = Rows { pitch: tiling.strip(), count: block.len() };
+        let across = tiling.across;
+        columns::<S, V>(simd, (strips, rows_of_strips), across, (lines, tiling.line()));
+        rows::<S, V>(simd, (lines, tiling.line()), self.tiles(), points);
     }
 
     /// The products of all points for some kernels.
@@ -327,7 +390,7 @@ impl Pass<'_> {
 
     /// The sample of the block's first tile row, and which of its tile rows it is.
     #[inline(always)]
-    fn first(&self) -> (usize, usize) {
+    pub(super) fn first(&self) -> (usize, usize) {
         (self.block.start / self.tiling.down, self.block.start % self.tiling.down)
     }
 
