@@ -49,6 +49,8 @@ pub struct Loop {
     pub loads: usize,
     /// Instructions that take one number for all lanes from memory.
     pub broadcasts: usize,
+    /// Instructions that permute or interleave lanes.
+    pub shuffles: usize,
     /// Vector instructions on the stack.
     pub spills: usize,
 }
@@ -135,6 +137,7 @@ impl<'a> Function<'a> {
             }),
             loads: count(&|line| reads(line) && !is_broadcast(line) && !is_on_stack(line)),
             broadcasts: count(&is_broadcast),
+            shuffles: count(&is_shuffle),
             spills: count(&is_on_stack),
         })
     }
@@ -154,6 +157,10 @@ fn is_broadcast(line: &str) -> bool {
         || line.starts_with("vbroadcastsd")
         || line.starts_with("vmovddup")
         || line.contains("{1to")
+}
+
+fn is_shuffle(line: &str) -> bool {
+    ["vperm", "vunpck", "vshuf"].iter().any(|name| line.starts_with(name))
 }
 
 fn is_on_stack(line: &str) -> bool {
