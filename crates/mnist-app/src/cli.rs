@@ -32,7 +32,7 @@ mnist-app train [FLAGS]            trains a network
 
 mnist-app evaluate MODEL... [FLAGS]
                                    tests models: each a model.safetensors or a run's folder;
-                                   several also by their vote, the mean of their probabilities
+                                   several also by their vote
 mnist-app compare A B [FLAGS]      tells by McNemar's test whether one of two models is better
     --data DIR   --test-limit N   --threads N
     --json                         JSON instead of text

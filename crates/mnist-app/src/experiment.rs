@@ -75,11 +75,12 @@ pub struct Experiment {
     #[serde(default)]
     pub notebook_report: bool,
     /// How many networks learn, each from a seed of its own, from `seed` on, to answer
-    /// together: the mean of their probabilities. If absent, as many as there are in
-    /// `networks`, and no committee if that is one.
+    /// together: the geometric mean of their probabilities. If absent, as many as there
+    /// are in `networks`, and no committee if that is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committee: Option<NonZeroUsize>,
-    /// How training images are deformed; not at all if absent.
+    /// How training images are deformed; not at all if absent. A network may have an
+    /// augmentation of its own, for the images of the members that take it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augmentation: Option<Augmentation>,
     /// The layers; of several networks the members of the committee take one each, in turn.
@@ -146,11 +147,16 @@ impl Experiment {
         if networks > 1 {
             self.committee = NonZeroUsize::new(members);
         }
+        if self.committee.is_none() {
+            // What the only network says of its images is said of all.
+            *self = self.member(1);
+        }
         Ok(())
     }
 
     /// The run of a member of the committee, counted from 1: with a seed and a network of
-    /// its own, and no committee. Seeds start again after the largest.
+    /// its own, with the augmentation that its network asks for, and no committee. Seeds
+    /// start again after the largest.
     ///
     /// # Panics
     /// If `number` is 0.
@@ -158,7 +164,8 @@ impl Experiment {
     pub fn member(&self, number: usize) -> Self {
         let seed = (self.seed + (number as u64 - 1)) & LARGEST_SEED;
         let networks = self.networks.of_member(number).clone().into();
-        Self { seed, networks, committee: None, ..self.clone() }
+        let augmentation = self.networks.augmentation_of_member(number).or(self.augmentation);
+        Self { seed, networks, augmentation, committee: None, ..self.clone() }
     }
 
     /// The experiment as [`Experiment::parse`] takes it.
@@ -278,8 +285,9 @@ mod tests {
     fn members_take_seeds_and_networks_in_turn() {
         let preset = presets::text("notebook").unwrap();
         let (keys, network) = preset.split_at(preset.find("[network]").unwrap());
-        let [one, other] = [network, &network.replace("outputs = 100", "outputs = 50")]
+        let [one, mut other] = [network, &network.replace("outputs = 100", "outputs = 50")]
             .map(|network| network.replace("[network]", "[[network]]"));
+        other += "\n[network.augmentation]\nshift = 1.0\n";
         let parse = |text: String| Experiment::parse(&text).unwrap();
         // An array of one is the one, and no committee.
         assert_eq!(parse(format!("{keys}{one}")), parse(preset.into()));
@@ -292,7 +300,17 @@ mod tests {
             let mut expected = parse(format!("{keys}{network}"));
             expected.seed = five.seed + number as u64 - 1;
             assert_eq!(five.member(number), expected, "{number}");
+            let shift = expected.augmentation.map(|augmentation| augmentation.shift);
+            assert_eq!(shift, (network == &other).then_some(1.0), "{number}");
         }
+        // Its own in place of the one for all.
+        let all = format!("{keys}augmentation = {{ rotation = 9.0 }}\n");
+        let rotations = [one.clone(), format!("{one}{other}"), other.clone()].map(|networks| {
+            let experiment = parse(format!("{all}{networks}"));
+            let last = experiment.networks.all().len();
+            experiment.member(last).augmentation.map(|augmentation| augmentation.rotation)
+        });
+        assert_eq!(rotations, [9.0, 0.0, 0.0].map(Some));
         let last = Experiment { seed: super::LARGEST_SEED, ..two };
         assert_eq!([1, 2].map(|number| last.member(number).seed), [super::LARGEST_SEED, 0]);
     }
@@ -317,6 +335,8 @@ mod tests {
         assert!(schedule.contains("unknown variant `linear`"), "{schedule}");
         let augmentation = complaint(|text| format!("{text}\n[augmentation]\nshift = -1.0\n"));
         assert!(augmentation.contains("shift = -1.0: expected a number of pix"), "{augmentation}");
+        let own = complaint(|text| format!("{text}\n[network.augmentation]\nshift = -1.0\n"));
+        assert!(own.contains("shift = -1.0: expected a number of pix"), "{own}");
         let outside = complaint(|text| text.replace("\"notebook\"", "\"../notebook\""));
         assert!(outside.contains("found \"../notebook\""), "{outside}");
         let syntax = complaint(|text| text.replace("epochs = 15", "epochs = = 15"));

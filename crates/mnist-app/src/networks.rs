@@ -6,28 +6,43 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use anyhow::{anyhow, ensure};
-use layers::{Network, NetworkSpec};
+use layers::{LayerSpec, Network, NetworkSpec};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::Element;
 use toml::Spanned;
 
+use crate::augmentation::Augmentation;
 use crate::experiment::{Experiment, line_at};
 
 /// At least one network. As text, a table for one, and an array of tables for several.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Networks(Vec<NetworkSpec>);
+pub struct Networks {
+    specs: Vec<NetworkSpec>,
+    /// What deforms the images of each, if it is not what deforms those of the others.
+    augmentations: Vec<Option<Augmentation>>,
+}
+
+/// One of them, as text.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    input: Vec<usize>,
+    layers: Vec<LayerSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    augmentation: Option<Augmentation>,
+}
 
 impl Networks {
     /// The only one, if it is not a committee's.
     pub fn first(&self) -> &NetworkSpec {
-        &self.0[0]
+        &self.specs[0]
     }
 
     /// All of them.
     pub fn all(&self) -> &[NetworkSpec] {
-        &self.0
+        &self.specs
     }
 
     /// That of a committee's member, counted from 1.
@@ -36,19 +51,35 @@ impl Networks {
     /// If `member` is 0.
     #[track_caller]
     pub fn of_member(&self, member: usize) -> &NetworkSpec {
-        &self.0[(member - 1) % self.0.len()]
+        &self.specs[(member - 1) % self.specs.len()]
+    }
+
+    /// What deforms the images of a committee's member, counted from 1, if its network
+    /// says so itself.
+    ///
+    /// # Panics
+    /// If `member` is 0.
+    #[track_caller]
+    pub fn augmentation_of_member(&self, member: usize) -> Option<Augmentation> {
+        self.augmentations[(member - 1) % self.specs.len()]
     }
 }
 
 impl From<NetworkSpec> for Networks {
     fn from(network: NetworkSpec) -> Self {
-        Self(vec![network])
+        Self { specs: vec![network], augmentations: vec![None] }
     }
 }
 
 impl Serialize for Networks {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.as_slice() {
+        let each = self.specs.iter().cloned().zip(self.augmentations.iter().copied());
+        let entries = each.map(|(NetworkSpec { input, layers }, augmentation)| Entry {
+            input,
+            layers,
+            augmentation,
+        });
+        match entries.collect::<Vec<_>>().as_slice() {
             [one] => one.serialize(serializer),
             several => several.serialize(serializer),
         }
@@ -57,7 +88,13 @@ impl Serialize for Networks {
 
 impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        tables(deserializer).map(Self)
+        let entries = tables::<_, Entry>(deserializer)?.into_iter();
+        let (specs, augmentations) = entries
+            .map(|Entry { input, layers, augmentation }| {
+                (NetworkSpec { input, layers }, augmentation)
+            })
+            .unzip();
+        Ok(Self { specs, augmentations })
     }
 }
 

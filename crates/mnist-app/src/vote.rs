@@ -1,10 +1,13 @@
 //! Several networks that answer as one.
 //!
-//! Each network's outputs are taken as probabilities; their mean over the networks is the
-//! answer, and its largest class the prediction.
+//! Each network's outputs are taken as probabilities; their geometric mean over the
+//! networks, divided by its sum over the classes, is the answer, and its largest class the
+//! prediction (the logarithmic opinion pool: Genest and Zidek, *Combining Probability
+//! Distributions*, 1986). Who is sure that it is not this class counts, where in an
+//! arithmetic mean only those count who are sure of one.
 
 use layers::{LayerSpec, Loss, NetworkSpec, softmax};
-use tensor::{map, reduce};
+use tensor::{Element, map, reduce};
 
 use crate::dataset::Samples;
 use crate::evaluation::Evaluation;
@@ -55,6 +58,7 @@ impl Outputs {
 /// give the same bits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Vote {
+    /// Of the logarithms of the probabilities.
     sums: Vec<f64>,
     voters: usize,
 }
@@ -78,22 +82,31 @@ impl Vote {
         for (row, sums) in rows.zip(self.sums.chunks_exact_mut(classes.max(1))) {
             outputs.probabilities(row, &mut probabilities);
             for (sum, probability) in sums.iter_mut().zip(&probabilities) {
-                *sum += probability;
+                // Finite where a probability has rounded to 0: nobody has a veto.
+                *sum += Element::ln(probability.max(f64::MIN_POSITIVE));
             }
         }
     }
 
-    /// The mean of the answers: the means are the outputs, the first class with the largest
-    /// mean is the prediction, and `−ln` of the mean of the right class the loss, which is
-    /// the softmax cross-entropy where all networks have one.
+    /// The answer of all: its probabilities are the outputs, the first class with the
+    /// largest is the prediction, and `−ln` of that of the right class the loss, which is the
+    /// softmax cross-entropy where all networks have one.
     ///
     /// # Panics
     /// If nobody answered, or not to these samples.
     #[track_caller]
     pub fn evaluation(&self, samples: &Samples) -> Evaluation {
         assert!(self.voters > 0, "vote: no networks");
-        let outputs: Vec<_> = self.sums.iter().map(|sum| sum / self.voters as f64).collect();
-        let classes = outputs.len() / samples.len().max(1);
+        let classes = self.sums.len() / samples.len().max(1);
+        let mut outputs = vec![0.0; self.sums.len()];
+        let mut means = vec![0.0; classes];
+        let rows = self.sums.chunks_exact(classes.max(1));
+        for (sums, outputs) in rows.zip(outputs.chunks_exact_mut(classes.max(1))) {
+            for (mean, sum) in means.iter_mut().zip(sums) {
+                *mean = sum / self.voters as f64;
+            }
+            softmax(&means, outputs);
+        }
         let rows = || outputs.chunks_exact(classes.max(1));
         assert_eq!(rows().len(), samples.len(), "vote: numbers of samples");
         let predictions = rows().map(|row| reduce::argmax(row) as u8).collect();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::common::{objects, small_data, succeeds, train_small};
 
-/// A committee of a convolution and of a dense layer.
+/// A committee of a convolution, which sees other images, and of a dense layer.
 pub const TWO: &str = r#"
 epochs = 2
 batch_size = 20
@@ -26,6 +26,10 @@ layers = [
     { type = "flatten" },
     { type = "dense", outputs = 10 },
 ]
+
+[network.augmentation]
+shift = 2
+rotation = 10
 
 [[network]]
 input = [1, 28, 28]
@@ -57,6 +61,7 @@ fn a_member_is_the_run_of_its_own_config() {
         let own = format!("three/member-{member}");
         let config = Experiment::read(&path.join(&own).join("config.toml")).unwrap();
         assert_eq!(config, experiment.member(member));
+        assert_eq!(config.augmentation.is_some(), member != 2);
         assert_eq!(config.networks.all(), [experiment.networks.of_member(member).clone()]);
         assert_eq!((config.seed, config.committee), (4 + member as u64, None));
         train_small(path, &format!("--config {own}/config.toml --out alone-{member}"));

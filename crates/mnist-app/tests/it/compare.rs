@@ -101,7 +101,7 @@ fn the_better_of_two_models_is_told_and_equal_ones_are_not() {
 }
 
 #[test]
-fn the_vote_is_the_mean_of_the_probabilities() {
+fn the_vote_is_the_geometric_mean_of_the_probabilities() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
     two_runs(path);
@@ -111,7 +111,10 @@ fn the_vote_is_the_mean_of_the_probabilities() {
     let sigmoids = outputs::<f64>(&path.join("few/model.safetensors"), &samples);
     let rows = logits.iter().zip(&sigmoids).map(|(logits, sigmoids)| {
         let sum: f64 = logits.iter().map(|x| x.exp()).sum();
-        logits.iter().zip(sigmoids).map(|(x, p)| (x.exp() / sum + p) / 2.0).collect()
+        let pairs = logits.iter().zip(sigmoids);
+        let means: Vec<_> = pairs.map(|(x, p)| (x.exp() / sum * p).sqrt()).collect();
+        let sum: f64 = means.iter().sum();
+        means.iter().map(|mean| mean / sum).collect()
     });
     let rows: Vec<Vec<f64>> = rows.collect();
     let losses =
