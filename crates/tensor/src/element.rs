@@ -124,6 +124,8 @@ pub(crate) mod kernels {
         type Slim<S: Simd>: SimdFloat<S, Element = Self>;
         /// The numbers of its exponential.
         const MATH: Math;
+        /// Whether minimal filtering is compiled for it.
+        const FILTERED: bool;
 
         /// A constant, rounded to the element.
         fn from_constant(value: f64) -> Self;
@@ -131,10 +133,18 @@ pub(crate) mod kernels {
         fn correlate_input_gradient(kernel: InputGradient<'_, Self>);
         fn correlate_kernel_gradient(kernel: KernelGradient<'_, Self>);
         fn correlate_outer_products(kernel: OuterProducts<'_, Self>);
-        fn correlate_by_tiles(kernel: Winograd<'_, Self>);
-        fn correlate_tiles_gradient(kernel: WinogradGradient<'_, Self>);
-        fn correlate_by_columns(kernel: Columns<'_, Self>);
-        fn correlate_columns_gradient(kernel: ColumnsGradient<'_, Self>);
+        fn correlate_by_tiles(_: Winograd<'_, Self>) {
+            unreachable!("not filtered");
+        }
+        fn correlate_tiles_gradient(_: WinogradGradient<'_, Self>) {
+            unreachable!("not filtered");
+        }
+        fn correlate_by_columns(_: Columns<'_, Self>) {
+            unreachable!("not filtered");
+        }
+        fn correlate_columns_gradient(_: ColumnsGradient<'_, Self>) {
+            unreachable!("not filtered");
+        }
         fn elementwise(kernel: Elementwise<'_, Self>);
         fn dots(kernel: Dots<'_, Self>);
         fn rows_product(kernel: RowsProduct<'_, Self>);
@@ -150,7 +160,10 @@ pub(crate) mod kernels {
 
     // A module each, so that the compiler works on both at the same time.
     macro_rules! kernels {
-        ($module:ident, $t:ty, $wide:ident, $narrow:ident, $slim:ident, $math:expr) => {
+        (
+            $module:ident, $t:ty, [$wide:ident, $narrow:ident, $slim:ident], $math:expr, $filtered:expr,
+            { $($name:ident: $kernel:ident),* }
+        ) => {
             mod $module {
                 use super::*;
 
@@ -159,6 +172,7 @@ pub(crate) mod kernels {
                     type Narrow<S: Simd> = $narrow<S>;
                     type Slim<S: Simd> = $slim<S>;
                     const MATH: Math = $math;
+                    const FILTERED: bool = $filtered;
 
                     #[inline(always)]
                     fn from_constant(value: f64) -> Self {
@@ -177,18 +191,9 @@ pub(crate) mod kernels {
                     fn correlate_outer_products(kernel: OuterProducts<'_, Self>) {
                         dispatch(kernel);
                     }
-                    fn correlate_by_tiles(kernel: Winograd<'_, Self>) {
+                    $(fn $name(kernel: $kernel<'_, Self>) {
                         dispatch(kernel);
-                    }
-                    fn correlate_tiles_gradient(kernel: WinogradGradient<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn correlate_by_columns(kernel: Columns<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn correlate_columns_gradient(kernel: ColumnsGradient<'_, Self>) {
-                        dispatch(kernel);
-                    }
+                    })*
                     fn elementwise(kernel: Elementwise<'_, Self>) {
                         dispatch(kernel);
                     }
@@ -227,6 +232,12 @@ pub(crate) mod kernels {
         };
     }
 
-    kernels!(single, f32, f32x16, f32x8, f32x4, Math::F32);
-    kernels!(double, f64, f64x8, f64x4, f64x2, Math::F64);
+    kernels!(single, f32, [f32x16, f32x8, f32x4], Math::F32, true, {
+        correlate_by_tiles: Winograd,
+        correlate_tiles_gradient: WinogradGradient,
+        correlate_by_columns: Columns,
+        correlate_columns_gradient: ColumnsGradient
+    });
+    // `f64` is there to check gradients, and is summed as it is written.
+    kernels!(double, f64, [f64x8, f64x4, f64x2], Math::F64, false, {});
 }
