@@ -15,6 +15,7 @@
 //! that what lies between stays in the near caches. Tiles do not depend on the block that
 //! they are in: neither blocks nor threads nor levels change a bit.
 
+use std::iter;
 use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
@@ -52,11 +53,16 @@ impl Correlation {
     pub(super) fn gains_by_tiles(&self) -> bool {
         /// Of 256 bits: those of 512 are not used where they waste more.
         const LANES: usize = 8;
-        let tiles = self.out_height.div_ceil(OUTPUTS) * self.out_width.div_ceil(OUTPUTS);
+        let tiles = self.tiles().iter().product::<usize>();
         let (products, sum) = (self.channels * self.kernels, self.channels + self.kernels);
         let rows = self.out_height * self.out_width.next_multiple_of(LANES);
         let line = Padded::of(self).line(self).next_multiple_of(LANES);
         4 * 9 * rows.min(line) * products >= 5 * POINTS * tiles * (products + 12 * sum)
+    }
+
+    /// Tile rows of an output plane, and tiles of a row.
+    pub(super) fn tiles(&self) -> [usize; 2] {
+        [self.out_height.div_ceil(OUTPUTS), self.out_width.div_ceil(OUTPUTS)]
     }
 }
 
@@ -75,8 +81,7 @@ pub(super) struct Tiling {
 impl Tiling {
     /// With the tiles of so many planes in memory.
     pub(super) fn of(layer: &Correlation, n: usize, planes: usize) -> Self {
-        let (down, across) =
-            (layer.out_height.div_ceil(OUTPUTS), layer.out_width.div_ceil(OUTPUTS));
+        let [down, across] = layer.tiles();
         let tiles = BLOCK / (POINTS * planes);
         let most = (tiles.max(2 * LANES) / across).clamp(1, (n * down).max(1));
         // Of the larger blocks the one whose last vector is fullest.
@@ -203,10 +208,7 @@ impl<T: Element> Winograd<'_, T> {
         let panels = (&mut *packed, memory.panel);
         pack_transformed(simd, &layer, kernels.clone(), weights, block, panels);
         strips.fill(T::ZERO);
-        let all = n * tiling.down;
-        for first in (0..all).step_by(tiling.rows) {
-            let block = first..all.min(first + tiling.rows);
-            let pass = Pass { layer: &layer, tiling, block: block.clone() };
+        for pass in Pass::each(&layer, tiling, n) {
             for c in 0..layer.channels {
                 let points = (&mut inputs[c * tiling.tiles..], memory.inputs);
                 pass.transform_inputs::<S, V, T>(simd, (input, c), strips, lines, points);
@@ -309,7 +311,22 @@ pub(super) struct Pass<'a> {
     pub(super) block: Range<usize>,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    /// Those of `n` samples, in order.
+    #[inline(always)]
+    pub(super) fn each(
+        layer: &'a Correlation,
+        tiling: Tiling,
+        n: usize,
+    ) -> impl Iterator<Item = Self> {
+        let all = n * tiling.down;
+        let blocks = (0..all).step_by(tiling.rows);
+        blocks.map(move |first| {
+            let block = first..all.min(first + tiling.rows);
+            Self { layer, tiling, block }
+        })
+    }
+
     #[inline(always)]
     pub(super) fn tiles(&self) -> usize {
         self.block.len() * self.tiling.across
@@ -366,9 +383,8 @@ impl Pass<'_> {
     fn fill_strips<S: Simd, T: Element>(&self, simd: S, input: &[T], c: usize, strips: &mut [T]) {
         let Self { layer, tiling, .. } = self;
         let (plane, width) = (layer.height * layer.width, layer.width);
-        let (mut sample, mut tile_row) = self.first();
-        let size = INPUTS * tiling.strip();
-        for strip in strips.chunks_exact_mut(size).take(self.block.len()) {
+        let strips = strips.chunks_exact_mut(INPUTS * tiling.strip());
+        for (strip, (sample, tile_row)) in strips.zip(self.places()) {
             let start = (sample * layer.channels + c) * plane;
             let input = &input[start..start + plane];
             for (i, strip) in strip.chunks_exact_mut(tiling.strip()).enumerate() {
@@ -381,17 +397,18 @@ impl Pass<'_> {
                     to.fill(T::ZERO);
                 }
             }
-            tile_row += 1;
-            if tile_row == tiling.down {
-                (sample, tile_row) = (sample + 1, 0);
-            }
         }
     }
 
-    /// The sample of the block's first tile row, and which of its tile rows it is.
+    /// Of each tile row of the block, its sample and which of the sample's tile rows it is.
     #[inline(always)]
-    pub(super) fn first(&self) -> (usize, usize) {
-        (self.block.start / self.tiling.down, self.block.start % self.tiling.down)
+    pub(super) fn places(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let down = self.tiling.down;
+        let next = (self.block.start / down, self.block.start % down);
+        let places = iter::successors(Some(next), move |&(sample, row)| {
+            Some(if row + 1 == down { (sample + 1, 0) } else { (sample, row + 1) })
+        });
+        places.take(self.block.len())
     }
 
     /// Writes the outputs of a kernel, of which `lines` holds four for each tile row.
@@ -406,8 +423,7 @@ impl Pass<'_> {
     ) {
         let Self { layer, tiling, .. } = self;
         let (width, d) = (layer.out_width, kernels.start + kernel);
-        let (mut sample, mut tile_row) = self.first();
-        for index in 0..self.block.len() {
+        for (index, (sample, tile_row)) in self.places().enumerate() {
             let plane = (sample * kernels.len() + kernel) * layer.out_height;
             let first = tile_row * OUTPUTS;
             for y in first..layer.out_height.min(first + OUTPUTS) {
@@ -421,10 +437,6 @@ impl Pass<'_> {
                 };
                 let to = &mut output[(plane + y) * width..][..width];
                 add_row(simd, &lines[at..at + width], added, to);
-            }
-            tile_row += 1;
-            if tile_row == tiling.down {
-                (sample, tile_row) = (sample + 1, 0);
             }
         }
     }

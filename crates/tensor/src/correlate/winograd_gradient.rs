@@ -37,7 +37,7 @@ impl Correlation {
     /// samples. It was fitted to layers with 8 to 128 channels and kernels and planes of
     /// 3 × 3 to 56 × 56.
     pub(super) fn gains_by_tiles_gradient(&self) -> bool {
-        let tiles = self.out_height.div_ceil(OUTPUTS) * self.out_width.div_ceil(OUTPUTS);
+        let tiles = self.tiles().iter().product::<usize>();
         let (c, d) = (self.channels, lanes_of(self));
         let tiled = POINTS * (tiles * (c * d + 20 * c + 8 * d) + 2 * c * d);
         4 * 9 * self.out_plane() * c * self.kernels >= 5 * tiled
@@ -54,8 +54,8 @@ impl Correlation {
         let n = input.len() / self.input_shape().len();
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
         let tiling = Tiling::of(self, n, self.channels.max(TOGETHER));
-        let channel = POINTS * lanes_of(self);
-        let count = self.channels * channel;
+        let (taps, lanes) = (self.taps(), lanes_of(self));
+        let count = self.channels * POINTS * lanes;
         let memory = Memory::of(self, tiling);
         let (numbers, _) = scratch.take(count + parts * memory.len(), 0);
         let (sums, numbers) = numbers.split_at_mut(count);
@@ -69,11 +69,11 @@ impl Correlation {
             numbers,
         };
         threads::run_divided(operation, parts, T::correlate_tiles_gradient);
-        for (c, sums) in sums.chunks_exact(channel).enumerate() {
-            for (first, kernels) in kernel_gradient.chunks_mut(LANES * self.taps()).enumerate() {
+        for (c, sums) in sums.chunks_exact(POINTS * lanes).enumerate() {
+            for (block, kernels) in kernel_gradient.chunks_mut(LANES * taps).enumerate() {
                 for tap in 0..9 {
-                    let sums = &sums[tap * lanes_of(self) + first * LANES..];
-                    let weights = kernels[9 * c + tap..].iter_mut().step_by(self.taps());
+                    let weights = kernels[9 * c + tap..].iter_mut().step_by(taps);
+                    let sums = &sums[tap * lanes + block * LANES..];
                     weights.zip(sums).for_each(|(weight, &sum)| *weight = sum);
                 }
             }
@@ -179,9 +179,8 @@ impl<T: Element> WinogradGradient<'_, T> {
         let transposed = &mut rest[..memory.transposed];
         strips.fill(T::ZERO);
         sums.fill(T::ZERO);
-        let all = input.len() / layer.input_shape().len() * tiling.down;
-        for first in (0..all).step_by(tiling.rows) {
-            let pass = Pass { layer: &layer, tiling, block: first..all.min(first + tiling.rows) };
+        let n = input.len() / layer.input_shape().len();
+        for pass in Pass::each(&layer, tiling, n) {
             for (index, c) in channels.clone().enumerate() {
                 let points = (&mut inputs[index * tiling.tiles..], memory.inputs);
                 pass.transform_inputs::<S, V, T>(simd, (input, c), strips, lines, points);
@@ -191,14 +190,8 @@ impl<T: Element> WinogradGradient<'_, T> {
                 for (vector, start) in (first..end).step_by(LANES).enumerate() {
                     let kernels = start..end.min(start + LANES);
                     let points = &mut gradients[vector * tiling.tiles * LANES..];
-                    let points = (points, memory.gradients);
-                    transform_gradients(
-                        simd,
-                        &pass,
-                        (output_gradient, kernels),
-                        transposed,
-                        points,
-                    );
+                    let (from, to) = ((output_gradient, kernels), (points, memory.gradients));
+                    transform_gradients(simd, &pass, from, transposed, to);
                 }
                 let block = Block {
                     channels: channels.len(),
@@ -233,9 +226,8 @@ fn transform_gradients<S: Simd, T: Element>(
 ) {
     let Pass { layer, tiling, .. } = pass;
     let (width, plane) = (layer.out_width, layer.out_plane());
-    let (mut sample, mut tile_row) = pass.first();
-    let mut tile = 0;
-    for _ in pass.block.clone() {
+    for (index, (sample, tile_row)) in pass.places().enumerate() {
+        let tile = index * tiling.across;
         let y = tile_row * OUTPUTS;
         let rows = OUTPUTS.min(layer.out_height - y);
         let from = &gradient[(sample * layer.kernels + kernels.start) * plane + y * width..];
@@ -244,17 +236,13 @@ fn transform_gradients<S: Simd, T: Element>(
             transpose::<S, T::Wide<S>>(simd, (from, plane), [LANES, columns], transposed);
         } else {
             transposed.fill(T::ZERO);
-            for (k, column) in (0..kernels.len()).map(|k| (k, &from[k * plane..][..columns])) {
+            for k in 0..kernels.len() {
                 let to = transposed[k..].iter_mut().step_by(LANES);
+                let column = &from[k * plane..][..columns];
                 to.zip(column).for_each(|(to, &number)| *to = number);
             }
         }
         transform_row(simd, transposed, [rows, width], (&mut points[tile * LANES..], stride));
-        tile += tiling.across;
-        tile_row += 1;
-        if tile_row == tiling.down {
-            (sample, tile_row) = (sample + 1, 0);
-        }
     }
 }
 
