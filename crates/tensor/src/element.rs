@@ -95,7 +95,8 @@ element!(f64, libm::log);
 /// What is compiled per element type, here in this crate, whoever calls it.
 pub(crate) mod kernels {
     use fearless_simd::{
-        Simd, SimdFloat, SimdFloatElement, f32x4, f32x8, f32x16, f64x2, f64x4, f64x8,
+        Simd, SimdCombine, SimdFloat, SimdFloatElement, SimdSplit, f32x4, f32x8, f32x16, f64x2,
+        f64x4, f64x8,
     };
 
     use crate::correlate::{
@@ -117,9 +118,10 @@ pub(crate) mod kernels {
     /// crate's optimisation level, and not again in each crate that calls them.
     pub trait Kernels: SimdFloatElement {
         /// A vector of 512 bits.
-        type Wide<S: Simd>: SimdFloat<S, Element = Self>;
+        type Wide<S: Simd>: SimdFloat<S, Element = Self> + SimdSplit<S, Split = Self::Narrow<S>>;
         /// A vector of 256 bits.
-        type Narrow<S: Simd>: SimdFloat<S, Element = Self>;
+        type Narrow<S: Simd>: SimdFloat<S, Element = Self>
+            + SimdCombine<S, Combined = Self::Wide<S>>;
         /// A vector of 128 bits.
         type Slim<S: Simd>: SimdFloat<S, Element = Self>;
         /// The numbers of its exponential.

@@ -6,8 +6,8 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::microkernel::{
-    Grid, Offset, Product, Views, dots, fused, load, load_part, multiply, pack, packed_len, store,
-    sum_lanes,
+    Grid, Offset, Product, Views, Whole, dots, fused, load, load_part, multiply, multiply_narrow,
+    pack, packed_len, store, sum_lanes,
 };
 use crate::simd::{Kernel, Registers};
 use crate::threads::{self, Divide};
@@ -213,16 +213,16 @@ impl<T: Element> Dots<'_, T> {
         column: usize,
     ) -> usize {
         let sums = [[T::Wide::<S>::simd_from(simd, T::ZERO); Q]; M];
-        let (mut b, mut a) = ([0; M], [0; Q]);
+        let (mut b, mut a) = ([[0; 2]; M], [[0; 2]; Q]);
         for m in 0..M {
-            b[m] = (column + m) * self.i;
+            b[m] = [(column + m) * self.i; 2];
         }
         for q in 0..Q {
-            a[q] = (row + q) * self.i;
+            a[q] = [(row + q) * self.i; 2];
         }
         let b = Views { numbers: self.b, starts: b, pitch: self.i };
         let a = Views { numbers: self.a, starts: a, pitch: self.i };
-        let sums = dots(simd, sums, b, a, [1, self.i]);
+        let sums = dots::<S, T, Whole<T::Wide<S>>, M, Q>(simd, sums, b, a, [1, self.i]);
         for m in 0..M {
             for q in 0..Q {
                 let sum = sum_lanes(sums[m][q]);
@@ -302,9 +302,9 @@ impl<T: Element> Kernel for RowsProduct<'_, T> {
             offset: Offset::None,
         };
         if Registers::of(simd) == Registers::Many && p >= T::Wide::<S>::LEN {
-            multiply::<S, T::Wide<S>>(simd, &product, self.c);
+            multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, self.c);
         } else {
-            multiply::<S, T::Narrow<S>>(simd, &product, self.c);
+            multiply_narrow(simd, &product, self.c);
         }
     }
 }

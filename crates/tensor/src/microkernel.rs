@@ -14,7 +14,9 @@
 //! keep it fast: arrays with constant sizes become registers, loops over them are
 //! written with indices since a closure would not be compiled for the vector level.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
+use std::marker::PhantomData;
+
+use fearless_simd::{Simd, SimdBase, SimdCombine, SimdFloat, SimdFrom, SimdSplit};
 
 use crate::Element;
 use crate::simd::Registers;
@@ -134,6 +136,89 @@ impl Walk {
             }
         }
         (input, output)
+    }
+}
+
+/// How the lanes of a vector of positions lie in memory: in pieces of neighbours.
+pub(crate) trait Lanes<S: Simd, T: Element> {
+    /// What is computed with.
+    type Vector: SimdFloat<S, Element = T>;
+    /// Lanes of a piece.
+    const LEN: usize;
+    /// Pieces of a vector, one or two.
+    const PIECES: usize;
+
+    /// The vector whose pieces are at `at` in the views; one piece is in the first.
+    fn load(simd: S, views: [&[T]; 2], at: usize) -> Self::Vector;
+    /// Of each piece the first `len < LEN` lanes, the others zero.
+    fn load_part(simd: S, views: [&[T]; 2], at: usize, len: usize) -> Self::Vector;
+    /// Writes the pieces to their places; one piece to the first.
+    fn store(vector: Self::Vector, numbers: &mut [T], at: [usize; 2]);
+    /// The sums of the pieces' lanes, by halves; of one piece the first.
+    fn sums(vector: Self::Vector) -> [T; 2];
+}
+
+/// All lanes side by side.
+pub(crate) struct Whole<V>(PhantomData<V>);
+
+impl<S: Simd, V: SimdFloat<S, Element: Element>> Lanes<S, V::Element> for Whole<V> {
+    type Vector = V;
+    const LEN: usize = V::LEN;
+    const PIECES: usize = 1;
+
+    #[inline(always)]
+    fn load(simd: S, [view, _]: [&[V::Element]; 2], at: usize) -> V {
+        load(simd, view, at)
+    }
+
+    #[inline(always)]
+    fn load_part(simd: S, [view, _]: [&[V::Element]; 2], at: usize, len: usize) -> V {
+        load_part(simd, view, at, len)
+    }
+
+    #[inline(always)]
+    fn store(vector: V, numbers: &mut [V::Element], [at, _]: [usize; 2]) {
+        store(vector, numbers, at);
+    }
+
+    #[inline(always)]
+    fn sums(vector: V) -> [V::Element; 2] {
+        [sum_lanes(vector), V::Element::ZERO]
+    }
+}
+
+/// A vector of 512 bits in two halves: rows that are too short for whole ones, or would
+/// waste lanes, are still multiplied with all lanes.
+pub(crate) struct Halves<T>(PhantomData<T>);
+
+impl<S: Simd, T: Element> Lanes<S, T> for Halves<T> {
+    type Vector = T::Wide<S>;
+    const LEN: usize = T::Narrow::<S>::LEN;
+    const PIECES: usize = 2;
+
+    #[inline(always)]
+    fn load(simd: S, [low, high]: [&[T]; 2], at: usize) -> T::Wide<S> {
+        let low: T::Narrow<S> = load(simd, low, at);
+        low.combine(load::<S, T::Narrow<S>>(simd, high, at))
+    }
+
+    #[inline(always)]
+    fn load_part(simd: S, [low, high]: [&[T]; 2], at: usize, len: usize) -> T::Wide<S> {
+        let low: T::Narrow<S> = load_part(simd, low, at, len);
+        low.combine(load_part::<S, T::Narrow<S>>(simd, high, at, len))
+    }
+
+    #[inline(always)]
+    fn store(vector: T::Wide<S>, numbers: &mut [T], at: [usize; 2]) {
+        let (low, high) = vector.split();
+        store(low, numbers, at[0]);
+        store(high, numbers, at[1]);
+    }
+
+    #[inline(always)]
+    fn sums(vector: T::Wide<S>) -> [T; 2] {
+        let (low, high) = vector.split();
+        [sum_lanes(low), sum_lanes(high)]
     }
 }
 
@@ -309,16 +394,17 @@ const PANEL: usize = 48;
 
 /// `output[m][p] = Σ_r weight[m][r] · input[taps[r] + p]`, each sum in the taps' order.
 ///
-/// `V` must not have more lanes than `grid.len`.
+/// A piece of `L` must not have more lanes than `grid.len`.
 #[inline(always)]
-pub(crate) fn multiply<S: Simd, V: SimdFloat<S, Element: Element>>(
+pub(crate) fn multiply<S: Simd, T: Element, L: Lanes<S, T>>(
     simd: S,
-    product: &Product<'_, V::Element>,
-    output: &mut [V::Element],
+    product: &Product<'_, T>,
+    output: &mut [T],
 ) {
     let [start, taps] = product.packed_taps;
-    let mut walk = Walk::new(product.grid, V::LEN);
-    let mut left = walk.count();
+    let mut walk = Walk::new(product.grid, L::LEN);
+    // With an odd number of pieces, the second of the last vector is the first again.
+    let mut left = walk.count().div_ceil(L::PIECES);
     while left > 0 {
         let one_block = block(simd, product.rows) >= product.rows;
         let count = if one_block { left } else { left.min(PANEL) };
@@ -331,23 +417,46 @@ pub(crate) fn multiply<S: Simd, V: SimdFloat<S, Element: Element>>(
             let weights = &weights[size * start..][..size * product.taps.len()];
             let part = Part { product, weights, first, count };
             walk = match Registers::of(simd) {
+                // Halves cost a load each: fewer of them leave fewer over.
+                Registers::Many if L::PIECES == 2 => match size {
+                    1 => part.run::<S, L, 1, 8>(simd, panel, output),
+                    2 => part.run::<S, L, 2, 4>(simd, panel, output),
+                    4 => part.run::<S, L, 4, 3>(simd, panel, output),
+                    6 => part.run::<S, L, 6, 2>(simd, panel, output),
+                    _ => part.run::<S, L, 8, 2>(simd, panel, output),
+                },
                 Registers::Many => match size {
-                    1 => part.run::<S, V, 1, 8>(simd, panel, output),
-                    2 => part.run::<S, V, 2, 8>(simd, panel, output),
-                    4 => part.run::<S, V, 4, 5>(simd, panel, output),
-                    6 => part.run::<S, V, 6, 4>(simd, panel, output),
-                    _ => part.run::<S, V, 8, 2>(simd, panel, output),
+                    1 => part.run::<S, L, 1, 8>(simd, panel, output),
+                    2 => part.run::<S, L, 2, 8>(simd, panel, output),
+                    4 => part.run::<S, L, 4, 5>(simd, panel, output),
+                    6 => part.run::<S, L, 6, 4>(simd, panel, output),
+                    _ => part.run::<S, L, 8, 2>(simd, panel, output),
                 },
                 Registers::Some => match size {
-                    1 => part.run::<S, V, 1, 6>(simd, panel, output),
-                    2 => part.run::<S, V, 2, 5>(simd, panel, output),
-                    _ => part.run::<S, V, 4, 3>(simd, panel, output),
+                    1 => part.run::<S, L, 1, 6>(simd, panel, output),
+                    2 => part.run::<S, L, 2, 5>(simd, panel, output),
+                    _ => part.run::<S, L, 4, 3>(simd, panel, output),
                 },
-                Registers::Few => part.run::<S, V, 2, 1>(simd, panel, output),
+                Registers::Few => part.run::<S, L, 2, 1>(simd, panel, output),
             };
             first += size;
             at += size * taps;
         }
+    }
+}
+
+/// [`multiply`] with pieces of 256 bits, two of them to a vector where there are registers
+/// of 512.
+#[inline(always)]
+pub(crate) fn multiply_narrow<S: Simd, T: Element>(
+    simd: S,
+    product: &Product<'_, T>,
+    output: &mut [T],
+) {
+    if Registers::of(simd) == Registers::Many {
+        multiply::<S, T, Halves<T>>(simd, product, output);
+    } else {
+        multiply::<S, T, Whole<T::Narrow<S>>>(simd, product, output);
     }
 }
 
@@ -364,7 +473,7 @@ impl<T: Element> Part<'_, T> {
     ///
     /// A function of its own for the compiler, shared by all that multiply.
     #[inline(always)]
-    fn run<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
+    fn run<S: Simd, L: Lanes<S, T>, const M: usize, const P: usize>(
         &self,
         simd: S,
         mut walk: Walk,
@@ -377,11 +486,11 @@ impl<T: Element> Part<'_, T> {
                 let (weights, _) = self.weights.as_chunks::<M>();
                 let mut left = self.count;
                 while left >= P {
-                    part::<S, V, M, P>(simd, product, weights, first, &mut walk, output);
+                    part::<S, T, L, M, P>(simd, product, weights, first, &mut walk, output);
                     left -= P;
                 }
                 while left > 0 {
-                    part::<S, V, M, 1>(simd, product, weights, first, &mut walk, output);
+                    part::<S, T, L, M, 1>(simd, product, weights, first, &mut walk, output);
                     left -= 1;
                 }
                 walk
@@ -392,27 +501,32 @@ impl<T: Element> Part<'_, T> {
 
 /// The next `P` vectors of the walk, computed and stored.
 #[inline(always)]
-fn part<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usize>(
+fn part<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
     simd: S,
-    product: &Product<'_, V::Element>,
-    weights: &[[V::Element; M]],
+    product: &Product<'_, T>,
+    weights: &[[T; M]],
     first: usize,
     walk: &mut Walk,
-    output: &mut [V::Element],
+    output: &mut [T],
 ) {
-    let mut inputs = [0; P];
-    let mut outputs = [0; P];
+    let mut inputs = [[0; 2]; P];
+    let mut outputs = [[0; 2]; P];
     for p in 0..P {
-        (inputs[p], outputs[p]) = walk.next();
+        let (input, output) = walk.next();
+        (inputs[p], outputs[p]) = ([input; 2], [output; 2]);
+        if L::PIECES == 2 {
+            (inputs[p][1], outputs[p][1]) = walk.next();
+        }
     }
-    let mut sums: [[V; P]; M] = tile(simd, product.input, inputs, product.taps, weights);
+    let mut sums: [[L::Vector; P]; M] =
+        tile::<S, T, L, M, P>(simd, product.input, inputs, product.taps, weights);
     let used = M.min(product.rows - first);
     match product.offset {
         Offset::None => {}
         Offset::Row(offset) => {
             for m in 0..M {
                 if m < used {
-                    let offset = V::simd_from(simd, offset[first + m]);
+                    let offset = L::Vector::simd_from(simd, offset[first + m]);
                     for p in 0..P {
                         sums[m][p] += offset;
                     }
@@ -424,7 +538,8 @@ fn part<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usi
                 if m < used {
                     let offset = &offset[(first + m) * product.output_stride..];
                     for p in 0..P {
-                        sums[m][p] += load::<S, V>(simd, offset, outputs[p]);
+                        let [low, high] = outputs[p];
+                        sums[m][p] += L::load(simd, [&offset[low..], &offset[high..]], 0);
                     }
                 }
             }
@@ -434,30 +549,30 @@ fn part<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usi
         if m < used {
             let row = &mut output[(first + m) * product.output_stride..];
             for p in 0..P {
-                store(sums[m][p], row, outputs[p]);
+                L::store(sums[m][p], row, outputs[p]);
             }
         }
     }
 }
 
 #[inline(always)]
-fn tile<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usize>(
+fn tile<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
     simd: S,
-    input: &[V::Element],
-    starts: [usize; P],
+    input: &[T],
+    starts: [[usize; 2]; P],
     taps: &[usize],
-    weights: &[[V::Element; M]],
-) -> [[V; P]; M] {
-    let zero = V::simd_from(simd, V::Element::ZERO);
+    weights: &[[T; M]],
+) -> [[L::Vector; P]; M] {
+    let zero = L::Vector::simd_from(simd, T::ZERO);
     let mut sums = [[zero; P]; M];
-    let views = views(input, starts);
+    let views = groups_of_views(input, starts);
     for (&tap, weights) in taps.iter().zip(weights) {
         let mut x = [zero; P];
         for p in 0..P {
-            x[p] = load(simd, views[p], tap);
+            x[p] = L::load(simd, views[p], tap);
         }
         for m in 0..M {
-            let weight = V::simd_from(simd, weights[m]);
+            let weight = L::Vector::simd_from(simd, weights[m]);
             for p in 0..P {
                 sums[m][p] = fused(simd, x[p], weight, sums[m][p]);
             }
@@ -470,64 +585,75 @@ fn tile<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const P: usi
 /// is a check for all of them.
 #[inline(always)]
 pub(crate) fn views<T, const N: usize>(numbers: &[T], starts: [usize; N]) -> [&[T]; N] {
+    let [views] = groups_of_views(numbers, [starts]);
+    views
+}
+
+/// [`views`] in `P` groups.
+#[inline(always)]
+fn groups_of_views<T, const N: usize, const P: usize>(
+    numbers: &[T],
+    starts: [[usize; N]; P],
+) -> [[&[T]; N]; P] {
     let mut last = 0;
-    for start in starts {
-        last = last.max(start);
+    for p in 0..P {
+        for n in 0..N {
+            last = last.max(starts[p][n]);
+        }
     }
     let len = numbers.len() - last;
-    let mut views = [numbers; N];
-    for n in 0..N {
-        views[n] = &numbers[starts[n]..][..len];
+    let mut views = [[numbers; N]; P];
+    for p in 0..P {
+        for n in 0..N {
+            views[p][n] = &numbers[starts[p][n]..][..len];
+        }
     }
     views
 }
 
 /// The rows of one operand of [`dots`]: row `i` of view `v` starts at
-/// `starts[v] + i · pitch`.
+/// `starts[v] + i · pitch`, in pieces as [`Lanes`] has them.
 #[derive(Clone, Copy)]
 pub(crate) struct Views<'a, T, const N: usize> {
     pub(crate) numbers: &'a [T],
-    pub(crate) starts: [usize; N],
+    pub(crate) starts: [[usize; 2]; N],
     pub(crate) pitch: usize,
 }
 
-/// `sums[m][q]` plus the dot product, lane by lane, of view `m` of `a` and view `q` of
+/// `sums[m][q]` plus the dot products, lane by lane, of the pieces of view `m` of `a` and view `q` of
 /// `b`, both `rows` rows of `len` numbers.
 ///
 /// Lane `i` gathers the positions `i`, `i + LEN`, `i + 2·LEN`, … of each row, row by row,
 /// and last, again row by row, what is left of the rows behind whole vectors.
 /// A pitch is at least `len`.
 #[inline(always)]
-pub(crate) fn dots<S, V, const M: usize, const Q: usize>(
+pub(crate) fn dots<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const Q: usize>(
     simd: S,
-    mut sums: [[V; Q]; M],
-    a: Views<'_, V::Element, M>,
-    b: Views<'_, V::Element, Q>,
+    mut sums: [[L::Vector; Q]; M],
+    a: Views<'_, T, M>,
+    b: Views<'_, T, Q>,
     [rows, len]: [usize; 2],
-) -> [[V; Q]; M]
-where
-    S: Simd,
-    V: SimdFloat<S, Element: Element>,
-{
-    let zero = V::simd_from(simd, V::Element::ZERO);
-    let (a_views, b_views) = (views(a.numbers, a.starts), views(b.numbers, b.starts));
-    let whole = len / V::LEN * V::LEN;
+) -> [[L::Vector; Q]; M] {
+    let zero = L::Vector::simd_from(simd, T::ZERO);
+    let a_views = groups_of_views(a.numbers, a.starts);
+    let b_views = groups_of_views(b.numbers, b.starts);
+    let whole = len / L::LEN * L::LEN;
     // One loop over the whole vectors of all rows: rows may be as short as a vector.
     let (mut a_at, mut b_at, mut left) = (0, 0, whole);
-    for _ in 0..rows * (whole / V::LEN) {
+    for _ in 0..rows * (whole / L::LEN) {
         let mut x = [zero; Q];
         for q in 0..Q {
-            x[q] = load(simd, b_views[q], b_at);
+            x[q] = L::load(simd, b_views[q], b_at);
         }
         for m in 0..M {
-            let factor = load(simd, a_views[m], a_at);
+            let factor = L::load(simd, a_views[m], a_at);
             for q in 0..Q {
                 sums[m][q] = fused(simd, x[q], factor, sums[m][q]);
             }
         }
-        a_at += V::LEN;
-        b_at += V::LEN;
-        left -= V::LEN;
+        a_at += L::LEN;
+        b_at += L::LEN;
+        left -= L::LEN;
         if left == 0 {
             a_at += a.pitch - whole;
             b_at += b.pitch - whole;
@@ -539,10 +665,10 @@ where
             let (a_at, b_at) = (row * a.pitch + whole, row * b.pitch + whole);
             let mut x = [zero; Q];
             for q in 0..Q {
-                x[q] = load_part(simd, b_views[q], b_at, len - whole);
+                x[q] = L::load_part(simd, b_views[q], b_at, len - whole);
             }
             for m in 0..M {
-                let factor = load_part(simd, a_views[m], a_at, len - whole);
+                let factor = L::load_part(simd, a_views[m], a_at, len - whole);
                 for q in 0..Q {
                     sums[m][q] = fused(simd, x[q], factor, sums[m][q]);
                 }

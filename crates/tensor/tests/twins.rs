@@ -95,6 +95,18 @@ fn plain() -> impl Strategy<Value = Case> {
     })
 }
 
+/// Layers whose rows are multiplied by vectors in two halves, an odd number of them or of
+/// kernels among them.
+fn halved() -> impl Strategy<Value = Case> {
+    let widths = prop_oneof![Just(8usize), Just(24), Just(40)];
+    let kernels = prop_oneof![4 => 1..=9usize, 1 => Just(16)];
+    let sizes = (1..=5usize, 1..=3usize, 1..=7usize, widths, kernels, 1..=5usize, 1..=5usize);
+    sizes.prop_filter_map("the kernel fits", |(n, c, h, w, d, kh, kw)| {
+        let layer = Correlation::new([c, h + kh - 1, w + kw - 1], d, [kh, kw]).ok()?;
+        Some(Case { n, layer })
+    })
+}
+
 /// Layers that are computed tile by tile: prime numbers of channels and kernels, planes
 /// that no tile divides, all paddings.
 fn tiled() -> impl Strategy<Value = Case> {
@@ -323,6 +335,8 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
     }
     run(300, &plain(), |case| correlation::<f32>(&case));
     run(100, &plain(), |case| correlation::<f64>(&case));
+    run(100, &halved(), |case| correlation::<f32>(&case));
+    run(30, &halved(), |case| correlation::<f64>(&case));
     run(300, &case(), |case| correlation::<f32>(&case));
     run(100, &case(), |case| correlation::<f64>(&case));
     run(16, &tiled(), |case| {

@@ -47,6 +47,8 @@ pub struct Loop {
     pub fused: usize,
     /// Vectors read from memory other than the stack.
     pub loads: usize,
+    /// How many of these reads are the second half of a vector.
+    pub halves: usize,
     /// Instructions that take one number for all lanes from memory.
     pub broadcasts: usize,
     /// Instructions that permute or interleave lanes.
@@ -136,6 +138,7 @@ impl<'a> Function<'a> {
                 fused_lanes(line) == Some(lanes) && line.contains(register.name())
             }),
             loads: count(&|line| reads(line) && !is_broadcast(line) && !is_on_stack(line)),
+            halves: count(&|line| line.starts_with("vinsert") && reads(line) && !is_on_stack(line)),
             broadcasts: count(&is_broadcast),
             shuffles: count(&is_shuffle),
             spills: count(&is_on_stack),
@@ -206,6 +209,13 @@ _ZN6tensor16vectorize_avx51217h0E:
         let counts = [found.fused, found.loads, found.broadcasts, found.spills];
         assert_eq!(found.instructions, 7, "{found:?}");
         assert_eq!(counts, [2, 1, 2, 1], "{found:?}");
+    }
+
+    #[test]
+    fn a_vector_read_in_halves_is_two_reads() {
+        let two = "vmovups\t(%rsi,%rax,4), %ymm0\n\tvinsertf64x4\t$1, (%rdi), %zmm0, %zmm0";
+        let found = &loops(&PACKED.replace("vmovups\t(%rsi,%rax,4), %zmm0", two))[0];
+        assert_eq!([found.loads, found.halves, found.broadcasts], [2, 1, 2], "{found:?}");
     }
 
     #[test]

@@ -2,7 +2,9 @@ use std::marker::PhantomData;
 
 use fearless_simd::{Simd, SimdBase};
 
-use crate::microkernel::{Grid, Offset, Product, multiply, pack_rows, packed_len};
+use crate::microkernel::{
+    Grid, Offset, Product, Whole, multiply, multiply_narrow, pack_rows, packed_len,
+};
 use crate::simd::{Kernel, Level, Registers, dispatch_at};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
@@ -295,15 +297,15 @@ impl<T: Element> Kernel for Forward<'_, T> {
                 },
             };
             match cut {
-                Cut::WideRows => multiply::<S, T::Wide<S>>(simd, &product, output),
-                Cut::NarrowRows => multiply::<S, T::Narrow<S>>(simd, &product, output),
+                Cut::WideRows => multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, output),
+                Cut::NarrowRows => multiply_narrow(simd, &product, output),
                 Cut::Line => {
                     product.offset = Offset::None;
                     product.output_stride = line_len;
                     if Registers::of(simd) == Registers::Many {
-                        multiply::<S, T::Wide<S>>(simd, &product, line);
+                        multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, line);
                     } else {
-                        multiply::<S, T::Narrow<S>>(simd, &product, line);
+                        multiply_narrow(simd, &product, line);
                     }
                     compact(&layer, [line_len, padded.columns], line, bias, output);
                 }

@@ -2,7 +2,9 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
-use crate::microkernel::{Grid, Offset, Product, load, multiply, pack, packed_len, store};
+use crate::microkernel::{
+    Grid, Offset, Product, Whole, load, multiply, multiply_narrow, pack, packed_len, store,
+};
 use crate::simd::{Kernel, Registers};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
@@ -68,8 +70,6 @@ struct Phase {
     pitch: usize,
     /// Rows.
     height: usize,
-    /// Numbers of one channel's line, with a margin before it.
-    line: usize,
 }
 
 impl Phase {
@@ -81,9 +81,7 @@ impl Phase {
         // At least one: a phase that no kernel reaches has no lines.
         let pitch = layer.out_width + kernel_width.max(1) - 1;
         let height = layer.out_height + kernel_height.max(1) - 1;
-        let margin = kernel_width.max(1) - 1;
-        let line = (margin + height * pitch + SLACK).next_multiple_of(SLACK);
-        Self { row, column, kernel_height, kernel_width, pitch, height, line }
+        Self { row, column, kernel_height, kernel_width, pitch, height }
     }
 
     /// Whether vectors run along the rows of the output gradient, overlapping at their
@@ -107,19 +105,26 @@ struct Memory {
     /// How many samples are worked on together: several where rows are so short that the
     /// same row of one sample does not fill a tile.
     samples: usize,
+    /// How many rows of the phase are worked on together.
+    rows: usize,
+    /// Numbers of these rows as a line of partial sums, with a margin before it.
+    line: usize,
     /// The packed weights of one group for one phase.
     panel: usize,
     /// The packed weights.
     packed: usize,
     /// One group's output gradients as lines.
     gradients: usize,
-    /// One group's partial sums, of all samples worked on together.
+    /// One group's partial sums, of all samples and rows worked on together.
     sums: usize,
-    /// One channel of the phase's input gradient.
+    /// These rows of one channel of the phase's input gradient.
     plane: usize,
 }
 
 impl Memory {
+    /// Bytes of partial sums, which are added up while they are in the first-level cache.
+    const SUMS: usize = 16_384;
+
     #[inline(always)]
     fn of<T>(layer: &Correlation) -> Self {
         let (kernels, channels) = (layer.kernels / layer.groups, layer.channels / layer.groups);
@@ -128,14 +133,21 @@ impl Memory {
         let [sh, sw] = layer.stride;
         let is_short = layer.out_width <= 64 / size_of::<T>() && phase.along_rows::<T>(layer);
         let samples = if is_short && [layer.groups, sh, sw] == [1; 3] { 4 } else { 1 };
+        let lines = samples * channels * phase.kernel_width;
+        let rows = Self::SUMS / (lines * phase.pitch * size_of::<T>());
+        let rows = rows.clamp(1, phase.height);
+        let line = phase.kernel_width - 1 + rows * phase.pitch + SLACK;
+        let line = line.next_multiple_of(SLACK);
         let panel = packed_len(channels * phase.kernel_width, kernels * phase.kernel_height);
         Self {
             samples,
+            rows,
+            line,
             panel,
             packed: layer.groups * sh * sw * panel,
             gradients: kernels * (layer.out_height * phase.pitch + SLACK),
-            sums: samples * channels * phase.kernel_width * phase.line,
-            plane: phase.height * phase.pitch + SLACK,
+            sums: lines * line,
+            plane: rows * phase.pitch,
         }
     }
 
@@ -249,22 +261,31 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
                 }
                 let packed = &packed[(index % groups * phases + phase) * memory.panel..];
                 let phase = Phase::of(&layer, phase / sw, phase % sw);
+                if phase.kernel_height == 0 || phase.kernel_width == 0 {
+                    continue;
+                }
                 let rows = channels * phase.kernel_width;
                 let packed = &packed[..memory.panel];
-                let pass = Pass { layer: &layer, phase, rows, packed, samples };
-                pass.partial_sums(simd, output, lines, self.taps, sums);
-                for (sample, input) in input.chunks_exact_mut(input_len).enumerate() {
-                    let sums = (&sums[sample * phase.line..], samples * phase.line);
-                    let planes = input.chunks_exact_mut(layer.height * layer.width);
-                    for (c, input) in planes.enumerate() {
-                        if is_simple {
-                            combine(simd, phase, [c, channels], sums, input);
-                        } else {
-                            let plane = &mut plane[..phase.height * phase.pitch];
-                            combine(simd, phase, [c, channels], sums, plane);
-                            place(&layer, phase, plane, input);
+                let pass = Pass { layer: &layer, phase, rows, packed, memory: &memory };
+                let source = pass.source(output, lines, self.taps);
+                let mut y = 0;
+                while y < phase.height {
+                    let end = pass.partial_sums(simd, &source, y, sums);
+                    for (sample, input) in input.chunks_exact_mut(input_len).enumerate() {
+                        let sums = (&sums[sample * memory.line..], samples * memory.line);
+                        let planes = input.chunks_exact_mut(layer.height * layer.width);
+                        for (c, input) in planes.enumerate() {
+                            if is_simple {
+                                let to = &mut input[y * phase.pitch..];
+                                combine(simd, phase, [c, channels], end - y, sums, to);
+                            } else {
+                                combine(simd, phase, [c, channels], end - y, sums, plane);
+                                let plane = &plane[..(end - y) * phase.pitch];
+                                place(&layer, phase, y, plane, input);
+                            }
                         }
                     }
+                    y = end;
                 }
             }
         }
@@ -305,26 +326,33 @@ struct Pass<'a, T> {
     /// Channels by columns of the kernel.
     rows: usize,
     packed: &'a [T],
-    /// How many samples there are sums for, side by side.
+    memory: &'a Memory,
+}
+
+/// The output gradients as a [`Pass`] reads them.
+struct Source<'a, T> {
+    gradients: &'a [T],
+    /// From one row to the next.
+    pitch: usize,
+    taps: &'a [usize],
     samples: usize,
+    /// See [`Phase::along_rows`].
+    along_rows: bool,
 }
 
 impl<T: Element> Pass<'_, T> {
-    /// Writes the partial sums of all rows of the phase.
     #[inline(always)]
-    fn partial_sums<S: Simd>(
+    fn source<'b>(
         &self,
-        simd: S,
-        output: &[T],
-        lines: &mut [T],
-        taps: &mut [usize],
-        sums: &mut [T],
-    ) {
+        output: &'b [T],
+        lines: &'b mut [T],
+        taps: &'b mut [usize],
+    ) -> Source<'b, T> {
         let Self { layer, phase, .. } = *self;
         let kernels = layer.kernels / layer.groups;
         let width = layer.out_width;
         let along_rows = phase.along_rows::<T>(layer);
-        let (gradient, pitch, stride) = if along_rows {
+        let (gradients, pitch, stride) = if along_rows {
             (output, width, layer.out_plane())
         } else {
             let stride = layer.out_height * phase.pitch + SLACK;
@@ -335,86 +363,101 @@ impl<T: Element> Pass<'_, T> {
         for (tap, slot) in taps.iter_mut().enumerate() {
             *slot = tap / kernels * pitch + tap % kernels * stride;
         }
-        let (count, margin) = (output.len() / (kernels * layer.out_plane()), phase.pitch - width);
-        let mut y = 0;
-        while y < phase.height && phase.kernel_width > 0 {
-            let range = phase.kernel_rows(layer, y);
-            let mut end = y + 1;
-            while count == 1 && end < phase.height && phase.kernel_rows(layer, end) == range {
-                end += 1;
-            }
-            let (lowest, highest) = range;
-            let grid = if count > 1 {
-                // The same row of all samples.
-                let input_pitch = kernels * layer.out_plane();
-                Grid { rows: count, len: width, input_pitch, output_pitch: phase.line }
-            } else if along_rows {
-                Grid { rows: end - y, len: width, input_pitch: width, output_pitch: phase.pitch }
-            } else {
-                Grid::line(((end - y) * phase.pitch).next_multiple_of(T::Wide::<S>::LEN))
-            };
-            if highest > lowest {
-                let first = (phase.kernel_height - highest) * kernels;
-                let used = (highest - lowest) * kernels;
-                let product = Product {
-                    rows: self.rows,
-                    packed: self.packed,
-                    input: &gradient[(y + 1 - highest) * pitch..],
-                    taps: &taps[..used],
-                    packed_taps: [first, taps.len()],
-                    grid,
-                    output_stride: self.samples * phase.line,
-                    offset: Offset::None,
-                };
-                let sums = &mut sums[margin + y * phase.pitch..];
-                let (wide, narrow) = (T::Wide::<S>::LEN, T::Narrow::<S>::LEN);
-                let wide = grid.len >= wide
-                    && grid.len.next_multiple_of(wide) == grid.len.next_multiple_of(narrow);
-                if wide && Registers::of(simd) == Registers::Many {
-                    multiply::<S, T::Wide<S>>(simd, &product, sums);
-                } else {
-                    multiply::<S, T::Narrow<S>>(simd, &product, sums);
-                }
-            }
-            y = end;
+        let samples = output.len() / (kernels * layer.out_plane());
+        Source { gradients, pitch, taps, samples, along_rows }
+    }
+
+    /// Writes the partial sums of some rows of the phase, `y` the first; returns the row
+    /// after the last.
+    #[inline(always)]
+    fn partial_sums<S: Simd>(
+        &self,
+        simd: S,
+        source: &Source<'_, T>,
+        y: usize,
+        sums: &mut [T],
+    ) -> usize {
+        let Self { layer, phase, memory, .. } = *self;
+        let Source { pitch, taps, samples, .. } = *source;
+        let (kernels, width) = (layer.kernels / layer.groups, layer.out_width);
+        let range = phase.kernel_rows(layer, y);
+        let last = phase.height.min(y + memory.rows);
+        let mut end = y + 1;
+        while samples == 1 && end < last && phase.kernel_rows(layer, end) == range {
+            end += 1;
         }
+        let (lowest, highest) = range;
+        let grid = if samples > 1 {
+            // The same row of all samples.
+            let input_pitch = kernels * layer.out_plane();
+            Grid { rows: samples, len: width, input_pitch, output_pitch: memory.line }
+        } else if source.along_rows {
+            Grid { rows: end - y, len: width, input_pitch: width, output_pitch: phase.pitch }
+        } else {
+            Grid::line(((end - y) * phase.pitch).next_multiple_of(T::Wide::<S>::LEN))
+        };
+        let first = (phase.kernel_height - highest) * kernels;
+        let used = (highest - lowest) * kernels;
+        let product = Product {
+            rows: self.rows,
+            packed: self.packed,
+            input: &source.gradients[(y + 1 - highest) * pitch..],
+            taps: &taps[..used],
+            packed_taps: [first, taps.len()],
+            grid,
+            output_stride: memory.samples * memory.line,
+            offset: Offset::None,
+        };
+        let sums = &mut sums[phase.pitch - width..];
+        let (wide, narrow) = (T::Wide::<S>::LEN, T::Narrow::<S>::LEN);
+        let wide = grid.len >= wide
+            && grid.len.next_multiple_of(wide) == grid.len.next_multiple_of(narrow);
+        if wide && Registers::of(simd) == Registers::Many {
+            multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, sums);
+        } else {
+            multiply_narrow(simd, &product, sums);
+        }
+        end
     }
 }
 
-/// `plane[p] = Σ_kx sums of (kx, c) [p − kx]`, from one of the sums to the next `stride`.
+/// `to[p] = Σ_kx sums of (kx, c) [p − kx]` for `rows` rows, from one of the sums to the next
+/// `stride`. What follows these rows in `to` may be overwritten.
 #[inline(always)]
 fn combine<S: Simd, T: Element>(
     simd: S,
     phase: Phase,
     [c, channels]: [usize; 2],
+    rows: usize,
     (sums, stride): (&[T], usize),
-    plane: &mut [T],
+    to: &mut [T],
 ) {
     let lanes = T::Wide::<S>::LEN;
-    let margin = phase.kernel_width.max(1) - 1;
+    let margin = phase.kernel_width - 1;
     let mut at = 0;
-    while at < plane.len() {
+    while at < rows * phase.pitch {
         let mut sum = T::Wide::<S>::simd_from(simd, T::ZERO);
         for kx in 0..phase.kernel_width {
             let line = (kx * channels + c) * stride;
             sum += load::<S, T::Wide<S>>(simd, sums, line + margin - kx + at);
         }
-        if at + lanes <= plane.len() {
-            store(sum, plane, at);
+        if at + lanes <= to.len() {
+            store(sum, to, at);
         } else {
-            let rest = plane.len() - at;
-            plane[at..].copy_from_slice(&sum.as_slice()[..rest]);
+            let rest = to.len() - at;
+            to[at..].copy_from_slice(&sum.as_slice()[..rest]);
         }
         at += lanes;
     }
 }
 
-/// Copies what of a phase's plane lies within the input to its place there.
+/// Copies what of a phase's rows from `first` on lies within the input to its place there.
 #[inline(always)]
-fn place<T: Element>(layer: &Correlation, phase: Phase, plane: &[T], input: &mut [T]) {
+fn place<T: Element>(layer: &Correlation, phase: Phase, first: usize, rows: &[T], input: &mut [T]) {
     let [sh, sw] = layer.stride;
-    for (y, row) in plane.chunks_exact(phase.pitch).enumerate() {
-        let Some(y) = (y * sh + phase.row).checked_sub(layer.pad_height[0]) else { continue };
+    for (y, row) in rows.chunks_exact(phase.pitch).enumerate() {
+        let y = (first + y) * sh + phase.row;
+        let Some(y) = y.checked_sub(layer.pad_height[0]) else { continue };
         if y >= layer.height {
             break;
         }

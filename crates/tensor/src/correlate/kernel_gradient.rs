@@ -1,8 +1,8 @@
 use std::ops::Range;
 
-use fearless_simd::{Simd, SimdBase, SimdFloat};
+use fearless_simd::{Simd, SimdBase, SimdFrom};
 
-use crate::microkernel::{Views, dots, sum_lanes};
+use crate::microkernel::{Halves, Lanes, Views, Whole, dots};
 use crate::simd::{Kernel, Registers};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
@@ -224,23 +224,30 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
             let wide = !whole_rows || layer.out_width.is_multiple_of(wide);
             let range = (&layer, self.kernels.clone());
             if wide {
-                gradients_of::<S, T::Wide<S>>(simd, range, &chunk, tap_table, first, target);
+                gradients_of::<S, T, Whole<T::Wide<S>>>(
+                    simd, range, &chunk, tap_table, first, target,
+                );
+            } else if Registers::of(simd) == Registers::Many {
+                gradients_of::<S, T, Halves<T>>(simd, range, &chunk, tap_table, first, target);
             } else {
-                gradients_of::<S, T::Narrow<S>>(simd, range, &chunk, tap_table, first, target);
+                gradients_of::<S, T, Whole<T::Narrow<S>>>(
+                    simd, range, &chunk, tap_table, first, target,
+                );
             }
         }
     }
 }
 
-/// The kernels' gradients from one chunk, in tiles of kernels by taps.
+/// The kernels' gradients from one chunk, in tiles of kernels by taps. With pieces, those
+/// of a vector are of as many kernels.
 #[inline(always)]
-fn gradients_of<S: Simd, V: SimdFloat<S, Element: Element>>(
+fn gradients_of<S: Simd, T: Element, L: Lanes<S, T>>(
     simd: S,
     (layer, kernels): (&Correlation, Range<usize>),
-    chunk: &Chunk<'_, V::Element>,
+    chunk: &Chunk<'_, T>,
     taps: &[usize],
     first_chunk: bool,
-    target: &mut [V::Element],
+    target: &mut [T],
 ) {
     let per_group = layer.kernels / layer.groups;
     let group_channels = layer.channels / layer.groups * Padded::of(layer).channel();
@@ -249,40 +256,44 @@ fn gradients_of<S: Simd, V: SimdFloat<S, Element: Element>>(
         let group = d / per_group;
         let rest = kernels.end.min((group + 1) * per_group) - d;
         let at = (d, group * group_channels);
-        let target = &mut target[(d - kernels.start) * taps.len()..];
-        d += match (Registers::of(simd), taps.len().is_multiple_of(5), rest) {
-            (_, true, 1) => block::<S, V, 1, 5>(simd, chunk, at, taps, first_chunk, target),
+        let target = &mut target[(d - kernels.start) * taps.len()..][..rest * taps.len()];
+        let of_five = taps.len().is_multiple_of(5);
+        d += match (Registers::of(simd), of_five, rest / L::PIECES) {
+            (_, true, 0..=1) => block::<S, T, L, 1, 5>(simd, chunk, at, taps, first_chunk, target),
             (Registers::Many, true, 4..) => {
-                block::<S, V, 4, 5>(simd, chunk, at, taps, first_chunk, target)
+                block::<S, T, L, 4, 5>(simd, chunk, at, taps, first_chunk, target)
             }
-            (_, true, _) => block::<S, V, 2, 5>(simd, chunk, at, taps, first_chunk, target),
-            (_, false, 1) => block::<S, V, 1, 3>(simd, chunk, at, taps, first_chunk, target),
+            (_, true, _) => block::<S, T, L, 2, 5>(simd, chunk, at, taps, first_chunk, target),
+            (_, false, 0..=1) => block::<S, T, L, 1, 3>(simd, chunk, at, taps, first_chunk, target),
             (Registers::Many, false, 8..) => {
-                block::<S, V, 8, 3>(simd, chunk, at, taps, first_chunk, target)
+                block::<S, T, L, 8, 3>(simd, chunk, at, taps, first_chunk, target)
             }
             (Registers::Many | Registers::Some, false, 4..) => {
-                block::<S, V, 4, 3>(simd, chunk, at, taps, first_chunk, target)
+                block::<S, T, L, 4, 3>(simd, chunk, at, taps, first_chunk, target)
             }
-            (_, false, _) => block::<S, V, 2, 3>(simd, chunk, at, taps, first_chunk, target),
-        };
+            (_, false, _) => block::<S, T, L, 2, 3>(simd, chunk, at, taps, first_chunk, target),
+        }
+        .min(rest);
     }
 }
 
-/// All taps of `M` kernels, `Q` taps at a time; returns `M`.
+/// All taps of `M` vectors of kernels, `Q` taps at a time; returns how many kernels that
+/// are, where there are so many.
 ///
 /// A function of its own for the compiler.
 #[inline(always)]
-fn block<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const Q: usize>(
+fn block<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const Q: usize>(
     simd: S,
-    chunk: &Chunk<'_, V::Element>,
+    chunk: &Chunk<'_, T>,
     start: (usize, usize),
     taps: &[usize],
     first_chunk: bool,
-    target: &mut [V::Element],
+    target: &mut [T],
 ) -> usize {
     simd.vectorize(
         #[inline(always)]
         || {
+            let kernels = (target.len() / taps.len()).min(M * L::PIECES);
             let mut first = 0;
             while first < taps.len() {
                 let used = Q.min(taps.len() - first);
@@ -290,13 +301,17 @@ fn block<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const Q: us
                 for q in 0..Q {
                     tile_taps[q] = taps[first + q.min(used - 1)];
                 }
-                let sums: [[V; Q]; M] = tile(simd, chunk, start, tile_taps);
+                let sums: [[L::Vector; Q]; M] =
+                    tile::<S, T, L, M, Q>(simd, chunk, start, kernels, tile_taps);
                 for m in 0..M {
                     for q in 0..Q {
-                        if q < used {
-                            let sum = sum_lanes(sums[m][q]);
-                            let gradient = &mut target[m * taps.len() + first + q];
-                            *gradient = if first_chunk { sum } else { *gradient + sum };
+                        let sums = L::sums(sums[m][q]);
+                        for piece in 0..L::PIECES {
+                            let (kernel, sum) = (m * L::PIECES + piece, sums[piece]);
+                            if q < used && kernel < kernels {
+                                let gradient = &mut target[kernel * taps.len() + first + q];
+                                *gradient = if first_chunk { sum } else { *gradient + sum };
+                            }
                         }
                     }
                 }
@@ -304,30 +319,35 @@ fn block<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const Q: us
             }
         },
     );
-    M
+    M * L::PIECES
 }
 
-/// The sums over a chunk for `M` kernels from `kernel` on and `Q` taps.
+/// The sums over a chunk for `M` vectors of kernels from `kernel` on and `Q` taps. A kernel
+/// without a second, after the last of `kernels`, shares its vector with itself.
 #[inline(always)]
-fn tile<S: Simd, V: SimdFloat<S, Element: Element>, const M: usize, const Q: usize>(
+fn tile<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const Q: usize>(
     simd: S,
-    chunk: &Chunk<'_, V::Element>,
+    chunk: &Chunk<'_, T>,
     (kernel, input): (usize, usize),
+    kernels: usize,
     taps: [usize; Q],
-) -> [[V; Q]; M] {
-    let mut sums = [[V::simd_from(simd, V::Element::ZERO); Q]; M];
+) -> [[L::Vector; Q]; M] {
+    let mut sums = [[L::Vector::simd_from(simd, T::ZERO); Q]; M];
     for sample in 0..chunk.samples {
-        let mut a = [0; M];
+        let mut a = [[0; 2]; M];
         for m in 0..M {
-            a[m] = sample * chunk.gradient_stride + (kernel + m) * chunk.plane;
+            for piece in 0..2 {
+                let kernel = kernel + (m * L::PIECES + piece % L::PIECES).min(kernels - 1);
+                a[m][piece] = sample * chunk.gradient_stride + kernel * chunk.plane;
+            }
         }
-        let mut b = [0; Q];
+        let mut b = [[0; 2]; Q];
         for q in 0..Q {
-            b[q] = sample * chunk.input_stride + input + taps[q];
+            b[q] = [sample * chunk.input_stride + input + taps[q]; 2];
         }
         let a = Views { numbers: chunk.gradients, starts: a, pitch: chunk.pitch[1] };
         let b = Views { numbers: chunk.inputs, starts: b, pitch: chunk.pitch[0] };
-        sums = dots(simd, sums, a, b, [chunk.rows, chunk.len]);
+        sums = dots::<S, T, L, M, Q>(simd, sums, a, b, [chunk.rows, chunk.len]);
     }
     sums
 }

@@ -18,9 +18,9 @@ use crate::{Element, Scratch};
 use super::Correlation;
 use super::padded::Padded;
 
-/// Numbers of a band's transposed output gradients: 128 KiB of `f32`, a part of the second
-/// cache, since every tile of taps reads them again.
-const BAND: usize = 32_768;
+/// Numbers of a band's transposed output gradients: 32 KiB of `f32`, a part of the first or
+/// second cache, since every tile of taps reads them again.
+const BAND: usize = 8_192;
 
 /// Kernels that are worked on together: two wide vectors.
 const fn block<T>() -> usize {
@@ -116,8 +116,8 @@ pub struct OuterProducts<'a, T> {
 }
 
 impl<T: Element> Divide for OuterProducts<'_, T> {
-    /// By kernels as far as there are blocks of them, then by taps, so that every part
-    /// has full vectors; each of these transposes the gradients for itself.
+    /// By kernels as far as there are blocks of them, then by rows of taps, so that every
+    /// part has full vectors; each of these transposes the gradients for itself.
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
         let Self { layer, input, output_gradient, .. } = self;
         let Range { start, end } = self.kernels;
@@ -126,7 +126,7 @@ impl<T: Element> Divide for OuterProducts<'_, T> {
         let cut = if by_kernels {
             threads::cut(kernels, left, parts, block::<T>())
         } else {
-            threads::cut(taps, left, parts, 1)
+            threads::cut(taps, left, parts, layer.kernel_width)
         };
         let Some(cut) = cut else { return Err(self) };
         let sums = self.sums.split_at_mut(cut * if by_kernels { taps } else { kernels });
@@ -185,6 +185,7 @@ impl<T: Element> Kernel for OuterProducts<'_, T> {
                     let band = Band {
                         samples,
                         width: layer.out_width,
+                        neighbours: if layer.stride[1] == 1 { layer.kernel_width } else { 1 },
                         positions: positions.clone(),
                         transposed: &mut *transposed,
                         inputs: numbers,
@@ -208,6 +209,8 @@ struct Band<'a, T> {
     samples: usize,
     /// Columns of an output plane.
     width: usize,
+    /// Taps that meet neighbouring numbers of the input: rows of so many.
+    neighbours: usize,
     positions: Range<usize>,
     /// Memory for the output gradients with the kernels innermost,
     /// `(samples, positions, kernels)`.
@@ -242,25 +245,35 @@ impl<T: Element> Band<'_, T> {
             let sums = &mut sums[first * count..];
             first += match (Registers::of(simd), KV) {
                 (Registers::Many, 2) if rest.len() >= 9 => {
-                    self.add_tile::<S, V, KV, 9>(simd, rest, sums)
+                    self.add_tile::<S, V, KV, 9, 1>(simd, rest, sums)
                 }
-                (Registers::Many, 2) => self.add_tile::<S, V, KV, 3>(simd, rest, sums),
+                (Registers::Many, 2) => self.add_tile::<S, V, KV, 3, 1>(simd, rest, sums),
+                // One vector a position: reads of addresses would take longer than it.
+                (Registers::Many, _) if self.neighbours == 5 && rest.len() >= 15 => {
+                    self.add_tile::<S, V, KV, 3, 5>(simd, rest, sums)
+                }
                 (Registers::Many, _) if rest.len() >= 12 => {
-                    self.add_tile::<S, V, KV, 12>(simd, rest, sums)
+                    self.add_tile::<S, V, KV, 12, 1>(simd, rest, sums)
                 }
-                (Registers::Many, _) => self.add_tile::<S, V, KV, 4>(simd, rest, sums),
-                (Registers::Some, 1) => self.add_tile::<S, V, KV, 6>(simd, rest, sums),
+                (Registers::Many, _) => self.add_tile::<S, V, KV, 4, 1>(simd, rest, sums),
+                (Registers::Some, 1) => self.add_tile::<S, V, KV, 6, 1>(simd, rest, sums),
                 (Registers::Some | Registers::Few, _) => {
-                    self.add_tile::<S, V, KV, 2>(simd, rest, sums)
+                    self.add_tile::<S, V, KV, 2, 1>(simd, rest, sums)
                 }
             };
         }
     }
 
-    /// Adds for the first `Q` taps; returns how many of them there were. A function of
-    /// its own for the compiler.
+    /// Adds for the first `R · K` taps, `K` of which at a time meet neighbouring numbers;
+    /// returns how many of them there were. A function of its own for the compiler.
     #[inline(always)]
-    fn add_tile<S: Simd, V: SimdFloat<S, Element = T>, const KV: usize, const Q: usize>(
+    fn add_tile<
+        S: Simd,
+        V: SimdFloat<S, Element = T>,
+        const KV: usize,
+        const R: usize,
+        const K: usize,
+    >(
         &self,
         simd: S,
         taps: &[usize],
@@ -269,21 +282,26 @@ impl<T: Element> Band<'_, T> {
         simd.vectorize(
             #[inline(always)]
             || {
-                let used = Q.min(taps.len());
-                let mut tile_taps = [0; Q];
-                let mut tile = [[V::simd_from(simd, T::ZERO); KV]; Q];
-                for q in 0..Q {
-                    let tap = q.min(used - 1);
-                    tile_taps[q] = taps[tap];
-                    for v in 0..KV {
-                        tile[q][v] = load(simd, sums, (tap * KV + v) * V::LEN);
+                let used = (R * K).min(taps.len());
+                let mut runs = [0; R];
+                let mut tile = [[[V::simd_from(simd, T::ZERO); KV]; K]; R];
+                for r in 0..R {
+                    runs[r] = taps[(r * K).min(used - 1)];
+                    for k in 0..K {
+                        let tap = (r * K + k).min(used - 1);
+                        for v in 0..KV {
+                            tile[r][k][v] = load(simd, sums, (tap * KV + v) * V::LEN);
+                        }
                     }
                 }
-                let tile = self.tile(simd, tile_taps, tile);
-                for q in 0..Q {
-                    if q < used {
-                        for v in 0..KV {
-                            store(tile[q][v], sums, (q * KV + v) * V::LEN);
+                let tile = self.tile(simd, runs, tile);
+                for r in 0..R {
+                    for k in 0..K {
+                        let tap = r * K + k;
+                        if tap < used {
+                            for v in 0..KV {
+                                store(tile[r][k][v], sums, (tap * KV + v) * V::LEN);
+                            }
                         }
                     }
                 }
@@ -293,37 +311,48 @@ impl<T: Element> Band<'_, T> {
     }
 
     #[inline(always)]
-    fn tile<S: Simd, V: SimdFloat<S, Element = T>, const KV: usize, const Q: usize>(
+    fn tile<
+        S: Simd,
+        V: SimdFloat<S, Element = T>,
+        const KV: usize,
+        const R: usize,
+        const K: usize,
+    >(
         &self,
         simd: S,
-        taps: [usize; Q],
-        mut tile: [[V; KV]; Q],
-    ) -> [[V; KV]; Q] {
-        let views = views(self.inputs, taps);
+        runs: [usize; R],
+        mut tile: [[[V; KV]; K]; R],
+    ) -> [[[V; KV]; K]; R] {
+        let views = views(self.inputs, runs);
         let Range { start, end } = self.positions;
         let mut gradients = &*self.transposed;
         for sample in 0..self.samples {
-            let mut position = start;
+            let (mut position, mut x) = (start, start % self.width);
+            let mut row_start = sample * self.strides[0] + start / self.width * self.strides[1];
             while position < end {
                 // To the end of a row, or of the band.
-                let (y, x) = (position / self.width, position % self.width);
                 let columns = (self.width - x).min(end - position);
-                let at = sample * self.strides[0] + y * self.strides[1] + x;
+                let at = row_start + x;
                 let (row, rest) = gradients.split_at(columns * KV * V::LEN);
                 for (column, gradient) in row.chunks_exact(KV * V::LEN).enumerate() {
                     let mut g = [V::simd_from(simd, T::ZERO); KV];
                     for v in 0..KV {
                         g[v] = load(simd, gradient, v * V::LEN);
                     }
-                    for q in 0..Q {
-                        let factor = V::simd_from(simd, views[q][at + column]);
-                        for v in 0..KV {
-                            tile[q][v] = fused(simd, g[v], factor, tile[q][v]);
+                    for r in 0..R {
+                        let numbers = &views[r][at + column..][..K];
+                        for k in 0..K {
+                            let factor = V::simd_from(simd, numbers[k]);
+                            for v in 0..KV {
+                                tile[r][k][v] = fused(simd, g[v], factor, tile[r][k][v]);
+                            }
                         }
                     }
                 }
                 gradients = rest;
                 position += columns;
+                row_start += self.strides[1];
+                x = 0;
             }
         }
         tile

@@ -22,7 +22,7 @@ use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
 use crate::microkernel::{
-    Grid, Offset, Product, for_each_block, load, load_part, multiply, packed_len, store,
+    Grid, Offset, Product, Whole, for_each_block, load, load_part, multiply, packed_len, store,
 };
 use crate::simd::{Kernel, Registers};
 use crate::threads::Divide;
@@ -373,7 +373,7 @@ impl<'a> Pass<'a> {
                 output_stride: self.tiling.tiles,
                 offset: Offset::None,
             };
-            multiply::<S, V>(simd, &product, &mut products[point * products_stride..]);
+            multiply::<S, _, Whole<V>>(simd, &product, &mut products[point * products_stride..]);
         }
     }
 
