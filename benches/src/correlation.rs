@@ -1,7 +1,7 @@
 use std::fmt;
 
 use layers::random::{Purpose, Stream};
-use tensor::{Bias, Correlation, Scratch, reference};
+use tensor::{Bias, Buffer, Correlation, Scratch, reference};
 
 use crate::measure::largest_difference;
 
@@ -83,9 +83,9 @@ impl Pass {
 pub struct Operands {
     geometry: Correlation,
     pass: Pass,
-    first: Vec<f32>,
-    second: Vec<f32>,
-    result: Vec<f32>,
+    first: Buffer<f32>,
+    second: Buffer<f32>,
+    result: Buffer<f32>,
 }
 
 impl Operands {
@@ -94,7 +94,9 @@ impl Operands {
         let geometry = shape.geometry();
         let numbers = |seed, len| {
             let mut stream = Stream::new(seed, Purpose::Initialization, 0);
-            (0..len).map(|_| (2.0 * stream.uniform() - 1.0) as f32).collect::<Vec<_>>()
+            let mut numbers = Buffer::zeros(len);
+            numbers.fill_with(|| (2.0 * stream.uniform() - 1.0) as f32);
+            numbers
         };
         let inputs = shape.batch * geometry.input_shape().len();
         let outputs = shape.batch * geometry.output_shape().len();
@@ -104,7 +106,7 @@ impl Operands {
             Pass::InputGradient => (numbers(3, outputs), numbers(2, kernels), inputs),
             Pass::KernelGradient => (numbers(1, inputs), numbers(3, outputs), kernels),
         };
-        Self { geometry, pass, first, second, result: vec![f32::NAN; result] }
+        Self { geometry, pass, first, second, result: Buffer::zeros(result) }
     }
 
     /// Computes the result.

@@ -38,13 +38,14 @@ pub fn measure(seconds: f64, mut call: impl FnMut()) -> Timing {
     Timing { median: samples[samples.len() / 2], best: samples[0], samples: samples.len() }
 }
 
-/// Runs `work` in a pool of `threads` threads: what it calls can use all of them.
+/// Runs `work` in a pool of `threads` threads, awake: what it calls can use all of them.
 ///
 /// # Panics
 /// If the pool cannot be started.
 pub fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.unwrap_or_else(|error| panic!("{threads} threads: {error}")).install(work)
+    let pool = pool.unwrap_or_else(|error| panic!("{threads} threads: {error}"));
+    pool.install(|| tensor::threads::awake(work))
 }
 
 /// One thread, and two where the machine has them.

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use tensor::{Element, Shape, ShapeError};
+use tensor::{Buffer, Element, Shape, ShapeError};
 
 use crate::chain::{Chain, Placed, checked_len, too_large};
 use crate::digest::sha256;
@@ -17,7 +17,7 @@ use crate::workspace::Workspace;
 pub struct Network<T> {
     spec: NetworkSpec,
     chain: Chain<T>,
-    parameters: Vec<T>,
+    parameters: Buffer<T>,
     state: Vec<T>,
 }
 
@@ -69,7 +69,7 @@ impl NetworkSpec {
         if chain.layers().is_empty() {
             return fail(0, ShapeError::new("network", "at least one layer", 0), &[input_shape]);
         }
-        let parameters = vec![T::ZERO; chain.parameters_of(chain.layers().len())];
+        let parameters = Buffer::zeros(chain.parameters_of(chain.layers().len()));
         let mut state = Vec::new();
         for (array, range) in chain.named(|layer| layer.state()) {
             let start = if let Role::Constant(value) = array.role { value } else { 0.0 };
@@ -173,7 +173,7 @@ impl<T: Element> Network<T> {
 
     /// The SHA-256 of all parameters in order, little-endian, in the network's precision.
     pub fn digest(&self) -> String {
-        let mut bytes = Vec::with_capacity(size_of_val(self.parameters.as_slice()));
+        let mut bytes = Vec::with_capacity(size_of_val(&*self.parameters));
         T::extend_le_bytes(&self.parameters, &mut bytes);
         sha256(&bytes)
     }

@@ -1,4 +1,4 @@
-use tensor::{Element, reduce};
+use tensor::{Buffer, Element, reduce};
 
 use crate::layer::{Draw, Mode};
 use crate::loss::Loss;
@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 #[derive(Debug)]
 pub(crate) struct Shard<T> {
     workspace: Workspace<T>,
-    inputs: Vec<T>,
+    inputs: Buffer<T>,
     targets: Vec<T>,
     correct: usize,
 }
@@ -20,7 +20,7 @@ impl<T: Element> Shard<T> {
     pub(crate) fn new(network: &Network<T>, workspace: Workspace<T>) -> Self {
         let (inputs, outputs) = (network.input_shape().len(), network.output_shape().len());
         Self {
-            inputs: vec![T::ZERO; workspace.capacity() * inputs],
+            inputs: Buffer::zeros(workspace.capacity() * inputs),
             targets: vec![T::ZERO; workspace.capacity() * outputs],
             workspace,
             correct: 0,

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use tensor::{Element, map, threads};
+use tensor::{Buffer, Element, map, threads};
 
 use crate::layer::Draw;
 use crate::loss::Loss;
@@ -101,7 +101,7 @@ pub struct Trainer<T> {
     observed: Vec<T>,
     shards: Vec<Shard<T>>,
     /// The shards' gradients one after another, then their sum.
-    gradients: Vec<T>,
+    gradients: Buffer<T>,
     losses: Vec<f64>,
     pace: Pace,
 }
@@ -133,7 +133,7 @@ impl<T: Element> Trainer<T> {
         Self {
             backward_layers: layers - usize::from(cancels),
             shards: (0..count).map(shard).collect(),
-            gradients: vec![T::ZERO; (count + sum) * network.parameters().len()],
+            gradients: Buffer::zeros((count + sum) * network.parameters().len()),
             losses: vec![0.0; batch_size],
             updater: Updater::new(&network, &config),
             observed: vec![T::ZERO; network.chain().observed()],

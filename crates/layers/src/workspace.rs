@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use tensor::{Element, Scratch};
+use tensor::{Buffer, Element, Scratch};
 
 use crate::layer::{Context, Mode};
 use crate::network::Network;
@@ -16,7 +16,7 @@ pub struct Workspace<T> {
     mode: Mode,
     input_len: usize,
     /// The numbers of all layers, as the network's chain places them.
-    memory: Vec<T>,
+    memory: Buffer<T>,
     observed: Vec<T>,
     scratch: Scratch<T>,
     /// Of one sample: each layer's output, and the gradient of the last one.
@@ -42,7 +42,7 @@ impl<T: Element> Workspace<T> {
             samples: 0,
             mode: Mode::Inference,
             input_len: network.input_shape().len(),
-            memory: vec![T::ZERO; capacity * chain.memory()],
+            memory: Buffer::zeros(capacity * chain.memory()),
             observed: vec![T::ZERO; chain.observed()],
             scratch,
             outputs: (0..chain.layers().len()).map(|layer| chain.output_place(layer)).collect(),

@@ -2,7 +2,7 @@
 
 use layers::{Loss, Network, Workspace};
 use rayon::prelude::*;
-use tensor::{Element, reduce};
+use tensor::{Buffer, Element, reduce};
 
 use crate::dataset::{Brightness, Samples};
 
@@ -20,7 +20,7 @@ pub struct Evaluator<T> {
 #[derive(Debug)]
 struct Slot<T> {
     workspace: Workspace<T>,
-    inputs: Vec<T>,
+    inputs: Buffer<T>,
     target: Vec<T>,
 }
 
@@ -40,7 +40,7 @@ impl<T: Element> Evaluator<T> {
     pub fn new(network: &Network<T>) -> Self {
         let slot = |_| Slot {
             workspace: Workspace::new(network, CHUNK),
-            inputs: vec![T::ZERO; CHUNK * network.input_shape().len()],
+            inputs: Buffer::zeros(CHUNK * network.input_shape().len()),
             target: vec![T::ZERO; network.output_shape().len()],
         };
         let slots = (0..rayon::current_num_threads()).map(slot).collect();

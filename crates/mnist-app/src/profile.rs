@@ -12,7 +12,7 @@ use layers::{
     Batch, Context, Layer, LayerSpec, Mode, Network, Optimizer, Pass, Role, Trainer, TrainerConfig,
 };
 use tensor::simd::Level;
-use tensor::{Correlation, Element, Scratch, peak};
+use tensor::{Buffer, Correlation, Element, Scratch, peak};
 
 use crate::cli::ProfileFlags;
 use crate::experiment::{Experiment, Precision};
@@ -38,7 +38,7 @@ pub fn run(flags: &ProfileFlags) -> anyhow::Result<()> {
     };
     flags.overrides.clone().apply(&mut experiment);
     let threads = flags.threads.unwrap_or(NonZeroUsize::MIN);
-    threads::pool(Some(threads))?.install(|| match experiment.precision {
+    threads::run_on(Some(threads), || match experiment.precision {
         Precision::F32 => profile::<f32>(flags, &experiment, simd),
         Precision::F64 => profile::<f64>(flags, &experiment, simd),
     })
@@ -175,12 +175,12 @@ struct Work<T> {
     scratch: Scratch<T>,
     state: Vec<T>,
     observed: Vec<T>,
-    memory: Vec<T>,
+    memory: Buffer<T>,
 }
 
 impl<T: Element> Work<T> {
     fn new(scratch: Scratch<T>) -> Self {
-        Self { scratch, state: Vec::new(), observed: Vec::new(), memory: Vec::new() }
+        Self { scratch, state: Vec::new(), observed: Vec::new(), memory: Buffer::default() }
     }
 
     /// Makes room for the passes of `layer`.
@@ -188,7 +188,7 @@ impl<T: Element> Work<T> {
         let state = layer.state().iter().map(|parameter| parameter.shape.len()).sum();
         self.state = vec![T::ZERO; state];
         self.observed = vec![T::ZERO; layer.observed()];
-        self.memory = vec![T::ZERO; samples * layer.memory()];
+        self.memory = Buffer::zeros(samples * layer.memory());
     }
 
     fn context(&mut self) -> Context<'_, T> {
@@ -235,7 +235,7 @@ impl<T: Element> Bench<T> {
                 && before.is_some_and(|before| !before.needs_output() || layer.keeps_values());
             let place =
                 Place { index, spec, layer: &*layer, parameters: own, in_place, after_parameters };
-            let mut output = vec![T::ZERO; self.samples * layer.output_shape().len()];
+            let mut output = Buffer::zeros(self.samples * layer.output_shape().len());
             let first = lines.len();
             lines.push(self.forward(&place, &input, &mut output));
             self.backward(&place, [&input, &output], &mut lines);
@@ -262,8 +262,8 @@ impl<T: Element> Bench<T> {
         call(output);
         let seconds = match layer.in_place() {
             Some(layer) if place.in_place => {
-                let mut data = input.to_vec();
-                let restore = |data: &mut Vec<T>| data.copy_from_slice(input);
+                let mut data = Buffer::from(input);
+                let restore = |data: &mut Buffer<T>| data.copy_from_slice(input);
                 median(repetitions, &mut data, restore, |data| {
                     layer.forward_in_place(data, Mode::training());
                 })
@@ -278,8 +278,8 @@ impl<T: Element> Bench<T> {
     fn backward(&mut self, place: &Place<'_, T>, data: [&[T]; 2], lines: &mut Vec<LayerLine>) {
         let parameters = place.parameters;
         let [input, output] = data;
-        let gradient: Vec<T> =
-            output.iter().map(|_| T::from_f64(self.stream.normal() * 1e-3)).collect();
+        let mut gradient = Buffer::zeros(output.len());
+        gradient.fill_with(|| T::from_f64(self.stream.normal() * 1e-3));
         let sizes = [input.len() + gradient.len(), parameters.len()];
         let learns = !parameters.is_empty();
         if learns {
@@ -312,10 +312,10 @@ impl<T: Element> Bench<T> {
         let [input, output] = data;
         let seconds = match layer.in_place() {
             Some(layer) if place.in_place => {
-                let mut data = gradient.to_vec();
-                let restore = |data: &mut Vec<T>| data.copy_from_slice(gradient);
+                let mut data = Buffer::from(gradient);
+                let restore = |data: &mut Buffer<T>| data.copy_from_slice(gradient);
                 let call =
-                    |data: &mut Vec<T>| layer.backward_in_place(output, data, Mode::training());
+                    |data: &mut Buffer<T>| layer.backward_in_place(output, data, Mode::training());
                 median(self.repetitions, &mut data, restore, call)
             }
             _ => self.gradients(place, data, gradient, true),
@@ -342,9 +342,9 @@ impl<T: Element> Bench<T> {
     ) -> f64 {
         let Place { layer, after_parameters, .. } = *place;
         let work = &mut self.work;
-        let mut memory = vec![T::ZERO; place.parameters.len()];
-        let mut input_gradient = after_parameters.then(|| vec![T::ZERO; input.len()]);
-        let mut parameters = place.parameters.to_vec();
+        let mut memory = Buffer::zeros(place.parameters.len());
+        let mut input_gradient = after_parameters.then(|| Buffer::zeros(input.len()));
+        let mut parameters = Buffer::from(place.parameters);
         median(
             self.repetitions,
             &mut parameters,
@@ -378,7 +378,7 @@ impl<T: Element> Bench<T> {
         let Place { layer, parameters, .. } = *place;
         let work = &mut self.work;
         let mut gradients =
-            (vec![T::ZERO; parameters.len()], of_input.then(|| vec![T::ZERO; input.len()]));
+            (Buffer::zeros(parameters.len()), of_input.then(|| Buffer::zeros(input.len())));
         median(
             self.repetitions,
             &mut gradients,
@@ -488,14 +488,16 @@ fn median<D: ?Sized>(
 }
 
 /// Numbers from 0 to 1, a fifth of them not 0, as in the images of MNIST.
-fn pixels<T: Element>(stream: &mut Stream, len: usize) -> Vec<T> {
+fn pixels<T: Element>(stream: &mut Stream, len: usize) -> Buffer<T> {
     let mut pixel = || if stream.below(5) == 0 { stream.uniform() } else { 0.0 };
-    (0..len).map(|_| T::from_f64(pixel())).collect()
+    let mut pixels = Buffer::zeros(len);
+    pixels.fill_with(|| T::from_f64(pixel()));
+    pixels
 }
 
 /// The samples of a step, already drawn.
 struct Drawn<T> {
-    inputs: Vec<T>,
+    inputs: Buffer<T>,
     input_len: usize,
 }
 

@@ -3,18 +3,23 @@
 use std::num::NonZeroUsize;
 
 use anyhow::Context;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPoolBuilder;
 use tensor::simd::{Level, level_from_environment};
 
 use crate::cli::Usage;
 
-/// A pool of this many threads; of as many as the processor has if none are asked for.
+/// Runs `work` in a pool of this many threads; of as many as the processor has if none are
+/// asked for.
 ///
 /// # Errors
-/// If the system does not give them.
-pub fn pool(threads: Option<NonZeroUsize>) -> anyhow::Result<ThreadPool> {
+/// If the system does not give them, and those of the work.
+pub fn run_on<R: Send>(
+    threads: Option<NonZeroUsize>,
+    work: impl FnOnce() -> anyhow::Result<R> + Send,
+) -> anyhow::Result<R> {
     let builder = ThreadPoolBuilder::new().num_threads(threads.map_or(0, NonZeroUsize::get));
-    builder.build().context("--threads: the system refuses to start them")
+    let pool = builder.build().context("--threads: the system refuses to start them")?;
+    pool.install(|| tensor::threads::awake(work))
 }
 
 /// The vector instructions that the environment asks for.

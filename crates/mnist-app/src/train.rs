@@ -31,7 +31,7 @@ pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
         None => presets::experiment(flags.preset.as_deref().unwrap_or(presets::DEFAULT))?,
     };
     flags.overrides.clone().apply(&mut experiment);
-    threads::pool(flags.threads)?.install(|| match experiment.precision {
+    threads::run_on(flags.threads, || match experiment.precision {
         Precision::F32 => train::<f32>(flags, experiment, (start, simd)),
         Precision::F64 => train::<f64>(flags, experiment, (start, simd)),
     })

@@ -25,6 +25,7 @@
 //! # Ok::<(), tensor::ShapeError>(())
 //! ```
 
+mod buffer;
 mod correlate;
 mod element;
 mod error;
@@ -45,6 +46,7 @@ pub mod simd;
 mod tensor;
 pub mod threads;
 
+pub use buffer::Buffer;
 pub use correlate::{Bias, Correlation};
 pub use element::Element;
 pub use error::ShapeError;

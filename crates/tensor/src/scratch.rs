@@ -1,4 +1,4 @@
-use crate::{Element, threads};
+use crate::{Buffer, Element, threads};
 
 /// Memory that operations work in, owned by the caller and used again.
 ///
@@ -9,7 +9,7 @@ use crate::{Element, threads};
 /// running side by side uses [`Scratch::sequential`].
 #[derive(Clone, Debug)]
 pub struct Scratch<T> {
-    numbers: Vec<T>,
+    numbers: Buffer<T>,
     indices: Vec<usize>,
     threads: usize,
     limit: usize,
@@ -18,7 +18,7 @@ pub struct Scratch<T> {
 impl<T: Element> Scratch<T> {
     /// Scratch for operations that stay on the calling thread.
     pub fn sequential() -> Self {
-        Self { numbers: Vec::new(), indices: Vec::new(), threads: 1, limit: usize::MAX }
+        Self { numbers: Buffer::default(), indices: Vec::new(), threads: 1, limit: usize::MAX }
     }
 
     /// Scratch for operations that may use all threads of the current pool.
@@ -44,7 +44,7 @@ impl<T: Element> Scratch<T> {
     /// `numbers` numbers and `indices` indices with any contents.
     pub(crate) fn take(&mut self, numbers: usize, indices: usize) -> (&mut [T], &mut [usize]) {
         if self.numbers.len() < numbers {
-            self.numbers.resize(numbers, T::ZERO);
+            self.numbers = Buffer::zeros(numbers);
         }
         if self.indices.len() < indices {
             self.indices.resize(indices, 0);

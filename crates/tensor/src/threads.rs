@@ -3,6 +3,10 @@
 //! An operation is divided into parts whose outputs are disjoint; each output element
 //! is computed by one thread in one order, so the number of threads changes no bit.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
 use rayon::prelude::*;
 
 /// Multiply-adds below which an operation stays on the calling thread.
@@ -15,6 +19,85 @@ const WORTH_A_WAKE_UP: usize = 500_000;
 /// How many threads the current pool has.
 pub fn available() -> usize {
     rayon::current_num_threads()
+}
+
+/// Runs `work` with all threads of the current pool awake, as long as there is work for
+/// them at least every millisecond.
+///
+/// A thread that falls asleep between the operations of a training step must be woken for
+/// the next one. On a virtual machine its processor has gone to sleep with it, and comes back
+/// when the host has time: that can take longer than the operation. A thread that finds
+/// nothing to do for longer naps, a tenth of a millisecond at first and five at most.
+/// While it waits it lets other programs go first.
+pub fn awake<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    let others = available() - 1;
+    if others == 0 {
+        return work();
+    }
+    let vigil = Vigil::default();
+    rayon::scope(|scope| {
+        for _ in 0..others {
+            scope.spawn(|_| vigil.keep());
+        }
+        let _end = vigil.begin(others);
+        work()
+    })
+}
+
+/// What the threads know that [`awake`] keeps from sleeping.
+#[derive(Default)]
+struct Vigil {
+    /// How many have come.
+    met: AtomicUsize,
+    /// From then on none may come: a thread that waits for a part of the work, and looked
+    /// for something to do meanwhile, would not return to it.
+    begun: AtomicBool,
+    done: AtomicBool,
+}
+
+/// Ends a vigil when it goes, also by a panic.
+struct End<'a>(&'a Vigil);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.done.store(true, Ordering::Release);
+    }
+}
+
+impl Vigil {
+    /// How long a thread looks for work before it naps.
+    const PATIENCE: Duration = Duration::from_millis(1);
+    const NAPS: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
+
+    /// Gives `others` threads a moment to come.
+    fn begin(&self, others: usize) -> End<'_> {
+        let start = Instant::now();
+        while self.met.load(Ordering::Acquire) < others && start.elapsed() < Self::PATIENCE {
+            thread::yield_now();
+        }
+        self.begun.store(true, Ordering::Release);
+        End(self)
+    }
+
+    /// Takes part in the pool's work until the vigil is done.
+    fn keep(&self) {
+        if self.begun.load(Ordering::Acquire) {
+            return;
+        }
+        self.met.fetch_add(1, Ordering::Release);
+        let [shortest, longest] = Self::NAPS;
+        let (mut since, mut nap) = (Instant::now(), shortest);
+        while !self.done.load(Ordering::Acquire) {
+            if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                (since, nap) = (Instant::now(), shortest);
+            } else if since.elapsed() < Self::PATIENCE {
+                thread::yield_now();
+            } else {
+                thread::sleep(nap);
+                nap = longest.min(2 * nap);
+            }
+        }
+    }
 }
 
 /// Into how many parts to cut an operation of `work` multiply-adds.
@@ -177,6 +260,30 @@ mod tests {
             });
             assert!(d.iter().chain(&e).all(|&x| x == 0), "{len} numbers, {threads} threads");
         }
+    }
+
+    #[test]
+    fn work_with_threads_awake_comes_to_an_end() {
+        fn leaves(depth: usize) -> usize {
+            if depth == 0 {
+                return 1;
+            }
+            let (left, right) = rayon::join(|| leaves(depth - 1), || leaves(depth - 1));
+            left + right
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().expect("a pool");
+        for _ in 0..200 {
+            let nested = || (leaves(8), awake(|| leaves(8)));
+            assert_eq!(pool.install(|| awake(nested)), (256, 256));
+        }
+        // From within all of its threads at once.
+        let of_each = pool.broadcast(|_| awake(|| leaves(8)));
+        assert_eq!(of_each, [256; 4]);
+        let failed = pool.install(|| {
+            std::panic::catch_unwind(|| awake(|| assert_eq!(leaves(3), 9, "meant to fail")))
+        });
+        assert!(failed.is_err(), "a panic goes through, and the threads do not wait for more");
+        assert_eq!(pool.install(|| leaves(8)), 256);
     }
 
     #[test]
