@@ -29,6 +29,7 @@ mod buffer;
 mod correlate;
 mod element;
 mod error;
+mod lanes;
 pub mod map;
 pub mod matrix;
 mod microkernel;

@@ -5,9 +5,10 @@
 
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
+use crate::lanes::Whole;
 use crate::microkernel::{
-    Grid, Offset, Product, Views, Whole, dots, fused, load, load_part, multiply, multiply_narrow,
-    pack, packed_len, store, sum_lanes,
+    Grid, Offset, Product, Views, dots, fused, load, load_part, multiply, multiply_narrow, pack,
+    packed_len, store, sum_lanes,
 };
 use crate::simd::{Kernel, Registers};
 use crate::threads::{self, Divide};

@@ -231,7 +231,7 @@ mod tests {
         let met = Mutex::new(HashSet::<ThreadId>::new());
         pool.install(|| {
             run(&|| {
-                met.lock().expect("no panic").insert(std::thread::current().id());
+                met.lock().expect("no panic").insert(thread::current().id());
             });
         });
         met.into_inner().expect("no panic").len()

@@ -2,9 +2,8 @@ use std::marker::PhantomData;
 
 use fearless_simd::{Simd, SimdBase};
 
-use crate::microkernel::{
-    Grid, Offset, Product, Whole, multiply, multiply_narrow, pack_rows, packed_len,
-};
+use crate::lanes::Whole;
+use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow, pack_rows, packed_len};
 use crate::simd::{Kernel, Level, Registers, dispatch_at};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};

@@ -2,8 +2,9 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
+use crate::lanes::Whole;
 use crate::microkernel::{
-    Grid, Offset, Product, Whole, load, multiply, multiply_narrow, pack, packed_len, store,
+    Grid, Offset, Product, load, multiply, multiply_narrow, pack, packed_len, store,
 };
 use crate::simd::{Kernel, Registers};
 use crate::threads::{self, Divide};

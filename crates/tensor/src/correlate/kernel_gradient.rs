@@ -2,7 +2,8 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
-use crate::microkernel::{Halves, Lanes, Views, Whole, dots};
+use crate::lanes::{Halves, Lanes, Whole};
+use crate::microkernel::{Views, dots};
 use crate::simd::{Kernel, Registers};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};

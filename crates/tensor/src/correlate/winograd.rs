@@ -21,8 +21,9 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
+use crate::lanes::Whole;
 use crate::microkernel::{
-    Grid, Offset, Product, Whole, for_each_block, load, load_part, multiply, packed_len, store,
+    Grid, Offset, Product, for_each_block, load, load_part, multiply, packed_len, store,
 };
 use crate::simd::{Kernel, Registers};
 use crate::threads::Divide;
