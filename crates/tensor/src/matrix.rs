@@ -10,7 +10,7 @@ use crate::microkernel::{
     Grid, Offset, Product, Views, dots, fused, load, load_part, multiply, multiply_narrow, pack,
     packed_len, store, sum_lanes,
 };
-use crate::simd::{Kernel, Registers};
+use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
@@ -173,12 +173,19 @@ impl<T: Element> Kernel for Dots<'_, T> {
     fn run<S: Simd>(mut self, simd: S) {
         let mut row = 0;
         while row < self.n {
-            row += match (Registers::of(simd), self.n - row) {
-                (Registers::Many, 4..) => self.rows::<S, 4, 4, 4>(simd, row),
-                (Registers::Some, 2..) => self.rows::<S, 2, 2, 2>(simd, row),
-                (Registers::Many, _) => self.rows::<S, 8, 4, 1>(simd, row),
-                (Registers::Some, _) => self.rows::<S, 4, 2, 1>(simd, row),
-                (Registers::Few, _) => self.rows::<S, 1, 1, 1>(simd, row),
+            let rest = self.n - row;
+            row += if S::MANY {
+                match rest {
+                    4.. => self.rows::<S, 4, 4, 4>(simd, row),
+                    _ => self.rows::<S, 8, 4, 1>(simd, row),
+                }
+            } else if S::SOME {
+                match rest {
+                    2.. => self.rows::<S, 2, 2, 2>(simd, row),
+                    _ => self.rows::<S, 4, 2, 1>(simd, row),
+                }
+            } else {
+                self.rows::<S, 1, 1, 1>(simd, row)
             };
         }
     }
@@ -302,7 +309,7 @@ impl<T: Element> Kernel for RowsProduct<'_, T> {
             packed_taps: [0, r],
             offset: Offset::None,
         };
-        if Registers::of(simd) == Registers::Many && p >= T::Wide::<S>::LEN {
+        if S::MANY && p >= T::Wide::<S>::LEN {
             multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, self.c);
         } else {
             multiply_narrow(simd, &product, self.c);

@@ -18,7 +18,7 @@ use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
 use crate::lanes::{Halves, Lanes, Whole};
-use crate::simd::Registers;
+use crate::simd::{Registers, Tiles};
 
 /// The vector at `at` in `numbers`.
 #[inline(always)]
@@ -37,15 +37,12 @@ pub(crate) fn store<S: Simd, V: SimdBase<S>>(vector: V, numbers: &mut [V::Elemen
 /// Where the processor cannot do that in one instruction it is some thirty, too many
 /// for each place that multiplies; there it is a call.
 #[inline(always)]
-pub(crate) fn fused<S: Simd, V: SimdFloat<S>>(simd: S, a: V, b: V, c: V) -> V {
+pub(crate) fn fused<S: Simd, V: SimdFloat<S>>(_: S, a: V, b: V, c: V) -> V {
     #[inline(never)]
     fn emulated<S: Simd, V: SimdFloat<S>>(a: V, b: V, c: V) -> V {
         a.mul_add_precise(b, c)
     }
-    match Registers::of(simd) {
-        Registers::Few => emulated(a, b, c),
-        Registers::Many | Registers::Some => a.mul_add_precise(b, c),
-    }
+    if S::MANY || S::SOME { a.mul_add_precise(b, c) } else { emulated(a, b, c) }
 }
 
 /// The first `len < LEN` lanes from `at` in `numbers`, the others zero.
@@ -332,28 +329,31 @@ pub(crate) fn multiply<S: Simd, T: Element, L: Lanes<S, T>>(
             let weights = &product.packed[at..at + size * taps];
             let weights = &weights[size * start..][..size * product.taps.len()];
             let part = Part { product, weights, first, count };
-            walk = match Registers::of(simd) {
+            walk = if S::MANY && const { L::PIECES == 2 } {
                 // Halves cost a load each: fewer of them leave fewer over.
-                Registers::Many if L::PIECES == 2 => match size {
+                match size {
                     1 => part.run::<S, L, 1, 8>(simd, panel, output),
                     2 => part.run::<S, L, 2, 4>(simd, panel, output),
                     4 => part.run::<S, L, 4, 3>(simd, panel, output),
                     6 => part.run::<S, L, 6, 2>(simd, panel, output),
                     _ => part.run::<S, L, 8, 2>(simd, panel, output),
-                },
-                Registers::Many => match size {
+                }
+            } else if S::MANY {
+                match size {
                     1 => part.run::<S, L, 1, 8>(simd, panel, output),
                     2 => part.run::<S, L, 2, 8>(simd, panel, output),
                     4 => part.run::<S, L, 4, 5>(simd, panel, output),
                     6 => part.run::<S, L, 6, 4>(simd, panel, output),
                     _ => part.run::<S, L, 8, 2>(simd, panel, output),
-                },
-                Registers::Some => match size {
+                }
+            } else if S::SOME {
+                match size {
                     1 => part.run::<S, L, 1, 6>(simd, panel, output),
                     2 => part.run::<S, L, 2, 5>(simd, panel, output),
                     _ => part.run::<S, L, 4, 3>(simd, panel, output),
-                },
-                Registers::Few => part.run::<S, L, 2, 1>(simd, panel, output),
+                }
+            } else {
+                part.run::<S, L, 2, 1>(simd, panel, output)
             };
             first += size;
             at += size * taps;
@@ -369,7 +369,7 @@ pub(crate) fn multiply_narrow<S: Simd, T: Element>(
     product: &Product<'_, T>,
     output: &mut [T],
 ) {
-    if Registers::of(simd) == Registers::Many {
+    if S::MANY {
         multiply::<S, T, Halves<T>>(simd, product, output);
     } else {
         multiply::<S, T, Whole<T::Narrow<S>>>(simd, product, output);

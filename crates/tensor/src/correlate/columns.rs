@@ -17,7 +17,7 @@ use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
 use crate::microkernel::{fused, load, store, views};
-use crate::simd::{Kernel, Registers};
+use crate::simd::{Kernel, Tiles};
 use crate::threads::Divide;
 
 use super::filtering::{Operands, Weights};
@@ -98,7 +98,7 @@ impl<T: Element> Kernel for Columns<'_, T> {
         let layer = self.0.layer;
         let (width, wide) = (layer.out_width, T::Wide::<S>::LEN);
         let fewest = width.next_multiple_of(wide) <= width.next_multiple_of(T::Narrow::<S>::LEN);
-        if Registers::of(simd) != Registers::Many {
+        if !S::MANY {
             self.run_with::<S, T::Narrow<S>, 2, 2>(simd);
         } else if layer.width.min(width) >= wide && fewest {
             self.run_with::<S, T::Wide<S>, 4, 1>(simd);

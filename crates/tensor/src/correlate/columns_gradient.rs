@@ -12,7 +12,7 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::microkernel::{fused, load, sum_lanes, views};
-use crate::simd::{Kernel, Registers};
+use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
@@ -195,10 +195,12 @@ impl<T: Element> Kernel for ColumnsGradient<'_, T> {
                 }
                 let sums = &mut sums[d * channels * 3 * INPUTS..];
                 let chunk = Chunk { rows, gradients, line, channels, used, positions };
-                match (Registers::of(simd), layer.channels_of_a_tile()) {
-                    (Registers::Many, 3) => chunk.add::<S, T::Wide<S>, 3, 3>(simd, sums),
-                    (Registers::Many, _) => chunk.add::<S, T::Wide<S>, 4, 2>(simd, sums),
-                    _ => chunk.add::<S, T::Wide<S>, 2, 1>(simd, sums),
+                if !S::MANY {
+                    chunk.add::<S, T::Wide<S>, 2, 1>(simd, sums);
+                } else if layer.channels_of_a_tile() == 3 {
+                    chunk.add::<S, T::Wide<S>, 3, 3>(simd, sums);
+                } else {
+                    chunk.add::<S, T::Wide<S>, 4, 2>(simd, sums);
                 }
                 d += used;
             }
@@ -257,7 +259,7 @@ impl Strips {
             let y = (strip % self.down * OUTPUTS).wrapping_sub(planes.padding[0]);
             let at = (strip - self.range.start) * self.pitch + planes.padding[1];
             let plane = Plane { numbers, height, width };
-            if Registers::of(simd) == Registers::Many && width >= T::Wide::<S>::LEN {
+            if S::MANY && width >= T::Wide::<S>::LEN {
                 plane.transform::<S, T::Wide<S>, R>(simd, y, (to, line, at));
             } else {
                 plane.transform::<S, T::Narrow<S>, R>(simd, y, (to, line, at));

@@ -4,7 +4,7 @@ use fearless_simd::{Simd, SimdBase};
 
 use crate::lanes::Whole;
 use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow, pack_rows, packed_len};
-use crate::simd::{Kernel, Level, Registers, dispatch_at};
+use crate::simd::{Kernel, Level, Tiles, dispatch_at};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
@@ -204,7 +204,7 @@ enum Cut {
 impl Cut {
     /// The cut that computes fewest positions; no cut changes a bit of the output.
     #[inline(always)]
-    fn choose<S: Simd, T: Element>(simd: S, layer: &Correlation, pitch: usize) -> Self {
+    fn choose<S: Simd, T: Element>(layer: &Correlation, pitch: usize) -> Self {
         let (wide, narrow) = (T::Wide::<S>::LEN, T::Narrow::<S>::LEN);
         let rows = |lanes: usize| {
             let width = layer.out_width;
@@ -212,7 +212,7 @@ impl Cut {
         };
         // A line is written twice, which costs as much as some taps.
         let line = pitch + 4 * pitch / layer.taps();
-        if Registers::of(simd) == Registers::Many && rows(wide) <= rows(narrow).min(line) {
+        if S::MANY && rows(wide) <= rows(narrow).min(line) {
             Self::WideRows
         } else if rows(narrow) <= line {
             Self::NarrowRows
@@ -232,8 +232,8 @@ impl<T: Element> Kernel for Plan<T> {
     type Output = Cut;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Cut {
-        Cut::choose::<S, T>(simd, &self.layer, Padded::of(&self.layer).columns)
+    fn run<S: Simd>(self, _: S) -> Cut {
+        Cut::choose::<S, T>(&self.layer, Padded::of(&self.layer).columns)
     }
 }
 
@@ -258,7 +258,7 @@ impl<T: Element> Kernel for Forward<'_, T> {
         let tap_table = &mut self.taps[..taps];
         padded.taps([channels, layer.kernel_height, layer.kernel_width], tap_table);
 
-        let cut = Cut::choose::<S, T>(simd, &layer, padded.columns);
+        let cut = Cut::choose::<S, T>(&layer, padded.columns);
         let line_len = padded.line(&layer).next_multiple_of(T::Wide::<S>::LEN);
         let grid = if cut == Cut::Line {
             Grid::line(line_len)
@@ -296,12 +296,14 @@ impl<T: Element> Kernel for Forward<'_, T> {
                 },
             };
             match cut {
-                Cut::WideRows => multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, output),
-                Cut::NarrowRows => multiply_narrow(simd, &product, output),
+                Cut::WideRows if S::MANY => {
+                    multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, output);
+                }
+                Cut::WideRows | Cut::NarrowRows => multiply_narrow(simd, &product, output),
                 Cut::Line => {
                     product.offset = Offset::None;
                     product.output_stride = line_len;
-                    if Registers::of(simd) == Registers::Many {
+                    if S::MANY {
                         multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, line);
                     } else {
                         multiply_narrow(simd, &product, line);

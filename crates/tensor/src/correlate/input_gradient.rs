@@ -6,7 +6,7 @@ use crate::lanes::Whole;
 use crate::microkernel::{
     Grid, Offset, Product, load, multiply, multiply_narrow, pack, packed_len, store,
 };
-use crate::simd::{Kernel, Registers};
+use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
@@ -276,11 +276,10 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
                         let sums = (&sums[sample * memory.line..], samples * memory.line);
                         let planes = input.chunks_exact_mut(layer.height * layer.width);
                         for (c, input) in planes.enumerate() {
-                            if is_simple {
-                                let to = &mut input[y * phase.pitch..];
-                                combine(simd, phase, [c, channels], end - y, sums, to);
-                            } else {
-                                combine(simd, phase, [c, channels], end - y, sums, plane);
+                            let to =
+                                if is_simple { &mut input[y * phase.pitch..] } else { &mut *plane };
+                            combine(simd, phase, [c, channels], end - y, sums, to);
+                            if !is_simple {
                                 let plane = &plane[..(end - y) * phase.pitch];
                                 place(&layer, phase, y, plane, input);
                             }
@@ -413,7 +412,7 @@ impl<T: Element> Pass<'_, T> {
         let (wide, narrow) = (T::Wide::<S>::LEN, T::Narrow::<S>::LEN);
         let wide = grid.len >= wide
             && grid.len.next_multiple_of(wide) == grid.len.next_multiple_of(narrow);
-        if wide && Registers::of(simd) == Registers::Many {
+        if S::MANY && wide {
             multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, sums);
         } else {
             multiply_narrow(simd, &product, sums);

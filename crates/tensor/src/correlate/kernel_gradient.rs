@@ -4,7 +4,7 @@ use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::lanes::{Halves, Lanes, Whole};
 use crate::microkernel::{Views, dots};
-use crate::simd::{Kernel, Registers};
+use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
@@ -228,7 +228,7 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
                 gradients_of::<S, T, Whole<T::Wide<S>>>(
                     simd, range, &chunk, tap_table, first, target,
                 );
-            } else if Registers::of(simd) == Registers::Many {
+            } else if S::MANY {
                 gradients_of::<S, T, Halves<T>>(simd, range, &chunk, tap_table, first, target);
             } else {
                 gradients_of::<S, T, Whole<T::Narrow<S>>>(
@@ -259,22 +259,24 @@ fn gradients_of<S: Simd, T: Element, L: Lanes<S, T>>(
         let at = (d, group * group_channels);
         let target = &mut target[(d - kernels.start) * taps.len()..][..rest * taps.len()];
         let of_five = taps.len().is_multiple_of(5);
-        d += match (Registers::of(simd), of_five, rest / L::PIECES) {
-            (_, true, 0..=1) => block::<S, T, L, 1, 5>(simd, chunk, at, taps, first_chunk, target),
-            (Registers::Many, true, 4..) => {
-                block::<S, T, L, 4, 5>(simd, chunk, at, taps, first_chunk, target)
+        let vectors = rest / L::PIECES;
+        let kernels = if vectors < 2 {
+            match of_five {
+                true => block::<S, T, L, 1, 5>(simd, chunk, at, taps, first_chunk, target),
+                false => block::<S, T, L, 1, 3>(simd, chunk, at, taps, first_chunk, target),
             }
-            (_, true, _) => block::<S, T, L, 2, 5>(simd, chunk, at, taps, first_chunk, target),
-            (_, false, 0..=1) => block::<S, T, L, 1, 3>(simd, chunk, at, taps, first_chunk, target),
-            (Registers::Many, false, 8..) => {
-                block::<S, T, L, 8, 3>(simd, chunk, at, taps, first_chunk, target)
-            }
-            (Registers::Many | Registers::Some, false, 4..) => {
-                block::<S, T, L, 4, 3>(simd, chunk, at, taps, first_chunk, target)
-            }
-            (_, false, _) => block::<S, T, L, 2, 3>(simd, chunk, at, taps, first_chunk, target),
-        }
-        .min(rest);
+        } else if S::MANY && vectors >= 8 && !of_five {
+            block::<S, T, L, 8, 3>(simd, chunk, at, taps, first_chunk, target)
+        } else if S::MANY && vectors >= 4 && of_five {
+            block::<S, T, L, 4, 5>(simd, chunk, at, taps, first_chunk, target)
+        } else if of_five {
+            block::<S, T, L, 2, 5>(simd, chunk, at, taps, first_chunk, target)
+        } else if (S::MANY || S::SOME) && vectors >= 4 {
+            block::<S, T, L, 4, 3>(simd, chunk, at, taps, first_chunk, target)
+        } else {
+            block::<S, T, L, 2, 3>(simd, chunk, at, taps, first_chunk, target)
+        };
+        d += kernels.min(rest);
     }
 }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdFloat};
 
 use crate::microkernel::{fused, load, store, views};
-use crate::simd::{Kernel, Registers};
+use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
@@ -243,23 +243,22 @@ impl<T: Element> Band<'_, T> {
         while first < taps.len() {
             let rest = &taps[first..];
             let sums = &mut sums[first * count..];
-            first += match (Registers::of(simd), KV) {
-                (Registers::Many, 2) if rest.len() >= 9 => {
-                    self.add_tile::<S, V, KV, 9, 1>(simd, rest, sums)
+            first += if S::MANY && const { KV == 2 } {
+                match rest.len() {
+                    9.. => self.add_tile::<S, V, KV, 9, 1>(simd, rest, sums),
+                    _ => self.add_tile::<S, V, KV, 3, 1>(simd, rest, sums),
                 }
-                (Registers::Many, 2) => self.add_tile::<S, V, KV, 3, 1>(simd, rest, sums),
-                // One vector a position: reads of addresses would take longer than it.
-                (Registers::Many, _) if self.neighbours == 5 && rest.len() >= 15 => {
-                    self.add_tile::<S, V, KV, 3, 5>(simd, rest, sums)
+            } else if S::MANY {
+                match (self.neighbours, rest.len()) {
+                    // One vector a position: reads of addresses would take longer than it.
+                    (5, 15..) => self.add_tile::<S, V, KV, 3, 5>(simd, rest, sums),
+                    (_, 12..) => self.add_tile::<S, V, KV, 12, 1>(simd, rest, sums),
+                    _ => self.add_tile::<S, V, KV, 4, 1>(simd, rest, sums),
                 }
-                (Registers::Many, _) if rest.len() >= 12 => {
-                    self.add_tile::<S, V, KV, 12, 1>(simd, rest, sums)
-                }
-                (Registers::Many, _) => self.add_tile::<S, V, KV, 4, 1>(simd, rest, sums),
-                (Registers::Some, 1) => self.add_tile::<S, V, KV, 6, 1>(simd, rest, sums),
-                (Registers::Some | Registers::Few, _) => {
-                    self.add_tile::<S, V, KV, 2, 1>(simd, rest, sums)
-                }
+            } else if S::SOME && const { KV == 1 } {
+                self.add_tile::<S, V, KV, 6, 1>(simd, rest, sums)
+            } else {
+                self.add_tile::<S, V, KV, 2, 1>(simd, rest, sums)
             };
         }
     }

@@ -25,7 +25,7 @@ use crate::lanes::Whole;
 use crate::microkernel::{
     Grid, Offset, Product, for_each_block, load, load_part, multiply, packed_len, store,
 };
-use crate::simd::{Kernel, Registers};
+use crate::simd::{Kernel, Tiles};
 use crate::threads::Divide;
 
 use super::filtering::{Operands, Weights};
@@ -179,7 +179,7 @@ impl<T: Element> Kernel for Winograd<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if Registers::of(simd) == Registers::Many {
+        if S::MANY {
             self.run_with::<S, T::Wide<S>>(simd);
         } else {
             self.run_with::<S, T::Narrow<S>>(simd);
@@ -454,7 +454,7 @@ enum Added<'a, T> {
 /// a call that copies memory.
 #[inline(always)]
 fn add_row<S: Simd, T: Element>(simd: S, from: &[T], added: Added<'_, T>, to: &mut [T]) {
-    if Registers::of(simd) == Registers::Many && to.len() >= T::Wide::<S>::LEN {
+    if S::MANY && to.len() >= T::Wide::<S>::LEN {
         add_row_with::<S, T::Wide<S>>(simd, from, added, to);
     } else if to.len() >= T::Narrow::<S>::LEN {
         add_row_with::<S, T::Narrow<S>>(simd, from, added, to);

@@ -15,7 +15,7 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::microkernel::{fused, load, store, views};
-use crate::simd::{Kernel, Registers};
+use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
@@ -156,7 +156,7 @@ impl<T: Element> Kernel for WinogradGradient<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if Registers::of(simd) == Registers::Many {
+        if S::MANY {
             self.run_with::<S, T::Wide<S>>(simd);
         } else {
             self.run_with::<S, T::Narrow<S>>(simd);
@@ -322,12 +322,12 @@ impl Block {
         let mut c = 0;
         while c < self.channels {
             let operands = (inputs, gradients);
-            c += match Registers::of(simd) {
-                Registers::Many if KV == 2 || self.channels - c <= 8 => {
-                    self.add_tile::<S, T, KV, 8>(simd, c, operands, sums)
-                }
-                Registers::Many => self.add_tile::<S, T, KV, 12>(simd, c, operands, sums),
-                _ => self.add_tile::<S, T, KV, 2>(simd, c, operands, sums),
+            c += if !S::MANY {
+                self.add_tile::<S, T, KV, 2>(simd, c, operands, sums)
+            } else if const { KV == 2 } || self.channels - c <= 8 {
+                self.add_tile::<S, T, KV, 8>(simd, c, operands, sums)
+            } else {
+                self.add_tile::<S, T, KV, 12>(simd, c, operands, sums)
             };
         }
     }
