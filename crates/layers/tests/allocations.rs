@@ -3,6 +3,8 @@
 //!
 //! One test function: the counter counts the allocations of all threads.
 
+use std::sync::Barrier;
+
 use layers::{
     Batch, Bias, Conv2d, Dense, Loss, Network, Optimizer, Relu, Reshape, Sigmoid, Softmax, Tanh,
     Trainer, TrainerConfig, Workspace,
@@ -109,6 +111,17 @@ fn nothing_is_allocated_after_the_first_steps() {
             rayon::broadcast(|_| elsewhere());
         });
         assert!(count >= 2, "the counter counts on every thread: {count}");
+        // A thread that takes work from another for the first time allocates. On a busy
+        // machine the first steps may end without that; here each must do it once.
+        let [here, there] = [Barrier::new(2), Barrier::new(2)];
+        let both = || rayon::join(|| there.wait(), || there.wait());
+        rayon::join(
+            || here.wait(),
+            || {
+                here.wait();
+                both()
+            },
+        );
         all::<f32>();
         all::<f64>();
     });
