@@ -106,7 +106,9 @@ impl Operands {
             Pass::InputGradient => (numbers(3, outputs), numbers(2, kernels), inputs),
             Pass::KernelGradient => (numbers(1, inputs), numbers(3, outputs), kernels),
         };
-        Self { geometry, pass, first, second, result: Buffer::zeros(result) }
+        let mut operands = Self { geometry, pass, first, second, result: Buffer::zeros(result) };
+        operands.result.fill(f32::NAN);
+        operands
     }
 
     /// Computes the result.

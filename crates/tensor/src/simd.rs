@@ -229,7 +229,7 @@ impl Registers {
 }
 
 /// [`Registers`] as constants. Where levels have tiles of their own, a branch on a constant
-/// leaves nothing of the others to compile: a fifth of the crate's build.
+/// leaves nothing of the others to compile: a seventh of the crate's build.
 pub(crate) trait Tiles: Simd {
     /// [`Registers::Many`].
     const MANY: bool = <Self::f32s as SimdBase<Self>>::LEN == 16;
