@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tensor::{Element, Shape, ShapeError, normalize, reduce};
+use tensor::{Element, Shape, ShapeError, normalize};
 
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role};
 use crate::spec::Buildable;
@@ -84,46 +84,11 @@ struct BatchNorm2dLayer {
 /// What a forward pass measures, `(C)` each: the state's two first, in its order.
 const MEASURED: usize = 3;
 
-impl BatchNorm2dLayer {
-    fn samples<'a, T>(&self, numbers: &'a [T]) -> std::slice::ChunksExact<'a, T> {
-        numbers.chunks_exact(self.shape.len())
-    }
-
-    /// Mean, unbiased variance and `1 / √(variance + ε)` of each channel of a shard.
-    fn measure<T: Element>(&self, input: &[T], observed: &mut [T]) {
-        let [mean, variance, inverse] = split(observed, self.channels);
-        let count = input.len() / self.channels;
-        let one_of = |count: usize| T::ONE / T::from_f64(count as f64);
-        mean.fill(T::ZERO);
-        self.samples(input).for_each(|x| reduce::add_row_sums(x, self.plane, mean));
-        mean.iter_mut().for_each(|mean| *mean *= one_of(count));
-        variance.fill(T::ZERO);
-        for x in self.samples(input) {
-            normalize::add_row_squares(x, self.plane, mean, variance);
-        }
-        for (variance, inverse) in variance.iter_mut().zip(inverse) {
-            *inverse = self.inverse(*variance * one_of(count));
-            // Of one number there is no unbiased estimate; its square, 0, must do.
-            *variance *= one_of((count - 1).max(1));
-        }
-    }
-
-    fn inverse<T: Element>(&self, variance: T) -> T {
-        T::ONE / (variance + T::from_f64(self.spec.epsilon)).sqrt()
-    }
-}
-
 /// Three arrays `(C)`.
 fn split<T>(numbers: &mut [T], channels: usize) -> [&mut [T]; MEASURED] {
     let (first, rest) = numbers.split_at_mut(channels);
     let (second, third) = rest.split_at_mut(channels);
     [first, second, third]
-}
-
-fn products<T: Element>(a: &[T], b: &[T], out: &mut [T]) {
-    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
-        *out = a * b;
-    }
 }
 
 impl<T: Element> Layer<T> for BatchNorm2dLayer {
@@ -163,30 +128,25 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
     }
 
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {
+        let shape = [self.channels, self.plane];
         let (weight, bias) = parameters.split_at(self.channels);
-        let scale = context.scratch.numbers(self.channels);
-        let mean = match context.mode {
+        let epsilon = T::from_f64(self.spec.epsilon);
+        match context.mode {
             Mode::Training(_) => {
-                self.measure(input, context.observed);
-                let (statistics, inverse) = context.observed.split_at(2 * self.channels);
-                products(weight, inverse, scale);
-                &statistics[..self.channels]
+                let measured = split(context.observed, self.channels);
+                normalize::forward(input, shape, epsilon, [weight, bias], measured, output);
             }
             Mode::Inference => {
                 let (mean, variance) = context.state.split_at(self.channels);
+                let scale = context.scratch.numbers(self.channels);
                 for ((scale, &weight), &variance) in scale.iter_mut().zip(weight).zip(variance) {
-                    *scale = weight * self.inverse(variance);
+                    *scale = weight * (T::ONE / (variance + epsilon).sqrt());
                 }
-                mean
+                normalize::scale(input, shape, [mean, scale, bias], output);
             }
-        };
-        for (x, y) in self.samples(input).zip(output.chunks_exact_mut(self.shape.len())) {
-            normalize::scale_rows(x, self.plane, [mean, scale, bias], y);
         }
     }
 
-    /// With `x̂ = (x − mean) r`, `r = 1 / √(variance + ε)` and means over the shard:
-    /// `∂E/∂x = weight r (g − mean(g) − x̂ mean(g x̂))`.
     fn backward(
         &self,
         parameters: &[T],
@@ -195,31 +155,17 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         input_gradient: Option<&mut [T]>,
         context: Context<'_, T>,
     ) {
-        let (channels, plane) = (self.channels, self.plane);
-        let (mean, rest) = context.observed.split_at(channels);
-        let inverse = &rest[channels..];
-        let (weight_gradient, bias_gradient) = gradients.split_at_mut(channels);
-        weight_gradient.fill(T::ZERO);
-        bias_gradient.fill(T::ZERO);
-        for (x, g) in self.samples(pass.input).zip(self.samples(pass.output_gradient)) {
-            normalize::add_row_products(g, x, plane, mean, weight_gradient);
-            reduce::add_row_sums(g, plane, bias_gradient);
-        }
-        for (gradient, &inverse) in weight_gradient.iter_mut().zip(inverse) {
-            *gradient *= inverse;
-        }
-        let Some(input_gradient) = input_gradient else { return };
-        let [factor, scale, shift] = split(context.scratch.numbers(MEASURED * channels), channels);
-        let share = T::ONE / T::from_f64((pass.input.len() / channels) as f64);
-        for c in 0..channels {
-            factor[c] = parameters[c] * inverse[c];
-            scale[c] = -(factor[c] * inverse[c] * weight_gradient[c] * share);
-            shift[c] = -(factor[c] * bias_gradient[c] * share);
-        }
-        let samples = self.samples(pass.input).zip(self.samples(pass.output_gradient));
-        for ((x, g), y) in samples.zip(input_gradient.chunks_exact_mut(self.shape.len())) {
-            normalize::combine_rows((g, factor), x, plane, [mean, scale, shift], y);
-        }
+        let (weight, _) = parameters.split_at(self.channels);
+        let (mean, rest) = context.observed.split_at(self.channels);
+        let (_, inverse) = rest.split_at(self.channels);
+        let gradients = gradients.split_at_mut(self.channels);
+        normalize::backward(
+            (pass.input, pass.output_gradient),
+            [self.channels, self.plane],
+            [weight, mean, inverse],
+            [gradients.0, gradients.1],
+            input_gradient,
+        );
     }
 
     fn needs_output(&self) -> bool {

@@ -90,32 +90,71 @@ fn maps<T: Element>() -> Vec<Vec<T>> {
     all
 }
 
-fn normalization<T: Element>(row: usize) -> Vec<Vec<T>> {
-    const ROWS: usize = 3;
-    let x = numbers::<T>(ROWS * row, 3, 1.0);
-    let g = numbers::<T>(ROWS * row, 4, 1.0);
-    let [mean, scale, shift, factor] = [5, 6, 7, 8].map(|seed| numbers::<T>(ROWS, seed, 1.0));
+fn normalization<T: Element>(plane: usize) -> Vec<Vec<T>> {
+    const SAMPLES: usize = 5;
+    const CHANNELS: usize = 3;
+    const EPSILON: f64 = 0.125;
+    let shape = [CHANNELS, plane];
+    let (count, channel) = ((SAMPLES * plane) as f64, |at: usize| at / plane % CHANNELS);
+    let [x, g] = [3, 4].map(|seed| numbers::<T>(SAMPLES * CHANNELS * plane, seed, 1.0));
+    let [weight, bias, shift] = [5, 6, 7].map(|seed| numbers::<T>(CHANNELS, seed, 1.0));
     let wide = |x: &[T]| x.iter().map(|x| x.to_f64()).collect::<Vec<_>>();
-    let centred: Vec<f64> =
-        wide(&x).iter().enumerate().map(|(at, x)| x - mean[at / row].to_f64()).collect();
-    let sums = |other: &[f64]| {
-        let products: Vec<_> = centred.iter().zip(other).map(|(a, b)| a * b).collect();
-        products.chunks(row).map(|row| 1.0 + row.iter().sum::<f64>()).collect::<Vec<_>>()
+    let sums = |numbers: &[f64]| {
+        let mut sums = [0.0; CHANNELS];
+        numbers.iter().enumerate().for_each(|(at, number)| sums[channel(at)] += number);
+        sums
     };
-    let mut all = [vec![T::ONE; ROWS], vec![T::ONE; ROWS], numbers(x.len(), 9, 1.0), x.clone()];
-    let [squares, products, scaled, combined] = &mut all;
-    normalize::add_row_squares(&x, row, &mean, squares);
-    assert_close(squares, sums(&centred).into_iter(), 8.0, "squares");
-    normalize::add_row_products(&g, &x, row, &mean, products);
-    assert_close(products, sums(&wide(&g)).into_iter(), 32.0, "products");
-    let affine = |at: usize| centred[at] * scale[at / row].to_f64() + shift[at / row].to_f64();
-    normalize::scale_rows(&x, row, [&mean, &scale, &shift], scaled);
-    assert_close(scaled, (0..x.len()).map(affine), 2.0, "scaled");
-    let constants = [&mean[..], &scale, &shift];
-    normalize::combine_rows((&g, &factor), &x, row, constants, combined);
-    let expected = (0..x.len()).map(|at| g[at].to_f64() * factor[at / row].to_f64() + affine(at));
-    assert_close(combined, expected, 4.0, "combined");
-    all.into()
+    let times = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).collect::<Vec<_>>();
+    let means = sums(&wide(&x)).map(|sum| sum / count);
+    let centred: Vec<_> =
+        wide(&x).iter().enumerate().map(|(at, x)| x - means[channel(at)]).collect();
+    let squares = sums(&times(&centred, &centred));
+    let inverses = squares.map(|sum| 1.0 / (sum / count + EPSILON).sqrt());
+    let affine = |at: usize, scale: f64, shift: T| centred[at] * scale + shift.to_f64();
+
+    let mut all = vec![vec![T::ONE; CHANNELS]; 5];
+    let [mean, variance, inverse, weight_gradient, bias_gradient] = &mut all[..] else { panic!() };
+    let mut y = x.clone();
+    let parameters = [&weight[..], &bias];
+    let measured = [&mut mean[..], variance, inverse];
+    normalize::forward(&x, shape, T::from_f64(EPSILON), parameters, measured, &mut y);
+    assert_close(mean, means.into_iter(), 8.0, "mean");
+    let unbiased = squares.map(|sum| sum / (count - 1.0));
+    assert_close(variance, unbiased.into_iter(), 8.0, "variance");
+    assert_close(inverse, inverses.into_iter(), 8.0, "inverse");
+    let expected = |at| {
+        let c = channel(at);
+        affine(at, weight[c].to_f64() * inverses[c], bias[c])
+    };
+    assert_close(&y, (0..x.len()).map(expected), 16.0, "normalized");
+
+    let mut scaled = g.clone();
+    normalize::scale(&x, shape, [mean, &weight, &shift], &mut scaled);
+    let expected = |at| affine(at, weight[channel(at)].to_f64(), shift[channel(at)]);
+    assert_close(&scaled, (0..x.len()).map(expected), 16.0, "scaled");
+
+    let mut x_gradient = x.clone();
+    let constants = [&weight[..], mean, inverse];
+    let gradients = [&mut weight_gradient[..], bias_gradient];
+    normalize::backward((&x, &g), shape, constants, gradients, Some(&mut x_gradient));
+    let (products, totals) = (sums(&times(&wide(&g), &centred)), sums(&wide(&g)));
+    let expected = (0..CHANNELS).map(|c| products[c] * inverses[c]);
+    assert_close(weight_gradient, expected, 32.0, "weight's gradient");
+    assert_close(bias_gradient, totals.into_iter(), 32.0, "bias's gradient");
+    let expected = |at: usize| {
+        let c = channel(at);
+        let spread = centred[at] * inverses[c] * inverses[c] * products[c];
+        weight[c].to_f64() * inverses[c] * (g[at].to_f64() - (totals[c] + spread) / count)
+    };
+    assert_close(&x_gradient, (0..x.len()).map(expected), 32.0, "input's gradient");
+    // Without the gradient of the input, the others are the same.
+    let mut others = [vec![T::ONE; CHANNELS], vec![T::ONE; CHANNELS]];
+    let [weight_only, bias_only] = &mut others;
+    let constants = [&weight[..], &all[0], &all[2]];
+    normalize::backward((&x, &g), shape, constants, [weight_only, bias_only], None);
+    assert_eq!(others[..], all[3..]);
+    all.extend([y, scaled, x_gradient]);
+    all
 }
 
 fn optimizers<T: Element>(len: usize) -> Vec<Vec<T>> {
