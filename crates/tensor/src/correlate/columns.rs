@@ -75,7 +75,8 @@ impl Memory {
     }
 
     fn len(&self) -> usize {
-        self.packed + self.rows + 16
+        // A cache line's numbers are one part's.
+        (self.packed + self.rows).next_multiple_of(16)
     }
 }
 
@@ -122,9 +123,7 @@ impl<T: Element> Columns<'_, T> {
     ) {
         let Operands { layer, kernels, input, weights, bias, output, numbers, taps } = self.0;
         let memory = Memory::of(&layer);
-        // Vectors that end with a cache line's end are read and written in half the time.
-        let aligned = numbers.as_ptr().align_offset(64).min(16);
-        let (rows, rest) = numbers[aligned..].split_at_mut(memory.rows);
+        let (rows, rest) = numbers.split_at_mut(memory.rows);
         let packed = &mut rest[..memory.packed];
         pack_transformed::<S, T, M>(simd, &layer, kernels.clone(), weights, packed);
         rows.fill(T::ZERO);

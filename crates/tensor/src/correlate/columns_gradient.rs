@@ -105,7 +105,8 @@ impl Memory {
     fn len(&self, layer: &Correlation) -> usize {
         let lines = layer.channels + layer.kernels_of_a_tile();
         let sums = layer.kernels * layer.channels * 3;
-        INPUTS * (lines * self.line + sums) + LANES
+        // A cache line's numbers are one part's.
+        (INPUTS * (lines * self.line + sums)).next_multiple_of(LANES)
     }
 }
 
@@ -153,8 +154,7 @@ impl<T: Element> Kernel for ColumnsGradient<'_, T> {
         let memory = Memory::of(&layer, n);
         let (plane, out_plane) = (layer.height * layer.width, layer.out_plane());
         let (channels, line) = (layer.channels, memory.line);
-        let aligned = numbers.as_ptr().align_offset(64).min(LANES);
-        let (rows, rest) = numbers[aligned..].split_at_mut(channels * INPUTS * line);
+        let (rows, rest) = numbers.split_at_mut(channels * INPUTS * line);
         let (gradients, rest) = rest.split_at_mut(layer.kernels_of_a_tile() * INPUTS * line);
         let sums = &mut rest[..kernels.len() * channels * 3 * INPUTS];
         rows.fill(T::ZERO);

@@ -140,7 +140,9 @@ impl Memory {
 
     fn len(&self) -> usize {
         let lines = self.strips + self.lines + self.block;
-        POINTS * (self.panel + self.inputs + self.products) + lines + LANES
+        let points = POINTS * (self.panel + self.inputs + self.products);
+        // A cache line's numbers are one part's.
+        (points + lines).next_multiple_of(LANES)
     }
 }
 
@@ -194,9 +196,7 @@ impl<T: Element> Winograd<'_, T> {
         let n = operands.samples();
         let Operands { layer, kernels, input, weights, bias, output, numbers, taps } = operands;
         let memory = Memory::of(&layer, tiling);
-        // Vectors that end with a cache line's end are read and written in half the time.
-        let aligned = numbers.as_ptr().align_offset(64).min(LANES);
-        let (packed, rest) = numbers[aligned..].split_at_mut(POINTS * memory.panel);
+        let (packed, rest) = numbers.split_at_mut(POINTS * memory.panel);
         let (inputs, rest) = rest.split_at_mut(POINTS * memory.inputs);
         let (products, rest) = rest.split_at_mut(POINTS * memory.products);
         let (strips, rest) = rest.split_at_mut(memory.strips);

@@ -113,7 +113,8 @@ impl Memory {
 
     fn len(&self) -> usize {
         let lines = self.strips + self.lines + self.transposed;
-        POINTS * (self.inputs + self.gradients) + lines + LANES
+        // A cache line's numbers are one part's.
+        (POINTS * (self.inputs + self.gradients) + lines).next_multiple_of(LANES)
     }
 }
 
@@ -170,9 +171,7 @@ impl<T: Element> WinogradGradient<'_, T> {
     fn run_with<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S) {
         let Self { layer, tiling, channels, input, output_gradient, sums, numbers } = self;
         let memory = Memory::of(&layer, tiling);
-        // Vectors that end with a cache line's end are read and written in half the time.
-        let aligned = numbers.as_ptr().align_offset(64).min(LANES);
-        let (inputs, rest) = numbers[aligned..].split_at_mut(POINTS * memory.inputs);
+        let (inputs, rest) = numbers.split_at_mut(POINTS * memory.inputs);
         let (gradients, rest) = rest.split_at_mut(POINTS * memory.gradients);
         let (strips, rest) = rest.split_at_mut(memory.strips);
         let (lines, rest) = rest.split_at_mut(memory.lines);
