@@ -96,8 +96,8 @@ struct Subject {
 
 /// Where the weights come from.
 enum Weights {
-    /// The bytes of a `model.safetensors`.
-    Model(Vec<u8>),
+    /// The bytes of a `model.safetensors`, or of each of a committee's.
+    Models(Vec<Vec<u8>>),
     /// Those that a training run starts with; and the experiment's file, if it has one.
     Start(Box<Experiment>, Option<PathBuf>),
 }
@@ -113,17 +113,20 @@ impl Subject {
     }
 
     fn of_model(path: &Path) -> anyhow::Result<Self> {
-        let file = &model::file(path)?;
-        let origin = format!("model {}", file.display());
-        let bytes = std::fs::read(file).with_context(|| origin.clone())?;
-        let metadata = metadata_of(&bytes).with_context(|| origin.clone())?;
+        let files = model::files_of(path)?;
+        let named = |path: &Path| format!("model {}", path.display());
+        let read = |file: &PathBuf| std::fs::read(file).with_context(|| named(file));
+        let models = files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+        let origin = named(if let [file] = files.as_slice() { file } else { path });
+        // What a committee's members have in common.
+        let metadata = metadata_of(&models[0]).with_context(|| named(&files[0]))?;
         let (precision, loss) = model::precision_and_loss(&metadata);
         Ok(Self {
             name: metadata.get("preset").unwrap_or(&origin).clone(),
             origin,
             precision,
             loss: loss.unwrap_or(Loss::MeanSquaredError),
-            weights: Weights::Model(bytes),
+            weights: Weights::Models(models),
         })
     }
 
@@ -143,16 +146,17 @@ impl Subject {
     }
 
     fn trained(&self) -> bool {
-        matches!(self.weights, Weights::Model(_))
+        matches!(self.weights, Weights::Models(_))
     }
 
     /// The networks with the seed that they were drawn from at the start; with a model's,
     /// its dropouts draw from here.
     fn networks<T: Element>(&self) -> anyhow::Result<Vec<(Network<T>, u64)>> {
         let (experiment, config) = match &self.weights {
-            Weights::Model(bytes) => {
-                let network = network_of(bytes).with_context(|| self.origin.clone())?;
-                return Ok(vec![(network, 0)]);
+            Weights::Models(models) => {
+                let network = |bytes: &Vec<u8>| Ok((network_of(bytes)?, 0));
+                let networks = models.iter().map(network).collect::<anyhow::Result<_>>();
+                return networks.with_context(|| self.origin.clone());
             }
             Weights::Start(experiment, config) => (experiment, config.as_deref()),
         };

@@ -43,14 +43,9 @@ impl Model {
     /// # Errors
     /// If there is none; the message names the file.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let members = (1..).map(|member| path.join(files::member(member)));
-        let members: Vec<_> = members.take_while(|member| member.is_dir()).collect();
-        if members.is_empty() {
-            let path = file(path)?;
-            return Ok(Self { networks: vec![Saved::open(&path)?], path });
-        }
-        let open = |member: &PathBuf| Saved::open(&file(member)?);
-        let networks = members.iter().map(open).collect::<anyhow::Result<_>>()?;
+        let files = files_of(path)?;
+        let networks = files.iter().map(|file| Saved::open(file)).collect::<anyhow::Result<_>>()?;
+        let path = if let [file] = files.as_slice() { file } else { path };
         Ok(Self { path: path.to_owned(), networks })
     }
 
@@ -165,11 +160,21 @@ pub(crate) fn precision_and_loss(metadata: &HashMap<String, String>) -> (Precisi
     (if single { Precision::F32 } else { Precision::F64 }, loss)
 }
 
-/// The file of a model, which may be named by the folder of its run.
+/// The file of a model, which may be named by the folder of its run; of a committee's
+/// folder, those of its members.
 ///
 /// # Errors
-/// If the folder has none.
-pub(crate) fn file(path: &Path) -> anyhow::Result<PathBuf> {
+/// If a folder has none.
+pub(crate) fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let members = (1..).map(|member| path.join(files::member(member)));
+    let members: Vec<_> = members.take_while(|member| member.is_dir()).collect();
+    if members.is_empty() {
+        return Ok(vec![file(path)?]);
+    }
+    members.iter().map(|member| file(member)).collect()
+}
+
+fn file(path: &Path) -> anyhow::Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }

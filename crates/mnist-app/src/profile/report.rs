@@ -122,7 +122,7 @@ fn words(line: &Line) -> String {
              SIMD {simd}, threads: {threads} for a step, {layer_threads} for a layer; \
              multiply-add peak {peak_gflops:.1} GFLOP/s\n\
              each layer for one shard, median of {repetitions}; what a step does not call has a dot\n\n\
-             {:<38}{:<24}{:>10}{:>12}{:>10}{:>9}{:>11}{:>11}  kernel",
+             {:<44}{:<24}{:>10}{:>12}{:>10}{:>9}{:>11}{:>11}  kernel",
             which.heading(preset),
             "layer",
             " pass",
@@ -151,7 +151,7 @@ fn words(line: &Line) -> String {
 fn layer_words(line: &LayerLine) -> String {
     let kib = |bytes: usize| bytes as f64 / 1024.0;
     let mut text = format!(
-        "{:<38}{}{:<23}{:>10.2}{:>12.3}",
+        "{:<44}{}{:<23}{:>10.2}{:>12.3}",
         format!("{:>2} {}", line.layer, line.name),
         if line.in_step { ' ' } else { '·' },
         line.pass.words(),

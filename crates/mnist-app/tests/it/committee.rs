@@ -99,6 +99,11 @@ fn different_networks_vote_and_are_compared() {
     let found = said(path, &format!("compare two two/member-2 --json --data {data}"));
     assert_eq!(found[0]["a"]["test_correct"], vote["test_correct"]);
     assert_eq!(found[0]["b"]["test_correct"], two["test_correct"]);
+    let inspect = |model: &str| said(path, &format!("inspect {model} --json --data {data}"));
+    let (both, one, two) = (inspect("two"), inspect("two/member-1"), inspect("two/member-2"));
+    assert_eq!(both.len(), one.len() + two.len());
+    assert_eq!([&both[0]["networks"], &both[one.len()]["network"]], [2, 2]);
+    assert_eq!((&both[1..one.len()], &both[one.len() + 1..]), (&one[1..], &two[1..]));
 }
 
 #[test]
