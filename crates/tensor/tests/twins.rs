@@ -107,6 +107,41 @@ fn halved() -> impl Strategy<Value = Case> {
     })
 }
 
+/// Layers of planes so small that a sample is in each lane, if there are as many: more samples
+/// than lanes and fewer, on each level.
+fn side_by_side() -> impl Strategy<Value = Case> {
+    let sizes = (7..=35usize, 1..=4usize, 1..=9usize, 1..=11usize, 4..=24usize);
+    let rest = (1..=5usize, 1..=5usize, 1..=2usize, 1..=2usize, 0..=2usize, 0..=2usize, 1..=2usize);
+    (sizes, rest).prop_filter_map("samples gain", |((n, c, h, w, d), rest)| {
+        let (kh, kw, sh, sw, pad_h, pad_w, groups) = rest;
+        let padding = [[pad_h, pad_h / 2], [pad_w / 2, pad_w]];
+        let layer = Correlation::padded([c * groups, h, w], d * groups, [kh, kw], padding).ok()?;
+        let layer = layer.with_groups(groups).ok()?.with_stride([sh, sw]).ok()?;
+        (layer.plan::<f32>(Level::best()) == "samples").then_some(Case { n, layer })
+    })
+}
+
+/// The bits of a sample's outputs and of its input's gradient do not depend on those beside it.
+fn alone<T: Element>(Case { n, layer }: &Case) {
+    let [inputs, outputs] = [layer.input_shape().len(), layer.output_shape().len()];
+    let x = numbers::<T>(n * inputs, 1);
+    let k = numbers::<T>(layer.kernels_shape().len(), 2);
+    let g = numbers::<T>(n * outputs, 3);
+    let b = numbers::<T>(outputs, 4);
+    let both = |x: &[T], g: &[T]| {
+        let (mut y, mut dx) = (nan(g.len()), nan(x.len()));
+        layer.forward(x, &k, Bias::Untied(&b), &mut y, &mut dirty());
+        layer.input_gradient(g, &k, &mut dx, &mut dirty());
+        [y, dx]
+    };
+    let [y, dx] = both(&x, &g);
+    let samples = x.chunks_exact(inputs).zip(g.chunks_exact(outputs));
+    let results = y.chunks_exact(outputs).zip(dx.chunks_exact(inputs));
+    for ((x, g), (y, dx)) in samples.zip(results) {
+        assert!(both(x, g) == [y, dx], "{layer:?}");
+    }
+}
+
 /// Layers that are computed tile by tile: prime numbers of channels and kernels, planes
 /// that no tile divides, all paddings.
 fn tiled() -> impl Strategy<Value = Case> {
@@ -328,6 +363,7 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
         (2, [3, 40, 40], 6, [3, 5]),
         (3, [4, 20, 21], 24, [3, 3]),
         (3, [2, 20, 21], 45, [5, 3]),
+        (70, [16, 5, 5], 40, [5, 5]),
     ] {
         let case = Case { n, layer: Correlation::new(input, kernels, size).expect("it fits") };
         threads::<f32>(&case);
@@ -337,6 +373,14 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
     run(100, &plain(), |case| correlation::<f64>(&case));
     run(100, &halved(), |case| correlation::<f32>(&case));
     run(30, &halved(), |case| correlation::<f64>(&case));
+    run(60, &side_by_side(), |case| {
+        correlation::<f32>(&case);
+        alone::<f32>(&case);
+    });
+    run(30, &side_by_side(), |case| {
+        correlation::<f64>(&case);
+        alone::<f64>(&case);
+    });
     run(300, &case(), |case| correlation::<f32>(&case));
     run(100, &case(), |case| correlation::<f64>(&case));
     run(16, &tiled(), |case| {

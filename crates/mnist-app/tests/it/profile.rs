@@ -96,7 +96,7 @@ fn rates_and_bytes_follow_from_the_sizes() {
     let reshape = layers.iter().find(|line| line["layer"] == 2).unwrap();
     assert_eq!((&reshape["kernel"], &reshape["bytes_read"]), (&"in place".into(), &0.into()));
     let kernel = layers[0]["kernel"].as_str().unwrap();
-    assert!(["wide rows", "narrow rows", "line"].contains(&kernel), "{kernel}");
+    assert!(["samples", "wide rows", "narrow rows", "line"].contains(&kernel), "{kernel}");
     assert_eq!(of_kind(&lines, "step")[0]["shards"], 2);
 }
 

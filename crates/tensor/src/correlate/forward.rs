@@ -11,6 +11,7 @@ use crate::{Element, Scratch};
 use super::Correlation;
 use super::filtering::Weights;
 use super::padded::{Padded, SLACK};
+use super::samples::{MOST_LANES, Samples};
 
 /// What is added to the outputs of a correlation.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +69,7 @@ impl Correlation {
             return self.forward_filtered(filtering, input, weights, bias, output, scratch);
         }
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
-        let memory = Memory::of(self);
+        let memory = Memory::of::<T>(self, n);
         let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.taps());
         let forward = Forward { layer: *self, input, kernels, bias, output, numbers, taps };
         threads::run_divided(forward, parts, T::correlate_forward);
@@ -76,8 +77,9 @@ impl Correlation {
 
     /// How [`Correlation::forward`] is computed at `level`: `"tiles of 4 × 4"` or `"columns
     /// of 4"` by Winograd's minimal filtering, in two directions or in one; else as the sum
-    /// is written, the rows of the output cut into vectors as `"wide rows"`, `"narrow rows"`
-    /// (vectors of 512 or 256 bits, row by row) or `"line"` (all rows as one).
+    /// is written, a vector being the same position of as many samples as it has lanes,
+    /// `"samples"`, or, of fewer samples, the rows of the output cut into vectors as `"wide
+    /// rows"`, `"narrow rows"` (of 512 or 256 bits, row by row) or `"line"` (all rows as one).
     ///
     /// Filtering is for `f32` where kernels are 3 × 3 with stride 1 and one group, and less
     /// work is done by more than a quarter: tiles from 16 channels and 16 kernels on with
@@ -90,6 +92,9 @@ impl Correlation {
     pub fn plan<T: Element>(&self, level: Level) -> &'static str {
         if let Some(filtering) = self.filtering::<T>() {
             return filtering.name();
+        }
+        if self.gains_by_samples::<T>(MOST_LANES) {
+            return "samples";
         }
         match dispatch_at(level, Plan::<T> { layer: *self, element: PhantomData }) {
             Cut::WideRows => "wide rows",
@@ -108,14 +113,18 @@ struct Memory {
 
 impl Memory {
     #[inline(always)]
-    fn of(layer: &Correlation) -> Self {
+    fn of<T: Element>(layer: &Correlation, n: usize) -> Self {
         let padded = Padded::of(layer);
         let kernels = layer.kernels / layer.groups;
-        let line = (padded.line(layer) + SLACK).next_multiple_of(SLACK);
+        let (mut input, mut line) = (padded.channel(), padded.line(layer) + SLACK);
+        if layer.gains_by_samples::<T>(n) {
+            input = layer.channel_of_samples();
+            line = line.max(layer.out_plane() * MOST_LANES);
+        }
         Self {
             packed: layer.groups * packed_len(kernels, layer.taps()),
-            input: layer.channels / layer.groups * padded.channel() + SLACK,
-            line: kernels * line,
+            input: layer.channels / layer.groups * input + SLACK,
+            line: kernels * line.next_multiple_of(SLACK),
         }
     }
 
@@ -142,7 +151,8 @@ impl<T: Element> Divide for Forward<'_, T> {
         let Self { layer, .. } = self;
         let n = self.input.len() / layer.input_shape().len();
         let (samples, kernels) = if n > 1 {
-            (threads::cut(n, left, parts, 1), None)
+            let together = n >= MOST_LANES && layer.gains_by_samples::<T>(n);
+            (threads::cut(n, left, parts, if together { MOST_LANES } else { 1 }), None)
         } else if layer.groups == 1 {
             (None, threads::cut(layer.kernels, left, parts, 2))
         } else {
@@ -246,7 +256,9 @@ impl<T: Element> Kernel for Forward<'_, T> {
         let padded = Padded::of(&layer);
         let (groups, channels) = (layer.groups, layer.channels / layer.groups);
         let (kernels, taps, plane) = (layer.kernels / groups, layer.taps(), layer.out_plane());
-        let memory = Memory::of(&layer);
+        let [input_len, output_len] = [layer.input_shape().len(), layer.output_shape().len()];
+        let n = self.input.len() / input_len;
+        let memory = Memory::of::<T>(&layer, n);
         let (packed, rest) = self.numbers.split_at_mut(memory.packed);
         let (copy, line) = rest.split_at_mut(memory.input);
         let panel = packed.len() / groups;
@@ -256,8 +268,20 @@ impl<T: Element> Kernel for Forward<'_, T> {
             pack_rows(simd, weights, [kernels, taps], packed);
         }
         let tap_table = &mut self.taps[..taps];
-        padded.taps([channels, layer.kernel_height, layer.kernel_width], tap_table);
+        let lanes = if S::MANY { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
+        let samples = if layer.gains_by_samples::<T>(n) { n / lanes * lanes } else { 0 };
+        let (input, inputs) = self.input.split_at(samples * input_len);
+        let (output, outputs) = self.output.split_at_mut(samples * output_len);
+        if samples > 0 {
+            let work = Samples { layer: &layer, packed, bias: self.bias, taps: tap_table };
+            if S::MANY {
+                work.correlate::<S, T::Wide<S>>(simd, input, copy, line, output);
+            } else {
+                work.correlate::<S, T::Narrow<S>>(simd, input, copy, line, output);
+            }
+        }
 
+        padded.taps([channels, layer.kernel_height, layer.kernel_width], tap_table);
         let cut = Cut::choose::<S, T>(&layer, padded.columns);
         let line_len = padded.line(&layer).next_multiple_of(T::Wide::<S>::LEN);
         let grid = if cut == Cut::Line {
@@ -270,8 +294,8 @@ impl<T: Element> Kernel for Forward<'_, T> {
                 output_pitch: layer.out_width,
             }
         };
-        let inputs = self.input.chunks_exact(channels * layer.height * layer.width);
-        let outputs = self.output.chunks_exact_mut(kernels * plane);
+        let inputs = inputs.chunks_exact(channels * layer.height * layer.width);
+        let outputs = outputs.chunks_exact_mut(kernels * plane);
         for (index, (input, output)) in inputs.zip(outputs).enumerate() {
             let group = index % groups;
             let input = if cut != Cut::Line && padded.is_input() {

@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use fearless_simd::{Simd, SimdBase, SimdFrom};
+use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::lanes::Whole;
 use crate::microkernel::{
@@ -11,7 +11,10 @@ use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
 use super::filtering::Weights;
+use super::outer_products::transpose;
 use super::padded::{Padded, SLACK, spread};
+use super::phase::Phase;
+use super::samples::MOST_LANES;
 use super::{Bias, Correlation};
 
 impl Correlation {
@@ -44,7 +47,11 @@ impl Correlation {
         }
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
         let taps = self.kernels / self.groups * self.kernel_height;
-        let (numbers, taps) = scratch.take(parts * Memory::of::<T>(self).len(), parts * taps);
+        let mut numbers = Memory::of::<T>(self, 1).len();
+        if self.gains_by_samples_backward::<T>(n) {
+            numbers = numbers.max(Memory::of::<T>(self, MOST_LANES).len());
+        }
+        let (numbers, taps) = scratch.take(parts * numbers, parts * taps);
         let operation = InputGradient {
             layer: *self,
             channels: 0..self.channels,
@@ -58,50 +65,8 @@ impl Correlation {
     }
 }
 
-/// The inputs that one phase of the stride reaches, as if it were a layer of its own
-/// with stride 1: rows `y·SH + py` and columns `x·SW + px` of the padded input, and the
-/// kernel's rows and columns that meet them.
-#[derive(Clone, Copy)]
-struct Phase {
-    row: usize,
-    column: usize,
-    kernel_height: usize,
-    kernel_width: usize,
-    /// Columns that a line of the partial sums has, gaps included.
-    pitch: usize,
-    /// Rows.
-    height: usize,
-}
-
-impl Phase {
-    #[inline(always)]
-    fn of(layer: &Correlation, row: usize, column: usize) -> Self {
-        let [sh, sw] = layer.stride;
-        let kernel_height = layer.kernel_height.saturating_sub(row).div_ceil(sh);
-        let kernel_width = layer.kernel_width.saturating_sub(column).div_ceil(sw);
-        // At least one: a phase that no kernel reaches has no lines.
-        let pitch = layer.out_width + kernel_width.max(1) - 1;
-        let height = layer.out_height + kernel_height.max(1) - 1;
-        Self { row, column, kernel_height, kernel_width, pitch, height }
-    }
-
-    /// Whether vectors run along the rows of the output gradient, overlapping at their
-    /// ends, and not along the line of all rows with gaps between them: whichever has
-    /// fewer positions. The rows need no copy.
-    #[inline(always)]
-    fn along_rows<T>(&self, layer: &Correlation) -> bool {
-        let narrow = 32 / size_of::<T>();
-        layer.out_width >= narrow && layer.out_width.next_multiple_of(narrow) <= self.pitch
-    }
-
-    /// The first of the kernel's rows that reach row `y`, and the one after the last.
-    #[inline(always)]
-    fn kernel_rows(&self, layer: &Correlation, y: usize) -> (usize, usize) {
-        ((y + 1).saturating_sub(layer.out_height), self.kernel_height.min(y + 1))
-    }
-}
-
 /// Sizes of the parts of the scratch memory.
+#[derive(Clone, Copy)]
 struct Memory {
     /// How many samples are worked on together: several where rows are so short that the
     /// same row of one sample does not fill a tile.
@@ -120,6 +85,8 @@ struct Memory {
     sums: usize,
     /// These rows of one channel of the phase's input gradient.
     plane: usize,
+    /// One group's input gradients, of samples side by side.
+    inputs: usize,
 }
 
 impl Memory {
@@ -127,17 +94,19 @@ impl Memory {
     const SUMS: usize = 16_384;
 
     #[inline(always)]
-    fn of<T>(layer: &Correlation) -> Self {
+    fn of<T>(layer: &Correlation, lanes: usize) -> Self {
         let (kernels, channels) = (layer.kernels / layer.groups, layer.channels / layer.groups);
         // The first phase is the largest.
-        let phase = Phase::of(layer, 0, 0);
+        let phase = Phase::of(layer, lanes, [0, 0]);
         let [sh, sw] = layer.stride;
         let is_short = layer.out_width <= 64 / size_of::<T>() && phase.along_rows::<T>(layer);
+        let is_short = is_short && lanes == 1;
         let samples = if is_short && [layer.groups, sh, sw] == [1; 3] { 4 } else { 1 };
         let lines = samples * channels * phase.kernel_width;
-        let rows = Self::SUMS / (lines * phase.pitch * size_of::<T>());
+        let pitch = phase.pitch * lanes;
+        let rows = Self::SUMS / (lines * pitch * size_of::<T>());
         let rows = rows.clamp(1, phase.height);
-        let line = phase.kernel_width - 1 + rows * phase.pitch + SLACK;
+        let line = (phase.kernel_width - 1) * lanes + rows * pitch + SLACK;
         let line = line.next_multiple_of(SLACK);
         let panel = packed_len(channels * phase.kernel_width, kernels * phase.kernel_height);
         Self {
@@ -146,15 +115,16 @@ impl Memory {
             line,
             panel,
             packed: layer.groups * sh * sw * panel,
-            gradients: kernels * (layer.out_height * phase.pitch + SLACK),
+            gradients: kernels * (layer.out_height * pitch + SLACK),
             sums: lines * line,
-            plane: rows * phase.pitch,
+            plane: rows * pitch,
+            inputs: if lanes > 1 { channels * layer.height * layer.width * lanes } else { 0 },
         }
     }
 
     #[inline(always)]
     fn len(&self) -> usize {
-        self.packed + self.gradients + self.sums + self.plane
+        self.packed + self.gradients + self.sums + self.plane + self.inputs
     }
 }
 
@@ -185,6 +155,9 @@ impl<T: Element> Divide for InputGradient<'_, T> {
         let cut = match n {
             0 => None,
             1 if layer.groups == 1 => threads::cut(self.channels.len(), left, parts, 1),
+            _ if n >= MOST_LANES && layer.gains_by_samples_backward::<T>(n) => {
+                threads::cut(n, left, parts, MOST_LANES)
+            }
             _ => threads::cut(n, left, parts, 1),
         };
         let Some(cut) = cut else { return Err(self) };
@@ -230,63 +203,155 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { layer, .. } = self;
-        let [sh, sw] = layer.stride;
-        let (phases, groups) = (sh * sw, layer.groups);
-        let (kernels, channels) = (layer.kernels / groups, self.channels.len() / groups);
-        let memory = Memory::of::<T>(&layer);
-        let (packed, rest) = self.numbers.split_at_mut(memory.packed);
-        let (lines, rest) = rest.split_at_mut(memory.gradients);
-        let (sums, plane) = rest.split_at_mut(memory.sums);
+        let Self { layer, channels, kernels, output_gradient, input_gradient, numbers, taps } =
+            self;
+        let [_, sw] = layer.stride;
+        let phases = layer.stride.iter().product::<usize>();
+        let memory = Memory::of::<T>(&layer, 1);
+        let (packed, numbers) = numbers.split_at_mut(memory.packed);
         for (index, packed) in packed.chunks_exact_mut(memory.panel).enumerate() {
             let (group, phase) = (index / phases, index % phases);
-            let kernels = &self.kernels[group * kernels * layer.taps()..];
-            let phase = Phase::of(&layer, phase / sw, phase % sw);
-            pack_phase(simd, &layer, phase, kernels, self.channels.clone(), packed);
+            let kernels = &kernels[group * (layer.kernels / layer.groups) * layer.taps()..];
+            let phase = Phase::of(&layer, 1, [phase / sw, phase % sw]);
+            pack_phase(simd, &layer, phase, kernels, channels.clone(), packed);
         }
-        let is_simple = phases == 1 && Padded::of(&layer).is_input();
-        if phases == 1 {
-            sums.fill(T::ZERO);
-        }
-        let samples = memory.samples;
-        let input_len = channels * layer.height * layer.width;
-        let outputs = self.output_gradient.chunks(samples * kernels * layer.out_plane());
-        let inputs = self.input_gradient.chunks_mut(samples * input_len);
-        for (index, (output, input)) in outputs.zip(inputs).enumerate() {
-            if !is_simple {
-                input.fill(T::ZERO);
+        let channels = channels.len();
+        let lanes = if S::MANY { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
+        let [output_len, input_len] =
+            [layer.output_shape().len(), channels * layer.height * layer.width];
+        let n = output_gradient.len() / output_len;
+        let together = layer.gains_by_samples_backward::<T>(n);
+        let samples = if together { n / lanes * lanes } else { 0 };
+        let (output, outputs) = output_gradient.split_at(samples * output_len);
+        let (input, inputs) = input_gradient.split_at_mut(samples * input_len);
+        if samples > 0 {
+            let memory = Memory::of::<T>(&layer, lanes);
+            let work = Work { layer: &layer, lanes, channels, packed, memory };
+            if S::MANY {
+                work.run_side_by_side::<S, T::Wide<S>>(simd, output, input, numbers, taps);
+            } else {
+                work.run_side_by_side::<S, T::Narrow<S>>(simd, output, input, numbers, taps);
             }
-            for phase in 0..phases {
-                if phases > 1 {
-                    sums.fill(T::ZERO);
-                }
-                let packed = &packed[(index % groups * phases + phase) * memory.panel..];
-                let phase = Phase::of(&layer, phase / sw, phase % sw);
-                if phase.kernel_height == 0 || phase.kernel_width == 0 {
-                    continue;
-                }
-                let rows = channels * phase.kernel_width;
-                let packed = &packed[..memory.panel];
-                let pass = Pass { layer: &layer, phase, rows, packed, memory: &memory };
-                let source = pass.source(output, lines, self.taps);
-                let mut y = 0;
-                while y < phase.height {
-                    let end = pass.partial_sums(simd, &source, y, sums);
-                    for (sample, input) in input.chunks_exact_mut(input_len).enumerate() {
-                        let sums = (&sums[sample * memory.line..], samples * memory.line);
-                        let planes = input.chunks_exact_mut(layer.height * layer.width);
-                        for (c, input) in planes.enumerate() {
-                            let to =
-                                if is_simple { &mut input[y * phase.pitch..] } else { &mut *plane };
-                            combine(simd, phase, [c, channels], end - y, sums, to);
-                            if !is_simple {
-                                let plane = &plane[..(end - y) * phase.pitch];
-                                place(&layer, phase, y, plane, input);
-                            }
+        }
+        Work { layer: &layer, lanes: 1, channels, packed, memory }
+            .run_samples(simd, outputs, inputs, numbers, taps);
+    }
+}
+
+/// What is the same for all samples.
+struct Work<'a, T> {
+    layer: &'a Correlation,
+    /// Samples that lie side by side.
+    lanes: usize,
+    /// All of the channels, or a part.
+    channels: usize,
+    packed: &'a [T],
+    memory: Memory,
+}
+
+impl<T: Element> Work<'_, T> {
+    /// As many samples at a time as `V` has lanes, transposed to lie side by side, and their
+    /// input gradients transposed back.
+    #[inline(always)]
+    fn run_side_by_side<S: Simd, V: SimdFloat<S, Element = T>>(
+        &self,
+        simd: S,
+        outputs: &[T],
+        inputs: &mut [T],
+        numbers: &mut [T],
+        taps: &mut [usize],
+    ) {
+        let Self { layer, channels, memory, .. } = self;
+        let groups = layer.groups;
+        let pitches = [layer.output_shape().len(), channels * layer.height * layer.width];
+        let [output_len, input_len] = pitches.map(|len| len / groups);
+        let (gradients, rest) = numbers.split_at_mut(memory.gradients);
+        let (transposed, rest) = rest.split_at_mut(memory.inputs);
+        let (sums, plane) = rest.split_at_mut(memory.sums);
+        sums.fill(T::ZERO);
+        let outputs = outputs.chunks_exact(V::LEN * pitches[0]);
+        for (output, input) in outputs.zip(inputs.chunks_exact_mut(V::LEN * pitches[1])) {
+            for group in 0..groups {
+                let from = (&output[group * output_len..], pitches[0]);
+                let to = (&mut *gradients, V::LEN);
+                transpose::<S, V>(simd, from, [V::LEN, output_len], to);
+                let output = &gradients[..output_len * V::LEN];
+                self.run(simd, group, output, transposed, (&mut [], sums, plane), taps);
+                let to = (&mut input[group * input_len..], pitches[1]);
+                transpose::<S, V>(simd, (transposed, V::LEN), [input_len, V::LEN], to);
+            }
+        }
+    }
+
+    /// One sample after another, or few together.
+    #[inline(always)]
+    fn run_samples<S: Simd>(
+        &self,
+        simd: S,
+        outputs: &[T],
+        inputs: &mut [T],
+        numbers: &mut [T],
+        taps: &mut [usize],
+    ) {
+        let Self { layer, channels, memory, .. } = self;
+        let (samples, groups) = (memory.samples, layer.groups);
+        let (lines, rest) = numbers.split_at_mut(memory.gradients);
+        let (sums, plane) = rest.split_at_mut(memory.sums);
+        sums.fill(T::ZERO);
+        let outputs = outputs.chunks(samples * layer.output_shape().len() / groups);
+        let inputs = inputs.chunks_mut(samples * channels * layer.height * layer.width / groups);
+        for (index, (output, input)) in outputs.zip(inputs).enumerate() {
+            self.run(simd, index % groups, output, input, (lines, sums, plane), taps);
+        }
+    }
+
+    /// The input gradient of one group, of a sample or of those that are worked on together.
+    #[inline(always)]
+    fn run<S: Simd>(
+        &self,
+        simd: S,
+        group: usize,
+        output: &[T],
+        input: &mut [T],
+        (lines, sums, plane): (&mut [T], &mut [T], &mut [T]),
+        taps: &mut [usize],
+    ) {
+        let Self { layer, lanes, memory, .. } = self;
+        let channels = self.channels / layer.groups;
+        let [sh, sw] = layer.stride;
+        let phases = sh * sw;
+        let in_plane = layer.height * layer.width * lanes;
+        let is_simple = phases == 1 && Padded::of(layer).is_input();
+        if !is_simple {
+            input.fill(T::ZERO);
+        }
+        for phase in 0..phases {
+            if phases > 1 {
+                sums.fill(T::ZERO);
+            }
+            let packed = &self.packed[(group * phases + phase) * memory.panel..][..memory.panel];
+            let phase = Phase::of(layer, *lanes, [phase / sw, phase % sw]);
+            if phase.kernel_height == 0 || phase.kernel_width == 0 {
+                continue;
+            }
+            let rows = channels * phase.kernel_width;
+            let pass = Pass { layer, phase, rows, packed, memory };
+            let source = pass.source(output, lines, taps);
+            let pitch = phase.pitch * lanes;
+            let mut y = 0;
+            while y < phase.height {
+                let end = pass.partial_sums(simd, &source, y, sums);
+                for (sample, input) in input.chunks_exact_mut(channels * in_plane).enumerate() {
+                    let sums = (&sums[sample * memory.line..], memory.samples * memory.line);
+                    for (c, input) in input.chunks_exact_mut(in_plane).enumerate() {
+                        let to = if is_simple { &mut input[y * pitch..] } else { &mut *plane };
+                        combine(simd, phase, [c, channels], end - y, sums, to);
+                        if !is_simple {
+                            place(layer, phase, y, &plane[..(end - y) * pitch], input);
                         }
                     }
-                    y = end;
                 }
+                y = end;
             }
         }
     }
@@ -350,10 +415,11 @@ impl<T: Element> Pass<'_, T> {
     ) -> Source<'b, T> {
         let Self { layer, phase, .. } = *self;
         let kernels = layer.kernels / layer.groups;
-        let width = layer.out_width;
+        let width = layer.out_width * phase.lanes;
         let along_rows = phase.along_rows::<T>(layer);
+        let out_plane = layer.out_height * width;
         let (gradients, pitch, stride) = if along_rows {
-            (output, width, layer.out_plane())
+            (output, width, out_plane)
         } else {
             let stride = layer.out_height * phase.pitch + SLACK;
             spread(output, [layer.out_height, width], [stride, phase.pitch], lines);
@@ -363,7 +429,7 @@ impl<T: Element> Pass<'_, T> {
         for (tap, slot) in taps.iter_mut().enumerate() {
             *slot = tap / kernels * pitch + tap % kernels * stride;
         }
-        let samples = output.len() / (kernels * layer.out_plane());
+        let samples = output.len() / (kernels * out_plane);
         Source { gradients, pitch, taps, samples, along_rows }
     }
 
@@ -379,7 +445,8 @@ impl<T: Element> Pass<'_, T> {
     ) -> usize {
         let Self { layer, phase, memory, .. } = *self;
         let Source { pitch, taps, samples, .. } = *source;
-        let (kernels, width) = (layer.kernels / layer.groups, layer.out_width);
+        let (kernels, width) = (layer.kernels / layer.groups, layer.out_width * phase.lanes);
+        let line_pitch = phase.pitch * phase.lanes;
         let range = phase.kernel_rows(layer, y);
         let last = phase.height.min(y + memory.rows);
         let mut end = y + 1;
@@ -392,9 +459,9 @@ impl<T: Element> Pass<'_, T> {
             let input_pitch = kernels * layer.out_plane();
             Grid { rows: samples, len: width, input_pitch, output_pitch: memory.line }
         } else if source.along_rows {
-            Grid { rows: end - y, len: width, input_pitch: width, output_pitch: phase.pitch }
+            Grid { rows: end - y, len: width, input_pitch: width, output_pitch: line_pitch }
         } else {
-            Grid::line(((end - y) * phase.pitch).next_multiple_of(T::Wide::<S>::LEN))
+            Grid::line(((end - y) * line_pitch).next_multiple_of(T::Wide::<S>::LEN))
         };
         let first = (phase.kernel_height - highest) * kernels;
         let used = (highest - lowest) * kernels;
@@ -408,7 +475,7 @@ impl<T: Element> Pass<'_, T> {
             output_stride: memory.samples * memory.line,
             offset: Offset::None,
         };
-        let sums = &mut sums[phase.pitch - width..];
+        let sums = &mut sums[line_pitch - width..];
         let (wide, narrow) = (T::Wide::<S>::LEN, T::Narrow::<S>::LEN);
         let wide = grid.len >= wide
             && grid.len.next_multiple_of(wide) == grid.len.next_multiple_of(narrow);
@@ -433,13 +500,13 @@ fn combine<S: Simd, T: Element>(
     to: &mut [T],
 ) {
     let lanes = T::Wide::<S>::LEN;
-    let margin = phase.kernel_width - 1;
     let mut at = 0;
-    while at < rows * phase.pitch {
+    while at < rows * phase.pitch * phase.lanes {
         let mut sum = T::Wide::<S>::simd_from(simd, T::ZERO);
         for kx in 0..phase.kernel_width {
             let line = (kx * channels + c) * stride;
-            sum += load::<S, T::Wide<S>>(simd, sums, line + margin - kx + at);
+            let left = (phase.kernel_width - 1 - kx) * phase.lanes;
+            sum += load::<S, T::Wide<S>>(simd, sums, line + left + at);
         }
         if at + lanes <= to.len() {
             store(sum, to, at);
@@ -454,18 +521,23 @@ fn combine<S: Simd, T: Element>(
 /// Copies what of a phase's rows from `first` on lies within the input to its place there.
 #[inline(always)]
 fn place<T: Element>(layer: &Correlation, phase: Phase, first: usize, rows: &[T], input: &mut [T]) {
-    let [sh, sw] = layer.stride;
-    for (y, row) in rows.chunks_exact(phase.pitch).enumerate() {
+    let ([sh, sw], lanes) = (layer.stride, phase.lanes);
+    let width = layer.width * lanes;
+    for (y, row) in rows.chunks_exact(phase.pitch * lanes).enumerate() {
         let y = (first + y) * sh + phase.row;
         let Some(y) = y.checked_sub(layer.pad_height[0]) else { continue };
         if y >= layer.height {
             break;
         }
-        let input = &mut input[y * layer.width..][..layer.width];
-        for (x, &value) in row.iter().enumerate() {
+        let input = &mut input[y * width..][..width];
+        if sw == 1 {
+            input.copy_from_slice(&row[layer.pad_width[0] * lanes..][..width]);
+            continue;
+        }
+        for (x, numbers) in row.chunks_exact(lanes).enumerate() {
             let x = (x * sw + phase.column).wrapping_sub(layer.pad_width[0]);
-            if x < input.len() {
-                input[x] = value;
+            if x < layer.width {
+                input[x * lanes..][..lanes].copy_from_slice(numbers);
             }
         }
     }

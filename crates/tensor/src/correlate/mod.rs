@@ -10,6 +10,8 @@ mod input_gradient;
 mod kernel_gradient;
 mod outer_products;
 mod padded;
+mod phase;
+mod samples;
 mod tile_transforms;
 mod winograd;
 mod winograd_gradient;

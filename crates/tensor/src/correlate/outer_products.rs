@@ -237,7 +237,7 @@ impl<T: Element> Band<'_, T> {
         let transposed = &mut self.transposed[..self.samples * size * count];
         for (sample, to) in transposed.chunks_exact_mut(size * count).enumerate() {
             let from = &gradients[sample * stride + self.positions.start..];
-            transpose::<S, V>(simd, (from, plane), [count, size], to);
+            transpose::<S, V>(simd, (from, plane), [count, size], (to, count));
         }
         let mut first = 0;
         while first < taps.len() {
@@ -358,8 +358,7 @@ impl<T: Element> Band<'_, T> {
     }
 }
 
-/// `to (columns, rows)` from `from (rows, columns)`, whose rows are `pitch` apart; `rows`
-/// is a multiple of the lanes.
+/// `to (columns, rows)` from `from (rows, columns)`, each with its pitch.
 ///
 /// A square of vectors is transposed by interleaving its first half with its second,
 /// once for each bit of an index: each time the bits of (row, column) rotate by one.
@@ -368,20 +367,21 @@ pub(super) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
     simd: S,
     (from, pitch): (&[V::Element], usize),
     [rows, columns]: [usize; 2],
-    to: &mut [V::Element],
+    (to, to_pitch): (&mut [V::Element], usize),
 ) {
     let lanes = V::LEN;
-    for row in (0..rows).step_by(lanes) {
-        if columns < lanes {
-            for column in 0..columns {
-                for i in row..row + lanes {
-                    to[column * rows + i] = from[i * pitch + column];
-                }
+    if rows < lanes || columns < lanes {
+        for column in 0..columns {
+            for row in 0..rows {
+                to[column * to_pitch + row] = from[row * pitch + column];
             }
-            continue;
         }
+        return;
+    }
+    // The last squares end with the rows and the columns, over a part of those before.
+    for row in (0..rows).step_by(lanes) {
+        let row = row.min(rows - lanes);
         for column in (0..columns).step_by(lanes) {
-            // The last square ends with the columns, over a part of the one before.
             let column = column.min(columns - lanes);
             let mut square = [V::simd_from(simd, V::Element::ZERO); 16];
             for i in 0..lanes {
@@ -397,7 +397,7 @@ pub(super) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
                 bit *= 2;
             }
             for i in 0..lanes {
-                store(square[i], to, (column + i) * rows + row);
+                store(square[i], to, (column + i) * to_pitch + row);
             }
         }
     }

@@ -111,6 +111,20 @@ impl Padded {
             }
         }
     }
+
+    /// Copies a plane whose positions are `lanes` numbers each to its place in channel `c`
+    /// of this layout.
+    #[inline(always)]
+    pub(super) fn place<T: Element>(&self, plane: &[T], lanes: usize, c: usize, padded: &mut [T]) {
+        let columns = if self.stride[1] == 1 { self.width } else { 1 };
+        for y in 0..self.height {
+            for x in (0..self.width).step_by(columns) {
+                let from = &plane[(y * self.width + x) * lanes..][..columns * lanes];
+                let at = self.tap(c, y + self.top, x + self.left) * lanes;
+                padded[at..at + from.len()].copy_from_slice(from);
+            }
+        }
+    }
 }
 
 /// Copies planes of `(rows, width)` into lines of `pitch`, zeros between the rows and up

@@ -232,7 +232,8 @@ fn transform_gradients<S: Simd, T: Element>(
         let from = &gradient[(sample * layer.kernels + kernels.start) * plane + y * width..];
         let columns = rows * width;
         if kernels.len() == LANES {
-            transpose::<S, T::Wide<S>>(simd, (from, plane), [LANES, columns], transposed);
+            let to = (&mut *transposed, LANES);
+            transpose::<S, T::Wide<S>>(simd, (from, plane), [LANES, columns], to);
         } else {
             transposed.fill(T::ZERO);
             for k in 0..kernels.len() {

@@ -1,0 +1,69 @@
+//! The phases of the stride, which the gradient of the input is computed by.
+
+use super::Correlation;
+
+/// The inputs that one phase of the stride reaches, as if it were a layer of its own
+/// with stride 1: rows `y·SH + py` and columns `x·SW + px` of the padded input, and the
+/// kernel's rows and columns that meet them.
+#[derive(Clone, Copy)]
+pub(super) struct Phase {
+    pub(super) row: usize,
+    pub(super) column: usize,
+    pub(super) kernel_height: usize,
+    pub(super) kernel_width: usize,
+    /// Columns that a line of the partial sums has, gaps included.
+    pub(super) pitch: usize,
+    /// Rows.
+    pub(super) height: usize,
+    /// Numbers of a position: samples that lie side by side.
+    pub(super) lanes: usize,
+}
+
+impl Phase {
+    #[inline(always)]
+    pub(super) fn of(layer: &Correlation, lanes: usize, [row, column]: [usize; 2]) -> Self {
+        let [sh, sw] = layer.stride;
+        let kernel_height = layer.kernel_height.saturating_sub(row).div_ceil(sh);
+        let kernel_width = layer.kernel_width.saturating_sub(column).div_ceil(sw);
+        // At least one: a phase that no kernel reaches has no lines.
+        let pitch = layer.out_width + kernel_width.max(1) - 1;
+        let height = layer.out_height + kernel_height.max(1) - 1;
+        Self { row, column, kernel_height, kernel_width, pitch, height, lanes }
+    }
+
+    /// Whether vectors run along the rows of the output gradient, overlapping at their
+    /// ends, and not along the line of all rows with gaps between them: whichever has
+    /// fewer positions. The rows need no copy.
+    #[inline(always)]
+    pub(super) fn along_rows<T>(&self, layer: &Correlation) -> bool {
+        let (narrow, width) = (32 / size_of::<T>(), layer.out_width * self.lanes);
+        width >= narrow && width.next_multiple_of(narrow) <= self.pitch * self.lanes
+    }
+
+    /// Positions that are multiplied for a channel, a kernel and one of its columns.
+    pub(super) fn positions<T>(&self, layer: &Correlation) -> usize {
+        let narrow = 32 / size_of::<T>();
+        if self.along_rows::<T>(layer) {
+            let used = self.kernel_height * layer.out_height;
+            return used * layer.out_width.next_multiple_of(narrow);
+        }
+        let lines = |rows: usize| (rows * self.pitch).next_multiple_of(narrow);
+        let mut y = 0;
+        let mut sum = 0;
+        while y < self.height {
+            let (lowest, highest) = self.kernel_rows(layer, y);
+            let same =
+                (y..self.height).take_while(|&y| self.kernel_rows(layer, y) == (lowest, highest));
+            let rows = same.count();
+            sum += (highest - lowest) * lines(rows);
+            y += rows;
+        }
+        sum
+    }
+
+    /// The first of the kernel's rows that reach row `y`, and the one after the last.
+    #[inline(always)]
+    pub(super) fn kernel_rows(&self, layer: &Correlation, y: usize) -> (usize, usize) {
+        ((y + 1).saturating_sub(layer.out_height), self.kernel_height.min(y + 1))
+    }
+}

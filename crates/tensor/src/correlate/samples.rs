@@ -1,0 +1,143 @@
+//! Correlation of as many samples as a vector has lanes, one sample in each.
+//!
+//! Rows of a few positions leave most lanes of a vector of neighbours empty. A vector of the
+//! same position of many samples has none, however small the plane is: the samples are
+//! transposed to `(C, H, W, lanes)`, which is an input whose positions are vectors, multiplied
+//! as such, and transposed back. No sum changes its order.
+
+use fearless_simd::{Simd, SimdFloat};
+
+use crate::Element;
+use crate::lanes::Whole;
+use crate::microkernel::{Grid, Offset, Product, load, multiply, store};
+
+use super::outer_products::transpose;
+use super::padded::Padded;
+use super::phase::Phase;
+use super::{Bias, Correlation};
+
+/// Samples that are not worth a question.
+const FEWEST: usize = 8;
+
+/// The lanes of the widest vector.
+pub(super) const MOST_LANES: usize = 16;
+
+impl Correlation {
+    /// Whether, with `n` samples, the multiply-adds that rows or lines of neighbours compute in
+    /// vain take longer than the transposed copies: a copied number takes as long as 16
+    /// multiply-adds.
+    pub(super) fn gains_by_samples<T: Element>(&self, n: usize) -> bool {
+        if n < FEWEST {
+            return false;
+        }
+        let padded = Padded::of(self);
+        let rows = |bits: usize| {
+            let lanes = bits / (8 * size_of::<T>());
+            let width = self.out_width;
+            if width < lanes { usize::MAX } else { width.next_multiple_of(lanes) }
+        };
+        let rows = self.out_height.saturating_mul(rows(512).min(rows(256)));
+        let line = padded.line(self).next_multiple_of(32 / size_of::<T>());
+        let in_vain = (rows.min(line) - self.out_plane()) * self.taps() * self.kernels;
+        in_vain >= 16 * (self.channels * padded.channel() + self.kernels * self.out_plane())
+    }
+
+    /// [`Correlation::gains_by_samples`] for the gradient of the input.
+    pub(super) fn gains_by_samples_backward<T: Element>(&self, n: usize) -> bool {
+        if n < FEWEST {
+            return false;
+        }
+        let ([sh, sw], mut in_vain) = (self.stride, 0);
+        for phase in 0..sh * sw {
+            let phase = Phase::of(self, 1, [phase / sw, phase % sw]);
+            let used = phase.kernel_height * self.out_plane();
+            in_vain += phase.kernel_width * (phase.positions::<T>(self) - used);
+        }
+        let copied = self.input_shape().len() + self.output_shape().len();
+        in_vain * self.channels / self.groups * self.kernels >= 16 * copied
+    }
+
+    /// Numbers of a channel of the samples in all lanes, and of its padded copy.
+    pub(super) fn channel_of_samples(&self) -> usize {
+        (self.height * self.width + Padded::of(self).channel()) * MOST_LANES
+    }
+}
+
+/// The kernels of a correlation, and where they meet the input.
+pub(super) struct Samples<'a, T> {
+    pub(super) layer: &'a Correlation,
+    /// What [`crate::microkernel::pack_rows`] wrote, group by group.
+    pub(super) packed: &'a [T],
+    pub(super) bias: Bias<'a, T>,
+    pub(super) taps: &'a mut [usize],
+}
+
+impl<T: Element> Samples<'_, T> {
+    /// With samples in the lanes of `V`.
+    #[inline(always)]
+    pub(super) fn correlate<S: Simd, V: SimdFloat<S, Element = T>>(
+        self,
+        simd: S,
+        input: &[T],
+        copy: &mut [T],
+        products: &mut [T],
+        output: &mut [T],
+    ) {
+        let Self { layer, packed, bias, taps } = self;
+        let (padded, groups) = (Padded::of(layer), layer.groups);
+        let (channels, kernels) = (layer.channels / groups, layer.kernels / groups);
+        let (in_plane, plane) = (layer.height * layer.width, layer.out_plane());
+        let [in_pitch, pitch] = [layer.channels * in_plane, layer.kernels * plane];
+        padded.taps([channels, layer.kernel_height, layer.kernel_width], taps);
+        taps.iter_mut().for_each(|tap| *tap *= V::LEN);
+        let (transposed, copy) = copy.split_at_mut(channels * in_plane * V::LEN);
+        let copy = &mut copy[..channels * padded.channel() * V::LEN];
+        copy.fill(T::ZERO);
+        let inputs = input.chunks_exact(V::LEN * in_pitch);
+        for (input, output) in inputs.zip(output.chunks_exact_mut(V::LEN * pitch)) {
+            for group in 0..groups {
+                let from = (&input[group * channels * in_plane..], in_pitch);
+                let to = (&mut *transposed, V::LEN);
+                transpose::<S, V>(simd, from, [V::LEN, channels * in_plane], to);
+                let input = if padded.is_input() {
+                    &*transposed
+                } else {
+                    for (c, plane) in transposed.chunks_exact(in_plane * V::LEN).enumerate() {
+                        padded.place(plane, V::LEN, c, copy);
+                    }
+                    &*copy
+                };
+                let bias = bias.part(group * kernels, kernels, plane);
+                let product = Product {
+                    rows: kernels,
+                    packed: &packed[group * packed.len() / groups..],
+                    input,
+                    taps,
+                    grid: Grid {
+                        rows: layer.out_height,
+                        len: layer.out_width * V::LEN,
+                        input_pitch: padded.columns * V::LEN,
+                        output_pitch: layer.out_width * V::LEN,
+                    },
+                    output_stride: plane * V::LEN,
+                    packed_taps: [0, taps.len()],
+                    offset: match bias {
+                        Bias::PerKernel(bias) => Offset::Row(bias),
+                        Bias::None | Bias::Untied(_) => Offset::None,
+                    },
+                };
+                multiply::<S, T, Whole<V>>(simd, &product, products);
+                if let Bias::Untied(bias) = bias {
+                    for (position, &bias) in bias.iter().enumerate() {
+                        let at = position * V::LEN;
+                        let sum = load::<S, V>(simd, products, at) + V::simd_from(simd, bias);
+                        store(sum, products, at);
+                    }
+                }
+                let from = (&*products, V::LEN);
+                let to = (&mut output[group * kernels * plane..], pitch);
+                transpose::<S, V>(simd, from, [kernels * plane, V::LEN], to);
+            }
+        }
+    }
+}
