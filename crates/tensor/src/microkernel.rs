@@ -146,6 +146,9 @@ pub(crate) enum Offset<'a, T> {
     Plane(&'a [T]),
 }
 
+/// The most rows of a block.
+pub(crate) const LARGEST_BLOCK: usize = 8;
+
 /// How many rows the block that starts a rest of `rest` rows has.
 #[inline(always)]
 fn block<S: Simd>(simd: S, rest: usize) -> usize {
@@ -162,7 +165,7 @@ fn block<S: Simd>(simd: S, rest: usize) -> usize {
 
 /// How many numbers [`pack`] needs for `rows` rows of `taps` weights.
 pub(crate) fn packed_len(rows: usize, taps: usize) -> usize {
-    rows.next_multiple_of(8) * taps
+    rows.next_multiple_of(LARGEST_BLOCK) * taps
 }
 
 /// Writes weights `(rows, taps)` in the order in which [`multiply`] reads them: block of

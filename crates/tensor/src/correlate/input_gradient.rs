@@ -4,7 +4,8 @@ use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::lanes::Whole;
 use crate::microkernel::{
-    Grid, Offset, Product, load, multiply, multiply_narrow, pack, packed_len, store,
+    Grid, LARGEST_BLOCK, Offset, Product, for_each_block, load, multiply, multiply_narrow,
+    packed_len, store,
 };
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
@@ -370,15 +371,25 @@ fn pack_phase<S: Simd, T: Element>(
     let [sh, sw] = layer.stride;
     let kernels = layer.kernels / layer.groups;
     let count = channels.len() / layer.groups;
-    let shape = [count * phase.kernel_width, kernels * phase.kernel_height];
-    pack(simd, shape, packed, |row, column, size| {
-        let (kx, c) = (row / count, channels.start + row % count);
-        for j in 0..phase.kernel_height {
-            let ky = (phase.kernel_height - 1 - j) * sh + phase.row;
-            let x = kx * sw + phase.column;
-            let first = (c * layer.kernel_height + ky) * layer.kernel_width + x;
-            for d in 0..kernels {
-                column[(j * kernels + d) * size] = weights[d * layer.taps() + first];
+    let (rows, taps) = (count * phase.kernel_width, kernels * phase.kernel_height);
+    for_each_block(simd, rows, |first, size| {
+        // Where a row's weights start in a kernel; a row that is none has the last one's.
+        let mut starts = [0; LARGEST_BLOCK];
+        for m in 0..size {
+            let row = (first + m).min(rows - 1);
+            let (kx, c) = (row / count, channels.start + row % count);
+            let (y, x) = (c * layer.kernel_height + phase.row, kx * sw + phase.column);
+            starts[m] = y * layer.kernel_width + x;
+        }
+        let panel = &mut packed[first * taps..][..size * taps];
+        // Kernel by kernel, since each is a stretch of memory.
+        for (d, weights) in weights.chunks_exact(layer.taps()).take(kernels).enumerate() {
+            for j in 0..phase.kernel_height {
+                let ky = (phase.kernel_height - 1 - j) * sh * layer.kernel_width;
+                let column = &mut panel[(j * kernels + d) * size..][..size];
+                for (weight, start) in column.iter_mut().zip(starts) {
+                    *weight = weights[ky + start];
+                }
             }
         }
     });
