@@ -1,3 +1,5 @@
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
 use tensor::{Buffer, Element, reduce};
 
 use crate::layer::{Draw, Mode};
@@ -7,29 +9,46 @@ use crate::spec::LayerSpec;
 use crate::trainer::{Batch, NonFinite};
 use crate::workspace::Workspace;
 
-/// Samples that go through the network together, on one thread, in their own workspace.
+/// What a step keeps of the samples that went through the network together.
 #[derive(Debug)]
 pub(crate) struct Shard<T> {
-    workspace: Workspace<T>,
-    inputs: Buffer<T>,
-    targets: Vec<T>,
-    correct: usize,
+    /// What the layers measured.
+    pub(crate) observed: Vec<T>,
+    /// How many samples had their largest output where the target has.
+    pub(crate) correct: usize,
+    /// The first sample whose loss is not finite.
+    pub(crate) failure: Option<NonFinite>,
 }
 
 impl<T: Element> Shard<T> {
+    pub(crate) fn new(network: &Network<T>) -> Self {
+        let observed = vec![T::ZERO; network.chain().observed()];
+        Self { observed, correct: 0, failure: None }
+    }
+
+    /// Makes it a shard without samples.
+    pub(crate) fn clear(&mut self) {
+        (self.correct, self.failure) = (0, None);
+    }
+}
+
+/// Where a thread works on shards, one after another: what one leaves in the caches of the
+/// workspace, the next one finds there.
+#[derive(Debug)]
+pub(crate) struct Desk<T> {
+    workspace: Workspace<T>,
+    inputs: Buffer<T>,
+    targets: Vec<T>,
+}
+
+impl<T: Element> Desk<T> {
     pub(crate) fn new(network: &Network<T>, workspace: Workspace<T>) -> Self {
         let (inputs, outputs) = (network.input_shape().len(), network.output_shape().len());
         Self {
             inputs: Buffer::zeros(workspace.capacity() * inputs),
             targets: vec![T::ZERO; workspace.capacity() * outputs],
             workspace,
-            correct: 0,
         }
-    }
-
-    /// Makes it a shard without samples.
-    pub(crate) fn clear(&mut self) {
-        self.correct = 0;
     }
 
     /// Keeps its operations to at most so many threads.
@@ -37,34 +56,33 @@ impl<T: Element> Shard<T> {
         self.workspace.limit_threads(threads);
     }
 
-    /// How many samples had their largest output where the target has.
-    pub(crate) fn correct(&self) -> usize {
-        self.correct
+    /// Gives each of some desks as much scratch memory as any has: a thread that comes later
+    /// than others need not allocate.
+    pub(crate) fn equip(desks: &mut [Mutex<Self>]) {
+        let mut rooms = [0; 2];
+        for desk in &mut *desks {
+            let room = of(desk).workspace.scratch().room();
+            rooms = [rooms[0].max(room[0]), rooms[1].max(room[1])];
+        }
+        for desk in desks {
+            of(desk).workspace.scratch().make_room(rooms);
+        }
     }
 
-    /// How many samples the last step had.
-    pub(crate) fn samples(&self) -> usize {
-        self.workspace.samples()
-    }
-
-    /// What the layers measured in the last step.
-    pub(crate) fn observed(&self) -> &[T] {
-        self.workspace.observed()
-    }
-
-    /// The inputs of the last step, and the workspace for the way back.
+    /// The inputs of the last pass, and the workspace for the way back.
     pub(crate) fn pass(&mut self, network: &Network<T>, n: usize) -> (&[T], &mut Workspace<T>) {
         (&self.inputs[..n * network.input_shape().len()], &mut self.workspace)
     }
 
-    /// Gathers its samples, `losses.len()` of them from the draw's first on, and runs forward.
+    /// Gathers a shard's samples, `losses.len()` of them from the draw's first on, and runs
+    /// forward.
     pub(crate) fn forward(
         &mut self,
         network: &Network<T>,
         batch: &impl Batch<T>,
         draw: Draw,
         loss: Loss,
-        losses: &mut [f64],
+        (shard, losses): (&mut Shard<T>, &mut [f64]),
     ) {
         let n = losses.len();
         let outputs = network.output_shape().len();
@@ -72,12 +90,14 @@ impl<T: Element> Shard<T> {
         let targets = &mut self.targets[..n * outputs];
         batch.gather(draw.first_sample as usize, inputs, targets);
         network.forward(inputs, &mut self.workspace, Mode::Training(draw));
-        self.correct = 0;
+        shard.clear();
         let samples = self.workspace.output().chunks_exact(outputs);
-        for ((y, t), value) in samples.zip(targets.chunks_exact(outputs)).zip(losses) {
+        for ((y, t), value) in samples.zip(targets.chunks_exact(outputs)).zip(&mut *losses) {
             *value = loss.value(y, t);
-            self.correct += usize::from(reduce::argmax(y) == reduce::argmax(t));
+            shard.correct += usize::from(reduce::argmax(y) == reduce::argmax(t));
         }
+        shard.observed.copy_from_slice(self.workspace.observed());
+        shard.failure = self.failure(network, losses, draw.first_sample as usize);
     }
 
     /// Writes the gradient of `scale` times the sum of the losses.
@@ -104,21 +124,32 @@ impl<T: Element> Shard<T> {
         }
     }
 
-    pub(crate) fn check(
-        &self,
-        network: &Network<T>,
-        losses: &[f64],
-        first: usize,
-    ) -> Result<(), NonFinite> {
-        let Some(sample) = losses.iter().position(|loss| !loss.is_finite()) else {
-            return Ok(());
-        };
+    fn failure(&self, network: &Network<T>, losses: &[f64], first: usize) -> Option<NonFinite> {
+        let sample = losses.iter().position(|loss| !loss.is_finite())?;
         let summaries = network.spec().layers.iter().map(LayerSpec::summary);
         let layer = summaries.enumerate().find(|&(index, _)| {
             let output = self.workspace.layer_output(index);
             let len = output.len() / losses.len();
             output[sample * len..][..len].iter().any(|value| !value.is_finite())
         });
-        Err(NonFinite { sample: first + sample, layer })
+        Some(NonFinite { sample: first + sample, layer })
+    }
+}
+
+/// A desk that nobody else can be at.
+pub(crate) fn of<T>(desk: &mut Mutex<Desk<T>>) -> &mut Desk<T> {
+    desk.get_mut().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A desk that no thread works at: there are as many as threads.
+pub(crate) fn free<T>(desks: &[Mutex<Desk<T>>]) -> MutexGuard<'_, Desk<T>> {
+    loop {
+        for desk in desks {
+            match desk.try_lock() {
+                Ok(desk) => return desk,
+                Err(TryLockError::Poisoned(desk)) => return desk.into_inner(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
     }
 }

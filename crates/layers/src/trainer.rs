@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use tensor::{Buffer, Element, map, threads};
@@ -8,7 +9,7 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::pace::Pace;
-use crate::shard::Shard;
+use crate::shard::{self, Desk, Shard};
 use crate::spec::LayerSpec;
 use crate::update::{TrainerState, Updater};
 use crate::workspace::Workspace;
@@ -100,6 +101,8 @@ pub struct Trainer<T> {
     /// The mean of what the shards observed.
     observed: Vec<T>,
     shards: Vec<Shard<T>>,
+    /// One for each thread, or one for all if the batch is one shard.
+    desks: Vec<Mutex<Desk<T>>>,
     /// The shards' gradients one after another, then their sum.
     gradients: Buffer<T>,
     losses: Vec<f64>,
@@ -117,13 +120,13 @@ impl<T: Element> Trainer<T> {
         assert!(batch_size > 0 && shard_size > 0, "batch and shard size: expected at least 1");
         let count = batch_size.div_ceil(shard_size);
         let capacity = shard_size.min(batch_size);
-        let shard = |_| {
+        let desk = |_| {
             let workspace = if count == 1 {
                 Workspace::parallel(&network, capacity)
             } else {
                 Workspace::new(&network, capacity)
             };
-            Shard::new(&network, workspace)
+            Mutex::new(Desk::new(&network, workspace))
         };
         let layers = network.chain().layers().len();
         let ends_in_sigmoid = matches!(network.spec().layers.last(), Some(LayerSpec::Sigmoid(_)));
@@ -132,7 +135,8 @@ impl<T: Element> Trainer<T> {
         let threads = threads::available();
         Self {
             backward_layers: layers - usize::from(cancels),
-            shards: (0..count).map(shard).collect(),
+            shards: (0..count).map(|_| Shard::new(&network)).collect(),
+            desks: (0..threads.min(count)).map(desk).collect(),
             gradients: Buffer::zeros((count + sum) * network.parameters().len()),
             losses: vec![0.0; batch_size],
             updater: Updater::new(&network, &config),
@@ -210,7 +214,7 @@ impl<T: Element> Trainer<T> {
             self.pace.after(began.elapsed());
         }
         let losses = &self.losses[..samples];
-        let correct = self.shards.iter().map(Shard::correct).sum();
+        let correct = self.shards.iter().map(|shard| shard.correct).sum();
         Ok(StepReport { losses, correct })
     }
 
@@ -225,14 +229,14 @@ impl<T: Element> Trainer<T> {
         let draw = self.draw();
         let Self { network, config, backward_layers, updater, shards, gradients, losses, .. } =
             self;
+        let desk = shard::of(&mut self.desks[0]);
         let shard = &mut shards[0];
-        let losses = &mut losses[..samples];
         let scale = 1.0 / samples as f64;
-        shard.limit_threads(threads);
-        shard.forward(network, batch, draw, config.loss, losses);
-        shard.check(network, losses, 0)?;
-        shard.start_backward(network, *backward_layers, config.loss, samples, scale);
-        let (inputs, workspace) = shard.pass(network, samples);
+        desk.limit_threads(threads);
+        desk.forward(network, batch, draw, config.loss, (shard, &mut losses[..samples]));
+        shard.failure.take().map_or(Ok(()), Err)?;
+        desk.start_backward(network, *backward_layers, config.loss, samples, scale);
+        let (inputs, workspace) = desk.pass(network, samples);
         if updater.is_plain_descent() {
             let rate = T::from_f64(rate);
             network.backward_and_step(inputs, *backward_layers, rate, workspace, gradients);
@@ -241,7 +245,7 @@ impl<T: Element> Trainer<T> {
             network.backward(inputs, *backward_layers, workspace, gradients);
             updater.step((rate, threads), (&[], 0), gradients, network.parameters_mut());
         }
-        network.gather(workspace.observed());
+        network.gather(&shard.observed);
         Ok(())
     }
 
@@ -259,7 +263,8 @@ impl<T: Element> Trainer<T> {
         let scale = 1.0 / samples as f64;
         let used = samples.div_ceil(shard_size);
         shards[used..].iter_mut().for_each(Shard::clear);
-        let shared = &*network;
+        let (shared, desks) = (&*network, &self.desks);
+        let threads = threads.min(desks.len());
         let (parts, sum) = gradients.split_at_mut(shards.len() * parameters);
         threads::for_each_chunk3(
             (&mut shards[..used], 1),
@@ -268,18 +273,18 @@ impl<T: Element> Trainer<T> {
             threads,
             |index, shard, gradients, losses| {
                 let (shard, n) = (&mut shard[0], losses.len());
+                let mut desk = shard::free(desks);
                 let draw = Draw { first_sample: (index * shard_size) as u64, ..draw };
-                shard.forward(shared, batch, draw, loss, losses);
-                shard.start_backward(shared, layers, loss, n, scale);
-                let (inputs, workspace) = shard.pass(shared, n);
-                shared.backward(inputs, layers, workspace, gradients);
+                desk.forward(shared, batch, draw, loss, (shard, losses));
+                if shard.failure.is_none() {
+                    desk.start_backward(shared, layers, loss, n, scale);
+                    let (inputs, workspace) = desk.pass(shared, n);
+                    shared.backward(inputs, layers, workspace, gradients);
+                }
             },
         );
-        for (index, shard) in shards[..used].iter().enumerate() {
-            let first = index * shard_size;
-            let losses = &losses[first..samples.min(first + shard_size)];
-            shard.check(network, losses, first)?;
-        }
+        Desk::equip(&mut self.desks);
+        shards.iter_mut().find_map(|shard| shard.failure.take()).map_or(Ok(()), Err)?;
         updater.step((rate, threads), (parts, used), sum, network.parameters_mut());
         self.gather(used, samples);
         Ok(())
@@ -295,9 +300,11 @@ impl<T: Element> Trainer<T> {
     /// weighted by their numbers of samples.
     fn gather(&mut self, used: usize, samples: usize) {
         self.observed.fill(T::ZERO);
-        for shard in &self.shards[..used] {
-            let weight = T::from_f64(shard.samples() as f64 / samples as f64);
-            map::add_scaled(&mut self.observed, weight, shard.observed());
+        let size = self.config.shard_size;
+        for (index, shard) in self.shards[..used].iter().enumerate() {
+            let own = size.min(samples - index * size);
+            let weight = T::from_f64(own as f64 / samples as f64);
+            map::add_scaled(&mut self.observed, weight, &shard.observed);
         }
         self.network.gather(&self.observed);
     }

@@ -86,6 +86,11 @@ impl<T: Element> Workspace<T> {
         &self.observed
     }
 
+    /// What the operations work in.
+    pub(crate) fn scratch(&mut self) -> &mut Scratch<T> {
+        &mut self.scratch
+    }
+
     /// Keeps operations to at most so many of the threads that they may use.
     pub(crate) fn limit_threads(&mut self, threads: usize) {
         self.scratch.limit_threads(threads);

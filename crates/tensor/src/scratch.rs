@@ -41,14 +41,24 @@ impl<T: Element> Scratch<T> {
         self.limit = threads;
     }
 
-    /// `numbers` numbers and `indices` indices with any contents.
-    pub(crate) fn take(&mut self, numbers: usize, indices: usize) -> (&mut [T], &mut [usize]) {
+    /// How many numbers and indices it has room for.
+    pub fn room(&self) -> [usize; 2] {
+        [self.numbers.len(), self.indices.len()]
+    }
+
+    /// Makes room for so many numbers and indices, if there is less.
+    pub fn make_room(&mut self, [numbers, indices]: [usize; 2]) {
         if self.numbers.len() < numbers {
             self.numbers = Buffer::zeros(numbers);
         }
         if self.indices.len() < indices {
             self.indices.resize(indices, 0);
         }
+    }
+
+    /// `numbers` numbers and `indices` indices with any contents.
+    pub(crate) fn take(&mut self, numbers: usize, indices: usize) -> (&mut [T], &mut [usize]) {
+        self.make_room([numbers, indices]);
         (&mut self.numbers[..numbers], &mut self.indices[..indices])
     }
 
