@@ -307,6 +307,7 @@ impl<T: Element> Work<'_, T> {
     }
 
     /// The input gradient of one group, of a sample or of those that are worked on together.
+    /// A function of its own for the compiler.
     #[inline(always)]
     fn run<S: Simd>(
         &self,
@@ -317,44 +318,54 @@ impl<T: Element> Work<'_, T> {
         (lines, sums, plane): (&mut [T], &mut [T], &mut [T]),
         taps: &mut [usize],
     ) {
-        let Self { layer, lanes, memory, .. } = self;
-        let channels = self.channels / layer.groups;
-        let [sh, sw] = layer.stride;
-        let phases = sh * sw;
-        let in_plane = layer.height * layer.width * lanes;
-        let is_simple = phases == 1 && Padded::of(layer).is_input();
-        if !is_simple {
-            input.fill(T::ZERO);
-        }
-        for phase in 0..phases {
-            if phases > 1 {
-                sums.fill(T::ZERO);
-            }
-            let packed = &self.packed[(group * phases + phase) * memory.panel..][..memory.panel];
-            let phase = Phase::of(layer, *lanes, [phase / sw, phase % sw]);
-            if phase.kernel_height == 0 || phase.kernel_width == 0 {
-                continue;
-            }
-            let rows = channels * phase.kernel_width;
-            let pass = Pass { layer, phase, rows, packed, memory };
-            let source = pass.source(output, lines, taps);
-            let pitch = phase.pitch * lanes;
-            let mut y = 0;
-            while y < phase.height {
-                let end = pass.partial_sums(simd, &source, y, sums);
-                for (sample, input) in input.chunks_exact_mut(channels * in_plane).enumerate() {
-                    let sums = (&sums[sample * memory.line..], memory.samples * memory.line);
-                    for (c, input) in input.chunks_exact_mut(in_plane).enumerate() {
-                        let to = if is_simple { &mut input[y * pitch..] } else { &mut *plane };
-                        combine(simd, phase, [c, channels], end - y, sums, to);
-                        if !is_simple {
-                            place(layer, phase, y, &plane[..(end - y) * pitch], input);
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let Self { layer, lanes, memory, .. } = self;
+                let channels = self.channels / layer.groups;
+                let [sh, sw] = layer.stride;
+                let phases = sh * sw;
+                let in_plane = layer.height * layer.width * lanes;
+                let is_simple = phases == 1 && Padded::of(layer).is_input();
+                if !is_simple {
+                    input.fill(T::ZERO);
+                }
+                for phase in 0..phases {
+                    if phases > 1 {
+                        sums.fill(T::ZERO);
+                    }
+                    let packed =
+                        &self.packed[(group * phases + phase) * memory.panel..][..memory.panel];
+                    let phase = Phase::of(layer, *lanes, [phase / sw, phase % sw]);
+                    if phase.kernel_height == 0 || phase.kernel_width == 0 {
+                        continue;
+                    }
+                    let rows = channels * phase.kernel_width;
+                    let pass = Pass { layer, phase, rows, packed, memory };
+                    let source = pass.source(output, lines, taps);
+                    let pitch = phase.pitch * lanes;
+                    let mut y = 0;
+                    while y < phase.height {
+                        let end = pass.partial_sums(simd, &source, y, sums);
+                        for (sample, input) in
+                            input.chunks_exact_mut(channels * in_plane).enumerate()
+                        {
+                            let sums =
+                                (&sums[sample * memory.line..], memory.samples * memory.line);
+                            for (c, input) in input.chunks_exact_mut(in_plane).enumerate() {
+                                let to =
+                                    if is_simple { &mut input[y * pitch..] } else { &mut *plane };
+                                combine(simd, phase, [c, channels], end - y, sums, to);
+                                if !is_simple {
+                                    place(layer, phase, y, &plane[..(end - y) * pitch], input);
+                                }
+                            }
                         }
+                        y = end;
                     }
                 }
-                y = end;
-            }
-        }
+            },
+        );
     }
 }
 
@@ -372,27 +383,51 @@ fn pack_phase<S: Simd, T: Element>(
     let kernels = layer.kernels / layer.groups;
     let count = channels.len() / layer.groups;
     let (rows, taps) = (count * phase.kernel_width, kernels * phase.kernel_height);
-    for_each_block(simd, rows, |first, size| {
-        // Where a row's weights start in a kernel; a row that is none has the last one's.
-        let mut starts = [0; LARGEST_BLOCK];
-        for m in 0..size {
-            let row = (first + m).min(rows - 1);
-            let (kx, c) = (row / count, channels.start + row % count);
-            let (y, x) = (c * layer.kernel_height + phase.row, kx * sw + phase.column);
-            starts[m] = y * layer.kernel_width + x;
-        }
-        let panel = &mut packed[first * taps..][..size * taps];
-        // Kernel by kernel, since each is a stretch of memory.
-        for (d, weights) in weights.chunks_exact(layer.taps()).take(kernels).enumerate() {
-            for j in 0..phase.kernel_height {
-                let ky = (phase.kernel_height - 1 - j) * sh * layer.kernel_width;
-                let column = &mut panel[(j * kernels + d) * size..][..size];
-                for (weight, start) in column.iter_mut().zip(starts) {
-                    *weight = weights[ky + start];
-                }
+    for_each_block(
+        simd,
+        rows,
+        #[inline(always)]
+        |first, size| {
+            // Where a row's weights start in a kernel; a row that is none has the last one's.
+            let mut starts = [0; LARGEST_BLOCK];
+            for m in 0..size {
+                let row = (first + m).min(rows - 1);
+                let (kx, c) = (row / count, channels.start + row % count);
+                let (y, x) = (c * layer.kernel_height + phase.row, kx * sw + phase.column);
+                starts[m] = y * layer.kernel_width + x;
+            }
+            let panel = &mut packed[first * taps..][..size * taps];
+            let step = sh * layer.kernel_width;
+            let shape = [kernels, layer.taps(), phase.kernel_height, step];
+            match size {
+                8 => pack_block::<T, 8>(weights, shape, starts, panel),
+                6 => pack_block::<T, 6>(weights, shape, starts, panel),
+                4 => pack_block::<T, 4>(weights, shape, starts, panel),
+                2 => pack_block::<T, 2>(weights, shape, starts, panel),
+                _ => pack_block::<T, 1>(weights, shape, starts, panel),
+            }
+        },
+    );
+}
+
+/// A block of `M` rows, kernel by kernel, since each is a stretch of memory.
+#[inline(always)]
+fn pack_block<T: Element, const M: usize>(
+    weights: &[T],
+    [kernels, taps, height, step]: [usize; 4],
+    starts: [usize; LARGEST_BLOCK],
+    panel: &mut [T],
+) {
+    let (columns, _) = panel.as_chunks_mut::<M>();
+    for (d, weights) in weights.chunks_exact(taps).take(kernels).enumerate() {
+        for j in 0..height {
+            let weights = &weights[(height - 1 - j) * step..];
+            let column = &mut columns[j * kernels + d];
+            for m in 0..M {
+                column[m] = weights[starts[m]];
             }
         }
-    });
+    }
 }
 
 /// One phase of one group of some samples.

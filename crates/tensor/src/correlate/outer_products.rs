@@ -362,6 +362,8 @@ impl<T: Element> Band<'_, T> {
 ///
 /// A square of vectors is transposed by interleaving its first half with its second,
 /// once for each bit of an index: each time the bits of (row, column) rotate by one.
+///
+/// A function of its own for the compiler, shared by all that transpose.
 #[inline(always)]
 pub(super) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
     simd: S,
@@ -369,36 +371,41 @@ pub(super) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
     [rows, columns]: [usize; 2],
     (to, to_pitch): (&mut [V::Element], usize),
 ) {
-    let lanes = V::LEN;
-    if rows < lanes || columns < lanes {
-        for column in 0..columns {
-            for row in 0..rows {
-                to[column * to_pitch + row] = from[row * pitch + column];
-            }
-        }
-        return;
-    }
-    // The last squares end with the rows and the columns, over a part of those before.
-    for row in (0..rows).step_by(lanes) {
-        let row = row.min(rows - lanes);
-        for column in (0..columns).step_by(lanes) {
-            let column = column.min(columns - lanes);
-            let mut square = [V::simd_from(simd, V::Element::ZERO); 16];
-            for i in 0..lanes {
-                square[i] = load(simd, from, (row + i) * pitch + column);
-            }
-            let mut bit = 1;
-            while bit < lanes {
-                let before = square;
-                for i in 0..lanes / 2 {
-                    (square[2 * i], square[2 * i + 1]) =
-                        before[i].interleave(before[i + lanes / 2]);
+    simd.vectorize(
+        #[inline(always)]
+        || {
+            let lanes = V::LEN;
+            if rows < lanes || columns < lanes {
+                for column in 0..columns {
+                    for row in 0..rows {
+                        to[column * to_pitch + row] = from[row * pitch + column];
+                    }
                 }
-                bit *= 2;
+                return;
             }
-            for i in 0..lanes {
-                store(square[i], to, (column + i) * to_pitch + row);
+            // The last squares end with the rows and the columns, over a part of those before.
+            for row in (0..rows).step_by(lanes) {
+                let row = row.min(rows - lanes);
+                for column in (0..columns).step_by(lanes) {
+                    let column = column.min(columns - lanes);
+                    let mut square = [V::simd_from(simd, V::Element::ZERO); 16];
+                    for i in 0..lanes {
+                        square[i] = load(simd, from, (row + i) * pitch + column);
+                    }
+                    let mut bit = 1;
+                    while bit < lanes {
+                        let before = square;
+                        for i in 0..lanes / 2 {
+                            (square[2 * i], square[2 * i + 1]) =
+                                before[i].interleave(before[i + lanes / 2]);
+                        }
+                        bit *= 2;
+                    }
+                    for i in 0..lanes {
+                        store(square[i], to, (column + i) * to_pitch + row);
+                    }
+                }
             }
-        }
-    }
+        },
+    );
 }
