@@ -69,9 +69,11 @@ impl Correlation {
             return self.forward_filtered(filtering, input, weights, bias, output, scratch);
         }
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
-        let memory = Memory::of::<T>(self, n);
+        let side_by_side = self.gains_by_samples::<T>(n);
+        let memory = Memory::of(self, side_by_side);
         let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.taps());
-        let forward = Forward { layer: *self, input, kernels, bias, output, numbers, taps };
+        let layer = *self;
+        let forward = Forward { layer, side_by_side, input, kernels, bias, output, numbers, taps };
         threads::run_divided(forward, parts, T::correlate_forward);
     }
 
@@ -113,11 +115,11 @@ struct Memory {
 
 impl Memory {
     #[inline(always)]
-    fn of<T: Element>(layer: &Correlation, n: usize) -> Self {
+    fn of(layer: &Correlation, side_by_side: bool) -> Self {
         let padded = Padded::of(layer);
         let kernels = layer.kernels / layer.groups;
         let (mut input, mut line) = (padded.channel(), padded.line(layer) + SLACK);
-        if layer.gains_by_samples::<T>(n) {
+        if side_by_side {
             input = layer.channel_of_samples();
             line = line.max(layer.out_plane() * MOST_LANES);
         }
@@ -137,6 +139,8 @@ impl Memory {
 /// The forward pass on one thread.
 pub struct Forward<'a, T> {
     layer: Correlation,
+    /// Whether as many samples as a vector has lanes are laid side by side.
+    side_by_side: bool,
     input: &'a [T],
     kernels: &'a [T],
     bias: Bias<'a, T>,
@@ -148,11 +152,11 @@ pub struct Forward<'a, T> {
 impl<T: Element> Divide for Forward<'_, T> {
     /// By samples if there are several, else by kernels.
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
-        let Self { layer, .. } = self;
+        let Self { layer, side_by_side, .. } = self;
         let n = self.input.len() / layer.input_shape().len();
         let (samples, kernels) = if n > 1 {
-            let together = n >= MOST_LANES && layer.gains_by_samples::<T>(n);
-            (threads::cut(n, left, parts, if together { MOST_LANES } else { 1 }), None)
+            let unit = if n >= MOST_LANES && side_by_side { MOST_LANES } else { 1 };
+            (threads::cut(n, left, parts, unit), None)
         } else if layer.groups == 1 {
             (None, threads::cut(layer.kernels, left, parts, 2))
         } else {
@@ -168,6 +172,7 @@ impl<T: Element> Divide for Forward<'_, T> {
             let output = self.output.split_at_mut(samples * layer.output_shape().len());
             let part = |input, output, numbers, taps| Forward {
                 layer,
+                side_by_side,
                 input,
                 kernels: self.kernels,
                 bias: self.bias,
@@ -182,6 +187,7 @@ impl<T: Element> Divide for Forward<'_, T> {
             let output = self.output.split_at_mut(at * plane);
             let part = |first, count, kernels, output, numbers, taps| Forward {
                 layer: Correlation { kernels: count, ..layer },
+                side_by_side,
                 input: self.input,
                 kernels,
                 bias: self.bias.part(first, count, plane),
@@ -252,13 +258,13 @@ impl<T: Element> Kernel for Forward<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { layer, .. } = self;
+        let Self { layer, side_by_side, .. } = self;
         let padded = Padded::of(&layer);
         let (groups, channels) = (layer.groups, layer.channels / layer.groups);
         let (kernels, taps, plane) = (layer.kernels / groups, layer.taps(), layer.out_plane());
         let [input_len, output_len] = [layer.input_shape().len(), layer.output_shape().len()];
         let n = self.input.len() / input_len;
-        let memory = Memory::of::<T>(&layer, n);
+        let memory = Memory::of(&layer, side_by_side);
         let (packed, rest) = self.numbers.split_at_mut(memory.packed);
         let (copy, line) = rest.split_at_mut(memory.input);
         let panel = packed.len() / groups;
@@ -269,7 +275,7 @@ impl<T: Element> Kernel for Forward<'_, T> {
         }
         let tap_table = &mut self.taps[..taps];
         let lanes = if S::MANY { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
-        let samples = if layer.gains_by_samples::<T>(n) { n / lanes * lanes } else { 0 };
+        let samples = if side_by_side { n / lanes * lanes } else { 0 };
         let (input, inputs) = self.input.split_at(samples * input_len);
         let (output, outputs) = self.output.split_at_mut(samples * output_len);
         if samples > 0 {

@@ -48,13 +48,12 @@ impl Correlation {
         }
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
         let taps = self.kernels / self.groups * self.kernel_height;
-        let mut numbers = Memory::of::<T>(self, 1).len();
-        if self.gains_by_samples_backward::<T>(n) {
-            numbers = numbers.max(Memory::of::<T>(self, MOST_LANES).len());
-        }
+        let side_by_side = self.gains_by_samples_backward::<T>(n);
+        let numbers = Memory::most::<T>(self, side_by_side);
         let (numbers, taps) = scratch.take(parts * numbers, parts * taps);
         let operation = InputGradient {
             layer: *self,
+            side_by_side,
             channels: 0..self.channels,
             output_gradient,
             kernels,
@@ -123,6 +122,14 @@ impl Memory {
         }
     }
 
+    /// Numbers for any number of samples side by side, if there are such: fewer may want more
+    /// than more, since rows fit into [`Memory::SUMS`] another way.
+    fn most<T>(layer: &Correlation, side_by_side: bool) -> usize {
+        let lanes = [1, MOST_LANES / 4, MOST_LANES / 2, MOST_LANES];
+        let lanes = if side_by_side { &lanes[..] } else { &lanes[..1] };
+        lanes.iter().map(|&lanes| Self::of::<T>(layer, lanes).len()).max().unwrap_or(0)
+    }
+
     #[inline(always)]
     fn len(&self) -> usize {
         self.packed + self.gradients + self.sums + self.plane + self.inputs
@@ -138,6 +145,8 @@ impl Memory {
 /// correlation of the zero-padded output gradient would multiply by its zeros.
 pub struct InputGradient<'a, T> {
     layer: Correlation,
+    /// Whether as many samples as a vector has lanes are laid side by side.
+    side_by_side: bool,
     /// All of them if there are several samples or groups.
     channels: Range<usize>,
     output_gradient: &'a [T],
@@ -150,15 +159,13 @@ pub struct InputGradient<'a, T> {
 impl<T: Element> Divide for InputGradient<'_, T> {
     /// By samples if there are several, else by channels.
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
-        let Self { layer, kernels, .. } = self;
+        let Self { layer, side_by_side, kernels, .. } = self;
         let n = self.output_gradient.len() / layer.output_shape().len();
         let plane = layer.height * layer.width;
         let cut = match n {
             0 => None,
             1 if layer.groups == 1 => threads::cut(self.channels.len(), left, parts, 1),
-            _ if n >= MOST_LANES && layer.gains_by_samples_backward::<T>(n) => {
-                threads::cut(n, left, parts, MOST_LANES)
-            }
+            _ if n >= MOST_LANES && side_by_side => threads::cut(n, left, parts, MOST_LANES),
             _ => threads::cut(n, left, parts, 1),
         };
         let Some(cut) = cut else { return Err(self) };
@@ -179,6 +186,7 @@ impl<T: Element> Divide for InputGradient<'_, T> {
         }
         let first = InputGradient {
             layer,
+            side_by_side,
             channels: channels.0,
             output_gradient: output_gradient.0,
             kernels,
@@ -188,6 +196,7 @@ impl<T: Element> Divide for InputGradient<'_, T> {
         };
         let second = InputGradient {
             layer,
+            side_by_side,
             channels: channels.1,
             output_gradient: output_gradient.1,
             kernels,
@@ -204,8 +213,9 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { layer, channels, kernels, output_gradient, input_gradient, numbers, taps } =
-            self;
+        let Self { layer, side_by_side, channels, kernels, .. } = self;
+        let (output_gradient, input_gradient) = (self.output_gradient, self.input_gradient);
+        let (numbers, taps) = (self.numbers, self.taps);
         let [_, sw] = layer.stride;
         let phases = layer.stride.iter().product::<usize>();
         let memory = Memory::of::<T>(&layer, 1);
@@ -221,8 +231,7 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
         let [output_len, input_len] =
             [layer.output_shape().len(), channels * layer.height * layer.width];
         let n = output_gradient.len() / output_len;
-        let together = layer.gains_by_samples_backward::<T>(n);
-        let samples = if together { n / lanes * lanes } else { 0 };
+        let samples = if side_by_side { n / lanes * lanes } else { 0 };
         let (output, outputs) = output_gradient.split_at(samples * output_len);
         let (input, inputs) = input_gradient.split_at_mut(samples * input_len);
         if samples > 0 {
