@@ -10,7 +10,7 @@ use crate::{Element, Scratch};
 
 use super::Correlation;
 use super::filtering::Weights;
-use super::padded::{Padded, SLACK};
+use super::padded::{Padded, SLACK, row_positions};
 use super::samples::{MOST_LANES, Samples};
 
 /// What is added to the outputs of a correlation.
@@ -222,10 +222,7 @@ impl Cut {
     #[inline(always)]
     fn choose<S: Simd, T: Element>(layer: &Correlation, pitch: usize) -> Self {
         let (wide, narrow) = (T::Wide::<S>::LEN, T::Narrow::<S>::LEN);
-        let rows = |lanes: usize| {
-            let width = layer.out_width;
-            if width < lanes { usize::MAX } else { width.next_multiple_of(lanes) }
-        };
+        let rows = |lanes| row_positions(layer, lanes);
         // A line is written twice, which costs as much as some taps.
         let line = pitch + 4 * pitch / layer.taps();
         if S::MANY && rows(wide) <= rows(narrow).min(line) {

@@ -127,6 +127,14 @@ impl Padded {
     }
 }
 
+/// Positions of an output row in vectors of `lanes`; no number of them if it is shorter than
+/// one.
+#[inline(always)]
+pub(super) fn row_positions(layer: &Correlation, lanes: usize) -> usize {
+    let width = layer.out_width;
+    if width < lanes { usize::MAX } else { width.next_multiple_of(lanes) }
+}
+
 /// Copies planes of `(rows, width)` into lines of `pitch`, zeros between the rows and up
 /// to `stride`, the distance from one plane's line to the next.
 #[inline(always)]

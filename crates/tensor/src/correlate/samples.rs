@@ -12,7 +12,7 @@ use crate::lanes::Whole;
 use crate::microkernel::{Grid, Offset, Product, load, multiply, store};
 
 use super::outer_products::transpose;
-use super::padded::Padded;
+use super::padded::{Padded, row_positions};
 use super::phase::Phase;
 use super::{Bias, Correlation};
 
@@ -31,13 +31,11 @@ impl Correlation {
             return false;
         }
         let padded = Padded::of(self);
-        let rows = |bits: usize| {
-            let lanes = bits / (8 * size_of::<T>());
-            let width = self.out_width;
-            if width < lanes { usize::MAX } else { width.next_multiple_of(lanes) }
-        };
-        let rows = self.out_height.saturating_mul(rows(512).min(rows(256)));
-        let line = padded.line(self).next_multiple_of(32 / size_of::<T>());
+        // Of 512 and of 256 bits.
+        let (wide, narrow) = (64 / size_of::<T>(), 32 / size_of::<T>());
+        let row = row_positions(self, wide).min(row_positions(self, narrow));
+        let rows = self.out_height.saturating_mul(row);
+        let line = padded.line(self).next_multiple_of(narrow);
         let in_vain = (rows.min(line) - self.out_plane()) * self.taps() * self.kernels;
         in_vain >= 16 * (self.channels * padded.channel() + self.kernels * self.out_plane())
     }
