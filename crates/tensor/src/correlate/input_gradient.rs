@@ -40,8 +40,7 @@ impl Correlation {
         let n = self.batch("output gradient", output_gradient.len(), self.output_shape());
         assert_eq!(input_gradient.len(), n * self.input_shape().len(), "input gradient: length");
         assert_eq!(kernels.len(), self.kernels_shape().len(), "kernels: length");
-        let adjoint = self.adjoint().and_then(|adjoint| Some((adjoint, adjoint.filtering::<T>()?)));
-        if let Some((adjoint, filtering)) = adjoint {
+        if let Some((adjoint, filtering)) = self.input_filtering::<T>() {
             let (from, weights) = (output_gradient, Weights::Adjoint(kernels));
             let to = input_gradient;
             return adjoint.forward_filtered(filtering, from, weights, Bias::None, to, scratch);

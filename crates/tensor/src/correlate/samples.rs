@@ -27,17 +27,32 @@ impl Correlation {
     /// vain take longer than the transposed copies: a copied number takes as long as 16
     /// multiply-adds.
     pub(super) fn gains_by_samples<T: Element>(&self, n: usize) -> bool {
-        if n < FEWEST {
-            return false;
-        }
-        let padded = Padded::of(self);
+        let copied = self.channels * Padded::of(self).channel() + self.output_shape().len();
+        let in_vain = self.positions_alone::<T>() - self.out_plane();
+        n >= FEWEST && in_vain * self.taps() * self.kernels >= 16 * copied
+    }
+
+    /// Positions of an output plane that each weight of the direct sum is multiplied with in a
+    /// batch, those in vain included.
+    pub(super) fn positions<T: Element>(&self) -> usize {
+        let samples = self.gains_by_samples::<T>(FEWEST);
+        if samples { self.out_plane() } else { self.positions_alone::<T>() }
+    }
+
+    /// [`Correlation::positions`] for the gradient of the input, the correlation that gives it
+    /// being `adjoint`. With samples side by side no zeros are multiplied.
+    pub(super) fn positions_backward<T: Element>(&self, adjoint: &Self) -> usize {
+        let samples = self.gains_by_samples_backward::<T>(FEWEST);
+        if samples { self.out_plane() } else { adjoint.positions_alone::<T>() }
+    }
+
+    /// [`Correlation::positions`] of one sample.
+    fn positions_alone<T: Element>(&self) -> usize {
         // Of 512 and of 256 bits.
         let (wide, narrow) = (64 / size_of::<T>(), 32 / size_of::<T>());
         let row = row_positions(self, wide).min(row_positions(self, narrow));
         let rows = self.out_height.saturating_mul(row);
-        let line = padded.line(self).next_multiple_of(narrow);
-        let in_vain = (rows.min(line) - self.out_plane()) * self.taps() * self.kernels;
-        in_vain >= 16 * (self.channels * padded.channel() + self.kernels * self.out_plane())
+        rows.min(Padded::of(self).line(self).next_multiple_of(narrow))
     }
 
     /// [`Correlation::gains_by_samples`] for the gradient of the input.

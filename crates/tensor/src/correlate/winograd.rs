@@ -29,7 +29,6 @@ use crate::simd::{Kernel, Tiles};
 use crate::threads::Divide;
 
 use super::filtering::{Operands, Weights};
-use super::padded::Padded;
 use super::tile_transforms::{self, INPUTS, OUTPUTS, POINTS, Rows, columns, outputs, rows};
 use super::{Bias, Correlation};
 
@@ -46,19 +45,15 @@ const CHUNK: usize = 16;
 
 impl Correlation {
     /// A tile takes 36 multiply-adds for each channel and kernel, and its transforms take as
-    /// long as 12 · 36 for each channel and for each kernel; an output of the direct sum
-    /// takes 9 for each channel and kernel, and so does what is computed in vain where rows
-    /// or planes fill no vectors. Tiles must gain a quarter, since the model is that rough.
-    /// It was fitted to layers with 8 to 256 channels and kernels and planes of 3 × 3 to
-    /// 224 × 224.
-    pub(super) fn gains_by_tiles(&self) -> bool {
-        /// Of 256 bits: those of 512 are not used where they waste more.
-        const LANES: usize = 8;
+    /// long as 12 · 36 for each channel and for each kernel; to transform a kernel takes as long
+    /// as 48 for each channel and sample, of which a shard has 16; the direct sum takes 9 at each
+    /// of its `positions`. Tiles must gain a quarter, since the model is that rough. It was
+    /// fitted to layers with 8 to 256 channels and kernels and planes of 3 × 3 to 224 × 224.
+    pub(super) fn gains_by_tiles(&self, positions: usize) -> bool {
         let tiles = self.tiles().iter().product::<usize>();
         let (products, sum) = (self.channels * self.kernels, self.channels + self.kernels);
-        let rows = self.out_height * self.out_width.next_multiple_of(LANES);
-        let line = Padded::of(self).line(self).next_multiple_of(LANES);
-        4 * 9 * rows.min(line) * products >= 5 * POINTS * tiles * (products + 12 * sum)
+        let tiled = POINTS * tiles * (products + 12 * sum) + 48 * products;
+        4 * 9 * positions * products >= 5 * tiled
     }
 
     /// Tile rows of an output plane, and tiles of a row.
