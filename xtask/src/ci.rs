@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     ("policy", "licences, sources and spelling, where cargo-deny and typos are there", policy),
     ("docs", "links and examples in the documentation lead somewhere", docs),
     ("test", "the README's test command: unit, property, whole-program and doc tests", test),
+    ("neon", "the same bits on another instruction set, where an emulator is there", neon),
     ("examples", "what a reader runs first must run", examples),
     ("benches", "benchmarks rot unless they are run: each once, results checked", benches),
     ("codegen", "no test sees a hot loop that lost its packed multiply-adds", codegen),
@@ -61,11 +62,13 @@ fn clippy() -> anyhow::Result<()> {
     run_command(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
+/// Whether a program is there.
+fn installed(program: &str) -> bool {
+    let quiet = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
+}
+
 fn policy() -> anyhow::Result<()> {
-    let installed = |program: &str| {
-        let quiet = Command::new(program).arg("--version").stdout(Stdio::null()).status();
-        quiet.is_ok_and(|status| status.success())
-    };
     if installed("cargo-deny") {
         let mut deny = Command::new("cargo-deny");
         deny.args(["check", "licenses", "bans", "sources"]).current_dir(root());
@@ -88,6 +91,38 @@ fn docs() -> anyhow::Result<()> {
 
 fn test() -> anyhow::Result<()> {
     run_command(&mut cargo(&["test", "--workspace"]))
+}
+
+/// Twins and digests, run by QEMU as a 64-bit ARM would.
+fn neon() -> anyhow::Result<()> {
+    const TARGET: &str = "aarch64-unknown-linux-gnu";
+    const LINKER: &str = "aarch64-linux-gnu-gcc";
+    const EMULATOR: &str = "qemu-aarch64";
+    if !has_std(TARGET)? {
+        println!("skipped: rustc has no standard library for {TARGET}");
+        return Ok(());
+    }
+    for program in [LINKER, EMULATOR] {
+        if !installed(program) {
+            println!("skipped: {program} is not installed");
+            return Ok(());
+        }
+    }
+    let mut test = cargo(&["test", "--target", TARGET, "-p", "tensor", "-p", "layers"]);
+    test.args(["--test", "twins", "--test", "digests"]);
+    test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER);
+    let runner = format!("{EMULATOR} -L /usr/aarch64-linux-gnu");
+    test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", runner);
+    run_command(&mut test)
+}
+
+/// Whether the compiler can build programs for a target.
+fn has_std(target: &str) -> anyhow::Result<bool> {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.args(["--print", "target-libdir", "--target", target]);
+    let output = rustc.output().with_context(|| line(&rustc))?;
+    let libraries = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+    Ok(output.status.success() && Path::new(&libraries).is_dir())
 }
 
 fn examples() -> anyhow::Result<()> {
