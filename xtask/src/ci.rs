@@ -119,7 +119,7 @@ fn neon() -> anyhow::Result<()> {
 /// Whether the compiler can build programs for a target.
 fn has_std(target: &str) -> anyhow::Result<bool> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc.args(["--print", "target-libdir", "--target", target]);
+    rustc.args(["--print", "target-libdir", "--target", target]).current_dir(root());
     let output = rustc.output().with_context(|| line(&rustc))?;
     let libraries = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
     Ok(output.status.success() && Path::new(&libraries).is_dir())

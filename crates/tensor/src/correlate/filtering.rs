@@ -36,20 +36,23 @@ impl Correlation {
     /// How minimal filtering computes the correlation, if it does: a property of the layer
     /// and the element, as rounding is.
     pub(super) fn filtering<T: Element>(&self) -> Option<Filtering> {
+        if !self.may_be_filtered::<T>() {
+            return None;
+        }
         self.filtering_against::<T>(self.positions::<T>())
     }
 
     /// How minimal filtering computes the gradient of the input, if it does, and the
     /// correlation that gives it.
     pub(super) fn input_filtering<T: Element>(&self) -> Option<(Self, Filtering)> {
-        let adjoint = self.adjoint()?;
+        let adjoint = self.adjoint().filter(Self::may_be_filtered::<T>)?;
         Some((adjoint, adjoint.filtering_against::<T>(self.positions_backward::<T>(&adjoint))?))
     }
 
-    /// How minimal filtering computes the correlation, if it does, where the direct sum has so
-    /// many positions.
+    /// How minimal filtering computes a correlation that it can, if it does, where the direct sum
+    /// has so many positions.
     fn filtering_against<T: Element>(&self, positions: usize) -> Option<Filtering> {
-        if self.may_be_filtered::<T>() && self.gains_by_tiles(positions) {
+        if self.gains_by_tiles(positions) {
             Some(Filtering::Tiles)
         } else if self.fits_columns::<T>() && self.gains_by_columns() {
             Some(Filtering::Columns)

@@ -88,9 +88,9 @@ impl Correlation {
     /// planes of 26 × 26, columns with fewer, from two channels and eight kernels on. It
     /// does not depend on the level. The error is at most 10⁻⁵ of the largest output,
     /// as a test holds for numbers in (−1, 1); `f64`, which is there to check gradients, is
-    /// always summed as it is written. [`Correlation::input_gradient`] is a correlation with
-    /// turned kernels in this respect, with channels and kernels exchanged;
-    /// [`Correlation::kernel_gradient_plan`] is the other gradient's.
+    /// always summed as it is written. [`Correlation::input_gradient`] is filtered as a
+    /// correlation with turned kernels, channels and kernels exchanged, where that is less work
+    /// than its own direct sum; [`Correlation::kernel_gradient_plan`] is the other gradient's.
     pub fn plan<T: Element>(&self, level: Level) -> &'static str {
         if let Some(filtering) = self.filtering::<T>() {
             return filtering.name();

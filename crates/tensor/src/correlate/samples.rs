@@ -27,9 +27,12 @@ impl Correlation {
     /// vain take longer than the transposed copies: a copied number takes as long as 16
     /// multiply-adds.
     pub(super) fn gains_by_samples<T: Element>(&self, n: usize) -> bool {
+        if n < FEWEST {
+            return false;
+        }
         let copied = self.channels * Padded::of(self).channel() + self.output_shape().len();
         let in_vain = self.positions_alone::<T>() - self.out_plane();
-        n >= FEWEST && in_vain * self.taps() * self.kernels >= 16 * copied
+        in_vain * self.taps() * self.kernels >= 16 * copied
     }
 
     /// Positions of an output plane that each weight of the direct sum is multiplied with in a
@@ -46,12 +49,11 @@ impl Correlation {
         if samples { self.out_plane() } else { adjoint.positions_alone::<T>() }
     }
 
-    /// [`Correlation::positions`] of one sample.
+    /// [`Correlation::positions`] of one sample, in vectors of 256 bits: those of 512 are not
+    /// used where they waste more.
     fn positions_alone<T: Element>(&self) -> usize {
-        // Of 512 and of 256 bits.
-        let (wide, narrow) = (64 / size_of::<T>(), 32 / size_of::<T>());
-        let row = row_positions(self, wide).min(row_positions(self, narrow));
-        let rows = self.out_height.saturating_mul(row);
+        let narrow = 32 / size_of::<T>();
+        let rows = self.out_height.saturating_mul(row_positions(self, narrow));
         rows.min(Padded::of(self).line(self).next_multiple_of(narrow))
     }
 
