@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
+use tensor::random::drop_out;
 use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::{Context, Draw, InPlace, Layer, Mode, Pass};
-use crate::random::philox;
 use crate::spec::Buildable;
 use crate::tagged::fraction;
 
@@ -54,13 +54,8 @@ impl DropoutLayer {
         let limit = (self.p * (1_u64 << 32) as f64) as u32;
         let scale = T::from_f64(1.0 / (1.0 - self.p));
         for (sample, numbers) in numbers.chunks_exact_mut(self.shape.len()).enumerate() {
-            let (key, base) = place(draw, draw.first_sample + sample as u64);
-            for (block, numbers) in numbers.chunks_mut(4).enumerate() {
-                let words = philox([block as u32, base[0], base[1], base[2]], key);
-                for (number, word) in numbers.iter_mut().zip(words) {
-                    *number = if word < limit { T::ZERO } else { *number * scale };
-                }
-            }
+            let (key, counter) = place(draw, draw.first_sample + sample as u64);
+            drop_out(numbers, counter, key, limit, scale);
         }
     }
 }

@@ -45,7 +45,6 @@ mod network;
 mod optimizer;
 mod pace;
 mod padding;
-mod philox;
 mod pool2d;
 pub mod random;
 mod reshape;

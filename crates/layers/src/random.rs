@@ -5,9 +5,9 @@
 //! purpose draws never changes what another one gets, and an epoch can be drawn again
 //! without those before it.
 
-pub use crate::philox::philox;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+pub use tensor::random::philox;
 
 /// What random numbers are drawn for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

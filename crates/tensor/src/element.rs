@@ -109,6 +109,7 @@ pub(crate) mod kernels {
     use crate::optimize::Optimize;
     use crate::peak::Peak;
     use crate::pool::{MaxPool, MaxPoolGradient};
+    use crate::random::DropOut;
     use crate::reduce::{RowSums, TreeSum};
     use crate::simd::{Level, dispatch, dispatch_at};
 
@@ -157,6 +158,7 @@ pub(crate) mod kernels {
         fn max_pool_gradient(kernel: MaxPoolGradient<'_, Self>);
         fn optimize(kernel: Optimize<'_, Self>);
         fn normalize(kernel: Normalize<'_, Self>);
+        fn drop_out(kernel: DropOut<'_, Self>);
         fn peak(level: Level, kernel: Peak<Self>) -> f64;
     }
 
@@ -224,6 +226,9 @@ pub(crate) mod kernels {
                         dispatch(kernel);
                     }
                     fn normalize(kernel: Normalize<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn drop_out(kernel: DropOut<'_, Self>) {
                         dispatch(kernel);
                     }
                     fn peak(level: Level, kernel: Peak<Self>) -> f64 {

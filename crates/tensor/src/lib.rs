@@ -10,7 +10,7 @@
 //!   [`rotate180`];
 //! - on batches, what a convolutional layer needs: [`Correlation`] with its
 //!   `forward`, `input_gradient` and `kernel_gradient`, and [`Pooling`];
-//! - on rows of numbers: [`matrix`], [`map`], [`reduce`] and [`optimize`].
+//! - on rows of numbers: [`matrix`], [`map`], [`reduce`], [`optimize`] and [`random`].
 //!
 //! Each fast operation has a readable twin in [`mod@reference`], and a property test
 //! that holds the two together.
@@ -39,6 +39,7 @@ pub mod optimize;
 pub mod peak;
 mod plane;
 mod pool;
+pub mod random;
 pub mod reduce;
 pub mod reference;
 mod scratch;

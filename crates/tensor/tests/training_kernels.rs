@@ -4,6 +4,7 @@
 //! One test function: the level is a property of the process.
 
 use tensor::optimize::{self, Adam, Momentum};
+use tensor::random::{drop_out, philox};
 use tensor::simd::{Level, set_level};
 use tensor::{Element, map, normalize, reference};
 
@@ -213,12 +214,27 @@ fn optimizers<T: Element>(len: usize) -> Vec<Vec<T>> {
     all
 }
 
+fn dropping<T: Element>(len: usize) -> Vec<T> {
+    let (counter, key, limit) = ([3, u32::MAX, 5], [0x9E37_79B9, 7], 3 << 30);
+    let scale = T::from_f64(4.0);
+    let start = numbers::<T>(len, 14, 1.0);
+    let mut dropped = start.clone();
+    drop_out(&mut dropped, counter, key, limit, scale);
+    let expected = start.iter().enumerate().map(|(at, &number)| {
+        let words = philox([(at / 4) as u32, counter[0], counter[1], counter[2]], key);
+        if words[at % 4] < limit { T::ZERO } else { number * scale }
+    });
+    assert_eq!(dropped, expected.collect::<Vec<_>>(), "{len} numbers");
+    dropped
+}
+
 fn all<T: Element>() -> Vec<Vec<T>> {
     let sizes = [1, 7, 8, 9, 15, 16, 17, 31, 33, 49, 64, 100];
     let mut all = maps::<T>();
     for size in sizes {
         all.extend(normalization::<T>(size));
         all.extend(optimizers::<T>(size));
+        all.push(dropping::<T>(3 * size));
     }
     all
 }
