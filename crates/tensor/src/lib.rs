@@ -10,7 +10,8 @@
 //!   [`rotate180`];
 //! - on batches, what a convolutional layer needs: [`Correlation`] with its
 //!   `forward`, `input_gradient` and `kernel_gradient`, and [`Pooling`];
-//! - on rows of numbers: [`matrix`], [`map`], [`reduce`], [`optimize`] and [`random`].
+//! - on rows of numbers: [`matrix`], [`map`], [`reduce`], [`normalize`], [`optimize`] and
+//!   [`random`].
 //!
 //! Each fast operation has a readable twin in [`mod@reference`], and a property test
 //! that holds the two together.

@@ -81,6 +81,7 @@ impl<T: Element> Kernel for DropOut<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Self { numbers, counter, key, limit, scale } = self;
+        // A loop of a fixed length has no branches on any level.
         let (blocks, rest) = numbers.as_chunks_mut::<WORDS>();
         let mut first = 0;
         for block in blocks {
@@ -90,8 +91,10 @@ impl<T: Element> Kernel for DropOut<'_, T> {
             }
             first = first.wrapping_add(COUNTERS as u32);
         }
-        for (number, word) in rest.iter_mut().zip(words_from(first, counter, key)) {
-            *number = if word < limit { T::ZERO } else { *number * scale };
+        if !rest.is_empty() {
+            for (number, word) in rest.iter_mut().zip(words_from(first, counter, key)) {
+                *number = if word < limit { T::ZERO } else { *number * scale };
+            }
         }
     }
 }
