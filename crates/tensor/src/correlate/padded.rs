@@ -100,13 +100,10 @@ impl Padded {
         for c in 0..channels {
             for y in 0..self.height {
                 let row = &input[(c * self.height + y) * self.width..][..self.width];
-                let start = self.tap(c, y + self.top, 0);
-                if self.stride[1] == 1 {
-                    padded[start + self.left..][..self.width].copy_from_slice(row);
-                } else {
-                    for (x, &value) in row.iter().enumerate() {
-                        padded[self.tap(c, y + self.top, x + self.left)] = value;
-                    }
+                // The row's numbers that are one phase's lie side by side there.
+                for x in 0..self.stride[1].min(self.width) {
+                    let to = &mut padded[self.tap(c, y + self.top, x + self.left)..];
+                    copy_every(&row[x..], self.stride[1], to);
                 }
             }
         }
@@ -124,6 +121,15 @@ impl Padded {
                 padded[at..at + from.len()].copy_from_slice(from);
             }
         }
+    }
+}
+
+/// Copies every `step`-th number of `from`, from the first on.
+#[inline(always)]
+fn copy_every<T: Element>(from: &[T], step: usize, to: &mut [T]) {
+    match step {
+        1 => to[..from.len()].copy_from_slice(from),
+        _ => to.iter_mut().zip(from.iter().step_by(step)).for_each(|(to, &from)| *to = from),
     }
 }
 
