@@ -5,16 +5,18 @@
 
 needs torch, numpy and safetensors, takes a few seconds, and writes
 
-    crates/layers/tests/fixtures/zoo_layers.safetensors    each layer, on two odd shapes
+    crates/layers/tests/fixtures/zoo_layers.safetensors    each layer, on chosen and drawn shapes
     crates/layers/tests/fixtures/zoo_losses.safetensors    the losses of logits
     crates/layers/tests/fixtures/zoo_networks.safetensors  training with normalisation
 
 All numbers are float64. A name is `CASE/ARRAY`; `__metadata__` holds one JSON object
 under "cases", from a case's name to its network in the form that `layers::NetworkSpec`
-reads. Shapes are drawn from a fixed seed, no two axes of a case being equal on purpose.
+reads. The shapes in `SINGLE` are chosen, no two axes of a case being equal; those of `drawn`
+come from a fixed seed.
 """
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -147,10 +149,60 @@ SINGLE = [
 ]
 
 
+# How many shapes are drawn for each layer.
+DRAWN = 5
+
+
+def drawn():
+    """Layers with settings and shapes at random, most of them odd."""
+    draw = random.Random(12)
+    size = lambda most: [draw.randint(1, most), draw.randint(1, most)]
+    sample = lambda: [draw.randint(1, 3), draw.randint(5, 8), draw.randint(5, 11)]
+
+    def any_conv():
+        groups = draw.choice([1, 1, 2, 3])
+        kernel, [channels, *plane] = size(5), sample()
+        settings = {"stride": size(3), "padding": [draw.randint(0, k - 1) for k in kernel]}
+        bias = draw.choice(["none", "per_channel"])
+        layer = conv(groups * draw.randint(1, 5), kernel, groups=groups, bias=bias, **settings)
+        return [groups * channels, *plane], layer
+
+    def filtered_conv():
+        """Kernels of 3×3, enough channels for minimal filtering."""
+        few = draw.random() < 0.5
+        channels, kernels = (draw.randint(3, 6), draw.randint(8, 17)) if few else (17, draw.randint(16, 20))
+        plane = [draw.randint(6, 8), draw.randint(10, 11)]
+        return [channels, *plane], conv(kernels, 3, padding=[draw.randint(0, 2), draw.randint(0, 2)])
+
+    def pool(name):
+        return lambda: (sample(), of(name, size=size(4), stride=size(3)))
+
+    def plain(name, **settings):
+        return lambda: (sample(), of(name) | {key: value() for key, value in settings.items()})
+
+    kinds = {
+        "conv": any_conv,
+        "conv_3x3": filtered_conv,
+        "max_pool": pool("max_pool2d"),
+        "avg_pool": pool("avg_pool2d"),
+        "global_avg_pool": plain("global_avg_pool2d"),
+        "batch_norm": plain("batch_norm2d", momentum=lambda: round(draw.uniform(0.05, 0.9), 2)),
+        "dense": lambda: ([draw.randint(1, 30)], of("dense", outputs=draw.randint(1, 20))),
+        "relu": plain("relu"),
+        "leaky_relu": plain("leaky_relu", slope=lambda: round(draw.uniform(0, 0.9), 2)),
+        "gelu": plain("gelu"),
+        "silu": plain("silu"),
+        "flatten": plain("flatten"),
+    }
+    for kind, of_kind in kinds.items():
+        for index in range(DRAWN):
+            yield (f"drawn_{kind}_{index}", draw.randint(1, 3), *of_kind())
+
+
 def layers():
     torch.manual_seed(8)
     arrays, cases = {}, {}
-    for case, n, sample, layer in SINGLE:
+    for case, n, sample, layer in [*SINGLE, *drawn()]:
         spec = {"input": sample, "layers": [layer]}
         network = build(spec)
         cases[case] = spec

@@ -241,4 +241,8 @@ impl<T: Element> Layer<T> for Conv2dLayer {
     fn needs_output(&self) -> bool {
         false
     }
+
+    fn correlation(&self) -> Option<&Correlation> {
+        Some(&self.geometry)
+    }
 }

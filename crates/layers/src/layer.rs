@@ -1,6 +1,6 @@
 use std::fmt::Debug;
 
-use tensor::{Element, Scratch, Shape, map};
+use tensor::{Correlation, Element, Scratch, Shape, map};
 
 /// One step of a network: a function of its input and its parameters, and the gradient
 /// of that function.
@@ -83,6 +83,11 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
     /// even behind one that needs its output.
     fn keeps_values(&self) -> bool {
         false
+    }
+
+    /// The correlation that the layer computes, if it is one; it says how.
+    fn correlation(&self) -> Option<&Correlation> {
+        None
     }
 
     /// The layer as one that works in place, if it can: then it is given no memory of

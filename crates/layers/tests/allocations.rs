@@ -9,7 +9,8 @@ use layers::{
     Batch, Bias, Conv2d, Dense, Loss, Network, Optimizer, Relu, Reshape, Sigmoid, Softmax, Tanh,
     Trainer, TrainerConfig, Workspace,
 };
-use tensor::Element;
+use tensor::simd::level;
+use tensor::{Correlation, Element};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -55,10 +56,36 @@ fn network<T: Element>() -> Network<T> {
         .expect("a network")
 }
 
-fn train<T: Element>(batch_size: usize, shard_size: usize) -> u64 {
+/// Layers that minimal filtering computes in `f32`, in columns and in tiles.
+fn filtered<T: Element>() -> Network<T> {
+    let network = Network::builder([1, 20, 21])
+        .add(Conv2d::new(4, 3))
+        .add(Relu)
+        .add(Conv2d::new(8, 3))
+        .add(Relu)
+        .add(Conv2d::new(32, 3).bias(Bias::None))
+        .add(Relu)
+        .add(Conv2d::new(32, 3))
+        .add(Reshape::flat())
+        .add(Dense::new(10))
+        .add(Sigmoid)
+        .build()
+        .expect("a network");
+    if T::NAME == "f32" {
+        let layers = [([4, 18, 19], 8, "columns of 4"), ([32, 14, 15], 32, "tiles of 4 × 4")];
+        for (input, kernels, plan) in layers {
+            let layer = Correlation::new(input, kernels, [3, 3]).expect("a layer");
+            assert_eq!(layer.forward_plan::<T>(level(), 4), plan);
+            assert_eq!(layer.kernel_gradient_plan::<T>(), plan);
+        }
+    }
+    network
+}
+
+fn train<T: Element>(network: Network<T>, batch_size: usize, shard_size: usize) -> u64 {
     let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::sgd());
     let config = TrainerConfig::new(loss, optimizer, [batch_size, shard_size]);
-    let mut trainer = Trainer::new(network::<T>(), config);
+    let mut trainer = Trainer::new(network, config);
     let mut step = |samples| {
         trainer.step(&Waves, samples, 0.01).expect("finite losses");
     };
@@ -71,8 +98,7 @@ fn train<T: Element>(batch_size: usize, shard_size: usize) -> u64 {
     })
 }
 
-fn predict<T: Element>(parallel: bool) -> u64 {
-    let network = network::<T>();
+fn predict<T: Element>(network: Network<T>, parallel: bool) -> u64 {
     let new = if parallel { Workspace::parallel } else { Workspace::new };
     let mut workspace = new(&network, 5);
     let inputs = vec![T::ONE; 5 * network.input_shape().len()];
@@ -87,14 +113,16 @@ fn predict<T: Element>(parallel: bool) -> u64 {
 }
 
 fn all<T: Element>() {
-    for (batch_size, shard_size) in [(12, 4), (12, 5), (7, 1), (12, 12), (1, 1)] {
-        let count = train::<T>(batch_size, shard_size);
-        let what = format!("{}, batch {batch_size}, shards of {shard_size}", T::NAME);
-        assert_eq!(count, 0, "allocations in five steps: {what}");
-    }
-    for parallel in [false, true] {
-        let count = predict::<T>(parallel);
-        assert_eq!(count, 0, "allocations in predictions: {}, parallel: {parallel}", T::NAME);
+    for network in [network::<T>, filtered::<T>] {
+        for (batch_size, shard_size) in [(12, 4), (12, 5), (7, 1), (12, 12), (1, 1)] {
+            let count = train(network(), batch_size, shard_size);
+            let what = format!("{}, batch {batch_size}, shards of {shard_size}", T::NAME);
+            assert_eq!(count, 0, "allocations in five steps: {what}");
+        }
+        for parallel in [false, true] {
+            let count = predict(network(), parallel);
+            assert_eq!(count, 0, "allocations in predictions: {}, parallel: {parallel}", T::NAME);
+        }
     }
 }
 

@@ -6,8 +6,8 @@
 
 use layers::random::{Purpose, Stream};
 use layers::{
-    Batch, Bias, Conv2d, Dense, Flatten, Init, Loss, MaxPool2d, Network, NetworkBuilder, Optimizer,
-    Relu, Reshape, Sigmoid, Tanh, Trainer, TrainerConfig,
+    Batch, BatchNorm2d, Bias, Conv2d, Dense, Dropout, Flatten, Init, Loss, MaxPool2d, Network,
+    NetworkBuilder, Optimizer, Padding, Relu, Reshape, Sigmoid, Tanh, Trainer, TrainerConfig,
 };
 use tensor::simd::{Level, set_level};
 
@@ -18,6 +18,8 @@ const NOTEBOOK_WHOLE: &str = "5973d8702b96974d60c4eb66e5c6b63f3b76c4e98afdcdb808
 const NOTEBOOK_SHARDS: &str = "126cfe36e195645d9f9925867cc4a176c55cd1caac7fadf71c3b1313986d877a";
 const LENET_WHOLE: &str = "0b10a7bc920d4b40556a87e5aec08c9f117f13d81caf757faa2aa0f007ab661e";
 const LENET_SHARDS: &str = "1c07543f1589266a8c30e5abfa09b962d3177215cfb55ed4f4f5187f6ef8dc41";
+const FILTERED_WHOLE: &str = "86b0d25c40214dd7678d6dbfbc28c061a89d628f19494f8308ebfa9f631198c1";
+const FILTERED_SHARDS: &str = "e2f015f7ac8f35c888ebbf237c4985f4012568da0191c358d8d1291e353f5f98";
 
 /// Ten classes, each of them a bright square at its place on noise.
 struct Squares {
@@ -82,8 +84,26 @@ fn lenet() -> NetworkBuilder<f32> {
         .add(Dense::new(10))
 }
 
+/// Kernels of 3×3 that are computed in columns and in tiles.
+fn filtered() -> NetworkBuilder<f32> {
+    Network::builder([1, 21, 21])
+        .add(Conv2d::new(4, 3).bias(Bias::None))
+        .add(BatchNorm2d::new())
+        .add(Relu)
+        .add(Conv2d::new(16, 3))
+        .add(Relu)
+        .add(Conv2d::new(32, 3).padding(Padding::Same))
+        .add(MaxPool2d::new(2))
+        .add(Relu)
+        .add(Dropout::new(0.3))
+        .add(Conv2d::new(32, 3).padding(Padding::Same))
+        .add(Relu)
+        .add(Flatten)
+        .add(Dense::new(10))
+}
+
 /// Whole and cut into shards, the last one smaller than the others.
-fn trainings() -> [Training; 5] {
+fn trainings() -> [Training; 7] {
     let notebook = |name, [batch_size, shard_size]: [usize; 2], digest| Training {
         name,
         network: notebook,
@@ -98,26 +118,31 @@ fn trainings() -> [Training; 5] {
         rate: 0.3,
         digest,
     };
-    let lenet = |name, [batch_size, shard_size]: [usize; 2], digest| Training {
-        name,
-        network: lenet,
-        side: 28,
-        init: Init::He,
-        config: TrainerConfig::new(
-            Loss::softmax_cross_entropy(),
-            Optimizer::adam(),
-            [batch_size, shard_size],
-        ),
-        steps: 3,
-        rate: 0.001,
-        digest,
-    };
+    let with_adam =
+        |name, (network, side), [batch_size, shard_size]: [usize; 2], digest| Training {
+            name,
+            network,
+            side,
+            init: Init::He,
+            config: TrainerConfig::new(
+                Loss::softmax_cross_entropy(),
+                Optimizer::adam(),
+                [batch_size, shard_size],
+            ),
+            steps: 3,
+            rate: 0.001,
+            digest,
+        };
+    let lenet: (fn() -> _, usize) = (lenet, 28);
+    let filtered: (fn() -> _, usize) = (filtered, 21);
     [
         notebook("notebook, one by one", [1, 1], ONE_BY_ONE),
         notebook("notebook, whole batch", [13, 13], NOTEBOOK_WHOLE),
         notebook("notebook, shards", [13, 3], NOTEBOOK_SHARDS),
-        lenet("lenet, whole batch", [17, 17], LENET_WHOLE),
-        lenet("lenet, shards", [17, 4], LENET_SHARDS),
+        with_adam("lenet, whole batch", lenet, [17, 17], LENET_WHOLE),
+        with_adam("lenet, shards", lenet, [17, 4], LENET_SHARDS),
+        with_adam("filtered, whole batch", filtered, [9, 9], FILTERED_WHOLE),
+        with_adam("filtered, shards", filtered, [9, 4], FILTERED_SHARDS),
     ]
 }
 

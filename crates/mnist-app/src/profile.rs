@@ -12,8 +12,9 @@ use layers::{
     Batch, Context, Layer, LayerSpec, Mode, Network, Optimizer, Pass, Role, Trainer, TrainerConfig,
 };
 use tensor::simd::Level;
-use tensor::{Buffer, Correlation, Element, Scratch, peak};
+use tensor::{Buffer, Element, Scratch, peak};
 
+use crate::augmentation::{Augmentation, Augmenter};
 use crate::cli::ProfileFlags;
 use crate::experiment::{Experiment, Precision};
 use crate::networks::{self, Which};
@@ -111,8 +112,50 @@ fn measure<T: Element>(
     for line in lines {
         report.show(&Line::Layer(line))?;
     }
+    let input_shape = network.input_shape();
     let step_seconds = step_seconds(network, config, repetitions, &mut bench.stream)?;
-    report.show(&step_line(config, threads, [shard_seconds, step_seconds], operations, step_peak))
+    report.show(&step_line(
+        config,
+        threads,
+        [shard_seconds, step_seconds],
+        operations,
+        step_peak,
+    ))?;
+    if let (Some(augmentation), &[channels, height, width]) =
+        (experiment.augmentation, input_shape.dims())
+    {
+        let shape = [channels, height, width];
+        let seconds = augmentation_seconds::<T>(augmentation, shape, repetitions);
+        // A shard's images are deformed on the thread that takes it.
+        let of_batch = seconds * config.batch_size as f64 / threads.min(shards) as f64;
+        report.show(&Line::Augmentation {
+            seconds_per_sample: seconds,
+            of_step: of_batch / (of_batch + step_seconds),
+        })?;
+    }
+    Ok(())
+}
+
+/// The median time in which an image of `(C, H, W)` is deformed.
+fn augmentation_seconds<T: Element>(
+    augmentation: Augmentation,
+    shape: [usize; 3],
+    repetitions: usize,
+) -> f64 {
+    let [channels, height, width] = shape;
+    let augmenter = Augmenter::new(augmentation, [height, width], 0);
+    let image: Vec<u8> = (0..channels * height * width).map(|at| (at * 37 % 256) as u8).collect();
+    let mut output = vec![T::ZERO; image.len()];
+    let mut sample = 0;
+    median(
+        repetitions,
+        &mut output[..],
+        |_| {},
+        |output| {
+            sample += 1;
+            augmenter.write(&image, (1, sample), output);
+        },
+    )
 }
 
 /// The layers against the whole step, given the operations of a shard and the peak.
@@ -245,7 +288,7 @@ impl<T: Element> Bench<T> {
             }
             if both.is_some() {
                 for line in &mut lines[first..] {
-                    (line.in_step, line.kernel) = (false, Some("in the next layer"));
+                    (line.in_step, line.kernel) = (false, Some("in the next layer".into()));
                 }
             }
             after_parameters |= count > 0;
@@ -407,14 +450,6 @@ impl<T: Element> Bench<T> {
         // Nothing is moved where the output is the input.
         let moves = !(place.in_place && place.layer.keeps_values());
         let bytes = |numbers: usize| if moves { numbers * size_of::<T>() } else { 0 };
-        let kernel = match pass {
-            _ if place.in_place => Some("in place"),
-            Direction::Forward => geometry(place).map(|layer| layer.plan::<T>(self.simd)),
-            Direction::ParameterGradient => {
-                geometry(place).map(|layer| layer.kernel_gradient_plan::<T>())
-            }
-            _ => None,
-        };
         LayerLine {
             layer: place.index,
             name: place.spec.summary(),
@@ -426,9 +461,37 @@ impl<T: Element> Bench<T> {
             of_peak: rate.map(|rate| rate / self.peak),
             bytes_read: bytes(read),
             bytes_written: bytes(written),
-            kernel,
+            kernel: self.kernel(place, pass),
             operations,
         }
+    }
+
+    /// How a pass is computed: a correlation as it says itself, of both gradients that of the
+    /// kernels first.
+    fn kernel(&self, place: &Place<'_, T>, pass: Direction) -> Option<String> {
+        if place.in_place {
+            return Some("in place".into());
+        }
+        let Some(layer) = place.layer.correlation() else {
+            let LayerSpec::Dense(_) = place.spec else { return None };
+            let name = match pass {
+                Direction::Forward => "dot products",
+                Direction::GradientsAndStep if self.samples == 1 => "rank-1 update",
+                _ => "row products",
+            };
+            return Some(name.into());
+        };
+        let of_kernels = layer.kernel_gradient_plan::<T>();
+        let of_input = || layer.input_gradient_plan::<T>(self.simd, self.samples);
+        Some(match pass {
+            Direction::Forward => layer.forward_plan::<T>(self.simd, self.samples).into(),
+            Direction::InputGradient => of_input().into(),
+            Direction::BothGradients => format!("{of_kernels}; {}", of_input()),
+            Direction::GradientsAndStep if place.after_parameters => {
+                format!("{of_kernels}; {}", of_input())
+            }
+            Direction::ParameterGradient | Direction::GradientsAndStep => of_kernels.into(),
+        })
     }
 }
 
@@ -443,20 +506,6 @@ fn multiply_adds<T: Element>(layer: &dyn Layer<T>) -> usize {
     let fan_in = |role| if let Role::Weight { fan_in, .. } = role { fan_in } else { 0 };
     let inputs: usize = layer.parameters().iter().map(|parameter| fan_in(parameter.role)).sum();
     inputs * layer.output_shape().len()
-}
-
-/// The correlation that a convolution computes; unknown where it has more to it than sizes
-/// and padding that keeps them.
-fn geometry<T: Element>(place: &Place<'_, T>) -> Option<Correlation> {
-    let LayerSpec::Conv2d(_) = place.spec else { return None };
-    let weight = place.layer.parameters().first()?.shape;
-    let [kernels, _, height, width] = weight.axes()?;
-    let input = place.layer.input_shape().axes()?;
-    let valid = Correlation::new(input, kernels, [height, width]).ok()?;
-    let same = valid.with_padding([(height - 1) / 2; 2], [(width - 1) / 2; 2]).ok()?;
-    [valid, same].into_iter().find(|geometry| {
-        geometry.output_shape() == place.layer.output_shape() && geometry.kernels_shape() == weight
-    })
 }
 
 /// The median time of a call in seconds, over `repetitions` runs of as many calls as let

@@ -52,6 +52,13 @@ impl Level {
         }
     }
 
+    /// Numbers of the widest vector that kernels use: two registers side by side where one
+    /// has 128 bits.
+    pub(crate) fn lanes<T>(self) -> usize {
+        let bytes = if self == Self::Avx512 { 64 } else { 32 };
+        bytes / size_of::<T>()
+    }
+
     fn is_available(self) -> bool {
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
         {

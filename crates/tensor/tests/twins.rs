@@ -117,7 +117,7 @@ fn side_by_side() -> impl Strategy<Value = Case> {
         let padding = [[pad_h, pad_h / 2], [pad_w / 2, pad_w]];
         let layer = Correlation::padded([c * groups, h, w], d * groups, [kh, kw], padding).ok()?;
         let layer = layer.with_groups(groups).ok()?.with_stride([sh, sw]).ok()?;
-        (layer.plan::<f32>(Level::best()) == "samples").then_some(Case { n, layer })
+        (layer.forward_plan::<f32>(Level::best(), 16) == "samples").then_some(Case { n, layer })
     })
 }
 
@@ -182,7 +182,7 @@ type Padding = (usize, usize, usize, usize);
 /// A layer with kernels of 3 × 3, if it exists and is computed by `plan`.
 fn planned(plan: &str, (n, c, h, w, d): Sizes, padding: Padding) -> Option<Case> {
     let layer = filtered((c, h, w, d), padding)?;
-    (layer.plan::<f32>(Level::best()) == plan).then_some(Case { n, layer })
+    (layer.forward_plan::<f32>(Level::best(), 16) == plan).then_some(Case { n, layer })
 }
 
 fn filtered((c, h, w, d): (usize, usize, usize, usize), padding: Padding) -> Option<Correlation> {
@@ -407,8 +407,8 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
     // Of several chunks, and with work enough for several threads.
     for (n, input, kernels) in [(1, [3, 224, 226], 16), (9, [3, 34, 42], 23), (5, [7, 40, 70], 8)] {
         let layer = Correlation::new(input, kernels, [3, 3]).expect("a kernel that fits");
-        assert_eq!(layer.plan::<f32>(Level::best()), COLUMNS);
-        assert_ne!(layer.plan::<f64>(Level::best()), COLUMNS);
+        assert_eq!(layer.forward_plan::<f32>(Level::best(), 16), COLUMNS);
+        assert_ne!(layer.forward_plan::<f64>(Level::best(), 16), COLUMNS);
         filtering_is_accurate(&Case { n, layer });
     }
     // Of several blocks, and channels for several threads.
@@ -417,8 +417,8 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
     assert_eq!(layer.kernel_gradient_plan::<f64>(), "outer products");
     filtering_is_accurate(&Case { n: 9, layer });
     let layer = Correlation::new([256, 14, 14], 16, [3, 3]).expect("a kernel that fits");
-    assert_eq!(layer.plan::<f32>(Level::best()), TILES);
-    assert_ne!(layer.plan::<f64>(Level::best()), TILES);
+    assert_eq!(layer.forward_plan::<f32>(Level::best(), 16), TILES);
+    assert_ne!(layer.forward_plan::<f64>(Level::best(), 16), TILES);
     filtering_is_accurate(&Case { n: 1, layer });
     let sizes = [1..=9usize, 1..=40usize, 1..=19usize];
     run(200, &sizes, products::<f32>);

@@ -1,12 +1,13 @@
 //! Layers, losses and training with normalisation against PyTorch, in double precision
 //! and in single precision within its rounding.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use layers::{
     Context, Layer, Loss, Mode, NetworkSpec, Optimizer, Parameter, Pass, Trainer, TrainerConfig,
     Workspace,
 };
+use tensor::simd::level;
 use tensor::{Element, Scratch, Shape};
 
 use crate::fixtures::{Case, Fixtures, assert_close, bound};
@@ -82,11 +83,18 @@ impl<T: Element> Lent<T> {
 
 fn layers_agree<T: Element>() {
     let (fixtures, specs) = read::<NetworkSpec>("zoo_layers.safetensors");
+    let mut plans = BTreeSet::new();
     for (name, case) in fixtures.cases() {
         let spec = &specs[name];
         let layer = spec.layers[0].build::<T>(Shape::new(&spec.input)).expect("a layer");
         layer_agrees(name, case, &*layer);
+        if let Some(correlation) = layer.correlation() {
+            plans.insert(correlation.forward_plan::<T>(level(), 1));
+            plans.insert(correlation.kernel_gradient_plan::<T>());
+        }
     }
+    let filtered = ["tiles of 4 × 4", "columns of 4"].map(|plan| plans.contains(plan));
+    assert_eq!(filtered, [T::NAME == "f32"; 2], "{plans:?}");
 }
 
 #[test]

@@ -38,6 +38,12 @@ pub(super) enum Line {
         gflops: f64,
         of_peak: f64,
     },
+    /// What deforming the images adds to the step.
+    Augmentation {
+        seconds_per_sample: f64,
+        /// Share of the time of the step with it.
+        of_step: f64,
+    },
 }
 
 /// One layer in one direction, for one shard.
@@ -56,7 +62,7 @@ pub(super) struct LayerLine {
     /// Of the operands, each counted once.
     pub(super) bytes_read: usize,
     pub(super) bytes_written: usize,
-    pub(super) kernel: Option<&'static str>,
+    pub(super) kernel: Option<String>,
     #[serde(skip)]
     pub(super) operations: f64,
 }
@@ -145,6 +151,11 @@ fn words(line: &Line) -> String {
                 of_peak * 100.0,
             )
         }
+        Line::Augmentation { seconds_per_sample, of_step } => format!(
+            "augmentation: {:.1} µs an image, {:.1} % of a step with it",
+            seconds_per_sample * 1e6,
+            of_step * 100.0,
+        ),
     }
 }
 
@@ -163,6 +174,7 @@ fn layer_words(line: &LayerLine) -> String {
         None => write!(text, "{:>10}{:>9}", "", ""),
     };
     let (read, written) = (kib(line.bytes_read), kib(line.bytes_written));
-    let _ = write!(text, "{read:>11.1}{written:>11.1}  {}", line.kernel.unwrap_or_default());
+    let _ =
+        write!(text, "{read:>11.1}{written:>11.1}  {}", line.kernel.as_deref().unwrap_or_default());
     text.trim_end().to_owned()
 }

@@ -96,8 +96,38 @@ fn rates_and_bytes_follow_from_the_sizes() {
     let reshape = layers.iter().find(|line| line["layer"] == 2).unwrap();
     assert_eq!((&reshape["kernel"], &reshape["bytes_read"]), (&"in place".into(), &0.into()));
     let kernel = layers[0]["kernel"].as_str().unwrap();
-    assert!(["samples", "wide rows", "narrow rows", "line"].contains(&kernel), "{kernel}");
+    assert!(["wide rows", "narrow rows", "line"].contains(&kernel), "{kernel}");
     assert_eq!(of_kind(&lines, "step")[0]["shards"], 2);
+}
+
+#[test]
+fn what_has_weights_says_how_it_is_computed() {
+    let lines = profile("--preset accurate");
+    let layers = of_kind(&lines, "layer");
+    let kernel = |layer: usize, pass: &str| {
+        let mut lines = layers.iter().filter(|line| line["layer"] == layer && line["pass"] == pass);
+        lines.next().unwrap()["kernel"].as_str().unwrap().to_owned()
+    };
+    for line in &layers {
+        let computes = !line["gflops"].is_null();
+        assert_eq!(computes, line["kernel"].is_string() && line["kernel"] != "in place", "{line}");
+    }
+    assert_eq!(kernel(3, "forward"), "tiles of 4 × 4");
+    assert_eq!(kernel(3, "both_gradients"), "tiles of 4 × 4; tiles of 4 × 4");
+    // Kernels of 5×5 with a stride of 2.
+    assert_eq!(kernel(6, "parameter_gradient"), "outer products");
+    assert!(kernel(6, "both_gradients").starts_with("outer products; "));
+    assert_eq!(kernel(16, "forward"), "samples");
+    assert_eq!(kernel(21, "forward"), "dot products");
+    let [augmentation] = of_kind(&lines, "augmentation")[..] else { panic!("{lines:?}") };
+    let share = augmentation["of_step"].as_f64().unwrap();
+    assert!(augmentation["seconds_per_sample"].as_f64().unwrap() > 0.0 && share < 1.0);
+    let lines = profile("--preset notebook");
+    assert_eq!(of_kind(&lines, "augmentation").len(), 0);
+    let updates = of_kind(&lines, "layer")
+        .into_iter()
+        .filter(|line| line["pass"] == "gradients_and_step" && line["kernel"] == "rank-1 update");
+    assert_eq!(updates.count(), 2);
 }
 
 #[test]

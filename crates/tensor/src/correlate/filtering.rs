@@ -23,7 +23,7 @@ pub(super) enum Filtering {
 }
 
 impl Filtering {
-    /// What [`Correlation::plan`] says.
+    /// What [`Correlation::forward_plan`] says.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Tiles => "tiles of 4 × 4",

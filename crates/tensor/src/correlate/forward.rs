@@ -77,25 +77,25 @@ impl Correlation {
         threads::run_divided(forward, parts, T::correlate_forward);
     }
 
-    /// How [`Correlation::forward`] is computed at `level`: `"tiles of 4 × 4"` or `"columns
-    /// of 4"` by Winograd's minimal filtering, in two directions or in one; else as the sum
-    /// is written, a vector being the same position of as many samples as it has lanes,
-    /// `"samples"`, or, of fewer samples, the rows of the output cut into vectors as `"wide
-    /// rows"`, `"narrow rows"` (of 512 or 256 bits, row by row) or `"line"` (all rows as one).
+    /// How [`Correlation::forward`] of `samples` is computed at `level`: `"tiles of 4 × 4"` or
+    /// `"columns of 4"` by Winograd's minimal filtering, in two directions or in one; else as
+    /// the sum is written, a vector being the same position of as many samples as it has
+    /// lanes, `"samples"`, or, of fewer samples, the rows of the output cut into vectors as
+    /// `"wide rows"`, `"narrow rows"` (of 512 or 256 bits, row by row) or `"line"` (all rows
+    /// as one).
     ///
     /// Filtering is for `f32` where kernels are 3 × 3 with stride 1 and one group, and less
     /// work is done by more than a quarter: tiles from 16 channels and 16 kernels on with
     /// planes of 26 × 26, columns with fewer, from two channels and eight kernels on. It
     /// does not depend on the level. The error is at most 10⁻⁵ of the largest output,
     /// as a test holds for numbers in (−1, 1); `f64`, which is there to check gradients, is
-    /// always summed as it is written. [`Correlation::input_gradient`] is filtered as a
-    /// correlation with turned kernels, channels and kernels exchanged, where that is less work
-    /// than its own direct sum; [`Correlation::kernel_gradient_plan`] is the other gradient's.
-    pub fn plan<T: Element>(&self, level: Level) -> &'static str {
+    /// always summed as it is written. [`Correlation::input_gradient_plan`] and
+    /// [`Correlation::kernel_gradient_plan`] are those of the gradients.
+    pub fn forward_plan<T: Element>(&self, level: Level, samples: usize) -> &'static str {
         if let Some(filtering) = self.filtering::<T>() {
             return filtering.name();
         }
-        if self.gains_by_samples::<T>(MOST_LANES) {
+        if self.gains_by_samples::<T>(samples) && samples >= level.lanes::<T>() {
             return "samples";
         }
         match dispatch_at(level, Plan::<T> { layer: *self, element: PhantomData }) {

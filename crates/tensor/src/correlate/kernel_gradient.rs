@@ -69,7 +69,7 @@ impl Correlation {
     }
 
     /// How [`Correlation::kernel_gradient`] is computed: `"tiles of 4 × 4"` or `"columns of
-    /// 4"` by Winograd's minimal filtering, under the conditions of [`Correlation::plan`]
+    /// 4"` by Winograd's minimal filtering, under the conditions of [`Correlation::forward_plan`]
     /// but with a measure of its own; else as the sum is written, with kernels in the lanes
     /// of vectors as `"outer products"`, with positions in them as `"dot products"`, or
     /// both, where some of the kernels do not fill a vector. It does not depend on the level.

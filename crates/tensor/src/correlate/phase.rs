@@ -1,6 +1,26 @@
 //! The phases of the stride, which the gradient of the input is computed by.
 
 use super::Correlation;
+use crate::Element;
+use crate::simd::Level;
+
+impl Correlation {
+    /// How [`Correlation::input_gradient`] of `samples` is computed at `level`: by minimal
+    /// filtering as a correlation with turned kernels, channels and kernels exchanged, where
+    /// that is less work than its own direct sum, named as by [`Correlation::forward_plan`];
+    /// else as the sum is written, as `"samples"`, as `"rows"` of the output's gradient, or as
+    /// a `"line"` of all of them with zeros in between.
+    pub fn input_gradient_plan<T: Element>(&self, level: Level, samples: usize) -> &'static str {
+        if let Some((_, filtering)) = self.input_filtering::<T>() {
+            return filtering.name();
+        }
+        if self.gains_by_samples_backward::<T>(samples) && samples >= level.lanes::<T>() {
+            return "samples";
+        }
+        // The first phase is the largest.
+        if Phase::of(self, 1, [0, 0]).along_rows::<T>(self) { "rows" } else { "line" }
+    }
+}
 
 /// The inputs that one phase of the stride reaches, as if it were a layer of its own
 /// with stride 1: rows `y·SH + py` and columns `x·SW + px` of the padded input, and the
