@@ -27,7 +27,7 @@ fn main() -> anyhow::Result<()> {
     // Without a name, where runs go too: git does not look there.
     let out = std::env::args_os().nth(1).map(PathBuf::from);
     let out = out.unwrap_or_else(|| "runs/augmentation.png".into());
-    let samples = Samples::load(&folder(None)?, Part::Train)?;
+    let samples = Samples::load(&folder(None, None)?, Part::Train)?;
     let none = Augmentation::default();
     let elastic = Some(Elastic { cells: 4, strength: 3.0 });
     let rows = [

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
 
-use crate::experiment::{self, Experiment, Precision};
+use crate::experiment::{self, Experiment, Precision, absolute};
 use crate::presets;
 
 /// What the program prints for `--help`.
@@ -227,8 +227,7 @@ impl Overrides {
         set(&mut experiment.precision, self.precision);
         experiment.train_limit = self.train_limit.or(experiment.train_limit);
         experiment.test_limit = self.test_limit.or(experiment.test_limit);
-        // Absolute, so that the run's config.toml means the same wherever it is read.
-        let init = self.init.map(|file| std::path::absolute(&file).unwrap_or(file));
+        let init = self.init.map(|file| absolute(&file));
         experiment.initial_weights = init.or(experiment.initial_weights.take());
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn open(flags: &EvaluateFlags) -> anyhow::Result<Vec<Model>> {
 
 /// The images to test these models on, labelled as the models know them.
 pub(crate) fn test_samples(flags: &EvaluateFlags, models: &[Model]) -> anyhow::Result<Samples> {
-    let data = dataset::folder(flags.data.as_deref())?;
+    let data = dataset::folder(flags.data.as_deref(), None)?;
     let samples = Samples::load(&data, Part::Test)?.first(flags.test_limit.map(Into::into));
     let (first, others) = models.split_first().context("no models")?;
     if let Some(other) = others.iter().find(|other| other.classes() != first.classes()) {

@@ -32,6 +32,9 @@ pub struct Experiment {
     /// Of all numbers of the network.
     #[serde(default)]
     pub precision: Precision,
+    /// The folder of the images, as `--data` names it; those of MNIST if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
     /// How many of the images for training are used, from the first on; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<NonZeroUsize>,
@@ -115,6 +118,12 @@ impl Experiment {
             let kept = |c: char| if in_name(c) && c != '.' { c } else { '-' };
             experiment.name = stem.chars().map(kept).collect();
         }
+        // A relative path starts where the file is.
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let paths = [&mut experiment.data, &mut experiment.initial_weights];
+        for path in paths.into_iter().flatten() {
+            *path = absolute(&folder.join(&*path));
+        }
         Ok(experiment)
     }
 
@@ -175,6 +184,11 @@ impl Experiment {
     pub fn to_toml(&self) -> anyhow::Result<String> {
         toml::to_string_pretty(self).context("experiment")
     }
+}
+
+/// The path from the root, so that a run's `config.toml` means the same wherever it is read.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// How many lines end before this byte.

@@ -6,12 +6,12 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use layers::{Loss, Network, metadata_of, network_of};
 use tensor::{Element, reduce};
 
 use crate::cli::InspectFlags;
-use crate::dataset::{self, Brightness, Part, Samples};
+use crate::dataset::{self, Brightness, Misfit, Part, Samples};
 use crate::evaluation::mean;
 use crate::experiment::{Experiment, Precision};
 use crate::networks::{self, Which};
@@ -38,11 +38,13 @@ pub fn run(flags: &InspectFlags) -> anyhow::Result<()> {
 fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Result<()> {
     const SAMPLES: usize = 256;
     let networks = subject.networks::<T>()?;
-    let data = dataset::folder(flags.data.as_deref())?;
+    let data = dataset::folder(flags.data.as_deref(), subject.data())?;
     let count = flags.samples.map_or(SAMPLES, Into::into);
     let mut samples = Samples::load(&data, Part::Train)?.first(Some(count));
-    for (network, _) in &networks {
-        samples = samples.fit(network).with_context(|| subject.origin.clone())?;
+    for (index, (network, _)) in networks.iter().enumerate() {
+        let which = Which { network: index + 1, networks: networks.len() };
+        let misfit = |misfit| anyhow!("{}: {misfit}", subject.place(which, &misfit));
+        samples = samples.fit(network).map_err(misfit)?;
         passes::refuse_too_many(network, samples.len())?;
     }
     let mut lines = Vec::new();
@@ -143,6 +145,24 @@ impl Subject {
             loss: experiment.loss,
             weights: Weights::Start(Box::new(experiment), flags.config.clone()),
         })
+    }
+
+    /// The folder of the images that an experiment is about, if it says so.
+    fn data(&self) -> Option<&Path> {
+        match &self.weights {
+            Weights::Models(_) => None,
+            Weights::Start(experiment, _) => experiment.data.as_deref(),
+        }
+    }
+
+    /// Where the images do not fit.
+    fn place(&self, which: Which, misfit: &Misfit) -> String {
+        match &self.weights {
+            Weights::Models(_) => format!("{}: {which}", self.origin),
+            Weights::Start(experiment, config) => {
+                networks::place(experiment, config.as_deref(), which, misfit.layer)
+            }
+        }
     }
 
     fn trained(&self) -> bool {

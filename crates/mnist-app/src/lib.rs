@@ -57,7 +57,10 @@ fn list_presets(name: Option<&str>, console: &mut Console) -> anyhow::Result<()>
         return console.print(presets::text(name).unwrap_or_default());
     }
     for name in presets::names() {
-        console.line(format_args!("{name:<16}{}", presets::experiment(name)?.description))?;
+        let experiment = presets::experiment(name)?;
+        let parameters = networks::parameters(&experiment)?;
+        let description = experiment.description;
+        console.line(format_args!("{name:<16}{parameters:>9} parameters  {description}"))?;
     }
     Ok(())
 }

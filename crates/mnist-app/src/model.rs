@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use layers::{Loss, Network, metadata_of, network_of};
 use tensor::Element;
 
@@ -121,10 +121,11 @@ impl Saved {
 
     fn fit(&self, samples: Samples) -> anyhow::Result<Samples> {
         let samples = samples.relabelled(&self.classes)?;
-        match &self.network {
+        let fitting = match &self.network {
             AnyNetwork::F32(network) => samples.fit(network),
             AnyNetwork::F64(network) => samples.fit(network),
-        }
+        };
+        fitting.map_err(|misfit| anyhow!("network: {misfit}"))
     }
 
     fn loss_or_default(&self) -> Loss {

@@ -175,6 +175,18 @@ pub(crate) fn build<T: Element>(
     Ok(networks)
 }
 
+/// How many parameters an experiment's networks have, those of all members of a committee
+/// together.
+///
+/// # Errors
+/// As [`build`].
+pub fn parameters(experiment: &Experiment) -> anyhow::Result<usize> {
+    let networks = build::<f32>(experiment, None)?;
+    let members = experiment.committee.map_or(1, Into::into);
+    let of_each = networks.iter().cycle().take(members);
+    Ok(of_each.map(|network| network.parameters().len()).sum())
+}
+
 /// Where an experiment is from, for messages.
 pub(crate) fn origin(experiment: &Experiment, config: Option<&Path>) -> String {
     match config {
@@ -185,7 +197,7 @@ pub(crate) fn origin(experiment: &Experiment, config: Option<&Path>) -> String {
 
 /// `--config FILE, line 30: network 2 of 3`, with the line if there is a file: that of the
 /// layer, or of the network's input if `layer` is none.
-fn place(
+pub(crate) fn place(
     experiment: &Experiment,
     config: Option<&Path>,
     which: Which,

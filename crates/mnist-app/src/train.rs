@@ -13,11 +13,12 @@ use tensor::simd::Level;
 use crate::augmentation::Augmenter;
 use crate::cli::TrainFlags;
 use crate::console::Console;
-use crate::dataset::{self, Brightness, Pick, Samples};
+use crate::dataset::{self, Brightness, Misfit, Pick, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
-use crate::experiment::{Experiment, Precision};
+use crate::experiment::{Experiment, Precision, absolute};
 use crate::files::RunFolder;
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
+use crate::networks::Which;
 use crate::{committee, networks, presets, report, threads};
 
 /// Trains as the flags say; `start` is when the process began.
@@ -31,6 +32,9 @@ pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
         None => presets::experiment(flags.preset.as_deref().unwrap_or(presets::DEFAULT))?,
     };
     flags.overrides.clone().apply(&mut experiment);
+    if let Some(folder) = &flags.data {
+        experiment.data = Some(absolute(folder));
+    }
     threads::run_on(flags.threads, || match experiment.precision {
         Precision::F32 => train::<f32>(flags, experiment, (start, simd)),
         Precision::F64 => train::<f64>(flags, experiment, (start, simd)),
@@ -291,14 +295,17 @@ pub(crate) fn check<T: Element>(
     for network in &mut networks {
         set_initial_weights(network, experiment)?;
     }
-    let data = dataset::folder(flags.data.as_deref())?;
+    let data = dataset::folder(flags.data.as_deref(), experiment.data.as_deref())?;
     let (train, test) = dataset::load(&data)?;
     let mut train = train.first(experiment.train_limit.map(Into::into));
     let mut test = test.first(experiment.test_limit.map(Into::into));
-    let origin = || networks::origin(experiment, config);
-    for network in &networks {
-        train = train.fit(network).with_context(origin)?;
-        test = test.fit(network).with_context(origin)?;
+    for (which, network) in Which::each(experiment).zip(&networks) {
+        let misfit = |misfit: Misfit| {
+            let place = networks::place(experiment, config, which, misfit.layer);
+            anyhow!("{place}: {misfit}")
+        };
+        train = train.fit(network).map_err(misfit)?;
+        test = test.fit(network).map_err(misfit)?;
         trainer_config(experiment, network, train.len())?;
     }
     Ok((networks, train, test))

@@ -1,10 +1,29 @@
 //! Whether data and a network belong together.
 
+use std::fmt;
+
 use anyhow::{bail, ensure};
-use layers::Network;
+use layers::{LayerSpec, Network};
 use tensor::Element;
 
 use super::{Classes, Samples, size_text};
+
+/// Why a network cannot learn from samples or be tested on them. Prints as the numbers that
+/// would fit and those that were found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    complaint: String,
+    /// The place of the layer that it is about, if it is not about the input.
+    pub layer: Option<usize>,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.complaint)
+    }
+}
+
+impl std::error::Error for Misfit {}
 
 impl Samples {
     /// The same samples for `network`: labels without names have as many classes as it
@@ -13,9 +32,9 @@ impl Samples {
     /// # Errors
     /// If it does not take such images or cannot tell so many classes apart; the message
     /// gives the numbers that would fit.
-    pub fn fit<T: Element>(mut self, network: &Network<T>) -> anyhow::Result<Self> {
+    pub fn fit<T: Element>(mut self, network: &Network<T>) -> Result<Self, Misfit> {
         let (input, output) = (network.input_shape(), network.output_shape());
-        let mut complaints = Vec::new();
+        let (mut complaints, mut layer) = (Vec::new(), None);
         // A network of dense layers may start from one long axis.
         let flat = input.dims().len() < 3 && input.len() == self.pixels();
         if input.dims() != self.shape && !flat {
@@ -26,8 +45,16 @@ impl Samples {
                 size_text(self.shape)
             ));
         }
-        complaints.extend(self.refuse_outputs(output.len()));
-        ensure!(complaints.is_empty(), "network: {}", complaints.join("; "));
+        if let Some(complaint) = self.refuse_outputs(output.len()) {
+            if complaints.is_empty() {
+                let is_dense = |spec: &LayerSpec| matches!(spec, LayerSpec::Dense(_));
+                layer = network.spec().layers.iter().rposition(is_dense);
+            }
+            complaints.push(complaint);
+        }
+        if !complaints.is_empty() {
+            return Err(Misfit { complaint: complaints.join("; "), layer });
+        }
         if let Classes::Numbered(count) = &mut self.classes {
             *count = output.len();
         }

@@ -14,6 +14,7 @@ use tensor::Element;
 use crate::augmentation::Augmenter;
 
 pub use classes::Classes;
+pub use fit::Misfit;
 
 /// The samples to learn from or those to be tested on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,16 +69,18 @@ pub fn load(folder: &Path) -> anyhow::Result<(Samples, Samples)> {
     Ok((train.relabelled(&test.classes)?, test))
 }
 
-/// The folder of the data: the one asked for, or `data/mnist` in the current folder or
-/// above it, or that of the repository from which the program was built.
+/// The folder of the data: the one that the flag `--data` names, or an experiment's key
+/// `data`, or `data/mnist` in the current folder or above it, or that of the repository from
+/// which the program was built.
 ///
 /// # Errors
 /// If there is no such folder.
-pub fn folder(asked: Option<&Path>) -> anyhow::Result<PathBuf> {
-    if let Some(folder) = asked {
+pub fn folder(flag: Option<&Path>, key: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let asked = flag.map(|folder| ("--data", folder)).or(key.map(|folder| ("data =", folder)));
+    if let Some((name, folder)) = asked {
         ensure!(
             folder.is_dir(),
-            "--data {}: expected a folder of images, found {}",
+            "{name} {}: expected a folder of images, found {}",
             folder.display(),
             if folder.exists() { "a file" } else { "no such folder" }
         );

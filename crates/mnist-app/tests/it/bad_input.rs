@@ -230,15 +230,19 @@ fn configs_that_are_no_experiments() {
         ("many.toml", "outputs = 10 ", "outputs = 257 ", &["at most 256 outputs", "found 257"]),
         (
             "input.toml",
-            "[1, 28, 28]",
-            "[1, 20, 28]",
+            "input = [1, 28, 28]",
+            "input = [1, 20, 28]",
             &["input = [1, 28, 28]", "found (1, 20, 28)", "28×28 grey pixels"],
         ),
     ] {
         fs::write(path.join(name), notebook.replace(change, with)).unwrap();
-        let line = format!("train --config {name} --data {}", small_data().display());
-        let parts: Vec<_> = parts.iter().copied().chain([name]).collect();
-        refused(path, &line, 1, &parts);
+        let line = notebook.lines().position(|line| line.contains(change)).unwrap() + 1;
+        let place = format!("--config {name}, line {line}: network: expected ");
+        let parts: Vec<_> = parts.iter().copied().chain([&*place]).collect();
+        for command in ["train", "inspect"] {
+            let line = format!("{command} --config {name} --data {}", small_data().display());
+            refused(path, &line, 1, &parts);
+        }
     }
     let line = format!(
         "train --data {} --config big.toml --batch-size 200 --shard-size 1",
@@ -324,7 +328,11 @@ fn committees_that_cannot_be() {
             &[&format!("line {last}, network = 3: "), "a table [network] or several tables"],
         ),
         // What fits nobody's images is known before the first member has a folder.
-        ("few.toml", TWO.replace("outputs = 10", "outputs = 8"), &["outputs = 10 in", "found 8"]),
+        (
+            "few.toml",
+            TWO.replace("outputs = 10", "outputs = 8"),
+            &["network 1 of 2: expected outputs = 10 in", "found 8", ", line "],
+        ),
     ] {
         fs::write(path.join(name), text).unwrap();
         let parts: Vec<_> = parts.iter().copied().chain([name]).collect();

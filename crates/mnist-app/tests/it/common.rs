@@ -99,6 +99,13 @@ pub fn train_small(folder: &Path, line: &str) -> String {
     succeeds(folder, &format!("train --data {} --quiet {line}", small_data().display()))
 }
 
+/// What a run's `summary.json` says.
+#[track_caller]
+pub fn summary(folder: &Path, run: &str) -> Value {
+    let text = fs::read_to_string(folder.join(run).join("summary.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
 /// The JSON objects of lines that hold one each.
 #[track_caller]
 pub fn objects(lines: &str) -> Vec<Value> {

@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
-
-use crate::common::{idx, run_line, succeeds, text, write_png};
+use crate::common::{idx, run_line, succeeds, summary, text, write_png};
 
 /// Images of one size, each with its label.
 #[derive(Clone)]
@@ -84,11 +82,6 @@ fn fails(folder: &Path, line: &str, parts: &[&str]) {
     }
 }
 
-fn summary(folder: &Path, run: &str) -> Value {
-    let text = fs::read_to_string(folder.join(run).join("summary.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
 const NAMES: [&str; 3] = ["ant", "bee", "cow"];
 
 #[test]
@@ -117,6 +110,31 @@ fn png_folders_and_idx_files_of_the_same_images_train_the_same_weights() {
         }
         assert_eq!(digests[0], digests[1], "{shape:?}");
     }
+}
+
+#[test]
+fn an_experiment_may_name_its_images() {
+    let here = tempfile::tempdir().unwrap();
+    let (path, shape) = (here.path(), [1, 6, 5]);
+    let images = Images::new(shape, 3, 12);
+    images.write_idx(&path.join("mine/images"), "train");
+    images.write_idx(&path.join("mine/images"), "t10k");
+    // From the file's folder on, wherever the program runs.
+    let text = format!("data = \"images\"\n{}", config(shape, 3));
+    fs::write(path.join("mine/mine.toml"), text).unwrap();
+    succeeds(path, "train --config mine/mine.toml --out one");
+    // A run says what it was trained on, and can be trained again from what it says.
+    succeeds(path, "train --config one/config.toml --out two");
+    fs::rename(path.join("mine/images"), path.join("moved")).unwrap();
+    let place = format!("data = {}", path.join("mine/images").display());
+    fails(path, "train --config one/config.toml --out three", &[&place, "no such folder"]);
+    fails(path, "inspect --config mine/mine.toml", &["no such folder"]);
+    succeeds(path, "train --config one/config.toml --data moved --out three");
+    let moved = format!("data = {:?}", path.join("moved").display().to_string());
+    let written = fs::read_to_string(path.join("three/config.toml")).unwrap();
+    assert!(written.contains(&moved), "{written}");
+    let digest = |run| summary(path, run)["weights_sha256"].clone();
+    assert!([digest("two"), digest("three")].iter().all(|other| *other == digest("one")));
 }
 
 #[test]
