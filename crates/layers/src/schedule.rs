@@ -197,6 +197,14 @@ mod tests {
         for (found, expected) in cosine.iter().zip([2.0, high, 1.5, low]) {
             assert!((found - expected).abs() < 1e-15, "{cosine:?}");
         }
+        // Warmed up for two steps of six, then as if the four others were all.
+        let warm = rates(r#"{"type":"cosine","end":0.5,"warmup":0.34}"#, 6);
+        assert_eq!((&warm[..2], &warm[2..]), (&[2.0 / 3.0, 4.0 / 3.0][..], &cosine[..]));
+        let warm = rates(r#"{"type":"step","at":[0.5,0.75],"factor":0.5,"warmup":0.34}"#, 6);
+        assert_eq!(
+            (&warm[..2], &warm[2..]),
+            (&[2.0 / 3.0, 4.0 / 3.0][..], &[2.0, 2.0, 1.0, 0.5][..])
+        );
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub struct TrainerState<T> {
 }
 
 /// Parameters of one part of an update: few enough that threads share a small network's
-/// evenly, LeNet's 38,282 in ten parts.
+/// evenly, LeNet's 37,610 in ten parts.
 const PART: usize = 4_096;
 
 /// Parameters of one part of a norm; part of the arithmetic.
