@@ -41,14 +41,28 @@ pub fn experiment(name: &str) -> anyhow::Result<Experiment> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use crate::experiment::Experiment;
+
+    /// The committee's text repeats that of two other experiments.
     #[test]
-    fn a_committee_has_members_like_the_accurate_network() {
+    fn the_committee_has_two_members_as_accurate_is_and_one_of_another_kind() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configs");
         let accurate = super::experiment("accurate").unwrap();
-        let mut committee = super::experiment("committee").unwrap();
-        assert!(committee.committee.take().is_some_and(|members| members.get() > 1));
-        committee.name.clone_from(&accurate.name);
-        committee.description.clone_from(&accurate.description);
-        assert_eq!(committee, accurate);
+        let pooled = Experiment::read(&docs.join("accurate-pooled.toml")).unwrap();
+        let committee = super::experiment("committee").unwrap();
+        assert_eq!(committee.committee.map(usize::from), Some(3));
+        for (number, alone) in [(1, &accurate), (2, &accurate), (3, &pooled)] {
+            let member = committee.member(number);
+            let alone = Experiment {
+                name: member.name.clone(),
+                description: member.description.clone(),
+                seed: alone.seed + number as u64 - 1,
+                ..alone.clone()
+            };
+            assert_eq!(member, alone, "{number}");
+        }
     }
 
     #[test]

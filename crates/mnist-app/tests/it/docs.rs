@@ -1,8 +1,60 @@
-//! The experiments that the chapters in `docs` compare with the presets.
+//! What the README and the chapters in `docs` say of experiments.
 
+use std::fs;
 use std::path::Path;
 
 use mnist_app::experiment::Experiment;
+use mnist_app::{networks, presets};
+
+use crate::common::{succeeds, summary};
+
+fn readme() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    fs::read_to_string(file).unwrap()
+}
+
+/// `1353726` as `1,353,726`.
+fn with_commas(number: usize) -> String {
+    let digits = number.to_string();
+    let places = digits.char_indices().map(|(at, digit)| {
+        let comma = at > 0 && (digits.len() - at).is_multiple_of(3);
+        if comma { format!(",{digit}") } else { digit.to_string() }
+    });
+    places.collect()
+}
+
+#[test]
+fn the_readme_has_the_parameters_of_each_preset() {
+    let here = tempfile::tempdir().unwrap();
+    let (readme, listed) = (readme(), succeeds(here.path(), "presets"));
+    for name in presets::names() {
+        let count = networks::parameters(&presets::experiment(name).unwrap()).unwrap();
+        let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).unwrap();
+        assert_eq!(row.split('|').nth(3).unwrap().trim(), with_commas(count), "{row}");
+        let line = listed.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+        assert!(line.contains(&format!(" {count} parameters ")), "{line}");
+        match name {
+            "tiny" => assert!(count <= 5_000, "{count}"),
+            "fast" => assert!(count <= 45_000, "{count}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn presets_end_with_the_weights_that_the_readme_prints() {
+    let here = tempfile::tempdir().unwrap();
+    for preset in ["notebook", "lenet"] {
+        succeeds(here.path(), &format!("train --preset {preset} --quiet --out {preset}"));
+        let digest = summary(here.path(), preset)["weights_sha256"].clone();
+        let digest = digest.as_str().unwrap().to_owned();
+        let command = format!("cargo xtask train --preset {preset}`");
+        let readme = readme();
+        let (_, after) = readme.split_once(&command).unwrap();
+        let printed = after.lines().find(|line| line.starts_with("    ")).unwrap();
+        assert_eq!(printed.trim(), digest, "{preset}");
+    }
+}
 
 #[test]
 fn every_experiment_of_the_chapters_builds_and_bears_its_files_name() {
