@@ -31,10 +31,15 @@ struct Expected {
     loads: usize,
     /// How many of these are the second half of a vector, exactly.
     halves: usize,
-    /// How many numbers it broadcasts at least, and at most twice as many.
-    broadcasts: usize,
+    /// How many numbers it broadcasts, at least and at most.
+    broadcasts: [usize; 2],
     /// How many shuffles of lanes it has at least.
     shuffles: usize,
+    /// How many packed divisions it has, and how many square roots, exactly.
+    divisions: usize,
+    roots: usize,
+    /// How many vectors it writes at least.
+    stores: usize,
     /// How often it may touch the stack with a vector.
     spills: usize,
     /// How many instructions it may have in one step.
@@ -64,8 +69,11 @@ const fn product(
         fused,
         loads,
         halves: 0,
-        broadcasts,
+        broadcasts: [broadcasts, 2 * broadcasts],
         shuffles: 0,
+        divisions: 0,
+        roots: 0,
+        stores: 0,
         spills: 2,
         instructions,
     }
@@ -79,7 +87,7 @@ const fn dots(
     spills: usize,
 ) -> Expected {
     let (fused, loads) = (rows * columns, rows + columns);
-    let broadcasts = 0;
+    let broadcasts = [0; 2];
     Expected { fused, loads, broadcasts, spills, ..product(function, name, register, [rows, 1]) }
 }
 
@@ -111,8 +119,8 @@ const fn columns(
     [kernels, points, vectors]: [usize; 3],
 ) -> Expected {
     let loads = points * vectors;
-    let broadcasts = kernels * points;
-    Expected { loads, broadcasts, ..product(function, name, register, [broadcasts, vectors]) }
+    let weights = kernels * points;
+    Expected { loads, ..product(function, name, register, [weights, vectors]) }
 }
 
 /// The loop of `tile_transforms.rs` that deals the numbers of a line to its tiles and
@@ -127,16 +135,53 @@ const fn tile_rows(function: &'static str, register: Register, broadcasts: usize
         fused: 10,
         loads: 8,
         halves: 0,
-        broadcasts,
+        broadcasts: [broadcasts, 2 * broadcasts],
         shuffles: 14,
+        divisions: 0,
+        roots: 0,
+        stores: 6,
         spills: 2,
         instructions: 180,
     }
 }
 
+/// A loop over single vectors, or over pairs where a vector is two registers: an operation of
+/// `map.rs` or `optimize.rs`. Its constants are in registers or broadcast.
+const fn elementwise(
+    function: &'static str,
+    name: &'static str,
+    register: Register,
+    [fused, divisions, roots]: [usize; 3],
+    loads: usize,
+) -> Expected {
+    let (stores, broadcasts, instructions) = (1, [0, fused], 220);
+    // Of sixteen registers the constants leave few.
+    let spills = if let Register::Ymm = register { 24 } else { 2 };
+    Expected {
+        fused,
+        loads,
+        divisions,
+        roots,
+        stores,
+        broadcasts,
+        spills,
+        instructions,
+        ..product(function, name, register, [1, 1])
+    }
+}
+
+/// The gradient of four rows of weights for one sample, and their step, in one pass:
+/// `matrix.rs`. What else there is for a layer that is not the first is in a branch.
+const RANK_ONE: Expected = Expected {
+    loads: 6,
+    stores: 4,
+    broadcasts: [0; 2],
+    ..product(AVX512, "rank-1 update", Register::Zmm, [4, 1])
+};
+
 /// The tiles of `microkernel.rs`, `outer_products.rs`, `columns.rs` and
-/// `columns_gradient.rs` that nearly all time is spent in, and the transform of what some
-/// of them multiply. The tiles of `winograd_gradient.rs` look like products 8x2 and outer
+/// `columns_gradient.rs` that nearly all time is spent in, the transform of what some
+/// of them multiply, and the loops over single vectors that a small network's step is made of. The tiles of `winograd_gradient.rs` look like products 8x2 and outer
 /// products 2x2.
 ///
 /// More spills are allowed where a tile has some and they hide behind its multiply-adds:
@@ -180,6 +225,15 @@ const EXPECTED: &[Expected] = &[
     dots(AVX512, "places 4x6", Register::Zmm, [4, 6], 2),
     tile_rows(AVX512, Register::Zmm, 0),
     tile_rows(AVX2, Register::Ymm, 3),
+    RANK_ONE,
+    elementwise(AVX512, "exp", Register::Zmm, [11, 0, 0], 1),
+    elementwise(AVX512, "sigmoid", Register::Zmm, [13, 1, 0], 1),
+    elementwise(AVX512, "tanh", Register::Zmm, [22, 1, 0], 1),
+    elementwise(AVX512, "Adam", Register::Zmm, [5, 1, 1], 4),
+    elementwise(AVX2, "exp", Register::Ymm, [22, 0, 0], 2),
+    elementwise(AVX2, "sigmoid", Register::Ymm, [26, 2, 0], 2),
+    elementwise(AVX2, "tanh", Register::Ymm, [46, 2, 0], 2),
+    elementwise(AVX2, "Adam", Register::Ymm, [10, 2, 2], 8),
 ];
 
 /// Builds, looks, prints a table.
@@ -270,7 +324,7 @@ impl Expected {
     /// The loop that is closest, of those with the right multiply-adds.
     fn best<'a>(&self, loops: &'a [Loop]) -> Option<&'a Loop> {
         let same = loops.iter().filter(|found| {
-            let broadcasts = self.broadcasts..=2 * self.broadcasts;
+            let [fewest, most] = self.broadcasts;
             found.function.contains(self.function)
                 && found.register == self.register
                 && found.lanes == self.lanes
@@ -278,7 +332,9 @@ impl Expected {
                 && found.loads >= self.loads
                 && found.halves == self.halves
                 && found.shuffles >= self.shuffles
-                && broadcasts.contains(&found.broadcasts)
+                && (fewest..=most).contains(&found.broadcasts)
+                && [found.divisions, found.roots] == [self.divisions, self.roots]
+                && found.stores >= self.stores
         });
         same.min_by_key(|found| (!self.accepts(found), found.instructions))
     }

@@ -53,6 +53,11 @@ pub struct Loop {
     pub broadcasts: usize,
     /// Instructions that permute or interleave lanes.
     pub shuffles: usize,
+    /// Packed divisions, and square roots.
+    pub divisions: usize,
+    pub roots: usize,
+    /// Vectors written to memory other than the stack.
+    pub stores: usize,
     /// Vector instructions on the stack.
     pub spills: usize,
 }
@@ -141,6 +146,11 @@ impl<'a> Function<'a> {
             halves: count(&|line| line.starts_with("vinsert") && reads(line) && !is_on_stack(line)),
             broadcasts: count(&is_broadcast),
             shuffles: count(&is_shuffle),
+            divisions: count(&|line| line.starts_with("vdivp")),
+            roots: count(&|line| line.starts_with("vsqrtp")),
+            stores: count(&|line| {
+                line.starts_with("vmovu") && line.ends_with(')') && !is_on_stack(line)
+            }),
             spills: count(&is_on_stack),
         })
     }
