@@ -20,13 +20,12 @@ pub fn save_weights<T: Element>(
     metadata: &[(&str, String)],
 ) -> Result<Vec<u8>, WeightsError> {
     let fail = |error: &dyn fmt::Display| WeightsError::new(format!("safetensors: {error}"));
-    let mut all: HashMap<String, String> =
-        metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     let spec = serde_json::to_string(network.spec()).map_err(|error| fail(&error))?;
-    all.insert(NETWORK.to_owned(), spec);
+    let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+    let metadata = metadata.chain([(NETWORK.to_owned(), spec)]).collect();
     let parameters = named(network.named_parameters(), network.parameters());
     let tensors = parameters.chain(named(network.named_state(), network.state()));
-    let mut file = safetensors::serialize(tensors, Some(all)).map_err(|error| fail(&error))?;
+    let mut file = safetensors::serialize(tensors, Some(metadata)).map_err(|error| fail(&error))?;
     sort_header(&mut file).map_err(|error| fail(&error))?;
     Ok(file)
 }
@@ -155,7 +154,12 @@ pub fn metadata_of(bytes: &[u8]) -> Result<HashMap<String, String>, WeightsError
     open(bytes)?;
     let (_, header) = SafeTensors::read_metadata(bytes)
         .map_err(|error| WeightsError::new(format!("safetensors: {error}")))?;
-    Ok(header.metadata().clone().unwrap_or_default())
+    Ok(header
+        .metadata()
+        .iter()
+        .flatten()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect())
 }
 
 fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, WeightsError> {
