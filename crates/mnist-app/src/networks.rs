@@ -179,7 +179,7 @@ pub(crate) fn build<T: Element>(
 /// together.
 ///
 /// # Errors
-/// As [`build`].
+/// If layers do not fit together, or the networks differ in the shapes of their inputs or outputs.
 pub fn parameters(experiment: &Experiment) -> anyhow::Result<usize> {
     let networks = build::<f32>(experiment, None)?;
     let members = experiment.committee.map_or(1, Into::into);
