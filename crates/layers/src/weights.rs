@@ -154,12 +154,7 @@ pub fn metadata_of(bytes: &[u8]) -> Result<HashMap<String, String>, WeightsError
     open(bytes)?;
     let (_, header) = SafeTensors::read_metadata(bytes)
         .map_err(|error| WeightsError::new(format!("safetensors: {error}")))?;
-    Ok(header
-        .metadata()
-        .iter()
-        .flatten()
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect())
+    Ok(header.metadata().clone().into_iter().flatten().collect())
 }
 
 fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, WeightsError> {

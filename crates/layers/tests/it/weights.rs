@@ -1,8 +1,6 @@
 //! Weights to safetensors and back, in both precisions; files that do not fit or are
 //! damaged change nothing.
 
-use std::collections::HashMap;
-
 use layers::{
     Bias, Conv2d, Dense, LayerSpec, Network, Reshape, Sigmoid, Workspace, load_weights, network_of,
     save_weights,
@@ -95,8 +93,7 @@ fn file(arrays: &[(&str, Dtype, &[usize])]) -> Vec<u8> {
         let view = TensorView::new(dtype, shape.to_vec(), &zeros[..bytes]).expect("a view");
         (name, view)
     });
-    let metadata: Option<HashMap<_, _>> = None;
-    safetensors::serialize(views, metadata).expect("a file")
+    safetensors::serialize(views, None).expect("a file")
 }
 
 /// The error of loading these bytes, after which the network is as before.
@@ -178,7 +175,7 @@ fn a_file_that_does_not_describe_its_network_is_refused() {
     );
 
     let with = |description: &str| {
-        let metadata = HashMap::from([("network".to_owned(), description.to_owned())]);
+        let metadata = [("network".to_owned(), description.to_owned())].into_iter().collect();
         let view = TensorView::new(Dtype::F32, vec![1], &[0; 4]).expect("a view");
         let bytes = safetensors::serialize([("0.weight", view)], Some(metadata)).expect("a file");
         network_of::<f32>(&bytes).expect_err("a refusal").to_string()
