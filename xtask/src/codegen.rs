@@ -128,20 +128,12 @@ const fn columns(
 /// check each, and what constants find no place in registers, broadcast.
 const fn tile_rows(function: &'static str, register: Register, broadcasts: usize) -> Expected {
     Expected {
-        function,
-        name: "tile rows",
-        register,
-        lanes: Lanes::F32,
-        fused: 10,
         loads: 8,
-        halves: 0,
         broadcasts: [broadcasts, 2 * broadcasts],
         shuffles: 14,
-        divisions: 0,
-        roots: 0,
         stores: 6,
-        spills: 2,
         instructions: 180,
+        ..product(function, "tile rows", register, [10, 1])
     }
 }
 
@@ -181,8 +173,8 @@ const RANK_ONE: Expected = Expected {
 
 /// The tiles of `microkernel.rs`, `outer_products.rs`, `columns.rs` and
 /// `columns_gradient.rs` that nearly all time is spent in, the transform of what some
-/// of them multiply, and the loops over single vectors that a small network's step is made of. The tiles of `winograd_gradient.rs` look like products 8x2 and outer
-/// products 2x2.
+/// of them multiply, and the loops over single vectors that a small network's step is made of.
+/// The tiles of `winograd_gradient.rs` look like products 8x2 and outer products 2x2.
 ///
 /// More spills are allowed where a tile has some and they hide behind its multiply-adds:
 /// the five sums of 8x3 that go through memory take less than the 24 cycles of a step.

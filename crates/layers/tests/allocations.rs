@@ -71,13 +71,17 @@ fn filtered<T: Element>() -> Network<T> {
         .add(Sigmoid)
         .build()
         .expect("a network");
-    if T::NAME == "f32" {
-        let layers = [([4, 18, 19], 8, "columns of 4"), ([32, 14, 15], 32, "tiles of 4 × 4")];
-        for (input, kernels, plan) in layers {
-            let layer = Correlation::new(input, kernels, [3, 3]).expect("a layer");
-            assert_eq!(layer.forward_plan::<T>(level(), 4), plan);
-            assert_eq!(layer.kernel_gradient_plan::<T>(), plan);
-        }
+    let (mut shape, mut plans) = (network.input_shape(), Vec::new());
+    for spec in &network.spec().layers {
+        let layer = spec.build::<T>(shape).expect("a layer");
+        let plan = |correlation: &Correlation| {
+            [correlation.forward_plan::<T>(level(), 4), correlation.kernel_gradient_plan::<T>()]
+        };
+        plans.extend(layer.correlation().map(plan));
+        shape = layer.output_shape();
+    }
+    for plan in ["columns of 4", "tiles of 4 × 4"] {
+        assert_eq!(plans.contains(&[plan; 2]), T::NAME == "f32", "{plans:?}");
     }
     network
 }

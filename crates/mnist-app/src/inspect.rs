@@ -41,16 +41,15 @@ fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Resul
     let data = dataset::folder(flags.data.as_deref(), subject.data())?;
     let count = flags.samples.map_or(SAMPLES, Into::into);
     let mut samples = Samples::load(&data, Part::Train)?.first(Some(count));
+    let which = |index| Which { network: index + 1, networks: networks.len() };
     for (index, (network, _)) in networks.iter().enumerate() {
-        let which = Which { network: index + 1, networks: networks.len() };
-        let misfit = |misfit| anyhow!("{}: {misfit}", subject.place(which, &misfit));
+        let misfit = |misfit| anyhow!("{}: {misfit}", subject.place(which(index), &misfit));
         samples = samples.fit(network).map_err(misfit)?;
         passes::refuse_too_many(network, samples.len())?;
     }
     let mut lines = Vec::new();
     for (index, (network, seed)) in networks.iter().enumerate() {
-        let which = Which { network: index + 1, networks: networks.len() };
-        lines.extend(look_into(subject, (network, *seed), which, &samples)?);
+        lines.extend(look_into(subject, (network, *seed), which(index), &samples)?);
     }
     report::show(&lines, flags.json)
 }

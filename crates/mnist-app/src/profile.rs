@@ -257,6 +257,14 @@ struct Place<'a, T> {
     after_parameters: bool,
 }
 
+impl<T> Place<'_, T> {
+    /// Whether a pass computes both gradients, of the parameters and of the input.
+    fn is_both(&self, pass: Direction) -> bool {
+        pass == Direction::BothGradients
+            || pass == Direction::GradientsAndStep && self.after_parameters
+    }
+}
+
 impl<T: Element> Bench<T> {
     /// All layers, first to last, each on the output of the one before it.
     fn layers(&mut self, network: &Network<T>) -> anyhow::Result<Vec<LayerLine>> {
@@ -443,9 +451,7 @@ impl<T: Element> Bench<T> {
         [read, written]: [usize; 2],
     ) -> LayerLine {
         let products = (self.samples * multiply_adds(place.layer)) as f64;
-        let both = pass == Direction::BothGradients
-            || pass == Direction::GradientsAndStep && place.after_parameters;
-        let operations = if both { 4.0 } else { 2.0 } * products;
+        let operations = if place.is_both(pass) { 4.0 } else { 2.0 } * products;
         let rate = (operations > 0.0).then_some(operations / seconds);
         // Nothing is moved where the output is the input.
         let moves = !(place.in_place && place.layer.keeps_values());
@@ -482,15 +488,12 @@ impl<T: Element> Bench<T> {
             return Some(name.into());
         };
         let of_kernels = layer.kernel_gradient_plan::<T>();
-        let of_input = || layer.input_gradient_plan::<T>(self.simd, self.samples);
+        let of_input = layer.input_gradient_plan::<T>(self.simd, self.samples);
         Some(match pass {
             Direction::Forward => layer.forward_plan::<T>(self.simd, self.samples).into(),
-            Direction::InputGradient => of_input().into(),
-            Direction::BothGradients => format!("{of_kernels}; {}", of_input()),
-            Direction::GradientsAndStep if place.after_parameters => {
-                format!("{of_kernels}; {}", of_input())
-            }
-            Direction::ParameterGradient | Direction::GradientsAndStep => of_kernels.into(),
+            Direction::InputGradient => of_input.into(),
+            _ if place.is_both(pass) => format!("{of_kernels}; {of_input}"),
+            _ => of_kernels.into(),
         })
     }
 }

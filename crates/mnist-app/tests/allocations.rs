@@ -23,10 +23,8 @@ fn nothing_is_allocated_where_images_are_gathered() {
     let augmenter = Augmenter::new(augmentation, samples.size(), 1);
     let experiment = presets::experiment("lenet").unwrap();
     let network = experiment.networks.first().build::<f32>().unwrap();
-    let mut trainer = {
-        let config = TrainerConfig::new(experiment.loss, experiment.optimizer, [16, 4]);
-        Trainer::new(network, config)
-    };
+    let config = TrainerConfig::new(experiment.loss, experiment.optimizer, [16, 4]);
+    let mut trainer = Trainer::new(network, config);
     let brightness = Brightness::new();
     let order: Vec<usize> = (0..samples.len()).rev().collect();
     // One thread: what a pool allocates when work is first taken from it is its own.

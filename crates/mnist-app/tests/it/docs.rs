@@ -43,13 +43,12 @@ fn the_readme_has_the_parameters_of_each_preset() {
 
 #[test]
 fn presets_end_with_the_weights_that_the_readme_prints() {
-    let here = tempfile::tempdir().unwrap();
+    let (here, readme) = (tempfile::tempdir().unwrap(), readme());
     for preset in ["notebook", "lenet"] {
         succeeds(here.path(), &format!("train --preset {preset} --quiet --out {preset}"));
         let digest = summary(here.path(), preset)["weights_sha256"].clone();
         let digest = digest.as_str().unwrap().to_owned();
         let command = format!("cargo xtask train --preset {preset}`");
-        let readme = readme();
         let (_, after) = readme.split_once(&command).unwrap();
         let printed = after.lines().find(|line| line.starts_with("    ")).unwrap();
         assert_eq!(printed.trim(), digest, "{preset}");
