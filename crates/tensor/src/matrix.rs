@@ -307,6 +307,7 @@ impl<T: Element> Kernel for RowsProduct<'_, T> {
             grid: Grid::line(p),
             output_stride: p,
             packed_taps: [0, r],
+            continues: false,
             offset: Offset::None,
         };
         if S::MANY && p >= T::Wide::<S>::LEN {

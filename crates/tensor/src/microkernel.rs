@@ -300,6 +300,9 @@ pub(crate) struct Product<'a, T> {
     pub(crate) grid: Grid,
     /// From one output row to the next.
     pub(crate) output_stride: usize,
+    /// Whether the sums go on from what is in the output, of earlier taps; then no two
+    /// vectors of the grid may overlap.
+    pub(crate) continues: bool,
     pub(crate) offset: Offset<'a, T>,
 }
 
@@ -437,9 +440,20 @@ fn part<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
             (inputs[p][1], outputs[p][1]) = walk.next();
         }
     }
-    let mut sums: [[L::Vector; P]; M] =
-        tile::<S, T, L, M, P>(simd, product.input, inputs, product.taps, weights);
     let used = M.min(product.rows - first);
+    let mut sums = [[L::Vector::simd_from(simd, T::ZERO); P]; M];
+    if product.continues {
+        for m in 0..M {
+            if m < used {
+                let row = &output[(first + m) * product.output_stride..];
+                for p in 0..P {
+                    let [low, high] = outputs[p];
+                    sums[m][p] = L::load(simd, [&row[low..], &row[high..]], 0);
+                }
+            }
+        }
+    }
+    let mut sums = tile::<S, T, L, M, P>(simd, product.input, inputs, product.taps, weights, sums);
     match product.offset {
         Offset::None => {}
         Offset::Row(offset) => {
@@ -481,9 +495,9 @@ fn tile<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
     starts: [[usize; 2]; P],
     taps: &[usize],
     weights: &[[T; M]],
+    mut sums: [[L::Vector; P]; M],
 ) -> [[L::Vector; P]; M] {
     let zero = L::Vector::simd_from(simd, T::ZERO);
-    let mut sums = [[zero; P]; M];
     let views = groups_of_views(input, starts);
     for (&tap, weights) in taps.iter().zip(weights) {
         let mut x = [zero; P];

@@ -382,6 +382,18 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
     run(100, &plain(), |case| correlation::<f64>(&case));
     run(100, &halved(), |case| correlation::<f32>(&case));
     run(30, &halved(), |case| correlation::<f64>(&case));
+    // Samples side by side, and more channels than are laid so together.
+    for (n, input, kernels, groups) in [(35, [19, 9, 9], 12, 1), (17, [38, 9, 8], 30, 2)] {
+        let layer = Correlation::padded(input, kernels, [5, 5], [[2, 2], [2, 1]]);
+        let layer = layer.and_then(|layer| layer.with_stride([2, 2])?.with_groups(groups));
+        let layer = layer.expect("it fits");
+        assert_eq!(layer.forward_plan::<f32>(Level::best(), n), "samples");
+        assert_eq!(layer.input_gradient_plan::<f32>(Level::best(), n), "samples");
+        correlation::<f32>(&Case { n, layer });
+        alone::<f32>(&Case { n, layer });
+        correlation::<f64>(&Case { n, layer });
+        alone::<f64>(&Case { n, layer });
+    }
     run(60, &side_by_side(), |case| {
         correlation::<f32>(&case);
         alone::<f32>(&case);

@@ -71,7 +71,7 @@ impl Correlation {
         let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
         let side_by_side = self.gains_by_samples::<T>(n);
         let memory = Memory::of(self, side_by_side);
-        let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.taps());
+        let (numbers, taps) = scratch.take(parts * memory.len(), parts * memory.taps);
         let layer = *self;
         let forward = Forward { layer, side_by_side, input, kernels, bias, output, numbers, taps };
         threads::run_divided(forward, parts, T::correlate_forward);
@@ -111,6 +111,8 @@ struct Memory {
     packed: usize,
     input: usize,
     line: usize,
+    /// Taps, and where the numbers of samples side by side lie.
+    taps: usize,
 }
 
 impl Memory {
@@ -118,15 +120,19 @@ impl Memory {
     fn of(layer: &Correlation, side_by_side: bool) -> Self {
         let padded = Padded::of(layer);
         let kernels = layer.kernels / layer.groups;
-        let (mut input, mut line) = (padded.channel(), padded.line(layer) + SLACK);
+        let mut input = layer.channels / layer.groups * padded.channel();
+        let mut line = padded.line(layer) + SLACK;
+        let mut taps = layer.taps();
         if side_by_side {
-            input = layer.channel_of_samples();
+            let [numbers, places] = layer.block_of_samples();
+            (input, taps) = (input.max(numbers), taps + places);
             line = line.max(layer.out_plane() * MOST_LANES);
         }
         Self {
             packed: layer.groups * packed_len(kernels, layer.taps()),
-            input: layer.channels / layer.groups * input + SLACK,
+            input: input + SLACK,
             line: kernels * line.next_multiple_of(SLACK),
+            taps,
         }
     }
 
@@ -270,13 +276,14 @@ impl<T: Element> Kernel for Forward<'_, T> {
         {
             pack_rows(simd, weights, [kernels, taps], packed);
         }
-        let tap_table = &mut self.taps[..taps];
+        let (tap_table, places) = self.taps.split_at_mut(taps);
         let lanes = if S::MANY { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
         let samples = if side_by_side { n / lanes * lanes } else { 0 };
         let (input, inputs) = self.input.split_at(samples * input_len);
         let (output, outputs) = self.output.split_at_mut(samples * output_len);
         if samples > 0 {
-            let work = Samples { layer: &layer, packed, bias: self.bias, taps: tap_table };
+            let (layer, bias) = (&layer, self.bias);
+            let work = Samples { layer, packed, bias, taps: tap_table, places };
             if S::MANY {
                 work.correlate::<S, T::Wide<S>>(simd, input, copy, line, output);
             } else {
@@ -316,6 +323,7 @@ impl<T: Element> Kernel for Forward<'_, T> {
                 grid,
                 output_stride: plane,
                 packed_taps: [0, taps],
+                continues: false,
                 offset: match bias {
                     Bias::None => Offset::None,
                     Bias::PerKernel(bias) => Offset::Row(bias),

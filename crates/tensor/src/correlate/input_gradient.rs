@@ -1,16 +1,16 @@
 use std::ops::Range;
 
-use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
+use fearless_simd::{Simd, SimdBase, SimdFloat};
 
 use crate::lanes::Whole;
 use crate::microkernel::{
-    Grid, LARGEST_BLOCK, Offset, Product, for_each_block, load, multiply, multiply_narrow,
-    packed_len, store,
+    Grid, LARGEST_BLOCK, Offset, Product, for_each_block, multiply, multiply_narrow, packed_len,
 };
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
 
+use super::column_sums::ColumnSums;
 use super::filtering::Weights;
 use super::outer_products::transpose;
 use super::padded::{Padded, SLACK, spread};
@@ -76,7 +76,9 @@ struct Memory {
     line: usize,
     /// The packed weights of one group for one phase.
     panel: usize,
-    /// The packed weights.
+    /// Channels of a group that are worked on together.
+    channels: usize,
+    /// The packed weights of these.
     packed: usize,
     /// One group's output gradients as lines.
     gradients: usize,
@@ -93,8 +95,13 @@ impl Memory {
     const SUMS: usize = 16_384;
 
     #[inline(always)]
-    fn of<T>(layer: &Correlation, lanes: usize) -> Self {
-        let (kernels, channels) = (layer.kernels / layer.groups, layer.channels / layer.groups);
+    fn of<T>(layer: &Correlation, lanes: usize, side_by_side: bool) -> Self {
+        let (kernels, mut channels) = (layer.kernels / layer.groups, layer.channels / layer.groups);
+        if side_by_side {
+            let phase = Phase::of(layer, MOST_LANES, [0, 0]);
+            let sums = phase.kernel_width * phase.pitch * phase.lanes * size_of::<T>();
+            channels = channels.min((Self::SUMS / sums + 1).next_multiple_of(LARGEST_BLOCK));
+        }
         // The first phase is the largest.
         let phase = Phase::of(layer, lanes, [0, 0]);
         let [sh, sw] = layer.stride;
@@ -113,10 +120,11 @@ impl Memory {
             rows,
             line,
             panel,
+            channels,
             packed: layer.groups * sh * sw * panel,
             gradients: kernels * (layer.out_height * pitch + SLACK),
             sums: lines * line,
-            plane: rows * pitch,
+            plane: if lanes > 1 { 0 } else { rows * pitch },
             inputs: if lanes > 1 { channels * layer.height * layer.width * lanes } else { 0 },
         }
     }
@@ -126,12 +134,14 @@ impl Memory {
     fn most<T>(layer: &Correlation, side_by_side: bool) -> usize {
         let lanes = [1, MOST_LANES / 4, MOST_LANES / 2, MOST_LANES];
         let lanes = if side_by_side { &lanes[..] } else { &lanes[..1] };
-        lanes.iter().map(|&lanes| Self::of::<T>(layer, lanes).len()).max().unwrap_or(0)
+        let of = |&lanes| Self::of::<T>(layer, lanes, side_by_side).len(layer);
+        lanes.iter().map(of).max().unwrap_or(0)
     }
 
     #[inline(always)]
-    fn len(&self) -> usize {
-        self.packed + self.gradients + self.sums + self.plane + self.inputs
+    fn len(&self, layer: &Correlation) -> usize {
+        let blocks = (layer.channels / layer.groups).div_ceil(self.channels);
+        blocks * self.packed + self.gradients + self.sums + self.plane + self.inputs
     }
 }
 
@@ -217,13 +227,18 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
         let (numbers, taps) = (self.numbers, self.taps);
         let [_, sw] = layer.stride;
         let phases = layer.stride.iter().product::<usize>();
-        let memory = Memory::of::<T>(&layer, 1);
-        let (packed, numbers) = numbers.split_at_mut(memory.packed);
+        let memory = Memory::of::<T>(&layer, 1, side_by_side);
+        let all = channels.start..channels.start + channels.len() / layer.groups;
+        let blocks = all.len().div_ceil(memory.channels);
+        let (packed, numbers) = numbers.split_at_mut(blocks * memory.packed);
         for (index, packed) in packed.chunks_exact_mut(memory.panel).enumerate() {
-            let (group, phase) = (index / phases, index % phases);
+            let (block, group, phase) =
+                (index / phases / layer.groups, index / phases % layer.groups, index % phases);
+            let first = all.start + block * memory.channels;
+            let channels = first..all.end.min(first + memory.channels);
             let kernels = &kernels[group * (layer.kernels / layer.groups) * layer.taps()..];
             let phase = Phase::of(&layer, 1, [phase / sw, phase % sw]);
-            pack_phase(simd, &layer, phase, kernels, channels.clone(), packed);
+            pack_phase(simd, &layer, phase, kernels, channels, packed);
         }
         let channels = channels.len();
         let lanes = if S::MANY { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
@@ -234,15 +249,15 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
         let (output, outputs) = output_gradient.split_at(samples * output_len);
         let (input, inputs) = input_gradient.split_at_mut(samples * input_len);
         if samples > 0 {
-            let memory = Memory::of::<T>(&layer, lanes);
-            let work = Work { layer: &layer, lanes, channels, packed, memory };
+            let memory = Memory::of::<T>(&layer, lanes, true);
+            let work = Work { layer: &layer, lanes, channels: all.len(), packed, memory };
             if S::MANY {
                 work.run_side_by_side::<S, T::Wide<S>>(simd, output, input, numbers, taps);
             } else {
                 work.run_side_by_side::<S, T::Narrow<S>>(simd, output, input, numbers, taps);
             }
         }
-        Work { layer: &layer, lanes: 1, channels, packed, memory }
+        Work { layer: &layer, lanes: 1, channels: all.len(), packed, memory }
             .run_samples(simd, outputs, inputs, numbers, taps);
     }
 }
@@ -252,15 +267,16 @@ struct Work<'a, T> {
     layer: &'a Correlation,
     /// Samples that lie side by side.
     lanes: usize,
-    /// All of the channels, or a part.
+    /// Of a group all channels, or a part.
     channels: usize,
+    /// Block of channels by block, group by group, phase by phase.
     packed: &'a [T],
     memory: Memory,
 }
 
 impl<T: Element> Work<'_, T> {
     /// As many samples at a time as `V` has lanes, transposed to lie side by side, and their
-    /// input gradients transposed back.
+    /// input gradients transposed back, some channels at a time.
     #[inline(always)]
     fn run_side_by_side<S: Simd, V: SimdFloat<S, Element = T>>(
         &self,
@@ -271,12 +287,12 @@ impl<T: Element> Work<'_, T> {
         taps: &mut [usize],
     ) {
         let Self { layer, channels, memory, .. } = self;
-        let groups = layer.groups;
-        let pitches = [layer.output_shape().len(), channels * layer.height * layer.width];
-        let [output_len, input_len] = pitches.map(|len| len / groups);
+        let (groups, plane) = (layer.groups, layer.height * layer.width);
+        let [output_len, input_len] = [layer.output_shape().len() / groups, channels * plane];
+        let pitches = [groups * output_len, groups * input_len];
         let (gradients, rest) = numbers.split_at_mut(memory.gradients);
         let (transposed, rest) = rest.split_at_mut(memory.inputs);
-        let (sums, plane) = rest.split_at_mut(memory.sums);
+        let (sums, spare) = rest.split_at_mut(memory.sums);
         sums.fill(T::ZERO);
         let outputs = outputs.chunks_exact(V::LEN * pitches[0]);
         for (output, input) in outputs.zip(inputs.chunks_exact_mut(V::LEN * pitches[1])) {
@@ -285,9 +301,15 @@ impl<T: Element> Work<'_, T> {
                 let to = (&mut *gradients, V::LEN);
                 transpose::<S, V>(simd, from, [V::LEN, output_len], to);
                 let output = &gradients[..output_len * V::LEN];
-                self.run(simd, group, output, transposed, (&mut [], sums, plane), taps);
-                let to = (&mut input[group * input_len..], pitches[1]);
-                transpose::<S, V>(simd, (transposed, V::LEN), [input_len, V::LEN], to);
+                for (block, count) in self.blocks() {
+                    let first = group * input_len + block * memory.channels * plane;
+                    let transposed = &mut transposed[..count * plane * V::LEN];
+                    let to = (&mut *transposed, count * plane * V::LEN);
+                    let place = [block, group, count];
+                    self.run(simd, place, output, to, (&mut [], sums, spare), taps);
+                    let to = (&mut input[first..], pitches[1]);
+                    transpose::<S, V>(simd, (transposed, V::LEN), [count * plane, V::LEN], to);
+                }
             }
         }
     }
@@ -303,47 +325,60 @@ impl<T: Element> Work<'_, T> {
         taps: &mut [usize],
     ) {
         let Self { layer, channels, memory, .. } = self;
-        let (samples, groups) = (memory.samples, layer.groups);
+        let (samples, groups, plane) = (memory.samples, layer.groups, layer.height * layer.width);
         let (lines, rest) = numbers.split_at_mut(memory.gradients);
-        let (sums, plane) = rest.split_at_mut(memory.sums);
+        let (sums, spare) = rest.split_at_mut(memory.sums);
         sums.fill(T::ZERO);
         let outputs = outputs.chunks(samples * layer.output_shape().len() / groups);
-        let inputs = inputs.chunks_mut(samples * channels * layer.height * layer.width / groups);
+        let inputs = inputs.chunks_mut(samples * channels * plane);
         for (index, (output, input)) in outputs.zip(inputs).enumerate() {
-            self.run(simd, index % groups, output, input, (lines, sums, plane), taps);
+            for (block, count) in self.blocks() {
+                let to = (&mut input[block * memory.channels * plane..], channels * plane);
+                let place = [block, index % groups, count];
+                self.run(simd, place, output, to, (lines, sums, spare), taps);
+            }
         }
     }
 
-    /// The input gradient of one group, of a sample or of those that are worked on together.
-    /// A function of its own for the compiler.
+    /// The blocks of channels that are worked on together, and how many each has.
+    #[inline(always)]
+    fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
+        let (channels, size) = (self.channels, self.memory.channels);
+        (0..channels.div_ceil(size)).map(move |block| (block, size.min(channels - block * size)))
+    }
+
+    /// The gradient of `channels` channels of a block of one group, of a sample or of those
+    /// that are worked on together, each of which starts `pitch` after the one before. A
+    /// function of its own for the compiler.
     #[inline(always)]
     fn run<S: Simd>(
         &self,
         simd: S,
-        group: usize,
+        [block, group, channels]: [usize; 3],
         output: &[T],
-        input: &mut [T],
-        (lines, sums, plane): (&mut [T], &mut [T], &mut [T]),
+        (input, pitch): (&mut [T], usize),
+        (lines, sums, spare): (&mut [T], &mut [T], &mut [T]),
         taps: &mut [usize],
     ) {
         simd.vectorize(
             #[inline(always)]
             || {
                 let Self { layer, lanes, memory, .. } = self;
-                let channels = self.channels / layer.groups;
                 let [sh, sw] = layer.stride;
                 let phases = sh * sw;
-                let in_plane = layer.height * layer.width * lanes;
+                let plane = layer.height * layer.width * lanes;
                 let is_simple = phases == 1 && Padded::of(layer).is_input();
                 if !is_simple {
-                    input.fill(T::ZERO);
+                    for input in input.chunks_mut(pitch) {
+                        input[..channels * plane].fill(T::ZERO);
+                    }
                 }
                 for phase in 0..phases {
                     if phases > 1 {
                         sums.fill(T::ZERO);
                     }
-                    let packed =
-                        &self.packed[(group * phases + phase) * memory.panel..][..memory.panel];
+                    let panel = (block * layer.groups + group) * phases + phase;
+                    let packed = &self.packed[panel * memory.panel..][..memory.panel];
                     let phase = Phase::of(layer, *lanes, [phase / sw, phase % sw]);
                     if phase.kernel_height == 0 || phase.kernel_width == 0 {
                         continue;
@@ -351,21 +386,26 @@ impl<T: Element> Work<'_, T> {
                     let rows = channels * phase.kernel_width;
                     let pass = Pass { layer, phase, rows, packed, memory };
                     let source = pass.source(output, lines, taps);
-                    let pitch = phase.pitch * lanes;
                     let mut y = 0;
                     while y < phase.height {
                         let end = pass.partial_sums(simd, &source, y, sums);
-                        for (sample, input) in
-                            input.chunks_exact_mut(channels * in_plane).enumerate()
-                        {
-                            let sums =
-                                (&sums[sample * memory.line..], memory.samples * memory.line);
-                            for (c, input) in input.chunks_exact_mut(in_plane).enumerate() {
-                                let to =
-                                    if is_simple { &mut input[y * pitch..] } else { &mut *plane };
-                                combine(simd, phase, [c, channels], end - y, sums, to);
-                                if !is_simple {
-                                    place(layer, phase, y, &plane[..(end - y) * pitch], input);
+                        for (sample, input) in input.chunks_mut(pitch).enumerate() {
+                            let input = input[..channels * plane].chunks_exact_mut(plane);
+                            for (c, input) in input.enumerate() {
+                                let first = (c * memory.samples + sample) * memory.line;
+                                let columns = ColumnSums {
+                                    layer,
+                                    phase,
+                                    rows: y..end,
+                                    sums: &sums[first..],
+                                    pitch: channels * memory.samples * memory.line,
+                                };
+                                if *lanes == 1 {
+                                    columns.add(simd, spare, input);
+                                } else if S::MANY {
+                                    columns.add_samples::<S, T::Wide<S>>(simd, input);
+                                } else {
+                                    columns.add_samples::<S, T::Narrow<S>>(simd, input);
                                 }
                             }
                         }
@@ -389,7 +429,7 @@ fn pack_phase<S: Simd, T: Element>(
 ) {
     let [sh, sw] = layer.stride;
     let kernels = layer.kernels / layer.groups;
-    let count = channels.len() / layer.groups;
+    let count = channels.len();
     let (rows, taps) = (count * phase.kernel_width, kernels * phase.kernel_height);
     for_each_block(
         simd,
@@ -525,6 +565,7 @@ impl<T: Element> Pass<'_, T> {
             input: &source.gradients[(y + 1 - highest) * pitch..],
             taps: &taps[..used],
             packed_taps: [first, taps.len()],
+            continues: false,
             grid,
             output_stride: memory.samples * memory.line,
             offset: Offset::None,
@@ -539,60 +580,5 @@ impl<T: Element> Pass<'_, T> {
             multiply_narrow(simd, &product, sums);
         }
         end
-    }
-}
-
-/// `to[p] = Σ_kx sums of (kx, c) [p − kx]` for `rows` rows, from one of the sums to the next
-/// `stride`. What follows these rows in `to` may be overwritten.
-#[inline(always)]
-fn combine<S: Simd, T: Element>(
-    simd: S,
-    phase: Phase,
-    [c, channels]: [usize; 2],
-    rows: usize,
-    (sums, stride): (&[T], usize),
-    to: &mut [T],
-) {
-    let lanes = T::Wide::<S>::LEN;
-    let mut at = 0;
-    while at < rows * phase.pitch * phase.lanes {
-        let mut sum = T::Wide::<S>::simd_from(simd, T::ZERO);
-        for kx in 0..phase.kernel_width {
-            let line = (kx * channels + c) * stride;
-            let left = (phase.kernel_width - 1 - kx) * phase.lanes;
-            sum += load::<S, T::Wide<S>>(simd, sums, line + left + at);
-        }
-        if at + lanes <= to.len() {
-            store(sum, to, at);
-        } else {
-            let rest = to.len() - at;
-            to[at..].copy_from_slice(&sum.as_slice()[..rest]);
-        }
-        at += lanes;
-    }
-}
-
-/// Copies what of a phase's rows from `first` on lies within the input to its place there.
-#[inline(always)]
-fn place<T: Element>(layer: &Correlation, phase: Phase, first: usize, rows: &[T], input: &mut [T]) {
-    let ([sh, sw], lanes) = (layer.stride, phase.lanes);
-    let width = layer.width * lanes;
-    for (y, row) in rows.chunks_exact(phase.pitch * lanes).enumerate() {
-        let y = (first + y) * sh + phase.row;
-        let Some(y) = y.checked_sub(layer.pad_height[0]) else { continue };
-        if y >= layer.height {
-            break;
-        }
-        let input = &mut input[y * width..][..width];
-        if sw == 1 {
-            input.copy_from_slice(&row[layer.pad_width[0] * lanes..][..width]);
-            continue;
-        }
-        for (x, numbers) in row.chunks_exact(lanes).enumerate() {
-            let x = (x * sw + phase.column).wrapping_sub(layer.pad_width[0]);
-            if x < layer.width {
-                input[x * lanes..][..lanes].copy_from_slice(numbers);
-            }
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Correlation of a batch of inputs `(N, C, H, W)` with kernels `(D, C/groups, KH, KW)`,
 //! and its two gradients.
 
+mod column_sums;
 mod columns;
 mod columns_gradient;
 mod filtering;

@@ -54,7 +54,7 @@ impl Correlation {
         let (numbers, taps) = scratch.take(count + parts * memory.len(), self.taps());
         let (sums, numbers) = numbers.split_at_mut(count);
         let shape = [self.channels, self.kernel_height, self.kernel_width];
-        Padded::of(self).taps(shape, taps);
+        Padded::without_phases(self).taps(shape, taps);
         sums.fill(T::ZERO);
         let operation = OuterProducts {
             layer: *self,
@@ -91,7 +91,7 @@ impl Memory {
     #[inline(always)]
     fn of<T: Element>(layer: &Correlation) -> Self {
         let samples = (BAND / (layer.out_plane() * block::<T>())).max(1);
-        let padded = Padded::of(layer);
+        let padded = Padded::without_phases(layer);
         let copy = if padded.is_input() { 0 } else { layer.channels * padded.channel() };
         Self { samples, copies: samples * copy, transposed: BAND }
     }
@@ -157,7 +157,7 @@ impl<T: Element> Kernel for OuterProducts<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { layer, kernels, taps, sums, .. } = self;
-        let padded = Padded::of(&layer);
+        let padded = Padded::without_phases(&layer);
         let (input_len, output_len) = (layer.input_shape().len(), layer.output_shape().len());
         let (plane, block) = (layer.out_plane(), block::<T>());
         let memory = Memory::of::<T>(&layer);
@@ -185,11 +185,11 @@ impl<T: Element> Kernel for OuterProducts<'_, T> {
                     let band = Band {
                         samples,
                         width: layer.out_width,
-                        neighbours: if layer.stride[1] == 1 { layer.kernel_width } else { 1 },
+                        neighbours: layer.kernel_width,
                         positions: positions.clone(),
                         transposed: &mut *transposed,
                         inputs: numbers,
-                        strides: [stride, padded.columns],
+                        strides: [stride, padded.columns * layer.stride[0], layer.stride[1]],
                     };
                     let kernel = kernels.start + index * block;
                     let gradients = (&gradients[kernel * plane..], [output_len, plane]);
@@ -209,7 +209,7 @@ struct Band<'a, T> {
     samples: usize,
     /// Columns of an output plane.
     width: usize,
-    /// Taps that meet neighbouring numbers of the input: rows of so many.
+    /// Columns of a kernel, whose taps meet neighbouring numbers of the input.
     neighbours: usize,
     positions: Range<usize>,
     /// Memory for the output gradients with the kernels innermost,
@@ -217,8 +217,9 @@ struct Band<'a, T> {
     transposed: &'a mut [T],
     /// The samples' inputs, as the taps apply to them.
     inputs: &'a [T],
-    /// From one sample's input to the next, and from one row to the next.
-    strides: [usize; 2],
+    /// Of the input, from one sample to the next, and from one output's row and column to the
+    /// next one's.
+    strides: [usize; 3],
 }
 
 impl<T: Element> Band<'_, T> {
@@ -327,19 +328,20 @@ impl<T: Element> Band<'_, T> {
         let mut gradients = &*self.transposed;
         for sample in 0..self.samples {
             let (mut position, mut x) = (start, start % self.width);
-            let mut row_start = sample * self.strides[0] + start / self.width * self.strides[1];
+            let [sample_stride, row_stride, step] = self.strides;
+            let mut row_start = sample * sample_stride + start / self.width * row_stride;
             while position < end {
                 // To the end of a row, or of the band.
                 let columns = (self.width - x).min(end - position);
-                let at = row_start + x;
+                let mut at = row_start + x * step;
                 let (row, rest) = gradients.split_at(columns * KV * V::LEN);
-                for (column, gradient) in row.chunks_exact(KV * V::LEN).enumerate() {
+                for gradient in row.chunks_exact(KV * V::LEN) {
                     let mut g = [V::simd_from(simd, T::ZERO); KV];
                     for v in 0..KV {
                         g[v] = load(simd, gradient, v * V::LEN);
                     }
                     for r in 0..R {
-                        let numbers = &views[r][at + column..][..K];
+                        let numbers = &views[r][at..][..K];
                         for k in 0..K {
                             let factor = V::simd_from(simd, numbers[k]);
                             for v in 0..KV {
@@ -347,10 +349,11 @@ impl<T: Element> Band<'_, T> {
                             }
                         }
                     }
+                    at += step;
                 }
                 gradients = rest;
                 position += columns;
-                row_start += self.strides[1];
+                row_start += row_stride;
                 x = 0;
             }
         }
@@ -371,6 +374,25 @@ pub(super) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
     [rows, columns]: [usize; 2],
     (to, to_pitch): (&mut [V::Element], usize),
 ) {
+    transpose_to::<S, V>(
+        simd,
+        (from, pitch),
+        [rows, columns],
+        to,
+        #[inline(always)]
+        |column| column * to_pitch,
+    );
+}
+
+/// [`transpose`] with the place of each column.
+#[inline(always)]
+pub(super) fn transpose_to<S: Simd, V: SimdFloat<S, Element: Element>>(
+    simd: S,
+    (from, pitch): (&[V::Element], usize),
+    [rows, columns]: [usize; 2],
+    to: &mut [V::Element],
+    place: impl Fn(usize) -> usize,
+) {
     simd.vectorize(
         #[inline(always)]
         || {
@@ -378,7 +400,7 @@ pub(super) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
             if rows < lanes || columns < lanes {
                 for column in 0..columns {
                     for row in 0..rows {
-                        to[column * to_pitch + row] = from[row * pitch + column];
+                        to[place(column) + row] = from[row * pitch + column];
                     }
                 }
                 return;
@@ -402,7 +424,7 @@ pub(super) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
                         bit *= 2;
                     }
                     for i in 0..lanes {
-                        store(square[i], to, (column + i) * to_pitch + row);
+                        store(square[i], to, place(column + i) + row);
                     }
                 }
             }

@@ -39,6 +39,11 @@ impl Padded {
         }
     }
 
+    /// The input with zeros around it as with stride 1: for numbers that are read one by one.
+    pub(super) fn without_phases(layer: &Correlation) -> Self {
+        Self::of(&Correlation { stride: [1, 1], ..*layer })
+    }
+
     /// Whether the layout is that of the input itself.
     pub(super) fn is_input(&self) -> bool {
         self.stride == [1, 1] && self.rows == self.height && self.columns == self.width
@@ -109,16 +114,14 @@ impl Padded {
         }
     }
 
-    /// Copies a plane whose positions are `lanes` numbers each to its place in channel `c`
-    /// of this layout.
-    #[inline(always)]
-    pub(super) fn place<T: Element>(&self, plane: &[T], lanes: usize, c: usize, padded: &mut [T]) {
-        let columns = if self.stride[1] == 1 { self.width } else { 1 };
-        for y in 0..self.height {
-            for x in (0..self.width).step_by(columns) {
-                let from = &plane[(y * self.width + x) * lanes..][..columns * lanes];
-                let at = self.tap(c, y + self.top, x + self.left) * lanes;
-                padded[at..at + from.len()].copy_from_slice(from);
+    /// Writes where the numbers of `channels` channels lie in this layout.
+    pub(super) fn places(&self, channels: usize, places: &mut [usize]) {
+        let mut places = places.iter_mut();
+        for c in 0..channels {
+            for y in 0..self.height {
+                for (x, place) in places.by_ref().take(self.width).enumerate() {
+                    *place = self.tap(c, y + self.top, x + self.left);
+                }
             }
         }
     }

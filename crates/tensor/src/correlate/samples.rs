@@ -11,13 +11,17 @@ use crate::Element;
 use crate::lanes::Whole;
 use crate::microkernel::{Grid, Offset, Product, load, multiply, store};
 
-use super::outer_products::transpose;
+use super::outer_products::{transpose, transpose_to};
 use super::padded::{Padded, row_positions};
 use super::phase::Phase;
 use super::{Bias, Correlation};
 
 /// Samples that are not worth a question.
 const FEWEST: usize = 8;
+
+/// Weights of a kernel that go over all positions before the next ones do: a position is
+/// multiplied with them while its input is in the first-level cache.
+const WEIGHTS_TOGETHER: usize = 200;
 
 /// The lanes of the widest vector.
 pub(super) const MOST_LANES: usize = 16;
@@ -72,9 +76,17 @@ impl Correlation {
         in_vain * self.channels / self.groups * self.kernels >= 16 * copied
     }
 
-    /// Numbers of a channel of the samples in all lanes, and of its padded copy.
-    pub(super) fn channel_of_samples(&self) -> usize {
-        (self.height * self.width + Padded::of(self).channel()) * MOST_LANES
+    /// Channels of a group that are laid side by side and multiplied before the next ones are.
+    pub(super) fn channels_together(&self) -> usize {
+        let kernel = self.kernel_height * self.kernel_width;
+        (WEIGHTS_TOGETHER / kernel).clamp(1, self.channels / self.groups)
+    }
+
+    /// Numbers of these channels in all lanes, padded, and how many of them are the input's.
+    pub(super) fn block_of_samples(&self) -> [usize; 2] {
+        let channels = self.channels_together();
+        let padded = Padded::of(self).channel() * MOST_LANES;
+        [channels * padded, channels * self.height * self.width]
     }
 }
 
@@ -85,6 +97,7 @@ pub(super) struct Samples<'a, T> {
     pub(super) packed: &'a [T],
     pub(super) bias: Bias<'a, T>,
     pub(super) taps: &'a mut [usize],
+    pub(super) places: &'a mut [usize],
 }
 
 impl<T: Element> Samples<'_, T> {
@@ -98,50 +111,53 @@ impl<T: Element> Samples<'_, T> {
         products: &mut [T],
         output: &mut [T],
     ) {
-        let Self { layer, packed, bias, taps } = self;
+        let Self { layer, packed, bias, taps, places } = self;
         let (padded, groups) = (Padded::of(layer), layer.groups);
         let (channels, kernels) = (layer.channels / groups, layer.kernels / groups);
         let (in_plane, plane) = (layer.height * layer.width, layer.out_plane());
         let [in_pitch, pitch] = [layer.channels * in_plane, layer.kernels * plane];
-        padded.taps([channels, layer.kernel_height, layer.kernel_width], taps);
-        taps.iter_mut().for_each(|tap| *tap *= V::LEN);
-        let (transposed, copy) = copy.split_at_mut(channels * in_plane * V::LEN);
-        let copy = &mut copy[..channels * padded.channel() * V::LEN];
+        let kernel = layer.kernel_height * layer.kernel_width;
+        let block = layer.channels_together();
+        padded.taps([block, layer.kernel_height, layer.kernel_width], taps);
+        padded.places(block, places);
+        taps.iter_mut().chain(&mut *places).for_each(|place| *place *= V::LEN);
         copy.fill(T::ZERO);
         let inputs = input.chunks_exact(V::LEN * in_pitch);
         for (input, output) in inputs.zip(output.chunks_exact_mut(V::LEN * pitch)) {
             for group in 0..groups {
-                let from = (&input[group * channels * in_plane..], in_pitch);
-                let to = (&mut *transposed, V::LEN);
-                transpose::<S, V>(simd, from, [V::LEN, channels * in_plane], to);
-                let input = if padded.is_input() {
-                    &*transposed
-                } else {
-                    for (c, plane) in transposed.chunks_exact(in_plane * V::LEN).enumerate() {
-                        padded.place(plane, V::LEN, c, copy);
-                    }
-                    &*copy
-                };
                 let bias = bias.part(group * kernels, kernels, plane);
-                let product = Product {
-                    rows: kernels,
-                    packed: &packed[group * packed.len() / groups..],
-                    input,
-                    taps,
-                    grid: Grid {
-                        rows: layer.out_height,
-                        len: layer.out_width * V::LEN,
-                        input_pitch: padded.columns * V::LEN,
-                        output_pitch: layer.out_width * V::LEN,
-                    },
-                    output_stride: plane * V::LEN,
-                    packed_taps: [0, taps.len()],
-                    offset: match bias {
-                        Bias::PerKernel(bias) => Offset::Row(bias),
-                        Bias::None | Bias::Untied(_) => Offset::None,
-                    },
-                };
-                multiply::<S, T, Whole<V>>(simd, &product, products);
+                for first in (0..channels).step_by(block) {
+                    let block = block.min(channels - first);
+                    let from = (&input[(group * channels + first) * in_plane..], in_pitch);
+                    transpose_to::<S, V>(
+                        simd,
+                        from,
+                        [V::LEN, block * in_plane],
+                        copy,
+                        #[inline(always)]
+                        |column| places[column],
+                    );
+                    let product = Product {
+                        rows: kernels,
+                        packed: &packed[group * packed.len() / groups..],
+                        input: copy,
+                        taps: &taps[..block * kernel],
+                        grid: Grid {
+                            rows: layer.out_height,
+                            len: layer.out_width * V::LEN,
+                            input_pitch: padded.columns * V::LEN,
+                            output_pitch: layer.out_width * V::LEN,
+                        },
+                        output_stride: plane * V::LEN,
+                        packed_taps: [first * kernel, channels * kernel],
+                        continues: first > 0,
+                        offset: match bias {
+                            Bias::PerKernel(bias) if first + block == channels => Offset::Row(bias),
+                            _ => Offset::None,
+                        },
+                    };
+                    multiply::<S, T, Whole<V>>(simd, &product, products);
+                }
                 if let Bias::Untied(bias) = bias {
                     for (position, &bias) in bias.iter().enumerate() {
                         let at = position * V::LEN;

@@ -365,6 +365,7 @@ impl<'a> Pass<'a> {
                 input: &inputs[point * inputs_stride..][..inputs_stride],
                 taps,
                 packed_taps: [0, taps.len()],
+                continues: false,
                 grid: Grid::line(self.tiles().next_multiple_of(V::LEN)),
                 output_stride: self.tiling.tiles,
                 offset: Offset::None,
