@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, normalize};
 
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role};
-use crate::spec::Buildable;
+use crate::spec::{Buildable, LayerSpec};
 use crate::tagged::{fraction, not_negative};
 
 /// Each channel brought to mean 0 and variance 1, then to a learned scale and shift:
@@ -69,7 +69,20 @@ impl Buildable for BatchNorm2d {
         let [channels, height, width] =
             input.axes().ok_or_else(|| ShapeError::new("BatchNorm2d", expected, input))?;
         let plane = height * width;
-        Ok(Box::new(BatchNorm2dLayer { spec: *self, shape: input, channels, plane }))
+        let rectify = false;
+        Ok(Box::new(BatchNorm2dLayer { spec: *self, shape: input, channels, plane, rectify }))
+    }
+
+    /// A rectifier behind it is done in the same passes.
+    fn build_with_next<T: Element>(
+        &self,
+        next: &LayerSpec,
+        input: Shape,
+    ) -> Option<Box<dyn Layer<T>>> {
+        let [channels, height, width] = input.axes()?;
+        let (plane, rectify) = (height * width, matches!(next, LayerSpec::Relu(_)));
+        let layer = BatchNorm2dLayer { spec: *self, shape: input, channels, plane, rectify };
+        rectify.then(|| Box::new(layer) as _)
     }
 }
 
@@ -79,6 +92,8 @@ struct BatchNorm2dLayer {
     shape: Shape,
     channels: usize,
     plane: usize,
+    /// Whether outputs below 0 are 0.
+    rectify: bool,
 }
 
 /// What a forward pass measures, `(C)` each: the state's two first, in its order.
@@ -134,7 +149,9 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         match context.mode {
             Mode::Training(_) => {
                 let measured = split(context.observed, self.channels);
-                normalize::forward(input, shape, epsilon, [weight, bias], measured, output);
+                let parameters = [weight, bias];
+                let rectify = self.rectify;
+                normalize::forward(input, shape, epsilon, parameters, rectify, measured, output);
             }
             Mode::Inference => {
                 let (mean, variance) = context.state.split_at(self.channels);
@@ -142,7 +159,7 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
                 for ((scale, &weight), &variance) in scale.iter_mut().zip(weight).zip(variance) {
                     *scale = weight * (T::ONE / (variance + epsilon).sqrt());
                 }
-                normalize::scale(input, shape, [mean, scale, bias], output);
+                normalize::scale(input, shape, [mean, scale, bias], self.rectify, output);
             }
         }
     }
@@ -155,14 +172,15 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         input_gradient: Option<&mut [T]>,
         context: Context<'_, T>,
     ) {
-        let (weight, _) = parameters.split_at(self.channels);
+        let (weight, bias) = parameters.split_at(self.channels);
         let (mean, rest) = context.observed.split_at(self.channels);
         let (_, inverse) = rest.split_at(self.channels);
         let gradients = gradients.split_at_mut(self.channels);
         normalize::backward(
             (pass.input, pass.output_gradient),
             [self.channels, self.plane],
-            [weight, mean, inverse],
+            [weight, bias, mean, inverse],
+            self.rectify,
             [gradients.0, gradients.1],
             input_gradient,
         );

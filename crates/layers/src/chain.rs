@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use tensor::{Element, Shape, ShapeError};
 
-use crate::layer::{Context, Layer, Parameter, Pass};
+use crate::layer::{Context, Layer, Parameter, Pass, Work};
 use crate::spec::LayerSpec;
 
 /// Layers one after another, and where the numbers of each lie.
@@ -28,9 +28,10 @@ pub(crate) struct Placed<T> {
     output: Range<usize>,
     memory: Range<usize>,
     /// The layer works in the memory of the layer before it.
-    in_place: bool,
-    /// The next layer does the work of this one, which works in place.
-    in_next: bool,
+    pub(crate) in_place: bool,
+    pub(crate) work: Work,
+    /// The layer that does the work of the next one too, if that is done in this one.
+    with_next: Option<Box<dyn Layer<T>>>,
 }
 
 /// Where a buffer of `len` numbers for a sample ends that starts at `start`, and where
@@ -61,10 +62,11 @@ impl<T: Element> Chain<T> {
                 Ok(layer) => layer,
                 Err(cause) => return Err((index, cause, shapes)),
             };
-            if let Some(before) = layers.last_mut().filter(|before| before.in_place)
+            let is_open = |before: &&mut Placed<T>| before.in_place && before.work == Work::Here;
+            if let Some(before) = layers.last_mut().filter(is_open)
                 && let Some(both) = spec.build_with_before(&specs[index - 1], shapes[index])
             {
-                (layer, before.in_next) = (both, true);
+                (layer, before.work) = (both, Work::InNext);
             }
             let total = layer
                 .parameters()
@@ -84,6 +86,15 @@ impl<T: Element> Chain<T> {
                 && layers
                     .last()
                     .is_some_and(|before| !before.layer.needs_output() || layer.keeps_values());
+            let mut work = Work::Here;
+            if let Some(before) =
+                layers.last_mut().filter(|before| in_place && before.work == Work::Here)
+            {
+                before.with_next = specs[index - 1].build_with_next(spec, shapes[index - 1]);
+                if before.with_next.is_some() {
+                    work = Work::InBefore;
+                }
+            }
             let output_len = layer.output_shape().len();
             let (output, memory);
             match layers.last() {
@@ -104,7 +115,8 @@ impl<T: Element> Chain<T> {
                 output,
                 memory,
                 in_place,
-                in_next: false,
+                work,
+                with_next: None,
             });
         }
         let largest = shapes[1..].iter().map(Shape::len).max().unwrap_or(0);
@@ -182,11 +194,12 @@ impl<T: Element> Chain<T> {
         let Context { scratch, mode, state, observed, memory } = context;
         let mut before = None;
         for (index, placed) in self.layers.iter().enumerate() {
-            if placed.in_next {
+            if placed.work != Work::Here {
                 continue;
             }
             let mode = mode.of_layer(index);
-            match placed.layer.in_place() {
+            let layer = placed.running();
+            match layer.in_place() {
                 Some(layer) if placed.in_place => {
                     layer.forward_in_place(&mut memory[of(n, &placed.output)], mode);
                 }
@@ -202,7 +215,7 @@ impl<T: Element> Chain<T> {
                     };
                     let input = before.map_or(input, |place| &earlier[of(n, place)]);
                     let parameters = &parameters[placed.parameters.clone()];
-                    placed.layer.forward(parameters, input, output, context);
+                    layer.forward(parameters, input, output, context);
                 }
             }
             before = Some(&placed.output);
@@ -211,14 +224,20 @@ impl<T: Element> Chain<T> {
 
     /// Runs the first `layers` layers backward from the gradient of their output, which
     /// lies at [`Chain::gradient_place`]: as far as there are parameters, or to the
-    /// gradient of the input if that is asked for. `step` does a layer's backward pass.
+    /// gradient of the input if that is asked for. `step` does the backward pass of a layer
+    /// with the parameters in that range.
     pub(crate) fn walk_back(
         &self,
         input: &[T],
         layers: usize,
         mut input_gradient: Option<&mut [T]>,
         context: Context<'_, T>,
-        mut step: impl FnMut(&Placed<T>, Pass<'_, T>, Option<&mut [T]>, Context<'_, T>),
+        mut step: impl FnMut(
+            (&dyn Layer<T>, Range<usize>),
+            Pass<'_, T>,
+            Option<&mut [T]>,
+            Context<'_, T>,
+        ),
     ) {
         let n = input.len() / self.input_shape.len();
         let Context { scratch, mode, state, observed, memory } = context;
@@ -229,12 +248,16 @@ impl<T: Element> Chain<T> {
         let learned = self.layers[..layers].iter().position(learned);
         let Some(first) = input_gradient.as_ref().map(|_| 0).or(learned) else { return };
         for (index, placed) in self.layers[..layers].iter().enumerate().skip(first).rev() {
-            if placed.in_next && index + 1 < layers {
-                continue;
+            let is_last = index + 1 == layers;
+            match placed.work {
+                Work::InNext if !is_last => continue,
+                Work::InBefore => continue,
+                _ => {}
             }
+            let layer = if is_last { &*placed.layer } else { placed.running() };
             let mode = mode.of_layer(index);
             let output_gradient = &mut gradient[..n * placed.layer.output_shape().len()];
-            match placed.layer.in_place() {
+            match layer.in_place() {
                 Some(layer) if placed.in_place => {
                     let output = &memory[of(n, &placed.output)];
                     layer.backward_in_place(output, output_gradient, mode);
@@ -257,7 +280,7 @@ impl<T: Element> Chain<T> {
                     } else {
                         input_gradient.take()
                     };
-                    step(placed, pass, target, context);
+                    step((layer, placed.parameters.clone()), pass, target, context);
                     std::mem::swap(&mut gradient, &mut next);
                 }
             }
@@ -266,6 +289,11 @@ impl<T: Element> Chain<T> {
 }
 
 impl<T: Element> Placed<T> {
+    /// The layer that does the work of this one and, where that is done here, of its neighbour.
+    pub(crate) fn running(&self) -> &dyn Layer<T> {
+        self.with_next.as_deref().unwrap_or(&*self.layer)
+    }
+
     /// The output and what the layer keeps, in memory that begins with the output.
     fn split<'a>(&self, n: usize, memory: &'a mut [T]) -> (&'a mut [T], &'a mut [T]) {
         let (output, rest) = memory.split_at_mut(n * self.output.len());

@@ -67,7 +67,7 @@ pub use digest::sha256;
 pub use dropout::Dropout;
 pub use gradient_check::{GradientCheck, gradient_check};
 pub use init::Init;
-pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role};
+pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role, Running, Work};
 pub use loss::Loss;
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::Optimizer;

@@ -3,10 +3,10 @@ use std::ops::Range;
 
 use tensor::{Buffer, Element, Shape, ShapeError};
 
-use crate::chain::{Chain, Placed, checked_len, too_large};
+use crate::chain::{Chain, checked_len, too_large};
 use crate::digest::sha256;
 use crate::init::Init;
-use crate::layer::{Context, Mode, Parameter, Pass, Role};
+use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role, Running};
 use crate::random::{Purpose, Stream};
 use crate::spec::{BuildError, LayerSpec, NetworkSpec};
 use crate::workspace::Workspace;
@@ -111,6 +111,15 @@ impl<T: Element> Network<T> {
     /// What the network was built from.
     pub fn spec(&self) -> &NetworkSpec {
         &self.spec
+    }
+
+    /// The layers, first to last, as passes run them.
+    pub fn layers(&self) -> impl Iterator<Item = Running<'_, T>> {
+        self.chain.layers().iter().map(|placed| Running {
+            layer: placed.running(),
+            in_place: placed.in_place,
+            work: placed.work,
+        })
     }
 
     /// The shape of one input sample.
@@ -220,11 +229,15 @@ impl<T: Element> Network<T> {
     ) {
         assert_eq!(gradients.len(), self.parameters.len(), "gradients: length");
         gradients[self.chain.parameters_of(layers)..].fill(T::ZERO);
-        self.walk_back(input, layers, workspace, |placed, pass, input_gradient, context| {
-            let range = placed.parameters.clone();
-            let parameters = &self.parameters[range.clone()];
-            placed.layer.backward(parameters, pass, &mut gradients[range], input_gradient, context);
-        });
+        self.walk_back(
+            input,
+            layers,
+            workspace,
+            |(layer, range), pass, input_gradient, context| {
+                let parameters = &self.parameters[range.clone()];
+                layer.backward(parameters, pass, &mut gradients[range], input_gradient, context);
+            },
+        );
     }
 
     /// [`Network::backward`], with a step of gradient descent on each layer's parameters
@@ -241,17 +254,21 @@ impl<T: Element> Network<T> {
     ) {
         assert_eq!(gradients.len(), self.parameters.len(), "gradients: length");
         let mut parameters = std::mem::take(&mut self.parameters);
-        self.walk_back(input, layers, workspace, |placed, pass, input_gradient, context| {
-            let range = placed.parameters.clone();
-            placed.layer.backward_and_step(
-                &mut parameters[range.clone()],
-                rate,
-                pass,
-                &mut gradients[range],
-                input_gradient,
-                context,
-            );
-        });
+        self.walk_back(
+            input,
+            layers,
+            workspace,
+            |(layer, range), pass, input_gradient, context| {
+                layer.backward_and_step(
+                    &mut parameters[range.clone()],
+                    rate,
+                    pass,
+                    &mut gradients[range],
+                    input_gradient,
+                    context,
+                );
+            },
+        );
         self.parameters = parameters;
     }
 
@@ -260,7 +277,7 @@ impl<T: Element> Network<T> {
         input: &[T],
         layers: usize,
         workspace: &mut Workspace<T>,
-        step: impl FnMut(&Placed<T>, Pass<'_, T>, Option<&mut [T]>, Context<'_, T>),
+        step: impl FnMut((&dyn Layer<T>, Range<usize>), Pass<'_, T>, Option<&mut [T]>, Context<'_, T>),
     ) {
         let n = workspace.samples();
         assert_eq!(input.len(), n * self.input_shape().len(), "input: length");

@@ -124,11 +124,16 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
         context.memory[place..][..pass.output_gradient.len()].copy_from_slice(pass.output_gradient);
         let inside = input_gradient.as_deref_mut();
         let layers = chain.layers().len();
-        chain.walk_back(pass.input, layers, inside, context, |placed, pass, target, context| {
-            let range = placed.parameters.clone();
-            let (parameters, gradients) = (&parameters[range.clone()], &mut gradients[range]);
-            placed.layer.backward(parameters, pass, gradients, target, context);
-        });
+        chain.walk_back(
+            pass.input,
+            layers,
+            inside,
+            context,
+            |(layer, range), pass, target, context| {
+                let (parameters, gradients) = (&parameters[range.clone()], &mut gradients[range]);
+                layer.backward(parameters, pass, gradients, target, context);
+            },
+        );
         if let Some(input_gradient) = input_gradient {
             map::add(input_gradient, pass.output_gradient);
         }

@@ -53,6 +53,15 @@ pub(crate) trait Buildable {
     ) -> Option<Box<dyn Layer<T>>> {
         None
     }
+
+    /// See [`LayerSpec::build_with_next`].
+    fn build_with_next<T: Element>(
+        &self,
+        _next: &LayerSpec,
+        _input: Shape,
+    ) -> Option<Box<dyn Layer<T>>> {
+        None
+    }
 }
 
 macro_rules! layer_spec {
@@ -92,12 +101,24 @@ macro_rules! layer_spec {
             /// it, to the same bits, if there is a faster one. It reads the input of
             /// `before`, which must give the same derivatives as the output does; `input` is
             /// a shape that [`LayerSpec::build`] accepts.
-            pub fn build_with_before<T: Element>(
+            pub(crate) fn build_with_before<T: Element>(
                 &self,
                 before: &LayerSpec,
                 input: Shape,
             ) -> Option<Box<dyn Layer<T>>> {
                 match self {$( Self::$name(layer) => layer.build_with_before(before, input), )*}
+            }
+
+            /// The layer that does in its own passes what `next` would do in place behind it,
+            /// to the same bits, if there is a faster one: its output is that of `next`, and
+            /// so is the gradient that it is given. `input` is a shape that
+            /// [`LayerSpec::build`] accepts.
+            pub(crate) fn build_with_next<T: Element>(
+                &self,
+                next: &LayerSpec,
+                input: Shape,
+            ) -> Option<Box<dyn Layer<T>>> {
+                match self {$( Self::$name(layer) => layer.build_with_next(next, input), )*}
             }
         }
     };

@@ -9,7 +9,8 @@ use std::time::Instant;
 use anyhow::ensure;
 use layers::random::{Purpose, Stream};
 use layers::{
-    Batch, Context, Layer, LayerSpec, Mode, Network, Optimizer, Pass, Role, Trainer, TrainerConfig,
+    Batch, Context, Layer, LayerSpec, Mode, Network, Optimizer, Pass, Role, Running, Trainer,
+    TrainerConfig, Work,
 };
 use tensor::simd::Level;
 use tensor::{Buffer, Element, Scratch, peak};
@@ -102,10 +103,10 @@ fn measure<T: Element>(
         peak: layer_peak,
         repetitions,
         fused: shards == 1 && is_plain_descent(experiment.optimizer),
-        work: Work::new(if shards == 1 { Scratch::parallel() } else { Scratch::sequential() }),
+        lent: Lent::new(if shards == 1 { Scratch::parallel() } else { Scratch::sequential() }),
         stream: Stream::new(experiment.seed, Purpose::Shuffle, 0),
     };
-    let lines = bench.layers(&network)?;
+    let lines = bench.layers(&network);
     let in_step = || lines.iter().filter(|line| line.in_step);
     let shard_seconds = in_step().map(|line| line.seconds).sum();
     let operations = in_step().map(|line| line.operations).sum::<f64>();
@@ -209,19 +210,19 @@ struct Bench<T> {
     repetitions: usize,
     /// Whether a training step leaves the descent to the layers.
     fused: bool,
-    work: Work<T>,
+    lent: Lent<T>,
     stream: Stream,
 }
 
 /// What the layer at hand is lent beside its operands.
-struct Work<T> {
+struct Lent<T> {
     scratch: Scratch<T>,
     state: Vec<T>,
     observed: Vec<T>,
     memory: Buffer<T>,
 }
 
-impl<T: Element> Work<T> {
+impl<T: Element> Lent<T> {
     fn new(scratch: Scratch<T>) -> Self {
         Self { scratch, state: Vec::new(), observed: Vec::new(), memory: Buffer::default() }
     }
@@ -267,49 +268,41 @@ impl<T> Place<'_, T> {
 
 impl<T: Element> Bench<T> {
     /// All layers, first to last, each on the output of the one before it.
-    fn layers(&mut self, network: &Network<T>) -> anyhow::Result<Vec<LayerLine>> {
+    fn layers(&mut self, network: &Network<T>) -> Vec<LayerLine> {
         let mut lines = Vec::new();
         let mut input = pixels(&mut self.stream, self.samples * network.input_shape().len());
         let mut parameters = network.parameters();
-        let (mut shape, mut after_parameters) = (network.input_shape(), false);
-        let mut before: Option<Box<dyn Layer<T>>> = None;
-        let mut both: Option<Box<dyn Layer<T>>> = None;
-        let specs = &network.spec().layers;
-        for (index, spec) in specs.iter().enumerate() {
-            let layer = match both.take() {
-                Some(both) => both,
-                None => spec.build::<T>(shape)?,
-            };
+        let mut after_parameters = false;
+        let specs = network.spec().layers.iter().enumerate();
+        for ((index, spec), Running { layer, in_place, work }) in specs.zip(network.layers()) {
             let count = layer.parameters().iter().map(|parameter| parameter.shape.len()).sum();
             let (own, rest) = parameters.split_at(count);
-            let in_place = layer.in_place().is_some()
-                && before.is_some_and(|before| !before.needs_output() || layer.keeps_values());
-            let place =
-                Place { index, spec, layer: &*layer, parameters: own, in_place, after_parameters };
+            let place = Place { index, spec, layer, parameters: own, in_place, after_parameters };
             let mut output = Buffer::zeros(self.samples * layer.output_shape().len());
             let first = lines.len();
             lines.push(self.forward(&place, &input, &mut output));
             self.backward(&place, [&input, &output], &mut lines);
-            shape = layer.output_shape();
-            if in_place && let Some(next) = specs.get(index + 1) {
-                both = next.build_with_before(spec, shape);
-            }
-            if both.is_some() {
+            let elsewhere = match work {
+                Work::Here => None,
+                Work::InNext => Some("in the next layer"),
+                Work::InBefore => Some("in the layer before"),
+            };
+            if let Some(elsewhere) = elsewhere {
                 for line in &mut lines[first..] {
-                    (line.in_step, line.kernel) = (false, Some("in the next layer".into()));
+                    (line.in_step, line.kernel) = (false, Some(elsewhere.into()));
                 }
             }
             after_parameters |= count > 0;
-            (input, parameters, before) = (output, rest, Some(layer));
+            (input, parameters) = (output, rest);
         }
-        Ok(lines)
+        lines
     }
 
     fn forward(&mut self, place: &Place<'_, T>, input: &[T], output: &mut [T]) -> LayerLine {
         let Place { layer, parameters, .. } = *place;
-        let (repetitions, work) = (self.repetitions, &mut self.work);
-        work.prepare(layer, self.samples);
-        let mut call = |output: &mut [T]| layer.forward(parameters, input, output, work.context());
+        let (repetitions, lent) = (self.repetitions, &mut self.lent);
+        lent.prepare(layer, self.samples);
+        let mut call = |output: &mut [T]| layer.forward(parameters, input, output, lent.context());
         call(output);
         let seconds = match layer.in_place() {
             Some(layer) if place.in_place => {
@@ -392,7 +385,7 @@ impl<T: Element> Bench<T> {
         output_gradient: &[T],
     ) -> f64 {
         let Place { layer, after_parameters, .. } = *place;
-        let work = &mut self.work;
+        let lent = &mut self.lent;
         let mut memory = Buffer::zeros(place.parameters.len());
         let mut input_gradient = after_parameters.then(|| Buffer::zeros(input.len()));
         let mut parameters = Buffer::from(place.parameters);
@@ -402,7 +395,7 @@ impl<T: Element> Bench<T> {
             |_| {},
             |parameters| {
                 let pass = Pass { input, output, output_gradient };
-                let context = work.context();
+                let context = lent.context();
                 let input_gradient = input_gradient.as_deref_mut();
                 // The rate changes nothing of the work, and no parameter.
                 let rate = T::ZERO;
@@ -427,7 +420,7 @@ impl<T: Element> Bench<T> {
         of_input: bool,
     ) -> f64 {
         let Place { layer, parameters, .. } = *place;
-        let work = &mut self.work;
+        let lent = &mut self.lent;
         let mut gradients =
             (Buffer::zeros(parameters.len()), of_input.then(|| Buffer::zeros(input.len())));
         median(
@@ -436,7 +429,7 @@ impl<T: Element> Bench<T> {
             |_| {},
             |(gradients, input_gradient)| {
                 let pass = Pass { input, output, output_gradient };
-                let context = work.context();
+                let context = lent.context();
                 layer.backward(parameters, pass, gradients, input_gradient.as_deref_mut(), context);
             },
         )

@@ -2,7 +2,8 @@
 //! to mean 0 and variance 1, then to a scale and a shift of its own.
 //!
 //! A channel is finished before the next one is begun: what the first pass over its planes
-//! reads, the others find in the near caches.
+//! reads, the others find in the near caches. A rectifier behind it is done in the same passes,
+//! to the bits of [`map::relu`](crate::map::relu) and its gradient.
 //!
 //! # Panics
 //! Every function panics if numbers are not whole samples `(C, P)`, or a constant or a result
@@ -18,13 +19,14 @@ use crate::simd::Kernel;
 /// number, for which there is none, 0), and `1 / √(variance + ε)` of the other variance.
 pub type Measured<'a, T> = [&'a mut [T]; 3];
 
-/// `y = weight_c (x − mean_c) / √(variance_c + ε) + bias_c`.
+/// `y = weight_c (x − mean_c) / √(variance_c + ε) + bias_c`, or 0 if `rectify` and that is less.
 #[track_caller]
 pub fn forward<T: Element>(
     x: &[T],
     shape: [usize; 2],
     epsilon: T,
     [weight, bias]: [&[T]; 2],
+    rectify: bool,
     measured: Measured<'_, T>,
     y: &mut [T],
 ) {
@@ -32,34 +34,41 @@ pub fn forward<T: Element>(
     let constants = [weight.len(), bias.len(), mean.len(), variance.len(), inverse.len()];
     check([x.len(), y.len()], shape, &constants);
     let work = Work::Forward { epsilon, weight, bias, measured, y };
-    T::normalize(Normalize { x, shape, work });
+    T::normalize(Normalize { x, shape, rectify, work });
 }
 
-/// `y = scale_c (x − mean_c) + shift_c`.
+/// `y = scale_c (x − mean_c) + shift_c`, or 0 if `rectify` and that is less.
 #[track_caller]
-pub fn scale<T: Element>(x: &[T], shape: [usize; 2], [mean, scale, shift]: [&[T]; 3], y: &mut [T]) {
+pub fn scale<T: Element>(
+    x: &[T],
+    shape: [usize; 2],
+    [mean, scale, shift]: [&[T]; 3],
+    rectify: bool,
+    y: &mut [T],
+) {
     check([x.len(), y.len()], shape, &[mean.len(), scale.len(), shift.len()]);
-    T::normalize(Normalize { x, shape, work: Work::Scale { mean, scale, shift, y } });
+    T::normalize(Normalize { x, shape, rectify, work: Work::Scale { mean, scale, shift, y } });
 }
 
 /// The gradients of [`forward`]'s weight and bias, and of `x` if it is asked for, from that
 /// of `y`: with `r = 1 / √(variance + ε)`, `x̂ = (x − mean) r` and means over the channel
-/// `weight r (g − mean(g) − x̂ mean(g x̂))`.
+/// `weight r (g − mean(g) − x̂ mean(g x̂))`. With `rectify`, `g` counts where `y > 0` only.
 #[track_caller]
 pub fn backward<T: Element>(
     (x, g): (&[T], &[T]),
     shape: [usize; 2],
-    [weight, mean, inverse]: [&[T]; 3],
+    [weight, bias, mean, inverse]: [&[T]; 4],
+    rectify: bool,
     [weight_gradient, bias_gradient]: [&mut [T]; 2],
     x_gradient: Option<&mut [T]>,
 ) {
-    let constants = [weight.len(), mean.len(), inverse.len()];
+    let constants = [weight.len(), bias.len(), mean.len(), inverse.len()];
     check([x.len(), g.len()], shape, &constants);
     let result = x_gradient.as_ref().map_or(x.len(), |gradient| gradient.len());
     check([x.len(), result], shape, &[weight_gradient.len(), bias_gradient.len()]);
-    let constants = [weight, mean, inverse];
+    let constants = [weight, bias, mean, inverse];
     let work = Work::Backward { g, constants, weight_gradient, bias_gradient, x_gradient };
-    T::normalize(Normalize { x, shape, work });
+    T::normalize(Normalize { x, shape, rectify, work });
 }
 
 #[track_caller]
@@ -76,6 +85,7 @@ fn check([from, to]: [usize; 2], [channels, plane]: [usize; 2], constants: &[usi
 pub struct Normalize<'a, T> {
     x: &'a [T],
     shape: [usize; 2],
+    rectify: bool,
     work: Work<'a, T>,
 }
 
@@ -95,7 +105,7 @@ enum Work<'a, T> {
     },
     Backward {
         g: &'a [T],
-        constants: [&'a [T]; 3],
+        constants: [&'a [T]; 4],
         weight_gradient: &'a mut [T],
         bias_gradient: &'a mut [T],
         x_gradient: Option<&'a mut [T]>,
@@ -107,7 +117,18 @@ impl<T: Element> Kernel for Normalize<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { x, shape, work } = self;
+        if self.rectify {
+            self.run_with::<S, true>(simd);
+        } else {
+            self.run_with::<S, false>(simd);
+        }
+    }
+}
+
+impl<T: Element> Normalize<'_, T> {
+    #[inline(always)]
+    fn run_with<S: Simd, const RECTIFY: bool>(self, simd: S) {
+        let Self { x, shape, work, .. } = self;
         let [channels, plane] = shape;
         let samples = x.len() / (channels * plane);
         let share = |count: usize| T::ONE / T::from_f64(count as f64);
@@ -117,32 +138,39 @@ impl<T: Element> Kernel for Normalize<'_, T> {
                 let [mean, variance, inverse] = measured;
                 for c in 0..channels {
                     let planes = Planes::<S, T>::of(simd, shape, samples, c);
-                    mean[c] = planes.sum(simd, x, Term::Number) * share(count);
-                    let squares = planes.sum(simd, x, Term::Square { mean: mean[c] });
+                    let [sum] = planes.sums(simd, [x, x], Numbers);
+                    mean[c] = sum * share(count);
+                    let [squares] = planes.sums(simd, [x, x], Squares { mean: mean[c] });
                     inverse[c] = T::ONE / (squares * share(count) + epsilon).sqrt();
                     variance[c] = squares * share((count - 1).max(1));
-                    let constants = [mean[c], weight[c] * inverse[c], bias[c]];
-                    planes.scale(simd, x, constants, None, y);
+                    let affine = Affine::new(simd, mean[c], weight[c] * inverse[c], bias[c]);
+                    planes.write(simd, [x, x], Output::<S, T, RECTIFY>(affine), y);
                 }
             }
             Work::Scale { mean, scale, shift, y } => {
                 for c in 0..channels {
                     let planes = Planes::<S, T>::of(simd, shape, samples, c);
-                    planes.scale(simd, x, [mean[c], scale[c], shift[c]], None, y);
+                    let affine = Affine::new(simd, mean[c], scale[c], shift[c]);
+                    planes.write(simd, [x, x], Output::<S, T, RECTIFY>(affine), y);
                 }
             }
             Work::Backward { g, constants, weight_gradient, bias_gradient, mut x_gradient } => {
-                let [weight, mean, inverse] = constants;
+                let [weight, bias, mean, inverse] = constants;
                 for c in 0..channels {
                     let planes = Planes::<S, T>::of(simd, shape, samples, c);
-                    let products = planes.sum(simd, x, Term::Product { mean: mean[c], g });
+                    let output = Affine::new(simd, mean[c], weight[c] * inverse[c], bias[c]);
+                    let passed = Passed::<S, T, RECTIFY>(output);
+                    let [products, sum] = planes.sums(simd, [x, g], passed);
                     weight_gradient[c] = products * inverse[c];
-                    bias_gradient[c] = planes.sum(simd, g, Term::Number);
+                    bias_gradient[c] = sum;
                     if let Some(y) = x_gradient.as_deref_mut() {
                         let factor = weight[c] * inverse[c];
                         let scale = -(factor * inverse[c] * weight_gradient[c] * share(count));
                         let shift = -(factor * bias_gradient[c] * share(count));
-                        planes.scale(simd, x, [mean[c], scale, shift], Some((g, factor)), y);
+                        let affine = Affine::new(simd, mean[c], scale, shift);
+                        let factor = T::Wide::<S>::simd_from(simd, factor);
+                        let gradient = InputGradient { passed, factor, affine };
+                        planes.write(simd, [x, g], gradient, y);
                     }
                 }
             }
@@ -178,54 +206,71 @@ impl<S: Simd, T: Element> Planes<S, T> {
         Self { first, pitch, samples, whole, rest, used: ones.simd_gt(zero) }
     }
 
-    /// The sum of the channel's terms, plane by plane in order.
+    /// The sums of the channel's terms, plane by plane in order.
     #[inline(always)]
-    fn sum(&self, simd: S, x: &[T], term: Term<'_, T>) -> T {
-        let (mut sum, mut sample) = (T::ZERO, 0);
+    fn sums<const N: usize>(
+        &self,
+        simd: S,
+        operands: [&[T]; 2],
+        terms: impl Terms<S, T, N>,
+    ) -> [T; N] {
+        let (mut sums, mut sample) = ([T::ZERO; N], 0);
         while sample + TOGETHER <= self.samples {
-            for plane in self.sums::<TOGETHER>(simd, x, term, sample) {
-                sum += plane;
+            for planes in self.sums_of::<N, TOGETHER>(simd, operands, terms, sample) {
+                for n in 0..N {
+                    sums[n] += planes[n];
+                }
             }
             sample += TOGETHER;
         }
         while sample < self.samples {
-            sum += self.sums::<1>(simd, x, term, sample)[0];
+            let [planes] = self.sums_of::<N, 1>(simd, operands, terms, sample);
+            for n in 0..N {
+                sums[n] += planes[n];
+            }
             sample += 1;
         }
-        sum
+        sums
     }
 
     /// The sums of `P` planes.
     #[inline(always)]
-    fn sums<const P: usize>(&self, simd: S, x: &[T], term: Term<'_, T>, sample: usize) -> [T; P] {
+    fn sums_of<const N: usize, const P: usize>(
+        &self,
+        simd: S,
+        [x, g]: [&[T]; 2],
+        terms: impl Terms<S, T, N>,
+        sample: usize,
+    ) -> [[T; N]; P] {
         let lanes = T::Wide::<S>::LEN;
         let mut starts = [0; P];
         for p in 0..P {
             starts[p] = self.first + (sample + p) * self.pitch;
         }
-        let x = views(x, starts);
-        let g = match term {
-            Term::Product { g, .. } => views(g, starts),
-            _ => x,
-        };
-        let mut sums = [T::Wide::<S>::simd_from(simd, T::ZERO); P];
+        let (x, g) = (views(x, starts), views(g, starts));
+        let mut sums = [[T::Wide::<S>::simd_from(simd, T::ZERO); N]; P];
         let mut at = 0;
         while at < self.whole {
             for p in 0..P {
                 let numbers = [load(simd, x[p], at), load(simd, g[p], at)];
-                sums[p] = term.added_to(simd, sums[p], numbers);
+                sums[p] = terms.added_to(simd, sums[p], numbers);
             }
             at += lanes;
         }
         if self.rest > 0 {
             for p in 0..P {
                 let numbers = [self.load_rest(simd, x[p]), self.load_rest(simd, g[p])];
-                sums[p] = self.used.select(term.added_to(simd, sums[p], numbers), sums[p]);
+                let added = terms.added_to(simd, sums[p], numbers);
+                for n in 0..N {
+                    sums[p][n] = self.used.select(added[n], sums[p][n]);
+                }
             }
         }
-        let mut totals = [T::ZERO; P];
+        let mut totals = [[T::ZERO; N]; P];
         for p in 0..P {
-            totals[p] = sum_lanes(sums[p]);
+            for n in 0..N {
+                totals[p][n] = sum_lanes(sums[p][n]);
+            }
         }
         totals
     }
@@ -240,38 +285,22 @@ impl<S: Simd, T: Element> Planes<S, T> {
         }
     }
 
-    /// `y = factor g + scale (x − mean) + shift`.
+    /// Writes a function of `x` and `g`.
     #[inline(always)]
-    fn scale(&self, simd: S, x: &[T], constants: [T; 3], gradient: Option<(&[T], T)>, y: &mut [T]) {
+    fn write(&self, simd: S, [x, g]: [&[T]; 2], function: impl Function<S, T>, y: &mut [T]) {
         let lanes = T::Wide::<S>::LEN;
-        let [mean, scale, shift] = [
-            T::Wide::<S>::simd_from(simd, constants[0]),
-            T::Wide::<S>::simd_from(simd, constants[1]),
-            T::Wide::<S>::simd_from(simd, constants[2]),
-        ];
         for sample in 0..self.samples {
             let start = self.first + sample * self.pitch;
-            let x = &x[start..];
-            let (g, factor) = match gradient {
-                Some((g, factor)) => (&g[start..], Some(T::Wide::<S>::simd_from(simd, factor))),
-                None => (x, None),
-            };
-            let y = &mut y[start..];
+            let (x, g, y) = (&x[start..], &g[start..], &mut y[start..]);
             let mut at = 0;
             while at < self.whole {
-                let centred = load::<S, T::Wide<S>>(simd, x, at) - mean;
-                let mut result = fused(simd, centred, scale, shift);
-                if let Some(factor) = factor {
-                    result = fused(simd, load(simd, g, at), factor, result);
-                }
-                store(result, y, at);
+                let numbers = [load(simd, x, at), load(simd, g, at)];
+                store(function.apply(simd, numbers), y, at);
                 at += lanes;
             }
             if self.rest > 0 {
-                let mut result = fused(simd, self.load_rest(simd, x) - mean, scale, shift);
-                if let Some(factor) = factor {
-                    result = fused(simd, self.load_rest(simd, g), factor, result);
-                }
+                let numbers = [self.load_rest(simd, x), self.load_rest(simd, g)];
+                let result = function.apply(simd, numbers);
                 // What lies behind the rest is written later, if it is of the same sample.
                 if self.first + at + lanes <= self.pitch {
                     store(result, y, at);
@@ -283,31 +312,117 @@ impl<S: Simd, T: Element> Planes<S, T> {
     }
 }
 
-/// What a sum adds up.
-#[derive(Clone, Copy)]
-enum Term<'a, T> {
-    /// `x`.
-    Number,
-    /// `(x − mean)²`.
-    Square { mean: T },
-    /// `g (x − mean)`.
-    Product { mean: T, g: &'a [T] },
+/// What `N` sums add up.
+trait Terms<S: Simd, T: Element, const N: usize>: Copy {
+    /// Of the numbers `[x, g]`.
+    fn added_to(self, simd: S, sums: [T::Wide<S>; N], numbers: [T::Wide<S>; 2]) -> [T::Wide<S>; N];
 }
 
-impl<T: Element> Term<'_, T> {
-    /// Of the numbers `[x, g]`.
+/// `x`.
+#[derive(Clone, Copy)]
+struct Numbers;
+
+impl<S: Simd, T: Element> Terms<S, T, 1> for Numbers {
     #[inline(always)]
-    fn added_to<S: Simd>(&self, simd: S, sum: T::Wide<S>, [x, g]: [T::Wide<S>; 2]) -> T::Wide<S> {
-        match *self {
-            Self::Number => sum + x,
-            Self::Square { mean } => {
-                let centred = x - T::Wide::<S>::simd_from(simd, mean);
-                fused(simd, centred, centred, sum)
-            }
-            Self::Product { mean, .. } => {
-                let centred = x - T::Wide::<S>::simd_from(simd, mean);
-                fused(simd, centred, g, sum)
-            }
+    fn added_to(self, _: S, [sum]: [T::Wide<S>; 1], [x, _]: [T::Wide<S>; 2]) -> [T::Wide<S>; 1] {
+        [sum + x]
+    }
+}
+
+/// `(x − mean)²`.
+#[derive(Clone, Copy)]
+struct Squares<T> {
+    mean: T,
+}
+
+impl<S: Simd, T: Element> Terms<S, T, 1> for Squares<T> {
+    #[inline(always)]
+    fn added_to(self, simd: S, [sum]: [T::Wide<S>; 1], [x, _]: [T::Wide<S>; 2]) -> [T::Wide<S>; 1] {
+        let centred = x - T::Wide::<S>::simd_from(simd, self.mean);
+        [fused(simd, centred, centred, sum)]
+    }
+}
+
+/// `scale (x − mean) + shift`.
+#[derive(Clone, Copy)]
+struct Affine<S: Simd, T: Element> {
+    mean: T::Wide<S>,
+    scale: T::Wide<S>,
+    shift: T::Wide<S>,
+}
+
+impl<S: Simd, T: Element> Affine<S, T> {
+    #[inline(always)]
+    fn new(simd: S, mean: T, scale: T, shift: T) -> Self {
+        Self {
+            mean: T::Wide::<S>::simd_from(simd, mean),
+            scale: T::Wide::<S>::simd_from(simd, scale),
+            shift: T::Wide::<S>::simd_from(simd, shift),
         }
+    }
+
+    #[inline(always)]
+    fn of(self, simd: S, x: T::Wide<S>) -> T::Wide<S> {
+        fused(simd, x - self.mean, self.scale, self.shift)
+    }
+}
+
+/// A function of `x` and `g`.
+trait Function<S: Simd, T: Element>: Copy {
+    fn apply(self, simd: S, numbers: [T::Wide<S>; 2]) -> T::Wide<S>;
+}
+
+/// Of `x`, rectified or not.
+#[derive(Clone, Copy)]
+struct Output<S: Simd, T: Element, const RECTIFY: bool>(Affine<S, T>);
+
+impl<S: Simd, T: Element, const RECTIFY: bool> Function<S, T> for Output<S, T, RECTIFY> {
+    #[inline(always)]
+    fn apply(self, simd: S, [x, _]: [T::Wide<S>; 2]) -> T::Wide<S> {
+        let (y, zero) = (self.0.of(simd, x), T::Wide::<S>::simd_from(simd, T::ZERO));
+        if RECTIFY { y.simd_le(zero).select(zero, y) } else { y }
+    }
+}
+
+/// The gradient before the rectifier, if there is one behind these outputs: the outputs are
+/// computed again, which takes less time than to read them.
+#[derive(Clone, Copy)]
+struct Passed<S: Simd, T: Element, const RECTIFY: bool>(Affine<S, T>);
+
+impl<S: Simd, T: Element, const RECTIFY: bool> Function<S, T> for Passed<S, T, RECTIFY> {
+    #[inline(always)]
+    fn apply(self, simd: S, [x, g]: [T::Wide<S>; 2]) -> T::Wide<S> {
+        let zero = T::Wide::<S>::simd_from(simd, T::ZERO);
+        if RECTIFY { self.0.of(simd, x).simd_gt(zero).select(g, zero) } else { g }
+    }
+}
+
+/// `g (x − mean)` and `g`.
+impl<S: Simd, T: Element, const RECTIFY: bool> Terms<S, T, 2> for Passed<S, T, RECTIFY> {
+    #[inline(always)]
+    fn added_to(
+        self,
+        simd: S,
+        [products, sum]: [T::Wide<S>; 2],
+        [x, g]: [T::Wide<S>; 2],
+    ) -> [T::Wide<S>; 2] {
+        let g = self.apply(simd, [x, g]);
+        [fused(simd, x - self.0.mean, g, products), sum + g]
+    }
+}
+
+/// `factor g` and a function of `x`.
+#[derive(Clone, Copy)]
+struct InputGradient<S: Simd, T: Element, const RECTIFY: bool> {
+    passed: Passed<S, T, RECTIFY>,
+    factor: T::Wide<S>,
+    affine: Affine<S, T>,
+}
+
+impl<S: Simd, T: Element, const RECTIFY: bool> Function<S, T> for InputGradient<S, T, RECTIFY> {
+    #[inline(always)]
+    fn apply(self, simd: S, [x, g]: [T::Wide<S>; 2]) -> T::Wide<S> {
+        let g = self.passed.apply(simd, [x, g]);
+        fused(simd, g, self.factor, self.affine.of(simd, x))
     }
 }

@@ -118,7 +118,7 @@ fn normalization<T: Element>(plane: usize) -> Vec<Vec<T>> {
     let mut y = x.clone();
     let parameters = [&weight[..], &bias];
     let measured = [&mut mean[..], variance, inverse];
-    normalize::forward(&x, shape, T::from_f64(EPSILON), parameters, measured, &mut y);
+    normalize::forward(&x, shape, T::from_f64(EPSILON), parameters, false, measured, &mut y);
     assert_close(mean, means.into_iter(), 8.0, "mean");
     let unbiased = squares.map(|sum| sum / (count - 1.0));
     assert_close(variance, unbiased.into_iter(), 8.0, "variance");
@@ -130,14 +130,14 @@ fn normalization<T: Element>(plane: usize) -> Vec<Vec<T>> {
     assert_close(&y, (0..x.len()).map(expected), 16.0, "normalized");
 
     let mut scaled = g.clone();
-    normalize::scale(&x, shape, [mean, &weight, &shift], &mut scaled);
+    normalize::scale(&x, shape, [mean, &weight, &shift], false, &mut scaled);
     let expected = |at| affine(at, weight[channel(at)].to_f64(), shift[channel(at)]);
     assert_close(&scaled, (0..x.len()).map(expected), 16.0, "scaled");
 
     let mut x_gradient = x.clone();
-    let constants = [&weight[..], mean, inverse];
+    let constants = [&weight[..], &bias, mean, inverse];
     let gradients = [&mut weight_gradient[..], bias_gradient];
-    normalize::backward((&x, &g), shape, constants, gradients, Some(&mut x_gradient));
+    normalize::backward((&x, &g), shape, constants, false, gradients, Some(&mut x_gradient));
     let (products, totals) = (sums(&times(&wide(&g), &centred)), sums(&wide(&g)));
     let expected = (0..CHANNELS).map(|c| products[c] * inverses[c]);
     assert_close(weight_gradient, expected, 32.0, "weight's gradient");
@@ -151,9 +151,39 @@ fn normalization<T: Element>(plane: usize) -> Vec<Vec<T>> {
     // Without the gradient of the input, the others are the same.
     let mut others = [vec![T::ONE; CHANNELS], vec![T::ONE; CHANNELS]];
     let [weight_only, bias_only] = &mut others;
-    let constants = [&weight[..], &all[0], &all[2]];
-    normalize::backward((&x, &g), shape, constants, [weight_only, bias_only], None);
+    let constants = [&weight[..], &bias, &all[0], &all[2]];
+    normalize::backward((&x, &g), shape, constants, false, [weight_only, bias_only], None);
     assert_eq!(others[..], all[3..]);
+    // A rectifier behind it gives the bits of one that runs alone.
+    let alone = |y: &[T]| {
+        let mut rectified = y.to_vec();
+        map::relu(&mut rectified);
+        rectified
+    };
+    let mut rectified = [x.clone(), g.clone(), x.clone()];
+    let [y_rectified, scaled_rectified, x_rectified] = &mut rectified;
+    let [a, b, c] = &mut [vec![T::ONE; CHANNELS], vec![T::ONE; CHANNELS], vec![T::ONE; CHANNELS]];
+    let measured = [&mut a[..], b, c];
+    normalize::forward(&x, shape, T::from_f64(EPSILON), parameters, true, measured, y_rectified);
+    assert_eq!(*y_rectified, alone(&y));
+    normalize::scale(&x, shape, [&all[0], &weight, &shift], true, scaled_rectified);
+    assert_eq!(*scaled_rectified, alone(&scaled));
+    let mut passed = g.clone();
+    map::relu_gradient(&mut passed, y_rectified);
+    let mut expected = x.clone();
+    let [of_weight, of_bias] = [a, b];
+    normalize::backward(
+        (&x, &passed),
+        shape,
+        constants,
+        false,
+        [of_weight, of_bias],
+        Some(&mut expected),
+    );
+    let [weight_rectified, bias_rectified] = &mut others;
+    let gradients = [&mut weight_rectified[..], bias_rectified];
+    normalize::backward((&x, &g), shape, constants, true, gradients, Some(x_rectified));
+    assert_eq!((&*x_rectified, &others[0], &others[1]), (&expected, &*of_weight, &*of_bias));
     all.extend([y, scaled, x_gradient]);
     all
 }

@@ -1,9 +1,9 @@
-//! Layers that work in the memory of the layer before them, against the same layers run
-//! one by one with memory of their own: the same bits.
+//! Layers that work in the memory of the layer before them, or whose work a neighbour does,
+//! against the same layers run one by one with memory of their own: the same bits.
 
 use layers::{
-    Bias, Context, Conv2d, Dense, Layer, LayerSpec, MaxPool2d, Mode, Network, Pass, Relu, Reshape,
-    Sigmoid, Softmax, Tanh, Workspace,
+    BatchNorm2d, Bias, Context, Conv2d, Dense, Layer, LayerSpec, MaxPool2d, Mode, Network, Pass,
+    Relu, Reshape, Sigmoid, Softmax, Tanh, Workspace,
 };
 use tensor::{Element, Scratch};
 
@@ -33,11 +33,12 @@ fn one_by_one<T: Element>(network: &Network<T>, input: &[T], g: &[T], n: usize) 
     let mut values = vec![input.to_vec()];
     let mut parameters = Vec::new();
     let mut rest = network.parameters();
-    for layer in &layers {
+    let mut observed: Vec<Vec<T>> = layers.iter().map(|layer| nan(layer.observed())).collect();
+    for (layer, observed) in layers.iter().zip(&mut observed) {
         let len = layer.parameters().iter().map(|p| p.shape.len()).sum();
         let (own, others) = rest.split_at(len);
         let mut output = nan(n * layer.output_shape().len());
-        let context = Context::new(&mut scratch, Mode::training());
+        let context = Context { observed, ..Context::new(&mut scratch, Mode::training()) };
         layer.forward(own, &values[values.len() - 1], &mut output, context);
         values.push(output);
         parameters.push(own);
@@ -50,7 +51,8 @@ fn one_by_one<T: Element>(network: &Network<T>, input: &[T], g: &[T], n: usize) 
         let (input, output) = (&values[index], &values[index + 1]);
         let (mut own, mut input_gradient) = (nan(parameters[index].len()), nan(input.len()));
         let pass = Pass { input, output, output_gradient: &g };
-        let context = Context::new(&mut scratch, Mode::training());
+        let observed = &mut observed[index];
+        let context = Context { observed, ..Context::new(&mut scratch, Mode::training()) };
         layer.backward(parameters[index], pass, &mut own, Some(&mut input_gradient), context);
         gradients.splice(0..0, own);
         g = input_gradient;
@@ -162,8 +164,31 @@ fn a_rectifier_that_the_pooling_behind_it_does() {
 }
 
 #[test]
-fn a_backward_pass_that_starts_between_a_rectifier_and_its_pooling() {
-    let layers = [Conv2d::new(3, 4).into(), Relu.into(), MaxPool2d::new(2).into()];
+fn a_rectifier_that_the_normalization_before_it_does() {
+    for behind in [Sigmoid.into(), MaxPool2d::new(2).into(), LayerSpec::from(Relu)] {
+        agree_in_both(
+            &[2, 11, 9],
+            &[
+                Conv2d::new(3, 4).bias(Bias::None).into(),
+                BatchNorm2d::new().into(),
+                Relu.into(),
+                behind,
+                Reshape::flat().into(),
+                Dense::new(5).into(),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_backward_pass_that_starts_between_two_layers_run_as_one() {
+    let conv = || Conv2d::new(3, 4).into();
+    starts_before_the_last([conv(), Relu.into(), MaxPool2d::new(2).into()]);
+    starts_before_the_last([conv(), BatchNorm2d::new().into(), Relu.into()]);
+}
+
+/// The gradients do not depend on a layer behind those that the pass goes through.
+fn starts_before_the_last(layers: [LayerSpec; 3]) {
     let input = normal::<f32>(2 * 11 * 11, 1);
     let [found, expected] = [&layers[..], &layers[..2]].map(|layers| {
         let network = network::<f32>(&[2, 11, 11], layers);
