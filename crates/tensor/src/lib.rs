@@ -37,6 +37,7 @@ mod microkernel;
 mod normal;
 pub mod normalize;
 pub mod optimize;
+mod packing;
 pub mod peak;
 mod plane;
 mod pool;

@@ -7,9 +7,10 @@ use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::lanes::Whole;
 use crate::microkernel::{
-    Grid, Offset, Product, Views, dots, fused, load, load_part, multiply, multiply_narrow, pack,
-    packed_len, store, sum_lanes,
+    Grid, Offset, Product, Views, dots, fused, load, load_part, multiply, multiply_narrow, store,
+    sum_lanes,
 };
+use crate::packing::{pack, packed_len};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};

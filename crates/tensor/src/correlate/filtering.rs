@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use fearless_simd::Simd;
 
-use crate::microkernel::pack_rows;
+use crate::packing::pack_rows;
 use crate::threads;
 use crate::{Element, Scratch};
 

@@ -3,7 +3,8 @@ use std::marker::PhantomData;
 use fearless_simd::{Simd, SimdBase};
 
 use crate::lanes::Whole;
-use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow, pack_rows, packed_len};
+use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow};
+use crate::packing::{pack_rows, packed_len};
 use crate::simd::{Kernel, Level, Tiles, dispatch_at};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
@@ -304,15 +305,19 @@ impl<T: Element> Kernel for Forward<'_, T> {
                 output_pitch: layer.out_width,
             }
         };
+        let is_copied = cut == Cut::Line || !padded.is_input();
+        if is_copied {
+            copy.fill(T::ZERO);
+        }
         let inputs = inputs.chunks_exact(channels * layer.height * layer.width);
         let outputs = outputs.chunks_exact_mut(kernels * plane);
         for (index, (input, output)) in inputs.zip(outputs).enumerate() {
             let group = index % groups;
-            let input = if cut != Cut::Line && padded.is_input() {
-                input
-            } else {
-                padded.fill(input, copy);
+            let input = if is_copied {
+                padded.copy(simd, input, copy);
                 &*copy
+            } else {
+                input
             };
             let bias = self.bias.part(group * kernels, kernels, plane);
             let mut product = Product {

@@ -3,9 +3,8 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase, SimdFloat};
 
 use crate::lanes::Whole;
-use crate::microkernel::{
-    Grid, LARGEST_BLOCK, Offset, Product, for_each_block, multiply, multiply_narrow, packed_len,
-};
+use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow};
+use crate::packing::{LARGEST_BLOCK, for_each_block, packed_len};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::{Element, Scratch};
@@ -138,9 +137,15 @@ impl Memory {
         lanes.iter().map(of).max().unwrap_or(0)
     }
 
+    /// In how many blocks so many channels of a group are worked on.
+    #[inline(always)]
+    fn blocks(&self, channels: usize) -> usize {
+        channels.div_ceil(self.channels)
+    }
+
     #[inline(always)]
     fn len(&self, layer: &Correlation) -> usize {
-        let blocks = (layer.channels / layer.groups).div_ceil(self.channels);
+        let blocks = self.blocks(layer.channels / layer.groups);
         blocks * self.packed + self.gradients + self.sums + self.plane + self.inputs
     }
 }
@@ -229,8 +234,7 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
         let phases = layer.stride.iter().product::<usize>();
         let memory = Memory::of::<T>(&layer, 1, side_by_side);
         let all = channels.start..channels.start + channels.len() / layer.groups;
-        let blocks = all.len().div_ceil(memory.channels);
-        let (packed, numbers) = numbers.split_at_mut(blocks * memory.packed);
+        let (packed, numbers) = numbers.split_at_mut(memory.blocks(all.len()) * memory.packed);
         for (index, packed) in packed.chunks_exact_mut(memory.panel).enumerate() {
             let (block, group, phase) =
                 (index / phases / layer.groups, index / phases % layer.groups, index % phases);
@@ -344,7 +348,8 @@ impl<T: Element> Work<'_, T> {
     #[inline(always)]
     fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
         let (channels, size) = (self.channels, self.memory.channels);
-        (0..channels.div_ceil(size)).map(move |block| (block, size.min(channels - block * size)))
+        (0..self.memory.blocks(channels))
+            .map(move |block| (block, size.min(channels - block * size)))
     }
 
     /// The gradient of `channels` channels of a block of one group, of a sample or of those

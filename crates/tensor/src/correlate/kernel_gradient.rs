@@ -188,6 +188,10 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
         let (copies, rest) = self.numbers.split_at_mut(memory.inputs);
         let lines = &mut rest[..memory.lines];
         let padded_len = layer.channels * padded.channel();
+        let is_copied = !whole_rows || !padded.is_input();
+        if is_copied {
+            copies.fill(T::ZERO);
+        }
         let samples = memory.samples;
         let inputs = self.input.chunks(samples * input_len);
         let gradients = self.output_gradient.chunks(samples * output_len);
@@ -204,10 +208,10 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
                 len: layer.out_width,
                 pitch: [padded.columns, layer.out_width],
             };
-            if !whole_rows || !padded.is_input() {
+            if is_copied {
                 let samples = inputs.chunks_exact(input_len);
                 for (input, copy) in samples.zip(copies.chunks_exact_mut(padded_len)) {
-                    padded.fill(input, copy);
+                    padded.copy(simd, input, copy);
                 }
                 copies[chunk.samples * padded_len..][..SLACK].fill(T::ZERO);
                 chunk.inputs = copies;

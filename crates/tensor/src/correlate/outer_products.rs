@@ -162,6 +162,7 @@ impl<T: Element> Kernel for OuterProducts<'_, T> {
         let (plane, block) = (layer.out_plane(), block::<T>());
         let memory = Memory::of::<T>(&layer);
         let (copies, transposed) = self.numbers.split_at_mut(memory.copies);
+        copies.fill(T::ZERO);
         let inputs = self.input.chunks(memory.samples * input_len);
         let gradients = self.output_gradient.chunks(memory.samples * output_len);
         for (inputs, gradients) in inputs.zip(gradients) {
@@ -171,7 +172,7 @@ impl<T: Element> Kernel for OuterProducts<'_, T> {
                 stride = layer.channels * padded.channel();
                 let samples = inputs.chunks_exact(input_len);
                 for (input, copy) in samples.zip(copies.chunks_exact_mut(stride)) {
-                    padded.fill(input, copy);
+                    padded.copy(simd, input, copy);
                 }
                 numbers = &*copies;
             }

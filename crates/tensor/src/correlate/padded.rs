@@ -1,6 +1,9 @@
 //! The input as the kernels walk over it.
 
+use fearless_simd::{Simd, SimdBase};
+
 use crate::Element;
+use crate::microkernel::{load, store};
 
 use super::Correlation;
 
@@ -90,25 +93,22 @@ impl Padded {
         }
     }
 
-    /// Copies whole channels of the input into this layout, zeros around them and in
-    /// what is left of `padded` after the last one.
+    /// Copies whole channels of the input to their place in this layout, around which there
+    /// must be zeros already: those of one sample serve the next one.
     #[inline(always)]
-    pub(super) fn fill<T: Element>(&self, input: &[T], padded: &mut [T]) {
+    pub(super) fn copy<S: Simd, T: Element>(&self, simd: S, input: &[T], padded: &mut [T]) {
         let channels = input.len() / (self.height * self.width);
         if self.is_input() {
-            let (copy, rest) = padded.split_at_mut(input.len());
-            copy.copy_from_slice(input);
-            rest.fill(T::ZERO);
+            padded[..input.len()].copy_from_slice(input);
             return;
         }
-        padded.fill(T::ZERO);
         for c in 0..channels {
             for y in 0..self.height {
                 let row = &input[(c * self.height + y) * self.width..][..self.width];
                 // The row's numbers that are one phase's lie side by side there.
                 for x in 0..self.stride[1].min(self.width) {
                     let to = &mut padded[self.tap(c, y + self.top, x + self.left)..];
-                    copy_every(&row[x..], self.stride[1], to);
+                    copy_every(simd, &row[x..], self.stride[1], to);
                 }
             }
         }
@@ -129,10 +129,38 @@ impl Padded {
 
 /// Copies every `step`-th number of `from`, from the first on.
 #[inline(always)]
-fn copy_every<T: Element>(from: &[T], step: usize, to: &mut [T]) {
+fn copy_every<S: Simd, T: Element>(simd: S, from: &[T], step: usize, to: &mut [T]) {
     match step {
-        1 => to[..from.len()].copy_from_slice(from),
+        1 => copy_row(simd, from, &mut to[..from.len()]),
         _ => to.iter_mut().zip(from.iter().step_by(step)).for_each(|(to, &from)| *to = from),
+    }
+}
+
+/// `to = from`, with the widest vectors that a row holds, the last one overlapping: rows are
+/// too short for a call that copies memory.
+#[inline(always)]
+fn copy_row<S: Simd, T: Element>(simd: S, from: &[T], to: &mut [T]) {
+    if to.len() >= T::Wide::<S>::LEN {
+        copy_row_with::<S, T::Wide<S>>(simd, from, to);
+    } else if to.len() >= T::Narrow::<S>::LEN {
+        copy_row_with::<S, T::Narrow<S>>(simd, from, to);
+    } else if to.len() >= T::Slim::<S>::LEN {
+        copy_row_with::<S, T::Slim<S>>(simd, from, to);
+    } else {
+        to.copy_from_slice(from);
+    }
+}
+
+#[inline(always)]
+fn copy_row_with<S: Simd, V: SimdBase<S>>(simd: S, from: &[V::Element], to: &mut [V::Element]) {
+    let last = to.len() - V::LEN;
+    let mut x = 0;
+    loop {
+        store(load::<S, V>(simd, from, x), to, x);
+        if x == last {
+            return;
+        }
+        x = last.min(x + V::LEN);
     }
 }
 

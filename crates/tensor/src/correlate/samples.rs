@@ -93,7 +93,7 @@ impl Correlation {
 /// The kernels of a correlation, and where they meet the input.
 pub(super) struct Samples<'a, T> {
     pub(super) layer: &'a Correlation,
-    /// What [`crate::microkernel::pack_rows`] wrote, group by group.
+    /// What [`crate::packing::pack_rows`] wrote, group by group.
     pub(super) packed: &'a [T],
     pub(super) bias: Bias<'a, T>,
     pub(super) taps: &'a mut [usize],

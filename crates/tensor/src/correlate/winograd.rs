@@ -22,9 +22,8 @@ use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
 use crate::lanes::Whole;
-use crate::microkernel::{
-    Grid, Offset, Product, for_each_block, load, load_part, multiply, packed_len, store,
-};
+use crate::microkernel::{Grid, Offset, Product, load, load_part, multiply, store};
+use crate::packing::{for_each_block, packed_len};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::Divide;
 
