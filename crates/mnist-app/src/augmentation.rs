@@ -5,9 +5,11 @@
 //! training images, drawn from a counter-based generator: batches, shards, threads and a
 //! resumed run never change it.
 
+use std::ops::Range;
+
 use layers::random::philox;
 use serde::{Deserialize, Deserializer, Serialize, de};
-use tensor::Element;
+use tensor::{Element, image};
 
 /// How far training images may be deformed. All draws are uniform; what is 0 or absent
 /// does nothing. The parts act on one another in this order: elastic, scale, shear,
@@ -54,6 +56,9 @@ const MOST_NODES: usize = MOST_CELLS + 3;
 /// The word that sets these draws apart from those of layers, which have a layer's number
 /// there.
 const AUGMENTATION: u32 = u32::MAX;
+
+/// Pixels of a row whose places are known before their brightness is asked for.
+const TOGETHER: usize = 64;
 
 /// Deforms the images of one size.
 #[derive(Clone, Debug)]
@@ -123,12 +128,13 @@ impl Augmenter {
         let map = self.map(Draws::new(self.seed, epoch, sample));
         for y in 0..height {
             let displacements = self.row_of_nodes(&map, y);
-            for x in 0..width {
-                let at = self.place(&map, &displacements, [y, x]);
-                let planes = image.chunks_exact(plane).zip(output.chunks_exact_mut(plane));
-                for (image, output) in planes {
-                    let brightness = bilinear(image, self.size, at) / 255.0;
-                    output[y * width + x] = T::from_f64(f64::from(brightness));
+            for start in (0..width).step_by(TOGETHER) {
+                let count = TOGETHER.min(width - start);
+                let [ys, xs] = &self.places(&map, &displacements, y, start..start + count);
+                for (image, output) in image.chunks_exact(plane).zip(output.chunks_exact_mut(plane))
+                {
+                    let output = &mut output[y * width + start..][..count];
+                    image::resample(image, self.size, [&ys[..count], &xs[..count]], output);
                 }
             }
         }
@@ -183,19 +189,33 @@ impl Augmenter {
         row
     }
 
-    /// Where in the original image the pixel's brightness comes from.
-    #[inline]
-    fn place(&self, map: &Map, row: &[[f32; 2]; MOST_NODES], [y, x]: [usize; 2]) -> [f32; 2] {
-        let mut at =
-            map.matrix.map(|[by_y, by_x, start]| by_y * y as f32 + by_x * x as f32 + start);
-        if self.augmentation.elastic.is_some() {
-            let Spline { first, weights } = self.splines[1][x];
-            for (node, weight) in row[first..].iter().zip(weights) {
-                at[0] += weight * node[0];
-                at[1] += weight * node[1];
+    /// Where in the original image the brightness of some pixels of row `y` comes from: at
+    /// most as many as are worked on together.
+    fn places(
+        &self,
+        map: &Map,
+        row: &[[f32; 2]; MOST_NODES],
+        y: usize,
+        columns: Range<usize>,
+    ) -> [[f32; TOGETHER]; 2] {
+        let mut places = [[0.0; TOGETHER]; 2];
+        for (places, [by_y, by_x, start]) in places.iter_mut().zip(map.matrix) {
+            let by_y = by_y * y as f32;
+            for (index, place) in places.iter_mut().enumerate() {
+                *place = by_y + by_x * (columns.start + index) as f32 + start;
             }
         }
-        at
+        if self.augmentation.elastic.is_some() {
+            for (index, x) in columns.enumerate() {
+                let Spline { first, weights: [w0, w1, w2, w3] } = self.splines[1][x];
+                let &[n0, n1, n2, n3] = &row[first..first + 4] else { continue };
+                for (axis, places) in places.iter_mut().enumerate() {
+                    let at = places[index] + w0 * n0[axis] + w1 * n1[axis];
+                    places[index] = at + w2 * n2[axis] + w3 * n3[axis];
+                }
+            }
+        }
+        places
     }
 }
 
@@ -213,23 +233,6 @@ impl Spline {
         ];
         Self { first, weights: weights.map(|weight| (weight / 6.0) as f32) }
     }
-}
-
-/// The brightness at a place between four pixels.
-#[inline]
-fn bilinear(plane: &[u8], [height, width]: [usize; 2], [y, x]: [f32; 2]) -> f32 {
-    // From one pixel outside on, all is 0; so the whole part below is never negative.
-    let (y, x) = (y.clamp(-1.0, height as f32) + 1.0, x.clamp(-1.0, width as f32) + 1.0);
-    let (below, right) = (y as i32 as usize, x as i32 as usize);
-    let (dy, dx) = (y - below as f32, x - right as f32);
-    let pixel = |y: usize, x: usize| {
-        // One less than 0 is a large number, and outside as well.
-        let (y, x) = (y.wrapping_sub(1), x.wrapping_sub(1));
-        if y < height && x < width { f32::from(plane[y * width + x]) } else { 0.0 }
-    };
-    let upper = (1.0 - dx) * pixel(below, right) + dx * pixel(below, right + 1);
-    let lower = (1.0 - dx) * pixel(below + 1, right) + dx * pixel(below + 1, right + 1);
-    (1.0 - dy) * upper + dy * lower
 }
 
 /// Random numbers for one image of one epoch.
@@ -299,7 +302,7 @@ fn cells<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Affine, Augmentation, Augmenter, Draws, Elastic, bilinear};
+    use super::{Affine, Augmentation, Augmenter, Draws, Elastic};
 
     const SIZE: [usize; 2] = [5, 7];
 
@@ -354,21 +357,10 @@ mod tests {
         map.nodes.as_flattened_mut().fill([1.0, -2.0]);
         for (y, x) in [(0, 0), (2, 3), (4, 6)] {
             let row = augmenter.row_of_nodes(&map, y);
-            let [from_y, from_x] = augmenter.place(&map, &row, [y, x]);
+            let [[from_y, ..], [from_x, ..]] = augmenter.places(&map, &row, y, x..x + 1);
             assert!((from_y - (y as f32 + 1.0)).abs() < 1e-6, "{from_y}");
             assert!((from_x - (x as f32 - 2.0)).abs() < 1e-6, "{from_x}");
         }
-    }
-
-    #[test]
-    fn between_pixels_brightness_is_interpolated_and_outside_it_is_0() {
-        let image = [0, 100, 200, 40];
-        let at = |y, x| bilinear(&image, [2, 2], [y, x]);
-        assert_eq!([at(0.0, 1.0), at(1.0, 0.0)], [100.0, 200.0]);
-        assert_eq!(at(0.5, 0.5), 85.0);
-        assert_eq!(at(-0.5, 1.0), 50.0);
-        assert_eq!(at(1.0, 1.25), 30.0);
-        assert_eq!([at(-1.0, 0.0), at(9e9, 0.0), at(0.0, 2.0), at(0.0, -7.0)], [0.0; 4]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use layers::{Loss, Network, Workspace};
 use rayon::prelude::*;
 use tensor::{Buffer, Element, reduce};
 
-use crate::dataset::{Brightness, Samples};
+use crate::dataset::Samples;
 
 /// Samples that run through the network together. Fixed, so that the number of threads
 /// changes no bit.
@@ -14,7 +14,6 @@ const CHUNK: usize = 64;
 #[derive(Debug)]
 pub struct Evaluator<T> {
     slots: Vec<Slot<T>>,
-    brightness: Brightness<T>,
 }
 
 #[derive(Debug)]
@@ -44,7 +43,7 @@ impl<T: Element> Evaluator<T> {
             target: vec![T::ZERO; network.output_shape().len()],
         };
         let slots = (0..rayon::current_num_threads()).map(slot).collect();
-        Self { slots, brightness: Brightness::new() }
+        Self { slots }
     }
 
     /// Runs all samples through the network.
@@ -58,7 +57,6 @@ impl<T: Element> Evaluator<T> {
         let mut outputs = vec![0.0; samples.len() * samples.classes().count()];
         let chunks = samples.len().div_ceil(CHUNK);
         let part = chunks.div_ceil(self.slots.len()).max(1) * CHUNK;
-        let brightness = &self.brightness;
         let outputs_of_chunk = CHUNK * samples.classes().count();
         let results = losses.par_chunks_mut(part).zip(predictions.par_chunks_mut(part));
         let results = results.zip(outputs.par_chunks_mut(part / CHUNK * outputs_of_chunk));
@@ -69,7 +67,7 @@ impl<T: Element> Evaluator<T> {
                 for (chunk, ((losses, classes), outputs)) in chunks.enumerate() {
                     let first = index * part + chunk * CHUNK;
                     let results = (losses, classes, outputs);
-                    slot.evaluate(network, loss, (samples, first), brightness, results);
+                    slot.evaluate(network, loss, (samples, first), results);
                 }
             },
         );
@@ -83,14 +81,13 @@ impl<T: Element> Slot<T> {
         network: &Network<T>,
         loss: Loss,
         (samples, first): (&Samples, usize),
-        brightness: &Brightness<T>,
         (losses, classes, widened): (&mut [f64], &mut [u8], &mut [f64]),
     ) {
         let Self { workspace, inputs, target } = self;
         let input_len = network.input_shape().len();
         let inputs = &mut inputs[..losses.len() * input_len];
         for (index, input) in inputs.chunks_exact_mut(input_len).enumerate() {
-            samples.write_image(first + index, brightness, input);
+            samples.write_image(first + index, input);
         }
         let outputs = network.predict(inputs, workspace);
         for (widened, output) in widened.iter_mut().zip(outputs) {

@@ -11,7 +11,7 @@ use layers::{Loss, Network, metadata_of, network_of};
 use tensor::{Element, reduce};
 
 use crate::cli::InspectFlags;
-use crate::dataset::{self, Brightness, Misfit, Part, Samples};
+use crate::dataset::{self, Misfit, Part, Samples};
 use crate::evaluation::mean;
 use crate::experiment::{Experiment, Precision};
 use crate::networks::{self, Which};
@@ -194,10 +194,9 @@ fn batch<T: Element>(samples: &Samples, network: &Network<T>) -> (Vec<T>, Vec<T>
     let (input, output) = (network.input_shape().len(), network.output_shape().len());
     let mut inputs = vec![T::ZERO; samples.len() * input];
     let mut targets = vec![T::ZERO; samples.len() * output];
-    let brightness = Brightness::new();
     let pairs = inputs.chunks_exact_mut(input).zip(targets.chunks_exact_mut(output));
     for (index, (input, target)) in pairs.enumerate() {
-        samples.write_image(index, &brightness, input);
+        samples.write_image(index, input);
         samples.write_target(index, target);
     }
     (inputs, targets)

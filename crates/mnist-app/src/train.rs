@@ -13,7 +13,7 @@ use tensor::simd::Level;
 use crate::augmentation::Augmenter;
 use crate::cli::TrainFlags;
 use crate::console::Console;
-use crate::dataset::{self, Brightness, Misfit, Pick, Samples};
+use crate::dataset::{self, Misfit, Pick, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
 use crate::experiment::{Experiment, Precision, absolute};
 use crate::files::RunFolder;
@@ -74,7 +74,6 @@ pub(crate) struct Run<T> {
     averaged: Option<Network<T>>,
     augmenter: Option<Augmenter>,
     evaluator: Evaluator<T>,
-    brightness: Brightness<T>,
     train: Samples,
     test: Samples,
     /// The order in which an epoch takes the training samples.
@@ -101,7 +100,6 @@ impl<T: Element> Run<T> {
             averaged: None,
             augmenter,
             evaluator,
-            brightness: Brightness::new(),
             order: (0..train.len()).collect(),
             train,
             test,
@@ -215,8 +213,7 @@ impl<T: Element> Run<T> {
         let (mut sum, mut rate) = (0.0, 0.0);
         for (step, order) in batches.enumerate() {
             let augmenter = self.augmenter.as_ref().map(|augmenter| (augmenter, epoch));
-            let (samples, brightness) = (&self.train, &self.brightness);
-            let batch = Pick { samples, order, brightness, augmenter };
+            let batch = Pick { samples: &self.train, order, augmenter };
             rate = schedule.rate(*learning_rate, steps_before + step, steps);
             let report = self
                 .trainer
@@ -237,7 +234,7 @@ impl<T: Element> Run<T> {
             return Ok(evaluation);
         };
         let mut input = vec![T::ZERO; network.input_shape().len()];
-        self.test.write_image(sample, &self.brightness, &mut input);
+        self.test.write_image(sample, &mut input);
         let mut workspace = Workspace::new(network, 1);
         network.predict(&input, &mut workspace);
         let layer = network.table().into_iter().enumerate().find(|&(index, _)| {

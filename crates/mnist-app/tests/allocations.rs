@@ -7,7 +7,7 @@ use std::path::Path;
 
 use layers::{Trainer, TrainerConfig};
 use mnist_app::augmentation::{Augmentation, Augmenter, Elastic};
-use mnist_app::dataset::{Brightness, Part, Pick, Samples};
+use mnist_app::dataset::{Part, Pick, Samples};
 use mnist_app::presets;
 
 #[global_allocator]
@@ -25,14 +25,13 @@ fn nothing_is_allocated_where_images_are_gathered() {
     let network = experiment.networks.first().build::<f32>().unwrap();
     let config = TrainerConfig::new(experiment.loss, experiment.optimizer, [16, 4]);
     let mut trainer = Trainer::new(network, config);
-    let brightness = Brightness::new();
     let order: Vec<usize> = (0..samples.len()).rev().collect();
     // One thread: what a pool allocates when work is first taken from it is its own.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     pool.install(|| {
         let mut epoch = |augmenter| {
             for order in order.chunks(16) {
-                let batch = Pick { samples: &samples, order, brightness: &brightness, augmenter };
+                let batch = Pick { samples: &samples, order, augmenter };
                 trainer.step(&batch, order.len(), 0.001).unwrap();
             }
         };

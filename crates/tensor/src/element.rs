@@ -103,6 +103,7 @@ pub(crate) mod kernels {
         Columns, ColumnsGradient, Forward, InputGradient, KernelGradient, OuterProducts, Winograd,
         WinogradGradient,
     };
+    use crate::image::Pixels;
     use crate::map::{Elementwise, Math};
     use crate::matrix::{Dots, RowsProduct, Update};
     use crate::normalize::Normalize;
@@ -159,6 +160,7 @@ pub(crate) mod kernels {
         fn optimize(kernel: Optimize<'_, Self>);
         fn normalize(kernel: Normalize<'_, Self>);
         fn drop_out(kernel: DropOut<'_, Self>);
+        fn pixels(kernel: Pixels<'_, Self>);
         fn peak(level: Level, kernel: Peak<Self>) -> f64;
     }
 
@@ -229,6 +231,9 @@ pub(crate) mod kernels {
                         dispatch(kernel);
                     }
                     fn drop_out(kernel: DropOut<'_, Self>) {
+                        dispatch(kernel);
+                    }
+                    fn pixels(kernel: Pixels<'_, Self>) {
                         dispatch(kernel);
                     }
                     fn peak(level: Level, kernel: Peak<Self>) -> f64 {

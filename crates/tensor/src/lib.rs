@@ -10,8 +10,8 @@
 //!   [`rotate180`];
 //! - on batches, what a convolutional layer needs: [`Correlation`] with its
 //!   `forward`, `input_gradient` and `kernel_gradient`, and [`Pooling`];
-//! - on rows of numbers: [`matrix`], [`map`], [`reduce`], [`normalize`], [`optimize`] and
-//!   [`random`].
+//! - on rows of numbers: [`matrix`], [`map`], [`reduce`], [`normalize`], [`optimize`],
+//!   [`random`] and [`image`](mod@image).
 //!
 //! Each fast operation has a readable twin in [`mod@reference`], and a property test
 //! that holds the two together.
@@ -30,6 +30,7 @@ mod buffer;
 mod correlate;
 mod element;
 mod error;
+pub mod image;
 mod lanes;
 pub mod map;
 pub mod matrix;

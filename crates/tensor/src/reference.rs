@@ -207,3 +207,19 @@ pub fn silu(x: f64) -> f64 {
 pub fn tanh(x: f64) -> f64 {
     libm::tanh(x)
 }
+
+/// The brightness of a plane of bytes at a place `[y, x]` between pixels; 0 outside.
+pub fn resample(plane: &[u8], [height, width]: [usize; 2], [y, x]: [f32; 2]) -> f32 {
+    // From one pixel outside on, all is 0; so the whole part below is never negative.
+    let (y, x) = (y.clamp(-1.0, height as f32) + 1.0, x.clamp(-1.0, width as f32) + 1.0);
+    let (below, right) = (y as i32 as usize, x as i32 as usize);
+    let (dy, dx) = (y - below as f32, x - right as f32);
+    let pixel = |y: usize, x: usize| {
+        // One less than 0 is a large number, and outside as well.
+        let (y, x) = (y.wrapping_sub(1), x.wrapping_sub(1));
+        if y < height && x < width { f32::from(plane[y * width + x]) } else { 0.0 }
+    };
+    let upper = (1.0 - dx) * pixel(below, right) + dx * pixel(below, right + 1);
+    let lower = (1.0 - dx) * pixel(below + 1, right) + dx * pixel(below + 1, right + 1);
+    ((1.0 - dy) * upper + dy * lower) / 255.0
+}

@@ -6,7 +6,7 @@
 use tensor::optimize::{self, Adam, Momentum};
 use tensor::random::{drop_out, philox};
 use tensor::simd::{Level, set_level};
-use tensor::{Element, map, normalize, reference};
+use tensor::{Element, image, map, normalize, reference};
 
 fn numbers<T: Element>(len: usize, seed: u64, scale: f64) -> Vec<T> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -244,6 +244,47 @@ fn optimizers<T: Element>(len: usize) -> Vec<Vec<T>> {
     all
 }
 
+/// Every byte, and places inside the plane, between its edge and the zeros around it, and
+/// outside.
+fn images<T: Element>() {
+    let bytes: Vec<_> = (0..=255).collect();
+    let mut found = numbers::<T>(256, 15, 1.0);
+    image::brightness(&bytes, &mut found);
+    let widened = |number: f32| T::from_f64(f64::from(number));
+    let expected = bytes.iter().map(|&byte| widened(f32::from(byte) / 255.0));
+    assert_eq!(found, expected.collect::<Vec<_>>());
+    for size in [[2, 2], [5, 7], [1, 9], [8, 1]] {
+        let plane: Vec<_> = (0..size[0] * size[1]).map(|at| (at * 37 % 256) as u8).collect();
+        let places = [16, 17].map(|seed| {
+            let mut places: Vec<f32> = numbers(75, seed, 12.0);
+            places[..9].copy_from_slice(&[-1.0, 0.0, 1.0, 9e9, -9e9, 0.5, 7.0, 8.0, 9.0]);
+            places
+        });
+        let [ys, xs] = &places;
+        for count in [1, 16, 75] {
+            let mut found = numbers::<T>(count, 18, 1.0);
+            image::resample(&plane, size, [&ys[..count], &xs[..count]], &mut found);
+            let at = ys.iter().zip(xs).map(|(&y, &x)| reference::resample(&plane, size, [y, x]));
+            assert_eq!(found, at.take(count).map(widened).collect::<Vec<_>>());
+        }
+    }
+    let by_hand =
+        |[y, x]: [f32; 2]| reference::resample(&[0, 100, 200, 40], [2, 2], [y, x]) * 255.0;
+    for (place, brightness) in [
+        ([0.0, 1.0], 100.0),
+        ([1.0, 0.0], 200.0),
+        ([0.5, 0.5], 85.0),
+        ([-0.5, 1.0], 50.0),
+        ([1.0, 1.25], 30.0),
+        ([-1.0, 0.0], 0.0),
+        ([9e9, 0.0], 0.0),
+        ([0.0, 2.0], 0.0),
+        ([0.0, -7.0], 0.0),
+    ] {
+        assert!((by_hand(place) - brightness).abs() < 1e-5, "{place:?}");
+    }
+}
+
 fn dropping<T: Element>(len: usize) -> Vec<T> {
     let (counter, key, limit) = ([3, u32::MAX, 5], [0x9E37_79B9, 7], 3 << 30);
     let scale = T::from_f64(4.0);
@@ -260,6 +301,7 @@ fn dropping<T: Element>(len: usize) -> Vec<T> {
 
 fn all<T: Element>() -> Vec<Vec<T>> {
     let sizes = [1, 7, 8, 9, 15, 16, 17, 31, 33, 49, 64, 100];
+    images::<T>();
     let mut all = maps::<T>();
     for size in sizes {
         all.extend(normalization::<T>(size));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use layers::Batch;
-use tensor::Element;
+use tensor::{Element, image};
 
 use crate::augmentation::Augmenter;
 
@@ -157,15 +157,8 @@ impl Samples {
     }
 
     /// Writes an image as numbers from 0 to 1.
-    pub fn write_image<T: Element>(
-        &self,
-        index: usize,
-        brightness: &Brightness<T>,
-        input: &mut [T],
-    ) {
-        for (number, &pixel) in input.iter_mut().zip(self.image(index)) {
-            *number = brightness.0[usize::from(pixel)];
-        }
+    pub fn write_image<T: Element>(&self, index: usize, input: &mut [T]) {
+        image::brightness(self.image(index), input);
     }
 
     /// Writes what a network should say to an image: 1 for its class, 0 for the others.
@@ -179,38 +172,18 @@ impl Samples {
     }
 }
 
-/// The number for each value of a pixel: divided by 255 in `f32`, then widened, so that
-/// both precisions see the same images.
-#[derive(Clone, Debug)]
-pub struct Brightness<T>([T; 256]);
-
-impl<T: Element> Brightness<T> {
-    /// The table.
-    pub fn new() -> Self {
-        Self(std::array::from_fn(|pixel| T::from_f64(f64::from(pixel as f32 / 255.0))))
-    }
-}
-
-impl<T: Element> Default for Brightness<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Samples in some order, as a step of training takes them.
 #[derive(Clone, Copy, Debug)]
-pub struct Pick<'a, T> {
+pub struct Pick<'a> {
     /// Where the samples are.
     pub samples: &'a Samples,
     /// Their places there, in the order of the step.
     pub order: &'a [usize],
-    /// How pixels become numbers.
-    pub brightness: &'a Brightness<T>,
     /// What deforms the images, and the epoch, of which their deformations depend.
     pub augmenter: Option<(&'a Augmenter, usize)>,
 }
 
-impl<T: Element> Batch<T> for Pick<'_, T> {
+impl<T: Element> Batch<T> for Pick<'_> {
     fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
         let Samples { classes, .. } = self.samples;
         let inputs = inputs.chunks_exact_mut(self.samples.pixels());
@@ -220,7 +193,7 @@ impl<T: Element> Batch<T> for Pick<'_, T> {
                 Some((augmenter, epoch)) => {
                     augmenter.write(self.samples.image(index), (epoch, index), input);
                 }
-                None => self.samples.write_image(index, self.brightness, input),
+                None => self.samples.write_image(index, input),
             }
             self.samples.write_target(index, target);
         }

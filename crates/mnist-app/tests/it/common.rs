@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use layers::{Network, Trainer, TrainerConfig};
-use mnist_app::dataset::{self, Brightness, Pick, Samples};
+use mnist_app::dataset::{self, Pick, Samples};
 use mnist_app::experiment::Experiment;
 use mnist_app::presets;
 use png::ColorType;
@@ -56,11 +56,10 @@ pub fn trainer<T: Element>(experiment: &Experiment, network: Network<T>) -> Trai
 
 /// The losses of `count` training samples as they are met, in file order.
 pub fn losses<T: Element>(trainer: &mut Trainer<T>, count: usize, rate: f64) -> Vec<f64> {
-    let brightness = Brightness::new();
     let order: Vec<_> = (0..count).collect();
     let mut losses = Vec::new();
     for order in order.chunks(trainer.config().batch_size) {
-        let batch = Pick { samples: &mnist().0, order, brightness: &brightness, augmenter: None };
+        let batch = Pick { samples: &mnist().0, order, augmenter: None };
         losses.extend(trainer.step(&batch, order.len(), rate).unwrap().losses);
     }
     losses

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use layers::{Dense, Init, Loss, Network, Reshape, Softmax, Workspace, network_of, save_weights};
-use mnist_app::dataset::{Brightness, Part, Samples};
+use mnist_app::dataset::{Part, Samples};
 use mnist_app::evaluation::{Evaluation, Evaluator};
 use mnist_app::model::Model;
 use mnist_app::statistics::{mcnemar, wilson_interval};
@@ -30,7 +30,7 @@ fn outputs<T: Element>(file: &Path, samples: &Samples) -> Vec<Vec<f64>> {
     let mut workspace = Workspace::new(&network, 1);
     let mut input = vec![T::ZERO; network.input_shape().len()];
     let outputs = (0..samples.len()).map(|index| {
-        samples.write_image(index, &Brightness::new(), &mut input);
+        samples.write_image(index, &mut input);
         network.predict(&input, &mut workspace).iter().map(|output| output.to_f64()).collect()
     });
     outputs.collect()

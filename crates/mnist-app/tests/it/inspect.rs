@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use layers::{Mode, Network, Optimizer, Trainer, TrainerConfig, Workspace};
-use mnist_app::dataset::{Brightness, Pick};
+use mnist_app::dataset::Pick;
 use mnist_app::presets;
 use serde_json::Value;
 
@@ -115,10 +115,10 @@ fn gradients_are_those_of_a_training_step_and_dead_kernels_those_without_a_light
         network
     };
     let network = build();
-    let (samples, brightness) = (&mnist().0, Brightness::new());
+    let samples = &mnist().0;
     let mut images = vec![0.0; SAMPLES * 784];
     for (index, image) in images.chunks_exact_mut(784).enumerate() {
-        samples.write_image(index, &brightness, image);
+        samples.write_image(index, image);
     }
     assert_near(&input, "mean", mean(&images), 1e-12);
     assert_eq!((&input["min"], &input["max"]), (&0.0.into(), &1.0.into()));
@@ -142,7 +142,7 @@ fn gradients_are_those_of_a_training_step_and_dead_kernels_those_without_a_light
     let config = TrainerConfig::new(experiment.loss, Optimizer::sgd(), [SAMPLES, SAMPLES]);
     let mut trainer = Trainer::new(build(), config);
     let order: Vec<_> = (0..SAMPLES).collect();
-    let batch = Pick { samples, order: &order, brightness: &brightness, augmenter: None };
+    let batch = Pick { samples, order: &order, augmenter: None };
     let report = trainer.step(&batch, SAMPLES, 1.0).unwrap();
     assert_near(&setting, "mean_loss", mean(report.losses), 1e-12);
     assert_eq!(setting["correct"], report.correct);

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use layers::load_weights;
 use layers::{Context, Dense, LayerSpec, Mode, Network, Pass, Tanh, Trainer, Workspace};
-use mnist_app::dataset::Brightness;
 use mnist_app::evaluation::Evaluator;
 use safetensors::SafeTensors;
 use tensor::{Element, Scratch, Shape};
@@ -115,7 +114,7 @@ fn start<T: Element>() -> Network<T> {
 
 fn first_image() -> Vec<f64> {
     let mut image = vec![0.0; 28 * 28];
-    mnist().0.write_image(0, &Brightness::new(), &mut image);
+    mnist().0.write_image(0, &mut image);
     image
 }
 

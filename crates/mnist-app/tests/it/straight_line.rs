@@ -2,7 +2,6 @@
 //! what the trainer computes must not depend on how it is written.
 
 use layers::Init;
-use mnist_app::dataset::Brightness;
 use tensor::{Correlation, reference};
 
 use crate::common::{CLASSES, losses, mnist, notebook, trainer};
@@ -84,7 +83,7 @@ impl Plain {
     pub fn trace(&self, sample: usize) -> Traces {
         let convolution = Correlation::new([1, 28, 28], 6, [3, 3]).unwrap();
         let mut image = [0.0; 28 * 28];
-        mnist().0.write_image(sample, &Brightness::new(), &mut image);
+        mnist().0.write_image(sample, &mut image);
         let label = usize::from(mnist().0.labels()[sample]);
         let target = |class: usize| if class == label { 1.0 } else { 0.0 };
 

@@ -1,0 +1,117 @@
+//! Images of bytes as numbers from 0 to 1.
+//!
+//! The arithmetic is that of `f32` for both elements, so that both see the same images.
+//!
+//! # Panics
+//! Every function panics if lengths do not fit.
+
+use fearless_simd::Simd;
+
+use crate::Element;
+use crate::simd::Kernel;
+
+/// `numbers = bytes / 255`.
+#[track_caller]
+pub fn brightness<T: Element>(bytes: &[u8], numbers: &mut [T]) {
+    assert_eq!(bytes.len(), numbers.len(), "brightness: length");
+    T::pixels(Pixels(Work::Brightness { bytes, numbers }));
+}
+
+/// The brightness of `plane (H, W)` at places `[y, x]` between its pixels, from 0 to 1: a
+/// mean of the four around a place, weighted by nearness. Outside the plane it is 0.
+#[track_caller]
+pub fn resample<T: Element>(
+    plane: &[u8],
+    size: [usize; 2],
+    places: [&[f32]; 2],
+    numbers: &mut [T],
+) {
+    let fits = plane.len() == size[0] * size[1]
+        && places.iter().all(|places| places.len() == numbers.len());
+    assert!(fits, "resample: {} bytes of {size:?}, {} numbers", plane.len(), numbers.len());
+    T::pixels(Pixels(Work::Resample { plane, size, places, numbers }));
+}
+
+/// An operation on bytes and its operands.
+pub struct Pixels<'a, T>(Work<'a, T>);
+
+enum Work<'a, T> {
+    /// See [`brightness`].
+    Brightness { bytes: &'a [u8], numbers: &'a mut [T] },
+    /// See [`resample`].
+    Resample { plane: &'a [u8], size: [usize; 2], places: [&'a [f32]; 2], numbers: &'a mut [T] },
+}
+
+/// Places that are worked on together: arrays of that size are vectors for the compiler.
+const TOGETHER: usize = 16;
+
+impl<T: Element> Kernel for Pixels<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        match self.0 {
+            Work::Brightness { bytes, numbers } => {
+                for (number, &byte) in numbers.iter_mut().zip(bytes) {
+                    *number = T::from_f64(f64::from(f32::from(byte) / 255.0));
+                }
+            }
+            Work::Resample { plane, size, places: [ys, xs], numbers } => {
+                let places = ys.chunks(TOGETHER).zip(xs.chunks(TOGETHER));
+                for (numbers, (ys, xs)) in numbers.chunks_mut(TOGETHER).zip(places) {
+                    let mut places = [[0.0; TOGETHER]; 2];
+                    places[0][..ys.len()].copy_from_slice(ys);
+                    places[1][..xs.len()].copy_from_slice(xs);
+                    let brightness = between(plane, size, places);
+                    for (number, &brightness) in numbers.iter_mut().zip(&brightness) {
+                        *number = T::from_f64(f64::from(brightness));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn between(
+    plane: &[u8],
+    [height, width]: [usize; 2],
+    [ys, xs]: [[f32; TOGETHER]; 2],
+) -> [f32; TOGETHER] {
+    let (mut starts, mut shares) = ([[0_i32; TOGETHER]; 2], [[0.0; TOGETHER]; 2]);
+    for (axis, (places, side)) in [(ys, height), (xs, width)].into_iter().enumerate() {
+        for i in 0..TOGETHER {
+            // From one pixel outside on, all is 0; so the whole part is never negative.
+            let place = places[i].clamp(-1.0, side as f32) + 1.0;
+            starts[axis][i] = place as i32;
+            shares[axis][i] = place - starts[axis][i] as f32;
+        }
+    }
+    let mut corners = [[0.0; TOGETHER]; 4];
+    for i in 0..TOGETHER {
+        // One less than 0 is a large number, and outside as well.
+        let [y, x] = [starts[0][i] as usize, starts[1][i] as usize].map(|at| at.wrapping_sub(1));
+        let inside = y < height.wrapping_sub(1) && x < width.wrapping_sub(1);
+        let pixels = if inside {
+            let rows = &plane[y * width + x..][..width + 2];
+            [rows[0], rows[1], rows[width], rows[width + 1]]
+        } else {
+            let pixel = |y: usize, x: usize| {
+                if y < height && x < width { plane[y * width + x] } else { 0 }
+            };
+            let (below, right) = (y.wrapping_add(1), x.wrapping_add(1));
+            [pixel(y, x), pixel(y, right), pixel(below, x), pixel(below, right)]
+        };
+        for corner in 0..4 {
+            corners[corner][i] = f32::from(pixels[corner]);
+        }
+    }
+    let mut brightness = [0.0; TOGETHER];
+    for i in 0..TOGETHER {
+        let [dy, dx] = [shares[0][i], shares[1][i]];
+        let upper = (1.0 - dx) * corners[0][i] + dx * corners[1][i];
+        let lower = (1.0 - dx) * corners[2][i] + dx * corners[3][i];
+        brightness[i] = ((1.0 - dy) * upper + dy * lower) / 255.0;
+    }
+    brightness
+}
