@@ -5,11 +5,10 @@
 //! training images, drawn from a counter-based generator: batches, shards, threads and a
 //! resumed run never change it.
 
-use std::ops::Range;
-
 use layers::random::philox;
 use serde::{Deserialize, Deserializer, Serialize, de};
-use tensor::{Element, image};
+use tensor::Element;
+use tensor::image::{self, Spline};
 
 /// How far training images may be deformed. All draws are uniform; what is 0 or absent
 /// does nothing. The parts act on one another in this order: elastic, scale, shear,
@@ -71,13 +70,6 @@ pub struct Augmenter {
     splines: [Vec<Spline>; 2],
 }
 
-/// Four neighbouring nodes and their weights.
-#[derive(Clone, Copy, Debug)]
-struct Spline {
-    first: usize,
-    weights: [f32; 4],
-}
-
 /// From a pixel of the deformed image to its place in the original one.
 #[derive(Debug)]
 struct Map {
@@ -104,7 +96,7 @@ impl Augmenter {
     /// For images of this height and width.
     pub fn new(augmentation: Augmentation, size: [usize; 2], seed: u64) -> Self {
         let cells = augmentation.elastic.map_or(1, |elastic| elastic.cells);
-        let splines = size.map(|side| (0..side).map(|at| Spline::new(at, side, cells)).collect());
+        let splines = size.map(|side| (0..side).map(|at| spline(at, side, cells)).collect());
         Self { augmentation, size, seed, splines }
     }
 
@@ -130,11 +122,14 @@ impl Augmenter {
             let displacements = self.row_of_nodes(&map, y);
             for start in (0..width).step_by(TOGETHER) {
                 let count = TOGETHER.min(width - start);
-                let [ys, xs] = &self.places(&map, &displacements, y, start..start + count);
+                let mut places = [[0.0; TOGETHER]; 2];
+                let [ys, xs] = places.each_mut().map(|places| &mut places[..count]);
+                self.places(&map, &displacements, [y, start], [ys, xs]);
+                let [ys, xs] = places.each_ref().map(|places| &places[..count]);
                 for (image, output) in image.chunks_exact(plane).zip(output.chunks_exact_mut(plane))
                 {
                     let output = &mut output[y * width + start..][..count];
-                    image::resample(image, self.size, [&ys[..count], &xs[..count]], output);
+                    image::resample(image, self.size, [ys, xs], output);
                 }
             }
         }
@@ -189,50 +184,33 @@ impl Augmenter {
         row
     }
 
-    /// Where in the original image the brightness of some pixels of row `y` comes from: at
-    /// most as many as are worked on together.
+    /// Where in the original image the brightness of pixels of row `y` comes from, from column
+    /// `first` on.
     fn places(
         &self,
         map: &Map,
         row: &[[f32; 2]; MOST_NODES],
-        y: usize,
-        columns: Range<usize>,
-    ) -> [[f32; TOGETHER]; 2] {
-        let mut places = [[0.0; TOGETHER]; 2];
-        for (places, [by_y, by_x, start]) in places.iter_mut().zip(map.matrix) {
-            let by_y = by_y * y as f32;
-            for (index, place) in places.iter_mut().enumerate() {
-                *place = by_y + by_x * (columns.start + index) as f32 + start;
-            }
-        }
-        if self.augmentation.elastic.is_some() {
-            for (index, x) in columns.enumerate() {
-                let Spline { first, weights: [w0, w1, w2, w3] } = self.splines[1][x];
-                let &[n0, n1, n2, n3] = &row[first..first + 4] else { continue };
-                for (axis, places) in places.iter_mut().enumerate() {
-                    let at = places[index] + w0 * n0[axis] + w1 * n1[axis];
-                    places[index] = at + w2 * n2[axis] + w3 * n3[axis];
-                }
-            }
-        }
-        places
+        [y, first]: [usize; 2],
+        places: [&mut [f32]; 2],
+    ) {
+        let elastic = self.augmentation.elastic.is_some();
+        let splines = if elastic { &self.splines[1][first..][..places[0].len()] } else { &[] };
+        image::places(&map.matrix, [y, first], (row, splines), places);
     }
 }
 
-impl Spline {
-    /// Pixel `at` of `side` in a grid of `cells` cells: the uniform cubic B-spline.
-    fn new(at: usize, side: usize, cells: usize) -> Self {
-        let place = (at as f64 + 0.5) / side as f64 * cells as f64;
-        let first = place as usize;
-        let t = place - first as f64;
-        let weights = [
-            (1.0 - t) * (1.0 - t) * (1.0 - t),
-            3.0 * t * t * t - 6.0 * t * t + 4.0,
-            -3.0 * t * t * t + 3.0 * t * t + 3.0 * t + 1.0,
-            t * t * t,
-        ];
-        Self { first, weights: weights.map(|weight| (weight / 6.0) as f32) }
-    }
+/// Pixel `at` of `side` in a grid of `cells` cells: the uniform cubic B-spline.
+fn spline(at: usize, side: usize, cells: usize) -> Spline {
+    let place = (at as f64 + 0.5) / side as f64 * cells as f64;
+    let first = place as usize;
+    let t = place - first as f64;
+    let weights = [
+        (1.0 - t) * (1.0 - t) * (1.0 - t),
+        3.0 * t * t * t - 6.0 * t * t + 4.0,
+        -3.0 * t * t * t + 3.0 * t * t + 3.0 * t + 1.0,
+        t * t * t,
+    ];
+    Spline { first, weights: weights.map(|weight| (weight / 6.0) as f32) }
 }
 
 /// Random numbers for one image of one epoch.
@@ -357,7 +335,9 @@ mod tests {
         map.nodes.as_flattened_mut().fill([1.0, -2.0]);
         for (y, x) in [(0, 0), (2, 3), (4, 6)] {
             let row = augmenter.row_of_nodes(&map, y);
-            let [[from_y, ..], [from_x, ..]] = augmenter.places(&map, &row, y, x..x + 1);
+            let [mut from_y, mut from_x] = [0.0; 2].map(|place: f32| [place]);
+            augmenter.places(&map, &row, [y, x], [&mut from_y, &mut from_x]);
+            let ([from_y], [from_x]) = (from_y, from_x);
             assert!((from_y - (y as f32 + 1.0)).abs() < 1e-6, "{from_y}");
             assert!((from_x - (x as f32 - 2.0)).abs() < 1e-6, "{from_x}");
         }

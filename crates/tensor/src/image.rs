@@ -8,7 +8,7 @@
 use fearless_simd::Simd;
 
 use crate::Element;
-use crate::simd::Kernel;
+use crate::simd::{Kernel, dispatch};
 
 /// `numbers = bytes / 255`.
 #[track_caller]
@@ -30,6 +30,58 @@ pub fn resample<T: Element>(
         && places.iter().all(|places| places.len() == numbers.len());
     assert!(fits, "resample: {} bytes of {size:?}, {} numbers", plane.len(), numbers.len());
     T::pixels(Pixels(Work::Resample { plane, size, places, numbers }));
+}
+
+/// Four neighbouring nodes of a line of them, and their weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spline {
+    /// The first of the nodes.
+    pub first: usize,
+    /// Of each node.
+    pub weights: [f32; 4],
+}
+
+/// Where some pixels of row `y` of a deformed image lie in the original one: for the pixel in
+/// column `x`, from `first` on, `matrix (y, x, 1)`, and, if there are `splines`, one for each
+/// pixel, the weighted sum of the `nodes`' displacements.
+#[track_caller]
+pub fn places(
+    matrix: &[[f32; 3]; 2],
+    [y, first]: [usize; 2],
+    (nodes, splines): (&[[f32; 2]], &[Spline]),
+    places: [&mut [f32]; 2],
+) {
+    dispatch(Places { matrix, start: [y, first], nodes, splines, places });
+}
+
+struct Places<'a> {
+    matrix: &'a [[f32; 3]; 2],
+    start: [usize; 2],
+    nodes: &'a [[f32; 2]],
+    splines: &'a [Spline],
+    places: [&'a mut [f32]; 2],
+}
+
+impl Kernel for Places<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self { matrix, start: [y, first], nodes, splines, places: [ys, xs] } = self;
+        for (places, [by_y, by_x, start]) in [&mut *ys, &mut *xs].into_iter().zip(matrix) {
+            let by_y = by_y * y as f32;
+            for (index, place) in places.iter_mut().enumerate() {
+                *place = by_y + by_x * (first + index) as f32 + start;
+            }
+        }
+        for ((y, x), Spline { first, weights: [w0, w1, w2, w3] }) in
+            ys.iter_mut().zip(xs).zip(splines)
+        {
+            let &[n0, n1, n2, n3] = &nodes[*first..first + 4] else { continue };
+            *y = *y + w0 * n0[0] + w1 * n1[0] + w2 * n2[0] + w3 * n3[0];
+            *x = *x + w0 * n0[1] + w1 * n1[1] + w2 * n2[1] + w3 * n3[1];
+        }
+    }
 }
 
 /// An operation on bytes and its operands.
@@ -80,14 +132,16 @@ fn between(
 ) -> [f32; TOGETHER] {
     let (mut starts, mut shares) = ([[0_i32; TOGETHER]; 2], [[0.0; TOGETHER]; 2]);
     for (axis, (places, side)) in [(ys, height), (xs, width)].into_iter().enumerate() {
+        let side = side as f32;
         for i in 0..TOGETHER {
             // From one pixel outside on, all is 0; so the whole part is never negative.
-            let place = places[i].clamp(-1.0, side as f32) + 1.0;
+            let place = if places[i] > -1.0 { places[i] } else { -1.0 };
+            let place = (if place < side { place } else { side }) + 1.0;
             starts[axis][i] = place as i32;
             shares[axis][i] = place - starts[axis][i] as f32;
         }
     }
-    let mut corners = [[0.0; TOGETHER]; 4];
+    let mut corners = [[0_u8; TOGETHER]; 4];
     for i in 0..TOGETHER {
         // One less than 0 is a large number, and outside as well.
         let [y, x] = [starts[0][i] as usize, starts[1][i] as usize].map(|at| at.wrapping_sub(1));
@@ -103,14 +157,15 @@ fn between(
             [pixel(y, x), pixel(y, right), pixel(below, x), pixel(below, right)]
         };
         for corner in 0..4 {
-            corners[corner][i] = f32::from(pixels[corner]);
+            corners[corner][i] = pixels[corner];
         }
     }
     let mut brightness = [0.0; TOGETHER];
     for i in 0..TOGETHER {
         let [dy, dx] = [shares[0][i], shares[1][i]];
-        let upper = (1.0 - dx) * corners[0][i] + dx * corners[1][i];
-        let lower = (1.0 - dx) * corners[2][i] + dx * corners[3][i];
+        let corner = |index: usize| f32::from(corners[index][i]);
+        let upper = (1.0 - dx) * corner(0) + dx * corner(1);
+        let lower = (1.0 - dx) * corner(2) + dx * corner(3);
         brightness[i] = ((1.0 - dy) * upper + dy * lower) / 255.0;
     }
     brightness

@@ -3,10 +3,11 @@
 //!
 //! One test function: the level is a property of the process.
 
+use tensor::image::{self, Spline};
 use tensor::optimize::{self, Adam, Momentum};
 use tensor::random::{drop_out, philox};
 use tensor::simd::{Level, set_level};
-use tensor::{Element, image, map, normalize, reference};
+use tensor::{Element, map, normalize, reference};
 
 fn numbers<T: Element>(len: usize, seed: u64, scale: f64) -> Vec<T> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -266,6 +267,28 @@ fn images<T: Element>() {
             image::resample(&plane, size, [&ys[..count], &xs[..count]], &mut found);
             let at = ys.iter().zip(xs).map(|(&y, &x)| reference::resample(&plane, size, [y, x]));
             assert_eq!(found, at.take(count).map(widened).collect::<Vec<_>>());
+        }
+    }
+    let matrix = [[0.75, -0.25, 1.0], [0.5, 1.25, -2.0]];
+    let nodes = [16, 17].map(|seed| numbers::<f32>(9, seed, 1.0));
+    let nodes: Vec<_> = (0..9).map(|node| [nodes[0][node], nodes[1][node]]).collect();
+    let weights = numbers::<f32>(80, 18, 1.0);
+    let splines: Vec<_> = (0..20)
+        .map(|x| Spline { first: x / 4, weights: [0, 1, 2, 3].map(|node| weights[4 * x + node]) })
+        .collect();
+    for splines in [&splines[..], &[]] {
+        let [mut ys, mut xs] = [[f32::NAN; 20]; 2];
+        image::places(&matrix, [3, 5], (&nodes, splines), [&mut ys, &mut xs]);
+        for (axis, found) in [ys, xs].iter().enumerate() {
+            let [by_y, by_x, start] = matrix[axis];
+            for (index, &found) in found.iter().enumerate() {
+                let straight = by_y * 3.0 + by_x * (5 + index) as f32 + start;
+                let expected = splines.get(index).map_or(straight, |spline| {
+                    let nodes = nodes[spline.first..].iter().zip(spline.weights);
+                    nodes.fold(straight, |sum, (node, weight)| sum + weight * node[axis])
+                });
+                assert_eq!(found, expected);
+            }
         }
     }
     let by_hand =
