@@ -116,12 +116,15 @@ impl Padded {
 
     /// Writes where the numbers of `channels` channels lie in this layout.
     pub(super) fn places(&self, channels: usize, places: &mut [usize]) {
-        let mut places = places.iter_mut();
-        for c in 0..channels {
-            for y in 0..self.height {
-                for (x, place) in places.by_ref().take(self.width).enumerate() {
-                    *place = self.tap(c, y + self.top, x + self.left);
-                }
+        let (first, rest) = places.split_at_mut(self.height * self.width);
+        for (y, row) in first.chunks_exact_mut(self.width).enumerate() {
+            for (x, place) in row.iter_mut().enumerate() {
+                *place = self.tap(0, y + self.top, x + self.left);
+            }
+        }
+        for (c, rest) in rest.chunks_exact_mut(first.len()).take(channels - 1).enumerate() {
+            for (place, first) in rest.iter_mut().zip(&*first) {
+                *place = first + (c + 1) * self.channel();
             }
         }
     }
