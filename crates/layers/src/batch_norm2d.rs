@@ -66,11 +66,8 @@ impl Buildable for BatchNorm2d {
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
         let expected = "an input with three axes (C, H, W)";
-        let [channels, height, width] =
-            input.axes().ok_or_else(|| ShapeError::new("BatchNorm2d", expected, input))?;
-        let plane = height * width;
-        let rectify = false;
-        Ok(Box::new(BatchNorm2dLayer { spec: *self, shape: input, channels, plane, rectify }))
+        let layer = self.layer(input, false);
+        Ok(Box::new(layer.ok_or_else(|| ShapeError::new("BatchNorm2d", expected, input))?))
     }
 
     /// A rectifier behind it is done in the same passes.
@@ -79,10 +76,17 @@ impl Buildable for BatchNorm2d {
         next: &LayerSpec,
         input: Shape,
     ) -> Option<Box<dyn Layer<T>>> {
+        let LayerSpec::Relu(_) = next else { return None };
+        Some(Box::new(self.layer(input, true)?))
+    }
+}
+
+impl BatchNorm2d {
+    /// None if the input has not three axes.
+    fn layer(self, input: Shape, rectify: bool) -> Option<BatchNorm2dLayer> {
         let [channels, height, width] = input.axes()?;
-        let (plane, rectify) = (height * width, matches!(next, LayerSpec::Relu(_)));
-        let layer = BatchNorm2dLayer { spec: *self, shape: input, channels, plane, rectify };
-        rectify.then(|| Box::new(layer) as _)
+        let plane = height * width;
+        Some(BatchNorm2dLayer { spec: self, shape: input, channels, plane, rectify })
     }
 }
 

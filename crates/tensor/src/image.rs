@@ -51,6 +51,9 @@ pub fn places(
     (nodes, splines): (&[[f32; 2]], &[Spline]),
     places: [&mut [f32]; 2],
 ) {
+    let [ys, xs] = places.each_ref().map(|places| places.len());
+    let fits = ys == xs && (splines.is_empty() || splines.len() == ys);
+    assert!(fits, "places: {ys} along y, {xs} along x, {} splines", splines.len());
     dispatch(Places { matrix, start: [y, first], nodes, splines, places });
 }
 
