@@ -4,7 +4,8 @@
 //!   multiply-add peak, then runs the criterion benchmarks; `--quick` leaves these out.
 //! - `cargo xtask bench --peers` measures the same work in PyTorch, SciPy and ONNX
 //!   Runtime, in turn with ours, and prints one table of ratios. The interpreter is that
-//!   of `--python PATH` or of the variable `ASTERISM_PYTHON`, else `python3`.
+//!   of `--python PATH` or of the variable `ASTERISM_PYTHON`, else `python3`. `--runs N` does
+//!   so several times, and adds a table of the medians with their range.
 //! - `cargo xtask bench --growth FILE.svg` draws how fast a correlation is as batch, image,
 //!   kernels and threads grow; `docs/growth.svg` was made so.
 //!
@@ -54,6 +55,7 @@ struct Options {
     filter: String,
     seconds: f64,
     rounds: usize,
+    runs: usize,
     json: Option<PathBuf>,
     growth: Option<PathBuf>,
 }
@@ -68,6 +70,7 @@ impl Options {
             filter: String::new(),
             seconds: 0.2,
             rounds: 5,
+            runs: 1,
             json: None,
             growth: None,
         };
@@ -82,16 +85,19 @@ impl Options {
                 "--filter" => options.filter = value()?.to_string_lossy().into_owned(),
                 "--seconds" => options.seconds = number(&name, &value()?)?,
                 "--rounds" => options.rounds = number(&name, &value()?)?,
+                "--runs" => options.runs = number(&name, &value()?)?,
                 "--json" => options.json = Some(value()?.into()),
                 "--growth" => options.growth = Some(value()?.into()),
                 _ => bail!(
                     "{name}: expected --quick, --peers, --growth FILE, --python PATH, --filter TEXT, \
-                     --seconds S, --rounds N or --json FILE"
+                     --seconds S, --rounds N, --runs N or --json FILE"
                 ),
             }
         }
-        if options.rounds == 0 {
-            bail!("--rounds: expected at least 1, found 0");
+        for (name, count) in [("--rounds", options.rounds), ("--runs", options.runs)] {
+            if count == 0 {
+                bail!("{name}: expected at least 1, found 0");
+            }
         }
         Ok(options)
     }

@@ -46,27 +46,34 @@ pub fn compare(options: &Options) -> anyhow::Result<()> {
         .filter(|name| peers.iter().any(|peer| peer.workloads().any(|known| known == *name)))
         .map(str::to_owned)
         .collect();
-    println!("{machine}, {simd}; {}; `cargo xtask bench --peers`\n", versions.join(", "));
-    println!(
-        "| workload | peer | ours, 1 thread | 2 threads | theirs, 1 thread | 2 threads | 1 : 1 | 2 : 2 | best : best |"
-    );
-    println!("|---|---|--:|--:|--:|--:|--:|--:|--:|");
-    let mut all = Vec::new();
-    for workload in &workloads {
-        let times = measure(&mut programs, workload, options)?;
-        all.extend(print(workload, &times));
-    }
-    drop(programs);
-    if "notebook, 15 epochs".contains(&options.filter) {
-        all.extend(print("notebook, 15 epochs", &whole_program(options, &folder.0)?));
+    println!("{machine}, {simd}; {}; `cargo xtask bench --peers`", versions.join(", "));
+    let mut runs = Vec::new();
+    for _ in 0..options.runs {
+        println!(
+            "\n| workload | peer | ours, 1 thread | 2 threads | theirs, 1 thread | 2 threads | 1 : 1 | 2 : 2 | best : best |"
+        );
+        println!("|---|---|--:|--:|--:|--:|--:|--:|--:|");
+        let mut rows = Vec::new();
+        for workload in &workloads {
+            let times = measure(&mut programs, workload, options)?;
+            rows.extend(print(workload, &times));
+        }
+        if "notebook, 15 epochs".contains(&options.filter) {
+            rows.extend(print("notebook, 15 epochs", &whole_program(options, &folder.0)?));
+        }
+        runs.push(rows);
     }
     println!("\nMedians; the ratios are their time over ours, above 1 where we are faster.");
-    print_epochs(&all);
+    runs.iter().for_each(|rows| print_epochs(rows));
+    if runs.len() > 1 {
+        print_summary(&runs);
+    }
     if let Some(path) = &options.json {
+        let runs: Vec<Vec<Value>> =
+            runs.iter().map(|rows| rows.iter().map(Row::json).collect()).collect();
         let text = format!(
             "{:#}\n",
-            json!({ "machine": machine, "simd": simd,
-                                             "peers": versions, "rows": all })
+            json!({ "machine": machine, "simd": simd, "peers": versions, "runs": runs })
         );
         std::fs::write(path, text).with_context(|| path.display().to_string())?;
     }
@@ -173,53 +180,135 @@ fn measure(programs: &mut [Peer], workload: &str, options: &Options) -> anyhow::
     Ok(times)
 }
 
+/// A workload beside one peer: seconds with one thread and with two.
+struct Row {
+    workload: String,
+    peer: String,
+    ours: [Option<f64>; 2],
+    theirs: [Option<f64>; 2],
+    ours_least: [Option<f64>; 2],
+    theirs_least: [Option<f64>; 2],
+    /// The peer's fastest way with one thread and with two, where there are several.
+    variants: [Option<String>; 2],
+}
+
+impl Row {
+    /// Their time over ours, the better of one thread and two on each side.
+    fn ratio(&self) -> Option<f64> {
+        ratio(best(self.ours), best(self.theirs))
+    }
+
+    /// The peer, and what its time belongs to.
+    fn peer(&self) -> String {
+        let [one, two] = self.theirs;
+        let variant = &self.variants[usize::from(two < one)];
+        match variant.as_deref() {
+            None | Some("") => self.peer.clone(),
+            Some(variant) => format!("{}, {variant}", self.peer),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({ "workload": self.workload, "peer": self.peer, "ours": self.ours,
+                "theirs": self.theirs, "ours_least": self.ours_least,
+                "theirs_least": self.theirs_least, "variants": self.variants,
+                "ratio": self.ratio() })
+    }
+}
+
+fn ratio(ours: Option<f64>, theirs: Option<f64>) -> Option<f64> {
+    Some(theirs? / ours?)
+}
+
+fn best(times: [Option<f64>; 2]) -> Option<f64> {
+    times.into_iter().flatten().reduce(f64::min)
+}
+
 /// Prints the rows of a workload, one for each peer, and returns them.
-fn print(workload: &str, times: &Times) -> Vec<Value> {
-    let mut rows = Vec::new();
+fn print(workload: &str, times: &Times) -> Vec<Row> {
     let mut names: Vec<_> = times.medians.keys().map(|(name, _)| name.as_str()).collect();
     names.dedup();
+    let mut rows = Vec::new();
     for peer in names.into_iter().filter(|&name| name != "Asterism") {
         let both = |name| [times.median(name, 1), times.median(name, 2)];
-        let (ours, theirs) = (both("Asterism"), both(peer));
-        let best = |times: [Option<f64>; 2]| times.into_iter().flatten().reduce(f64::min);
-        let ratio = |ours: Option<f64>, theirs: Option<f64>| Some(theirs? / ours?);
-        let ratios =
-            [ratio(ours[0], theirs[0]), ratio(ours[1], theirs[1]), ratio(best(ours), best(theirs))];
-        let times_text =
-            ours.into_iter().chain(theirs).map(|time| time.map_or("–".into(), duration));
-        let ratios_text = ratios
-            .into_iter()
-            .map(|ratio| ratio.map_or("–".into(), |ratio| format!("{ratio:.2}")));
-        let cells: Vec<String> = times_text.chain(ratios_text).collect();
-        println!("| {workload} | {peer} | {} |", cells.join(" | "));
         let least = |name| [times.best(name, 1), times.best(name, 2)];
-        let variant = |threads| times.variants.get(&(peer.to_owned(), threads));
-        rows.push(json!({ "workload": workload, "peer": peer, "ours": ours, "theirs": theirs,
-                          "ours_least": least("Asterism"), "theirs_least": least(peer),
-                          "variants": [variant(1), variant(2)], "ratios": ratios }));
+        let variant = |threads| times.variants.get(&(peer.to_owned(), threads)).cloned();
+        let row = Row {
+            workload: workload.to_owned(),
+            peer: peer.to_owned(),
+            ours: both("Asterism"),
+            theirs: both(peer),
+            ours_least: least("Asterism"),
+            theirs_least: least(peer),
+            variants: [variant(1), variant(2)],
+        };
+        let Row { ours, theirs, .. } = row;
+        let times = ours.into_iter().chain(theirs).map(|time| cell(time, duration));
+        let ratios = [ratio(ours[0], theirs[0]), ratio(ours[1], theirs[1]), row.ratio()];
+        let ratios = ratios.map(|ratio| cell(ratio, two_digits));
+        let cells: Vec<String> = times.chain(ratios).collect();
+        println!("| {workload} | {} | {} |", row.peer(), cells.join(" | "));
+        rows.push(row);
     }
     rows
 }
 
-/// What an epoch of 60,000 images takes, from the time of one step.
-fn print_epochs(rows: &[Value]) {
-    for row in rows {
-        let workload = row["workload"].as_str().unwrap_or_default();
-        let size = workload.strip_prefix("step/lenet/").and_then(|size| size.parse().ok());
-        let Some(size): Option<usize> = size else { continue };
-        let steps = 60_000_usize.div_ceil(size);
-        let epoch =
-            |side: &str, at: usize| steps as f64 * row[side][at].as_f64().unwrap_or(f64::NAN);
+/// Of several runs, the medians of the better of one thread and two, the lowest and the highest
+/// ratio, and the ratio of the shortest times, which no other program has disturbed.
+fn print_summary(runs: &[Vec<Row>]) {
+    println!("\n{} runs, the better of one thread and two on each side:\n", runs.len());
+    println!("| workload | peer | ours | theirs | ratio | lowest to highest | shortest times |");
+    println!("|---|---|--:|--:|--:|--:|--:|");
+    for (index, row) in runs[0].iter().enumerate() {
+        let sorted = |number: &dyn Fn(&Row) -> Option<f64>| {
+            let mut numbers: Vec<_> = runs.iter().filter_map(|rows| number(&rows[index])).collect();
+            numbers.sort_by(f64::total_cmp);
+            numbers
+        };
+        let median = |numbers: &[f64]| numbers.get(numbers.len() / 2).copied();
+        let (ours, theirs) = (sorted(&|row| best(row.ours)), sorted(&|row| best(row.theirs)));
+        let ratios = sorted(&|row| row.ratio());
+        let (Some(lowest), Some(highest)) = (ratios.first(), ratios.last()) else { continue };
+        let least = sorted(&|row| best(row.ours_least)).first().copied();
+        let their_least = sorted(&|row| best(row.theirs_least)).first().copied();
         println!(
-            "LeNet, batch {size}: an epoch is {steps} steps; with one and two threads ours \
-             takes {:.2} and {:.2} s, {} {:.2} and {:.2} s.",
-            epoch("ours", 0),
-            epoch("ours", 1),
-            row["peer"].as_str().unwrap_or_default(),
-            epoch("theirs", 0),
-            epoch("theirs", 1),
+            "| {} | {} | {} | {} | {} | {lowest:.2} to {highest:.2} | {} |",
+            row.workload,
+            row.peer(),
+            cell(median(&ours), duration),
+            cell(median(&theirs), duration),
+            cell(median(&ratios), two_digits),
+            cell(ratio(least, their_least), two_digits),
         );
     }
+}
+
+/// What an epoch of 60,000 images takes, from the time of one step.
+fn print_epochs(rows: &[Row]) {
+    for row in rows {
+        let size = row.workload.strip_prefix("step/lenet/").and_then(|size| size.parse().ok());
+        let Some(size): Option<usize> = size else { continue };
+        let steps = 60_000_usize.div_ceil(size);
+        let epoch = |step: Option<f64>| cell(step.map(|step| step * steps as f64), duration);
+        println!(
+            "LeNet, batch {size}: an epoch is {steps} steps; with one and two threads ours \
+             takes {} and {}, {} {} and {}.",
+            epoch(row.ours[0]),
+            epoch(row.ours[1]),
+            row.peer,
+            epoch(row.theirs[0]),
+            epoch(row.theirs[1]),
+        );
+    }
+}
+
+/// What stands in a table.
+fn cell(number: Option<f64>, text: fn(f64) -> String) -> String {
+    number.map_or("–".into(), text)
+}
+
+fn two_digits(number: f64) -> String {
+    format!("{number:.2}")
 }
 
 /// The notebook's whole program from the same start weights, training alone timed.
@@ -236,8 +325,10 @@ fn whole_program(options: &Options, folder: &Path) -> anyhow::Result<Times> {
         let mut ours = Command::new(release("mnist-app")?);
         ours.args(["train", "--preset", "notebook", "--epochs", "15", "--threads", &threads_text]);
         ours.args(["--quiet", "--json", "--init"]).arg(&weights);
-        ours.arg("--out").arg(folder.join(format!("run-{threads}")));
+        let run = folder.join("run");
+        ours.arg("--out").arg(&run);
         let ours = epochs(&mut ours)?;
+        std::fs::remove_dir_all(&run).with_context(|| run.display().to_string())?;
         let (error, expected) = (ours.first_error, theirs.first_error);
         if (error - expected).abs() > 0.02 * expected {
             bail!("the notebook's first epoch: ours has error {error}, SciPy's {expected}");
