@@ -303,11 +303,16 @@ fn part<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
         }
     }
     let used = M.min(product.rows - first);
+    // Rows that are cut to one length need one check of an index for all of them.
+    let mut len = 0;
+    for p in 0..P {
+        len = len.max(outputs[p][0].max(outputs[p][1]) + L::LEN);
+    }
     let mut sums = [[L::Vector::simd_from(simd, T::ZERO); P]; M];
     if product.continues {
         for m in 0..M {
             if m < used {
-                let row = &output[(first + m) * product.output_stride..];
+                let row = &output[(first + m) * product.output_stride..][..len];
                 for p in 0..P {
                     let [low, high] = outputs[p];
                     sums[m][p] = L::load(simd, [&row[low..], &row[high..]], 0);
@@ -331,7 +336,7 @@ fn part<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
         Offset::Plane(offset) => {
             for m in 0..M {
                 if m < used {
-                    let offset = &offset[(first + m) * product.output_stride..];
+                    let offset = &offset[(first + m) * product.output_stride..][..len];
                     for p in 0..P {
                         let [low, high] = outputs[p];
                         sums[m][p] += L::load(simd, [&offset[low..], &offset[high..]], 0);
@@ -342,7 +347,7 @@ fn part<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
     }
     for m in 0..M {
         if m < used {
-            let row = &mut output[(first + m) * product.output_stride..];
+            let row = &mut output[(first + m) * product.output_stride..][..len];
             for p in 0..P {
                 L::store(sums[m][p], row, outputs[p]);
             }

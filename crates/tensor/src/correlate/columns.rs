@@ -384,7 +384,7 @@ impl<T: Element> Strip<'_, T> {
         // Without conditions the outputs stay in registers until they are written.
         if part.used == M && rows == OUTPUTS {
             for m in 0..M {
-                let to = &mut part.output[m * plane + first..];
+                let to = &mut part.output[m * plane + first..][..(OUTPUTS - 1) * width + V::LEN];
                 for i in 0..OUTPUTS {
                     store(outputs[m][i], to, i * width);
                 }
