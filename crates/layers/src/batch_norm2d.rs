@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, normalize};
 
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role};
-use crate::spec::{Buildable, LayerSpec};
+use crate::spec::Buildable;
 use crate::tagged::{fraction, not_negative};
 
 /// Each channel brought to mean 0 and variance 1, then to a learned scale and shift:
@@ -69,19 +69,14 @@ impl Buildable for BatchNorm2d {
         let layer = self.layer(input, false);
         Ok(Box::new(layer.ok_or_else(|| ShapeError::new("BatchNorm2d", expected, input))?))
     }
-
-    /// A rectifier behind it is done in the same passes.
-    fn build_with_next<T: Element>(
-        &self,
-        next: &LayerSpec,
-        input: Shape,
-    ) -> Option<Box<dyn Layer<T>>> {
-        let LayerSpec::Relu(_) = next else { return None };
-        Some(Box::new(self.layer(input, true)?))
-    }
 }
 
 impl BatchNorm2d {
+    /// The layer that does the work of a rectifier behind it too.
+    pub(crate) fn build_rectified<T: Element>(&self, input: Shape) -> Option<Box<dyn Layer<T>>> {
+        Some(Box::new(self.layer(input, true)?))
+    }
+
     /// None if the input has not three axes.
     fn layer(self, input: Shape, rectify: bool) -> Option<BatchNorm2dLayer> {
         let [channels, height, width] = input.axes()?;

@@ -3,7 +3,7 @@ use std::ops::Range;
 use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::{Context, Layer, Parameter, Pass, Work};
-use crate::spec::LayerSpec;
+use crate::spec::{Fused, LayerSpec};
 
 /// Layers one after another, and where the numbers of each lie.
 ///
@@ -62,12 +62,6 @@ impl<T: Element> Chain<T> {
                 Ok(layer) => layer,
                 Err(cause) => return Err((index, cause, shapes)),
             };
-            let is_open = |before: &&mut Placed<T>| before.in_place && before.work == Work::Here;
-            if let Some(before) = layers.last_mut().filter(is_open)
-                && let Some(both) = spec.build_with_before(&specs[index - 1], shapes[index])
-            {
-                (layer, before.work) = (both, Work::InNext);
-            }
             let total = layer
                 .parameters()
                 .iter()
@@ -87,12 +81,15 @@ impl<T: Element> Chain<T> {
                     .last()
                     .is_some_and(|before| !before.layer.needs_output() || layer.keeps_values());
             let mut work = Work::Here;
-            if let Some(before) =
-                layers.last_mut().filter(|before| in_place && before.work == Work::Here)
-            {
-                before.with_next = specs[index - 1].build_with_next(spec, shapes[index - 1]);
-                if before.with_next.is_some() {
-                    work = Work::InBefore;
+            if let Some(before) = layers.last_mut().filter(|before| before.work == Work::Here) {
+                match Fused::build(&specs[index - 1], spec, shapes[index - 1]) {
+                    Some(Fused::InFirst(both)) if in_place => {
+                        (before.with_next, work) = (Some(both), Work::InBefore);
+                    }
+                    Some(Fused::InSecond(both)) if before.in_place => {
+                        (layer, before.work) = (both, Work::InNext);
+                    }
+                    _ => {}
                 }
             }
             let output_len = layer.output_shape().len();

@@ -3,7 +3,7 @@ use tensor::{Element, Pooling, Shape, ShapeError};
 
 use crate::conv2d::Size;
 use crate::layer::{Context, Layer, Pass};
-use crate::spec::{Buildable, LayerSpec};
+use crate::spec::Buildable;
 
 /// The largest number of each window.
 ///
@@ -46,16 +46,13 @@ impl Buildable for MaxPool2d {
         let geometry = geometry("MaxPool2d", input, self.size, self.stride)?;
         Ok(Box::new(MaxPool2dLayer { geometry, rectify: false }))
     }
+}
 
-    /// A rectifier before it is done on the largest numbers alone.
-    fn build_with_before<T: Element>(
-        &self,
-        before: &LayerSpec,
-        input: Shape,
-    ) -> Option<Box<dyn Layer<T>>> {
+impl MaxPool2d {
+    /// The layer that does the work of a rectifier before it, on the largest numbers alone.
+    pub(crate) fn build_rectified<T: Element>(&self, input: Shape) -> Option<Box<dyn Layer<T>>> {
         let geometry = geometry("MaxPool2d", input, self.size, self.stride).ok()?;
-        let rectify = matches!(before, LayerSpec::Relu(_));
-        rectify.then(|| Box::new(MaxPool2dLayer { geometry, rectify }) as _)
+        Some(Box::new(MaxPool2dLayer { geometry, rectify: true }))
     }
 }
 

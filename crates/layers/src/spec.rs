@@ -44,24 +44,6 @@ pub(crate) trait Buildable {
 
     /// The layer for inputs of this shape.
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError>;
-
-    /// See [`LayerSpec::build_with_before`].
-    fn build_with_before<T: Element>(
-        &self,
-        _before: &LayerSpec,
-        _input: Shape,
-    ) -> Option<Box<dyn Layer<T>>> {
-        None
-    }
-
-    /// See [`LayerSpec::build_with_next`].
-    fn build_with_next<T: Element>(
-        &self,
-        _next: &LayerSpec,
-        _input: Shape,
-    ) -> Option<Box<dyn Layer<T>>> {
-        None
-    }
 }
 
 macro_rules! layer_spec {
@@ -96,30 +78,6 @@ macro_rules! layer_spec {
             ) -> Result<Box<dyn Layer<T>>, ShapeError> {
                 match self {$( Self::$name(layer) => layer.build(input), )*}
             }
-
-            /// The layer that does in its own passes what `before` would do in place before
-            /// it, to the same bits, if there is a faster one. It reads the input of
-            /// `before`, which must give the same derivatives as the output does; `input` is
-            /// a shape that [`LayerSpec::build`] accepts.
-            pub(crate) fn build_with_before<T: Element>(
-                &self,
-                before: &LayerSpec,
-                input: Shape,
-            ) -> Option<Box<dyn Layer<T>>> {
-                match self {$( Self::$name(layer) => layer.build_with_before(before, input), )*}
-            }
-
-            /// The layer that does in its own passes what `next` would do in place behind it,
-            /// to the same bits, if there is a faster one: its output is that of `next`, and
-            /// so is the gradient that it is given. `input` is a shape that
-            /// [`LayerSpec::build`] accepts.
-            pub(crate) fn build_with_next<T: Element>(
-                &self,
-                next: &LayerSpec,
-                input: Shape,
-            ) -> Option<Box<dyn Layer<T>>> {
-                match self {$( Self::$name(layer) => layer.build_with_next(next, input), )*}
-            }
         }
     };
 }
@@ -143,6 +101,32 @@ layer_spec!(
     Reshape,
     Residual
 );
+
+/// One layer that does the work of two neighbours in its own passes, to the same bits.
+pub(crate) enum Fused<T> {
+    /// In the place of the first: its output, and the gradient of it that it is given, are
+    /// those of the second.
+    InFirst(Box<dyn Layer<T>>),
+    /// In the place of the second: it reads the input of the first, which must give the first
+    /// the same derivatives as its output does.
+    InSecond(Box<dyn Layer<T>>),
+}
+
+impl<T: Element> Fused<T> {
+    /// For inputs of the first that [`LayerSpec::build`] accepts; `None` if two layers are as
+    /// fast as one.
+    pub(crate) fn build(first: &LayerSpec, second: &LayerSpec, input: Shape) -> Option<Self> {
+        match (first, second) {
+            (LayerSpec::BatchNorm2d(first), LayerSpec::Relu(_)) => {
+                first.build_rectified(input).map(Self::InFirst)
+            }
+            (LayerSpec::Relu(_), LayerSpec::MaxPool2d(second)) => {
+                second.build_rectified(input).map(Self::InSecond)
+            }
+            _ => None,
+        }
+    }
+}
 
 /// A network whose layers do not fit together.
 ///

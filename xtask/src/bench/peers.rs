@@ -164,7 +164,8 @@ impl Times {
     }
 }
 
-/// All programs in turn, several rounds.
+/// All programs in turn, several rounds, there and back: the first with two threads may find one
+/// of the processors asleep.
 fn measure(programs: &mut [Peer], workload: &str, options: &Options) -> anyhow::Result<Times> {
     let mut times = Times::default();
     for _ in 0..options.rounds {
@@ -176,6 +177,7 @@ fn measure(programs: &mut [Peer], workload: &str, options: &Options) -> anyhow::
                 std::thread::sleep(PAUSE);
             }
         }
+        programs.reverse();
     }
     Ok(times)
 }
