@@ -1,16 +1,9 @@
 //! `cargo xtask bench`: measures Asterism, alone or side by side with its peers.
 //!
-//! - `cargo xtask bench` prints the table of all workloads beside the processor's
-//!   multiply-add peak, then runs the criterion benchmarks; `--quick` leaves these out.
-//! - `cargo xtask bench --peers` measures the same work in PyTorch, SciPy and ONNX
-//!   Runtime, in turn with ours, and prints one table of ratios. The interpreter is that
-//!   of `--python PATH` or of the variable `ASTERISM_PYTHON`, else `python3`. `--runs N` does
-//!   so several times, and adds a table of the medians with their range.
-//! - `cargo xtask bench --growth FILE.svg` draws how fast a correlation is as batch, image,
-//!   kernels and threads grow; `docs/growth.svg` was made so.
-//!
-//! `--filter TEXT` keeps the workloads whose names contain the text, `--seconds S` is the
-//! time for each measurement, `--json FILE` writes the numbers too.
+//! Alone it prints the table of all workloads beside the processor's multiply-add peak, then
+//! runs the criterion benchmarks. With `--peers` it measures the same work in PyTorch, SciPy and
+//! ONNX Runtime, in turn with ours, and prints one table of ratios. With `--growth` it draws how
+//! fast a correlation is as batch, image, kernels and threads grow; `docs/growth.svg` was made so.
 
 mod peer;
 mod peers;
@@ -19,13 +12,32 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-
+use crate::Usage;
 use crate::process::{cargo, release, run as run_command};
+
+const HELP: &str = "\
+cargo xtask bench [FLAGS]        measures all workloads, then runs the criterion benchmarks
+    --quick                      no criterion benchmarks
+    --peers                      beside PyTorch, SciPy and ONNX Runtime, in turn, instead
+    --python PATH                the peers' interpreter (default: $ASTERISM_PYTHON, else python3)
+    --rounds N                   with --peers: measurements of each workload (default: 5)
+    --runs N                     with --peers: whole runs; several add a table of their medians
+                                 and ranges (default: 1)
+    --growth FILE.svg            draw how fast a correlation is as it grows, instead
+    --filter TEXT                only workloads whose names contain the text
+    --seconds S                  for each measurement (default: 0.2)
+    --json FILE                  write the numbers too
+Exit status: 0 done, 1 a measurement failed, 2 wrong usage.
+";
 
 /// Runs the benchmarks that the flags ask for.
 pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    let options = Options::parse(flags)?;
+    if flags.iter().any(|flag| flag == "--help" || flag == "-h") {
+        print!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let options = Options::parse(flags)
+        .map_err(|complaint| Usage(format!("{complaint}; see cargo xtask bench --help")))?;
     run_command(&mut cargo(&["build", "--release", "-p", "benches", "--bins"]))?;
     if options.peers {
         peers::compare(&options)?;
@@ -61,7 +73,7 @@ struct Options {
 }
 
 impl Options {
-    fn parse(flags: Vec<OsString>) -> anyhow::Result<Self> {
+    fn parse(flags: Vec<OsString>) -> Result<Self, String> {
         let python = std::env::var_os("ASTERISM_PYTHON").unwrap_or_else(|| "python3".into());
         let mut options = Self {
             quick: false,
@@ -77,7 +89,8 @@ impl Options {
         let mut flags = flags.into_iter();
         while let Some(flag) = flags.next() {
             let name = flag.to_string_lossy().into_owned();
-            let mut value = || flags.next().with_context(|| format!("{name}: expected a value"));
+            let mut value =
+                || flags.next().ok_or_else(|| format!("{name}: expected a value, found nothing"));
             match name.as_str() {
                 "--quick" => options.quick = true,
                 "--peers" => options.peers = true,
@@ -88,22 +101,19 @@ impl Options {
                 "--runs" => options.runs = number(&name, &value()?)?,
                 "--json" => options.json = Some(value()?.into()),
                 "--growth" => options.growth = Some(value()?.into()),
-                _ => bail!(
-                    "{name}: expected --quick, --peers, --growth FILE, --python PATH, --filter TEXT, \
-                     --seconds S, --rounds N, --runs N or --json FILE"
-                ),
+                _ => return Err(format!("{name}: no such flag")),
             }
         }
         for (name, count) in [("--rounds", options.rounds), ("--runs", options.runs)] {
             if count == 0 {
-                bail!("{name}: expected at least 1, found 0");
+                return Err(format!("{name}: expected at least 1, found 0"));
             }
         }
         Ok(options)
     }
 }
 
-fn number<N: std::str::FromStr>(flag: &str, text: &OsString) -> anyhow::Result<N> {
+fn number<N: std::str::FromStr>(flag: &str, text: &OsString) -> Result<N, String> {
     let text = text.to_string_lossy();
-    text.parse().ok().with_context(|| format!("{flag}: expected a number, found {text:?}"))
+    text.parse().map_err(|_| format!("{flag}: expected a number, found {text:?}"))
 }

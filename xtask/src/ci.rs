@@ -35,9 +35,7 @@ const STEPS: &[Step] = &[
 
 /// Runs all steps.
 pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    if let Some(flag) = flags.first() {
-        bail!("{}: ci takes no flags", flag.to_string_lossy());
-    }
+    crate::no_flags("ci", &flags)?;
     let mut times = Vec::new();
     for (name, why, step) in STEPS {
         println!("\n=== {name}: {why}");

@@ -230,9 +230,7 @@ const EXPECTED: &[Expected] = &[
 
 /// Builds, looks, prints a table.
 pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    if let Some(flag) = flags.first() {
-        bail!("{}: codegen takes no flags", flag.to_string_lossy());
-    }
+    crate::no_flags("codegen", &flags)?;
     if !cfg!(target_arch = "x86_64") {
         println!("codegen: not checked; it knows the instructions of x86-64 only");
         return Ok(ExitCode::SUCCESS);

@@ -11,6 +11,7 @@ mod speedrun;
 mod train;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::process::ExitCode;
 
 /// Name, what it does, and the function that does it with the flags that follow.
@@ -18,7 +19,7 @@ type Command = (&'static str, &'static str, fn(Vec<OsString>) -> anyhow::Result<
 
 const COMMANDS: &[Command] = &[
     ("train", "build in release and train: the flags of `mnist-app train`", train::run),
-    ("bench", "measure: --quick for the table only, --peers beside PyTorch and others", bench::run),
+    ("bench", "measure, alone or beside PyTorch and others; see --help", bench::run),
     (
         "speedrun",
         "train seeds 1 to 5 of a preset to a target, print a table; see --help",
@@ -36,7 +37,26 @@ fn main() -> ExitCode {
     };
     run(arguments.collect()).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        ExitCode::FAILURE
+        if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    })
+}
+
+/// A command that was called wrongly, which ends with status 2.
+#[derive(Debug)]
+struct Usage(String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Refuses all flags.
+fn no_flags(command: &str, flags: &[OsString]) -> Result<(), Usage> {
+    flags.first().map_or(Ok(()), |flag| {
+        Err(Usage(format!("{}: {command} takes no flags", flag.to_string_lossy())))
     })
 }
 

@@ -21,6 +21,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use crate::Usage;
 use crate::process::{cargo, line, release, root, run as run_command};
 
 const HELP: &str = "\
@@ -39,13 +40,8 @@ pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
-    let options = match Options::parse(flags) {
-        Ok(options) => options,
-        Err(complaint) => {
-            eprintln!("error: {complaint}; see cargo xtask speedrun --help");
-            return Ok(ExitCode::from(2));
-        }
-    };
+    let options = Options::parse(flags)
+        .map_err(|complaint| Usage(format!("{complaint}; see cargo xtask speedrun --help")))?;
     run_command(&mut cargo(&["build", "--release", "-p", "mnist-app"]))?;
     let folder = Temporary::create()?;
     let mut runs = Vec::new();
