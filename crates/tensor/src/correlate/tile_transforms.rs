@@ -125,79 +125,71 @@ where
     ]
 }
 
-/// `G g Gᵀ` of some kernels, one in each lane: the numbers of the points row by row.
+/// A map of one dimension applied to `IN` lines of a tile, and then across them: what comes
+/// out is first indexed along the lines.
 #[inline(always)]
-pub(super) fn weights<S, V>(simd: S, g: [V; 9]) -> [V; POINTS]
+fn along_and_across<V: Copy, const IN: usize, const OUT: usize>(
+    line: impl Fn(usize) -> [V; IN],
+    map: impl Fn([V; IN]) -> [V; OUT],
+) -> [[V; OUT]; OUT] {
+    let mut half = [map(line(0)); IN];
+    for i in 1..IN {
+        half[i] = map(line(i));
+    }
+    let mut whole = [half[0]; OUT];
+    for j in 0..OUT {
+        let mut across = line(0);
+        for i in 0..IN {
+            across[i] = half[i][j];
+        }
+        whole[j] = map(across);
+    }
+    whole
+}
+
+/// `G g Gᵀ` of some kernels, one in each lane: the points by rows and columns.
+#[inline(always)]
+pub(super) fn weights<S, V>(simd: S, g: [V; 9]) -> [[V; INPUTS]; INPUTS]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
 {
-    let zero: V = constant(simd, 0.0);
-    let mut columns = [[zero; INPUTS]; 3];
-    for x in 0..3 {
-        columns[x] = transform_weights(simd, [g[x], g[3 + x], g[6 + x]]);
-    }
-    let mut points = [zero; POINTS];
-    for i in 0..INPUTS {
-        let row = transform_weights(simd, [columns[0][i], columns[1][i], columns[2][i]]);
-        for j in 0..INPUTS {
-            points[i * INPUTS + j] = row[j];
-        }
-    }
-    points
+    along_and_across(
+        #[inline(always)]
+        |x| [g[x], g[3 + x], g[6 + x]],
+        #[inline(always)]
+        |column| transform_weights(simd, column),
+    )
 }
 
 /// `A e Aᵀ` of a tile of some kernels' output gradients, a kernel in each lane.
 #[inline(always)]
-pub(super) fn output_gradients<S, V>(simd: S, e: [[V; OUTPUTS]; OUTPUTS]) -> [V; POINTS]
+pub(super) fn output_gradients<S, V>(simd: S, e: [[V; OUTPUTS]; OUTPUTS]) -> [[V; INPUTS]; INPUTS]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
 {
-    let zero: V = constant(simd, 0.0);
-    let mut columns = [[zero; INPUTS]; OUTPUTS];
-    for x in 0..OUTPUTS {
-        columns[x] = transform_output_gradients(simd, [e[0][x], e[1][x], e[2][x], e[3][x]]);
-    }
-    let mut points = [zero; POINTS];
-    for i in 0..INPUTS {
-        let [c0, c1, c2, c3] = columns;
-        let row = transform_output_gradients(simd, [c0[i], c1[i], c2[i], c3[i]]);
-        for j in 0..INPUTS {
-            points[i * INPUTS + j] = row[j];
-        }
-    }
-    points
+    along_and_across(
+        #[inline(always)]
+        |x| [e[0][x], e[1][x], e[2][x], e[3][x]],
+        #[inline(always)]
+        |column| transform_output_gradients(simd, column),
+    )
 }
 
-/// `Gᵀ m G` of some kernels, one in each lane.
+/// `Gᵀ m G` of some kernels, one in each lane: the weights by columns and rows.
 #[inline(always)]
-pub(super) fn weight_gradients<S, V>(simd: S, m: [V; POINTS]) -> [V; 9]
+pub(super) fn weight_gradients<S, V>(simd: S, m: [[V; INPUTS]; INPUTS]) -> [[V; 3]; 3]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
 {
-    let zero: V = constant(simd, 0.0);
-    let mut rows = [[zero; 3]; INPUTS];
-    for i in 0..INPUTS {
-        let mut row = [zero; INPUTS];
-        for j in 0..INPUTS {
-            row[j] = m[i * INPUTS + j];
-        }
-        rows[i] = transform_weight_gradients(simd, row);
-    }
-    let mut weights = [zero; 9];
-    for x in 0..3 {
-        let mut column = [zero; INPUTS];
-        for i in 0..INPUTS {
-            column[i] = rows[i][x];
-        }
-        let column = transform_weight_gradients(simd, column);
-        for y in 0..3 {
-            weights[3 * y + x] = column[y];
-        }
-    }
-    weights
+    along_and_across(
+        #[inline(always)]
+        |y| m[y],
+        #[inline(always)]
+        |row| transform_weight_gradients(simd, row),
+    )
 }
 
 /// Rows of numbers that lie `pitch` apart.
@@ -303,27 +295,22 @@ pub(super) fn outputs<S, V>(
         || {
             let zero: V = constant(simd, 0.0);
             for tile in (0..tiles).step_by(V::LEN) {
-                let mut half = [[zero; OUTPUTS]; INPUTS];
-                for i in 0..INPUTS {
-                    let mut m = [zero; INPUTS];
-                    for j in 0..INPUTS {
-                        m[j] = load(simd, points, (i * INPUTS + j) * stride + tile);
-                    }
-                    half[i] = transform_outputs(simd, m);
-                }
-                let mut whole = [[zero; OUTPUTS]; OUTPUTS];
-                for x in 0..OUTPUTS {
-                    let mut m = [zero; INPUTS];
-                    for i in 0..INPUTS {
-                        m[i] = half[i][x];
-                    }
-                    let column = transform_outputs(simd, m);
-                    for y in 0..OUTPUTS {
-                        whole[y][x] = column[y];
-                    }
-                }
+                let columns = along_and_across(
+                    #[inline(always)]
+                    |i| {
+                        let mut m = [zero; INPUTS];
+                        for j in 0..INPUTS {
+                            m[j] = load(simd, points, (i * INPUTS + j) * stride + tile);
+                        }
+                        m
+                    },
+                    #[inline(always)]
+                    |m| transform_outputs(simd, m),
+                );
                 for y in 0..OUTPUTS {
-                    collect(whole[y], lines, y * pitch + OUTPUTS * tile);
+                    let [c0, c1, c2, c3] = columns;
+                    let at = y * pitch + OUTPUTS * tile;
+                    collect([c0[y], c1[y], c2[y], c3[y]], lines, at);
                 }
             }
         },

@@ -280,11 +280,11 @@ fn transform_block<S: Simd, T: Element>(
                     let points = tile_transforms::weights(simd, taps);
                     for point in 0..POINTS {
                         let at = point * panel + c * size + lane;
+                        let vector = points[point / INPUTS][point % INPUTS];
                         if used == lanes {
-                            store(points[point], packed, at);
+                            store(vector, packed, at);
                         } else {
-                            packed[at..at + used]
-                                .copy_from_slice(&points[point].as_slice()[..used]);
+                            packed[at..at + used].copy_from_slice(&vector.as_slice()[..used]);
                         }
                     }
                 }

@@ -21,7 +21,7 @@ use crate::{Element, Scratch};
 
 use super::Correlation;
 use super::outer_products::transpose;
-use super::tile_transforms::{OUTPUTS, POINTS, output_gradients, weight_gradients};
+use super::tile_transforms::{INPUTS, OUTPUTS, POINTS, output_gradients, weight_gradients};
 use super::winograd::{Pass, Tiling};
 
 /// Kernels of a vector.
@@ -269,7 +269,8 @@ fn transform_row<S: Simd, T: Element>(
                 }
                 let e = output_gradients(simd, e);
                 for point in 0..POINTS {
-                    store(e[point], points, point * stride + tile * LANES);
+                    let vector = e[point / INPUTS][point % INPUTS];
+                    store(vector, points, point * stride + tile * LANES);
                 }
             }
         },
@@ -285,13 +286,13 @@ fn transform_sums<S: Simd, T: Element>(simd: S, kernels: usize, sums: &mut [T]) 
             let zero = T::Wide::<S>::simd_from(simd, T::ZERO);
             for sums in sums.chunks_exact_mut(POINTS * kernels) {
                 for d in (0..kernels).step_by(T::Wide::<S>::LEN) {
-                    let mut m = [zero; POINTS];
+                    let mut m = [[zero; INPUTS]; INPUTS];
                     for point in 0..POINTS {
-                        m[point] = load(simd, sums, point * kernels + d);
+                        m[point / INPUTS][point % INPUTS] = load(simd, sums, point * kernels + d);
                     }
                     let weights = weight_gradients(simd, m);
                     for tap in 0..9 {
-                        store(weights[tap], sums, tap * kernels + d);
+                        store(weights[tap % 3][tap / 3], sums, tap * kernels + d);
                     }
                 }
             }
