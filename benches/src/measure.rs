@@ -23,7 +23,11 @@ const FEWEST: usize = 3;
 
 /// Calls `call` for about `seconds`, in samples of as many calls as fill a fraction of a
 /// millisecond; the first calls warm up and do not count.
-pub fn measure(seconds: f64, mut call: impl FnMut()) -> Timing {
+pub fn measure(seconds: f64, call: impl FnMut()) -> Timing {
+    measure_after(WARM_UP_SECONDS, seconds, call)
+}
+
+fn measure_after(warm_up: f64, seconds: f64, mut call: impl FnMut()) -> Timing {
     let mut time = |calls: usize| {
         let start = Instant::now();
         (0..calls).for_each(|_| call());
@@ -33,7 +37,7 @@ pub fn measure(seconds: f64, mut call: impl FnMut()) -> Timing {
     while time(calls) < SAMPLE_SECONDS {
         calls *= 2;
     }
-    while start.elapsed().as_secs_f64() < WARM_UP_SECONDS {
+    while start.elapsed().as_secs_f64() < warm_up {
         time(calls);
     }
     let start = Instant::now();
@@ -86,18 +90,25 @@ pub fn largest_difference(found: &[f32], expected: &[f32]) -> f64 {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{FEWEST, WARM_UP_SECONDS, largest_difference, measure};
+    use super::{FEWEST, largest_difference, measure_after};
 
     #[test]
     fn a_timing_counts_calls_after_the_warm_up() {
-        let (mut calls, start) = (0, Instant::now());
-        let timing = measure(0.0, || {
+        let mut calls = 0;
+        let timing = measure_after(0.0, 0.0, || {
             calls += 1;
             std::thread::sleep(Duration::from_micros(250));
         });
-        assert!(start.elapsed().as_secs_f64() > WARM_UP_SECONDS);
-        assert!(timing.samples == FEWEST && calls > FEWEST);
+        assert_eq!((timing.samples, calls), (FEWEST, FEWEST + 1));
         assert!(250e-6 <= timing.best && timing.best <= timing.median);
+    }
+
+    #[test]
+    fn a_warm_up_lasts_as_long_as_it_must_and_does_not_count() {
+        let start = Instant::now();
+        let timing = measure_after(0.1, 0.0, || std::thread::sleep(Duration::from_micros(250)));
+        assert!(start.elapsed() > Duration::from_millis(100));
+        assert_eq!(timing.samples, FEWEST);
     }
 
     #[test]

@@ -190,7 +190,7 @@ struct Row {
     theirs: [Option<f64>; 2],
     ours_least: [Option<f64>; 2],
     theirs_least: [Option<f64>; 2],
-    /// The peer's fastest way with one thread and with two, where there are several.
+    /// The peer's fastest way with one thread and with two; its whole program has but one.
     variants: [Option<String>; 2],
 }
 
@@ -204,8 +204,8 @@ impl Row {
     fn peer(&self) -> String {
         let [one, two] = self.theirs;
         let variant = &self.variants[usize::from(two < one)];
-        match variant.as_deref() {
-            None | Some("") => self.peer.clone(),
+        match variant {
+            None => self.peer.clone(),
             Some(variant) => format!("{}, {variant}", self.peer),
         }
     }
@@ -291,10 +291,10 @@ fn print_epochs(rows: &[Row]) {
         let size = row.workload.strip_prefix("step/lenet/").and_then(|size| size.parse().ok());
         let Some(size): Option<usize> = size else { continue };
         let steps = 60_000_usize.div_ceil(size);
-        let epoch = |step: Option<f64>| cell(step.map(|step| step * steps as f64), duration);
+        let epoch = |step: Option<f64>| cell(step.map(|step| step * steps as f64), two_digits);
         println!(
             "LeNet, batch {size}: an epoch is {steps} steps; with one and two threads ours \
-             takes {} and {}, {} {} and {}.",
+             takes {} and {} s, {} {} and {} s.",
             epoch(row.ours[0]),
             epoch(row.ours[1]),
             row.peer,

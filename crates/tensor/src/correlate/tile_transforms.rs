@@ -138,8 +138,8 @@ fn along_and_across<V: Copy, const IN: usize, const OUT: usize>(
     }
     let mut whole = [half[0]; OUT];
     for j in 0..OUT {
-        let mut across = line(0);
-        for i in 0..IN {
+        let mut across = [half[0][j]; IN];
+        for i in 1..IN {
             across[i] = half[i][j];
         }
         whole[j] = map(across);
