@@ -231,4 +231,25 @@ pub enum Role {
     Bias,
     /// Anything that starts with one value.
     Constant(f64),
+    /// A variance: it starts with 1 and is never below 0.
+    Variance,
+}
+
+impl Role {
+    /// What it starts with, if that is always the same.
+    pub(crate) fn constant(self) -> Option<f64> {
+        match self {
+            Self::Constant(value) => Some(value),
+            Self::Variance => Some(1.0),
+            Self::Weight { .. } | Self::Bias => None,
+        }
+    }
+
+    /// What is wrong with a number that has it, if anything.
+    pub(crate) fn refuse(self, value: f64) -> Option<&'static str> {
+        if !value.is_finite() {
+            return Some("finite numbers");
+        }
+        (self == Self::Variance && value < 0.0).then_some("no variance below 0")
+    }
 }

@@ -5,8 +5,9 @@ use tensor::{Buffer, Element, Shape, ShapeError};
 
 use crate::chain::{Chain, checked_len, too_large};
 use crate::digest::sha256;
+use crate::footprint::Footprint;
 use crate::init::Init;
-use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role, Running};
+use crate::layer::{Context, Layer, Mode, Parameter, Pass, Running};
 use crate::random::{Purpose, Stream};
 use crate::spec::{BuildError, LayerSpec, NetworkSpec};
 use crate::workspace::Workspace;
@@ -43,6 +44,14 @@ impl<T: Element> NetworkBuilder<T> {
     pub fn build(self) -> Result<Network<T>, BuildError> {
         self.spec.build()
     }
+
+    /// What the network and its passes would take of memory.
+    ///
+    /// # Errors
+    /// If a layer cannot take the output of the one before it.
+    pub fn footprint(&self) -> Result<Footprint<T>, BuildError> {
+        self.spec.footprint()
+    }
 }
 
 impl NetworkSpec {
@@ -51,6 +60,14 @@ impl NetworkSpec {
     /// # Errors
     /// If a layer cannot take the output of the one before it.
     pub fn build<T: Element>(&self) -> Result<Network<T>, BuildError> {
+        self.footprint().map(Network::new)
+    }
+
+    /// What the network and its passes would take of memory.
+    ///
+    /// # Errors
+    /// If a layer cannot take the output of the one before it.
+    pub fn footprint<T: Element>(&self) -> Result<Footprint<T>, BuildError> {
         let fail = |layer, cause, shapes: &[Shape]| {
             Err(BuildError { layer, cause, table: self.table(shapes) })
         };
@@ -69,13 +86,7 @@ impl NetworkSpec {
         if chain.layers().is_empty() {
             return fail(0, ShapeError::new("network", "at least one layer", 0), &[input_shape]);
         }
-        let parameters = Buffer::zeros(chain.parameters_of(chain.layers().len()));
-        let mut state = Vec::new();
-        for (array, range) in chain.named(|layer| layer.state()) {
-            let start = if let Role::Constant(value) = array.role { value } else { 0.0 };
-            state.resize(range.end, T::from_f64(start));
-        }
-        Ok(Network { spec: self.clone(), chain, parameters, state })
+        Ok(Footprint { spec: self.clone(), chain })
     }
 
     /// The layers with their output shapes as far as they are known.
@@ -97,6 +108,16 @@ impl<T: Element> Network<T> {
         let input = input.into().dims().to_vec();
         let spec = NetworkSpec { input, layers: Vec::new() };
         NetworkBuilder { spec, element: std::marker::PhantomData }
+    }
+
+    /// The network with all parameters 0.
+    pub(crate) fn new(Footprint { spec, chain }: Footprint<T>) -> Self {
+        let parameters = Buffer::zeros(chain.parameters_of(chain.layers().len()));
+        let mut state = Vec::new();
+        for (array, range) in chain.named(|layer| layer.state()) {
+            state.resize(range.end, T::from_f64(array.role.constant().unwrap_or(0.0)));
+        }
+        Self { spec, chain, parameters, state }
     }
 
     /// Another network with the same layers and numbers.

@@ -1,9 +1,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use tensor::{Buffer, Element, reduce};
+use tensor::{Buffer, Element};
 
 use crate::layer::{Draw, Mode};
-use crate::loss::Loss;
+use crate::loss::{Loss, is_right};
 use crate::network::Network;
 use crate::spec::LayerSpec;
 use crate::trainer::{Batch, NonFinite};
@@ -94,7 +94,7 @@ impl<T: Element> Desk<T> {
         let samples = self.workspace.output().chunks_exact(outputs);
         for ((y, t), value) in samples.zip(targets.chunks_exact(outputs)).zip(&mut *losses) {
             *value = loss.value(y, t);
-            shard.correct += usize::from(reduce::argmax(y) == reduce::argmax(t));
+            shard.correct += usize::from(is_right(y, t));
         }
         shard.observed.copy_from_slice(self.workspace.observed());
         shard.failure = self.failure(network, losses, draw.first_sample as usize);

@@ -43,6 +43,11 @@ impl TrainerConfig {
         let (clip_norm, average, seed) = (None, None, 0);
         Self { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
     }
+
+    /// Into how many shards a whole batch is cut.
+    pub(crate) fn shards(&self) -> usize {
+        self.batch_size.div_ceil(self.shard_size)
+    }
 }
 
 /// The samples of one step.
@@ -118,7 +123,7 @@ impl<T: Element> Trainer<T> {
     pub fn new(network: Network<T>, config: TrainerConfig) -> Self {
         let TrainerConfig { batch_size, shard_size, loss, .. } = config;
         assert!(batch_size > 0 && shard_size > 0, "batch and shard size: expected at least 1");
-        let count = batch_size.div_ceil(shard_size);
+        let count = config.shards();
         let capacity = shard_size.min(batch_size);
         let desk = |_| {
             let workspace = if count == 1 {

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -61,66 +61,101 @@ fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
 ///
 /// # Errors
 /// If the bytes are no safetensors, or their names, shapes or types are not those of the
-/// network: the message lists all that differ. The network is then unchanged.
+/// network, or a number is not finite, also one that only the network's precision cannot hold,
+/// or a variance is below 0: the message lists all that differ. The network is then unchanged.
 pub fn load_weights<T: Element>(
     network: &mut Network<T>,
     bytes: &[u8],
 ) -> Result<(), WeightsError> {
     let file = open(bytes)?;
+    let (parameters, state) = (network.named_parameters(), network.named_state());
+    compare_arrays(&file, parameters.iter().chain(&state).map(|(array, _)| array))?;
+    load_numbers(network, &file)
+}
+
+/// Whether a file has just these arrays; the message lists all that differ.
+fn compare_arrays<'a>(
+    file: &SafeTensors<'_>,
+    arrays: impl Iterator<Item = &'a Parameter>,
+) -> Result<(), WeightsError> {
+    let (mut complaints, mut known) = (Vec::new(), HashSet::new());
+    for Parameter { name, shape, .. } in arrays {
+        known.insert(name.as_str());
+        complaints.extend(match file.tensor(name) {
+            Err(_) => Some(format!("{name} {shape} is missing")),
+            Ok(view) if view.shape() != shape.dims() => {
+                Some(format!("{name}: expected {shape}, got {}", shape_text(view.shape())))
+            }
+            Ok(view) if !matches!(view.dtype(), Dtype::F32 | Dtype::F64) => {
+                Some(format!("{name}: expected F32 or F64, got {:?}", view.dtype()))
+            }
+            Ok(_) => None,
+        });
+    }
+    let mut extra = file.names();
+    // PyTorch counts the steps of a normalisation, and so do its files.
+    extra.retain(|name| !known.contains(name) && !name.ends_with(".num_batches_tracked"));
+    extra.sort_unstable();
+    complaints.extend(extra.iter().map(|name| format!("{name} is not in the network")));
+    refuse(&complaints)
+}
+
+fn refuse(complaints: &[String]) -> Result<(), WeightsError> {
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    Err(WeightsError::new(format!("weights: {}", complaints.join("; "))))
+}
+
+/// Reads the numbers of a file that has the network's arrays.
+fn load_numbers<T: Element>(
+    network: &mut Network<T>,
+    file: &SafeTensors<'_>,
+) -> Result<(), WeightsError> {
     let mut complaints = Vec::new();
-    let mut expected = Vec::new();
     let mut read = |arrays: Vec<(Parameter, Range<usize>)>, numbers: &mut [T]| {
         for (array, range) in arrays {
-            complaints.extend(read_array(&file, &array, &mut numbers[range]).err());
-            expected.push(array.name);
+            complaints.extend(read_array(file, &array, &mut numbers[range]).err());
         }
     };
     let (mut parameters, mut state) = (network.parameters().to_vec(), network.state().to_vec());
     read(network.named_parameters(), &mut parameters);
     read(network.named_state(), &mut state);
-    let mut extra = file.names();
-    // PyTorch counts the steps of a normalisation, and so do its files.
-    let is_known = |name: &str| expected.iter().any(|expected| expected == name);
-    extra.retain(|name| !is_known(name) && !name.ends_with(".num_batches_tracked"));
-    extra.sort_unstable();
-    complaints.extend(extra.iter().map(|name| format!("{name} is not in the network")));
-    if !complaints.is_empty() {
-        return Err(WeightsError::new(format!("weights: {}", complaints.join("; "))));
-    }
+    refuse(&complaints)?;
     network.parameters_mut().copy_from_slice(&parameters);
     network.state_mut().copy_from_slice(&state);
     Ok(())
 }
 
-/// Reads one array from a file, or says what is wrong with it.
+/// Reads one array of a file, or says which of its numbers cannot be: none is finite but
+/// those that still are in the network's precision.
 fn read_array<T: Element>(
     file: &SafeTensors<'_>,
     array: &Parameter,
     numbers: &mut [T],
 ) -> Result<(), String> {
-    let Parameter { name, shape, .. } = array;
-    let Ok(view) = file.tensor(name) else {
-        return Err(format!("{name} {shape} is missing"));
+    let Parameter { name, role, .. } = array;
+    let view = file.tensor(name).map_err(|error| format!("{name}: {error}"))?;
+    let (narrow, wide) = (view.data().as_chunks().0, view.data().as_chunks().0);
+    let found: &mut dyn Iterator<Item = f64> = if view.dtype() == Dtype::F32 {
+        &mut narrow.iter().map(|&bytes| f64::from(f32::from_le_bytes(bytes)))
+    } else {
+        &mut wide.iter().map(|&bytes| f64::from_le_bytes(bytes))
     };
-    if view.shape() != shape.dims() {
-        return Err(format!("{name}: expected {shape}, got {}", shape_text(view.shape())));
-    }
-    match view.dtype() {
-        Dtype::F32 => {
-            let (found, _) = view.data().as_chunks();
-            for (number, &bytes) in numbers.iter_mut().zip(found) {
-                *number = T::from_f64(f64::from(f32::from_le_bytes(bytes)));
-            }
+    let (mut first, mut count, len) = (None, 0, numbers.len());
+    for (place, (number, found)) in numbers.iter_mut().zip(found).enumerate() {
+        *number = T::from_f64(found);
+        if let Some(expected) = role.refuse(number.to_f64()) {
+            count += 1;
+            first.get_or_insert((place, found, expected));
         }
-        Dtype::F64 => {
-            let (found, _) = view.data().as_chunks();
-            for (number, &bytes) in numbers.iter_mut().zip(found) {
-                *number = T::from_f64(f64::from_le_bytes(bytes));
-            }
-        }
-        other => return Err(format!("{name}: expected F32 or F64, got {other:?}")),
     }
-    Ok(())
+    let Some((place, found, expected)) = first else { return Ok(()) };
+    let precision = if found.is_finite() { format!(" in {}", T::NAME) } else { String::new() };
+    Err(format!(
+        "{name}: expected {expected}{precision}, found {found:?} at place {place}, and {count} such \
+         of {len}"
+    ))
 }
 
 /// The network that a file of [`save_weights`] describes, with its parameters.
@@ -139,10 +174,14 @@ pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> 
     })?;
     let spec: NetworkSpec = serde_json::from_str(text)
         .map_err(|error| WeightsError::new(format!("weights, {NETWORK:?}: {error}")))?;
-    let mut network = spec
-        .build()
+    let footprint = spec
+        .footprint()
         .map_err(|error| WeightsError::new(format!("weights, {NETWORK:?}: {error}")))?;
-    load_weights(&mut network, bytes)?;
+    // First the arrays: a description alone may ask for more memory than there is.
+    let file = open(bytes)?;
+    compare_arrays(&file, footprint.arrays().iter())?;
+    let mut network = footprint.build();
+    load_numbers(&mut network, &file)?;
     Ok(network)
 }
 

@@ -23,7 +23,7 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
         let models = evaluate::open(flags)?;
         let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
         let samples = evaluate::test_samples(flags, &models)?;
-        let evaluations = [a.evaluate(&samples), b.evaluate(&samples)];
+        let evaluations = [a.evaluate(&samples)?, b.evaluate(&samples)?];
         let table = Table::of(&evaluations, &samples);
         let text = if flags.json {
             let sides = [a, b].map(|model| model.path().to_string_lossy().into_owned());
@@ -56,7 +56,7 @@ impl Table {
         let mut table = Self { both_right: 0, only_a: 0, only_b: 0, both_wrong: 0 };
         let predictions = a.predictions.iter().zip(&b.predictions);
         for (label, (a, b)) in samples.labels().iter().zip(predictions) {
-            *match (a == label, b == label) {
+            *match (*a == Some(*label), *b == Some(*label)) {
                 (true, true) => &mut table.both_right,
                 (true, false) => &mut table.only_a,
                 (false, true) => &mut table.only_b,

@@ -87,7 +87,7 @@ impl Accuracy {
 
 fn alone(flags: &EvaluateFlags, model: &Model, samples: &Samples) -> anyhow::Result<()> {
     let mut console = Console::default();
-    let evaluation = model.evaluate(samples);
+    let evaluation = model.evaluate(samples)?;
     if flags.json {
         return console.line(json_of(model, &evaluation, samples)?);
     }
@@ -99,7 +99,7 @@ fn together(flags: &EvaluateFlags, models: &[Model], samples: &Samples) -> anyho
     let mut console = Console::default();
     let mut vote = Vote::default();
     for model in models {
-        let evaluation = model.evaluate(samples);
+        let evaluation = model.evaluate(samples)?;
         vote.add(model.outputs(), &evaluation);
         if flags.json {
             console.line(json_of(model, &evaluation, samples)?)?;

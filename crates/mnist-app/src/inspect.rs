@@ -7,8 +7,8 @@ mod report;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use layers::{Loss, Network, metadata_of, network_of};
-use tensor::{Element, reduce};
+use layers::{Loss, Network, is_right, metadata_of, network_of};
+use tensor::Element;
 
 use crate::cli::InspectFlags;
 use crate::dataset::{self, Misfit, Part, Samples};
@@ -16,7 +16,7 @@ use crate::evaluation::mean;
 use crate::experiment::{Experiment, Precision};
 use crate::networks::{self, Which};
 use crate::train::set_initial_weights;
-use crate::{model, presets, threads};
+use crate::{memory, model, presets, threads};
 
 use passes::Passes;
 use report::{InputLine, Line, Setting};
@@ -45,7 +45,9 @@ fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Resul
     for (index, (network, _)) in networks.iter().enumerate() {
         let misfit = |misfit| anyhow!("{}: {misfit}", subject.place(which(index), &misfit));
         samples = samples.fit(network).map_err(misfit)?;
-        passes::refuse_too_many(network, samples.len())?;
+        let bytes = network.spec().footprint::<T>()?.inspection(samples.len());
+        let what = format!("--samples {}", samples.len());
+        memory::ask(&what, bytes, "choose fewer --samples")?;
     }
     let mut lines = Vec::new();
     for (index, (network, seed)) in networks.iter().enumerate() {
@@ -207,6 +209,6 @@ fn score<T: Element>(loss: Loss, outputs: &[T], targets: &[T], count: usize) -> 
     let len = targets.len() / count;
     let pairs = || outputs.chunks_exact(len).zip(targets.chunks_exact(len));
     let losses = pairs().map(|(y, t)| loss.value(y, t)).collect();
-    let right = pairs().filter(|(y, t)| reduce::argmax(y) == reduce::argmax(t));
+    let right = pairs().filter(|(y, t)| is_right(y, t));
     (losses, right.count())
 }

@@ -16,6 +16,7 @@ pub mod experiment;
 mod files;
 pub mod idx;
 mod inspect;
+mod memory;
 pub mod metrics;
 pub mod model;
 pub mod networks;

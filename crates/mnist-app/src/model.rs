@@ -87,17 +87,20 @@ impl Model {
     /// Runs all samples through the network, or has the committee vote on them. Without a
     /// loss of its own the squared error of a network is measured.
     ///
+    /// # Errors
+    /// If the memory does not suffice for one sample.
+    ///
     /// # Panics
     /// If the samples are not from [`Model::fit`] and do not fit.
-    pub fn evaluate(&self, samples: &Samples) -> Evaluation {
+    pub fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
         if let [one] = self.networks.as_slice() {
             return one.evaluate(samples);
         }
         let mut vote = Vote::default();
         for member in &self.networks {
-            vote.add(member.outputs(), &member.evaluate(samples));
+            vote.add(member.outputs(), &member.evaluate(samples)?);
         }
-        vote.evaluation(samples)
+        Ok(vote.evaluation(samples))
     }
 }
 
@@ -140,7 +143,7 @@ impl Saved {
         Outputs::of(spec, self.loss)
     }
 
-    fn evaluate(&self, samples: &Samples) -> Evaluation {
+    fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
         let loss = self.loss_or_default();
         match &self.network {
             AnyNetwork::F32(network) => evaluate(network, loss, samples),
@@ -149,8 +152,12 @@ impl Saved {
     }
 }
 
-fn evaluate<T: Element>(network: &Network<T>, loss: Loss, samples: &Samples) -> Evaluation {
-    Evaluator::new(network).evaluate(network, loss, samples)
+fn evaluate<T: Element>(
+    network: &Network<T>,
+    loss: Loss,
+    samples: &Samples,
+) -> anyhow::Result<Evaluation> {
+    Ok(Evaluator::new(network, samples.len(), 0)?.evaluate(network, loss, samples))
 }
 
 /// What a model's metadata say of its precision, which is that of `f64` without a word,

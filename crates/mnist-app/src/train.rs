@@ -3,10 +3,10 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use layers::random::{Purpose, Stream};
-use layers::{Network, NonFinite, Trainer, TrainerConfig, Workspace, load_weights, save_weights};
+use layers::{Network, NonFinite, Trainer, Workspace, load_weights, save_weights};
 use tensor::Element;
 use tensor::simd::Level;
 
@@ -19,7 +19,7 @@ use crate::experiment::{Experiment, Precision, absolute};
 use crate::files::RunFolder;
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
 use crate::networks::Which;
-use crate::{committee, networks, presets, report, threads};
+use crate::{committee, memory, networks, presets, report, threads};
 
 /// Trains as the flags say; `start` is when the process began.
 ///
@@ -87,8 +87,10 @@ impl<T: Element> Run<T> {
     pub(crate) fn prepare(flags: &TrainFlags, experiment: Experiment) -> anyhow::Result<Self> {
         let (networks, train, test) = check::<T>(flags, &experiment)?;
         let network = networks.into_iter().next().context("no network")?;
-        let config = trainer_config(&experiment, &network, train.len())?;
-        let evaluator = Evaluator::new(&network);
+        let config = memory::trainer_config(&experiment, train.len());
+        let taken =
+            network.spec().footprint::<T>()?.training(&config, rayon::current_num_threads());
+        let evaluator = Evaluator::new(&network, test.len(), taken)?;
         let trainer = Trainer::new(network, config);
         let augmenter = experiment
             .augmentation
@@ -303,7 +305,8 @@ pub(crate) fn check<T: Element>(
         };
         train = train.fit(network).map_err(misfit)?;
         test = test.fit(network).map_err(misfit)?;
-        trainer_config(experiment, network, train.len())?;
+        let config = memory::trainer_config(experiment, train.len());
+        memory::ask_for_training::<T>(&network.spec().footprint()?, &config)?;
     }
     Ok((networks, train, test))
 }
@@ -339,30 +342,6 @@ pub(crate) fn set_initial_weights<T: Element>(
     let name = || format!("initial weights {}", file.display());
     let bytes = std::fs::read(file).with_context(name)?;
     load_weights(network, &bytes).with_context(name)
-}
-
-/// The settings of a trainer, if its memory stays within bounds.
-pub(crate) fn trainer_config<T: Element>(
-    experiment: &Experiment,
-    network: &Network<T>,
-    samples: usize,
-) -> anyhow::Result<TrainerConfig> {
-    const MOST_BYTES: usize = 4 << 30;
-    // A batch of more images than there are would be cut short anyway.
-    let batch_size = experiment.batch_size.get().min(samples);
-    let shard_size = experiment.shard_size.get().min(batch_size);
-    let shards = batch_size.div_ceil(shard_size);
-    let bytes = (shards + 1).saturating_mul(size_of_val(network.parameters()));
-    ensure!(
-        bytes <= MOST_BYTES,
-        "batch size {batch_size}: expected shards whose gradients fit into {} GiB, found {shards} \
-         of {shard_size} images each, which take {} GiB; choose a smaller --batch-size or a \
-         larger --shard-size",
-        MOST_BYTES >> 30,
-        bytes >> 30
-    );
-    let Experiment { loss, optimizer, clip_norm, average, seed, .. } = *experiment;
-    Ok(TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed })
 }
 
 fn not_finite(
