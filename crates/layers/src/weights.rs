@@ -151,7 +151,8 @@ fn read_array<T: Element>(
         }
     }
     let Some((place, found, expected)) = first else { return Ok(()) };
-    let precision = if found.is_finite() { format!(" in {}", T::NAME) } else { String::new() };
+    let is_lost = found.is_finite() && !T::from_f64(found).to_f64().is_finite();
+    let precision = if is_lost { format!(" in {}", T::NAME) } else { String::new() };
     Err(format!(
         "{name}: expected {expected}{precision}, found {found:?} at place {place}, and {count} such \
          of {len}"

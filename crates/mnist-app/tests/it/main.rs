@@ -7,6 +7,8 @@ mod compare;
 mod data;
 mod docs;
 mod inspect;
+mod memory;
+mod not_numbers;
 mod own_data;
 mod parity;
 mod png_images;
