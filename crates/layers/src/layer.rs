@@ -73,6 +73,13 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
         0
     }
 
+    /// How many numbers and indices of scratch memory a pass over at most `samples` samples
+    /// takes on `threads` threads, forward or backward: what [`Scratch::make_room`] makes room
+    /// for. `usize::MAX` if it cannot be counted.
+    fn scratch(&self, _samples: usize, _threads: usize) -> [usize; 2] {
+        [0; 2]
+    }
+
     /// Whether [`Layer::backward`] reads [`Pass::output`]. If not, a layer that works in
     /// place may follow in the same memory.
     fn needs_output(&self) -> bool {

@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use tensor::{Buffer, Element, Shape, ShapeError};
 
-use crate::chain::{Chain, checked_len, too_large};
+use crate::chain::{Chain, too_large};
 use crate::digest::sha256;
 use crate::init::Init;
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role, Running};
@@ -59,7 +59,7 @@ impl NetworkSpec {
             return fail(0, ShapeError::new("network", expected, format!("{:?}", self.input)), &[]);
         }
         let input_shape = Shape::new(&self.input);
-        if checked_len(input_shape).is_none() {
+        if input_shape.checked_len().is_none() {
             return fail(0, too_large(input_shape), &[]);
         }
         let chain = match Chain::<T>::build(input_shape, &self.layers) {
@@ -185,6 +185,12 @@ impl<T: Element> Network<T> {
         let mut bytes = Vec::with_capacity(size_of_val(&*self.parameters));
         T::extend_le_bytes(&self.parameters, &mut bytes);
         sha256(&bytes)
+    }
+
+    /// How many numbers and indices of scratch memory a pass takes that at most `samples` samples
+    /// run through together on `threads` threads: those of the layer that takes most.
+    pub fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
+        self.chain.scratch(samples, threads)
     }
 
     /// The outputs for whole samples of `input`.

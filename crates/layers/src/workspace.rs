@@ -42,7 +42,7 @@ impl<T: Element> Workspace<T> {
             samples: 0,
             mode: Mode::Inference,
             input_len: network.input_shape().len(),
-            memory: Buffer::zeros(capacity * chain.memory()),
+            memory: Buffer::zeros(capacity.saturating_mul(chain.memory())),
             observed: vec![T::ZERO; chain.observed()],
             scratch,
             outputs: (0..chain.layers().len()).map(|layer| chain.output_place(layer)).collect(),
