@@ -189,9 +189,11 @@ impl Mode {
     /// The same for the layer at `index` of those that the pass goes through.
     pub(crate) fn of_layer(self, index: usize) -> Self {
         match self {
-            // Layers inside of layers have numbers of their own, up to a thousand each.
+            // Layers inside of layers have numbers of their own, up to a thousand each; of very
+            // many inside of each other the numbers come round.
             Self::Training(draw) => {
-                Self::Training(Draw { layer: draw.layer * 1000 + index as u64 + 1, ..draw })
+                let layer = draw.layer.wrapping_mul(1000).wrapping_add(index as u64 + 1);
+                Self::Training(Draw { layer, ..draw })
             }
             Self::Inference => self,
         }

@@ -61,21 +61,21 @@ impl<T: Element> Desk<T> {
         (&self.inputs[..n * network.input_shape().len()], &mut self.workspace)
     }
 
-    /// Gathers a shard's samples, `losses.len()` of them from the draw's first on, and runs
-    /// forward.
+    /// Gathers a shard's samples, `losses.len()` of them from `first` on, and runs forward.
     pub(crate) fn forward(
         &mut self,
         network: &Network<T>,
         batch: &impl Batch<T>,
         draw: Draw,
         loss: Loss,
-        (shard, losses): (&mut Shard<T>, &mut [f64]),
+        (shard, first, losses): (&mut Shard<T>, usize, &mut [f64]),
     ) {
         let n = losses.len();
         let outputs = network.output_shape().len();
         let inputs = &mut self.inputs[..n * network.input_shape().len()];
         let targets = &mut self.targets[..n * outputs];
-        batch.gather(draw.first_sample as usize, inputs, targets);
+        batch.gather(first, inputs, targets);
+        let draw = Draw { first_sample: first as u64, ..draw };
         network.forward(inputs, &mut self.workspace, Mode::Training(draw));
         shard.clear();
         let samples = self.workspace.output().chunks_exact(outputs);
@@ -84,7 +84,7 @@ impl<T: Element> Desk<T> {
             shard.correct += usize::from(reduce::argmax(y) == reduce::argmax(t));
         }
         shard.observed.copy_from_slice(self.workspace.observed());
-        shard.failure = self.failure(network, losses, draw.first_sample as usize);
+        shard.failure = self.failure(network, losses, first);
     }
 
     /// Writes the gradient of `scale` times the sum of the losses.

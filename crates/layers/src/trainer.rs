@@ -227,7 +227,7 @@ impl<T: Element> Trainer<T> {
         let (desk, shard) = (&mut desks.all()[0], &mut shards[0]);
         let scale = 1.0 / samples as f64;
         desk.limit_threads(threads);
-        desk.forward(network, batch, draw, config.loss, (shard, &mut losses[..samples]));
+        desk.forward(network, batch, draw, config.loss, (shard, 0, &mut losses[..samples]));
         shard.failure.take().map_or(Ok(()), Err)?;
         desk.start_backward(network, *backward_layers, config.loss, samples, scale);
         let (inputs, workspace) = desk.pass(network, samples);
@@ -267,9 +267,9 @@ impl<T: Element> Trainer<T> {
             threads,
             |index, shard, gradients, losses| {
                 let (shard, n) = (&mut shard[0], losses.len());
-                let draw = Draw { first_sample: (index * shard_size) as u64, ..draw };
                 desks.work_at_one(shared, |desk| {
-                    desk.forward(shared, batch, draw, loss, (shard, losses));
+                    let first = index * shard_size;
+                    desk.forward(shared, batch, draw, loss, (shard, first, losses));
                     if shard.failure.is_none() {
                         desk.start_backward(shared, layers, loss, n, scale);
                         let (inputs, workspace) = desk.pass(shared, n);

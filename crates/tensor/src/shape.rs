@@ -116,7 +116,8 @@ mod tests {
         assert_eq!(shape.axes::<2>(), None);
         assert_eq!(Shape::from([]).len(), 1);
         for dims in [[4, 0], [0, usize::MAX]] {
-            assert!(Shape::from(dims).is_empty() && Shape::from(dims).len() == 0);
+            assert!(Shape::from(dims).is_empty());
+            assert_eq!(Shape::from(dims).len(), 0);
         }
         let huge = Shape::from([1 << 40, 1 << 40, 0x10]);
         assert_eq!((huge.len(), huge.checked_len()), (usize::MAX, None));

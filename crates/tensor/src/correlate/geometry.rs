@@ -21,10 +21,10 @@ pub struct Correlation {
     pub(super) kernel_height: usize,
     pub(super) kernel_width: usize,
     /// What was asked for.
-    pub(super) nominal_stride: [usize; 2],
-    /// No more than lets only the first place of the kernel lie within the input: larger ones
-    /// are the same, and what a pass works in grows with the stride.
     pub(super) stride: [usize; 2],
+    /// The stride that passes walk with: no more than lets only the first place of the kernel
+    /// lie within the input. Larger ones are the same, and scratch memory grows with it.
+    pub(super) step: [usize; 2],
     /// Rows above and below.
     pub(super) pad_height: [usize; 2],
     /// Columns to the left and to the right.
@@ -98,8 +98,8 @@ impl Correlation {
             kernels,
             kernel_height,
             kernel_width,
-            nominal_stride: stride,
             stride,
+            step: stride,
             pad_height,
             pad_width,
             groups,
@@ -123,7 +123,7 @@ impl Correlation {
     /// # Errors
     /// As [`Correlation::with_sweep`].
     pub fn with_stride(self, stride: [usize; 2]) -> Result<Self, ShapeError> {
-        Self { nominal_stride: stride, ..self }.checked()
+        Self { stride, ..self }.checked()
     }
 
     /// The same with `height` zero rows above and below the input, and `width` zero
@@ -144,7 +144,7 @@ impl Correlation {
     }
 
     fn checked(self) -> Result<Self, ShapeError> {
-        let Self { groups, nominal_stride: stride, .. } = self;
+        let Self { groups, stride, .. } = self;
         if self.input_shape().is_empty()
             || [self.kernels, self.kernel_height, self.kernel_width].contains(&0)
         {
@@ -183,7 +183,7 @@ impl Correlation {
         }
         let [down, across] = [height - self.kernel_height, width - self.kernel_width];
         let layer = Self {
-            stride: [stride[0].min(down + 1), stride[1].min(across + 1)],
+            step: [stride[0].min(down + 1), stride[1].min(across + 1)],
             out_height: down / stride[0] + 1,
             out_width: across / stride[1] + 1,
             ..self
@@ -223,12 +223,12 @@ impl Correlation {
 
     /// Rows and columns from one output to the next.
     pub fn stride(&self) -> [usize; 2] {
-        self.nominal_stride
+        self.stride
     }
 
     /// Rows and columns of the stride's phases that the kernel reaches.
     pub(super) fn phases(&self) -> [usize; 2] {
-        [self.stride[0].min(self.kernel_height), self.stride[1].min(self.kernel_width)]
+        [self.step[0].min(self.kernel_height), self.step[1].min(self.kernel_width)]
     }
 
     /// How many numbers and indices of scratch memory the forward pass of at most `samples`

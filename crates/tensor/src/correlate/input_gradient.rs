@@ -113,7 +113,7 @@ impl Memory {
         let phase = Phase::of(layer, lanes, [0, 0]);
         let is_short = layer.out_width <= 64 / size_of::<T>() && phase.along_rows::<T>(layer);
         let is_short = is_short && lanes == 1;
-        let samples = if is_short && layer.groups == 1 && layer.stride == [1, 1] { 4 } else { 1 };
+        let samples = if is_short && layer.groups == 1 && layer.step == [1, 1] { 4 } else { 1 };
         let lines = samples * channels * phase.kernel_width;
         let pitch = phase.pitch * lanes;
         let rows = Self::SUMS / (lines * pitch * size_of::<T>());
@@ -436,7 +436,7 @@ fn pack_phase<S: Simd, T: Element>(
     channels: Range<usize>,
     packed: &mut [T],
 ) {
-    let [sh, sw] = layer.stride;
+    let [sh, sw] = layer.step;
     let kernels = layer.kernels / layer.groups;
     let count = channels.len();
     let (rows, taps) = (count * phase.kernel_width, kernels * phase.kernel_height);

@@ -206,7 +206,7 @@ impl<T: Element> Kernel for OuterProducts<'_, T> {
                         positions: positions.clone(),
                         transposed: &mut *transposed,
                         inputs: numbers,
-                        strides: [stride, padded.columns * layer.stride[0], layer.stride[1]],
+                        strides: [stride, padded.columns * layer.step[0], layer.step[1]],
                     };
                     let kernel = kernels.start + index * block;
                     let gradients = (&gradients[kernel * plane..], [output_len, plane]);

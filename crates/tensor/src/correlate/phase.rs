@@ -43,7 +43,7 @@ impl Phase {
     /// One of the [`Correlation::phases`].
     #[inline(always)]
     pub(super) fn of(layer: &Correlation, lanes: usize, [row, column]: [usize; 2]) -> Self {
-        let [sh, sw] = layer.stride;
+        let [sh, sw] = layer.step;
         let kernel_height = (layer.kernel_height - row).div_ceil(sh);
         let kernel_width = (layer.kernel_width - column).div_ceil(sw);
         let pitch = layer.out_width + kernel_width - 1;
