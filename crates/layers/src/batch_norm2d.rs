@@ -185,6 +185,10 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         );
     }
 
+    fn scratch(&self, _samples: usize, _threads: usize) -> [usize; 2] {
+        [self.channels, 0]
+    }
+
     fn needs_output(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-use tensor::{Element, threads};
+use tensor::Element;
 
 use crate::chain::Chain;
 use crate::layer::Parameter;
@@ -47,6 +47,11 @@ impl<T> Bytes<T> {
         self
     }
 
+    /// Scratch memory: numbers and indices.
+    fn add_scratch(self, [numbers, indices]: [usize; 2]) -> Self {
+        self.add(1, numbers).add_bytes(indices, size_of::<usize>() as u64)
+    }
+
     /// So many times as many bytes.
     fn add_bytes(mut self, times: usize, bytes: u64) -> Self {
         self.sum = self.sum.saturating_add(product(&[times]).saturating_mul(bytes));
@@ -78,7 +83,7 @@ impl<T: Element> Footprint<T> {
             .add(samples, chain.gradient_place().start)
             .add(samples, chain.input_shape().len())
             .add(1, chain.observed())
-            .add(1, chain.scratch(samples, 1))
+            .add_scratch(chain.scratch(samples, 1))
             .sum
     }
 
@@ -109,7 +114,7 @@ impl<T: Element> Footprint<T> {
             .add(samples, chain.input_shape().len())
             .add(samples, chain.output_shape().len())
             .add(1, chain.observed())
-            .add(1, chain.scratch(samples, threads))
+            .add_scratch(chain.scratch(samples, threads))
             .sum
     }
 
@@ -129,7 +134,7 @@ impl<T: Element> Footprint<T> {
             .add(1, self.parameters())
             .add(samples, kept.saturating_add(ends))
             .add(1, chain.observed())
-            .add(1, chain.scratch(samples, threads::available()))
+            .add_scratch(chain.scratch(samples, 1))
             .sum
     }
 

@@ -30,6 +30,8 @@
 //! # Ok::<(), layers::BuildError>(())
 //! ```
 
+#![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+
 mod activation;
 mod batch_norm2d;
 mod chain;

@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use tensor::{Buffer, Element, Shape, ShapeError};
 
-use crate::chain::{Chain, checked_len, too_large};
+use crate::chain::{Chain, too_large};
 use crate::digest::sha256;
 use crate::footprint::Footprint;
 use crate::init::Init;
@@ -76,7 +76,7 @@ impl NetworkSpec {
             return fail(0, ShapeError::new("network", expected, format!("{:?}", self.input)), &[]);
         }
         let input_shape = Shape::new(&self.input);
-        if checked_len(input_shape).is_none() {
+        if input_shape.checked_len().is_none() {
             return fail(0, too_large(input_shape), &[]);
         }
         let chain = match Chain::<T>::build(input_shape, &self.layers) {

@@ -101,6 +101,10 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
         self.0.memory()
     }
 
+    fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
+        self.0.scratch(samples, threads)
+    }
+
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {
         let n = self.samples(input.len());
         let Context { scratch, mode, state, observed, memory } = context;

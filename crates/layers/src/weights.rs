@@ -47,7 +47,8 @@ fn named<T: Element>(
 /// the metadata's come out of a hash map.
 fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
     let (len, rest) = file.split_first_chunk_mut().expect("a header");
-    let header = &mut rest[..u64::from_le_bytes(*len) as usize];
+    let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
+    let header = &mut rest[..len];
     let keys: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
         serde_json::from_slice(header)?;
     let sorted = serde_json::to_vec(&keys)?;
