@@ -43,6 +43,7 @@ mod layer;
 mod loss;
 mod network;
 mod optimizer;
+mod outputs;
 mod pace;
 mod padding;
 mod pool2d;
@@ -71,6 +72,7 @@ pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role, Runn
 pub use loss::Loss;
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::Optimizer;
+pub use outputs::Outputs;
 pub use padding::Padding;
 pub use pool2d::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 pub use reshape::{Flatten, Reshape};

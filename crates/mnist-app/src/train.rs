@@ -15,6 +15,7 @@ use crate::cli::TrainFlags;
 use crate::console::Console;
 use crate::dataset::{self, Misfit, Pick, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
+use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision, absolute};
 use crate::files::RunFolder;
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
@@ -86,6 +87,7 @@ impl<T: Element> Run<T> {
     /// Checks all that can be checked before the first step, then makes the folder.
     pub(crate) fn prepare(flags: &TrainFlags, experiment: Experiment) -> anyhow::Result<Self> {
         let (networks, train, test) = check::<T>(flags, &experiment)?;
+        let experiment = experiment.effective(train.len(), test.len());
         let network = networks.into_iter().next().context("no network")?;
         let config = trainer_config(&experiment, &network, train.len())?;
         let evaluator = Evaluator::new(&network);
@@ -305,6 +307,7 @@ pub(crate) fn check<T: Element>(
         test = test.fit(network).map_err(misfit)?;
         trainer_config(experiment, network, train.len())?;
     }
+    consistency::check(experiment, config, &networks, Cut::of(experiment, train.len()))?;
     Ok((networks, train, test))
 }
 
@@ -348,9 +351,8 @@ pub(crate) fn trainer_config<T: Element>(
     samples: usize,
 ) -> anyhow::Result<TrainerConfig> {
     const MOST_BYTES: usize = 4 << 30;
-    // A batch of more images than there are would be cut short anyway.
-    let batch_size = experiment.batch_size.get().min(samples);
-    let shard_size = experiment.shard_size.get().min(batch_size);
+    let cut = Cut::of(experiment, samples);
+    let (batch_size, shard_size) = (cut.batch_size(), cut.shard_size());
     let shards = batch_size.div_ceil(shard_size);
     let bytes = (shards + 1).saturating_mul(size_of_val(network.parameters()));
     ensure!(
