@@ -4,6 +4,7 @@ use tensor::{Element, Shape, ShapeError, map, matrix};
 use crate::chain::larger;
 use crate::layer::{Context, Layer, Parameter, Pass, Role};
 use crate::spec::Buildable;
+use crate::tagged::finite;
 
 /// A linear map with learned weights and bias: `Y = X Wᵀ + b`.
 ///
@@ -14,7 +15,7 @@ use crate::spec::Buildable;
 pub struct Dense {
     outputs: usize,
     /// Overrides what the initialisation would give the bias.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     initial_bias: Option<f64>,
 }
 

@@ -63,6 +63,13 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
         0
     }
 
+    /// Over how many numbers of each sample the layer measures a mean and a variance in
+    /// training, the fewest if there are several such numbers: none if it measures nothing. Of
+    /// a single number, all samples together, there is no variance.
+    fn normalized_over(&self) -> Option<usize> {
+        None
+    }
+
     /// Moves the state towards what a step measured: the mean of what its shards
     /// observed, weighted by their numbers of samples.
     fn gather(&self, _state: &mut [T], _observed: &[T]) {}

@@ -46,6 +46,7 @@ mod layer;
 mod loss;
 mod network;
 mod optimizer;
+mod outputs;
 mod pace;
 mod padding;
 mod pool2d;
@@ -75,6 +76,7 @@ pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role, Runn
 pub use loss::{Loss, is_right};
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::Optimizer;
+pub use outputs::Outputs;
 pub use padding::Padding;
 pub use pool2d::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 pub use reshape::{Flatten, Reshape};

@@ -93,6 +93,10 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
         self.0.observed()
     }
 
+    fn normalized_over(&self) -> Option<usize> {
+        self.0.layers().iter().filter_map(|placed| placed.layer.normalized_over()).min()
+    }
+
     fn gather(&self, state: &mut [T], observed: &[T]) {
         self.0.gather(state, observed);
     }

@@ -32,7 +32,9 @@ pub(crate) fn train<T: Element>(
     (start, simd): (Instant, Level),
 ) -> anyhow::Result<()> {
     // The last member's network too, before the first member trains.
-    drop(check::<T>(flags, experiment)?);
+    let (_, train, test) = check::<T>(flags, experiment)?;
+    let experiment = &experiment.effective(train.len(), test.len());
+    drop((train, test));
     let folder = RunFolder::create(flags.out.as_deref(), experiment)?;
     let mut console = Console::default();
     // Of the members, a line each.

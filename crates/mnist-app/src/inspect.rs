@@ -13,6 +13,7 @@ use tensor::Element;
 use crate::cli::InspectFlags;
 use crate::dataset::{self, Misfit, Part, Samples};
 use crate::evaluation::mean;
+use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision};
 use crate::networks::{self, Which};
 use crate::train::set_initial_weights;
@@ -48,6 +49,10 @@ fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Resul
         let bytes = network.spec().footprint::<T>()?.inspection(samples.len());
         let what = format!("--samples {}", samples.len());
         memory::ask(&what, bytes, "choose fewer --samples")?;
+    }
+    if let Weights::Start(experiment, config) = &subject.weights {
+        let networks: Vec<_> = networks.iter().map(|(network, _)| network).collect();
+        consistency::check(experiment, config.as_deref(), &networks, Cut::whole(samples.len()))?;
     }
     let mut lines = Vec::new();
     for (index, (network, seed)) in networks.iter().enumerate() {

@@ -16,6 +16,7 @@ use tensor::{Buffer, Element, Scratch, peak};
 
 use crate::augmentation::{Augmentation, Augmenter};
 use crate::cli::ProfileFlags;
+use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision};
 use crate::networks::{self, Which};
 use crate::{memory, presets, threads};
@@ -49,7 +50,10 @@ fn profile<T: Element>(
     experiment: &Experiment,
     simd: Level,
 ) -> anyhow::Result<()> {
-    let networks = networks::build::<T>(experiment, flags.config.as_deref())?;
+    let config = flags.config.as_deref();
+    let networks = networks::build::<T>(experiment, config)?;
+    let cut = Cut::of(experiment, experiment.batch_size.get());
+    consistency::check(experiment, config, &networks, cut)?;
     let configs: Vec<_> = networks
         .iter()
         .map(|network| bounded_config(experiment, network))

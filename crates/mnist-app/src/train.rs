@@ -15,6 +15,7 @@ use crate::cli::TrainFlags;
 use crate::console::Console;
 use crate::dataset::{self, Misfit, Pick, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
+use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision, absolute};
 use crate::files::RunFolder;
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
@@ -86,6 +87,7 @@ impl<T: Element> Run<T> {
     /// Checks all that can be checked before the first step, then makes the folder.
     pub(crate) fn prepare(flags: &TrainFlags, experiment: Experiment) -> anyhow::Result<Self> {
         let (networks, train, test) = check::<T>(flags, &experiment)?;
+        let experiment = experiment.effective(train.len(), test.len());
         let network = networks.into_iter().next().context("no network")?;
         let config = memory::trainer_config(&experiment, train.len());
         let taken =
@@ -308,6 +310,7 @@ pub(crate) fn check<T: Element>(
         let config = memory::trainer_config(experiment, train.len());
         memory::ask_for_training::<T>(&network.spec().footprint()?, &config)?;
     }
+    consistency::check(experiment, config, &networks, Cut::of(experiment, train.len()))?;
     Ok((networks, train, test))
 }
 
