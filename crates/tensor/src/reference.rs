@@ -40,6 +40,7 @@ pub fn for_each_multiply_add(layer: &Correlation, mut f: impl FnMut(usize, usize
     let [kernels, group_channels, kh, kw] = layer.kernels_shape().axes().unwrap_or_default();
     let [_, oh, ow] = layer.output_shape().axes().unwrap_or_default();
     let ([sh, sw], [[top, _], [left, _]]) = (layer.stride(), layer.padding());
+    let [dh, dw] = layer.dilation();
     debug_assert_eq!(channels, group_channels * layer.groups());
     for d in 0..kernels {
         let group = d / (kernels / layer.groups());
@@ -48,7 +49,7 @@ pub fn for_each_multiply_add(layer: &Correlation, mut f: impl FnMut(usize, usize
                 for c in 0..group_channels {
                     for ky in 0..kh {
                         for kx in 0..kw {
-                            let (y, x) = (oy * sh + ky, ox * sw + kx);
+                            let (y, x) = (oy * sh + ky * dh, ox * sw + kx * dw);
                             if y < top || x < left || y - top >= height || x - left >= width {
                                 continue;
                             }
