@@ -50,6 +50,7 @@ mod shape;
 pub mod simd;
 mod tensor;
 pub mod threads;
+mod windows;
 
 pub use buffer::Buffer;
 pub use correlate::{Bias, Correlation, Sweep};
@@ -60,3 +61,4 @@ pub use pool::Pooling;
 pub use scratch::Scratch;
 pub use shape::Shape;
 pub use tensor::Tensor;
+pub use windows::Windows;

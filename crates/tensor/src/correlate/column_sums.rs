@@ -103,14 +103,16 @@ impl<T: Element> ColumnSums<'_, T> {
     #[inline(always)]
     fn row_in_input(&self, y: usize) -> Option<usize> {
         let Self { layer, phase, .. } = self;
-        let y = (y * layer.step[0] + phase.row * layer.dilation[0]).checked_sub(layer.pad_height[0])?;
+        let y =
+            (y * layer.step[0] + phase.row * layer.dilation[0]).checked_sub(layer.pad_height[0])?;
         (y < layer.height).then_some(y)
     }
 
     #[inline(always)]
     fn column_in_input(&self, x: usize) -> Option<usize> {
         let Self { layer, phase, .. } = self;
-        let x = (x * layer.step[1] + phase.column * layer.dilation[1]).checked_sub(layer.pad_width[0])?;
+        let x = (x * layer.step[1] + phase.column * layer.dilation[1])
+            .checked_sub(layer.pad_width[0])?;
         (x < layer.width).then_some(x)
     }
 }

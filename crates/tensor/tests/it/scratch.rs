@@ -23,7 +23,13 @@ impl Draws {
         let stride = [stride()[self.below(7)], stride()[self.below(7)]];
         let dilation = [1, 1, 2, 3];
         let dilation = [dilation[self.below(4)], dilation[self.below(4)]];
-        Correlation::with_sweep(input, kernels, kernel, Sweep { padding: pad, stride, dilation, groups }).ok()
+        Correlation::with_sweep(
+            input,
+            kernels,
+            kernel,
+            Sweep { padding: pad, stride, dilation, groups },
+        )
+        .ok()
     }
 }
 
