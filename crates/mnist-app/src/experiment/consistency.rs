@@ -146,6 +146,13 @@ fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Option<(usize, S
         );
         return Some((last, complaint));
     }
+    let count = network.output_shape().len();
+    if let Some(classes) = loss.classes().filter(|&classes| classes != count) {
+        let complaint = format!(
+            "expected {count} class_weights for the loss {key}, one for each output, found {classes}"
+        );
+        return Some((last, complaint));
+    }
     if loss.fits(outputs) {
         return None;
     }
