@@ -3,14 +3,12 @@ use std::fmt;
 use std::ops::Range;
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
-use tensor::{Element, Shape};
+use tensor::Element;
 
+use crate::bounded::shortened;
 use crate::layer::Parameter;
 use crate::network::Network;
-use crate::spec::NetworkSpec;
-
-/// The key of `__metadata__` under which the network is described.
-const NETWORK: &str = "network";
+use crate::weights_header::{NETWORK, WeightsHeader};
 
 /// The parameters and the state of a network as the bytes of a safetensors file, in the network's
 /// precision. Its `__metadata__` holds the network's description, so that the file alone
@@ -61,66 +59,40 @@ fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
 ///
 /// # Errors
 /// If the bytes are no safetensors, or their names, shapes or types are not those of the
-/// network: the message lists all that differ. The network is then unchanged.
+/// network: the message lists those that differ. The network is then unchanged.
 pub fn load_weights<T: Element>(
     network: &mut Network<T>,
     bytes: &[u8],
 ) -> Result<(), WeightsError> {
-    let file = open(bytes)?;
-    let mut complaints = Vec::new();
-    let mut expected = Vec::new();
-    let mut read = |arrays: Vec<(Parameter, Range<usize>)>, numbers: &mut [T]| {
+    let (header, body) = open(bytes)?;
+    header.check(network)?;
+    let read = |arrays: Vec<(Parameter, Range<usize>)>, numbers: &mut [T]| {
         for (array, range) in arrays {
-            complaints.extend(read_array(&file, &array, &mut numbers[range]).err());
-            expected.push(array.name);
+            read_array((&header, body), &array.name, &mut numbers[range]);
         }
     };
     let (mut parameters, mut state) = (network.parameters().to_vec(), network.state().to_vec());
     read(network.named_parameters(), &mut parameters);
     read(network.named_state(), &mut state);
-    let mut extra = file.names();
-    // PyTorch counts the steps of a normalisation, and so do its files.
-    let is_known = |name: &str| expected.iter().any(|expected| expected == name);
-    extra.retain(|name| !is_known(name) && !name.ends_with(".num_batches_tracked"));
-    extra.sort_unstable();
-    complaints.extend(extra.iter().map(|name| format!("{name} is not in the network")));
-    if !complaints.is_empty() {
-        return Err(WeightsError::new(format!("weights: {}", complaints.join("; "))));
-    }
     network.parameters_mut().copy_from_slice(&parameters);
     network.state_mut().copy_from_slice(&state);
     Ok(())
 }
 
-/// Reads one array from a file, or says what is wrong with it.
-fn read_array<T: Element>(
-    file: &SafeTensors<'_>,
-    array: &Parameter,
-    numbers: &mut [T],
-) -> Result<(), String> {
-    let Parameter { name, shape, .. } = array;
-    let Ok(view) = file.tensor(name) else {
-        return Err(format!("{name} {shape} is missing"));
-    };
-    if view.shape() != shape.dims() {
-        return Err(format!("{name}: expected {shape}, got {}", shape_text(view.shape())));
-    }
-    match view.dtype() {
-        Dtype::F32 => {
-            let (found, _) = view.data().as_chunks();
-            for (number, &bytes) in numbers.iter_mut().zip(found) {
-                *number = T::from_f64(f64::from(f32::from_le_bytes(bytes)));
-            }
+/// Reads one array of a file whose header has been checked.
+fn read_array<T: Element>((header, body): (&WeightsHeader, &[u8]), name: &str, numbers: &mut [T]) {
+    let (dtype, place) = header.array(name).expect("an array that has been checked");
+    if dtype == Dtype::F32 {
+        let (found, _) = body[place].as_chunks();
+        for (number, &bytes) in numbers.iter_mut().zip(found) {
+            *number = T::from_f64(f64::from(f32::from_le_bytes(bytes)));
         }
-        Dtype::F64 => {
-            let (found, _) = view.data().as_chunks();
-            for (number, &bytes) in numbers.iter_mut().zip(found) {
-                *number = T::from_f64(f64::from_le_bytes(bytes));
-            }
+    } else {
+        let (found, _) = body[place].as_chunks();
+        for (number, &bytes) in numbers.iter_mut().zip(found) {
+            *number = T::from_f64(f64::from_le_bytes(bytes));
         }
-        other => return Err(format!("{name}: expected F32 or F64, got {other:?}")),
     }
-    Ok(())
 }
 
 /// The network that a file of [`save_weights`] describes, with its parameters.
@@ -129,19 +101,7 @@ fn read_array<T: Element>(
 /// If the bytes are no safetensors, do not describe a network, or describe another one
 /// than they hold.
 pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
-    let metadata = metadata_of(bytes)?;
-    let text = metadata.get(NETWORK);
-    let text = text.ok_or_else(|| {
-        WeightsError::new(format!(
-            "weights: expected a description of the network under {NETWORK:?} in __metadata__, \
-             got none"
-        ))
-    })?;
-    let spec: NetworkSpec = serde_json::from_str(text)
-        .map_err(|error| WeightsError::new(format!("weights, {NETWORK:?}: {error}")))?;
-    let mut network = spec
-        .build()
-        .map_err(|error| WeightsError::new(format!("weights, {NETWORK:?}: {error}")))?;
+    let mut network = open(bytes)?.0.network()?;
     load_weights(&mut network, bytes)?;
     Ok(network)
 }
@@ -151,23 +111,20 @@ pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> 
 /// # Errors
 /// If the bytes are no safetensors.
 pub fn metadata_of(bytes: &[u8]) -> Result<HashMap<String, String>, WeightsError> {
-    open(bytes)?;
-    let (_, header) = SafeTensors::read_metadata(bytes)
-        .map_err(|error| WeightsError::new(format!("safetensors: {error}")))?;
-    Ok(header.metadata().clone().into_iter().flatten().collect())
+    Ok(open(bytes)?.0.metadata())
 }
 
-fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, WeightsError> {
-    SafeTensors::deserialize(bytes).map_err(|error| {
+/// The header and what follows it.
+fn open(bytes: &[u8]) -> Result<(WeightsHeader, &[u8]), WeightsError> {
+    let (length, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
         WeightsError::new(format!(
-            "expected a safetensors file, got {} bytes: {error}",
-            bytes.len()
+            "expected a safetensors file, got {} bytes: {}",
+            bytes.len(),
+            shortened(&error.to_string())
         ))
-    })
-}
-
-fn shape_text(dims: &[usize]) -> String {
-    if dims.len() <= Shape::MAX_RANK { Shape::new(dims).to_string() } else { format!("{dims:?}") }
+    })?;
+    let body = &bytes[WeightsHeader::PREFIX + length..];
+    Ok((WeightsHeader::new(metadata), body))
 }
 
 fn dtype<T: Element>() -> Dtype {
@@ -203,7 +160,7 @@ impl View for Array {
 pub struct WeightsError(String);
 
 impl WeightsError {
-    fn new(text: String) -> Self {
+    pub(crate) fn new(text: String) -> Self {
         Self(text)
     }
 }
