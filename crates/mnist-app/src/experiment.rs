@@ -3,6 +3,7 @@
 //! It is one TOML file, whether built in (see [`crate::presets`]), written by hand, or
 //! left behind by a run as `config.toml`.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,9 @@ pub struct Experiment {
     /// The folder of the images, as `--data` names it; those of MNIST if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+    /// The names of the classes, in the order of the labels, of data that have none: IDX files.
+    #[serde(default, deserialize_with = "classes", skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
     /// How many of the images for training are used, from the first on; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<NonZeroUsize>,
@@ -199,6 +203,9 @@ pub(crate) fn line_at(text: &str, byte: usize) -> usize {
 /// The largest seed: TOML has no larger whole numbers.
 pub const LARGEST_SEED: u64 = i64::MAX as u64;
 
+/// A label of an IDX file is a byte.
+const MOST_CLASSES: usize = 256;
+
 /// Why a rate cannot be a learning rate, if so.
 pub fn refuse_learning_rate(rate: f64) -> Option<String> {
     let refused = !rate.is_finite() || rate < 0.0;
@@ -237,6 +244,27 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
     }
     let expected = "expected letters, digits, '-', '_' and '.', the first of them no '.'";
     Err(de::Error::custom(format!("{expected}, found {name:?}")))
+}
+
+fn classes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let refuse = |expected: &str, found: &str| {
+        Err(de::Error::custom(format!("expected {expected}, found {found}")))
+    };
+    if names.is_empty() || names.len() > MOST_CLASSES {
+        let expected = format!("from 1 to {MOST_CLASSES} names");
+        return refuse(&expected, &names.len().to_string());
+    }
+    if let Some(name) = names.iter().find(|name| name.is_empty() || name.contains(char::is_control))
+    {
+        let expected = "names with at least one character and no control characters";
+        return refuse(expected, &format!("{name:?}"));
+    }
+    let mut seen = HashSet::new();
+    if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        return refuse("each name once", &format!("{name:?} twice"));
+    }
+    Ok(Some(names))
 }
 
 fn in_name(c: char) -> bool {
@@ -351,6 +379,15 @@ mod tests {
         assert!(augmentation.contains("shift = -1.0: expected a number of pix"), "{augmentation}");
         let own = complaint(|text| format!("{text}\n[network.augmentation]\nshift = -1.0\n"));
         assert!(own.contains("shift = -1.0: expected a number of pix"), "{own}");
+        for (names, part) in [
+            ("[]", "classes = []: expected from 1 to 256 names, found 0"),
+            ("[\"a\", \"\"]", "no control characters, found \"\""),
+            ("[\"a\", \"\\u0007\"]", "no control characters, found \"\\u{7}\""),
+            ("[\"a\", \"b\", \"a\"]", "expected each name once, found \"a\" twice"),
+        ] {
+            let classes = complaint(|text| format!("classes = {names}\n{text}"));
+            assert!(classes.starts_with(", line 1, ") && classes.contains(part), "{classes}");
+        }
         let outside = complaint(|text| text.replace("\"notebook\"", "\"../notebook\""));
         assert!(outside.contains("found \"../notebook\""), "{outside}");
         let syntax = complaint(|text| text.replace("epochs = 15", "epochs = = 15"));
