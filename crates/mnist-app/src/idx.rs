@@ -10,6 +10,8 @@ use anyhow::{Context, bail, ensure};
 use byteorder::{BigEndian, ByteOrder};
 use flate2::bufread::MultiGzDecoder;
 
+use crate::printable::Shown;
+
 /// The contents of an IDX file of unsigned bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idx {
@@ -25,8 +27,8 @@ pub struct Idx {
 /// # Errors
 /// If it cannot be read or is not such a file; the message names it.
 pub fn read(path: &Path, ranks: &[usize]) -> anyhow::Result<Idx> {
-    let file = std::fs::read(path).with_context(|| path.display().to_string())?;
-    decode(&file, ranks).with_context(|| path.display().to_string())
+    let file = std::fs::read(path).with_context(|| path.shown().to_string())?;
+    decode(&file, ranks).with_context(|| path.shown().to_string())
 }
 
 /// The same from the bytes of a file.

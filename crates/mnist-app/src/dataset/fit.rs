@@ -8,6 +8,8 @@ use tensor::Element;
 
 use super::{Classes, Samples, size_text};
 
+use crate::printable::Shown;
+
 /// Why a network cannot learn from samples or be tested on them. Prints as the numbers that
 /// would fit and those that were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ impl Samples {
             complaints.push(format!(
                 "expected input = {:?}, as {} holds images of {}, found {input}",
                 self.shape,
-                self.source.images.display(),
+                self.source.images.shown(),
                 size_text(self.shape)
             ));
         }
@@ -63,7 +65,7 @@ impl Samples {
 
     /// What is wrong with so many outputs.
     fn refuse_outputs(&self, outputs: usize) -> Option<String> {
-        let (place, count) = (self.source.labels.display(), self.classes.count());
+        let (place, count) = (self.source.labels.shown(), self.classes.count());
         let reason = match &self.classes {
             Classes::Named(_) if count == outputs => return None,
             Classes::Named(_) => format!("{place} has {count} classes"),
@@ -94,7 +96,7 @@ impl Samples {
     /// # Errors
     /// If a sample is of none of the classes.
     pub fn relabelled(mut self, classes: &Classes) -> anyhow::Result<Self> {
-        let place = self.source.labels.display();
+        let place = self.source.labels.shown();
         match (&self.classes, classes) {
             (Classes::Numbered(own), Classes::Numbered(count)) => {
                 self.classes = Classes::Numbered(*own.max(count));

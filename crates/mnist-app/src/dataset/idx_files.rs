@@ -6,6 +6,7 @@ use anyhow::{anyhow, ensure};
 
 use super::{Classes, Part, Samples, Source, png_folder};
 use crate::idx;
+use crate::printable::Shown;
 
 /// Whether there is a file of images of this part.
 pub(super) fn present(folder: &Path, part: Part) -> bool {
@@ -25,7 +26,7 @@ fn read(source: Source) -> anyhow::Result<Samples> {
     let (images, labels) =
         rayon::join(|| idx::read(&source.images, &[3, 4]), || idx::read(&source.labels, &[1]));
     let (images, labels) = (images?, labels?);
-    let path = source.images.display();
+    let path = source.images.shown();
     ensure!(
         !images.bytes.is_empty(),
         "{path}: expected at least one image with at least one pixel, found sizes {:?}",
@@ -45,7 +46,7 @@ fn read(source: Source) -> anyhow::Result<Samples> {
     ensure!(
         labels.bytes.len() == count,
         "{}: expected {count} labels, as there are images in {path}, found {}",
-        source.labels.display(),
+        source.labels.shown(),
         labels.bytes.len()
     );
     let largest = labels.bytes.iter().copied().max().unwrap_or_default();
@@ -75,14 +76,14 @@ fn find(folder: &Path, stem: &str, kinds: &[&str]) -> Option<PathBuf> {
 }
 
 fn missing(folder: &Path, name: &str) -> anyhow::Error {
-    let place = folder.display();
+    let place = folder.shown();
     if let Some(example) = png_folder::unsplit_class(folder) {
         return anyhow!(
             "{place}: expected the folders train and test, each with a folder of PNG images for \
              each class, found class folders such as {example:?} without them; move most of the \
              images of each to {} and the others to {}",
-            folder.join("train").join(&example).display(),
-            folder.join("test").join(&example).display()
+            folder.join("train").join(&example).shown(),
+            folder.join("test").join(&example).shown()
         );
     }
     let found = match std::fs::read_dir(folder).map(Iterator::count) {

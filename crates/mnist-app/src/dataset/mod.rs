@@ -12,6 +12,7 @@ use layers::Batch;
 use tensor::{Element, image};
 
 use crate::augmentation::Augmenter;
+use crate::printable::Shown;
 
 pub use classes::Classes;
 pub use fit::Misfit;
@@ -60,9 +61,9 @@ pub fn load(folder: &Path) -> anyhow::Result<(Samples, Samples)> {
     ensure!(
         expected == found,
         "{}: expected test images of {}, as those for training are in {}, found {}",
-        test.source.images.display(),
+        test.source.images.shown(),
         size_text(expected),
-        train.source.images.display(),
+        train.source.images.shown(),
         size_text(found)
     );
     let test = test.relabelled(&train.classes)?;
@@ -81,7 +82,7 @@ pub fn folder(flag: Option<&Path>, key: Option<&Path>) -> anyhow::Result<PathBuf
         ensure!(
             folder.is_dir(),
             "{name} {}: expected a folder of images, found {}",
-            folder.display(),
+            folder.shown(),
             if folder.exists() { "a file" } else { "no such folder" }
         );
         return Ok(folder.to_owned());
@@ -93,7 +94,7 @@ pub fn folder(flag: Option<&Path>, key: Option<&Path>) -> anyhow::Result<PathBuf
         format!(
             "data: expected the folder data/mnist in {} or above it, found none; \
              name the folder with --data DIR",
-            current.display()
+            current.shown()
         )
     })
 }

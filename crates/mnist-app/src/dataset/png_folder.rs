@@ -14,6 +14,8 @@ use rayon::prelude::*;
 
 use super::{Classes, Part, Samples, Source, size_text};
 
+use crate::printable::Shown;
+
 /// Numbers in the largest image that is read.
 const MOST_NUMBERS: usize = 1 << 26;
 
@@ -33,7 +35,7 @@ pub(super) fn unsplit_class(folder: &Path) -> Option<String> {
 /// Reads the images of one part, side by side on the threads of the current pool.
 pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     let folder = folder.join(name(part));
-    let place = || folder.display().to_string();
+    let place = || folder.shown().to_string();
     ensure!(
         folder.is_dir(),
         "{}: expected a folder with a folder of PNG images for each class, found none",
@@ -50,7 +52,7 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     let (first, _) = files.first().with_context(|| {
         format!("{}: expected a folder of PNG images for each class, found none", place())
     })?;
-    let shape = shape_of(first).with_context(|| first.display().to_string())?;
+    let shape = shape_of(first).with_context(|| first.shown().to_string())?;
     let images = decode_all(&files, shape)?;
     let labels = files.iter().map(|&(_, label)| label as u8).collect();
     let source = Source { images: folder.clone(), labels: folder };
@@ -79,14 +81,14 @@ impl Listing {
             ensure!(
                 !name.contains(char::is_control),
                 "{}: expected a name of a class without control characters, found {name:?}",
-                folder.display()
+                folder.shown()
             );
             let images: Vec<_> = entries(&path)?.into_iter().filter(is_png).collect();
             // Without one the class could not be learned; a small test set may have none.
             ensure!(
                 part == Part::Test || !images.is_empty(),
                 "{}: expected at least one PNG image (*.png), found none",
-                path.display()
+                path.shown()
             );
             let images = images.into_iter().enumerate();
             turns.extend(images.map(|(turn, (_, path))| (turn, classes.len(), path)));
@@ -100,12 +102,12 @@ impl Listing {
 
 /// What is in a folder, but for hidden files, in the order of the names' bytes.
 fn entries(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let place = || folder.display().to_string();
+    let place = || folder.shown().to_string();
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).with_context(place)? {
         let entry = entry.with_context(place)?;
         let Ok(name) = entry.file_name().into_string() else {
-            bail!("{}: expected a name in UTF-8, found another one", entry.path().display());
+            bail!("{}: expected a name in UTF-8, found another one", entry.path().shown());
         };
         if !name.starts_with('.') {
             entries.push((name, entry.path()));
@@ -143,7 +145,7 @@ fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<V
     ensure!(
         reserved.is_some(),
         "{}: expected images that fit into memory, found {} such of {}",
-        files[0].0.display(),
+        files[0].0.shown(),
         files.len(),
         size_text(shape)
     );
@@ -154,7 +156,7 @@ fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<V
             let decoded = fs::read(file)
                 .map_err(Into::into)
                 .and_then(|bytes| decode(&bytes, shape, &files[0].0, planes, interleaved));
-            decoded.with_context(|| file.display().to_string()).err()
+            decoded.with_context(|| file.shown().to_string()).err()
         })
         .find_first(Option::is_some);
     error.flatten().map_or(Ok(images), Err)
@@ -173,7 +175,7 @@ fn decode(
         image.shape == shape,
         "expected an image of {}, as {} is, found one of {}",
         size_text(shape),
-        first.display(),
+        first.shown(),
         size_text(image.shape)
     );
     let pixel = shape[0] + usize::from(image.alpha);
