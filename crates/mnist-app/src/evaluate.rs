@@ -8,6 +8,7 @@ use crate::console::Console;
 use crate::dataset::{self, Part, Samples};
 use crate::evaluation::Evaluation;
 use crate::model::Model;
+use crate::printable::{Shown, require_utf8};
 use crate::statistics::wilson_interval;
 use crate::vote::Vote;
 use crate::{report, threads};
@@ -54,6 +55,9 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
 
 /// All models, before the first of them is tested: what is no model is said at once.
 pub(crate) fn open(flags: &EvaluateFlags) -> anyhow::Result<Vec<Model>> {
+    if flags.json {
+        flags.models.iter().try_for_each(|path| require_utf8("model", path))?;
+    }
     flags.models.iter().map(|path| Model::open(path)).collect()
 }
 
@@ -65,8 +69,8 @@ pub(crate) fn test_samples(flags: &EvaluateFlags, models: &[Model]) -> anyhow::R
     if let Some(other) = others.iter().find(|other| other.classes() != first.classes()) {
         bail!(
             "model {}: expected the classes of {}, in the same order, found others",
-            other.path().display(),
-            first.path().display()
+            other.path().shown(),
+            first.path().shown()
         );
     }
     models.iter().try_fold(samples, |samples, model| model.fit(samples))
@@ -105,7 +109,7 @@ fn together(flags: &EvaluateFlags, models: &[Model], samples: &Samples) -> anyho
             console.line(json_of(model, &evaluation, samples)?)?;
         } else {
             let line = model_line(model, &evaluation, samples);
-            console.line(format_args!("{}: {line}", model.path().display()))?;
+            console.line(format_args!("{}: {line}", model.path().shown()))?;
         }
     }
     let evaluation = vote.evaluation(samples);

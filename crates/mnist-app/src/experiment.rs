@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::augmentation::Augmentation;
 use crate::networks::Networks;
+use crate::printable::{Shown, require_utf8};
 
 /// What to train, on how much data, and how.
 ///
@@ -113,7 +114,7 @@ impl Experiment {
     /// If the file cannot be read or is no experiment; the message names file, line and
     /// key.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let file = path.display();
+        let file = path.shown();
         let text = std::fs::read_to_string(path).with_context(|| format!("--config {file}"))?;
         let mut experiment =
             Self::parse(&text).map_err(|error| anyhow!("--config {file}{error}"))?;
@@ -124,9 +125,11 @@ impl Experiment {
         }
         // A relative path starts where the file is.
         let folder = path.parent().unwrap_or(Path::new(""));
-        let paths = [&mut experiment.data, &mut experiment.initial_weights];
-        for path in paths.into_iter().flatten() {
+        let Self { data, initial_weights, .. } = &mut experiment;
+        for (key, path) in [("data", data), ("initial_weights", initial_weights)] {
+            let Some(path) = path else { continue };
             *path = absolute(&folder.join(&*path));
+            require_utf8(key, path).with_context(|| format!("--config {file}"))?;
         }
         Ok(experiment)
     }

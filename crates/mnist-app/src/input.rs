@@ -7,6 +7,8 @@ use std::path::Path;
 
 use anyhow::{anyhow, bail, ensure};
 
+use crate::printable::Shown;
+
 /// A regular file or a pipe that is open for reading.
 #[derive(Debug)]
 pub(crate) struct Input {
@@ -103,7 +105,7 @@ fn metadata(path: &Path) -> anyhow::Result<Metadata> {
         match target {
             Some(target) => Err(anyhow!(
                 "expected a file, found a dangling link to {}",
-                target.display()
+                target.shown()
             )),
             None => Err(error.into()),
         }

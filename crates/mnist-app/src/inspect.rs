@@ -15,6 +15,7 @@ use crate::dataset::{self, Misfit, Part, Samples};
 use crate::evaluation::mean;
 use crate::experiment::{Experiment, Precision};
 use crate::networks::{self, Which};
+use crate::printable::Shown;
 use crate::train::set_initial_weights;
 use crate::{model, presets, threads};
 
@@ -115,7 +116,7 @@ impl Subject {
 
     fn of_model(path: &Path) -> anyhow::Result<Self> {
         let files = model::files_of(path)?;
-        let named = |path: &Path| format!("model {}", path.display());
+        let named = |path: &Path| format!("model {}", path.shown());
         let read = |file: &PathBuf| std::fs::read(file).with_context(|| named(file));
         let models = files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
         let origin = named(if let [file] = files.as_slice() { file } else { path });

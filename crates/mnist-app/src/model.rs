@@ -11,6 +11,7 @@ use crate::dataset::{Classes, Samples};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Precision;
 use crate::files;
+use crate::printable::Shown;
 use crate::vote::{Outputs, Vote};
 
 /// A network that was saved, or the networks of a committee, which answer as one.
@@ -191,5 +192,5 @@ fn file(path: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn named(path: &Path) -> String {
-    format!("model {}", path.display())
+    format!("model {}", path.shown())
 }

@@ -6,6 +6,8 @@ use std::fmt;
 
 use anyhow::{Context, ensure};
 
+use crate::printable::Shown;
+
 /// The key of a model's metadata under which the names of its classes are.
 const CLASSES: &str = "classes";
 
@@ -24,7 +26,7 @@ impl fmt::Display for Classes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 20;
         let names: Vec<_> = (0..self.count().min(MOST)).map(|label| self.name(label)).collect();
-        f.write_str(&names.join(", "))?;
+        f.write_str(&names.join(", ").shown())?;
         match self.count() {
             0..=MOST => Ok(()),
             count => write!(f, ", … ({count} in all)"),

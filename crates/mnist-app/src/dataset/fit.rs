@@ -7,6 +7,7 @@ use layers::{LayerSpec, Network};
 use tensor::Element;
 
 use super::{Classes, Samples, size_text};
+use crate::printable::Shown;
 
 /// Why a network cannot learn from samples or be tested on them. Prints as the numbers that
 /// would fit and those that were found.
@@ -41,7 +42,7 @@ impl Samples {
             complaints.push(format!(
                 "expected input = {:?}, as {} holds images of {}, found {input}",
                 self.shape,
-                self.source.images.display(),
+                self.source.images.shown(),
                 size_text(self.shape)
             ));
         }
@@ -63,7 +64,7 @@ impl Samples {
 
     /// What is wrong with so many outputs.
     fn refuse_outputs(&self, outputs: usize) -> Option<String> {
-        let (place, count) = (self.source.labels.display(), self.classes.count());
+        let (place, count) = (self.source.labels.shown(), self.classes.count());
         let reason = match &self.classes {
             Classes::Named(_) if count == outputs => return None,
             Classes::Named(_) => format!("{place} has {count} classes"),
@@ -115,7 +116,7 @@ impl Samples {
     }
 
     fn of_no_class(&self, name: &str, classes: &Classes) -> anyhow::Error {
-        let (place, own) = (self.source.labels.display(), &self.classes);
+        let (place, own) = (self.source.labels.shown(), &self.classes);
         if own.is_numbered() {
             return anyhow!(
                 "{place}: expected labels that are among the classes {classes}, found {name:?} \
@@ -141,7 +142,7 @@ impl Samples {
             own <= count,
             "{}: expected labels from 0 to {}, as the experiment names the {count} classes \
              {classes}, found labels up to {}",
-            self.source.labels.display(),
+            self.source.labels.shown(),
             count - 1,
             own - 1
         );

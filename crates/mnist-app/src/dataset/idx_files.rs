@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow, ensure};
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
 use super::{Classes, Part, Samples, Source, png_folder};
 use crate::idx::{self, Contents};
+use crate::printable::Shown;
 
 const IMAGES: [&str; 2] = ["idx3-ubyte", "idx4-ubyte"];
 const LABELS: [&str; 1] = ["idx1-ubyte"];
@@ -33,9 +34,9 @@ const LABEL_AXES: [usize; 1] = [1];
 
 /// Reads both headers, and what follows them if they belong together.
 fn read(source: &Source) -> anyhow::Result<Samples> {
-    let path = source.images.display();
+    let path = source.images.shown();
     let open = |file: &Path, axes: &[usize]| {
-        Contents::open(file, axes).with_context(|| file.display().to_string())
+        Contents::open(file, axes).with_context(|| file.shown())
     };
     let images = open(&source.images, &IMAGE_AXES)?;
     let labels = open(&source.labels, &LABEL_AXES)?;
@@ -58,12 +59,12 @@ fn read(source: &Source) -> anyhow::Result<Samples> {
     ensure!(
         labels.axes == [count],
         "{}: expected {count} labels, as there are images in {path}, found {}",
-        source.labels.display(),
+        source.labels.shown(),
         labels.axes[0]
     );
     let (images, labels) = rayon::join(|| images.read(), || labels.read());
     let images = images.with_context(|| path.to_string())?;
-    let labels = labels.with_context(|| source.labels.display().to_string())?;
+    let labels = labels.with_context(|| source.labels.shown())?;
     let largest = labels.bytes.iter().copied().max().unwrap_or_default();
     let classes = Classes::Numbered(usize::from(largest) + 1);
     Ok(Samples::new((images.bytes, labels.bytes), shape, classes, source.clone()))
@@ -101,8 +102,8 @@ impl Spelling {
         ensure!(
             idx::read(&self.plain, axes)? == idx::read(&self.zipped, axes)?,
             "{}: expected the contents of {} beside it, found others; remove one of them",
-            self.zipped.display(),
-            self.plain.display()
+            self.zipped.shown(),
+            self.plain.shown()
         );
         Ok(())
     }
@@ -130,8 +131,8 @@ fn find(folder: &Path, stem: &str, kinds: &[&str]) -> anyhow::Result<Spelling> {
     if let Some(other) = found.next() {
         return Err(anyhow!(
             "{}: expected one file of this name, found {} beside it; remove one of them",
-            file.path().display(),
-            other.path().display()
+            file.path().shown(),
+            other.path().shown()
         ));
     }
     Ok(file)
@@ -157,14 +158,14 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
 }
 
 fn missing(folder: &Path, name: &str) -> anyhow::Error {
-    let place = folder.display();
+    let place = folder.shown();
     if let Some(example) = png_folder::unsplit_class(folder) {
         return anyhow!(
             "{place}: expected the folders train and test, each with a folder of PNG images for \
              each class, found class folders such as {example:?} without them; move most of the \
              images of each to {} and the others to {}",
-            folder.join("train").join(&example).display(),
-            folder.join("test").join(&example).display()
+            folder.join("train").join(&example).shown(),
+            folder.join("test").join(&example).shown()
         );
     }
     let found = match std::fs::read_dir(folder).map(Iterator::count) {

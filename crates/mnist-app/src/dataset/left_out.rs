@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::printable::Shown;
+
 /// Files and folders that are not used, counted by the reason.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut(Vec<Group>);
@@ -40,7 +42,7 @@ impl Kind {
             Self::Ending(ending) if ending.is_empty() => {
                 format!("{count} file{s} without an ending (only *.png is read)")
             }
-            Self::Ending(ending) => format!("{count} file{s} *.{ending} (only *.png is read)"),
+            Self::Ending(ending) => format!("{count} file{s} *.{} (only *.png is read)", ending.shown()),
             Self::Hidden => format!("{count} hidden picture{s}"),
             Self::Deeper => format!("{count} file{s} in folders below a class"),
             Self::Loose => format!("{count} file{s} beside the folders of the classes"),
@@ -89,14 +91,14 @@ impl LeftOut {
         const MOST: usize = 8;
         let group = |Group { kind, count, first }: &Group| {
             let which = if *count == 1 { "" } else { "the first " };
-            format!("{}: {which}{}", kind.text(*count), first.display())
+            format!("{}: {which}{}", kind.text(*count), first.shown())
         };
         let mut parts: Vec<_> = self.0.iter().take(MOST).map(group).collect();
         let others: usize = self.0.iter().skip(MOST).map(|group| group.count).sum();
         if others > 0 {
             parts.push(format!("{others} others"));
         }
-        let place = folder.display();
+        let place = folder.shown();
         (!self.0.is_empty()).then(|| format!("{place}: left out {}", parts.join("; ")))
     }
 }

@@ -14,6 +14,7 @@ use layers::Batch;
 use tensor::{Element, image};
 
 use crate::augmentation::Augmenter;
+use crate::printable::Shown;
 
 pub use classes::Classes;
 pub use digest::Digests;
@@ -78,9 +79,9 @@ pub fn load_named(
     ensure!(
         expected == found,
         "{}: expected test images of {}, as those for training are in {}, found {}",
-        test.source.images.display(),
+        test.source.images.shown(),
         size_text(expected),
-        train.source.images.display(),
+        train.source.images.shown(),
         size_text(found)
     );
     if let Some(names) = names {
@@ -108,7 +109,7 @@ pub fn folder(flag: Option<&Path>, key: Option<&Path>) -> anyhow::Result<PathBuf
         ensure!(
             folder.is_dir(),
             "{name} {}: expected a folder of images, found {}{}",
-            folder.display(),
+            folder.shown(),
             if folder.exists() { "a file" } else { "no such folder" },
             if flag.is_none() { "; name the folder with --data DIR" } else { "" }
         );
@@ -121,7 +122,7 @@ pub fn folder(flag: Option<&Path>, key: Option<&Path>) -> anyhow::Result<PathBuf
         format!(
             "data: expected the folder data/mnist in {} or above it, found none; \
              name the folder with --data DIR",
-            current.display()
+            current.shown()
         )
     })
 }

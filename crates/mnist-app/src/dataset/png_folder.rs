@@ -16,6 +16,7 @@ use super::classes::order;
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
 use super::{Classes, Part, Samples, Source, size_text};
 use crate::input::{Input, reserve};
+use crate::printable::Shown;
 
 /// Numbers in the largest image that is read.
 const MOST_NUMBERS: usize = 1 << 26;
@@ -36,7 +37,7 @@ pub(super) fn unsplit_class(folder: &Path) -> Option<String> {
 /// Reads the images of one part, side by side on the threads of the current pool.
 pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     let folder = folder.join(name(part));
-    let place = || folder.display().to_string();
+    let place = || folder.shown();
     ensure!(
         folder.is_dir(),
         "{}: expected a folder with a folder of PNG images for each class, found none",
@@ -53,7 +54,7 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     let (first, _) = files.first().with_context(|| {
         format!("{}: expected a folder of PNG images for each class, found none", place())
     })?;
-    let shape = shape_of(first).with_context(|| first.display().to_string())?;
+    let shape = shape_of(first).with_context(|| first.shown())?;
     let images = decode_all(&files, shape)?;
     let labels = files.iter().map(|&(_, label)| u8::try_from(label));
     let labels = labels.collect::<Result<_, _>>()?;
@@ -106,7 +107,7 @@ impl Listing {
             ensure!(
                 part == Part::Test || !images.is_empty(),
                 "{}: expected at least one PNG image (*.png), found none; {}",
-                path.display(),
+                path.shown(),
                 lost.unwrap_or_else(|| "the folder is empty".into())
             );
             if images.is_empty() {
@@ -135,7 +136,7 @@ fn sorted(
 ) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let names: Vec<_> = folders.iter().map(|(name, _)| name.clone()).collect();
     if let Some(name) = names.iter().find(|name| name.contains(char::is_control)) {
-        let place = folder.display();
+        let place = folder.shown();
         bail!("{place}: expected a name of a class without control characters, found {name:?}");
     }
     let order = order(&names);
@@ -180,12 +181,12 @@ pub(super) fn entries(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
 }
 
 fn all_entries(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let place = || folder.display().to_string();
+    let place = || folder.shown();
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).with_context(place)? {
         let entry = entry.with_context(place)?;
         let Ok(name) = entry.file_name().into_string() else {
-            bail!("{}: expected a name in UTF-8, found another one", entry.path().display());
+            bail!("{}: expected a name in UTF-8, found another one", entry.path().shown());
         };
         entries.push((name, entry.path()));
     }
@@ -214,7 +215,7 @@ fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<V
     let mut images = Vec::new();
     let len = files.len().checked_mul(image_len).unwrap_or(usize::MAX);
     reserve(&mut images, len).with_context(|| {
-        let (count, place) = (files.len(), files[0].0.display());
+        let (count, place) = (files.len(), files[0].0.shown());
         format!("{place} and the others, {count} such images of {}", size_text(shape))
     })?;
     images.resize(len, 0);
@@ -223,7 +224,7 @@ fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<V
         .zip(files)
         .map_init(Vec::new, |interleaved, (planes, (file, _))| {
             let decoded = decode(file, shape, &files[0].0, planes, interleaved);
-            decoded.with_context(|| file.display().to_string()).err()
+            decoded.with_context(|| file.shown()).err()
         })
         .find_first(Option::is_some);
     error.flatten().map_or(Ok(images), Err)
@@ -242,7 +243,7 @@ fn decode(
         image.shape == shape,
         "expected an image of {}, as {} is, found one of {}",
         size_text(shape),
-        first.display(),
+        first.shown(),
         size_text(image.shape)
     );
     let pixel = shape[0] + usize::from(image.alpha);

@@ -7,6 +7,7 @@ use tensor::{Element, Shape};
 
 use crate::console::Console;
 use crate::networks::Which;
+use crate::printable::Shown;
 use crate::report::percent;
 
 /// What is printed, line by line.
@@ -129,7 +130,7 @@ fn words(line: &Line) -> String {
 
 fn setting_words(setting: &Setting) -> String {
     let Setting { seed, precision, samples, loss, mean_loss, correct, .. } = setting;
-    let name = setting.which.heading(&setting.name);
+    let name = setting.which.heading(&setting.name.shown());
     let state =
         if setting.trained { "trained".into() } else { format!("as drawn from seed {seed}") };
     format!(
