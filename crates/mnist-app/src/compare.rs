@@ -23,7 +23,10 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::run_on(flags.threads, || {
         let models = evaluate::open(flags)?;
         let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
-        let samples = evaluate::test_samples(flags, &models)?;
+        let found = evaluate::test_data(flags, &models)?;
+        let mut console = Console::default();
+        found.tell(&mut console, flags.json)?;
+        let samples = found.samples;
         let evaluations = [a.evaluate(&samples), b.evaluate(&samples)];
         let table = Table::of(&evaluations, &samples);
         let text = if flags.json {
@@ -32,7 +35,7 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
         } else {
             words([a, b], table)
         };
-        Console::default().print(text)
+        console.print(text)
     })
 }
 

@@ -13,6 +13,7 @@ use layers::{Init, Loss, Optimizer, Schedule};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::augmentation::Augmentation;
+use crate::input::Input;
 use crate::networks::Networks;
 use crate::printable::{Shown, require_utf8};
 
@@ -115,7 +116,7 @@ impl Experiment {
     /// key.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let file = path.shown();
-        let text = std::fs::read_to_string(path).with_context(|| format!("--config {file}"))?;
+        let text = Input::text(path, MOST_BYTES).with_context(|| format!("--config {file}"))?;
         let mut experiment =
             Self::parse(&text).map_err(|error| anyhow!("--config {file}{error}"))?;
         if experiment.name.is_empty() {
@@ -202,6 +203,9 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
 pub(crate) fn line_at(text: &str, byte: usize) -> usize {
     text[..byte.min(text.len())].matches('\n').count()
 }
+
+/// The longest text of an experiment: a thousand times that of a preset.
+pub(crate) const MOST_BYTES: usize = 1 << 20;
 
 /// The largest seed: TOML has no larger whole numbers.
 pub const LARGEST_SEED: u64 = i64::MAX as u64;

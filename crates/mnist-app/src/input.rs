@@ -98,6 +98,11 @@ fn free_memory() -> Option<usize> {
     kibibytes("MemAvailable:")?.saturating_add(kibibytes("SwapFree:")?).checked_mul(1024)
 }
 
+/// Whether there is something under this name, be it a link that leads nowhere.
+pub(crate) fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
 /// What is under a path that should be that of a file or folder; links are followed.
 fn metadata(path: &Path) -> anyhow::Result<Metadata> {
     fs::metadata(path).or_else(|error| {
@@ -113,7 +118,7 @@ fn metadata(path: &Path) -> anyhow::Result<Metadata> {
 }
 
 /// What this is, if it is neither a regular file nor a pipe.
-pub(crate) fn other_than_a_file(kind: FileType) -> Option<&'static str> {
+fn other_than_a_file(kind: FileType) -> Option<&'static str> {
     if kind.is_dir() {
         return Some("a folder");
     }

@@ -20,6 +20,7 @@ use crate::files::{METRICS, MODEL, RunFolder, SUMMARY};
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
 use crate::networks::Which;
 use crate::printable::{Shown, require_utf8};
+use crate::weights_file::WeightsFile;
 use crate::{committee, networks, presets, report, threads};
 
 /// Trains as the flags say; `start` is when the process began.
@@ -57,6 +58,7 @@ fn train<T: Element>(
         committee::train::<T>(flags, &experiment, &mut console, (start, simd))?
     } else {
         let mut run = Run::<T>::prepare(flags, experiment)?;
+        dataset::tell(&run.train, &run.test);
         let outcome = run.train(flags, &mut console, (start, simd))?;
         if !flags.json {
             console.tell(run.conclusion(&outcome.evaluation));
@@ -309,7 +311,8 @@ impl<T: Element> Run<T> {
             ("weights_sha256", outcome.metrics.weights_sha256.clone()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
-        let metadata: Vec<_> = metadata.into_iter().chain(self.test.classes().metadata()).collect();
+        let of_data = dataset::metadata(&self.train, &self.test);
+        let metadata: Vec<_> = metadata.into_iter().chain(of_data).collect();
         let model = save_weights(self.network(), &metadata)?;
         self.folder.write(MODEL, &model)?;
         let losses = &outcome.evaluation.losses;
@@ -348,7 +351,7 @@ pub(crate) fn check<T: Element>(
         set_initial_weights(network, experiment)?;
     }
     let data = dataset::folder(flags.data.as_deref(), experiment.data.as_deref())?;
-    let (train, test) = dataset::load(&data)?;
+    let (train, test) = dataset::load_named(&data, experiment.classes.as_deref())?;
     let mut train = train.first(experiment.train_limit.map(Into::into));
     let mut test = test.first(experiment.test_limit.map(Into::into));
     for (which, network) in Which::each(experiment).zip(&networks) {
@@ -392,8 +395,10 @@ pub(crate) fn set_initial_weights<T: Element>(
         return Ok(());
     };
     let name = || format!("initial weights {}", file.shown());
-    let bytes = std::fs::read(file).with_context(name)?;
-    load_weights(network, &bytes).with_context(name)
+    let weights = WeightsFile::open(file).with_context(name)?;
+    // Before so much is read.
+    weights.header.check(network).with_context(name)?;
+    load_weights(network, &weights.read().with_context(name)?).with_context(name)
 }
 
 /// The settings of a trainer, if its memory stays within bounds.

@@ -12,7 +12,7 @@ use super::{Part, Samples};
 const KEYS: [&str; 3] = ["data", "data_train", "data_test"];
 
 /// The digest of MNIST, all of it.
-const MNIST: &str = "MNIST-DIGEST";
+const MNIST: &str = "e8bdbdbee2a19824ccfe8229caab854831d7a4d9348aa58d3d51f43ec473b661";
 
 /// The digest of samples as they were read: the SHA-256 of a line with their channels, height,
 /// width and number, all pixels `(N, C, H, W)`, and the name of each one's class with a line

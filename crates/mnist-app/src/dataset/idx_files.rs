@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow, ensure};
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
 use super::{Classes, Part, Samples, Source, png_folder};
 use crate::idx::{self, Contents};
+use crate::input::is_there;
 use crate::printable::Shown;
 
 const IMAGES: [&str; 2] = ["idx3-ubyte", "idx4-ubyte"];
@@ -109,10 +110,6 @@ impl Spelling {
     }
 }
 
-fn is_there(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
-}
-
 /// The files of this name, with `-` or `.` before `idx`, plain or gzipped.
 fn spellings(folder: &Path, stem: &str, kinds: &[&str]) -> impl Iterator<Item = Spelling> {
     let names = kinds.iter().flat_map(|kind| {
@@ -168,7 +165,7 @@ fn missing(folder: &Path, name: &str) -> anyhow::Error {
             folder.join("test").join(&example).shown()
         );
     }
-    let found = match std::fs::read_dir(folder).map(Iterator::count) {
+    let found = match fs::read_dir(folder).map(Iterator::count) {
         Ok(0) => "an empty folder".into(),
         Ok(1) => "1 entry with another name".into(),
         Ok(count) => format!("{count} entries with other names"),

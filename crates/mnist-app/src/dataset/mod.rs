@@ -14,6 +14,7 @@ use layers::Batch;
 use tensor::{Element, image};
 
 use crate::augmentation::Augmenter;
+use crate::console::notice;
 use crate::printable::Shown;
 
 pub use classes::Classes;
@@ -89,6 +90,12 @@ pub fn load_named(
     }
     let test = test.relabelled(&train.classes)?;
     Ok((train.relabelled(&test.classes)?, test))
+}
+
+/// Says on standard error what lies among the data and is not used; first of that, which
+/// classes lose all their test images by it.
+pub(crate) fn tell(train: &Samples, test: &Samples) {
+    test.notes.iter().chain(&train.notes).for_each(notice);
 }
 
 /// What the file of a model that was made of these samples says of them.

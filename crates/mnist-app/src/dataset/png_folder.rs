@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use super::classes::order;
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
 use super::{Classes, Part, Samples, Source, size_text};
-use crate::input::{Input, reserve};
+use crate::input::{Input, is_there, reserve};
 use crate::printable::Shown;
 
 /// Numbers in the largest image that is read.
@@ -170,7 +170,7 @@ fn images_of(folder: &Path, left_out: &mut LeftOut) -> anyhow::Result<Vec<PathBu
 
 /// Whether this is a link that leads nowhere.
 fn is_dangling(path: &Path) -> bool {
-    !path.exists() && fs::symlink_metadata(path).is_ok()
+    !path.exists() && is_there(path)
 }
 
 /// What is in a folder, but for hidden files, in the order of the names' bytes.

@@ -102,8 +102,7 @@ impl InputLine {
 }
 
 /// Prints the lines as a table or as JSON.
-pub(super) fn show(lines: &[Line], json: bool) -> anyhow::Result<()> {
-    let mut console = Console::default();
+pub(super) fn show(lines: &[Line], (console, json): (&mut Console, bool)) -> anyhow::Result<()> {
     for line in lines {
         let text = if json { serde_json::to_string(line)? } else { words(line) };
         console.line(text)?;
