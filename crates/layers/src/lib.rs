@@ -34,6 +34,7 @@
 
 mod activation;
 mod batch_norm2d;
+mod bounded;
 mod chain;
 mod conv2d;
 mod dense;
@@ -61,13 +62,14 @@ mod tagged;
 mod trainer;
 mod update;
 mod weights;
+mod weights_header;
 mod workspace;
 
 pub use activation::{Gelu, LeakyRelu, Relu, Sigmoid, Silu, Tanh};
 pub use batch_norm2d::BatchNorm2d;
 pub use conv2d::{Bias, Conv2d};
 pub use dense::Dense;
-pub use digest::sha256;
+pub use digest::{sha256, sha256_of};
 pub use dropout::Dropout;
 pub use footprint::Footprint;
 pub use gradient_check::{GradientCheck, gradient_check};
@@ -87,4 +89,5 @@ pub use spec::{BuildError, LayerSpec, NetworkSpec};
 pub use trainer::{Batch, NonFinite, StepReport, Trainer, TrainerConfig};
 pub use update::TrainerState;
 pub use weights::{WeightsError, load_weights, metadata_of, network_of, save_weights};
+pub use weights_header::WeightsHeader;
 pub use workspace::Workspace;
