@@ -14,5 +14,6 @@ mod parity;
 mod png_images;
 mod profile;
 mod runs;
+mod stopped;
 mod straight_line;
 mod two_runs;
