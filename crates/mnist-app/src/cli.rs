@@ -54,7 +54,7 @@ mnist-app presets [NAME]           lists the built-in experiments, or prints one
 mnist-app --help | --version
 
 ASTERISM_SIMD=portable|avx2|avx512|neon chooses the vector instructions.
-Exit status: 0 done, 1 a run failed, 2 wrong usage.
+Exit status: 0 done, 1 a run failed or what it printed was lost, 2 wrong usage.
 ";
 
 /// What the program is asked to do.

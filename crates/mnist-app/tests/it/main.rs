@@ -16,5 +16,6 @@ mod parity;
 mod png_images;
 mod profile;
 mod runs;
+mod stopped;
 mod straight_line;
 mod two_runs;
