@@ -430,8 +430,8 @@ fn seed(parser: &mut Parser) -> Result<u64, Usage> {
 }
 
 fn rate(parser: &mut Parser) -> Result<f64, Usage> {
-    value(parser, "--learning-rate", "a finite number, not negative", |text| {
-        text.parse().ok().filter(|&rate| experiment::refuse_learning_rate(rate).is_none())
+    value(parser, "--learning-rate", experiment::LEARNING_RATE, |text| {
+        text.parse().ok().filter(|&rate| experiment::is_learning_rate(rate))
     })
 }
 

@@ -14,6 +14,7 @@ use tensor::simd::Level;
 
 use crate::cli::TrainFlags;
 use crate::console::Console;
+use crate::dataset;
 use crate::experiment::Experiment;
 use crate::files::{self, METRICS, RunFolder, SUMMARY};
 use crate::metrics::EpochMetrics;
@@ -32,7 +33,10 @@ pub(crate) fn train<T: Element>(
     (start, simd): (Instant, Level),
 ) -> anyhow::Result<RunFolder> {
     // The last member's network too, before the first member trains.
-    drop(check::<T>(flags, experiment)?);
+    let (_, train, test) = check::<T>(flags, experiment)?;
+    dataset::tell(&train, &test);
+    let experiment = &experiment.effective(train.len(), test.len());
+    drop((train, test));
     let folder = RunFolder::create(flags.out.as_deref(), experiment)?;
     let mut lines = folder.lines(METRICS)?;
     // Of the members, a line each.

@@ -3,10 +3,10 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use layers::random::{Purpose, Stream};
-use layers::{Network, Trainer, TrainerConfig, Workspace, load_weights, save_weights};
+use layers::{Network, Trainer, Workspace, load_weights, save_weights};
 use tensor::Element;
 use tensor::simd::Level;
 
@@ -15,12 +15,14 @@ use crate::cli::TrainFlags;
 use crate::console::{Console, notice};
 use crate::dataset::{self, Misfit, Pick, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
+use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision, absolute};
 use crate::files::{METRICS, MODEL, RunFolder, SUMMARY};
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
 use crate::networks::Which;
 use crate::printable::{Shown, require_utf8};
-use crate::{committee, networks, presets, report, threads};
+use crate::weights_file::WeightsFile;
+use crate::{committee, memory, networks, presets, report, threads};
 
 /// Trains as the flags say; `start` is when the process began.
 ///
@@ -57,6 +59,7 @@ fn train<T: Element>(
         committee::train::<T>(flags, &experiment, &mut console, (start, simd))?
     } else {
         let mut run = Run::<T>::prepare(flags, experiment)?;
+        dataset::tell(&run.train, &run.test);
         let outcome = run.train(flags, &mut console, (start, simd))?;
         if !flags.json {
             console.tell(run.conclusion(&outcome.evaluation));
@@ -101,9 +104,12 @@ impl<T: Element> Run<T> {
     /// Checks all that can be checked before the first step, then makes the folder.
     pub(crate) fn prepare(flags: &TrainFlags, experiment: Experiment) -> anyhow::Result<Self> {
         let (networks, train, test) = check::<T>(flags, &experiment)?;
+        let experiment = experiment.effective(train.len(), test.len());
         let network = networks.into_iter().next().context("no network")?;
-        let config = trainer_config(&experiment, &network, train.len())?;
-        let evaluator = Evaluator::new(&network);
+        let config = memory::trainer_config(&experiment, train.len());
+        let taken =
+            network.spec().footprint::<T>()?.training(&config, rayon::current_num_threads());
+        let evaluator = Evaluator::new(&network, test.len(), taken)?;
         let trainer = Trainer::new(network, config);
         let augmenter = experiment
             .augmentation
@@ -309,7 +315,8 @@ impl<T: Element> Run<T> {
             ("weights_sha256", outcome.metrics.weights_sha256.clone()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
-        let metadata: Vec<_> = metadata.into_iter().chain(self.test.classes().metadata()).collect();
+        let of_data = dataset::metadata(&self.train, &self.test);
+        let metadata: Vec<_> = metadata.into_iter().chain(of_data).collect();
         let model = save_weights(self.network(), &metadata)?;
         self.folder.write(MODEL, &model)?;
         let losses = &outcome.evaluation.losses;
@@ -348,7 +355,7 @@ pub(crate) fn check<T: Element>(
         set_initial_weights(network, experiment)?;
     }
     let data = dataset::folder(flags.data.as_deref(), experiment.data.as_deref())?;
-    let (train, test) = dataset::load(&data)?;
+    let (train, test) = dataset::load_named(&data, experiment.classes.as_deref())?;
     let mut train = train.first(experiment.train_limit.map(Into::into));
     let mut test = test.first(experiment.test_limit.map(Into::into));
     for (which, network) in Which::each(experiment).zip(&networks) {
@@ -358,8 +365,10 @@ pub(crate) fn check<T: Element>(
         };
         train = train.fit(network).map_err(misfit)?;
         test = test.fit(network).map_err(misfit)?;
-        trainer_config(experiment, network, train.len())?;
+        let config = memory::trainer_config(experiment, train.len());
+        memory::ask_for_training::<T>(&network.spec().footprint()?, &config)?;
     }
+    consistency::check(experiment, config, &networks, Cut::of(experiment, train.len()))?;
     Ok((networks, train, test))
 }
 
@@ -392,32 +401,10 @@ pub(crate) fn set_initial_weights<T: Element>(
         return Ok(());
     };
     let name = || format!("initial weights {}", file.shown());
-    let bytes = std::fs::read(file).with_context(name)?;
-    load_weights(network, &bytes).with_context(name)
-}
-
-/// The settings of a trainer, if its memory stays within bounds.
-pub(crate) fn trainer_config<T: Element>(
-    experiment: &Experiment,
-    network: &Network<T>,
-    samples: usize,
-) -> anyhow::Result<TrainerConfig> {
-    const MOST_BYTES: usize = 4 << 30;
-    // A batch of more images than there are would be cut short anyway.
-    let batch_size = experiment.batch_size.get().min(samples);
-    let shard_size = experiment.shard_size.get().min(batch_size);
-    let shards = batch_size.div_ceil(shard_size);
-    let bytes = (shards + 1).saturating_mul(size_of_val(network.parameters()));
-    ensure!(
-        bytes <= MOST_BYTES,
-        "batch size {batch_size}: expected shards whose gradients fit into {} GiB, found {shards} \
-         of {shard_size} images each, which take {} GiB; choose a smaller --batch-size or a \
-         larger --shard-size",
-        MOST_BYTES >> 30,
-        bytes >> 30
-    );
-    let Experiment { loss, optimizer, clip_norm, average, seed, .. } = *experiment;
-    Ok(TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed })
+    let weights = WeightsFile::open(file).with_context(name)?;
+    // Before so much is read.
+    weights.header.check(network).with_context(name)?;
+    load_weights(network, &weights.read().with_context(name)?).with_context(name)
 }
 
 /// The notebook's own line, and what else there is to know.
