@@ -41,7 +41,7 @@ pub fn run(flags: &ProfileFlags) -> anyhow::Result<()> {
     };
     flags.overrides.clone().apply(&mut experiment);
     let threads = flags.threads.unwrap_or(NonZeroUsize::MIN);
-    threads::run_on(Some(threads), || match experiment.precision {
+    threads::run_on(Some(threads), experiment.shards(), || match experiment.precision {
         Precision::F32 => profile::<f32>(flags, &experiment, simd),
         Precision::F64 => profile::<f64>(flags, &experiment, simd),
     })

@@ -36,7 +36,7 @@ pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
     if let Some(folder) = &flags.data {
         experiment.data = Some(absolute(folder));
     }
-    threads::run_on(flags.threads, || match experiment.precision {
+    threads::run_on(flags.threads, experiment.shards(), || match experiment.precision {
         Precision::F32 => train::<f32>(flags, experiment, (start, simd)),
         Precision::F64 => train::<f64>(flags, experiment, (start, simd)),
     })

@@ -12,4 +12,5 @@ mod parity;
 mod png_images;
 mod profile;
 mod runs;
+mod settings;
 mod straight_line;
