@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use tensor::{Correlation, Element, Shape, ShapeError, map};
+use tensor::{Correlation, Element, Shape, ShapeError, Sweep, map};
 
 use crate::layer::{Context, Layer, Parameter, Pass, Role};
 use crate::padding::Padding;
@@ -150,9 +150,9 @@ impl Buildable for Conv2d {
         let around =
             |axis: usize| self.padding.around(axis, channels[1 + axis], kernel[axis], stride[axis]);
         let (rows, columns) = (around(0), around(1));
-        let geometry = Correlation::padded(channels, self.kernels, kernel, [rows, columns])?
-            .with_stride(stride)?
-            .with_groups(self.groups.unwrap_or(1))?;
+        let groups = self.groups.unwrap_or(1);
+        let sweep = Sweep { padding: [rows, columns], stride, groups };
+        let geometry = Correlation::with_sweep(channels, self.kernels, kernel, sweep)?;
         let Self { bias, initial_bias, .. } = *self;
         Ok(Box::new(Conv2dLayer { geometry, bias, initial_bias }))
     }
@@ -243,6 +243,10 @@ impl<T: Element> Layer<T> for Conv2dLayer {
             let kernels = &parameters[..weights];
             self.geometry.input_gradient(output_gradient, kernels, input_gradient, scratch);
         }
+    }
+
+    fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
+        self.geometry.scratch::<T>(samples, threads)
     }
 
     fn needs_output(&self) -> bool {

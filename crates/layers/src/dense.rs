@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, map, matrix};
 
+use crate::chain::larger;
 use crate::layer::{Context, Layer, Parameter, Pass, Role};
 use crate::spec::Buildable;
 use crate::tagged::finite;
@@ -131,6 +132,12 @@ impl<T: Element> Layer<T> for DenseLayer {
             self.backward(parameters, pass, gradients, input_gradient, context);
             map::add_scaled(parameters, -rate, gradients);
         }
+    }
+
+    fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
+        let Self { inputs, outputs, .. } = *self;
+        let weights = matrix::scratch([outputs, samples, inputs], threads);
+        larger(weights, matrix::scratch([samples, outputs, inputs], threads))
     }
 
     fn needs_output(&self) -> bool {

@@ -194,11 +194,18 @@ impl Loss {
     }
 }
 
+/// Whether a prediction has its largest number where the target has; one with a NaN in it
+/// never has.
+pub fn is_right<T: Element>(prediction: &[T], target: &[T]) -> bool {
+    reduce::argmax(prediction).is_some_and(|place| reduce::argmax(target) == Some(place))
+}
+
 /// In `f64`: `Σ s_i (ln Σ exp x − x_i)`, the largest logit taken out of the sum.
 #[track_caller]
 fn softmax_cross_entropy<T: Element>(logits: &[T], target: &[T], label_smoothing: f64) -> f64 {
     let smooth = Smooth::new(label_smoothing, target.len());
-    let largest = logits[reduce::argmax(logits)].to_f64();
+    let Some(largest) = reduce::argmax(logits) else { return f64::NAN };
+    let largest = logits[largest].to_f64();
     let sum: f64 = logits.iter().map(|x| libm::exp(x.to_f64() - largest)).sum();
     let log_sum = largest + libm::log(sum);
     pairs(logits, target).map(|(x, t)| smooth.of(t.to_f64()) * (log_sum - x.to_f64())).sum()

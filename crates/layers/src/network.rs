@@ -3,10 +3,12 @@ use std::ops::Range;
 
 use tensor::{Buffer, Element, Shape, ShapeError};
 
-use crate::chain::{Chain, checked_len, too_large};
+use crate::bounded::shortened;
+use crate::chain::{Chain, too_large};
 use crate::digest::sha256;
+use crate::footprint::Footprint;
 use crate::init::Init;
-use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role, Running};
+use crate::layer::{Context, Layer, Mode, Parameter, Pass, Running};
 use crate::random::{Purpose, Stream};
 use crate::spec::{BuildError, LayerSpec, NetworkSpec};
 use crate::workspace::Workspace;
@@ -43,6 +45,14 @@ impl<T: Element> NetworkBuilder<T> {
     pub fn build(self) -> Result<Network<T>, BuildError> {
         self.spec.build()
     }
+
+    /// What the network and its passes would take of memory.
+    ///
+    /// # Errors
+    /// If a layer cannot take the output of the one before it.
+    pub fn footprint(&self) -> Result<Footprint<T>, BuildError> {
+        self.spec.footprint()
+    }
 }
 
 impl NetworkSpec {
@@ -51,15 +61,24 @@ impl NetworkSpec {
     /// # Errors
     /// If a layer cannot take the output of the one before it.
     pub fn build<T: Element>(&self) -> Result<Network<T>, BuildError> {
+        self.footprint().map(Network::new)
+    }
+
+    /// What the network and its passes would take of memory.
+    ///
+    /// # Errors
+    /// If a layer cannot take the output of the one before it.
+    pub fn footprint<T: Element>(&self) -> Result<Footprint<T>, BuildError> {
         let fail = |layer, cause, shapes: &[Shape]| {
             Err(BuildError { layer, cause, table: self.table(shapes) })
         };
         if self.input.is_empty() || self.input.len() >= Shape::MAX_RANK || self.input.contains(&0) {
             let expected = "an input sample with one to three axes, none of them 0";
-            return fail(0, ShapeError::new("network", expected, format!("{:?}", self.input)), &[]);
+            let found = shortened(&format!("{:?}", self.input));
+            return fail(0, ShapeError::new("network", expected, found), &[]);
         }
         let input_shape = Shape::new(&self.input);
-        if checked_len(input_shape).is_none() {
+        if input_shape.checked_len().is_none() {
             return fail(0, too_large(input_shape), &[]);
         }
         let chain = match Chain::<T>::build(input_shape, &self.layers) {
@@ -69,23 +88,35 @@ impl NetworkSpec {
         if chain.layers().is_empty() {
             return fail(0, ShapeError::new("network", "at least one layer", 0), &[input_shape]);
         }
-        let parameters = Buffer::zeros(chain.parameters_of(chain.layers().len()));
-        let mut state = Vec::new();
-        for (array, range) in chain.named(|layer| layer.state()) {
-            let start = if let Role::Constant(value) = array.role { value } else { 0.0 };
-            state.resize(range.end, T::from_f64(start));
-        }
-        Ok(Network { spec: self.clone(), chain, parameters, state })
+        Ok(Footprint { spec: self.clone(), chain })
     }
 
-    /// The layers with their output shapes as far as they are known.
+    /// The layers with their output shapes as far as they are known; of many, the first and
+    /// those around the last whose shape is known.
     fn table(&self, shapes: &[Shape]) -> String {
-        let mut table = format!("     {:<36}{:?}", "input", self.input);
+        let input = shortened(&format!("{:?}", self.input));
+        let mut table = format!("     {:<36}{input}", "input");
+        let last_known = shapes.len().saturating_sub(1);
+        let is_shown = |index: usize| {
+            self.layers.len() <= 50 || index < 10 || index.abs_diff(last_known) <= 10
+        };
+        let mut left_out = 0;
         for (index, layer) in self.layers.iter().enumerate() {
+            if !is_shown(index) {
+                left_out += 1;
+                continue;
+            }
+            if left_out > 0 {
+                let _ = write!(table, "\n      … {left_out} layers");
+                left_out = 0;
+            }
             let shape = shapes.get(index + 1).map_or_else(String::new, ToString::to_string);
             let mark = if index + 1 == shapes.len() { "→" } else { " " };
             let row = format!(" {mark} {index:>2} {:<36}{shape}", layer.summary());
             let _ = write!(table, "\n{}", row.trim_end());
+        }
+        if left_out > 0 {
+            let _ = write!(table, "\n      … {left_out} layers");
         }
         table
     }
@@ -97,6 +128,16 @@ impl<T: Element> Network<T> {
         let input = input.into().dims().to_vec();
         let spec = NetworkSpec { input, layers: Vec::new() };
         NetworkBuilder { spec, element: std::marker::PhantomData }
+    }
+
+    /// The network with all parameters 0.
+    pub(crate) fn new(Footprint { spec, chain }: Footprint<T>) -> Self {
+        let parameters = Buffer::zeros(chain.parameters_of(chain.layers().len()));
+        let mut state = Vec::new();
+        for (array, range) in chain.named(|layer| layer.state()) {
+            state.resize(range.end, T::from_f64(array.role.constant().unwrap_or(0.0)));
+        }
+        Self { spec, chain, parameters, state }
     }
 
     /// Another network with the same layers and numbers.

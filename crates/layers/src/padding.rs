@@ -36,7 +36,7 @@ impl Padding {
             Self::Zeros(rows, columns) => [[rows, columns][axis]; 2],
             Self::Same => {
                 let last = size.saturating_sub(1) / stride.max(1) * stride;
-                let total = (last + kernel).saturating_sub(size);
+                let total = kernel.saturating_sub(size - last);
                 [total / 2, total - total / 2]
             }
         }

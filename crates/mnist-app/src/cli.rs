@@ -55,7 +55,7 @@ mnist-app --help | --version
 
 ASTERISM_SIMD=portable|avx2|avx512|neon chooses the vector instructions, RAYON_NUM_THREADS=N
 the number of threads where --threads does not.
-Exit status: 0 done, 1 a run failed, 2 wrong usage.
+Exit status: 0 done, 1 a run failed or what it printed was lost, 2 wrong usage.
 ";
 
 /// What the program is asked to do.

@@ -6,18 +6,22 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
-use layers::{Loss, Network, metadata_of, network_of};
-use tensor::{Element, reduce};
+use anyhow::anyhow;
+use layers::{Loss, Network, is_right};
+use tensor::Element;
 
 use crate::cli::InspectFlags;
+use crate::console::{Console, notice};
 use crate::dataset::{self, Misfit, Part, Samples};
 use crate::evaluation::mean;
 use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision};
+use crate::model::{Model, Saved};
 use crate::networks::{self, Which};
+use crate::own_data::Found;
+use crate::run_folder::named;
 use crate::train::set_initial_weights;
-use crate::{model, presets, threads};
+use crate::{memory, presets, threads};
 
 use passes::Passes;
 use report::{InputLine, Line, Setting};
@@ -37,16 +41,16 @@ pub fn run(flags: &InspectFlags) -> anyhow::Result<()> {
 }
 
 fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Result<()> {
-    const SAMPLES: usize = 256;
     let networks = subject.networks::<T>()?;
-    let data = dataset::folder(flags.data.as_deref(), subject.data())?;
-    let count = flags.samples.map_or(SAMPLES, Into::into);
-    let mut samples = Samples::load(&data, Part::Train)?.first(Some(count));
+    let mut console = Console::default();
+    let mut samples = subject.samples(flags, &mut console)?;
     let which = |index| Which { network: index + 1, networks: networks.len() };
     for (index, (network, _)) in networks.iter().enumerate() {
         let misfit = |misfit| anyhow!("{}: {misfit}", subject.place(which(index), &misfit));
         samples = samples.fit(network).map_err(misfit)?;
-        passes::refuse_too_many(network, samples.len())?;
+        let bytes = network.spec().footprint::<T>()?.inspection(samples.len());
+        let what = format!("--samples {}", samples.len());
+        memory::ask(&what, bytes, "choose fewer --samples")?;
     }
     if let Weights::Start(experiment, config) = &subject.weights {
         let networks: Vec<_> = networks.iter().map(|(network, _)| network).collect();
@@ -56,7 +60,7 @@ fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Resul
     for (index, (network, seed)) in networks.iter().enumerate() {
         lines.extend(look_into(subject, (network, *seed), which(index), &samples)?);
     }
-    report::show(&lines, flags.json)
+    report::show(&lines, (&mut console, flags.json))
 }
 
 /// The lines of one network.
@@ -102,8 +106,8 @@ struct Subject {
 
 /// Where the weights come from.
 enum Weights {
-    /// The bytes of a `model.safetensors`, or of each of a committee's.
-    Models(Vec<Vec<u8>>),
+    /// A model, or those of a committee's members.
+    Model(Box<Model>),
     /// Those that a training run starts with; and the experiment's file, if it has one.
     Start(Box<Experiment>, Option<PathBuf>),
 }
@@ -119,20 +123,16 @@ impl Subject {
     }
 
     fn of_model(path: &Path) -> anyhow::Result<Self> {
-        let files = model::files_of(path)?;
-        let named = |path: &Path| format!("model {}", path.display());
-        let read = |file: &PathBuf| std::fs::read(file).with_context(|| named(file));
-        let models = files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-        let origin = named(if let [file] = files.as_slice() { file } else { path });
+        let model = Model::open(path)?;
+        let origin = named(model.path());
         // What a committee's members have in common.
-        let metadata = metadata_of(&models[0]).with_context(|| named(&files[0]))?;
-        let (precision, loss) = model::precision_and_loss(&metadata);
+        let first = &model.networks()[0];
         Ok(Self {
-            name: metadata.get("preset").unwrap_or(&origin).clone(),
+            name: first.preset().unwrap_or(&origin).to_owned(),
+            precision: first.precision(),
+            loss: first.loss(),
             origin,
-            precision,
-            loss: loss.unwrap_or(Loss::MeanSquaredError),
-            weights: Weights::Models(models),
+            weights: Weights::Model(Box::new(model)),
         })
     }
 
@@ -151,18 +151,34 @@ impl Subject {
         })
     }
 
-    /// The folder of the images that an experiment is about, if it says so.
-    fn data(&self) -> Option<&Path> {
-        match &self.weights {
-            Weights::Models(_) => None,
-            Weights::Start(experiment, _) => experiment.data.as_deref(),
-        }
+    /// The first training images of the data that it is about.
+    fn samples(&self, flags: &InspectFlags, console: &mut Console) -> anyhow::Result<Samples> {
+        const SAMPLES: usize = 256;
+        let count = Some(flags.samples.map_or(SAMPLES, Into::into));
+        let flag = flags.data.as_deref();
+        let experiment = match &self.weights {
+            Weights::Model(model) => {
+                let models = std::slice::from_ref(&**model);
+                let found = Found::of(models, Part::Train, (flag, count))?;
+                found.tell(console, flags.json)?;
+                return Ok(found.samples);
+            }
+            Weights::Start(experiment, _) => experiment,
+        };
+        let folder = dataset::folder(flag, experiment.data.as_deref())?;
+        let samples = Samples::load(&folder, Part::Train)?;
+        samples.notes().iter().for_each(notice);
+        let named = match &experiment.classes {
+            Some(names) => samples.named(names)?,
+            None => samples,
+        };
+        Ok(named.first(count))
     }
 
     /// Where the images do not fit.
     fn place(&self, which: Which, misfit: &Misfit) -> String {
         match &self.weights {
-            Weights::Models(_) => format!("{}: {which}", self.origin),
+            Weights::Model(_) => format!("{}: {which}", self.origin),
             Weights::Start(experiment, config) => {
                 networks::place(experiment, config.as_deref(), which, misfit.layer)
             }
@@ -170,17 +186,16 @@ impl Subject {
     }
 
     fn trained(&self) -> bool {
-        matches!(self.weights, Weights::Models(_))
+        matches!(self.weights, Weights::Model(_))
     }
 
     /// The networks with the seed that they were drawn from at the start; with a model's,
     /// its dropouts draw from here.
     fn networks<T: Element>(&self) -> anyhow::Result<Vec<(Network<T>, u64)>> {
         let (experiment, config) = match &self.weights {
-            Weights::Models(models) => {
-                let network = |bytes: &Vec<u8>| Ok((network_of(bytes)?, 0));
-                let networks = models.iter().map(network).collect::<anyhow::Result<_>>();
-                return networks.with_context(|| self.origin.clone());
+            Weights::Model(model) => {
+                let network = |saved: &Saved| Ok((saved.network_as()?, 0));
+                return model.networks().iter().map(network).collect();
             }
             Weights::Start(experiment, config) => (experiment, config.as_deref()),
         };
@@ -212,6 +227,6 @@ fn score<T: Element>(loss: Loss, outputs: &[T], targets: &[T], count: usize) -> 
     let len = targets.len() / count;
     let pairs = || outputs.chunks_exact(len).zip(targets.chunks_exact(len));
     let losses = pairs().map(|(y, t)| loss.value(y, t)).collect();
-    let right = pairs().filter(|(y, t)| reduce::argmax(y) == reduce::argmax(t));
+    let right = pairs().filter(|(y, t)| is_right(y, t));
     (losses, right.count())
 }

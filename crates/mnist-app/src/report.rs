@@ -6,6 +6,7 @@ use layers::Loss;
 
 use crate::dataset::{Classes, Samples};
 use crate::evaluation::{Evaluation, mean};
+use crate::printable::Shown;
 use crate::statistics::wilson_interval;
 
 /// How many test images the notebook ends with.
@@ -20,8 +21,9 @@ pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
     let mut text = String::new();
     let errors = &evaluation.losses[..NOTEBOOK_IMAGES.min(samples.len())];
     for (index, error) in errors.iter().enumerate() {
-        let name = |label: u8| samples.classes().name(usize::from(label));
-        let [found, label] = [evaluation.predictions[index], samples.labels()[index]].map(name);
+        let name = |label: u8| samples.classes().name(usize::from(label)).shown();
+        let found = evaluation.predictions[index].map_or("none".into(), name);
+        let label = name(samples.labels()[index]);
         let _ = writeln!(text, "pred: {found}, true: {label}, error={error:.4}");
     }
     let _ = writeln!(text, "mean error of these {}={:.4}", errors.len(), mean(errors));
@@ -32,7 +34,7 @@ pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
 /// says of that.
 pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) -> String {
     let (correct, total) = (evaluation.correct(samples), samples.len());
-    let mut text = accuracy(correct, total) + "\n";
+    let mut text = accuracy(correct, total) + "\n" + &unanswered_line(evaluation);
     let (classes, confusion) = (samples.classes(), evaluation.confusion(samples));
     let _ = writeln!(text, "{}", right_line(classes, &confusion));
     text.push_str(&confused_line(classes, &confusion));
@@ -56,14 +58,28 @@ pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) ->
     text
 }
 
+/// How many images have no answer, if any; else nothing.
+fn unanswered_line(evaluation: &Evaluation) -> String {
+    let Some((first, count)) = evaluation.unanswered() else { return String::new() };
+    format!(
+        "no answer to {count} of them, which count as wrong: an output of the network is not a \
+         number, first for image {first}\n"
+    )
+}
+
 /// Rows of classes, columns of what they were taken for; of many classes only the most
-/// frequent mistakes.
+/// frequent mistakes. Above it, how many images have no answer, if any.
 pub fn confusion_table(evaluation: &Evaluation, samples: &Samples) -> String {
     let (classes, confusion) = (samples.classes(), evaluation.confusion(samples));
+    unanswered_line(evaluation) + &table(classes, &confusion)
+}
+
+fn table(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     if classes.count() > MOST_CLASSES {
-        return mistakes(classes, &confusion);
+        return mistakes(classes, confusion);
     }
-    let names: Vec<_> = (0..classes.count()).map(|label| short(&classes.name(label))).collect();
+    let names: Vec<_> =
+        (0..classes.count()).map(|label| short(&classes.name(label).shown())).collect();
     let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let (first, column) = (longest.max(5), (longest + 1).max(6));
     let mut text = format!("{:<first$}  images  right           taken for", noun(classes));
@@ -71,11 +87,11 @@ pub fn confusion_table(evaluation: &Evaluation, samples: &Samples) -> String {
         let _ = write!(text, "{name:>column$}");
     }
     text.push('\n');
-    for (label, (name, row)) in names.iter().zip(&confusion).enumerate() {
+    for (label, (name, row)) in names.iter().zip(confusion).enumerate() {
         let (images, right) = (row.iter().sum(), row[label]);
         let share = percent(right, images);
         let _ = write!(text, "{name:>first$}  {images:>6}  {right:>5}  {share:>8}           ");
-        for count in row {
+        for count in &row[..names.len()] {
             let _ = write!(text, "{count:>column$}");
         }
         text.push('\n');
@@ -89,7 +105,8 @@ fn mistakes(classes: &Classes, confusion: &[Vec<usize>]) -> String {
         .iter()
         .enumerate()
         .flat_map(|(label, row)| {
-            let others = row.iter().enumerate().filter(move |&(taken, _)| taken != label);
+            let taken = row[..classes.count()].iter().enumerate();
+            let others = taken.filter(move |&(taken, _)| taken != label);
             others.map(move |(taken, &count)| (count, label, taken))
         })
         .filter(|&(count, ..)| count > 0)
@@ -98,7 +115,7 @@ fn mistakes(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let mut text = String::from("times  share of the class  what was taken for what\n");
     for &(count, label, taken) in mistakes.iter().take(MOST_CLASSES) {
         let share = percent(count, confusion[label].iter().sum());
-        let [label, taken] = [label, taken].map(|label| classes.name(label));
+        let [label, taken] = [label, taken].map(|label| classes.name(label).shown());
         let _ = writeln!(text, "{count:>5}  {share:>18}  {label} taken for {taken}");
     }
     if mistakes.len() > MOST_CLASSES {
@@ -157,7 +174,9 @@ fn right_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     }
     let rows: Vec<_> = rows
         .into_iter()
-        .map(|(label, right, images)| format!(" {}: {right} of {images}", classes.name(label)))
+        .map(|(label, right, images)| {
+            format!(" {}: {right} of {images}", classes.name(label).shown())
+        })
         .collect();
     title + &rows.join(",")
 }
@@ -166,7 +185,7 @@ fn right_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
 fn confused_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let mut worst = (0, 0, 0);
     for (label, row) in confusion.iter().enumerate() {
-        for (other, &count) in row.iter().enumerate() {
+        for (other, &count) in row[..classes.count()].iter().enumerate() {
             if other != label && count > worst.0 {
                 worst = (count, label, other);
             }
@@ -179,14 +198,14 @@ fn confused_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let images: usize = confusion[label].iter().sum();
     let never: Vec<_> = (0..classes.count())
         .filter(|&label| confusion.iter().all(|row| row[label] == 0))
-        .map(|label| classes.name(label))
+        .map(|label| classes.name(label).shown())
         .collect();
     let never = match never.len() {
         0 => String::new(),
         count if count > MOST_CLASSES => format!("; nothing was ever taken for {count} others"),
         _ => format!("; nothing was ever taken for {}", never.join(", ")),
     };
-    let [label, other] = [label, other].map(|label| classes.name(label));
+    let [label, other] = [label, other].map(|label| classes.name(label).shown());
     format!("Most often wrong: {label} taken for {other}, {count} of {images} times{never}.\n")
 }
 

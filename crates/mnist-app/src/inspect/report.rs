@@ -7,6 +7,7 @@ use tensor::{Element, Shape};
 
 use crate::console::Console;
 use crate::networks::Which;
+use crate::printable::Shown;
 use crate::report::percent;
 
 /// What is printed, line by line.
@@ -81,11 +82,14 @@ impl Statistics {
         let count = numbers().count() as f64;
         let mean = numbers().sum::<f64>() / count;
         let variance = numbers().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count;
+        // `f64::min` and `f64::max` forget a NaN.
+        let any_nan = numbers().any(f64::is_nan);
+        let known = |x| if any_nan { f64::NAN } else { x };
         Self {
             mean,
             std: variance.sqrt(),
-            min: numbers().fold(f64::INFINITY, f64::min),
-            max: numbers().fold(f64::NEG_INFINITY, f64::max),
+            min: known(numbers().fold(f64::INFINITY, f64::min)),
+            max: known(numbers().fold(f64::NEG_INFINITY, f64::max)),
         }
     }
 
@@ -101,8 +105,7 @@ impl InputLine {
 }
 
 /// Prints the lines as a table or as JSON.
-pub(super) fn show(lines: &[Line], json: bool) -> anyhow::Result<()> {
-    let mut console = Console::default();
+pub(super) fn show(lines: &[Line], (console, json): (&mut Console, bool)) -> anyhow::Result<()> {
     for line in lines {
         let text = if json { serde_json::to_string(line)? } else { words(line) };
         console.line(text)?;
@@ -129,7 +132,7 @@ fn words(line: &Line) -> String {
 
 fn setting_words(setting: &Setting) -> String {
     let Setting { seed, precision, samples, loss, mean_loss, correct, .. } = setting;
-    let name = setting.which.heading(&setting.name);
+    let name = setting.which.heading(&setting.name.shown());
     let state =
         if setting.trained { "trained".into() } else { format!("as drawn from seed {seed}") };
     format!(

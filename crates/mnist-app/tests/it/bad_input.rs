@@ -260,9 +260,10 @@ fn configs_that_are_no_experiments() {
         "train --data {} --config big.toml --batch-size 200 --shard-size 1",
         small_data().display()
     );
-    let big = notebook.replace("outputs = 100 ", "outputs = 4000 ");
+    let big = notebook.replace("outputs = 100 ", "outputs = 60000 ");
     fs::write(path.join("big.toml"), big).unwrap();
-    refused(path, &line, 1, &["batch size 200", "GiB", "--shard-size"]);
+    let parts = &["batch size 200", "GiB", "gradients of 200 shards", "--shard-size"];
+    refused(path, &line, 1, parts);
 }
 
 #[test]
