@@ -20,7 +20,7 @@ use crate::{report, threads};
 /// If a model or the data are not what they should be.
 pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
-    threads::run_on(flags.threads, || {
+    threads::run_on(flags.threads, 1, || {
         let models = evaluate::open(flags)?;
         let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
         let found = evaluate::test_data(flags, &models)?;

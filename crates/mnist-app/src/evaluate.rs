@@ -42,7 +42,7 @@ struct Line<'a> {
 /// If a model or the data are not what they should be.
 pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
-    threads::run_on(flags.threads, || {
+    threads::run_on(flags.threads, 1, || {
         let models = open(flags)?;
         let found = test_data(flags, &models)?;
         let mut console = Console::default();

@@ -192,6 +192,13 @@ impl Experiment {
         Self { seed, networks, augmentation, committee: None, ..self.clone() }
     }
 
+    /// Into how many shards a batch is cut, as far as that is known before the images are.
+    pub(crate) fn shards(&self) -> usize {
+        let samples = self.train_limit.map_or(usize::MAX, NonZeroUsize::get);
+        let cut = Cut::of(self, samples);
+        cut.batch_size().div_ceil(cut.shard_size())
+    }
+
     /// The same as it runs on so many images for training and testing: what asks for more images
     /// than there are gets those that there are, so that what is written down is what ran.
     pub(crate) fn effective(&self, train: usize, test: usize) -> Self {

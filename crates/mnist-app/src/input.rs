@@ -101,13 +101,13 @@ pub(crate) fn is_there(path: &Path) -> bool {
 
 /// What is under a path that should be that of a file or folder; links are followed.
 fn metadata(path: &Path) -> anyhow::Result<Metadata> {
-    fs::metadata(path).or_else(|error| {
+    fs::metadata(path).map_err(|error| {
         let target = fs::read_link(path).ok().filter(|_| error.kind() == io::ErrorKind::NotFound);
         match target {
             Some(target) => {
-                Err(anyhow!("expected a file, found a dangling link to {}", target.shown()))
+                anyhow!("expected a file, found a dangling link to {}", target.shown())
             }
-            None => Err(error.into()),
+            None => error.into(),
         }
     })
 }

@@ -34,10 +34,10 @@ use report::{InputLine, Line, Setting};
 pub fn run(flags: &InspectFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
     let subject = Subject::read(flags)?;
-    match subject.precision {
+    threads::run_on(None, 1, || match subject.precision {
         Precision::F32 => inspect::<f32>(flags, &subject),
         Precision::F64 => inspect::<f64>(flags, &subject),
-    }
+    })
 }
 
 fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Result<()> {

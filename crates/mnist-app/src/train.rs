@@ -43,7 +43,7 @@ pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
     for (flag, path) in named {
         path.iter().try_for_each(|path| require_utf8(flag, path))?;
     }
-    threads::run_on(flags.threads, || match experiment.precision {
+    threads::run_on(flags.threads, experiment.shards(), || match experiment.precision {
         Precision::F32 => train::<f32>(flags, experiment, (start, simd)),
         Precision::F64 => train::<f64>(flags, experiment, (start, simd)),
     })

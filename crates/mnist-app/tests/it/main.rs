@@ -16,6 +16,7 @@ mod parity;
 mod png_images;
 mod profile;
 mod runs;
+mod settings;
 mod stopped;
 mod straight_line;
 mod two_runs;
