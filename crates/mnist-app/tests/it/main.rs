@@ -11,5 +11,6 @@ mod own_data;
 mod parity;
 mod png_images;
 mod profile;
+mod random_experiments;
 mod runs;
 mod straight_line;
