@@ -133,7 +133,7 @@ fn random_experiments_end_in_a_result_or_in_an_error() {
     write_data(&path.join("data"));
     let mut draws = Draws(Stream::new(3, Purpose::Shuffle, 0));
     let (mut trained, mut profiled) = (0, 0);
-    for index in 0..60 {
+    for index in 0..24 {
         let experiment = draws.experiment();
         let threads = draws.one(&[1, 2, 3]);
         fs::write(path.join("mine.toml"), &experiment).unwrap();
@@ -148,7 +148,7 @@ fn random_experiments_end_in_a_result_or_in_an_error() {
             assert!(ends_well(path, &inspect, &experiment), "{experiment}");
         }
     }
-    assert!(trained > 5 && profiled > 5, "{trained} trained, {profiled} profiled");
+    assert!(trained > 3 && profiled > 3, "{trained} trained, {profiled} profiled");
 }
 
 #[test]
