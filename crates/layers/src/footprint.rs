@@ -1,7 +1,6 @@
 use tensor::Element;
 
 use crate::chain::Chain;
-use crate::layer::Parameter;
 use crate::network::Network;
 use crate::spec::NetworkSpec;
 use crate::trainer::TrainerConfig;
@@ -137,13 +136,6 @@ impl<T: Element> Footprint<T> {
             .add(1, chain.observed())
             .add_scratch(chain.scratch(samples, 1))
             .sum
-    }
-
-    /// The network's arrays of parameters, then of its state.
-    pub(crate) fn arrays(&self) -> Vec<Parameter> {
-        let parameters = self.chain.named(|layer| layer.parameters());
-        let state = self.chain.named(|layer| layer.state());
-        parameters.into_iter().chain(state).map(|(array, _)| array).collect()
     }
 
     /// Of the input of one sample.

@@ -34,6 +34,7 @@
 
 mod activation;
 mod batch_norm2d;
+mod bounded;
 mod chain;
 mod class_weights;
 mod conv2d;
@@ -65,6 +66,7 @@ mod tagged;
 mod trainer;
 mod update;
 mod weights;
+mod weights_header;
 mod workspace;
 
 pub use activation::{Elu, Gelu, HardSwish, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh};
@@ -73,7 +75,7 @@ pub use class_weights::ClassWeights;
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Bias, Conv2d};
 pub use dense::Dense;
-pub use digest::sha256;
+pub use digest::{sha256, sha256_of};
 pub use dropout::Dropout;
 pub use footprint::Footprint;
 pub use gradient_check::{GradientCheck, gradient_check};
@@ -95,4 +97,5 @@ pub use spec::{BuildError, LayerSpec, NetworkSpec};
 pub use trainer::{Batch, NonFinite, StepReport, Trainer, TrainerConfig};
 pub use update::TrainerState;
 pub use weights::{WeightsError, load_weights, metadata_of, network_of, save_weights};
+pub use weights_header::WeightsHeader;
 pub use workspace::Workspace;

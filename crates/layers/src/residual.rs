@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, map};
 
+use crate::bounded::listed;
 use crate::chain::Chain;
 use crate::layer::{Context, Layer, Parameter, Pass};
 use crate::spec::{Buildable, LayerSpec};
@@ -39,7 +40,7 @@ impl Default for Residual {
 impl Buildable for Residual {
     fn summary(&self) -> String {
         let inside: Vec<_> = self.layers.iter().map(LayerSpec::summary).collect();
-        format!("Residual [{}]", inside.join("; "))
+        format!("Residual [{}]", listed(&inside))
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {

@@ -22,7 +22,9 @@ pub use self::complaint::ParseError;
 pub(crate) use self::complaint::line_at;
 use self::consistency::Cut;
 use crate::augmentation::Augmentation;
+use crate::input::Input;
 use crate::networks::Networks;
+use crate::printable::{Shown, require_utf8};
 
 /// What to train, on how much data, and how.
 ///
@@ -122,8 +124,8 @@ impl Experiment {
     /// If the file cannot be read or is no experiment; the message names file, line and
     /// key.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let file = path.display();
-        let text = std::fs::read_to_string(path).with_context(|| format!("--config {file}"))?;
+        let file = path.shown();
+        let text = Input::text(path, MOST_BYTES).with_context(|| format!("--config {file}"))?;
         let mut experiment =
             Self::parse(&text).map_err(|error| anyhow!("--config {file}{error}"))?;
         if experiment.name.is_empty() {
@@ -133,9 +135,11 @@ impl Experiment {
         }
         // A relative path starts where the file is.
         let folder = path.parent().unwrap_or(Path::new(""));
-        let paths = [&mut experiment.data, &mut experiment.initial_weights];
-        for path in paths.into_iter().flatten() {
+        let Self { data, initial_weights, .. } = &mut experiment;
+        for (key, path) in [("data", data), ("initial_weights", initial_weights)] {
+            let Some(path) = path else { continue };
             *path = absolute(&folder.join(&*path));
+            require_utf8(key, path).with_context(|| format!("--config {file}"))?;
         }
         Ok(experiment)
     }
@@ -188,6 +192,13 @@ impl Experiment {
         Self { seed, networks, augmentation, committee: None, ..self.clone() }
     }
 
+    /// Into how many shards a batch is cut, as far as that is known before the images are.
+    pub(crate) fn shards(&self) -> usize {
+        let samples = self.train_limit.map_or(usize::MAX, NonZeroUsize::get);
+        let cut = Cut::of(self, samples);
+        cut.batch_size().div_ceil(cut.shard_size())
+    }
+
     /// The same as it runs on so many images for training and testing: what asks for more images
     /// than there are gets those that there are, so that what is written down is what ran.
     pub(crate) fn effective(&self, train: usize, test: usize) -> Self {
@@ -217,6 +228,9 @@ impl Experiment {
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
+
+/// The longest text of an experiment: a thousand times that of a preset.
+pub(crate) const MOST_BYTES: usize = 1 << 20;
 
 /// The largest seed: TOML has no larger whole numbers.
 pub const LARGEST_SEED: u64 = i64::MAX as u64;

@@ -16,6 +16,7 @@ use toml::Spanned;
 use crate::augmentation::Augmentation;
 use crate::experiment::{Experiment, line_at};
 use crate::memory;
+use crate::printable::Shown;
 
 /// At least one network. As text, a table for one, and an array of tables for several.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,7 +194,7 @@ pub fn parameters(experiment: &Experiment) -> anyhow::Result<usize> {
 /// Where an experiment is from, for messages.
 pub(crate) fn origin(experiment: &Experiment, config: Option<&Path>) -> String {
     match config {
-        Some(file) => format!("--config {}", file.display()),
+        Some(file) => format!("--config {}", file.shown()),
         None => format!("preset {}", experiment.name),
     }
 }

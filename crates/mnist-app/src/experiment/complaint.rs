@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use serde::de::{self, Expected, Unexpected};
 
+use crate::printable::Shown;
+
 /// Why a text is no experiment. Prints as `, line 4: epochs: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError(String);
@@ -223,15 +225,9 @@ fn suggest(message: &mut String, found: Option<&str>, names: &[&str]) -> fmt::Re
 
 /// At most so many characters, on one line, those visible that would not be.
 fn cut(text: &str, most: usize) -> String {
-    let mut shown = String::new();
-    let mut words = text.split_whitespace().flat_map(|word| [" ", word]).skip(1);
-    let mut characters = words.by_ref().flat_map(str::chars);
-    for character in characters.by_ref().take(most) {
-        match character {
-            '"' | '\'' | '\\' => shown.push(character),
-            _ => shown.extend(character.escape_debug()),
-        }
-    }
+    let words = text.split_whitespace().flat_map(|word| [" ", word]).skip(1);
+    let mut characters = words.flat_map(str::chars);
+    let mut shown = characters.by_ref().take(most).collect::<String>().shown();
     if characters.next().is_some() {
         let _ = write!(shown, "… ({} characters)", text.chars().count());
     }

@@ -15,38 +15,37 @@ use crate::networks::{Which, place};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cut {
     samples: usize,
+    /// As the experiment asks for them.
     batch_size: usize,
     shard_size: usize,
 }
 
 impl Cut {
-    /// So many images, in the batches and shards of an experiment; at least one.
+    /// So many images, in the batches and shards of an experiment.
     pub(crate) fn of(experiment: &Experiment, samples: usize) -> Self {
-        Self::new(samples, experiment.batch_size.get(), experiment.shard_size.get())
+        let (batch_size, shard_size) = (experiment.batch_size.get(), experiment.shard_size.get());
+        Self { samples, batch_size, shard_size }
     }
 
     /// All images in one shard.
     pub(crate) fn whole(samples: usize) -> Self {
-        Self::new(samples, samples, samples)
+        Self { samples, batch_size: samples, shard_size: samples }
     }
 
-    /// A batch of more images than there are has all of them, and a shard all of a batch.
-    fn new(samples: usize, batch_size: usize, shard_size: usize) -> Self {
-        let batch_size = batch_size.min(samples).max(1);
-        Self { samples, batch_size, shard_size: shard_size.min(batch_size).max(1) }
-    }
-
+    /// A batch of more images than there are has all of them; at least one.
     pub(crate) fn batch_size(self) -> usize {
-        self.batch_size
+        self.batch_size.min(self.samples).max(1)
     }
 
+    /// A shard of more images than a batch has all of them.
     pub(crate) fn shard_size(self) -> usize {
-        self.shard_size
+        self.shard_size.min(self.batch_size()).max(1)
     }
 
     /// Where a shard holds a single image, if one does.
     fn single(self) -> Option<String> {
-        let Self { samples, batch_size, shard_size } = self;
+        let (samples, batch_size, shard_size) =
+            (self.samples, self.batch_size(), self.shard_size());
         let last = samples % batch_size;
         if shard_size == 1 {
             Some("a shard size of 1".into())
@@ -64,27 +63,22 @@ impl Cut {
 
     /// What to change so that no shard holds a single image.
     fn remedy(self) -> String {
-        let Self { samples, batch_size, shard_size } = self;
-        let fits = |samples, batch_size, shard_size| {
-            Self::new(samples, batch_size, shard_size).single().is_none()
-        };
-        let mut flags = Vec::new();
-        let nearest = |mut sizes: std::ops::RangeInclusive<usize>, fits: &dyn Fn(usize) -> bool| {
-            sizes.find(|&size| fits(size))
-        };
-        let larger = shard_size + 1..=batch_size;
-        if let Some(size) = nearest(larger, &|size| fits(samples, batch_size, size)) {
-            flags.push(format!("--shard-size {size}"));
-        }
-        let larger = batch_size + 1..=samples;
-        if let Some(size) = nearest(larger, &|size| fits(samples, size, shard_size)) {
-            flags.push(format!("--batch-size {size}"));
-        }
-        if samples > 1 && fits(samples - 1, batch_size, shard_size) {
-            flags.push(format!("--train-limit {}", samples - 1));
-        }
+        let (samples, batch_size, shard_size) =
+            (self.samples, self.batch_size(), self.shard_size());
+        let fits = |cut: &Self| cut.single().is_none();
+        let mut shards =
+            (shard_size + 1..=batch_size).map(|shard_size| Self { shard_size, ..self });
+        let mut batches = (batch_size + 1..=samples).map(|batch_size| Self { batch_size, ..self });
+        let fewer = Some(Self { samples: samples.saturating_sub(1), ..self });
+        let flags = [
+            shards.find(fits).map(|cut| format!("--shard-size {}", cut.shard_size)),
+            batches.find(fits).map(|cut| format!("--batch-size {}", cut.batch_size)),
+            fewer.filter(fits).map(|cut| format!("--train-limit {}", cut.samples)),
+        ];
+        let flags: Vec<_> = flags.into_iter().flatten().collect();
         match flags.as_slice() {
-            [] => "more images are needed, in shards of at least 2".into(),
+            [] if samples > 1 => "choose a larger --batch-size and a larger --shard-size".into(),
+            [] => "more images are needed".into(),
             flags => format!("choose {}", flags.join(" or ")),
         }
     }
@@ -122,7 +116,7 @@ pub(crate) fn check<T: Element>(
             return refuse(layer, complaint);
         }
     }
-    let steps = cut.samples.div_ceil(cut.batch_size);
+    let steps = cut.samples.div_ceil(cut.batch_size());
     let epochs = experiment.epochs.get();
     ensure!(
         epochs.checked_mul(steps).is_some(),
