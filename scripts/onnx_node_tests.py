@@ -146,7 +146,6 @@ def plain(kind, **names):
     """A function of one number, with the names of its settings and their defaults."""
 
     def layer(attributes, x):
-        need(1 <= x.ndim <= 5, "more axes than a batch has")
         settings = {ours: attributes.get(theirs, value) for ours, (theirs, value) in names.items()}
         return {"type": kind} | settings, {}
 
@@ -209,7 +208,7 @@ def flatten(attributes, x):
 def reshape(attributes, x, shape):
     dims = [x.shape[i] if d == 0 and not attributes.get("allowzero") else int(d) for i, d in enumerate(shape)]
     dims = list(x.reshape(dims).shape)
-    need(dims[:1] == [x.shape[0]] and 2 <= len(dims) <= 5, "another shape of the batch")
+    need(dims[:1] == [x.shape[0]] and 2 <= len(dims) <= 4, "another shape of the batch")
     return {"type": "reshape", "shape": dims[1:]}, {}
 
 
@@ -277,6 +276,7 @@ def express(folder, to):
     layer, arrays = make(attributes, *operands)
     # One axis is one sample of it.
     batch = x.reshape(1, -1) if x.ndim == 1 else x
+    need(batch.ndim <= 4, "more axes than a batch has")
     to.mkdir()
     spec = {"input": list(batch.shape[1:]), "layers": [layer]}
     (to / "network.json").write_text(json.dumps(spec))

@@ -8,6 +8,7 @@ mod data;
 mod disk_and_terminal;
 mod docs;
 mod inspect;
+mod layer_settings;
 mod memory;
 mod names;
 mod not_numbers;
