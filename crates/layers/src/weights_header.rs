@@ -110,9 +110,7 @@ impl WeightsHeader {
         let known: HashSet<_> = expected.iter().map(|(array, _)| &*array.name).collect();
         let mut extra = self.0.offset_keys();
         // PyTorch counts the steps of a normalisation, and so do its files.
-        extra.retain(|name| {
-            !known.contains(&**name) && !name.ends_with(".num_batches_tracked")
-        });
+        extra.retain(|name| !known.contains(&**name) && !name.ends_with(".num_batches_tracked"));
         extra.sort_unstable();
         complaints.extend(extra.iter().map(|name| format!("{name} is not in the network")));
         if complaints.is_empty() {

@@ -67,11 +67,7 @@ impl Read for Input {
 }
 
 /// Appends the next `len` bytes, or those that there are; returns how many.
-pub(crate) fn append(
-    reader: &mut impl Read,
-    len: usize,
-    bytes: &mut Vec<u8>,
-) -> io::Result<usize> {
+pub(crate) fn append(reader: &mut impl Read, len: usize, bytes: &mut Vec<u8>) -> io::Result<usize> {
     reader.take(len as u64).read_to_end(bytes)
 }
 
@@ -108,10 +104,9 @@ fn metadata(path: &Path) -> anyhow::Result<Metadata> {
     fs::metadata(path).or_else(|error| {
         let target = fs::read_link(path).ok().filter(|_| error.kind() == io::ErrorKind::NotFound);
         match target {
-            Some(target) => Err(anyhow!(
-                "expected a file, found a dangling link to {}",
-                target.shown()
-            )),
+            Some(target) => {
+                Err(anyhow!("expected a file, found a dangling link to {}", target.shown()))
+            }
             None => Err(error.into()),
         }
     })

@@ -288,8 +288,17 @@ struct About {
 impl About {
     fn of(metadata: &HashMap<String, String>) -> anyhow::Result<Self> {
         const KNOWN: [&str; 11] = [
-            "network", "preset", "seed", "precision", "loss", "weights_sha256", "version",
-            "classes", "data", "data_train", "data_test",
+            "network",
+            "preset",
+            "seed",
+            "precision",
+            "loss",
+            "weights_sha256",
+            "version",
+            "classes",
+            "data",
+            "data_train",
+            "data_test",
         ];
         let said = |key: &str| metadata.get(key).cloned();
         let precision = |text: &str| match text {

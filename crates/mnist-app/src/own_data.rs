@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 
 use crate::console::{Console, notice};
-use crate::dataset::{self, Part, Samples};
+use crate::dataset::{self, Classes, Part, Samples};
 use crate::model::Model;
 use crate::printable::Shown;
 use crate::run_folder::{Run, named};
@@ -109,7 +109,8 @@ fn own_folder(first: &Model, others: &[Model]) -> anyhow::Result<PathBuf> {
             data_text(other)
         );
     }
-    let homes = [first].into_iter().chain(others).filter_map(|model| Some((model, Home::of(model)?)));
+    let homes =
+        [first].into_iter().chain(others).filter_map(|model| Some((model, Home::of(model)?)));
     let homes: Vec<_> = homes.collect();
     let is_there = |home: &Home| matches!(home, Home::Folder(folder) if folder.is_dir());
     let home = homes.iter().find(|(_, home)| is_there(home)).or(homes.first());
@@ -145,8 +146,8 @@ fn data_text(model: &Model) -> String {
     }
 }
 
-/// Labels that are numbers get the names that they had when a model was made: by the
-/// experiment of its run, or since these are the very samples.
+/// Labels that are numbers and no names of a model's classes get the names that they had when it
+/// was made: by the experiment of its run, or since these are the very samples.
 fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<Samples> {
     if !samples.classes().is_numbered() {
         return Ok(samples);
@@ -157,10 +158,10 @@ fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<
             return samples.named(names).with_context(|| named(model.path()));
         }
         let is_own = model.digests().is_some_and(|own| own.part(part) == samples.digest());
-        if is_own && !model.classes().is_numbered() {
-            let names: Vec<_> =
-                (0..model.classes().count()).map(|label| model.classes().name(label)).collect();
-            return samples.named(&names);
+        if let (Classes::Named(names), true) = (model.classes(), is_own) {
+            if !samples.are_among(model.classes()) {
+                return samples.named(names);
+            }
         }
     }
     Ok(samples)
@@ -182,7 +183,9 @@ fn other_data(
         match model.digests() {
             Some(own) if own.part(part) == samples.digest() => None,
             Some(own) => Some(format!("not those of {path} (sha256 {})", own.part(part))),
-            None => Some(format!("perhaps not those of {path}, which does not say of what data it is")),
+            None => {
+                Some(format!("perhaps not those of {path}, which does not say of what data it is"))
+            }
         }
     };
     let complaints: Vec<_> = models.iter().filter_map(complaint).collect();
@@ -191,6 +194,9 @@ fn other_data(
     let rest = if rest == 0 { String::new() } else { format!("; and so of {rest} more") };
     let digest = samples.digest();
     (!complaints.is_empty()).then(|| {
-        format!("other data: the {kind} images of {} (sha256 {digest}): {shown}{rest}", folder.shown())
+        format!(
+            "other data: the {kind} images of {} (sha256 {digest}): {shown}{rest}",
+            folder.shown()
+        )
     })
 }

@@ -21,7 +21,8 @@ pub(super) fn present(folder: &Path, part: Part) -> bool {
 
 /// Reads the images and labels of one part.
 pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
-    let find = |what: &str, kinds: &[&str]| find(folder, &format!("{}-{what}", prefix(part)), kinds);
+    let find =
+        |what: &str, kinds: &[&str]| find(folder, &format!("{}-{what}", prefix(part)), kinds);
     let images = find("images", &IMAGES)?;
     let labels = find("labels", &LABELS)?;
     let samples = read(&Source { images: images.path(), labels: labels.path() })?;
@@ -36,9 +37,8 @@ const LABEL_AXES: [usize; 1] = [1];
 /// Reads both headers, and what follows them if they belong together.
 fn read(source: &Source) -> anyhow::Result<Samples> {
     let path = source.images.shown();
-    let open = |file: &Path, axes: &[usize]| {
-        Contents::open(file, axes).with_context(|| file.shown())
-    };
+    let open =
+        |file: &Path, axes: &[usize]| Contents::open(file, axes).with_context(|| file.shown());
     let images = open(&source.images, &IMAGE_AXES)?;
     let labels = open(&source.labels, &LABEL_AXES)?;
     ensure!(
@@ -143,7 +143,8 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
         used.extend(spellings(folder, &stem("images"), &IMAGES));
         used.extend(spellings(folder, &stem("labels"), &LABELS));
     }
-    let is_used = |path: &PathBuf| used.iter().any(|file| [&file.plain, &file.zipped].contains(&path));
+    let is_used =
+        |path: &PathBuf| used.iter().any(|file| [&file.plain, &file.zipped].contains(&path));
     let mut left_out = LeftOut::default();
     for (name, path) in png_folder::entries(folder)? {
         let is_data = name.contains("ubyte") || is_of_pictures(&ending(&name)) || path.is_dir();

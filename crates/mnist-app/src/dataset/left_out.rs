@@ -42,7 +42,9 @@ impl Kind {
             Self::Ending(ending) if ending.is_empty() => {
                 format!("{count} file{s} without an ending (only *.png is read)")
             }
-            Self::Ending(ending) => format!("{count} file{s} *.{} (only *.png is read)", ending.shown()),
+            Self::Ending(ending) => {
+                format!("{count} file{s} *.{} (only *.png is read)", ending.shown())
+            }
             Self::Hidden => format!("{count} hidden picture{s}"),
             Self::Deeper => format!("{count} file{s} in folders below a class"),
             Self::Loose => format!("{count} file{s} beside the folders of the classes"),
@@ -111,8 +113,7 @@ pub(super) fn ending(name: &str) -> String {
 
 /// Whether this is the ending of a picture, whatever its format.
 pub(super) fn is_of_pictures(ending: &str) -> bool {
-    const ENDINGS: [&str; 12] = [
-        "png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "avif", "ppm", "pgm", "heic",
-    ];
+    const ENDINGS: [&str; 12] =
+        ["png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "avif", "ppm", "pgm", "heic"];
     ENDINGS.contains(&ending)
 }

@@ -69,10 +69,7 @@ pub fn load(folder: &Path) -> anyhow::Result<(Samples, Samples)> {
 ///
 /// # Errors
 /// As of [`load`], and if a sample is of none of these classes.
-pub fn load_named(
-    folder: &Path,
-    names: Option<&[String]>,
-) -> anyhow::Result<(Samples, Samples)> {
+pub fn load_named(folder: &Path, names: Option<&[String]>) -> anyhow::Result<(Samples, Samples)> {
     let (train, test) =
         rayon::join(|| Samples::load(folder, Part::Train), || Samples::load(folder, Part::Test));
     let (train, test) = (train?, test?);
@@ -142,11 +139,8 @@ impl Samples {
     /// If a file is missing or not what it should be; the message names it.
     pub fn load(folder: &Path, part: Part) -> anyhow::Result<Self> {
         let is_idx = idx_files::present(folder, part) || !png_folder::present(folder);
-        let mut samples = if is_idx {
-            idx_files::load(folder, part)?
-        } else {
-            png_folder::load(folder, part)?
-        };
+        let mut samples =
+            if is_idx { idx_files::load(folder, part)? } else { png_folder::load(folder, part)? };
         // What belongs to neither part is told once.
         if part == Part::Train {
             let left_out = if is_idx { idx_files::left_out } else { png_folder::left_out };

@@ -111,7 +111,8 @@ impl Listing {
                 lost.unwrap_or_else(|| "the folder is empty".into())
             );
             if images.is_empty() {
-                without_images.extend(lost.map(|lost| format!("class {name:?} has no test images: {lost}")));
+                without_images
+                    .extend(lost.map(|lost| format!("class {name:?} has no test images: {lost}")));
             } else {
                 left_out.extend(own);
             }

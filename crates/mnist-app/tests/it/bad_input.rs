@@ -14,7 +14,7 @@ use crate::common::{idx, run_in, small_data, text, train_small};
 /// Runs the program in `folder`, which must stay as it is, and expects one line on
 /// standard error with all of `parts` in it.
 #[track_caller]
-fn refused(folder: &Path, line: &str, status: i32, parts: &[&str]) {
+pub(crate) fn refused(folder: &Path, line: &str, status: i32, parts: &[&str]) {
     let before = snapshot(folder);
     let words: Vec<_> = line.split_whitespace().collect();
     let words: Vec<_> = words.iter().map(|word| word as _).collect();
