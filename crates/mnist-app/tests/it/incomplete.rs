@@ -73,6 +73,20 @@ fn a_committee_is_all_of_its_members() {
 }
 
 #[test]
+fn a_committee_that_reached_its_target_is_whole() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    fs::write(path.join("three.toml"), COMMITTEE).unwrap();
+    train_small(path, "--config three.toml --target-accuracy 0 --out one");
+    assert!(!path.join("one/member-2").exists());
+    let committee = objects(&succeeds(path, "evaluate one --json"));
+    let member = objects(&succeeds(path, "evaluate one/member-1 --json"));
+    assert_eq!(committee[0]["test_correct"], member[0]["test_correct"]);
+    fs::rename(path.join("one/member-1"), path.join("one/member-2")).unwrap();
+    refused(path, "evaluate one", 1, &["expected 1 members, as summary.json says", "member-2"]);
+}
+
+#[test]
 fn a_model_of_another_run_is_not_this_runs() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
