@@ -126,12 +126,16 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         let shape = Shape::from(self.channels);
         vec![
             Parameter { name: "running_mean".into(), shape, role: Role::Constant(0.0) },
-            Parameter { name: "running_var".into(), shape, role: Role::Constant(1.0) },
+            Parameter { name: "running_var".into(), shape, role: Role::Variance },
         ]
     }
 
     fn observed(&self) -> usize {
         MEASURED * self.channels
+    }
+
+    fn normalized_over(&self) -> Option<usize> {
+        Some(self.plane)
     }
 
     fn gather(&self, state: &mut [T], observed: &[T]) {
@@ -183,6 +187,10 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
             [gradients.0, gradients.1],
             input_gradient,
         );
+    }
+
+    fn scratch(&self, _samples: usize, _threads: usize) -> [usize; 2] {
+        [self.channels, 0]
     }
 
     fn needs_output(&self) -> bool {

@@ -74,9 +74,27 @@ pub(crate) fn differences(x: &[f64], mut f: impl FnMut(&[f64]) -> f64) -> Vec<f6
         .collect()
 }
 
-/// The largest difference, relative to the largest expected value; NaN if there is one.
+/// The largest difference, relative to the largest expected value; NaN if any is.
 pub(crate) fn distance(found: &[f64], expected: &[f64]) -> f64 {
     let largest = expected.iter().fold(1e-3_f64, |largest, x| largest.max(x.abs()));
     let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());
-    differences.fold(0.0_f64, |most, d| if d.is_nan() { d } else { most.max(d) }) / largest
+    // `f64::max` forgets a NaN.
+    let larger = |most: f64, d| if most.is_nan() || d <= most { most } else { d };
+    differences.fold(0.0, larger) / largest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn a_number_that_was_never_written_is_seen_wherever_it_is() {
+        for place in 0..3 {
+            let (mut found, expected) = ([1.0, 2.0, 3.0], [1.0, 2.5, 3.0]);
+            assert_eq!(distance(&found, &expected), 0.5 / 3.0);
+            found[place] = f64::NAN;
+            assert!(distance(&found, &expected).is_nan(), "{place}");
+            assert!(distance(&expected, &found).is_nan(), "{place}");
+        }
+    }
 }

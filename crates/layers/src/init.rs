@@ -20,11 +20,12 @@ pub enum Init {
 
 impl Init {
     pub(crate) fn fill<T: Element>(self, role: Role, stream: &mut Stream, parameters: &mut [T]) {
+        if let Some(value) = role.constant() {
+            return parameters.fill(T::from_f64(value));
+        }
         for parameter in parameters {
             *parameter = T::from_f64(match (role, self) {
-                (Role::Constant(value), _) => value,
                 (_, Self::StandardNormal) => stream.normal(),
-                (Role::Bias, Self::Xavier | Self::He) => 0.0,
                 (Role::Weight { fan_in, fan_out }, Self::Xavier) => {
                     let limit = (6.0 / (fan_in + fan_out) as f64).sqrt();
                     (2.0 * stream.uniform() - 1.0) * limit
@@ -32,6 +33,7 @@ impl Init {
                 (Role::Weight { fan_in, .. }, Self::He) => {
                     stream.normal() * (2.0 / fan_in as f64).sqrt()
                 }
+                (_, Self::Xavier | Self::He) => 0.0,
             });
         }
     }

@@ -30,6 +30,8 @@
 //! # Ok::<(), layers::BuildError>(())
 //! ```
 
+#![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+
 mod activation;
 mod batch_norm2d;
 mod bounded;
@@ -38,12 +40,14 @@ mod conv2d;
 mod dense;
 mod digest;
 mod dropout;
+mod footprint;
 mod gradient_check;
 mod init;
 mod layer;
 mod loss;
 mod network;
 mod optimizer;
+mod outputs;
 mod pace;
 mod padding;
 mod pool2d;
@@ -67,12 +71,14 @@ pub use conv2d::{Bias, Conv2d};
 pub use dense::Dense;
 pub use digest::{sha256, sha256_of};
 pub use dropout::Dropout;
+pub use footprint::Footprint;
 pub use gradient_check::{GradientCheck, gradient_check};
 pub use init::Init;
 pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role, Running, Work};
-pub use loss::Loss;
+pub use loss::{Loss, is_right};
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::Optimizer;
+pub use outputs::Outputs;
 pub use padding::Padding;
 pub use pool2d::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 pub use reshape::{Flatten, Reshape};

@@ -1,3 +1,4 @@
+use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::{Element, map, reduce};
 
@@ -30,9 +31,9 @@ pub enum Loss {
     },
 }
 
-/// What [`Loss`] is as a table: serde's own form of it.
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Loss", tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+/// What [`Loss`] is read as: the form that serde derives.
+#[derive(Deserialize)]
+#[serde(remote = "Loss", rename_all = "snake_case", deny_unknown_fields)]
 enum Table {
     MeanSquaredError,
     BinaryCrossEntropy,
@@ -46,12 +47,15 @@ enum Table {
 impl Serialize for Loss {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::MeanSquaredError => serializer.serialize_str("mean_squared_error"),
-            Self::BinaryCrossEntropy => serializer.serialize_str("binary_cross_entropy"),
-            Self::BinaryCrossEntropyWithLogits => {
-                serializer.serialize_str("binary_cross_entropy_with_logits")
+            Self::MeanSquaredError
+            | Self::BinaryCrossEntropy
+            | Self::BinaryCrossEntropyWithLogits => serializer.serialize_str(self.key()),
+            Self::SoftmaxCrossEntropy { label_smoothing } => {
+                let mut table = serializer.serialize_struct("Loss", 2)?;
+                table.serialize_field("type", self.key())?;
+                table.serialize_field("label_smoothing", label_smoothing)?;
+                table.end()
             }
-            Self::SoftmaxCrossEntropy { .. } => Table::serialize(self, serializer),
         }
     }
 }
@@ -66,6 +70,16 @@ impl<'de> Deserialize<'de> for Loss {
 }
 
 impl Loss {
+    /// The loss as an experiment names it, `"binary_cross_entropy"`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::MeanSquaredError => "mean_squared_error",
+            Self::BinaryCrossEntropy => "binary_cross_entropy",
+            Self::BinaryCrossEntropyWithLogits => "binary_cross_entropy_with_logits",
+            Self::SoftmaxCrossEntropy { .. } => "softmax_cross_entropy",
+        }
+    }
+
     /// The loss in words, `"binary cross-entropy"`.
     pub fn name(self) -> &'static str {
         match self {
@@ -180,11 +194,18 @@ impl Loss {
     }
 }
 
+/// Whether a prediction has its largest number where the target has; one with a NaN in it
+/// never has.
+pub fn is_right<T: Element>(prediction: &[T], target: &[T]) -> bool {
+    reduce::argmax(prediction).is_some_and(|place| reduce::argmax(target) == Some(place))
+}
+
 /// In `f64`: `Σ s_i (ln Σ exp x − x_i)`, the largest logit taken out of the sum.
 #[track_caller]
 fn softmax_cross_entropy<T: Element>(logits: &[T], target: &[T], label_smoothing: f64) -> f64 {
     let smooth = Smooth::new(label_smoothing, target.len());
-    let largest = logits[reduce::argmax(logits)].to_f64();
+    let Some(largest) = reduce::argmax(logits) else { return f64::NAN };
+    let largest = logits[largest].to_f64();
     let sum: f64 = logits.iter().map(|x| libm::exp(x.to_f64() - largest)).sum();
     let log_sum = largest + libm::log(sum);
     pairs(logits, target).map(|(x, t)| smooth.of(t.to_f64()) * (log_sum - x.to_f64())).sum()

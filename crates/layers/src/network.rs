@@ -4,10 +4,11 @@ use std::ops::Range;
 use tensor::{Buffer, Element, Shape, ShapeError};
 
 use crate::bounded::shortened;
-use crate::chain::{Chain, checked_len, too_large};
+use crate::chain::{Chain, too_large};
 use crate::digest::sha256;
+use crate::footprint::Footprint;
 use crate::init::Init;
-use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role, Running};
+use crate::layer::{Context, Layer, Mode, Parameter, Pass, Running};
 use crate::random::{Purpose, Stream};
 use crate::spec::{BuildError, LayerSpec, NetworkSpec};
 use crate::workspace::Workspace;
@@ -44,6 +45,14 @@ impl<T: Element> NetworkBuilder<T> {
     pub fn build(self) -> Result<Network<T>, BuildError> {
         self.spec.build()
     }
+
+    /// What the network and its passes would take of memory.
+    ///
+    /// # Errors
+    /// If a layer cannot take the output of the one before it.
+    pub fn footprint(&self) -> Result<Footprint<T>, BuildError> {
+        self.spec.footprint()
+    }
 }
 
 impl NetworkSpec {
@@ -52,11 +61,14 @@ impl NetworkSpec {
     /// # Errors
     /// If a layer cannot take the output of the one before it.
     pub fn build<T: Element>(&self) -> Result<Network<T>, BuildError> {
-        Ok(Network::of_chain(self, self.chain()?))
+        self.footprint().map(Network::new)
     }
 
-    /// The layers, before they take memory.
-    pub(crate) fn chain<T: Element>(&self) -> Result<Chain<T>, BuildError> {
+    /// What the network and its passes would take of memory.
+    ///
+    /// # Errors
+    /// If a layer cannot take the output of the one before it.
+    pub fn footprint<T: Element>(&self) -> Result<Footprint<T>, BuildError> {
         let fail = |layer, cause, shapes: &[Shape]| {
             Err(BuildError { layer, cause, table: self.table(shapes) })
         };
@@ -66,7 +78,7 @@ impl NetworkSpec {
             return fail(0, ShapeError::new("network", expected, found), &[]);
         }
         let input_shape = Shape::new(&self.input);
-        if checked_len(input_shape).is_none() {
+        if input_shape.checked_len().is_none() {
             return fail(0, too_large(input_shape), &[]);
         }
         let chain = match Chain::<T>::build(input_shape, &self.layers) {
@@ -76,7 +88,7 @@ impl NetworkSpec {
         if chain.layers().is_empty() {
             return fail(0, ShapeError::new("network", "at least one layer", 0), &[input_shape]);
         }
-        Ok(chain)
+        Ok(Footprint { spec: self.clone(), chain })
     }
 
     /// The layers with their output shapes as far as they are known; of many, the first and
@@ -118,15 +130,14 @@ impl<T: Element> Network<T> {
         NetworkBuilder { spec, element: std::marker::PhantomData }
     }
 
-    /// The network of these layers with all parameters 0.
-    pub(crate) fn of_chain(spec: &NetworkSpec, chain: Chain<T>) -> Self {
+    /// The network with all parameters 0.
+    pub(crate) fn new(Footprint { spec, chain }: Footprint<T>) -> Self {
         let parameters = Buffer::zeros(chain.parameters_of(chain.layers().len()));
         let mut state = Vec::new();
         for (array, range) in chain.named(|layer| layer.state()) {
-            let start = if let Role::Constant(value) = array.role { value } else { 0.0 };
-            state.resize(range.end, T::from_f64(start));
+            state.resize(range.end, T::from_f64(array.role.constant().unwrap_or(0.0)));
         }
-        Self { spec: spec.clone(), chain, parameters, state }
+        Self { spec, chain, parameters, state }
     }
 
     /// Another network with the same layers and numbers.

@@ -94,12 +94,20 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
         self.0.observed()
     }
 
+    fn normalized_over(&self) -> Option<usize> {
+        self.0.layers().iter().filter_map(|placed| placed.layer.normalized_over()).min()
+    }
+
     fn gather(&self, state: &mut [T], observed: &[T]) {
         self.0.gather(state, observed);
     }
 
     fn memory(&self) -> usize {
         self.0.memory()
+    }
+
+    fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
+        self.0.scratch(samples, threads)
     }
 
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {

@@ -68,11 +68,12 @@ impl<T: Element> Layer<T> for SoftmaxLayer {
 /// The softmax of one row: `y_i = exp x_i / Σ_j exp x_j`.
 ///
 /// # Panics
-/// If there is no number, or the slices differ in length.
+/// If the slices differ in length.
 #[track_caller]
 pub fn softmax<T: Element>(x: &[T], y: &mut [T]) {
     assert_eq!(x.len(), y.len(), "softmax: length");
-    let largest = x[reduce::argmax(x)];
+    // A NaN makes all probabilities NaN, whatever is subtracted.
+    let largest = reduce::argmax(x).map_or(T::ZERO, |place| x[place]);
     for (y, &x) in y.iter_mut().zip(x) {
         *y = x - largest;
     }

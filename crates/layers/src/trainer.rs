@@ -1,5 +1,4 @@
 use std::fmt;
-use std::sync::Mutex;
 use std::time::Instant;
 
 use tensor::{Buffer, Element, map, threads};
@@ -9,10 +8,9 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::pace::Pace;
-use crate::shard::{self, Desk, Shard};
+use crate::shard::{Desks, Shard};
 use crate::spec::LayerSpec;
 use crate::update::{TrainerState, Updater};
-use crate::workspace::Workspace;
 
 /// How a [`Trainer`] learns. Batch and shard size are part of the arithmetic: with the
 /// same ones, the same samples give the same bits on any number of threads.
@@ -42,6 +40,11 @@ impl TrainerConfig {
         let [batch_size, shard_size] = sizes;
         let (clip_norm, average, seed) = (None, None, 0);
         Self { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
+    }
+
+    /// Into how many shards a whole batch is cut.
+    pub(crate) fn shards(&self) -> usize {
+        self.batch_size.div_ceil(self.shard_size)
     }
 }
 
@@ -102,7 +105,7 @@ pub struct Trainer<T> {
     observed: Vec<T>,
     shards: Vec<Shard<T>>,
     /// One for each thread, or one for all if the batch is one shard.
-    desks: Vec<Mutex<Desk<T>>>,
+    desks: Desks<T>,
     /// The shards' gradients one after another, then their sum.
     gradients: Buffer<T>,
     losses: Vec<f64>,
@@ -118,25 +121,22 @@ impl<T: Element> Trainer<T> {
     pub fn new(network: Network<T>, config: TrainerConfig) -> Self {
         let TrainerConfig { batch_size, shard_size, loss, .. } = config;
         assert!(batch_size > 0 && shard_size > 0, "batch and shard size: expected at least 1");
-        let count = batch_size.div_ceil(shard_size);
+        let count = config.shards();
         let capacity = shard_size.min(batch_size);
-        let desk = |_| {
-            let workspace = if count == 1 {
-                Workspace::parallel(&network, capacity)
-            } else {
-                Workspace::new(&network, capacity)
-            };
-            Mutex::new(Desk::new(&network, workspace))
+        let threads = threads::available();
+        let desks = if count == 1 {
+            Desks::shared(&network, capacity)
+        } else {
+            Desks::of_threads(&network, threads.min(count), capacity)
         };
         let layers = network.chain().layers().len();
         let ends_in_sigmoid = matches!(network.spec().layers.last(), Some(LayerSpec::Sigmoid(_)));
         let cancels = ends_in_sigmoid && loss == Loss::BinaryCrossEntropy && layers > 1;
         let sum = if count == 1 { 0 } else { 1 };
-        let threads = threads::available();
         Self {
             backward_layers: layers - usize::from(cancels),
             shards: (0..count).map(|_| Shard::new(&network)).collect(),
-            desks: (0..threads.min(count)).map(desk).collect(),
+            desks,
             gradients: Buffer::zeros((count + sum) * network.parameters().len()),
             losses: vec![0.0; batch_size],
             updater: Updater::new(&network, &config),
@@ -227,13 +227,12 @@ impl<T: Element> Trainer<T> {
         (rate, threads): (f64, usize),
     ) -> Result<(), NonFinite> {
         let draw = self.draw();
-        let Self { network, config, backward_layers, updater, shards, gradients, losses, .. } =
-            self;
-        let desk = shard::of(&mut self.desks[0]);
-        let shard = &mut shards[0];
+        let Self { network, config, backward_layers, updater, shards, desks, .. } = self;
+        let (gradients, losses) = (&mut self.gradients, &mut self.losses);
+        let (desk, shard) = (&mut desks.all()[0], &mut shards[0]);
         let scale = 1.0 / samples as f64;
         desk.limit_threads(threads);
-        desk.forward(network, batch, draw, config.loss, (shard, &mut losses[..samples]));
+        desk.forward(network, batch, draw, config.loss, (shard, 0, &mut losses[..samples]));
         shard.failure.take().map_or(Ok(()), Err)?;
         desk.start_backward(network, *backward_layers, config.loss, samples, scale);
         let (inputs, workspace) = desk.pass(network, samples);
@@ -264,7 +263,7 @@ impl<T: Element> Trainer<T> {
         let used = samples.div_ceil(shard_size);
         shards[used..].iter_mut().for_each(Shard::clear);
         let (shared, desks) = (&*network, &self.desks);
-        let threads = threads.min(desks.len());
+        let threads = threads.min(threads::available()).min(shards.len());
         let (parts, sum) = gradients.split_at_mut(shards.len() * parameters);
         threads::for_each_chunk3(
             (&mut shards[..used], 1),
@@ -273,17 +272,18 @@ impl<T: Element> Trainer<T> {
             threads,
             |index, shard, gradients, losses| {
                 let (shard, n) = (&mut shard[0], losses.len());
-                let mut desk = shard::free(desks);
-                let draw = Draw { first_sample: (index * shard_size) as u64, ..draw };
-                desk.forward(shared, batch, draw, loss, (shard, losses));
-                if shard.failure.is_none() {
-                    desk.start_backward(shared, layers, loss, n, scale);
-                    let (inputs, workspace) = desk.pass(shared, n);
-                    shared.backward(inputs, layers, workspace, gradients);
-                }
+                desks.work_at_one(shared, |desk| {
+                    let first = index * shard_size;
+                    desk.forward(shared, batch, draw, loss, (shard, first, losses));
+                    if shard.failure.is_none() {
+                        desk.start_backward(shared, layers, loss, n, scale);
+                        let (inputs, workspace) = desk.pass(shared, n);
+                        shared.backward(inputs, layers, workspace, gradients);
+                    }
+                });
             },
         );
-        Desk::equip(&mut self.desks);
+        self.desks.equip();
         shards.iter_mut().find_map(|shard| shard.failure.take()).map_or(Ok(()), Err)?;
         updater.step((rate, threads), (parts, used), sum, network.parameters_mut());
         self.gather(used, samples);

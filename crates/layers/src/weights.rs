@@ -5,7 +5,7 @@ use std::ops::Range;
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use tensor::Element;
 
-use crate::bounded::shortened;
+use crate::bounded::{listed, shortened};
 use crate::layer::Parameter;
 use crate::network::Network;
 use crate::weights_header::{NETWORK, WeightsHeader};
@@ -45,7 +45,8 @@ fn named<T: Element>(
 /// the metadata's come out of a hash map.
 fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
     let (len, rest) = file.split_first_chunk_mut().expect("a header");
-    let header = &mut rest[..u64::from_le_bytes(*len) as usize];
+    let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
+    let header = &mut rest[..len];
     let keys: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
         serde_json::from_slice(header)?;
     let sorted = serde_json::to_vec(&keys)?;
@@ -59,40 +60,61 @@ fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
 ///
 /// # Errors
 /// If the bytes are no safetensors, or their names, shapes or types are not those of the
-/// network: the message lists those that differ. The network is then unchanged.
+/// network, or a number is not finite, also one that only the network's precision cannot hold,
+/// or a variance is below 0: the message lists those that differ. The network is then unchanged.
 pub fn load_weights<T: Element>(
     network: &mut Network<T>,
     bytes: &[u8],
 ) -> Result<(), WeightsError> {
     let (header, body) = open(bytes)?;
     header.check(network)?;
-    let read = |arrays: Vec<(Parameter, Range<usize>)>, numbers: &mut [T]| {
+    let mut complaints = Vec::new();
+    let mut read = |arrays: Vec<(Parameter, Range<usize>)>, numbers: &mut [T]| {
         for (array, range) in arrays {
-            read_array((&header, body), &array.name, &mut numbers[range]);
+            complaints.extend(read_array((&header, body), &array, &mut numbers[range]).err());
         }
     };
     let (mut parameters, mut state) = (network.parameters().to_vec(), network.state().to_vec());
     read(network.named_parameters(), &mut parameters);
     read(network.named_state(), &mut state);
+    if !complaints.is_empty() {
+        return Err(WeightsError::new(format!("weights: {}", listed(&complaints))));
+    }
     network.parameters_mut().copy_from_slice(&parameters);
     network.state_mut().copy_from_slice(&state);
     Ok(())
 }
 
-/// Reads one array of a file whose header has been checked.
-fn read_array<T: Element>((header, body): (&WeightsHeader, &[u8]), name: &str, numbers: &mut [T]) {
+/// Reads one array of a file whose header has been checked, or says which of its numbers
+/// cannot be: none is finite but those that still are in the network's precision.
+fn read_array<T: Element>(
+    (header, body): (&WeightsHeader, &[u8]),
+    array: &Parameter,
+    numbers: &mut [T],
+) -> Result<(), String> {
+    let Parameter { name, role, .. } = array;
     let (dtype, place) = header.array(name).expect("an array that has been checked");
-    if dtype == Dtype::F32 {
-        let (found, _) = body[place].as_chunks();
-        for (number, &bytes) in numbers.iter_mut().zip(found) {
-            *number = T::from_f64(f64::from(f32::from_le_bytes(bytes)));
-        }
+    let (narrow, wide) = (body[place.clone()].as_chunks().0, body[place].as_chunks().0);
+    let found: &mut dyn Iterator<Item = f64> = if dtype == Dtype::F32 {
+        &mut narrow.iter().map(|&bytes| f64::from(f32::from_le_bytes(bytes)))
     } else {
-        let (found, _) = body[place].as_chunks();
-        for (number, &bytes) in numbers.iter_mut().zip(found) {
-            *number = T::from_f64(f64::from_le_bytes(bytes));
+        &mut wide.iter().map(|&bytes| f64::from_le_bytes(bytes))
+    };
+    let (mut first, mut count, len) = (None, 0, numbers.len());
+    for (place, (number, found)) in numbers.iter_mut().zip(found).enumerate() {
+        *number = T::from_f64(found);
+        if let Some(expected) = role.refuse(number.to_f64()) {
+            count += 1;
+            first.get_or_insert((place, found, expected));
         }
     }
+    let Some((place, found, expected)) = first else { return Ok(()) };
+    let is_lost = found.is_finite() && !T::from_f64(found).to_f64().is_finite();
+    let precision = if is_lost { format!(" in {}", T::NAME) } else { String::new() };
+    Err(format!(
+        "{name}: expected {expected}{precision}, found {found:?} at place {place}, and {count} such \
+         of {len}"
+    ))
 }
 
 /// The network that a file of [`save_weights`] describes, with its parameters.

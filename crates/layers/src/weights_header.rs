@@ -88,9 +88,9 @@ impl WeightsHeader {
         };
         let spec: NetworkSpec =
             serde_json::from_str(text).map_err(|error| fail(&shortened(&error.to_string())))?;
-        let chain = spec.chain::<T>().map_err(|error| fail(&error))?;
-        self.check_chain(&chain)?;
-        Ok(Network::of_chain(&spec, chain))
+        let footprint = spec.footprint::<T>().map_err(|error| fail(&error))?;
+        self.check_chain(&footprint.chain)?;
+        Ok(footprint.build())
     }
 
     /// Whether the file's arrays are the parameters and the state of `network`.

@@ -30,19 +30,35 @@ impl<T: Element> Workspace<T> {
         Self::with_scratch(network, capacity, Scratch::sequential())
     }
 
+    /// The same without room for gradients: for [`Network::predict`] alone. A backward pass
+    /// in it panics.
+    pub fn for_inference(network: &Network<T>, capacity: usize) -> Self {
+        let numbers = network.chain().gradient_place().start;
+        Self::with_memory(network, (capacity, numbers), Scratch::sequential())
+    }
+
     /// The same, for passes whose operations may use all threads of the current pool.
     pub fn parallel(network: &Network<T>, capacity: usize) -> Self {
         Self::with_scratch(network, capacity, Scratch::parallel())
     }
 
     fn with_scratch(network: &Network<T>, capacity: usize, scratch: Scratch<T>) -> Self {
+        Self::with_memory(network, (capacity, network.chain().memory()), scratch)
+    }
+
+    /// With memory of `numbers` numbers for each sample.
+    fn with_memory(
+        network: &Network<T>,
+        (capacity, numbers): (usize, usize),
+        scratch: Scratch<T>,
+    ) -> Self {
         let chain = network.chain();
         Self {
             capacity,
             samples: 0,
             mode: Mode::Inference,
             input_len: network.input_shape().len(),
-            memory: Buffer::zeros(capacity * chain.memory()),
+            memory: Buffer::zeros(capacity.saturating_mul(numbers)),
             observed: vec![T::ZERO; chain.observed()],
             scratch,
             outputs: (0..chain.layers().len()).map(|layer| chain.output_place(layer)).collect(),

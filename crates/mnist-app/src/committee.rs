@@ -35,6 +35,7 @@ pub(crate) fn train<T: Element>(
     // The last member's network too, before the first member trains.
     let (_, train, test) = check::<T>(flags, experiment)?;
     dataset::tell(&train, &test);
+    let experiment = &experiment.effective(train.len(), test.len());
     drop((train, test));
     let folder = RunFolder::create(flags.out.as_deref(), experiment)?;
     let mut lines = folder.lines(METRICS)?;

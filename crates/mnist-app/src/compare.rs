@@ -20,14 +20,14 @@ use crate::{report, threads};
 /// If a model or the data are not what they should be.
 pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
-    threads::run_on(flags.threads, || {
+    threads::run_on(flags.threads, 1, || {
         let models = evaluate::open(flags)?;
         let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
         let found = evaluate::test_data(flags, &models)?;
         let mut console = Console::default();
         found.tell(&mut console, flags.json)?;
         let samples = found.samples;
-        let evaluations = [a.evaluate(&samples), b.evaluate(&samples)];
+        let evaluations = [a.evaluate(&samples)?, b.evaluate(&samples)?];
         let table = Table::of(&evaluations, &samples);
         let text = if flags.json {
             let sides = [a, b].map(|model| model.path().to_string_lossy().into_owned());
@@ -60,7 +60,7 @@ impl Table {
         let mut table = Self { both_right: 0, only_a: 0, only_b: 0, both_wrong: 0 };
         let predictions = a.predictions.iter().zip(&b.predictions);
         for (label, (a, b)) in samples.labels().iter().zip(predictions) {
-            *match (a == label, b == label) {
+            *match (*a == Some(*label), *b == Some(*label)) {
                 (true, true) => &mut table.both_right,
                 (true, false) => &mut table.only_a,
                 (false, true) => &mut table.only_b,

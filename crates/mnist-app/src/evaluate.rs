@@ -42,7 +42,7 @@ struct Line<'a> {
 /// If a model or the data are not what they should be.
 pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
-    threads::run_on(flags.threads, || {
+    threads::run_on(flags.threads, 1, || {
         let models = open(flags)?;
         let found = test_data(flags, &models)?;
         let mut console = Console::default();
@@ -87,7 +87,7 @@ fn alone(
     model: &Model,
     (samples, mut console): (&Samples, Console),
 ) -> anyhow::Result<()> {
-    let evaluation = model.evaluate(samples);
+    let evaluation = model.evaluate(samples)?;
     if flags.json {
         return console.line(json_of(model, &evaluation, samples)?);
     }
@@ -102,7 +102,7 @@ fn together(
 ) -> anyhow::Result<()> {
     let mut vote = Vote::default();
     for model in models {
-        let evaluation = model.evaluate(samples);
+        let evaluation = model.evaluate(samples)?;
         vote.add(model.outputs(), &evaluation);
         if flags.json {
             console.line(json_of(model, &evaluation, samples)?)?;

@@ -5,14 +5,22 @@ use rayon::prelude::*;
 use tensor::{Buffer, Element, reduce};
 
 use crate::dataset::Samples;
+use crate::memory;
 
-/// Samples that run through the network together. Fixed, so that the number of threads
-/// changes no bit.
-const CHUNK: usize = 64;
+/// How many samples run through a network together, and on how many threads. One sample's
+/// answer has the same bits in any company, so neither changes any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Together {
+    /// Samples that run through the network together, on one thread.
+    pub(crate) samples: usize,
+    /// Threads, each with memory of its own.
+    pub(crate) threads: usize,
+}
 
-/// The memory to evaluate a network in, one part for each thread of the current pool.
+/// The memory to evaluate a network in, one part for each thread.
 #[derive(Debug)]
 pub struct Evaluator<T> {
+    together: usize,
     slots: Vec<Slot<T>>,
 }
 
@@ -28,22 +36,28 @@ struct Slot<T> {
 pub struct Evaluation {
     /// The loss of each sample.
     pub losses: Vec<f64>,
-    /// The class that each sample was taken for: the first of its largest outputs.
-    pub predictions: Vec<u8>,
+    /// The class that each sample was taken for: the first of its largest outputs. None where
+    /// an output is not a number; such an answer is never right.
+    pub predictions: Vec<Option<u8>>,
     /// The outputs, sample after sample, one number for each class.
     pub outputs: Vec<f64>,
 }
 
 impl<T: Element> Evaluator<T> {
-    /// For networks such as this one.
-    pub fn new(network: &Network<T>) -> Self {
+    /// For networks such as this one and about so many samples, in the memory that there is
+    /// beside `taken` bytes.
+    ///
+    /// # Errors
+    /// If that does not suffice for one sample.
+    pub fn new(network: &Network<T>, samples: usize, taken: u64) -> anyhow::Result<Self> {
+        let footprint = network.spec().footprint::<T>()?;
+        let Together { samples, threads } = memory::together(&footprint, samples, taken)?;
         let slot = |_| Slot {
-            workspace: Workspace::new(network, CHUNK),
-            inputs: Buffer::zeros(CHUNK * network.input_shape().len()),
+            workspace: Workspace::for_inference(network, samples),
+            inputs: Buffer::zeros(samples * network.input_shape().len()),
             target: vec![T::ZERO; network.output_shape().len()],
         };
-        let slots = (0..rayon::current_num_threads()).map(slot).collect();
-        Self { slots }
+        Ok(Self { together: samples, slots: (0..threads).map(slot).collect() })
     }
 
     /// Runs all samples through the network.
@@ -52,21 +66,21 @@ impl<T: Element> Evaluator<T> {
     /// If the network does not take such images, or has not one output for each class:
     /// see [`Samples::fit`].
     pub fn evaluate(&mut self, network: &Network<T>, loss: Loss, samples: &Samples) -> Evaluation {
+        let (together, classes) = (self.together, samples.classes().count());
         let mut losses = vec![0.0; samples.len()];
-        let mut predictions = vec![0; samples.len()];
-        let mut outputs = vec![0.0; samples.len() * samples.classes().count()];
-        let chunks = samples.len().div_ceil(CHUNK);
-        let part = chunks.div_ceil(self.slots.len()).max(1) * CHUNK;
-        let outputs_of_chunk = CHUNK * samples.classes().count();
+        let mut predictions = vec![None; samples.len()];
+        let mut outputs = vec![0.0; samples.len() * classes];
+        let chunks = samples.len().div_ceil(together);
+        let part = chunks.div_ceil(self.slots.len()).max(1) * together;
         let results = losses.par_chunks_mut(part).zip(predictions.par_chunks_mut(part));
-        let results = results.zip(outputs.par_chunks_mut(part / CHUNK * outputs_of_chunk));
+        let results = results.zip(outputs.par_chunks_mut(part * classes));
         results.zip(&mut self.slots).enumerate().for_each(
-            |(index, (((losses, classes), outputs), slot))| {
-                let chunks = losses.chunks_mut(CHUNK).zip(classes.chunks_mut(CHUNK));
-                let chunks = chunks.zip(outputs.chunks_mut(outputs_of_chunk));
-                for (chunk, ((losses, classes), outputs)) in chunks.enumerate() {
-                    let first = index * part + chunk * CHUNK;
-                    let results = (losses, classes, outputs);
+            |(index, (((losses, predictions), outputs), slot))| {
+                let chunks = losses.chunks_mut(together).zip(predictions.chunks_mut(together));
+                let chunks = chunks.zip(outputs.chunks_mut(together * classes));
+                for (chunk, ((losses, predictions), outputs)) in chunks.enumerate() {
+                    let first = index * part + chunk * together;
+                    let results = (losses, predictions, outputs);
                     slot.evaluate(network, loss, (samples, first), results);
                 }
             },
@@ -81,7 +95,7 @@ impl<T: Element> Slot<T> {
         network: &Network<T>,
         loss: Loss,
         (samples, first): (&Samples, usize),
-        (losses, classes, widened): (&mut [f64], &mut [u8], &mut [f64]),
+        (losses, predictions, widened): (&mut [f64], &mut [Option<u8>], &mut [f64]),
     ) {
         let Self { workspace, inputs, target } = self;
         let input_len = network.input_shape().len();
@@ -96,9 +110,15 @@ impl<T: Element> Slot<T> {
         for (index, output) in outputs.chunks_exact(target.len()).enumerate() {
             samples.write_target(first + index, target);
             losses[index] = loss.value(output, target);
-            classes[index] = reduce::argmax(output) as u8;
+            predictions[index] = predicted(output);
         }
     }
+}
+
+/// The class that these outputs stand for: the first of the largest, unless one of them is
+/// not a number.
+pub(crate) fn predicted<T: Element>(outputs: &[T]) -> Option<u8> {
+    reduce::argmax(outputs).and_then(|class| u8::try_from(class).ok())
 }
 
 impl Evaluation {
@@ -110,15 +130,22 @@ impl Evaluation {
     /// How many samples were taken for what they are.
     pub fn correct(&self, samples: &Samples) -> usize {
         let pairs = self.predictions.iter().zip(samples.labels());
-        pairs.filter(|(prediction, label)| prediction == label).count()
+        pairs.filter(|&(prediction, label)| *prediction == Some(*label)).count()
     }
 
-    /// How often each class (row) was taken for each class (column).
+    /// The first sample without an answer, and how many there are.
+    pub fn unanswered(&self) -> Option<(usize, usize)> {
+        let first = self.predictions.iter().position(Option::is_none)?;
+        Some((first, self.predictions.iter().filter(|prediction| prediction.is_none()).count()))
+    }
+
+    /// How often each class (row) was taken for each class (column); the last column is of
+    /// those without an answer.
     pub fn confusion(&self, samples: &Samples) -> Vec<Vec<usize>> {
         let classes = samples.classes().count();
-        let mut counts = vec![vec![0; classes]; classes];
+        let mut counts = vec![vec![0; classes + 1]; classes];
         for (&label, &prediction) in samples.labels().iter().zip(&self.predictions) {
-            counts[usize::from(label)][usize::from(prediction)] += 1;
+            counts[usize::from(label)][prediction.map_or(classes, usize::from)] += 1;
         }
         counts
     }

@@ -194,7 +194,7 @@ impl<R: BufRead> Read for Stream<R> {
 
 /// Unsigned bytes, so many axes.
 fn magic_of(rank: usize) -> u32 {
-    0x0800 + rank as u32
+    0x0800 + u32::try_from(rank).expect("an array has few axes")
 }
 
 fn listed(ranks: &[usize], text: impl Fn(usize) -> String) -> String {

@@ -7,20 +7,21 @@ mod report;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use layers::{Loss, Network};
-use tensor::{Element, reduce};
+use layers::{Loss, Network, is_right};
+use tensor::Element;
 
 use crate::cli::InspectFlags;
 use crate::console::{Console, notice};
 use crate::dataset::{self, Misfit, Part, Samples};
 use crate::evaluation::mean;
+use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision};
 use crate::model::{Model, Saved};
 use crate::networks::{self, Which};
 use crate::own_data::Found;
 use crate::run_folder::named;
 use crate::train::set_initial_weights;
-use crate::{presets, threads};
+use crate::{memory, presets, threads};
 
 use passes::Passes;
 use report::{InputLine, Line, Setting};
@@ -33,10 +34,10 @@ use report::{InputLine, Line, Setting};
 pub fn run(flags: &InspectFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
     let subject = Subject::read(flags)?;
-    match subject.precision {
+    threads::run_on(None, 1, || match subject.precision {
         Precision::F32 => inspect::<f32>(flags, &subject),
         Precision::F64 => inspect::<f64>(flags, &subject),
-    }
+    })
 }
 
 fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Result<()> {
@@ -47,7 +48,13 @@ fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Resul
     for (index, (network, _)) in networks.iter().enumerate() {
         let misfit = |misfit| anyhow!("{}: {misfit}", subject.place(which(index), &misfit));
         samples = samples.fit(network).map_err(misfit)?;
-        passes::refuse_too_many(network, samples.len())?;
+        let bytes = network.spec().footprint::<T>()?.inspection(samples.len());
+        let what = format!("--samples {}", samples.len());
+        memory::ask(&what, bytes, "choose fewer --samples")?;
+    }
+    if let Weights::Start(experiment, config) = &subject.weights {
+        let networks: Vec<_> = networks.iter().map(|(network, _)| network).collect();
+        consistency::check(experiment, config.as_deref(), &networks, Cut::whole(samples.len()))?;
     }
     let mut lines = Vec::new();
     for (index, (network, seed)) in networks.iter().enumerate() {
@@ -220,6 +227,6 @@ fn score<T: Element>(loss: Loss, outputs: &[T], targets: &[T], count: usize) -> 
     let len = targets.len() / count;
     let pairs = || outputs.chunks_exact(len).zip(targets.chunks_exact(len));
     let losses = pairs().map(|(y, t)| loss.value(y, t)).collect();
-    let right = pairs().filter(|(y, t)| reduce::argmax(y) == reduce::argmax(t));
+    let right = pairs().filter(|(y, t)| is_right(y, t));
     (losses, right.count())
 }

@@ -4,6 +4,9 @@
 //! [`experiment::Experiment`] and a [`dataset`], and leaves a folder behind that is
 //! enough to do the same again, to look into what happened, and to go on with the model.
 
+// No number from outside becomes another one on its way.
+#![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+
 pub mod augmentation;
 pub mod cli;
 mod committee;
@@ -18,6 +21,7 @@ mod gzip;
 pub mod idx;
 mod input;
 mod inspect;
+mod memory;
 pub mod metrics;
 pub mod model;
 pub mod networks;

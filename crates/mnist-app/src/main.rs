@@ -1,5 +1,8 @@
 //! The command line of Asterism.
 
+// No number from outside becomes another one on its way.
+#![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+
 use std::process::ExitCode;
 use std::time::Instant;
 

@@ -131,17 +131,20 @@ impl Model {
     /// Runs all samples through the network, or has the committee vote on them. Without a
     /// loss of its own the squared error of a network is measured.
     ///
+    /// # Errors
+    /// If the memory does not suffice for one sample.
+    ///
     /// # Panics
     /// If the samples are not from [`Model::fit`] and do not fit.
-    pub fn evaluate(&self, samples: &Samples) -> Evaluation {
+    pub fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
         if let [one] = self.networks.as_slice() {
             return one.evaluate(samples);
         }
         let mut vote = Vote::default();
         for member in &self.networks {
-            vote.add(member.outputs(), &member.evaluate(samples));
+            vote.add(member.outputs(), &member.evaluate(samples)?);
         }
-        vote.evaluation(samples)
+        Ok(vote.evaluation(samples))
     }
 }
 
@@ -227,7 +230,7 @@ impl Saved {
         Outputs::of(self.spec(), self.about.loss)
     }
 
-    fn evaluate(&self, samples: &Samples) -> Evaluation {
+    fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
         let loss = self.loss();
         match &self.network {
             AnyNetwork::F32(network) => evaluate(network, loss, samples),
@@ -236,8 +239,12 @@ impl Saved {
     }
 }
 
-fn evaluate<T: Element>(network: &Network<T>, loss: Loss, samples: &Samples) -> Evaluation {
-    Evaluator::new(network).evaluate(network, loss, samples)
+fn evaluate<T: Element>(
+    network: &Network<T>,
+    loss: Loss,
+    samples: &Samples,
+) -> anyhow::Result<Evaluation> {
+    Ok(Evaluator::new(network, samples.len(), 0)?.evaluate(network, loss, samples))
 }
 
 /// The network of a file, whose numbers are those that were written.

@@ -15,6 +15,7 @@ use toml::Spanned;
 
 use crate::augmentation::Augmentation;
 use crate::experiment::{Experiment, line_at};
+use crate::memory;
 use crate::printable::Shown;
 
 /// At least one network. As text, a table for one, and an array of tables for several.
@@ -152,9 +153,11 @@ pub(crate) fn build<T: Element>(
     let mut networks: Vec<Network<T>> = Vec::new();
     for (which, spec) in Which::each(experiment).zip(experiment.networks.all()) {
         let place = |layer| place(experiment, config, which, layer);
-        let network = spec.build::<T>();
-        let network =
-            network.map_err(|error| anyhow!("{}: {error}", place(Some(error.layer()))))?;
+        let footprint = spec
+            .footprint::<T>()
+            .map_err(|error| anyhow!("{}: {error}", place(Some(error.layer()))))?;
+        memory::ask(&which.to_string(), footprint.network(), "choose fewer parameters")?;
+        let network = footprint.build();
         if let Some(first) = networks.first() {
             let (expected, found) = (first.input_shape(), network.input_shape());
             ensure!(

@@ -158,10 +158,11 @@ fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<
             return samples.named(names).with_context(|| named(model.path()));
         }
         let is_own = model.digests().is_some_and(|own| own.part(part) == samples.digest());
-        if let (Classes::Named(names), true) = (model.classes(), is_own) {
-            if !samples.are_among(model.classes()) {
-                return samples.named(names);
-            }
+        if let Classes::Named(names) = model.classes()
+            && is_own
+            && !samples.are_among(model.classes())
+        {
+            return samples.named(names);
         }
     }
     Ok(samples)

@@ -6,7 +6,6 @@ mod report;
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use anyhow::ensure;
 use layers::random::{Purpose, Stream};
 use layers::{
     Batch, Context, Layer, LayerSpec, Mode, Network, Optimizer, Pass, Role, Running, Trainer,
@@ -17,10 +16,10 @@ use tensor::{Buffer, Element, Scratch, peak};
 
 use crate::augmentation::{Augmentation, Augmenter};
 use crate::cli::ProfileFlags;
+use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision};
 use crate::networks::{self, Which};
-use crate::train::trainer_config;
-use crate::{presets, threads};
+use crate::{memory, presets, threads};
 
 use report::{Direction, LayerLine, Line, Report};
 
@@ -40,7 +39,7 @@ pub fn run(flags: &ProfileFlags) -> anyhow::Result<()> {
     };
     flags.overrides.clone().apply(&mut experiment);
     let threads = flags.threads.unwrap_or(NonZeroUsize::MIN);
-    threads::run_on(Some(threads), || match experiment.precision {
+    threads::run_on(Some(threads), experiment.shards(), || match experiment.precision {
         Precision::F32 => profile::<f32>(flags, &experiment, simd),
         Precision::F64 => profile::<f64>(flags, &experiment, simd),
     })
@@ -51,7 +50,10 @@ fn profile<T: Element>(
     experiment: &Experiment,
     simd: Level,
 ) -> anyhow::Result<()> {
-    let networks = networks::build::<T>(experiment, flags.config.as_deref())?;
+    let config = flags.config.as_deref();
+    let networks = networks::build::<T>(experiment, config)?;
+    let cut = Cut::of(experiment, experiment.batch_size.get());
+    consistency::check(experiment, config, &networks, cut)?;
     let configs: Vec<_> = networks
         .iter()
         .map(|network| bounded_config(experiment, network))
@@ -145,7 +147,8 @@ fn augmentation_seconds<T: Element>(
 ) -> f64 {
     let [channels, height, width] = shape;
     let augmenter = Augmenter::new(augmentation, [height, width], 0);
-    let image: Vec<u8> = (0..channels * height * width).map(|at| (at * 37 % 256) as u8).collect();
+    let image: Vec<u8> =
+        (0..channels * height * width).map(|at| (at * 37).to_le_bytes()[0]).collect();
     let mut output = vec![T::ZERO; image.len()];
     let mut sample = 0;
     median(
@@ -182,23 +185,21 @@ fn step_line(
     }
 }
 
-/// The settings of the training step, if all buffers fit into a bounded memory.
+/// The settings of the training step, if all buffers fit into memory.
 fn bounded_config<T: Element>(
     experiment: &Experiment,
     network: &Network<T>,
 ) -> anyhow::Result<TrainerConfig> {
-    const MOST_BYTES: usize = 4 << 30;
-    let outputs: usize = network.table().iter().map(|(_, shape, _)| shape.len()).sum();
-    // Inputs, outputs and two gradients, in the trainer and in the layers' measurement.
-    let sample = 4 * size_of::<T>() * (network.input_shape().len() + outputs);
-    let batch_size = experiment.batch_size.get();
-    ensure!(
-        sample.saturating_mul(batch_size) <= MOST_BYTES,
-        "batch size {batch_size}: expected buffers of at most {} GiB, found {sample} bytes for \
-         each image; choose a smaller --batch-size",
-        MOST_BYTES >> 30,
-    );
-    trainer_config(experiment, network, batch_size)
+    let footprint = network.spec().footprint::<T>()?;
+    let config = memory::trainer_config(experiment, experiment.batch_size.get());
+    memory::ask_for_training(&footprint, &config)?;
+    // The layers are measured on a shard, the step on a batch of images, beside each other.
+    let images = (config.batch_size as u64).saturating_mul(footprint.image());
+    let bytes = footprint.inspection(config.shard_size).saturating_add(images);
+    let bytes = bytes.saturating_add(footprint.training(&config, rayon::current_num_threads()));
+    let what = format!("batch size {}", config.batch_size);
+    memory::ask(&what, bytes, "choose a smaller --batch-size or --shard-size")?;
+    Ok(config)
 }
 
 /// Measures layers on samples of one shard.

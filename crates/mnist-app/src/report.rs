@@ -22,7 +22,8 @@ pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
     let errors = &evaluation.losses[..NOTEBOOK_IMAGES.min(samples.len())];
     for (index, error) in errors.iter().enumerate() {
         let name = |label: u8| samples.classes().name(usize::from(label)).shown();
-        let [found, label] = [evaluation.predictions[index], samples.labels()[index]].map(name);
+        let found = evaluation.predictions[index].map_or("none".into(), name);
+        let label = name(samples.labels()[index]);
         let _ = writeln!(text, "pred: {found}, true: {label}, error={error:.4}");
     }
     let _ = writeln!(text, "mean error of these {}={:.4}", errors.len(), mean(errors));
@@ -33,7 +34,7 @@ pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
 /// says of that.
 pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) -> String {
     let (correct, total) = (evaluation.correct(samples), samples.len());
-    let mut text = accuracy(correct, total) + "\n";
+    let mut text = accuracy(correct, total) + "\n" + &unanswered_line(evaluation);
     let (classes, confusion) = (samples.classes(), evaluation.confusion(samples));
     let _ = writeln!(text, "{}", right_line(classes, &confusion));
     text.push_str(&confused_line(classes, &confusion));
@@ -57,12 +58,25 @@ pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) ->
     text
 }
 
+/// How many images have no answer, if any; else nothing.
+fn unanswered_line(evaluation: &Evaluation) -> String {
+    let Some((first, count)) = evaluation.unanswered() else { return String::new() };
+    format!(
+        "no answer to {count} of them, which count as wrong: an output of the network is not a \
+         number, first for image {first}\n"
+    )
+}
+
 /// Rows of classes, columns of what they were taken for; of many classes only the most
-/// frequent mistakes.
+/// frequent mistakes. Above it, how many images have no answer, if any.
 pub fn confusion_table(evaluation: &Evaluation, samples: &Samples) -> String {
     let (classes, confusion) = (samples.classes(), evaluation.confusion(samples));
+    unanswered_line(evaluation) + &table(classes, &confusion)
+}
+
+fn table(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     if classes.count() > MOST_CLASSES {
-        return mistakes(classes, &confusion);
+        return mistakes(classes, confusion);
     }
     let names: Vec<_> =
         (0..classes.count()).map(|label| short(&classes.name(label).shown())).collect();
@@ -73,11 +87,11 @@ pub fn confusion_table(evaluation: &Evaluation, samples: &Samples) -> String {
         let _ = write!(text, "{name:>column$}");
     }
     text.push('\n');
-    for (label, (name, row)) in names.iter().zip(&confusion).enumerate() {
+    for (label, (name, row)) in names.iter().zip(confusion).enumerate() {
         let (images, right) = (row.iter().sum(), row[label]);
         let share = percent(right, images);
         let _ = write!(text, "{name:>first$}  {images:>6}  {right:>5}  {share:>8}           ");
-        for count in row {
+        for count in &row[..names.len()] {
             let _ = write!(text, "{count:>column$}");
         }
         text.push('\n');
@@ -91,7 +105,8 @@ fn mistakes(classes: &Classes, confusion: &[Vec<usize>]) -> String {
         .iter()
         .enumerate()
         .flat_map(|(label, row)| {
-            let others = row.iter().enumerate().filter(move |&(taken, _)| taken != label);
+            let taken = row[..classes.count()].iter().enumerate();
+            let others = taken.filter(move |&(taken, _)| taken != label);
             others.map(move |(taken, &count)| (count, label, taken))
         })
         .filter(|&(count, ..)| count > 0)
@@ -170,7 +185,7 @@ fn right_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
 fn confused_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let mut worst = (0, 0, 0);
     for (label, row) in confusion.iter().enumerate() {
-        for (other, &count) in row.iter().enumerate() {
+        for (other, &count) in row[..classes.count()].iter().enumerate() {
             if other != label && count > worst.0 {
                 worst = (count, label, other);
             }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use layers::random::{Purpose, Stream};
-use layers::{Network, Trainer, TrainerConfig, Workspace, load_weights, save_weights};
+use layers::{Network, Trainer, Workspace, load_weights, save_weights};
 use tensor::Element;
 use tensor::simd::Level;
 
@@ -15,13 +15,14 @@ use crate::cli::TrainFlags;
 use crate::console::{Console, notice};
 use crate::dataset::{self, Misfit, Pick, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
+use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision, absolute};
 use crate::files::{METRICS, MODEL, RunFolder, SUMMARY};
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
 use crate::networks::Which;
 use crate::printable::{Shown, require_utf8};
 use crate::weights_file::WeightsFile;
-use crate::{committee, networks, presets, report, threads};
+use crate::{committee, memory, networks, presets, report, threads};
 
 /// Trains as the flags say; `start` is when the process began.
 ///
@@ -42,7 +43,7 @@ pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
     for (flag, path) in named {
         path.iter().try_for_each(|path| require_utf8(flag, path))?;
     }
-    threads::run_on(flags.threads, || match experiment.precision {
+    threads::run_on(flags.threads, experiment.shards(), || match experiment.precision {
         Precision::F32 => train::<f32>(flags, experiment, (start, simd)),
         Precision::F64 => train::<f64>(flags, experiment, (start, simd)),
     })
@@ -103,9 +104,12 @@ impl<T: Element> Run<T> {
     /// Checks all that can be checked before the first step, then makes the folder.
     pub(crate) fn prepare(flags: &TrainFlags, experiment: Experiment) -> anyhow::Result<Self> {
         let (networks, train, test) = check::<T>(flags, &experiment)?;
+        let experiment = experiment.effective(train.len(), test.len());
         let network = networks.into_iter().next().context("no network")?;
-        let config = trainer_config(&experiment, &network, train.len())?;
-        let evaluator = Evaluator::new(&network);
+        let config = memory::trainer_config(&experiment, train.len());
+        let taken =
+            network.spec().footprint::<T>()?.training(&config, rayon::current_num_threads());
+        let evaluator = Evaluator::new(&network, test.len(), taken)?;
         let trainer = Trainer::new(network, config);
         let augmenter = experiment
             .augmentation
@@ -361,8 +365,10 @@ pub(crate) fn check<T: Element>(
         };
         train = train.fit(network).map_err(misfit)?;
         test = test.fit(network).map_err(misfit)?;
-        trainer_config(experiment, network, train.len())?;
+        let config = memory::trainer_config(experiment, train.len());
+        memory::ask_for_training::<T>(&network.spec().footprint()?, &config)?;
     }
+    consistency::check(experiment, config, &networks, Cut::of(experiment, train.len()))?;
     Ok((networks, train, test))
 }
 
@@ -406,30 +412,6 @@ pub(crate) fn set_initial_weights<T: Element>(
     // Before so much is read.
     weights.header.check(network).with_context(name)?;
     load_weights(network, &weights.read().with_context(name)?).with_context(name)
-}
-
-/// The settings of a trainer, if its memory stays within bounds.
-pub(crate) fn trainer_config<T: Element>(
-    experiment: &Experiment,
-    network: &Network<T>,
-    samples: usize,
-) -> anyhow::Result<TrainerConfig> {
-    const MOST_BYTES: usize = 4 << 30;
-    // A batch of more images than there are would be cut short anyway.
-    let batch_size = experiment.batch_size.get().min(samples);
-    let shard_size = experiment.shard_size.get().min(batch_size);
-    let shards = batch_size.div_ceil(shard_size);
-    let bytes = (shards + 1).saturating_mul(size_of_val(network.parameters()));
-    ensure!(
-        bytes <= MOST_BYTES,
-        "batch size {batch_size}: expected shards whose gradients fit into {} GiB, found {shards} \
-         of {shard_size} images each, which take {} GiB; choose a smaller --batch-size or a \
-         larger --shard-size",
-        MOST_BYTES >> 30,
-        bytes >> 30
-    );
-    let Experiment { loss, optimizer, clip_norm, average, seed, .. } = *experiment;
-    Ok(TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed })
 }
 
 /// The notebook's own line, and what else there is to know.

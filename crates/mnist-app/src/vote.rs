@@ -7,10 +7,10 @@
 //! arithmetic mean only those count who are sure of one.
 
 use layers::{LayerSpec, Loss, NetworkSpec, softmax};
-use tensor::{Element, map, reduce};
+use tensor::{Element, map};
 
 use crate::dataset::Samples;
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Evaluation, predicted};
 
 /// How a network's outputs become probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +82,10 @@ impl Vote {
         for (row, sums) in rows.zip(self.sums.chunks_exact_mut(classes.max(1))) {
             outputs.probabilities(row, &mut probabilities);
             for (sum, probability) in sums.iter_mut().zip(&probabilities) {
-                // Finite where a probability has rounded to 0: nobody has a veto.
-                *sum += Element::ln(probability.max(f64::MIN_POSITIVE));
+                // Finite where a probability has rounded to 0: nobody has a veto. Not a number
+                // where it is none: `f64::max` would forget that.
+                let floor = f64::MIN_POSITIVE;
+                *sum += Element::ln(if *probability < floor { floor } else { *probability });
             }
         }
     }
@@ -109,7 +111,7 @@ impl Vote {
         }
         let rows = || outputs.chunks_exact(classes.max(1));
         assert_eq!(rows().len(), samples.len(), "vote: numbers of samples");
-        let predictions = rows().map(|row| reduce::argmax(row) as u8).collect();
+        let predictions = rows().map(predicted).collect();
         let likelihood = |(row, &label): (&[f64], &u8)| {
             // −ln p, finite where p has rounded to 0.
             Loss::BinaryCrossEntropy.value(&[row[usize::from(label)]], &[1.0])

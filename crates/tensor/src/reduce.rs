@@ -62,19 +62,19 @@ pub fn sum<T: Element>(x: &[T]) -> f64 {
     x.iter().map(|x| x.to_f64()).sum()
 }
 
-/// The place of the largest number; the first of several; NaN is never it.
-///
-/// # Panics
-/// If `x` is empty.
-pub fn argmax<T: Element>(x: &[T]) -> usize {
-    assert!(!x.is_empty(), "argmax: expected at least one number");
+/// The place of the largest number; the first of several. None if there is no number, or a
+/// NaN among them: nobody knows what it would have been.
+pub fn argmax<T: Element>(x: &[T]) -> Option<usize> {
     let mut best = 0;
     for (place, &value) in x.iter().enumerate() {
-        if value > x[best] || x[best].to_f64().is_nan() {
+        if value.to_f64().is_nan() {
+            return None;
+        }
+        if value > x[best] {
             best = place;
         }
     }
-    best
+    (!x.is_empty()).then_some(best)
 }
 
 /// `sum[i] = Σ_s parts[s · stride + at + i]`, added pairwise in a fixed tree:

@@ -214,7 +214,7 @@ fn shape_of(file: &Path) -> anyhow::Result<[usize; 3]> {
 fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<Vec<u8>> {
     let image_len: usize = shape.iter().product();
     let mut images = Vec::new();
-    let len = files.len().checked_mul(image_len).unwrap_or(usize::MAX);
+    let len = files.len().saturating_mul(image_len);
     reserve(&mut images, len).with_context(|| {
         let (count, place) = (files.len(), files[0].0.shown());
         format!("{place} and the others, {count} such images of {}", size_text(shape))

@@ -1,6 +1,5 @@
 //! A forward and a backward pass that keep everything.
 
-use anyhow::ensure;
 use layers::{Context, Draw, Layer, LayerSpec, Loss, Mode, Network, Pass};
 use tensor::{Element, Scratch, Shape};
 
@@ -33,27 +32,6 @@ struct Stage<T> {
     /// For each output whether the function's derivative is next to nothing there; of
     /// layers that are such a function.
     saturated: Option<Vec<bool>>,
-}
-
-/// Whether passes over so many samples fit into a bounded memory.
-///
-/// # Errors
-/// If not.
-pub(super) fn refuse_too_many<T: Element>(
-    network: &Network<T>,
-    samples: usize,
-) -> anyhow::Result<()> {
-    const MOST_BYTES: usize = 4 << 30;
-    let outputs: usize = network.table().iter().map(|(_, shape, _)| shape.len()).sum();
-    // Outputs, their gradients, and about as much again in a layer's scratch.
-    let sample = 4 * size_of::<T>() * (network.input_shape().len() + outputs);
-    ensure!(
-        sample.saturating_mul(samples) <= MOST_BYTES,
-        "--samples {samples}: expected buffers of at most {} GiB, found {sample} bytes for each \
-         image; choose fewer",
-        MOST_BYTES >> 30,
-    );
-    Ok(())
 }
 
 impl<'a, T: Element> Passes<'a, T> {

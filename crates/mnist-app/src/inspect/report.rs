@@ -82,11 +82,14 @@ impl Statistics {
         let count = numbers().count() as f64;
         let mean = numbers().sum::<f64>() / count;
         let variance = numbers().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count;
+        // `f64::min` and `f64::max` forget a NaN.
+        let any_nan = numbers().any(f64::is_nan);
+        let known = |x| if any_nan { f64::NAN } else { x };
         Self {
             mean,
             std: variance.sqrt(),
-            min: numbers().fold(f64::INFINITY, f64::min),
-            max: numbers().fold(f64::NEG_INFINITY, f64::max),
+            min: known(numbers().fold(f64::INFINITY, f64::min)),
+            max: known(numbers().fold(f64::NEG_INFINITY, f64::max)),
         }
     }
 

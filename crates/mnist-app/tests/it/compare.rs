@@ -144,7 +144,8 @@ fn the_vote_is_the_geometric_mean_of_the_probabilities() {
 fn vote(networks: &[Network<f32>], loss: Loss, samples: &Samples) -> Evaluation {
     let mut vote = Vote::default();
     for network in networks {
-        let evaluation = Evaluator::new(network).evaluate(network, loss, samples);
+        let mut evaluator = Evaluator::new(network, samples.len(), 0).unwrap();
+        let evaluation = evaluator.evaluate(network, loss, samples);
         vote.add(Outputs::of(network.spec(), Some(loss)), &evaluation);
     }
     vote.evaluation(samples)
@@ -167,7 +168,7 @@ fn networks_in_memory_vote_as_those_in_files_do() {
         let file = here.path().join(index.to_string());
         fs::write(&file, save_weights(network, &metadata).unwrap()).unwrap();
         let model = Model::open(&file).unwrap();
-        from_files.add(model.outputs(), &model.evaluate(&samples));
+        from_files.add(model.outputs(), &model.evaluate(&samples).unwrap());
     }
     let voted = vote(&networks, loss, &samples);
     assert_eq!(voted, from_files.evaluation(&samples));
@@ -175,7 +176,7 @@ fn networks_in_memory_vote_as_those_in_files_do() {
     sums.for_each(|sum| assert!((sum - 1.0).abs() < 1e-12, "{sum}"));
     // The vote of one is that network, whose loss it has.
     let alone = vote(&networks[..1], loss, &samples);
-    let model = Model::open(&here.path().join("0")).unwrap().evaluate(&samples);
+    let model = Model::open(&here.path().join("0")).unwrap().evaluate(&samples).unwrap();
     assert_eq!(alone.predictions, model.predictions);
     assert!((alone.error() - model.error()).abs() < 1e-6, "{} {}", alone.error(), model.error());
 }
@@ -194,7 +195,7 @@ fn a_file_without_a_loss_is_judged_by_its_last_layer() {
         fs::write(&file, save_weights(network, &[]).unwrap()).unwrap();
         let model = Model::open(&file).unwrap();
         let mut vote = Vote::default();
-        vote.add(model.outputs(), &model.evaluate(&samples));
+        vote.add(model.outputs(), &model.evaluate(&samples).unwrap());
         vote.evaluation(&samples)
     });
     // One of them has its softmax in the network, the other in the vote.

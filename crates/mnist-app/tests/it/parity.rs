@@ -79,7 +79,8 @@ fn the_errors_of_samples_and_epochs_in_double_precision() {
     // Chaos reaches the digits that are right, but not by much.
     let test = &mnist().1;
     let network = trainer.network();
-    let evaluation = Evaluator::new(network).evaluate(network, notebook().loss, test);
+    let evaluation =
+        Evaluator::new(network, test.len(), 0).unwrap().evaluate(network, notebook().loss, test);
     let expected = trace["test_correct_10000"].as_u64().unwrap();
     assert!(
         evaluation.correct(test).abs_diff(expected as usize) < 150,

@@ -69,13 +69,21 @@ impl Correlation {
             let weights = Weights::Forward(kernels);
             return self.forward_filtered(filtering, input, weights, bias, output, scratch);
         }
-        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
+        let parts = threads::parts(self.work(n), scratch.threads());
         let side_by_side = self.gains_by_samples::<T>(n);
-        let memory = Memory::of(self, side_by_side);
-        let (numbers, taps) = scratch.take(parts * memory.len(), parts * memory.taps);
+        let (numbers, taps) = scratch.take(self.forward_room::<T>(n, scratch.threads()));
         let layer = *self;
         let forward = Forward { layer, side_by_side, input, kernels, bias, output, numbers, taps };
         threads::run_divided(forward, parts, T::correlate_forward);
+    }
+
+    /// The scratch memory of [`Correlation::forward`] of `n` samples.
+    pub(super) fn forward_room<T: Element>(&self, n: usize, threads: usize) -> [usize; 2] {
+        if let Some(filtering) = self.filtering::<T>() {
+            return self.filtering_room::<T>(filtering, n, threads);
+        }
+        let memory = Memory::of(self, self.gains_by_samples::<T>(n));
+        threads::rooms(threads::parts(self.work(n), threads), [memory.len(), memory.taps])
     }
 
     /// How [`Correlation::forward`] of `samples` is computed at `level`: `"tiles of 4 × 4"` or

@@ -78,7 +78,7 @@ impl Tiling {
     pub(super) fn of(layer: &Correlation, n: usize, planes: usize) -> Self {
         let [down, across] = layer.tiles();
         let tiles = BLOCK / (POINTS * planes);
-        let most = (tiles.max(2 * LANES) / across).clamp(1, (n * down).max(1));
+        let most = (tiles.max(2 * LANES) / across).clamp(1, n.saturating_mul(down).max(1));
         // Of the larger blocks the one whose last vector is fullest.
         let waste = |rows: usize| {
             let tiles = rows * across;
@@ -384,13 +384,13 @@ impl<'a> Pass<'a> {
             let start = (sample * layer.channels + c) * plane;
             let input = &input[start..start + plane];
             for (i, strip) in strip.chunks_exact_mut(tiling.strip()).enumerate() {
-                let y = (tile_row * OUTPUTS + i).wrapping_sub(layer.pad_height[0]);
                 let to = &mut strip[layer.pad_width[0]..][..width];
-                if y < layer.height {
-                    let from = &input[y * width..][..width];
-                    add_row(simd, from, Added::Same(T::ZERO), to);
-                } else {
-                    to.fill(T::ZERO);
+                match (tile_row * OUTPUTS + i).checked_sub(layer.pad_height[0]) {
+                    Some(y) if y < layer.height => {
+                        let from = &input[y * width..][..width];
+                        add_row(simd, from, Added::Same(T::ZERO), to);
+                    }
+                    _ => to.fill(T::ZERO),
                 }
             }
         }

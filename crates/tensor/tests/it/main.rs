@@ -6,3 +6,4 @@ mod fixtures;
 mod pytorch;
 mod reduce;
 mod scipy;
+mod scratch;

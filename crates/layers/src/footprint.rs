@@ -1,0 +1,149 @@
+use tensor::Element;
+
+use crate::chain::Chain;
+use crate::network::Network;
+use crate::spec::NetworkSpec;
+use crate::trainer::TrainerConfig;
+
+/// A network whose layers fit together, before it has any numbers: how much memory it, its
+/// training and its answers would take.
+///
+/// All sizes are bytes, at most a few per cent more than what is allocated. A size that no
+/// machine has is [`u64::MAX`].
+///
+/// ```
+/// use layers::{Dense, Loss, Network, Optimizer, TrainerConfig};
+///
+/// let builder = Network::<f32>::builder([784]).add(Dense::new(10));
+/// let footprint = builder.footprint()?;
+/// assert_eq!(footprint.parameters(), 7_850);
+/// assert_eq!(footprint.network(), 4 * 7_850);
+/// let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [60_000; 2]);
+/// assert!(footprint.training(&config, 1) > 60_000 * 784 * 4);
+/// # Ok::<(), layers::BuildError>(())
+/// ```
+#[derive(Debug)]
+pub struct Footprint<T> {
+    pub(crate) spec: NetworkSpec,
+    pub(crate) chain: Chain<T>,
+}
+
+/// Bytes, of numbers of type `T`, that stay at the most where they would be more.
+struct Bytes<T> {
+    sum: u64,
+    element: std::marker::PhantomData<T>,
+}
+
+impl<T> Bytes<T> {
+    fn new() -> Self {
+        Self { sum: 0, element: std::marker::PhantomData }
+    }
+
+    /// So many times as many numbers.
+    fn add(mut self, times: usize, numbers: usize) -> Self {
+        let bytes = product(&[times, numbers, size_of::<T>()]);
+        self.sum = self.sum.saturating_add(bytes);
+        self
+    }
+
+    /// Scratch memory: numbers and indices.
+    fn add_scratch(self, [numbers, indices]: [usize; 2]) -> Self {
+        self.add(1, numbers).add_bytes(indices, size_of::<usize>() as u64)
+    }
+
+    /// So many times as many bytes.
+    fn add_bytes(mut self, times: usize, bytes: u64) -> Self {
+        self.sum = self.sum.saturating_add(product(&[times]).saturating_mul(bytes));
+        self
+    }
+}
+
+fn product(factors: &[usize]) -> u64 {
+    let factors = factors.iter().map(|&factor| u64::try_from(factor).unwrap_or(u64::MAX));
+    factors.fold(1, u64::saturating_mul)
+}
+
+impl<T: Element> Footprint<T> {
+    /// How many parameters the network has.
+    pub fn parameters(&self) -> usize {
+        self.chain.parameters_of(self.chain.layers().len())
+    }
+
+    /// Of the network: its parameters and its state.
+    pub fn network(&self) -> u64 {
+        Bytes::<T>::new().add(1, self.parameters()).add(1, self.chain.state()).sum
+    }
+
+    /// Of a [`Workspace::for_inference`](crate::Workspace::for_inference) for so many samples,
+    /// and of the samples' inputs.
+    pub fn inference(&self, samples: usize) -> u64 {
+        let chain = &self.chain;
+        Bytes::<T>::new()
+            .add(samples, chain.gradient_place().start)
+            .add(samples, chain.input_shape().len())
+            .add(1, chain.observed())
+            .add_scratch(chain.scratch(samples, 1))
+            .sum
+    }
+
+    /// Of a [`Trainer`](crate::Trainer) with these settings on so many threads, its network,
+    /// and the network that it averages.
+    pub fn training(&self, config: &TrainerConfig, threads: usize) -> u64 {
+        let shards = config.shards();
+        let (chain, parameters) = (&self.chain, self.parameters());
+        let averages = usize::from(config.average.is_some());
+        // The shards' gradients, and their sum if there are several.
+        let gradients = if shards == 1 { 1 } else { shards.saturating_add(1) };
+        Bytes::<T>::new()
+            .add_bytes(1 + averages, self.network())
+            .add(gradients, parameters)
+            .add(config.optimizer.moments() + averages, parameters)
+            .add(shards.saturating_add(1), chain.observed())
+            .add_bytes(threads.min(shards), self.shard(config, threads))
+            .sum
+    }
+
+    /// Of what one thread works on a shard with.
+    pub fn shard(&self, config: &TrainerConfig, threads: usize) -> u64 {
+        let chain = &self.chain;
+        let samples = config.shard_size.min(config.batch_size);
+        let threads = if config.shards() == 1 { threads } else { 1 };
+        Bytes::<T>::new()
+            .add(samples, chain.memory())
+            .add(samples, chain.input_shape().len())
+            .add(samples, chain.output_shape().len())
+            .add(1, chain.observed())
+            .add_scratch(chain.scratch(samples, threads))
+            .sum
+    }
+
+    /// Of all passes of the network over so many samples at once, with every intermediate
+    /// result and its gradient in memory of its own.
+    pub fn inspection(&self, samples: usize) -> u64 {
+        let chain = &self.chain;
+        let layers = chain.layers().iter();
+        let kept = layers.fold(0_usize, |sum, placed| {
+            let layer = &placed.layer;
+            let both = layer.output_shape().len().saturating_mul(2);
+            sum.saturating_add(both).saturating_add(layer.memory())
+        });
+        let ends = chain.input_shape().len() + chain.output_shape().len();
+        Bytes::<T>::new()
+            .add_bytes(2, self.network())
+            .add(1, self.parameters())
+            .add(samples, kept.saturating_add(ends))
+            .add(1, chain.observed())
+            .add_scratch(chain.scratch(samples, 1))
+            .sum
+    }
+
+    /// Of the input of one sample.
+    pub fn image(&self) -> u64 {
+        Bytes::<T>::new().add(1, self.chain.input_shape().len()).sum
+    }
+
+    /// The network with all parameters 0.
+    pub fn build(self) -> Network<T> {
+        Network::new(self)
+    }
+}

@@ -1,0 +1,141 @@
+//! How much memory a command may take, asked before it takes any.
+//!
+//! The sizes are those that [`Footprint`] reckons. Where fewer images at a time need less,
+//! fewer are taken: answers are the same bits in any company. What does not fit even so is
+//! refused in a line, before the system would end the process without one.
+
+use std::fs;
+
+use anyhow::bail;
+use layers::{Footprint, TrainerConfig};
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
+use tensor::Element;
+
+use crate::evaluation::Together;
+use crate::experiment::Experiment;
+use crate::experiment::consistency::Cut;
+
+/// What a thread's images take together at the most, if one of them does not take more:
+/// beyond the caches of a core more of them together gain nothing.
+const WORTH_SHARING: u64 = 64 << 20;
+
+/// The most images together, for the same reason.
+const MOST_TOGETHER: usize = 64;
+
+/// The bytes that this process can still have: as the machine, its control group and its
+/// limit of address space say, the least of them. None if the system tells none of them.
+pub(crate) fn available() -> Option<u64> {
+    let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
+    let system = System::new_with_specifics(memory);
+    let machine = (system.total_memory() > 0).then(|| system.available_memory());
+    let group = system.cgroup_limits().map(|limits| limits.free_memory);
+    [machine, group, address_space()].into_iter().flatten().min()
+}
+
+/// What is left of the address space, where it is limited (`ulimit -v`).
+fn address_space() -> Option<u64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    let most: u64 = line.split_whitespace().next()?.parse().ok()?;
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
+    let taken: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(most.saturating_sub(taken.saturating_mul(1024)))
+}
+
+/// Refuses what takes more memory than there is; `remedy` says what would take less.
+///
+/// # Errors
+/// If it does; the message has both numbers.
+pub(crate) fn ask(what: &str, bytes: u64, remedy: &str) -> anyhow::Result<()> {
+    match available() {
+        Some(most) if bytes > most => bail!(
+            "{what}: expected at most the {} of memory that are free, found that it takes {}; \
+             {remedy}",
+            size_text(most),
+            size_text(bytes)
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The settings of a trainer: no batch is larger than the data, and no shard than a batch.
+pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> TrainerConfig {
+    let cut = Cut::of(experiment, samples);
+    let (batch_size, shard_size) = (cut.batch_size(), cut.shard_size());
+    let Experiment { loss, optimizer, clip_norm, average, seed, .. } = *experiment;
+    TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
+}
+
+/// Refuses a training that takes more memory than there is.
+///
+/// # Errors
+/// If it does; the message has its parts and what would take less.
+pub(crate) fn ask_for_training<T: Element>(
+    footprint: &Footprint<T>,
+    config: &TrainerConfig,
+) -> anyhow::Result<()> {
+    let TrainerConfig { batch_size, shard_size, .. } = *config;
+    let threads = rayon::current_num_threads();
+    let shards = batch_size.div_ceil(shard_size);
+    let (of_shards, all) = (footprint.shard(config, threads), footprint.training(config, threads));
+    let working = threads.min(shards);
+    let at_once = of_shards.saturating_mul(working as u64);
+    let remedy = if at_once > all / 2 {
+        let threads = if working > 1 { ", or fewer --threads" } else { "" };
+        format!(
+            "most of it is for {working} shards of {shard_size} images, {} each: choose a smaller \
+             --shard-size{threads}",
+            size_text(of_shards)
+        )
+    } else if shards > 1 {
+        format!(
+            "most of it is for the gradients of {shards} shards of {shard_size} images each: \
+             choose a smaller --batch-size or a larger --shard-size"
+        )
+    } else {
+        format!("most of it is for {} parameters: choose fewer", footprint.parameters())
+    };
+    ask(&format!("training with batch size {batch_size}"), all, &remedy)
+}
+
+/// How many of so many samples a network answers together, and on how many threads, in the
+/// memory that there is beside `taken` bytes.
+///
+/// # Errors
+/// If it does not suffice for one sample.
+pub(crate) fn together<T: Element>(
+    footprint: &Footprint<T>,
+    samples: usize,
+    taken: u64,
+) -> anyhow::Result<Together> {
+    let fits = |samples| footprint.inference(samples) <= WORTH_SHARING;
+    let most = samples.clamp(1, MOST_TOGETHER);
+    let mut count = (1..=most).rev().find(|&count| fits(count)).unwrap_or(1);
+    let mut threads = rayon::current_num_threads().min(samples.div_ceil(count)).max(1);
+    let needed = |count, threads: usize| {
+        footprint.inference(count).saturating_mul(threads as u64).saturating_add(taken)
+    };
+    let most = available().unwrap_or(u64::MAX);
+    while needed(count, threads) > most && (count > 1 || threads > 1) {
+        if count > 1 { count /= 2 } else { threads -= 1 }
+    }
+    let one = needed(count, threads);
+    let remedy = "choose a smaller network or smaller images";
+    ask("the answer to one image", one, remedy)?;
+    Ok(Together { samples: count, threads })
+}
+
+/// `1536 << 20` as `1.5 GiB`.
+pub(crate) fn size_text(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let (mut size, mut units) = (bytes as f64 / 1024.0, UNITS.iter());
+    let mut unit = units.next().unwrap_or(&"");
+    for larger in units {
+        if size < 1000.0 {
+            break;
+        }
+        (size, unit) = (size / 1024.0, larger);
+    }
+    if bytes == u64::MAX { "more than any machine has".into() } else { format!("{size:.1} {unit}") }
+}
