@@ -9,13 +9,14 @@ pub(crate) fn listed(parts: &[String]) -> String {
     shown.join("; ") + &rest
 }
 
-/// The beginning of a text, if it is long.
+/// The beginning of a text, if it is long, on one line.
 pub(crate) fn shortened(text: &str) -> String {
     const MOST: usize = 300;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    let (text, rest) = match text.char_indices().nth(MOST) {
+        Some((end, _)) => (&text[..end], "…"),
+        None => (text, ""),
+    };
+    text.replace('\n', "\\n") + rest
 }
 
 #[cfg(test)]
@@ -30,5 +31,6 @@ mod tests {
         assert!(listed(&parts(300_000)).ends_with("; 19; and 299980 more"));
         assert_eq!(shortened(&"é".repeat(300)), "é".repeat(300));
         assert_eq!(shortened(&"é".repeat(301)), "é".repeat(300) + "…");
+        assert_eq!(shortened("a\nb"), "a\\nb");
     }
 }

@@ -228,7 +228,7 @@ fn is_partial(name: &OsStr) -> bool {
 
 /// Removes a file that nobody is going to finish, if that is one.
 fn clear(partial: &Path) -> io::Result<()> {
-    let lives = File::options().write(true).open(partial).map(|file| is_locked(&file));
+    let lives = File::open(partial).map(|file| is_locked(&file));
     match lives {
         Ok(true) => Ok(()),
         Ok(false) => fs::remove_file(partial),
@@ -272,7 +272,10 @@ fn prepare(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
         entries => entries.and_then(Iterator::collect::<io::Result<Vec<_>>>),
     };
     let entries = entries.context("expected a folder that is new or empty")?;
-    if entries.iter().all(|entry| is_partial(&entry.file_name())) {
+    let is_leftover = |entry: &fs::DirEntry| {
+        is_partial(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_file())
+    };
+    if entries.iter().all(is_leftover) {
         return Ok(entries.iter().map(fs::DirEntry::path).collect());
     }
     bail!(occupied(out))
@@ -341,7 +344,7 @@ mod tests {
     use super::{
         Lines, create_in_place, create_whole, is_locked, is_partial, partial, sync_folder,
     };
-    use crate::printable::Shown;
+    use crate::printable::Shown as _;
 
     type Create = fn(&Path, &[u8]) -> std::io::Result<File>;
 
@@ -365,7 +368,7 @@ mod tests {
     #[test]
     fn partial_files_are_known_by_their_names() {
         let own = partial(Path::new("run/model.safetensors"));
-        assert!(is_partial(own.file_name().unwrap()), "{}", own.shown());
+        assert!(is_partial(own.file_name().unwrap()), "{own:?}");
         for (name, expected) in [
             ("config.toml.12.partial", true),
             ("metrics.jsonl.partial", true),

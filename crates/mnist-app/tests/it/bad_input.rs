@@ -492,7 +492,7 @@ fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// The bytes of a file of zeros with these arrays.
-fn safetensors(arrays: &BTreeMap<&str, (&str, Vec<usize>)>) -> Vec<u8> {
+pub(crate) fn safetensors(arrays: &BTreeMap<&str, (&str, Vec<usize>)>) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     let mut end = 0;
     for (&name, (dtype, shape)) in arrays {

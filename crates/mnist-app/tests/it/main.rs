@@ -15,6 +15,7 @@ mod own_data;
 mod parity;
 mod png_images;
 mod profile;
+mod random_experiments;
 mod runs;
 mod settings;
 mod stopped;

@@ -8,6 +8,7 @@ use std::process::Output;
 
 use layers::{metadata_of, network_of, save_weights};
 
+use crate::bad_input::safetensors;
 use crate::common::{names, objects, run_in, small_data, succeeds, text, train_small, write_png};
 
 /// A new line, the start of a colour, a bell, a mark from right to left and its end, a
@@ -110,6 +111,20 @@ fn descriptions_and_metadata_act_on_no_terminal() {
     assert!(printed.starts_with(&format!("{SHOWN}, trained: ")), "{printed}");
     let printed = harmless(succeeds(path, &format!("{inspect} --json")).as_bytes());
     assert_eq!(objects(&printed)[0]["name"].as_str(), Some(NASTY));
+}
+
+#[test]
+fn the_names_in_a_file_of_weights_act_on_no_terminal() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    let arrays = [(NASTY, ("F32", vec![2]))].into();
+    fs::write(path.join("nasty.safetensors"), safetensors(&arrays)).unwrap();
+    let data = small_data();
+    let words: [&dyn AsRef<OsStr>; 5] =
+        [&"train", &"--init", &"nasty.safetensors", &"--data", &data];
+    let [_, complaint] = harmless_output(&run_in(path, &words), 1);
+    assert!(complaint.contains(&format!("{SHOWN} is not in the network")), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
 }
 
 #[test]

@@ -296,7 +296,7 @@ impl Correlation {
 
 #[cfg(test)]
 mod tests {
-    use super::Correlation;
+    use super::{Correlation, Sweep};
 
     #[test]
     fn a_kernel_may_be_larger_than_the_input_that_padding_surrounds() {
@@ -331,5 +331,38 @@ mod tests {
             "correlation padding: expected at most 2 rows and 2 columns, \
              got [3, 0] rows and [0, 0] columns"
         );
+    }
+
+    #[test]
+    fn sizes_beyond_all_bounds_are_errors_and_strides_are_not() {
+        const HUGE: usize = usize::MAX;
+        let plain = Sweep::default();
+        for (input, kernels, kernel, sweep) in [
+            ([1, 4, 4], 1, [HUGE, 1], plain),
+            ([1, 4, 4], 1, [HUGE, 2], Sweep { padding: [[HUGE - 1; 2], [0; 2]], ..plain }),
+            ([1, 4, 4], 1, [HUGE, HUGE], Sweep { padding: [[HUGE - 1; 2]; 2], ..plain }),
+            ([1, 4, 4], 1, [1 << 33; 2], Sweep { padding: [[1 << 32; 2]; 2], ..plain }),
+            ([1, 4, 4], 1, [3, 3], Sweep { padding: [[HUGE; 2]; 2], ..plain }),
+            ([1, 4, 4], HUGE, [3, 3], plain),
+            ([HUGE, HUGE, HUGE], HUGE, [1, 1], plain),
+            ([1 << 32, 1, 1], 1 << 32, [1, 1], plain),
+            ([1, 1 << 14, 1 << 14], 2, [1, 1], plain),
+            ([1, 4, 4], 1, [3, 3], Sweep { groups: HUGE, ..plain }),
+            ([1, 4, 4], 1, [3, 3], Sweep { stride: [HUGE, 0], ..plain }),
+        ] {
+            let layer = Correlation::with_sweep(input, kernels, kernel, sweep);
+            assert!(layer.is_err(), "{input:?}, {kernels} of {kernel:?}, {sweep:?}");
+        }
+        for stride in [3, 1 << 31, HUGE] {
+            let sweep = Sweep { stride: [stride; 2], ..plain };
+            let layer = Correlation::with_sweep([1, 5, 4], 2, [3, 3], sweep).unwrap();
+            assert_eq!(
+                (layer.output_shape().dims(), layer.stride()),
+                (&[2, 1, 1][..], [stride; 2])
+            );
+        }
+        // A depthwise layer may have more channels than a dense one of its sizes could.
+        let sweep = Sweep { groups: 1 << 14, ..plain };
+        assert!(Correlation::with_sweep([1 << 14, 3, 3], 1 << 14, [3, 3], sweep).is_ok());
     }
 }
