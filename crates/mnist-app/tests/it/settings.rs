@@ -280,7 +280,7 @@ fn threads_of_the_environment_meet_the_bound_of_the_flag() {
     ] {
         let output = train_with(path, environment, &format!("{flags} --out {name}"));
         assert!(output.status.success(), "{}", text(&output.stderr));
-        let processors = std::thread::available_parallelism().unwrap().get();
+        let processors = thread::available_parallelism().unwrap().get();
         let expected = if name == "shards" { processors.max(expected) } else { expected };
         assert_eq!(summary(path, name)["threads"], expected, "{name}");
     }
