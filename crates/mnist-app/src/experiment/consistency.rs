@@ -129,17 +129,7 @@ pub(crate) fn check<T: Element>(
 /// The layer that gives a loss what it is no function of, and what would fit.
 fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Option<(usize, String)> {
     let (outputs, layer) = network.spec().outputs();
-    let last = network.spec().layers.len() - 1;
     let (key, found) = (loss.key(), network.spec().layers[layer].summary());
-    let one = network.output_shape().len() == 1;
-    if one && matches!(loss, Loss::SoftmaxCrossEntropy { .. }) {
-        let complaint = format!(
-            "expected at least 2 outputs for the loss {key}, which is 0 for any single one, found \
-             1; {:?} tells two classes apart by one output",
-            Loss::BinaryCrossEntropyWithLogits.key()
-        );
-        return Some((last, complaint));
-    }
     if loss.fits(outputs) {
         return None;
     }
