@@ -217,7 +217,27 @@ def dropout(attributes, x, ratio=None, training=None):
     return {"type": "dropout", "p": 0.5}, {}
 
 
+def cross_entropy(attributes, x, labels, weights=None):
+    """The losses of the samples, and what ONNX makes of them."""
+    need(x.ndim == 2 and "ignore_index" not in attributes, "a loss of planes, or one that ignores a class")
+    loss = {"type": "softmax_cross_entropy"}
+    counts = np.ones(len(x))
+    if weights is not None:
+        loss["class_weights"] = weights.tolist()
+        counts = weights[labels]
+    target = np.zeros_like(x)
+    target[np.arange(len(x)), labels] = 1
+    reductions = {
+        b"mean": lambda losses: losses.sum() / counts.sum(),
+        b"sum": lambda losses: losses.sum(),
+        b"none": lambda losses: losses,
+    }
+    files = {"loss.json": json.dumps(loss).encode(), "target.bin": target.astype("<f4").tobytes()}
+    return {"type": "flatten"}, {}, files, reductions[attributes.get("reduction", b"mean")]
+
+
 LAYERS = {
+    "SoftmaxCrossEntropyLoss": cross_entropy,
     "Conv": convolution,
     "ConvTranspose": transposed,
     "MaxPool": pooling("max_pool2d"),
@@ -251,7 +271,8 @@ def read(path):
 
 
 def express(folder, to):
-    """Writes a test as a network with its input; returns the output that it must have."""
+    """Writes a test as a network with its input; returns what must come of its answers, and the
+    function that makes it of them."""
     model = onnx.load(folder / "model.onnx")
     graph = model.graph
     need(len(graph.node) == 1, "several nodes")
@@ -273,7 +294,8 @@ def express(folder, to):
     need(len(outputs) == 1 or node.op_type in ("LayerNormalization", "Dropout"), "several outputs")
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     attributes = {k: list(v) if isinstance(v, (list, tuple)) else v for k, v in attributes.items()}
-    layer, arrays = make(attributes, *operands)
+    layer, arrays, *loss = make(attributes, *operands)
+    files, finish = loss or ({}, lambda answers: answers)
     # One axis is one sample of it.
     batch = x.reshape(1, -1) if x.ndim == 1 else x
     need(batch.ndim <= 4, "more axes than a batch has")
@@ -282,8 +304,10 @@ def express(folder, to):
     (to / "network.json").write_text(json.dumps(spec))
     arrays = {f"0.{name}": np.ascontiguousarray(a, np.float32) for name, a in arrays.items()}
     save_file(arrays, to / "weights.safetensors")
-    (to / "input.bin").write_bytes(np.ascontiguousarray(batch, "<f4").tobytes())
-    return expected
+    files["input.bin"] = np.ascontiguousarray(batch, "<f4").tobytes()
+    for name, content in files.items():
+        (to / name).write_bytes(content)
+    return expected, finish
 
 
 def main():
@@ -306,8 +330,8 @@ def main():
         cargo = ["cargo", "run", "--quiet", "-p", "layers", "--example", "04-run-networks", "--"]
         subprocess.run([*cargo, *folders], cwd=ROOT, check=True)
         wrong = 0
-        for name, right in expected.items():
-            found = np.frombuffer((work / name / "output.bin").read_bytes(), "<f4")
+        for name, (right, finish) in expected.items():
+            found = finish(np.frombuffer((work / name / "output.bin").read_bytes(), "<f4"))
             if found.size != right.size:
                 print(f"{name}: expected {right.shape}, found {found.size} numbers")
                 wrong += 1

@@ -34,7 +34,8 @@ mnist-app evaluate MODEL... [FLAGS]
                                    tests models: each a model.safetensors or a run's folder;
                                    several also by their vote
 mnist-app compare A B [FLAGS]      tells by McNemar's test whether one of two models is better
-    --data DIR   --test-limit N   --threads N
+    --data DIR                     other data than those that the models were made for
+    --test-limit N   --threads N
     --json                         JSON instead of text
 
 mnist-app profile [FLAGS]          measures each layer of a network, forward and backward

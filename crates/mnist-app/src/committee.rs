@@ -17,7 +17,7 @@ use crate::console::Console;
 use crate::dataset;
 use crate::experiment::Experiment;
 use crate::files::{self, METRICS, RunFolder, SUMMARY};
-use crate::metrics::EpochMetrics;
+use crate::metrics::{EpochMetrics, Summary};
 use crate::report;
 use crate::train::{Outcome, Run, check, summary};
 use crate::vote::{Outputs, Vote};
@@ -41,7 +41,8 @@ pub(crate) fn train<T: Element>(
     let mut lines = folder.lines(METRICS)?;
     // Of the members, a line each.
     let (mut vote, mut digests) = (Vote::default(), String::new());
-    for member in 1..=experiment.committee.map_or(1, Into::into) {
+    let members = experiment.committee.map_or(1, Into::into);
+    for member in 1..=members {
         let own_flags = TrainFlags {
             out: Some(folder.path().join(files::member(member))),
             target_accuracy: None,
@@ -70,10 +71,13 @@ pub(crate) fn train<T: Element>(
         lines.sync()?;
         let voted = Outcome { evaluation, metrics, ..outcome };
         // After each member, so that what there is can be used, whatever comes later.
-        folder.write_json(SUMMARY, &summary(experiment, &voted, simd))?;
+        let reached = flags.target_accuracy.is_some_and(|p| voted.metrics.test_accuracy() >= p);
+        let ended = (reached || member == members).then_some(member);
+        let summary = Summary { members: ended, ..summary(experiment, &voted, simd) };
+        folder.write_json(SUMMARY, &summary)?;
         let shown = if flags.json { line } else { vote_line(member, &voted.metrics) };
         console.tell(shown + "\n");
-        if flags.target_accuracy.is_some_and(|p| voted.metrics.test_accuracy() >= p) {
+        if reached {
             break;
         }
     }

@@ -344,7 +344,6 @@ mod tests {
     use super::{
         Lines, create_in_place, create_whole, is_locked, is_partial, partial, sync_folder,
     };
-    use crate::printable::Shown as _;
 
     type Create = fn(&Path, &[u8]) -> std::io::Result<File>;
 

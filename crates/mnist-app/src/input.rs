@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{anyhow, bail, ensure};
 
+use crate::memory;
 use crate::printable::Shown;
 
 /// A regular file or a pipe that is open for reading.
@@ -76,22 +77,12 @@ pub(crate) fn append(reader: &mut impl Read, len: usize, bytes: &mut Vec<u8>) ->
 /// # Errors
 /// If there is not so much memory.
 pub(crate) fn reserve(bytes: &mut Vec<u8>, len: usize) -> anyhow::Result<()> {
-    let fits = free_memory().is_none_or(|free| len <= free);
+    let fits = memory::available().is_none_or(|free| len as u64 <= free);
     ensure!(
         fits && bytes.try_reserve_exact(len).is_ok(),
         "too little memory: expected {len} free bytes, found fewer"
     );
     Ok(())
-}
-
-/// How much memory the system can give without taking it from others, if it says so.
-fn free_memory() -> Option<usize> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let kibibytes = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-        line.split_whitespace().next()?.parse::<usize>().ok()
-    };
-    kibibytes("MemAvailable:")?.saturating_add(kibibytes("SwapFree:")?).checked_mul(1024)
 }
 
 /// Whether there is something under this name, be it a link that leads nowhere.

@@ -207,7 +207,9 @@ pub(crate) fn place(
     which: Which,
     layer: Option<usize>,
 ) -> String {
-    let text = config.and_then(|file| std::fs::read_to_string(file).ok());
+    // A pipe has been read, and says nothing any more.
+    let file = config.filter(|file| file.is_file());
+    let text = file.and_then(|file| std::fs::read_to_string(file).ok());
     let line = text.and_then(|text| line_in_network(&text, which.network, layer));
     let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
     format!("{}{line}: {which}", origin(experiment, config))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 
 use crate::console::{Console, notice};
-use crate::dataset::{self, Part, Samples};
+use crate::dataset::{self, Classes, Part, Samples};
 use crate::model::Model;
 use crate::printable::Shown;
 use crate::run_folder::{Run, named};
@@ -146,8 +146,8 @@ fn data_text(model: &Model) -> String {
     }
 }
 
-/// Labels that are numbers get the names that they had when a model was made: by the
-/// experiment of its run, or since these are the very samples.
+/// Labels that are numbers and no names of a model's classes get the names that they had when it
+/// was made: by the experiment of its run, or since these are the very samples.
 fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<Samples> {
     if !samples.classes().is_numbered() {
         return Ok(samples);
@@ -158,10 +158,11 @@ fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<
             return samples.named(names).with_context(|| named(model.path()));
         }
         let is_own = model.digests().is_some_and(|own| own.part(part) == samples.digest());
-        if is_own && !model.classes().is_numbered() {
-            let names: Vec<_> =
-                (0..model.classes().count()).map(|label| model.classes().name(label)).collect();
-            return samples.named(&names);
+        if let Classes::Named(names) = model.classes()
+            && is_own
+            && !samples.are_among(model.classes())
+        {
+            return samples.named(names);
         }
     }
     Ok(samples)

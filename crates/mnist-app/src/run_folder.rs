@@ -1,6 +1,7 @@
 //! What a run has left behind: which models there are, and whether they are all of its.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -37,7 +38,7 @@ pub(crate) fn places(path: &Path) -> anyhow::Result<Vec<Place>> {
     }
     let run = Run::read(path).with_context(|| named(path))?;
     match run.experiment.committee {
-        Some(members) => members_of(&run, members.get()).with_context(|| named(path)),
+        Some(members) => members_of(&run, members).with_context(|| named(path)),
         None => Ok(vec![Place { file: path.join(MODEL), run: Some(run) }]),
     }
 }
@@ -45,6 +46,14 @@ pub(crate) fn places(path: &Path) -> anyhow::Result<Vec<Place>> {
 /// A model in a message.
 pub(crate) fn named(path: &Path) -> String {
     format!("model {}", path.shown())
+}
+
+/// Of what a run says at its end.
+#[derive(Deserialize)]
+struct Summary {
+    weights_sha256: String,
+    /// Of a committee that has ended.
+    members: Option<usize>,
 }
 
 impl Run {
@@ -89,18 +98,7 @@ impl Run {
     /// # Errors
     /// If it is not.
     pub(crate) fn check_summary(&self, weights_sha256: &str) -> anyhow::Result<()> {
-        #[derive(Deserialize)]
-        struct Summary {
-            weights_sha256: String,
-        }
-        let file = self.folder.join(SUMMARY);
-        if !is_there(&file) {
-            return Ok(());
-        }
-        let text = Input::text(&file, experiment::MOST_BYTES).with_context(|| file.shown())?;
-        let summary: Summary = serde_json::from_str(&text)
-            .map_err(|error| anyhow!("{}: expected a summary, found {error}", file.shown()))?;
-        let found = summary.weights_sha256;
+        let Some(Summary { weights_sha256: found, .. }) = self.summary()? else { return Ok(()) };
         ensure!(
             found == weights_sha256,
             "expected the model of its run, whose {SUMMARY} says weights_sha256 = {found}, found \
@@ -108,6 +106,19 @@ impl Run {
             self.remedy()
         );
         Ok(())
+    }
+
+    /// What it said at its end, if it came so far.
+    fn summary(&self) -> anyhow::Result<Option<Summary>> {
+        let file = self.folder.join(SUMMARY);
+        if !is_there(&file) {
+            return Ok(None);
+        }
+        let text = Input::text(&file, experiment::MOST_BYTES).with_context(|| file.shown())?;
+        let summary = serde_json::from_str(&text);
+        summary
+            .map(Some)
+            .map_err(|error| anyhow!("{}: expected a summary, found {error}", file.shown()))
     }
 
     /// How a model of another run can be used.
@@ -129,13 +140,19 @@ fn read_config(folder: &Path) -> anyhow::Result<Experiment> {
 }
 
 /// The members' models, if there are all, and no others.
-fn members_of(run: &Run, count: usize) -> anyhow::Result<Vec<Place>> {
+fn members_of(run: &Run, most: NonZeroUsize) -> anyhow::Result<Vec<Place>> {
     let Run { folder, experiment } = run;
+    // A committee that reached its target may have ended with fewer than it could have.
+    let ended = run.summary()?.and_then(|summary| summary.members);
+    let (count, said_by) = match ended.filter(|count| (1..most.get()).contains(count)) {
+        Some(count) => (count, SUMMARY),
+        None => (most.get(), CONFIG),
+    };
     let found = folders_of_members(folder)?;
     let expected: Vec<_> = (1..=count).map(member).collect();
     if let Some(other) = found.iter().find(|name| !expected.contains(name)) {
         bail!(
-            "expected {count} members, as {CONFIG} says, found {other} in it, which is of another \
+            "expected {count} members, as {said_by} says, found {other} in it, which is of another \
              run"
         );
     }
@@ -151,7 +168,7 @@ fn members_of(run: &Run, count: usize) -> anyhow::Result<Vec<Place>> {
             [one, ..] => format!("name those that have, such as {}", folder.join(one).shown()),
         };
         bail!(
-            "expected {count} members that have ended, as {CONFIG} says, found {}, without \
+            "expected {count} members that have ended, as {said_by} says, found {}, without \
              {first}; {remedy}",
             whole.len()
         );

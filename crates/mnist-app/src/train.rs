@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use layers::random::{Purpose, Stream};
 use layers::{Network, Trainer, Workspace, load_weights, save_weights};
@@ -379,6 +379,7 @@ pub(crate) fn summary(experiment: &Experiment, outcome: &Outcome, simd: Level) -
         preset: experiment.name.clone(),
         seed: experiment.seed,
         precision: experiment.precision,
+        members: None,
         test_accuracy: metrics.test_accuracy(),
         test_accuracy_interval: metrics.test_accuracy_interval(),
         last: metrics.clone(),
@@ -401,6 +402,12 @@ pub(crate) fn set_initial_weights<T: Element>(
         return Ok(());
     };
     let name = || format!("initial weights {}", file.shown());
+    let members = experiment.committee.map_or(1, Into::into);
+    ensure!(
+        members == 1 || !file.exists() || file.is_file(),
+        "{}: expected a regular file, as each of {members} members reads it, found another one",
+        name()
+    );
     let weights = WeightsFile::open(file).with_context(name)?;
     // Before so much is read.
     weights.header.check(network).with_context(name)?;

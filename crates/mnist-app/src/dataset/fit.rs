@@ -99,20 +99,37 @@ impl Samples {
             self.classes = Classes::Numbered(*own.max(count));
             return Ok(self);
         }
-        let mut labels = Vec::new();
-        for label in 0..self.classes.count() {
+        let (mut labels, used) = (Vec::new(), self.used());
+        for (label, is_used) in used.into_iter().enumerate() {
             let name = self.classes.name(label);
-            // A folder is a class even if it is empty; a number between others need not be.
-            let is_used = || self.labels.iter().any(|&used| usize::from(used) == label);
             match classes.label(&name) {
                 Some(label) => labels.push(u8::try_from(label)?),
-                None if self.classes.is_numbered() && !is_used() => labels.push(0),
+                // A folder is a class even if it is empty; a number between others need not be.
+                None if self.classes.is_numbered() && !is_used => labels.push(0),
                 None => return Err(self.of_no_class(&name, classes)),
             }
         }
         self.labels.iter_mut().for_each(|label| *label = labels[usize::from(*label)]);
         self.classes = classes.clone();
         Ok(self)
+    }
+
+    /// Which labels there are.
+    fn used(&self) -> Vec<bool> {
+        let mut used = vec![false; self.classes.count()];
+        self.labels.iter().for_each(|&label| used[usize::from(label)] = true);
+        used
+    }
+
+    /// The labels that there are, each with the one that `classes` gives to its name.
+    fn translated(&self, classes: &Classes) -> impl Iterator<Item = (usize, Option<usize>)> {
+        let used = self.used().into_iter().enumerate().filter(|&(_, is_used)| is_used);
+        used.map(|(label, _)| (label, classes.label(&self.classes.name(label))))
+    }
+
+    /// Whether all samples are of these classes.
+    pub fn are_among(&self, classes: &Classes) -> bool {
+        self.translated(classes).all(|(_, label)| label.is_some())
     }
 
     fn of_no_class(&self, name: &str, classes: &Classes) -> anyhow::Error {
@@ -145,6 +162,13 @@ impl Samples {
             self.source.labels.shown(),
             count - 1,
             own - 1
+        );
+        // Else a model that knows these names would take the numbers for them.
+        let moves = |(label, other): (usize, Option<usize>)| other != Some(label);
+        ensure!(
+            !self.are_among(&classes) || !self.translated(&classes).any(moves),
+            "{}: expected names of classes that are no numbers of other labels, found {classes}",
+            self.source.labels.shown()
         );
         self.classes = classes;
         Ok(self)

@@ -133,26 +133,27 @@ impl Complaint {
 
     /// All but the line.
     fn message(&self, text: &str) -> String {
-        let mut message = self.place();
-        let _ = match &self.what {
+        let place = self.place();
+        match &self.what {
             What::Expected(expected) => {
-                write!(message, "expected {expected}, found {}", self.found(text))
+                format!("{place}expected {expected}, found {}", self.found(text))
             }
             What::Choice(names, found) => {
-                let names_ = list(names);
-                write!(message, "expected one of {names_}, found {}", self.found(text))
-                    .and_then(|()| suggest(&mut message, found.as_deref(), names))
+                let meant = found.as_deref().and_then(|found| meant(found, names));
+                let (names, found) = (list(names), self.found(text));
+                format!(
+                    "{place}expected one of {names}, found {found}{}",
+                    meant.unwrap_or_default()
+                )
             }
             What::UnknownKey(key, known) => {
-                let owner = self.owner();
-                let _ = write!(message, "{}: no such key; {owner} takes ", cut(key, MOST_KEY));
-                message.push_str(&if known.is_empty() { "none".into() } else { list(known) });
-                suggest(&mut message, Some(key), known)
+                let meant = meant(key, known).unwrap_or_default();
+                let (key, owner, known) = (cut(key, MOST_KEY), self.owner(), list(known));
+                format!("{place}{key}: no such key; {owner} takes {known}{meant}")
             }
-            What::MissingKey(key) => write!(message, "expected the key {key}, found none"),
-            What::Said(said) => write!(message, "{}", cut(said, MOST_MESSAGE)),
-        };
-        message
+            What::MissingKey(key) => format!("{place}expected the key {key}, found none"),
+            What::Said(said) => format!("{place}{}", cut(said, MOST_MESSAGE)),
+        }
     }
 
     /// `layer 2 ("conv2d"): size: `, or nothing for the text as a whole.
@@ -209,18 +210,20 @@ impl Complaint {
 fn list(names: &[&str]) -> String {
     let shown = names[..names.len().min(MOST_NAMES)].join(", ");
     match names.len().saturating_sub(MOST_NAMES) {
+        0 if names.is_empty() => "none".into(),
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
 }
 
-fn suggest(message: &mut String, found: Option<&str>, names: &[&str]) -> fmt::Result {
-    let Some(found) = found.filter(|found| found.len() <= MOST_KEY) else { return Ok(()) };
-    let alike = names.iter().map(|name| (strsim::jaro(found, name), name));
-    match alike.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
-        Some((alike, name)) if alike > ALIKE => write!(message, "; did you mean {name:?}?"),
-        _ => Ok(()),
+/// `; did you mean "conv2d"?`, if one of the names is much like what was found.
+fn meant(found: &str, names: &[&str]) -> Option<String> {
+    if found.len() > MOST_KEY {
+        return None;
     }
+    let alike = names.iter().map(|name| (strsim::jaro(found, name), name));
+    let (alike, name) = alike.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    (alike > ALIKE).then(|| format!("; did you mean {name:?}?"))
 }
 
 /// At most so many characters, on one line, those visible that would not be.

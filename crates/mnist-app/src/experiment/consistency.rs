@@ -129,8 +129,8 @@ pub(crate) fn check<T: Element>(
 /// The layer that gives a loss what it is no function of, and what would fit.
 fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Option<(usize, String)> {
     let (outputs, layer) = network.spec().outputs();
-    let last = network.spec().layers.len() - 1;
     let (key, found) = (loss.key(), network.spec().layers[layer].summary());
+<<<<<<< HEAD
     let one = network.output_shape().len() == 1;
     if one && matches!(loss, Loss::SoftmaxCrossEntropy { .. }) {
         let complaint = format!(
@@ -147,6 +147,8 @@ fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Option<(usize, S
         );
         return Some((last, complaint));
     }
+=======
+>>>>>>> main
     if loss.fits(outputs) {
         return None;
     }

@@ -1,18 +1,23 @@
 //! The program as a whole: its data, its arithmetic, its command line, its files.
 
 mod bad_input;
+mod bounded_reading;
+mod class_names;
 mod committee;
 mod common;
 mod compare;
 mod data;
 mod disk_and_terminal;
 mod docs;
+mod incomplete;
 mod inspect;
 mod layer_settings;
+mod left_out;
 mod memory;
 mod names;
 mod not_numbers;
 mod own_data;
+mod own_data_of_models;
 mod parity;
 mod png_images;
 mod profile;
