@@ -130,16 +130,6 @@ pub(crate) fn check<T: Element>(
 fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Option<(usize, String)> {
     let (outputs, layer) = network.spec().outputs();
     let (key, found) = (loss.key(), network.spec().layers[layer].summary());
-<<<<<<< HEAD
-    let one = network.output_shape().len() == 1;
-    if one && matches!(loss, Loss::SoftmaxCrossEntropy { .. }) {
-        let complaint = format!(
-            "expected at least 2 outputs for the loss {key}, which is 0 for any single one, found \
-             1; {:?} tells two classes apart by one output",
-            Loss::BinaryCrossEntropyWithLogits.key()
-        );
-        return Some((last, complaint));
-    }
     let count = network.output_shape().len();
     if let Some(classes) = loss.classes().filter(|&classes| classes != count) {
         let complaint = format!(
@@ -147,8 +137,6 @@ fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Option<(usize, S
         );
         return Some((last, complaint));
     }
-=======
->>>>>>> main
     if loss.fits(outputs) {
         return None;
     }
