@@ -135,7 +135,7 @@ fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Option<(usize, S
         let complaint = format!(
             "expected {count} class_weights for the loss {key}, one for each output, found {classes}"
         );
-        return Some((last, complaint));
+        return Some((network.spec().layers.len().saturating_sub(1), complaint));
     }
     if loss.fits(outputs) {
         return None;
