@@ -137,7 +137,7 @@ impl<T: Element> Trainer<T> {
             backward_layers: layers - usize::from(cancels),
             shards: (0..count).map(|_| Shard::new(&network)).collect(),
             desks,
-            gradients: Buffer::zeros((count + sum) * network.parameters().len()),
+            gradients: Buffer::zeros(network.parameters().len().saturating_mul(count + sum)),
             losses: vec![0.0; batch_size],
             updater: Updater::new(&network, &config),
             observed: vec![T::ZERO; network.chain().observed()],
