@@ -2,6 +2,7 @@
 //!
 //! Stops at the first failure and says which command it was.
 
+mod dependent;
 mod tidy;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ const STEPS: &[Step] = &[
     ("test", "the README's test command: unit, property, whole-program and doc tests", test),
     ("neon", "the same bits on another instruction set, where an emulator is there", neon),
     ("examples", "what a reader runs first must run", examples),
+    ("dependent", "a program outside has not the workspace's profiles", dependent::check),
     ("benches", "benchmarks rot unless they are run: each once, results checked", benches),
     ("codegen", "no test sees a hot loop that lost its packed multiply-adds", codegen),
     ("release", "the program as users build it", build_release),

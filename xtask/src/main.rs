@@ -14,6 +14,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 /// Name, what it does, and the function that does it with the flags that follow.
 type Command = (&'static str, &'static str, fn(Vec<OsString>) -> anyhow::Result<ExitCode>);
 
@@ -32,11 +34,12 @@ const COMMANDS: &[Command] = &[
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let name = arguments.next().unwrap_or_default();
-    let Some((_, _, run)) = COMMANDS.iter().find(|(known, ..)| *known == name) else {
-        return usage(&name.to_string_lossy());
+    let result = match COMMANDS.iter().find(|(known, ..)| *known == name) {
+        Some((_, _, run)) => run(arguments.collect()),
+        None => usage(&name.to_string_lossy()),
     };
-    run(arguments.collect()).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+    result.unwrap_or_else(|error| {
+        process::notice(format_args!("error: {error:#}"));
         if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
     })
 }
@@ -60,15 +63,16 @@ fn no_flags(command: &str, flags: &[OsString]) -> Result<(), Usage> {
     })
 }
 
-fn usage(found: &str) -> ExitCode {
+fn usage(found: &str) -> anyhow::Result<ExitCode> {
     let names: Vec<_> = COMMANDS.iter().map(|(name, ..)| *name).collect();
     if !["help", "--help", "-h"].contains(&found) {
-        eprintln!("error: xtask: expected a command ({}), found {found:?}", names.join(", "));
-        return ExitCode::from(2);
+        let names = names.join(", ");
+        bail!(Usage(format!("xtask: expected a command ({names}), found {found:?}")));
     }
-    println!("cargo xtask COMMAND [FLAGS]\n");
+    let mut help = String::from("cargo xtask COMMAND [FLAGS]\n\n");
     for (name, summary, _) in COMMANDS {
-        println!("  {name:<10}{summary}");
+        help.push_str(&format!("  {name:<10}{summary}\n"));
     }
-    ExitCode::SUCCESS
+    process::print(help)?;
+    Ok(ExitCode::SUCCESS)
 }

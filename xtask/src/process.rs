@@ -1,5 +1,7 @@
 //! Cargo and other programs, started in the workspace's root.
 
+use std::fmt::Display;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,6 +41,20 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
         bail!("{status}: {line}");
     }
     Ok(())
+}
+
+/// Prints a text.
+///
+/// # Errors
+/// If standard output is lost, on a full disk or because nobody reads it.
+pub fn print(text: impl Display) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    write!(output, "{text}").and_then(|()| output.flush()).context("standard output")
+}
+
+/// Prints a line on standard error, whoever may have closed it.
+pub fn notice(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The command as one would type it.

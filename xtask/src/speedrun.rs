@@ -22,7 +22,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::Usage;
-use crate::process::{cargo, line, release, root, run as run_command};
+use crate::process::{cargo, line, notice, print, release, root, run as run_command};
 
 const HELP: &str = "\
 cargo xtask speedrun [FLAGS]     trains several seeds and prints a table of their results
@@ -37,7 +37,7 @@ Exit status: 0 done, 1 a seed missed the target or a run failed, 2 wrong usage.
 /// Trains as the flags say; a seed that misses the target is a failure.
 pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
     if flags.iter().any(|flag| flag == "--help" || flag == "-h") {
-        print!("{HELP}");
+        print(HELP)?;
         return Ok(ExitCode::SUCCESS);
     }
     let options = Options::parse(flags)
@@ -47,10 +47,10 @@ pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
     let mut runs = Vec::new();
     for seed in 1..=options.seeds {
         let run = train(&options, seed, &folder.0.join(format!("seed-{seed}")))?;
-        eprintln!("{}", table::progress(&run));
+        notice(table::progress(&run));
         runs.push(run);
     }
-    print!("{}", table::markdown(&options, &runs, &machine::describe()));
+    print(table::markdown(&options, &runs, &machine::describe()))?;
     let missed = runs.iter().filter(|run| !run.reached(options.target)).count();
     Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -134,6 +134,10 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         MEASURED * self.channels
     }
 
+    fn normalized_over(&self) -> Option<usize> {
+        Some(self.plane)
+    }
+
     fn gather(&self, state: &mut [T], observed: &[T]) {
         let momentum = T::from_f64(self.spec.momentum);
         for (state, &observed) in state.iter_mut().zip(observed) {
@@ -187,6 +191,10 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
             [gradients.0, gradients.1],
             input_gradient,
         );
+    }
+
+    fn scratch(&self, _samples: usize, _threads: usize) -> [usize; 2] {
+        [self.channels, 0]
     }
 
     fn needs_output(&self) -> bool {

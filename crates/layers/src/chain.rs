@@ -65,9 +65,9 @@ impl<T: Element> Chain<T> {
             let total = layer
                 .parameters()
                 .iter()
-                .try_fold(parameters, |sum, p| checked_len(p.shape)?.checked_add(sum));
-            if total.is_none_or(|total| total > MOST_NUMBERS)
-                || checked_len(layer.output_shape()).is_none()
+                .try_fold(parameters, |sum, p| p.shape.checked_len()?.checked_add(sum));
+            if total.is_none_or(|total| total > Shape::MOST_NUMBERS)
+                || layer.output_shape().checked_len().is_none()
             {
                 return Err((index, too_large(layer.output_shape()), shapes));
             }
@@ -148,12 +148,6 @@ impl<T: Element> Chain<T> {
         self.layers.last().map_or(0, |placed| placed.state.end)
     }
 
-    /// The most numbers of scratch memory that a pass of a layer takes.
-    pub(crate) fn scratch(&self, samples: usize, threads: usize) -> usize {
-        let _ = (samples, threads);
-        0
-    }
-
     /// How many numbers the memory has for one sample.
     pub(crate) fn memory(&self) -> usize {
         self.gradients[1].end
@@ -176,6 +170,12 @@ impl<T: Element> Chain<T> {
             }
         }
         all
+    }
+
+    /// What [`Layer::scratch`] says, whichever layer's.
+    pub(crate) fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
+        let rooms = self.layers.iter().map(|placed| placed.running().scratch(samples, threads));
+        rooms.fold([0; 2], larger)
     }
 
     /// Where a layer's output lies in the memory, for one sample.
@@ -318,21 +318,18 @@ impl<T: Element> Placed<T> {
     }
 }
 
+/// Numbers and indices that have room for either.
+pub(crate) fn larger(a: [usize; 2], b: [usize; 2]) -> [usize; 2] {
+    [a[0].max(b[0]), a[1].max(b[1])]
+}
+
 /// The place of `n` samples.
 fn of(n: usize, place: &Range<usize>) -> Range<usize> {
     n * place.start..n * place.end
 }
 
-/// The most parameters of a network, and the most numbers of a sample in it. What asks
-/// for more is a slip or a damaged file, and would end in a failed allocation.
-const MOST_NUMBERS: usize = 1 << 28;
-
-pub(crate) fn checked_len(shape: Shape) -> Option<usize> {
-    let product = shape.dims().iter().try_fold(1_usize, |len, &size| len.checked_mul(size));
-    product.filter(|&len| len <= MOST_NUMBERS)
-}
-
 pub(crate) fn too_large(shape: Shape) -> ShapeError {
-    let expected = format!("at most {MOST_NUMBERS} parameters, and numbers in a sample");
+    let most = Shape::MOST_NUMBERS;
+    let expected = format!("at most {most} parameters, and numbers in a sample");
     ShapeError::new("network", expected, format!("more in or before samples of {shape}"))
 }

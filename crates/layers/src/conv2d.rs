@@ -1,11 +1,12 @@
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
-use tensor::{Correlation, Element, Shape, ShapeError};
+use serde::{Deserialize, Deserializer, Serialize};
+use tensor::{Correlation, Element, Shape, ShapeError, Sweep};
 
 use crate::layer::{Context, Layer, Parameter, Pass, Role};
 use crate::padding::Padding;
 use crate::spec::Buildable;
+use crate::tagged::{finite, number_or_pair};
 
 /// Two-dimensional cross-correlation with learned kernels:
 /// `Y_d = B_d + Σ_c X_c ⋆valid K_dc`.
@@ -28,7 +29,7 @@ pub struct Conv2d {
     #[serde(default)]
     bias: Bias,
     /// Overrides what the initialisation would give the bias.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     initial_bias: Option<f64>,
 }
 
@@ -46,7 +47,7 @@ pub enum Bias {
 }
 
 /// Height and width, written as one number where they are equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Size {
     Square(usize),
@@ -59,6 +60,12 @@ impl Size {
             Self::Square(side) => [side; 2],
             Self::Rectangle(pair) => pair,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        number_or_pair(deserializer, "a whole number, or [height, width]", |_| None)
     }
 }
 
@@ -143,9 +150,9 @@ impl Buildable for Conv2d {
         let around =
             |axis: usize| self.padding.around(axis, channels[1 + axis], kernel[axis], stride[axis]);
         let (rows, columns) = (around(0), around(1));
-        let geometry = Correlation::padded(channels, self.kernels, kernel, [rows, columns])?
-            .with_stride(stride)?
-            .with_groups(self.groups.unwrap_or(1))?;
+        let groups = self.groups.unwrap_or(1);
+        let sweep = Sweep { padding: [rows, columns], stride, groups };
+        let geometry = Correlation::with_sweep(channels, self.kernels, kernel, sweep)?;
         let Self { bias, initial_bias, .. } = *self;
         Ok(Box::new(Conv2dLayer { geometry, bias, initial_bias }))
     }
@@ -236,6 +243,10 @@ impl<T: Element> Layer<T> for Conv2dLayer {
             let kernels = &parameters[..weights];
             self.geometry.input_gradient(output_gradient, kernels, input_gradient, scratch);
         }
+    }
+
+    fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
+        self.geometry.scratch::<T>(samples, threads)
     }
 
     fn needs_output(&self) -> bool {

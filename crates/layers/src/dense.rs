@@ -1,8 +1,10 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, map, matrix, reduce};
 
+use crate::chain::larger;
 use crate::layer::{Context, Layer, Parameter, Pass, Role};
 use crate::spec::Buildable;
+use crate::tagged::finite;
 
 /// A linear map with learned weights and bias: `Y = X Wᵀ + b`.
 ///
@@ -13,7 +15,7 @@ use crate::spec::Buildable;
 pub struct Dense {
     outputs: usize,
     /// Overrides what the initialisation would give the bias.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     initial_bias: Option<f64>,
 }
 
@@ -129,6 +131,12 @@ impl<T: Element> Layer<T> for DenseLayer {
             self.backward(parameters, pass, gradients, input_gradient, context);
             map::add_scaled(parameters, -rate, gradients);
         }
+    }
+
+    fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
+        let Self { inputs, outputs, .. } = *self;
+        let weights = matrix::scratch([outputs, samples, inputs], threads);
+        larger(weights, matrix::scratch([samples, outputs, inputs], threads))
     }
 
     fn needs_output(&self) -> bool {

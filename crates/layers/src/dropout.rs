@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tensor::random::drop_out;
+use tensor::random::{drop_out, share_of_words};
 use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::{Context, Draw, InPlace, Layer, Mode, Pass};
@@ -51,7 +51,7 @@ impl DropoutLayer {
     /// Drops from the numbers of whole samples, or from their gradients.
     fn drop_from<T: Element>(&self, numbers: &mut [T], mode: Mode) {
         let Mode::Training(draw) = mode else { return };
-        let limit = (self.p * (1_u64 << 32) as f64) as u32;
+        let limit = share_of_words(self.p);
         let scale = T::from_f64(1.0 / (1.0 - self.p));
         for (sample, numbers) in numbers.chunks_exact_mut(self.shape.len()).enumerate() {
             let (key, counter) = place(draw, draw.first_sample + sample as u64);
@@ -63,8 +63,14 @@ impl DropoutLayer {
 /// Key and counter of a sample. A layer's number has a word of its own in the counter;
 /// a training of 2³² steps, or steps of as many samples, are beyond what a counter holds.
 fn place(draw: Draw, sample: u64) -> ([u32; 2], [u32; 3]) {
-    let key = [draw.seed as u32, (draw.seed >> 32) as u32];
-    (key, [sample as u32, draw.step as u32, draw.layer as u32])
+    let [sample, step, layer] = [sample, draw.step, draw.layer].map(|number| words(number)[0]);
+    (words(draw.seed), [sample, step, layer])
+}
+
+/// The lower and the upper half of a number.
+fn words(number: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
+    [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
 }
 
 impl<T: Element> Layer<T> for DropoutLayer {

@@ -1,7 +1,6 @@
-use tensor::{Element, threads};
+use tensor::Element;
 
 use crate::chain::Chain;
-use crate::layer::Parameter;
 use crate::network::Network;
 use crate::spec::NetworkSpec;
 use crate::trainer::TrainerConfig;
@@ -47,6 +46,11 @@ impl<T> Bytes<T> {
         self
     }
 
+    /// Scratch memory: numbers and indices.
+    fn add_scratch(self, [numbers, indices]: [usize; 2]) -> Self {
+        self.add(1, numbers).add_bytes(indices, size_of::<usize>() as u64)
+    }
+
     /// So many times as many bytes.
     fn add_bytes(mut self, times: usize, bytes: u64) -> Self {
         self.sum = self.sum.saturating_add(product(&[times]).saturating_mul(bytes));
@@ -78,7 +82,7 @@ impl<T: Element> Footprint<T> {
             .add(samples, chain.gradient_place().start)
             .add(samples, chain.input_shape().len())
             .add(1, chain.observed())
-            .add(1, chain.scratch(samples, 1))
+            .add_scratch(chain.scratch(samples, 1))
             .sum
     }
 
@@ -109,7 +113,7 @@ impl<T: Element> Footprint<T> {
             .add(samples, chain.input_shape().len())
             .add(samples, chain.output_shape().len())
             .add(1, chain.observed())
-            .add(1, chain.scratch(samples, threads))
+            .add_scratch(chain.scratch(samples, threads))
             .sum
     }
 
@@ -129,15 +133,8 @@ impl<T: Element> Footprint<T> {
             .add(1, self.parameters())
             .add(samples, kept.saturating_add(ends))
             .add(1, chain.observed())
-            .add(1, chain.scratch(samples, threads::available()))
+            .add_scratch(chain.scratch(samples, 1))
             .sum
-    }
-
-    /// The network's arrays of parameters, then of its state.
-    pub(crate) fn arrays(&self) -> Vec<Parameter> {
-        let parameters = self.chain.named(|layer| layer.parameters());
-        let state = self.chain.named(|layer| layer.state());
-        parameters.into_iter().chain(state).map(|(array, _)| array).collect()
     }
 
     /// Of the input of one sample.

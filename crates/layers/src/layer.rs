@@ -63,6 +63,13 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
         0
     }
 
+    /// Over how many numbers of each sample the layer measures a mean and a variance in
+    /// training, the fewest if there are several such numbers: none if it measures nothing. Of
+    /// a single number, all samples together, there is no variance.
+    fn normalized_over(&self) -> Option<usize> {
+        None
+    }
+
     /// Moves the state towards what a step measured: the mean of what its shards
     /// observed, weighted by their numbers of samples.
     fn gather(&self, _state: &mut [T], _observed: &[T]) {}
@@ -75,6 +82,13 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
     /// the output: the length of [`Context::memory`] for one sample.
     fn memory(&self) -> usize {
         0
+    }
+
+    /// How many numbers and indices of scratch memory a pass over at most `samples` samples
+    /// takes on `threads` threads, forward or backward: what [`Scratch::make_room`] makes room
+    /// for. `usize::MAX` if it cannot be counted.
+    fn scratch(&self, _samples: usize, _threads: usize) -> [usize; 2] {
+        [0; 2]
     }
 
     /// Whether [`Layer::backward`] reads [`Pass::output`]. If not, a layer that works in
@@ -186,9 +200,11 @@ impl Mode {
     /// The same for the layer at `index` of those that the pass goes through.
     pub(crate) fn of_layer(self, index: usize) -> Self {
         match self {
-            // Layers inside of layers have numbers of their own, up to a thousand each.
+            // Layers inside of layers have numbers of their own, up to a thousand each; of very
+            // many inside of each other the numbers come round.
             Self::Training(draw) => {
-                Self::Training(Draw { layer: draw.layer * 1000 + index as u64 + 1, ..draw })
+                let layer = draw.layer.wrapping_mul(1000).wrapping_add(index as u64 + 1);
+                Self::Training(Draw { layer, ..draw })
             }
             Self::Inference => self,
         }

@@ -30,8 +30,11 @@
 //! # Ok::<(), layers::BuildError>(())
 //! ```
 
+#![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+
 mod activation;
 mod batch_norm2d;
+mod bounded;
 mod chain;
 mod conv2d;
 mod dense;
@@ -44,6 +47,7 @@ mod layer;
 mod loss;
 mod network;
 mod optimizer;
+mod outputs;
 mod pace;
 mod padding;
 mod pool2d;
@@ -58,13 +62,14 @@ mod tagged;
 mod trainer;
 mod update;
 mod weights;
+mod weights_header;
 mod workspace;
 
 pub use activation::{Gelu, LeakyRelu, Relu, Sigmoid, Silu, Tanh};
 pub use batch_norm2d::BatchNorm2d;
 pub use conv2d::{Bias, Conv2d};
 pub use dense::Dense;
-pub use digest::sha256;
+pub use digest::{sha256, sha256_of};
 pub use dropout::Dropout;
 pub use footprint::Footprint;
 pub use gradient_check::{GradientCheck, gradient_check};
@@ -73,6 +78,7 @@ pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role, Runn
 pub use loss::{Loss, is_right};
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::Optimizer;
+pub use outputs::Outputs;
 pub use padding::Padding;
 pub use pool2d::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 pub use reshape::{Flatten, Reshape};
@@ -83,4 +89,5 @@ pub use spec::{BuildError, LayerSpec, NetworkSpec};
 pub use trainer::{Batch, NonFinite, StepReport, Trainer, TrainerConfig};
 pub use update::TrainerState;
 pub use weights::{WeightsError, load_weights, metadata_of, network_of, save_weights};
+pub use weights_header::WeightsHeader;
 pub use workspace::Workspace;

@@ -1,3 +1,4 @@
+use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::{Element, map, reduce};
 
@@ -34,9 +35,9 @@ pub enum Loss {
     },
 }
 
-/// What [`Loss`] is as a table: serde's own form of it.
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Loss", tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+/// What [`Loss`] is read as: the form that serde derives.
+#[derive(Deserialize)]
+#[serde(remote = "Loss", rename_all = "snake_case", deny_unknown_fields)]
 enum Table {
     MeanSquaredError,
     BinaryCrossEntropy,
@@ -50,12 +51,15 @@ enum Table {
 impl Serialize for Loss {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::MeanSquaredError => serializer.serialize_str("mean_squared_error"),
-            Self::BinaryCrossEntropy => serializer.serialize_str("binary_cross_entropy"),
-            Self::BinaryCrossEntropyWithLogits => {
-                serializer.serialize_str("binary_cross_entropy_with_logits")
+            Self::MeanSquaredError
+            | Self::BinaryCrossEntropy
+            | Self::BinaryCrossEntropyWithLogits => serializer.serialize_str(self.key()),
+            Self::SoftmaxCrossEntropy { label_smoothing } => {
+                let mut table = serializer.serialize_struct("Loss", 2)?;
+                table.serialize_field("type", self.key())?;
+                table.serialize_field("label_smoothing", label_smoothing)?;
+                table.end()
             }
-            Self::SoftmaxCrossEntropy { .. } => Table::serialize(self, serializer),
         }
     }
 }
@@ -70,6 +74,16 @@ impl<'de> Deserialize<'de> for Loss {
 }
 
 impl Loss {
+    /// The loss as an experiment names it, `"binary_cross_entropy"`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::MeanSquaredError => "mean_squared_error",
+            Self::BinaryCrossEntropy => "binary_cross_entropy",
+            Self::BinaryCrossEntropyWithLogits => "binary_cross_entropy_with_logits",
+            Self::SoftmaxCrossEntropy { .. } => "softmax_cross_entropy",
+        }
+    }
+
     /// The loss in words, `"binary cross-entropy"`.
     pub fn name(self) -> &'static str {
         match self {

@@ -3,7 +3,8 @@ use std::ops::Range;
 
 use tensor::{Buffer, Element, Shape, ShapeError};
 
-use crate::chain::{Chain, checked_len, too_large};
+use crate::bounded::shortened;
+use crate::chain::{Chain, too_large};
 use crate::digest::sha256;
 use crate::footprint::Footprint;
 use crate::init::Init;
@@ -73,10 +74,11 @@ impl NetworkSpec {
         };
         if self.input.is_empty() || self.input.len() >= Shape::MAX_RANK || self.input.contains(&0) {
             let expected = "an input sample with one to three axes, none of them 0";
-            return fail(0, ShapeError::new("network", expected, format!("{:?}", self.input)), &[]);
+            let found = shortened(&format!("{:?}", self.input));
+            return fail(0, ShapeError::new("network", expected, found), &[]);
         }
         let input_shape = Shape::new(&self.input);
-        if checked_len(input_shape).is_none() {
+        if input_shape.checked_len().is_none() {
             return fail(0, too_large(input_shape), &[]);
         }
         let chain = match Chain::<T>::build(input_shape, &self.layers) {
@@ -89,14 +91,32 @@ impl NetworkSpec {
         Ok(Footprint { spec: self.clone(), chain })
     }
 
-    /// The layers with their output shapes as far as they are known.
+    /// The layers with their output shapes as far as they are known; of many, the first and
+    /// those around the last whose shape is known.
     fn table(&self, shapes: &[Shape]) -> String {
-        let mut table = format!("     {:<36}{:?}", "input", self.input);
+        let input = shortened(&format!("{:?}", self.input));
+        let mut table = format!("     {:<36}{input}", "input");
+        let last_known = shapes.len().saturating_sub(1);
+        let is_shown = |index: usize| {
+            self.layers.len() <= 50 || index < 10 || index.abs_diff(last_known) <= 10
+        };
+        let mut left_out = 0;
         for (index, layer) in self.layers.iter().enumerate() {
+            if !is_shown(index) {
+                left_out += 1;
+                continue;
+            }
+            if left_out > 0 {
+                let _ = write!(table, "\n      … {left_out} layers");
+                left_out = 0;
+            }
             let shape = shapes.get(index + 1).map_or_else(String::new, ToString::to_string);
             let mark = if index + 1 == shapes.len() { "→" } else { " " };
             let row = format!(" {mark} {index:>2} {:<36}{shape}", layer.summary());
             let _ = write!(table, "\n{}", row.trim_end());
+        }
+        if left_out > 0 {
+            let _ = write!(table, "\n      … {left_out} layers");
         }
         table
     }

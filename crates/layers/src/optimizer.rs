@@ -1,4 +1,4 @@
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use tensor::optimize::{Adam, Momentum};
 use tensor::{Element, optimize};
 
@@ -57,9 +57,9 @@ pub enum Optimizer {
     },
 }
 
-/// What [`Optimizer`] is read as: serde's own form of it.
+/// What [`Optimizer`] is read as: the form that serde derives.
 #[derive(Deserialize)]
-#[serde(remote = "Optimizer", tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(remote = "Optimizer", rename_all = "snake_case", deny_unknown_fields)]
 enum Table {
     Sgd {
         #[serde(default, deserialize_with = "fraction")]
@@ -123,7 +123,13 @@ impl<'de> Deserialize<'de> for Optimizer {
         #[derive(Deserialize)]
         #[serde(transparent)]
         struct Whole(#[serde(with = "Table")] Optimizer);
-        name_or_table(deserializer).map(|Whole(optimizer)| optimizer)
+        let Whole(optimizer) = name_or_table(deserializer)?;
+        if let Self::Sgd { momentum: 0.0, nesterov: true, .. } = optimizer {
+            let expected =
+                "nesterov: expected a momentum above 0 beside it, such as 0.9, found none";
+            return Err(de::Error::custom(expected));
+        }
+        Ok(optimizer)
     }
 }
 
@@ -145,7 +151,12 @@ impl Optimizer {
     }
 
     /// Gradient descent with this momentum in Nesterov's form.
+    ///
+    /// # Panics
+    /// If the momentum is 0: there is nothing to look ahead along.
+    #[track_caller]
     pub fn nesterov(momentum: f64) -> Self {
+        assert!(momentum != 0.0, "Optimizer::nesterov: expected a momentum above 0, got 0");
         Self::Sgd { momentum, nesterov: true, weight_decay: 0.0, decay_biases: true }
     }
 
@@ -285,6 +296,11 @@ mod tests {
         assert_eq!(read(r#"{"type":"adamw"}"#).unwrap(), Optimizer::adamw());
         let nesterov = r#"{"type":"sgd","momentum":0.9,"nesterov":true}"#;
         assert_eq!(read(nesterov).unwrap(), Optimizer::nesterov(0.9));
+        for without in ["", r#","momentum":0"#] {
+            let text = format!(r#"{{"type":"sgd","nesterov":true{without}}}"#);
+            let error = read(&text).unwrap_err().to_string();
+            assert!(error.contains("nesterov: expected a momentum above 0"), "{error}");
+        }
         for optimizer in [Optimizer::sgd(), Optimizer::adam().with_weight_decay(0.1, false)] {
             let text = serde_json::to_string(&optimizer).unwrap();
             assert_eq!(read(&text).unwrap(), optimizer);

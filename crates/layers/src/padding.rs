@@ -1,11 +1,11 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::conv2d::Size;
+use crate::tagged::number_or_pair;
 
 /// The zeros around the input of a convolution: `"valid"`, `"same"`, a number, or one for
 /// rows and one for columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Text", into = "Text")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
     /// None.
     #[default]
@@ -36,52 +36,39 @@ impl Padding {
             Self::Zeros(rows, columns) => [[rows, columns][axis]; 2],
             Self::Same => {
                 let last = size.saturating_sub(1) / stride.max(1) * stride;
-                let total = (last + kernel).saturating_sub(size);
+                let total = kernel.saturating_sub(size - last);
                 [total / 2, total - total / 2]
             }
         }
     }
 }
 
-/// What a padding is written as.
-#[derive(Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected \"valid\", \"same\", a number, or one for rows and one for columns"
-)]
-enum Text {
-    Name(Name),
-    Zeros(Size),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Name {
-    Valid,
-    Same,
-}
-
-impl From<Text> for Padding {
-    fn from(text: Text) -> Self {
-        match text {
-            Text::Name(Name::Valid) => Self::Valid,
-            Text::Name(Name::Same) => Self::Same,
-            Text::Zeros(size) => {
-                let [rows, columns] = size.pair();
-                Self::Zeros(rows, columns)
-            }
+impl Serialize for Padding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Self::Valid => serializer.serialize_str("valid"),
+            Self::Same => serializer.serialize_str("same"),
+            Self::Zeros(rows, columns) if rows == columns => rows.serialize(serializer),
+            Self::Zeros(rows, columns) => [rows, columns].serialize(serializer),
         }
     }
 }
 
-impl From<Padding> for Text {
-    fn from(padding: Padding) -> Self {
-        match padding {
-            Padding::Valid => Self::Name(Name::Valid),
-            Padding::Same => Self::Name(Name::Same),
-            Padding::Zeros(rows, columns) if rows == columns => Self::Zeros(Size::Square(rows)),
-            Padding::Zeros(rows, columns) => Self::Zeros(Size::Rectangle([rows, columns])),
-        }
+impl<'de> Deserialize<'de> for Padding {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = "\"valid\", \"same\", a whole number, or [rows, columns]";
+        number_or_pair(deserializer, expected, |name| match name {
+            "valid" => Some(Self::Valid),
+            "same" => Some(Self::Same),
+            _ => None,
+        })
+    }
+}
+
+impl From<Size> for Padding {
+    fn from(size: Size) -> Self {
+        let [rows, columns] = size.pair();
+        Self::Zeros(rows, columns)
     }
 }
 
@@ -101,7 +88,7 @@ mod tests {
             assert_eq!(serde_json::from_str::<Padding>(text).unwrap(), padding);
         }
         let error = serde_json::from_str::<Padding>(r#""full""#).unwrap_err().to_string();
-        assert!(error.starts_with("expected \"valid\", \"same\", a number"), "{error}");
+        assert!(error.contains("expected \"valid\", \"same\", a whole number"), "{error}");
     }
 
     #[test]

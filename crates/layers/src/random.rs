@@ -53,9 +53,10 @@ impl Stream {
         // make the first numbers likelier.
         let reject_below = bound.wrapping_neg() % bound;
         loop {
-            let product = u128::from(self.0.next_u64()) * u128::from(bound);
-            if product as u64 >= reject_below {
-                return (product >> 64) as usize;
+            let draw = self.0.next_u64();
+            if draw.wrapping_mul(bound) >= reject_below {
+                let high = (u128::from(draw) * u128::from(bound)) >> 64;
+                return usize::try_from(high).unwrap_or_else(|_| unreachable!("below the bound"));
             }
         }
     }

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, map};
 
+use crate::bounded::listed;
 use crate::chain::Chain;
 use crate::layer::{Context, Layer, Parameter, Pass};
 use crate::spec::{Buildable, LayerSpec};
@@ -39,7 +40,7 @@ impl Default for Residual {
 impl Buildable for Residual {
     fn summary(&self) -> String {
         let inside: Vec<_> = self.layers.iter().map(LayerSpec::summary).collect();
-        format!("Residual [{}]", inside.join("; "))
+        format!("Residual [{}]", listed(&inside))
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
@@ -93,6 +94,10 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
         self.0.observed()
     }
 
+    fn normalized_over(&self) -> Option<usize> {
+        self.0.layers().iter().filter_map(|placed| placed.layer.normalized_over()).min()
+    }
+
     fn gather(&self, state: &mut [T], observed: &[T]) {
         self.0.gather(state, observed);
     }
@@ -103,6 +108,10 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
 
     fn memory(&self) -> usize {
         self.0.memory()
+    }
+
+    fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
+        self.0.scratch(samples, threads)
     }
 
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {

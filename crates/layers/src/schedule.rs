@@ -1,6 +1,6 @@
 use std::f64::consts::PI;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::tagged::{bounded, fraction, name_or_table, not_negative};
 
@@ -55,9 +55,9 @@ pub enum Schedule {
     },
 }
 
-/// What [`Schedule`] is read as: serde's own form of it.
+/// What [`Schedule`] is read as: the form that serde derives.
 #[derive(Deserialize)]
-#[serde(remote = "Schedule", tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(remote = "Schedule", rename_all = "snake_case", deny_unknown_fields)]
 enum Table {
     Constant {
         #[serde(default, deserialize_with = "fraction")]
@@ -112,7 +112,8 @@ fn ascending<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::
     if at.iter().all(|at| (0.0..=1.0).contains(at)) && at.is_sorted() {
         return Ok(at);
     }
-    Err(serde::de::Error::custom(format!("expected ascending fractions from 0 to 1, got {at:?}")))
+    let expected = &"ascending fractions from 0 to 1";
+    Err(de::Error::invalid_value(de::Unexpected::Seq, expected))
 }
 
 impl<'de> Deserialize<'de> for Schedule {

@@ -1,4 +1,4 @@
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tensor::{Buffer, Element};
 
@@ -42,7 +42,7 @@ pub(crate) struct Desk<T> {
 }
 
 impl<T: Element> Desk<T> {
-    pub(crate) fn new(network: &Network<T>, workspace: Workspace<T>) -> Self {
+    fn new(network: &Network<T>, workspace: Workspace<T>) -> Self {
         let (inputs, outputs) = (network.input_shape().len(), network.output_shape().len());
         Self {
             inputs: Buffer::zeros(workspace.capacity() * inputs),
@@ -56,39 +56,26 @@ impl<T: Element> Desk<T> {
         self.workspace.limit_threads(threads);
     }
 
-    /// Gives each of some desks as much scratch memory as any has: a thread that comes later
-    /// than others need not allocate.
-    pub(crate) fn equip(desks: &mut [Mutex<Self>]) {
-        let mut rooms = [0; 2];
-        for desk in &mut *desks {
-            let room = of(desk).workspace.scratch().room();
-            rooms = [rooms[0].max(room[0]), rooms[1].max(room[1])];
-        }
-        for desk in desks {
-            of(desk).workspace.scratch().make_room(rooms);
-        }
-    }
-
     /// The inputs of the last pass, and the workspace for the way back.
     pub(crate) fn pass(&mut self, network: &Network<T>, n: usize) -> (&[T], &mut Workspace<T>) {
         (&self.inputs[..n * network.input_shape().len()], &mut self.workspace)
     }
 
-    /// Gathers a shard's samples, `losses.len()` of them from the draw's first on, and runs
-    /// forward.
+    /// Gathers a shard's samples, `losses.len()` of them from `first` on, and runs forward.
     pub(crate) fn forward(
         &mut self,
         network: &Network<T>,
         batch: &impl Batch<T>,
         draw: Draw,
         loss: Loss,
-        (shard, losses): (&mut Shard<T>, &mut [f64]),
+        (shard, first, losses): (&mut Shard<T>, usize, &mut [f64]),
     ) {
         let n = losses.len();
         let outputs = network.output_shape().len();
         let inputs = &mut self.inputs[..n * network.input_shape().len()];
         let targets = &mut self.targets[..n * outputs];
-        batch.gather(draw.first_sample as usize, inputs, targets);
+        batch.gather(first, inputs, targets);
+        let draw = Draw { first_sample: first as u64, ..draw };
         network.forward(inputs, &mut self.workspace, Mode::Training(draw));
         shard.clear();
         let samples = self.workspace.output().chunks_exact(outputs);
@@ -97,7 +84,7 @@ impl<T: Element> Desk<T> {
             shard.correct += usize::from(is_right(y, t));
         }
         shard.observed.copy_from_slice(self.workspace.observed());
-        shard.failure = self.failure(network, losses, draw.first_sample as usize);
+        shard.failure = self.failure(network, losses, first);
     }
 
     /// Writes the gradient of `scale` times the sum of the losses.
@@ -136,20 +123,65 @@ impl<T: Element> Desk<T> {
     }
 }
 
-/// A desk that nobody else can be at.
-pub(crate) fn of<T>(desk: &mut Mutex<Desk<T>>) -> &mut Desk<T> {
-    desk.get_mut().unwrap_or_else(PoisonError::into_inner)
+/// The desks that no thread works at.
+#[derive(Debug)]
+pub(crate) struct Desks<T> {
+    free: Mutex<Vec<Desk<T>>>,
+    /// Samples that a desk has room for.
+    capacity: usize,
 }
 
-/// A desk that no thread works at: there are as many as threads.
-pub(crate) fn free<T>(desks: &[Mutex<Desk<T>>]) -> MutexGuard<'_, Desk<T>> {
-    loop {
-        for desk in desks {
-            match desk.try_lock() {
-                Ok(desk) => return desk,
-                Err(TryLockError::Poisoned(desk)) => return desk.into_inner(),
-                Err(TryLockError::WouldBlock) => {}
-            }
+impl<T: Element> Desks<T> {
+    /// One desk for all threads, which share the operations on a shard of `capacity` samples.
+    pub(crate) fn shared(network: &Network<T>, capacity: usize) -> Self {
+        let desk = Desk::new(network, Workspace::parallel(network, capacity));
+        Self { free: Mutex::new(vec![desk]), capacity }
+    }
+
+    /// `count` desks, one for each thread, for shards of up to `capacity` samples.
+    pub(crate) fn of_threads(network: &Network<T>, count: usize, capacity: usize) -> Self {
+        let mut desks = Self { free: Mutex::default(), capacity };
+        let all = (0..count).map(|_| desks.another(network)).collect();
+        *desks.all() = all;
+        desks
+    }
+
+    fn another(&self, network: &Network<T>) -> Desk<T> {
+        Desk::new(network, Workspace::new(network, self.capacity))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Desk<T>>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All desks, between two steps.
+    pub(crate) fn all(&mut self) -> &mut Vec<Desk<T>> {
+        self.free.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `work` at a desk that no other work is done at.
+    ///
+    /// Meanwhile no lock is held, and nobody waits for a desk: work calls code that is not
+    /// ours, to gather samples, and a thread that waits in there for others may begin with
+    /// another shard before it comes back to this one. So there may be more work begun than
+    /// there are threads; the desk for it is made when it is first missed.
+    pub(crate) fn work_at_one(&self, network: &Network<T>, work: impl FnOnce(&mut Desk<T>)) {
+        let free = self.lock().pop();
+        let mut desk = free.unwrap_or_else(|| self.another(network));
+        work(&mut desk);
+        self.lock().push(desk);
+    }
+
+    /// Gives each desk as much scratch memory as any has: a thread that comes later than others
+    /// need not allocate.
+    pub(crate) fn equip(&mut self) {
+        let mut rooms = [0; 2];
+        for desk in self.all() {
+            let room = desk.workspace.scratch().room();
+            rooms = [rooms[0].max(room[0]), rooms[1].max(room[1])];
+        }
+        for desk in self.all() {
+            desk.workspace.scratch().make_room(rooms);
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tensor::{Element, Shape, ShapeError};
 
 use crate::activation::{Gelu, LeakyRelu, Relu, Sigmoid, Silu, Tanh};
@@ -13,6 +13,7 @@ use crate::pool2d::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 use crate::reshape::{Flatten, Reshape};
 use crate::residual::Residual;
 use crate::softmax::Softmax;
+use crate::tagged::name_or_table;
 
 /// A network as text: the shape of one input sample and the list of layers.
 ///
@@ -49,12 +50,17 @@ pub(crate) trait Buildable {
 macro_rules! layer_spec {
     ($($name:ident),*) => {
         /// One layer of a [`NetworkSpec`].
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize)]
         #[serde(tag = "type", rename_all = "snake_case")]
         pub enum LayerSpec {$(
             #[doc = concat!("See [`", stringify!($name), "`].")]
             $name($name),
         )*}
+
+        /// What [`LayerSpec`] is read as: the form that serde derives.
+        #[derive(Deserialize)]
+        #[serde(remote = "LayerSpec", rename_all = "snake_case")]
+        enum Table {$( $name($name), )*}
 
         $(impl From<$name> for LayerSpec {
             fn from(layer: $name) -> Self {
@@ -80,6 +86,15 @@ macro_rules! layer_spec {
             }
         }
     };
+}
+
+impl<'de> Deserialize<'de> for LayerSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Whole(#[serde(with = "Table")] LayerSpec);
+        name_or_table(deserializer).map(|Whole(layer)| layer)
+    }
 }
 
 layer_spec!(

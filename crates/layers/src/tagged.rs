@@ -1,36 +1,209 @@
 //! Settings written as a name, `"adam"`, or as a table with a type, `{ type = "adam", … }`.
+//!
+//! Serde's own way to read such a table sets all of it aside until the type is known. What it
+//! keeps has lost its place in the text, and what a variant without settings does not know is
+//! dropped. Here the rest of the table is read by the variant itself as soon as the type is
+//! known, which is at once where it stands first.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
+};
+use serde_json::Value;
 
-/// Reads `T`, whose own form is a table with the key `type`, from either of both.
+use crate::conv2d::Size;
+
+/// Reads `T`, an enum as serde derives it, from either of both: the type is the variant, what
+/// else is in the table are its fields.
 pub(crate) fn name_or_table<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct NameOrTable<T>(PhantomData<T>);
+    deserializer.deserialize_any(NameOrTable(PhantomData))
+}
 
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for NameOrTable<T> {
-        type Value = T;
+struct NameOrTable<T>(PhantomData<T>);
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a name, or a table with the key `type`")
-        }
+impl<'de, T: Deserialize<'de>> Visitor<'de> for NameOrTable<T> {
+    type Value = T;
 
-        fn visit_str<E: de::Error>(self, name: &str) -> Result<T, E> {
-            T::deserialize(MapDeserializer::new(std::iter::once(("type", name))))
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<T, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(table))
-        }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name, or a table with the key type")
     }
 
-    deserializer.deserialize_any(NameOrTable(PhantomData))
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<T, E> {
+        let settings = MapDeserializer::new(std::iter::empty::<((), ())>());
+        T::deserialize(Typed { name: Some(name.to_owned()), settings })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<T, A::Error> {
+        let Some(mut key) = table.next_key::<String>()? else {
+            return Err(de::Error::missing_field("type"));
+        };
+        if key == "type" {
+            return T::deserialize(Typed { name: None, settings: table });
+        }
+        let (mut name, mut settings) = (None, Vec::new());
+        loop {
+            if key == "type" {
+                name = Some(table.next_value()?);
+            } else {
+                settings.push((key, table.next_value::<Value>()?));
+            }
+            match table.next_key()? {
+                Some(next) => key = next,
+                None => break,
+            }
+        }
+        let name = Some(name.ok_or_else(|| de::Error::missing_field("type"))?);
+        let settings = MapDeserializer::<_, serde_json::Error>::new(settings.into_iter());
+        T::deserialize(Typed { name, settings }).map_err(de::Error::custom)
+    }
+}
+
+/// A variant's name and its settings; no name where it is the value that comes next.
+struct Typed<A> {
+    name: Option<String>,
+    settings: A,
+}
+
+impl<'de, A: MapAccess<'de>> Deserializer<'de> for Typed<A> {
+    type Error = A::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        visitor.visit_enum(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
+        ignored_any
+    }
+}
+
+impl<'de, A: MapAccess<'de>> EnumAccess<'de> for Typed<A> {
+    type Error = A::Error;
+    type Variant = Settings<A>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(
+        mut self,
+        seed: V,
+    ) -> Result<(V::Value, Settings<A>), A::Error> {
+        let variant = match self.name {
+            Some(name) => seed.deserialize(IntoDeserializer::<A::Error>::into_deserializer(name)),
+            None => self.settings.next_value_seed(seed),
+        };
+        Ok((variant?, Settings(self.settings)))
+    }
+}
+
+/// What a table holds beside its type.
+struct Settings<A>(A);
+
+impl<'de, A: MapAccess<'de>> Settings<A> {
+    /// Expects that there is nothing.
+    fn none(mut self) -> Result<(), A::Error> {
+        match self.0.next_key::<String>()? {
+            Some(key) => Err(de::Error::unknown_field(&key, &[])),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'de, A: MapAccess<'de>> VariantAccess<'de> for Settings<A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        self.none()
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
+        seed.deserialize(self)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, A::Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.deserialize_any(visitor)
+    }
+}
+
+impl<'de, A: MapAccess<'de>> Deserializer<'de> for Settings<A> {
+    type Error = A::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
+        MapAccessDeserializer::new(self.0).deserialize_any(visitor)
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.none()?;
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// A size as a whole number or as two of them, or one of the names that `named` knows.
+pub(crate) fn number_or_pair<'de, D, T>(
+    deserializer: D,
+    expected: &'static str,
+    named: fn(&str) -> Option<T>,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: From<Size>,
+{
+    deserializer.deserialize_any(NumberOrPair { expected, named })
+}
+
+struct NumberOrPair<T> {
+    expected: &'static str,
+    named: fn(&str) -> Option<T>,
+}
+
+impl<'de, T: From<Size>> Visitor<'de> for NumberOrPair<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_u64<E: de::Error>(self, side: u64) -> Result<T, E> {
+        let fits = usize::try_from(side).map(|side| Size::Square(side).into());
+        fits.map_err(|_| E::invalid_value(de::Unexpected::Unsigned(side), &self))
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<T, E> {
+        (self.named)(name).ok_or_else(|| E::invalid_value(de::Unexpected::Str(name), &self))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
+        let mut sides = Vec::new();
+        while let Some(side) = seq.next_element()? {
+            sides.push(side);
+        }
+        let pair = <[usize; 2]>::try_from(sides);
+        let pair = pair.map_err(|_| de::Error::invalid_value(de::Unexpected::Seq, &self))?;
+        Ok(Size::Rectangle(pair).into())
+    }
 }
 
 /// A number from 0 to less than 1.
@@ -41,6 +214,11 @@ pub(crate) fn fraction<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64
 /// A number that is not negative.
 pub(crate) fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     bounded(deserializer, "a finite number of at least 0", |x| x >= 0.0 && x.is_finite())
+}
+
+/// A finite number, where the key is there.
+pub(crate) fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    bounded(deserializer, "a finite number", f64::is_finite).map(Some)
 }
 
 /// A number that `fits`.
@@ -54,4 +232,46 @@ pub(crate) fn bounded<'de, D: Deserializer<'de>>(
         return Ok(value);
     }
     Err(de::Error::invalid_value(de::Unexpected::Float(value), &expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Dense, LayerSpec, Loss, Optimizer, Relu};
+
+    #[test]
+    fn the_type_may_stand_anywhere() {
+        let dense = LayerSpec::from(Dense::new(3).initial_bias(-2.0));
+        for text in [
+            r#"{"type":"dense","outputs":3,"initial_bias":-2}"#,
+            r#"{"outputs":3,"initial_bias":-2,"type":"dense"}"#,
+            r#"{"outputs":3,"type":"dense","initial_bias":-2.0}"#,
+        ] {
+            assert_eq!(serde_json::from_str::<LayerSpec>(text).unwrap(), dense, "{text}");
+        }
+        let relu: LayerSpec = serde_json::from_str(r#"{"type":"relu"}"#).unwrap();
+        assert_eq!(relu, Relu.into());
+        let residual = r#"{"layers":[{"outputs":3,"type":"dense"}],"type":"residual"}"#;
+        assert!(serde_json::from_str::<LayerSpec>(residual).is_ok());
+    }
+
+    #[test]
+    fn keys_that_a_type_does_not_know_are_refused_wherever_the_type_stands() {
+        fn complaint<T: serde::de::DeserializeOwned + std::fmt::Debug>(text: &str) -> String {
+            serde_json::from_str::<T>(text).expect_err(text).to_string()
+        }
+        for (before, after) in [("\"foreign\":3,", ""), ("", ",\"foreign\":3")] {
+            let table = |name: &str| format!(r#"{{{before}"type":"{name}"{after}}}"#);
+            for message in [
+                complaint::<LayerSpec>(&table("relu")),
+                complaint::<LayerSpec>(&table("batch_norm2d")),
+                complaint::<Loss>(&table("mean_squared_error")),
+                complaint::<Loss>(&table("softmax_cross_entropy")),
+                complaint::<Optimizer>(&table("sgd")),
+            ] {
+                assert!(message.contains("unknown field `foreign`"), "{message}");
+            }
+        }
+        assert!(complaint::<Loss>("{}").contains("missing field `type`"));
+        assert!(complaint::<Loss>("{\"foreign\":3}").contains("missing field `type`"));
+    }
 }

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::sync::Mutex;
 use std::time::Instant;
 
 use tensor::{Buffer, Element, reduce, threads};
@@ -9,10 +8,9 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::pace::Pace;
-use crate::shard::{self, Desk, Shard};
+use crate::shard::{Desks, Shard};
 use crate::spec::LayerSpec;
 use crate::update::{TrainerState, Updater};
-use crate::workspace::Workspace;
 
 /// How a [`Trainer`] learns. Batch and shard size are part of the arithmetic: with the
 /// same ones, the same samples give the same bits on any number of threads.
@@ -110,7 +108,7 @@ pub struct Trainer<T> {
     observed: Vec<T>,
     shards: Vec<Shard<T>>,
     /// One for each thread, or one for all if the batch is one shard.
-    desks: Vec<Mutex<Desk<T>>>,
+    desks: Desks<T>,
     /// The shards' gradients one after another, then their sum.
     gradients: Buffer<T>,
     losses: Vec<f64>,
@@ -128,23 +126,20 @@ impl<T: Element> Trainer<T> {
         assert!(batch_size > 0 && shard_size > 0, "batch and shard size: expected at least 1");
         let count = config.shards();
         let capacity = shard_size.min(batch_size);
-        let desk = |_| {
-            let workspace = if count == 1 {
-                Workspace::parallel(&network, capacity)
-            } else {
-                Workspace::new(&network, capacity)
-            };
-            Mutex::new(Desk::new(&network, workspace))
+        let threads = threads::available();
+        let desks = if count == 1 {
+            Desks::shared(&network, capacity)
+        } else {
+            Desks::of_threads(&network, threads.min(count), capacity)
         };
         let layers = network.chain().layers().len();
         let ends_in_sigmoid = matches!(network.spec().layers.last(), Some(LayerSpec::Sigmoid(_)));
         let cancels = ends_in_sigmoid && loss == Loss::BinaryCrossEntropy && layers > 1;
         let sum = if count == 1 { 0 } else { 1 };
-        let threads = threads::available();
         Self {
             backward_layers: layers - usize::from(cancels),
             shards: (0..count).map(|_| Shard::new(&network)).collect(),
-            desks: (0..threads.min(count)).map(desk).collect(),
+            desks,
             gradients: Buffer::zeros((count + sum) * network.parameters().len()),
             losses: vec![0.0; batch_size],
             updater: Updater::new(&network, &config),
@@ -191,6 +186,8 @@ impl<T: Element> Trainer<T> {
         let size = config.shard_size.min(config.batch_size);
         let mut sums = vec![reduce::Total::default(); network.chain().observed()];
         let mut losses = vec![0.0; MEASURED * size];
+        // Where a batch is one shard, the threads share its operations.
+        let threads = if self.shards.len() == 1 { 1 } else { threads::available() };
         let mut shards: Vec<_> = (0..MEASURED).map(|_| Shard::new(network)).collect();
         for first in (0..samples).step_by(MEASURED * size) {
             let count = (samples - first).min(MEASURED * size);
@@ -199,12 +196,12 @@ impl<T: Element> Trainer<T> {
             threads::for_each_chunk(
                 (&mut shards[..used], 1),
                 (&mut *losses, size),
-                desks.len(),
+                threads,
                 |index, shard, losses| {
-                    let first_sample = (first + index * size) as u64;
-                    let draw = Draw { first_sample, ..self.draw() };
-                    let shard = (&mut shard[0], losses);
-                    shard::free(desks).forward(shared, batch, draw, config.loss, shard);
+                    desks.work_at_one(shared, |desk| {
+                        let shard = (&mut shard[0], first + index * size, losses);
+                        desk.forward(shared, batch, self.draw(), config.loss, shard);
+                    });
                 },
             );
             for (shard, losses) in shards.iter().zip(losses.chunks(size)) {
@@ -277,13 +274,12 @@ impl<T: Element> Trainer<T> {
         (rate, threads): (f64, usize),
     ) -> Result<(), NonFinite> {
         let draw = self.draw();
-        let Self { network, config, backward_layers, updater, shards, gradients, losses, .. } =
-            self;
-        let desk = shard::of(&mut self.desks[0]);
-        let shard = &mut shards[0];
+        let Self { network, config, backward_layers, updater, shards, desks, .. } = self;
+        let (gradients, losses) = (&mut self.gradients, &mut self.losses);
+        let (desk, shard) = (&mut desks.all()[0], &mut shards[0]);
         let scale = 1.0 / samples as f64;
         desk.limit_threads(threads);
-        desk.forward(network, batch, draw, config.loss, (shard, &mut losses[..samples]));
+        desk.forward(network, batch, draw, config.loss, (shard, 0, &mut losses[..samples]));
         shard.failure.take().map_or(Ok(()), Err)?;
         desk.start_backward(network, *backward_layers, config.loss, samples, scale);
         let (inputs, workspace) = desk.pass(network, samples);
@@ -314,7 +310,7 @@ impl<T: Element> Trainer<T> {
         let used = samples.div_ceil(shard_size);
         shards[used..].iter_mut().for_each(Shard::clear);
         let (shared, desks) = (&*network, &self.desks);
-        let threads = threads.min(desks.len());
+        let threads = threads.min(threads::available()).min(shards.len());
         let (parts, sum) = gradients.split_at_mut(shards.len() * parameters);
         threads::for_each_chunk3(
             (&mut shards[..used], 1),
@@ -323,17 +319,18 @@ impl<T: Element> Trainer<T> {
             threads,
             |index, shard, gradients, losses| {
                 let (shard, n) = (&mut shard[0], losses.len());
-                let mut desk = shard::free(desks);
-                let draw = Draw { first_sample: (index * shard_size) as u64, ..draw };
-                desk.forward(shared, batch, draw, loss, (shard, losses));
-                if shard.failure.is_none() {
-                    desk.start_backward(shared, layers, loss, n, scale);
-                    let (inputs, workspace) = desk.pass(shared, n);
-                    shared.backward(inputs, layers, workspace, gradients);
-                }
+                desks.work_at_one(shared, |desk| {
+                    let first = index * shard_size;
+                    desk.forward(shared, batch, draw, loss, (shard, first, losses));
+                    if shard.failure.is_none() {
+                        desk.start_backward(shared, layers, loss, n, scale);
+                        let (inputs, workspace) = desk.pass(shared, n);
+                        shared.backward(inputs, layers, workspace, gradients);
+                    }
+                });
             },
         );
-        Desk::equip(&mut self.desks);
+        self.desks.equip();
         shards.iter_mut().find_map(|shard| shard.failure.take()).map_or(Ok(()), Err)?;
         updater.step((rate, threads), (parts, used), sum, network.parameters_mut());
         self.gather(used, samples);

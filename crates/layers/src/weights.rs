@@ -1,16 +1,14 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
 
 use safetensors::tensor::{Dtype, SafeTensors, View};
-use tensor::{Element, Shape};
+use tensor::Element;
 
+use crate::bounded::{listed, shortened};
 use crate::layer::Parameter;
 use crate::network::Network;
-use crate::spec::NetworkSpec;
-
-/// The key of `__metadata__` under which the network is described.
-const NETWORK: &str = "network";
+use crate::weights_header::{NETWORK, WeightsHeader};
 
 /// The parameters and the state of a network as the bytes of a safetensors file, in the network's
 /// precision. Its `__metadata__` holds the network's description, so that the file alone
@@ -47,7 +45,8 @@ fn named<T: Element>(
 /// the metadata's come out of a hash map.
 fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
     let (len, rest) = file.split_first_chunk_mut().expect("a header");
-    let header = &mut rest[..u64::from_le_bytes(*len) as usize];
+    let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
+    let header = &mut rest[..len];
     let keys: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
         serde_json::from_slice(header)?;
     let sorted = serde_json::to_vec(&keys)?;
@@ -62,82 +61,41 @@ fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
 /// # Errors
 /// If the bytes are no safetensors, or their names, shapes or types are not those of the
 /// network, or a number is not finite, also one that only the network's precision cannot hold,
-/// or a variance is below 0: the message lists all that differ. The network is then unchanged.
+/// or a variance is below 0: the message lists those that differ. The network is then unchanged.
 pub fn load_weights<T: Element>(
     network: &mut Network<T>,
     bytes: &[u8],
 ) -> Result<(), WeightsError> {
-    let file = open(bytes)?;
-    let (parameters, state) = (network.named_parameters(), network.named_state());
-    compare_arrays(&file, parameters.iter().chain(&state).map(|(array, _)| array))?;
-    load_numbers(network, &file)
-}
-
-/// Whether a file has just these arrays; the message lists all that differ.
-fn compare_arrays<'a>(
-    file: &SafeTensors<'_>,
-    arrays: impl Iterator<Item = &'a Parameter>,
-) -> Result<(), WeightsError> {
-    let (mut complaints, mut known) = (Vec::new(), HashSet::new());
-    for Parameter { name, shape, .. } in arrays {
-        known.insert(name.as_str());
-        complaints.extend(match file.tensor(name) {
-            Err(_) => Some(format!("{name} {shape} is missing")),
-            Ok(view) if view.shape() != shape.dims() => {
-                Some(format!("{name}: expected {shape}, got {}", shape_text(view.shape())))
-            }
-            Ok(view) if !matches!(view.dtype(), Dtype::F32 | Dtype::F64) => {
-                Some(format!("{name}: expected F32 or F64, got {:?}", view.dtype()))
-            }
-            Ok(_) => None,
-        });
-    }
-    let mut extra = file.names();
-    // PyTorch counts the steps of a normalisation, and so do its files.
-    extra.retain(|name| !known.contains(name) && !name.ends_with(".num_batches_tracked"));
-    extra.sort_unstable();
-    complaints.extend(extra.iter().map(|name| format!("{name} is not in the network")));
-    refuse(&complaints)
-}
-
-fn refuse(complaints: &[String]) -> Result<(), WeightsError> {
-    if complaints.is_empty() {
-        return Ok(());
-    }
-    Err(WeightsError::new(format!("weights: {}", complaints.join("; "))))
-}
-
-/// Reads the numbers of a file that has the network's arrays.
-fn load_numbers<T: Element>(
-    network: &mut Network<T>,
-    file: &SafeTensors<'_>,
-) -> Result<(), WeightsError> {
+    let (header, body) = open(bytes)?;
+    header.check(network)?;
     let mut complaints = Vec::new();
     let mut read = |arrays: Vec<(Parameter, Range<usize>)>, numbers: &mut [T]| {
         for (array, range) in arrays {
-            complaints.extend(read_array(file, &array, &mut numbers[range]).err());
+            complaints.extend(read_array((&header, body), &array, &mut numbers[range]).err());
         }
     };
     let (mut parameters, mut state) = (network.parameters().to_vec(), network.state().to_vec());
     read(network.named_parameters(), &mut parameters);
     read(network.named_state(), &mut state);
-    refuse(&complaints)?;
+    if !complaints.is_empty() {
+        return Err(WeightsError::new(format!("weights: {}", listed(&complaints))));
+    }
     network.parameters_mut().copy_from_slice(&parameters);
     network.state_mut().copy_from_slice(&state);
     Ok(())
 }
 
-/// Reads one array of a file, or says which of its numbers cannot be: none is finite but
-/// those that still are in the network's precision.
+/// Reads one array of a file whose header has been checked, or says which of its numbers
+/// cannot be: none is finite but those that still are in the network's precision.
 fn read_array<T: Element>(
-    file: &SafeTensors<'_>,
+    (header, body): (&WeightsHeader, &[u8]),
     array: &Parameter,
     numbers: &mut [T],
 ) -> Result<(), String> {
     let Parameter { name, role, .. } = array;
-    let view = file.tensor(name).map_err(|error| format!("{name}: {error}"))?;
-    let (narrow, wide) = (view.data().as_chunks().0, view.data().as_chunks().0);
-    let found: &mut dyn Iterator<Item = f64> = if view.dtype() == Dtype::F32 {
+    let (dtype, place) = header.array(name).expect("an array that has been checked");
+    let (narrow, wide) = (body[place.clone()].as_chunks().0, body[place].as_chunks().0);
+    let found: &mut dyn Iterator<Item = f64> = if dtype == Dtype::F32 {
         &mut narrow.iter().map(|&bytes| f64::from(f32::from_le_bytes(bytes)))
     } else {
         &mut wide.iter().map(|&bytes| f64::from_le_bytes(bytes))
@@ -151,7 +109,8 @@ fn read_array<T: Element>(
         }
     }
     let Some((place, found, expected)) = first else { return Ok(()) };
-    let precision = if found.is_finite() { format!(" in {}", T::NAME) } else { String::new() };
+    let is_lost = found.is_finite() && !T::from_f64(found).to_f64().is_finite();
+    let precision = if is_lost { format!(" in {}", T::NAME) } else { String::new() };
     Err(format!(
         "{name}: expected {expected}{precision}, found {found:?} at place {place}, and {count} such \
          of {len}"
@@ -164,24 +123,8 @@ fn read_array<T: Element>(
 /// If the bytes are no safetensors, do not describe a network, or describe another one
 /// than they hold.
 pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
-    let metadata = metadata_of(bytes)?;
-    let text = metadata.get(NETWORK);
-    let text = text.ok_or_else(|| {
-        WeightsError::new(format!(
-            "weights: expected a description of the network under {NETWORK:?} in __metadata__, \
-             got none"
-        ))
-    })?;
-    let spec: NetworkSpec = serde_json::from_str(text)
-        .map_err(|error| WeightsError::new(format!("weights, {NETWORK:?}: {error}")))?;
-    let footprint = spec
-        .footprint()
-        .map_err(|error| WeightsError::new(format!("weights, {NETWORK:?}: {error}")))?;
-    // First the arrays: a description alone may ask for more memory than there is.
-    let file = open(bytes)?;
-    compare_arrays(&file, footprint.arrays().iter())?;
-    let mut network = footprint.build();
-    load_numbers(&mut network, &file)?;
+    let mut network = open(bytes)?.0.network()?;
+    load_weights(&mut network, bytes)?;
     Ok(network)
 }
 
@@ -190,23 +133,20 @@ pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> 
 /// # Errors
 /// If the bytes are no safetensors.
 pub fn metadata_of(bytes: &[u8]) -> Result<HashMap<String, String>, WeightsError> {
-    open(bytes)?;
-    let (_, header) = SafeTensors::read_metadata(bytes)
-        .map_err(|error| WeightsError::new(format!("safetensors: {error}")))?;
-    Ok(header.metadata().clone().into_iter().flatten().collect())
+    Ok(open(bytes)?.0.metadata())
 }
 
-fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, WeightsError> {
-    SafeTensors::deserialize(bytes).map_err(|error| {
+/// The header and what follows it.
+fn open(bytes: &[u8]) -> Result<(WeightsHeader, &[u8]), WeightsError> {
+    let (length, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
         WeightsError::new(format!(
-            "expected a safetensors file, got {} bytes: {error}",
-            bytes.len()
+            "expected a safetensors file, got {} bytes: {}",
+            bytes.len(),
+            shortened(&error.to_string())
         ))
-    })
-}
-
-fn shape_text(dims: &[usize]) -> String {
-    if dims.len() <= Shape::MAX_RANK { Shape::new(dims).to_string() } else { format!("{dims:?}") }
+    })?;
+    let body = &bytes[WeightsHeader::PREFIX + length..];
+    Ok((WeightsHeader::new(metadata), body))
 }
 
 fn dtype<T: Element>() -> Dtype {
@@ -242,7 +182,7 @@ impl View for Array {
 pub struct WeightsError(String);
 
 impl WeightsError {
-    fn new(text: String) -> Self {
+    pub(crate) fn new(text: String) -> Self {
         Self(text)
     }
 }

@@ -58,7 +58,7 @@ impl<T: Element> Workspace<T> {
             samples: 0,
             mode: Mode::Inference,
             input_len: network.input_shape().len(),
-            memory: Buffer::zeros(capacity * numbers),
+            memory: Buffer::zeros(capacity.saturating_mul(numbers)),
             observed: vec![T::ZERO; chain.observed()],
             scratch,
             outputs: (0..chain.layers().len()).map(|layer| chain.output_place(layer)).collect(),

@@ -1,13 +1,14 @@
 //! After the first two steps nothing is allocated: not in a training step, sharded or
-//! whole, fused or not, nor in a prediction.
+//! whole, fused or not, nor in a prediction. What is allocated before is what the network's
+//! footprint says.
 //!
 //! One test function: the counter counts the allocations of all threads.
 
 use std::sync::Barrier;
 
 use layers::{
-    Batch, Bias, Conv2d, Dense, Loss, Network, Optimizer, Relu, Reshape, Sigmoid, Softmax, Tanh,
-    Trainer, TrainerConfig, Workspace,
+    Batch, BatchNorm2d, Bias, Conv2d, Dense, Flatten, Loss, MaxPool2d, Network, Optimizer, Padding,
+    Relu, Reshape, Residual, Sigmoid, Softmax, Tanh, Trainer, TrainerConfig, Workspace,
 };
 use tensor::simd::level;
 use tensor::{Correlation, Element};
@@ -116,7 +117,60 @@ fn predict<T: Element>(network: Network<T>, parallel: bool) -> u64 {
     })
 }
 
+/// Whether `run` allocates as many bytes as `footprint` says, or up to a fifth less (scratch
+/// memory is that of the pass that takes most of it), beside some KiB that are no numbers.
+fn assert_bytes<R>(what: &str, footprint: u64, run: impl FnOnce() -> R) {
+    let bytes = || dhat::HeapStats::get().curr_bytes as u64;
+    let before = bytes();
+    let made = run();
+    let found = bytes() - before;
+    drop(made);
+    let (least, most) = (footprint - footprint / 5, footprint + footprint / 50 + (64 << 10));
+    assert!((least..=most).contains(&found), "{what}: {found} bytes, footprint {footprint}");
+}
+
+/// Networks of some MiB, so that numbers are what counts.
+fn footprints<T: Element>() {
+    let wide = Network::<T>::builder([3, 40, 40])
+        .add(Conv2d::new(24, 5).stride(2))
+        .add(BatchNorm2d::new())
+        .add(Relu)
+        .add(Conv2d::new(32, 3))
+        .add(MaxPool2d::new(2))
+        .add(Residual::new().add(Conv2d::new(32, 3).padding(Padding::Same)).add(Relu))
+        .add(Flatten)
+        .add(Dense::new(700))
+        .add(Dense::new(10));
+    for (sizes, average) in [([32, 8], None), ([32, 32], Some(0.9)), ([1, 1], None)] {
+        let network = wide.clone().build().expect("a network");
+        let mut config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), sizes);
+        config.average = average;
+        let footprint = wide.footprint().expect("a network");
+        let what = format!("{}, sizes {sizes:?}", T::NAME);
+        // The trainer takes the network over.
+        let bytes = footprint.training(&config, 2) - footprint.network();
+        assert_bytes(&what, bytes, || {
+            let mut trainer = Trainer::new(network, config);
+            trainer.step(&Waves, sizes[0], 0.01).expect("finite losses");
+            let averaged = average.map(|_| trainer.averaged_network());
+            (trainer, averaged)
+        });
+    }
+    let network = wide.clone().build().expect("a network");
+    let footprint = wide.footprint().expect("a network");
+    assert_bytes(&format!("{}, network", T::NAME), footprint.network(), || {
+        wide.clone().build().expect("a network")
+    });
+    assert_bytes(&format!("{}, inference", T::NAME), footprint.inference(9), || {
+        let mut workspace = Workspace::for_inference(&network, 9);
+        let inputs = vec![T::ONE; 9 * network.input_shape().len()];
+        network.predict(&inputs, &mut workspace);
+        (workspace, inputs)
+    });
+}
+
 fn all<T: Element>() {
+    footprints::<T>();
     for network in [network::<T>, filtered::<T>] {
         for (batch_size, shard_size) in [(12, 4), (12, 5), (7, 1), (12, 12), (1, 1)] {
             let count = train(network(), batch_size, shard_size);

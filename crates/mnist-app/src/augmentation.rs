@@ -148,7 +148,7 @@ impl Augmenter {
         if let Some(Elastic { cells, strength }) = elastic {
             for row in &mut nodes[..cells + 3] {
                 for displacement in row[..cells + 3].as_flattened_mut() {
-                    *displacement = draws.within(strength) as f32;
+                    *displacement = f32::from_f64(draws.within(strength));
                 }
             }
         }
@@ -166,7 +166,7 @@ impl Augmenter {
         let moved = [centre[0] + shift[0], centre[1] + shift[1]];
         [(y, centre[0]), (x, centre[1])].map(|(row, centre)| {
             let start = centre - (row[0] * moved[0] + row[1] * moved[1]);
-            [row[0] as f32, row[1] as f32, start as f32]
+            [row[0], row[1], start].map(f32::from_f64)
         })
     }
 
@@ -202,7 +202,7 @@ impl Augmenter {
 /// Pixel `at` of `side` in a grid of `cells` cells: the uniform cubic B-spline.
 fn spline(at: usize, side: usize, cells: usize) -> Spline {
     let place = (at as f64 + 0.5) / side as f64 * cells as f64;
-    let first = place as usize;
+    let first = (0..cells).rev().find(|&cell| cell as f64 <= place).unwrap_or(0);
     let t = place - first as f64;
     let weights = [
         (1.0 - t) * (1.0 - t) * (1.0 - t),
@@ -210,7 +210,12 @@ fn spline(at: usize, side: usize, cells: usize) -> Spline {
         -3.0 * t * t * t + 3.0 * t * t + 3.0 * t + 1.0,
         t * t * t,
     ];
-    Spline { first, weights: weights.map(|weight| (weight / 6.0) as f32) }
+    Spline { first, weights: weights.map(|weight| f32::from_f64(weight / 6.0)) }
+}
+
+/// The lower half of a number.
+fn low(number: u64) -> u32 {
+    (number & 0xffff_ffff) as u32
 }
 
 /// Random numbers for one image of one epoch.
@@ -222,9 +227,10 @@ struct Draws {
 }
 
 impl Draws {
+    /// Draws come again after 2³² epochs, and for an image 2³² behind another.
     fn new(seed: u64, epoch: usize, sample: usize) -> Self {
-        let key = [seed as u32, (seed >> 32) as u32];
-        let counter = [0, sample as u32, epoch as u32, AUGMENTATION];
+        let key = [low(seed), low(seed >> 32)];
+        let counter = [0, low(sample as u64), low(epoch as u64), AUGMENTATION];
         Self { key, counter, words: [0; 4], used: 4 }
     }
 
@@ -285,7 +291,7 @@ mod tests {
     const SIZE: [usize; 2] = [5, 7];
 
     fn image() -> Vec<u8> {
-        (0..35).map(|at: usize| (at * 37 % 256) as u8).collect()
+        (0..35).map(|at: usize| (at * 37).to_le_bytes()[0]).collect()
     }
 
     fn deform(augmentation: Augmentation, image: &[u8], sample: usize) -> Vec<f32> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser};
 
 use crate::experiment::{self, Experiment, Precision, absolute};
-use crate::presets;
+use crate::{presets, threads};
 
 /// What the program prints for `--help`.
 pub const HELP: &str = "\
@@ -34,7 +34,8 @@ mnist-app evaluate MODEL... [FLAGS]
                                    tests models: each a model.safetensors or a run's folder;
                                    several also by their vote
 mnist-app compare A B [FLAGS]      tells by McNemar's test whether one of two models is better
-    --data DIR   --test-limit N   --threads N
+    --data DIR                     other data than those that the models were made for
+    --test-limit N   --threads N
     --json                         JSON instead of text
 
 mnist-app profile [FLAGS]          measures each layer of a network, forward and backward
@@ -53,8 +54,9 @@ mnist-app inspect [MODEL] [FLAGS]  shows what the layers make of the first train
 mnist-app presets [NAME]           lists the built-in experiments, or prints one
 mnist-app --help | --version
 
-ASTERISM_SIMD=portable|avx2|avx512|neon chooses the vector instructions.
-Exit status: 0 done, 1 a run failed, 2 wrong usage.
+ASTERISM_SIMD=portable|avx2|avx512|neon chooses the vector instructions, RAYON_NUM_THREADS=N
+the number of threads where --threads does not.
+Exit status: 0 done, 1 a run failed or what it printed was lost, 2 wrong usage.
 ";
 
 /// What the program is asked to do.
@@ -409,9 +411,9 @@ fn count(parser: &mut Parser, flag: &str) -> Result<NonZeroUsize, Usage> {
 }
 
 fn threads(parser: &mut Parser) -> Result<NonZeroUsize, Usage> {
-    const MOST: usize = 1024;
-    value(parser, "--threads", &format!("a whole number from 1 to {MOST}"), |text| {
-        text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= MOST)
+    let most = threads::MOST;
+    value(parser, "--threads", &format!("a whole number from 1 to {most}"), |text| {
+        text.parse().ok().filter(|count: &NonZeroUsize| count.get() <= most)
     })
 }
 
@@ -430,8 +432,8 @@ fn seed(parser: &mut Parser) -> Result<u64, Usage> {
 }
 
 fn rate(parser: &mut Parser) -> Result<f64, Usage> {
-    value(parser, "--learning-rate", "a finite number, not negative", |text| {
-        text.parse().ok().filter(|&rate| experiment::refuse_learning_rate(rate).is_none())
+    value(parser, "--learning-rate", experiment::LEARNING_RATE, |text| {
+        text.parse().ok().filter(|&rate| experiment::is_learning_rate(rate))
     })
 }
 

@@ -14,29 +14,34 @@ use tensor::simd::Level;
 
 use crate::cli::TrainFlags;
 use crate::console::Console;
+use crate::dataset;
 use crate::experiment::Experiment;
-use crate::files::{self, RunFolder};
-use crate::metrics::EpochMetrics;
+use crate::files::{self, METRICS, RunFolder, SUMMARY};
+use crate::metrics::{EpochMetrics, Summary};
 use crate::report;
 use crate::train::{Outcome, Run, check, summary};
 use crate::vote::{Outputs, Vote};
 
-/// Trains all members, or as many as reach the target together.
+/// Trains all members, or as many as reach the target together; returns the committee's folder.
 ///
 /// # Errors
 /// As for a single network.
 pub(crate) fn train<T: Element>(
     flags: &TrainFlags,
     experiment: &Experiment,
-    members: usize,
+    console: &mut Console,
     (start, simd): (Instant, Level),
-) -> anyhow::Result<()> {
+) -> anyhow::Result<RunFolder> {
     // The last member's network too, before the first member trains.
-    drop(check::<T>(flags, experiment)?);
+    let (_, train, test) = check::<T>(flags, experiment)?;
+    dataset::tell(&train, &test);
+    let experiment = &experiment.effective(train.len(), test.len());
+    drop((train, test));
     let folder = RunFolder::create(flags.out.as_deref(), experiment)?;
-    let mut console = Console::default();
+    let mut lines = folder.lines(METRICS)?;
     // Of the members, a line each.
-    let (mut vote, mut digests, mut lines) = (Vote::default(), String::new(), String::new());
+    let (mut vote, mut digests) = (Vote::default(), String::new());
+    let members = experiment.committee.map_or(1, Into::into);
     for member in 1..=members {
         let own_flags = TrainFlags {
             out: Some(folder.path().join(files::member(member))),
@@ -46,10 +51,9 @@ pub(crate) fn train<T: Element>(
         let own = experiment.member(member);
         let outputs = Outputs::of(own.networks.first(), Some(own.loss));
         let mut run = Run::<T>::prepare(&own_flags, own)?;
-        if flags.json {
-            run.keep_quiet();
-        }
-        let outcome = run.train(&own_flags, (start, simd))?;
+        let mut silent = Console::silent();
+        let of_member = if flags.json { &mut silent } else { &mut *console };
+        let outcome = run.train(&own_flags, of_member, (start, simd))?;
         let samples = run.test_samples();
         vote.add(outputs, &outcome.evaluation);
         let evaluation = vote.evaluation(samples);
@@ -63,21 +67,25 @@ pub(crate) fn train<T: Element>(
             ..outcome.metrics
         };
         let line = serde_json::to_string(&metrics)?;
-        lines.push_str(&line);
-        lines.push('\n');
-        folder.write("metrics.jsonl", lines.as_bytes())?;
+        lines.push(&line)?;
+        lines.sync()?;
         let voted = Outcome { evaluation, metrics, ..outcome };
         // After each member, so that what there is can be used, whatever comes later.
-        folder.write_json("summary.json", &summary(experiment, &voted, simd))?;
-        console.line(if flags.json { line } else { vote_line(member, &voted.metrics) })?;
-        if flags.target_accuracy.is_some_and(|p| voted.metrics.test_accuracy() >= p) {
+        let reached = flags.target_accuracy.is_some_and(|p| voted.metrics.test_accuracy() >= p);
+        let ended = (reached || member == members).then_some(member);
+        let summary = Summary { members: ended, ..summary(experiment, &voted, simd) };
+        folder.write_json(SUMMARY, &summary)?;
+        let shown = if flags.json { line } else { vote_line(member, &voted.metrics) };
+        console.tell(shown + "\n");
+        if reached {
             break;
         }
     }
-    if flags.json {
-        return Ok(());
+    if !flags.json {
+        let digest = sha256(digests.as_bytes());
+        console.tell(format_args!("weights of all members: sha256 {digest}\n"));
     }
-    console.line(format_args!("weights of all members: sha256 {}", sha256(digests.as_bytes())))
+    Ok(folder)
 }
 
 fn vote_line(members: usize, metrics: &EpochMetrics) -> String {

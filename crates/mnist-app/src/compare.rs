@@ -10,6 +10,7 @@ use crate::dataset::Samples;
 use crate::evaluate::{self, Accuracy};
 use crate::evaluation::Evaluation;
 use crate::model::Model;
+use crate::printable::Shown;
 use crate::statistics::{SIGNIFICANCE, mcnemar};
 use crate::{report, threads};
 
@@ -19,10 +20,13 @@ use crate::{report, threads};
 /// If a model or the data are not what they should be.
 pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
-    threads::run_on(flags.threads, || {
+    threads::run_on(flags.threads, 1, || {
         let models = evaluate::open(flags)?;
         let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
-        let samples = evaluate::test_samples(flags, &models)?;
+        let found = evaluate::test_data(flags, &models)?;
+        let mut console = Console::default();
+        found.tell(&mut console, flags.json)?;
+        let samples = found.samples;
         let evaluations = [a.evaluate(&samples)?, b.evaluate(&samples)?];
         let table = Table::of(&evaluations, &samples);
         let text = if flags.json {
@@ -31,7 +35,7 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
         } else {
             words([a, b], table)
         };
-        Console::default().print(text)
+        console.print(text)
     })
 }
 
@@ -86,7 +90,7 @@ fn words([a, b]: [&Model; 2], table: Table) -> String {
     let mut text = String::new();
     for (name, model, only) in [("A", a, only_a), ("B", b, only_b)] {
         let accuracy = report::accuracy(both_right + only, total);
-        let _ = writeln!(text, "{name}: {}: {accuracy}", model.path().display());
+        let _ = writeln!(text, "{name}: {}: {accuracy}", model.path().shown());
     }
     let _ = writeln!(text, "{:>12}{:>10}{:>10}", "", "B right", "B wrong");
     let _ = writeln!(text, "{:>12}{both_right:>10}{only_a:>10}", "A right");

@@ -1,44 +1,76 @@
-//! Standard output that may close.
+//! Standard output and standard error, either of which may be lost.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
-/// Prints lines on standard output as long as someone reads them.
+use anyhow::Context;
+
+use crate::printable::printable;
+
+/// Prints on standard output as long as that is possible.
 ///
-/// A closed pipe ends the printing, not the run: its results are in its folder.
+/// A disk that is full or a pipe that nobody reads ends the printing, not what is done:
+/// from then on nothing is printed, and [`Console::whole`] tells.
 #[derive(Debug, Default)]
 pub struct Console {
-    closed: bool,
+    silent: bool,
+    loss: Option<io::Error>,
 }
 
 impl Console {
     /// Prints nothing.
-    pub fn closed() -> Self {
-        Self { closed: true }
+    pub fn silent() -> Self {
+        Self { silent: true, loss: None }
     }
 
     /// Prints a line.
     ///
     /// # Errors
-    /// If it cannot be written, for any reason but a closed pipe.
+    /// If it cannot be printed.
     pub fn line(&mut self, line: impl fmt::Display) -> anyhow::Result<()> {
-        self.print(format_args!("{line}\n"))
+        self.tell(format_args!("{line}\n"));
+        self.whole()
     }
 
     /// Prints a text.
     ///
     /// # Errors
-    /// If it cannot be written, for any reason but a closed pipe.
+    /// If it cannot be printed.
     pub fn print(&mut self, text: impl fmt::Display) -> anyhow::Result<()> {
-        if self.closed {
-            return Ok(());
-        }
-        let mut output = io::stdout().lock();
-        match write!(output, "{text}").and_then(|()| output.flush()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.closed = true,
-            Err(error) => return Err(anyhow::Error::new(error).context("standard output")),
-            Ok(()) => {}
-        }
-        Ok(())
+        self.tell(text);
+        self.whole()
     }
+
+    /// Prints a text if it can be printed; what is done goes on in either case.
+    pub fn tell(&mut self, text: impl fmt::Display) {
+        if self.silent {
+            return;
+        }
+        let text = printable(&text.to_string());
+        let mut output = io::stdout().lock();
+        if let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+            (self.silent, self.loss) = (true, Some(error));
+        }
+    }
+
+    /// Whether all was printed.
+    ///
+    /// # Errors
+    /// If something was lost since this was last asked.
+    pub fn whole(&mut self) -> anyhow::Result<()> {
+        self.loss.take().map_or(Ok(()), Err).context("standard output")
+    }
+}
+
+/// Prints a line on standard error, whoever may have closed it.
+pub fn notice(line: impl fmt::Display) {
+    let line = printable(&format!("{line}\n"));
+    // Nobody may be listening.
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// Whether this says only that nobody reads standard output any more, which whoever
+/// stopped reading knows: it is told by the exit status alone.
+pub fn is_unread(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }

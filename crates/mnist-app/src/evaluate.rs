@@ -1,13 +1,14 @@
 //! `evaluate`: how saved networks do on the test images, each alone and all together.
 
-use anyhow::{Context, bail};
 use serde::Serialize;
 
 use crate::cli::EvaluateFlags;
 use crate::console::Console;
-use crate::dataset::{self, Part, Samples};
+use crate::dataset::{Part, Samples};
 use crate::evaluation::Evaluation;
 use crate::model::Model;
+use crate::own_data::Found;
+use crate::printable::{Shown, require_utf8};
 use crate::statistics::wilson_interval;
 use crate::vote::Vote;
 use crate::{report, threads};
@@ -41,35 +42,31 @@ struct Line<'a> {
 /// If a model or the data are not what they should be.
 pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
-    threads::run_on(flags.threads, || {
+    threads::run_on(flags.threads, 1, || {
         let models = open(flags)?;
-        let samples = test_samples(flags, &models)?;
+        let found = test_data(flags, &models)?;
+        let mut console = Console::default();
+        found.tell(&mut console, flags.json)?;
         if let [model] = models.as_slice() {
-            alone(flags, model, &samples)
+            alone(flags, model, (&found.samples, console))
         } else {
-            together(flags, &models, &samples)
+            together(flags, &models, (&found.samples, console))
         }
     })
 }
 
 /// All models, before the first of them is tested: what is no model is said at once.
 pub(crate) fn open(flags: &EvaluateFlags) -> anyhow::Result<Vec<Model>> {
+    if flags.json {
+        flags.models.iter().try_for_each(|path| require_utf8("model", path))?;
+    }
     flags.models.iter().map(|path| Model::open(path)).collect()
 }
 
-/// The images to test these models on, labelled as the models know them.
-pub(crate) fn test_samples(flags: &EvaluateFlags, models: &[Model]) -> anyhow::Result<Samples> {
-    let data = dataset::folder(flags.data.as_deref(), None)?;
-    let samples = Samples::load(&data, Part::Test)?.first(flags.test_limit.map(Into::into));
-    let (first, others) = models.split_first().context("no models")?;
-    if let Some(other) = others.iter().find(|other| other.classes() != first.classes()) {
-        bail!(
-            "model {}: expected the classes of {}, in the same order, found others",
-            other.path().display(),
-            first.path().display()
-        );
-    }
-    models.iter().try_fold(samples, |samples, model| model.fit(samples))
+/// The images to test these models on.
+pub(crate) fn test_data(flags: &EvaluateFlags, models: &[Model]) -> anyhow::Result<Found> {
+    let limit = flags.test_limit.map(Into::into);
+    Found::of(models, Part::Test, (flags.data.as_deref(), limit))
 }
 
 impl Accuracy {
@@ -85,8 +82,11 @@ impl Accuracy {
     }
 }
 
-fn alone(flags: &EvaluateFlags, model: &Model, samples: &Samples) -> anyhow::Result<()> {
-    let mut console = Console::default();
+fn alone(
+    flags: &EvaluateFlags,
+    model: &Model,
+    (samples, mut console): (&Samples, Console),
+) -> anyhow::Result<()> {
     let evaluation = model.evaluate(samples)?;
     if flags.json {
         return console.line(json_of(model, &evaluation, samples)?);
@@ -95,8 +95,11 @@ fn alone(flags: &EvaluateFlags, model: &Model, samples: &Samples) -> anyhow::Res
     console.print(report::confusion_table(&evaluation, samples))
 }
 
-fn together(flags: &EvaluateFlags, models: &[Model], samples: &Samples) -> anyhow::Result<()> {
-    let mut console = Console::default();
+fn together(
+    flags: &EvaluateFlags,
+    models: &[Model],
+    (samples, mut console): (&Samples, Console),
+) -> anyhow::Result<()> {
     let mut vote = Vote::default();
     for model in models {
         let evaluation = model.evaluate(samples)?;
@@ -105,7 +108,7 @@ fn together(flags: &EvaluateFlags, models: &[Model], samples: &Samples) -> anyho
             console.line(json_of(model, &evaluation, samples)?)?;
         } else {
             let line = model_line(model, &evaluation, samples);
-            console.line(format_args!("{}: {line}", model.path().display()))?;
+            console.line(format_args!("{}: {line}", model.path().shown()))?;
         }
     }
     let evaluation = vote.evaluation(samples);

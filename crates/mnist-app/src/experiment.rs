@@ -3,16 +3,28 @@
 //! It is one TOML file, whether built in (see [`crate::presets`]), written by hand, or
 //! left behind by a run as `config.toml`.
 
-use std::fmt;
+mod complaint;
+pub(crate) mod consistency;
+mod reading;
+
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use layers::{Init, Loss, Optimizer, Schedule};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::de::{self, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use toml::de::DeTable;
+
+pub use self::complaint::ParseError;
+pub(crate) use self::complaint::line_at;
+use self::consistency::Cut;
 use crate::augmentation::Augmentation;
+use crate::input::Input;
 use crate::networks::Networks;
+use crate::printable::{Shown, require_utf8};
 
 /// What to train, on how much data, and how.
 ///
@@ -35,6 +47,9 @@ pub struct Experiment {
     /// The folder of the images, as `--data` names it; those of MNIST if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+    /// The names of the classes, in the order of the labels, of data that have none: IDX files.
+    #[serde(default, deserialize_with = "classes", skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
     /// How many of the images for training are used, from the first on; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<NonZeroUsize>,
@@ -111,8 +126,8 @@ impl Experiment {
     /// If the file cannot be read or is no experiment; the message names file, line and
     /// key.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let file = path.display();
-        let text = std::fs::read_to_string(path).with_context(|| format!("--config {file}"))?;
+        let file = path.shown();
+        let text = Input::text(path, MOST_BYTES).with_context(|| format!("--config {file}"))?;
         let mut experiment =
             Self::parse(&text).map_err(|error| anyhow!("--config {file}{error}"))?;
         if experiment.name.is_empty() {
@@ -122,9 +137,11 @@ impl Experiment {
         }
         // A relative path starts where the file is.
         let folder = path.parent().unwrap_or(Path::new(""));
-        let paths = [&mut experiment.data, &mut experiment.initial_weights];
-        for path in paths.into_iter().flatten() {
+        let Self { data, initial_weights, .. } = &mut experiment;
+        for (key, path) in [("data", data), ("initial_weights", initial_weights)] {
+            let Some(path) = path else { continue };
             *path = absolute(&folder.join(&*path));
+            require_utf8(key, path).with_context(|| format!("--config {file}"))?;
         }
         Ok(experiment)
     }
@@ -134,26 +151,24 @@ impl Experiment {
     /// # Errors
     /// If it is none; the message names line and key.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let mut experiment: Self =
-            toml::from_str(text).map_err(|error| ParseError::new(text, &error))?;
-        experiment.seat(text)?;
+        let tree = DeTable::parse(text).map_err(|error| ParseError::syntax(text, &error))?;
+        let experiment: Result<Self, _> = reading::read(&tree);
+        let mut experiment = experiment.map_err(|complaint| ParseError::new(text, &complaint))?;
+        experiment.seat().map_err(|complaint| {
+            let start = tree.get_ref().get("committee").map_or(0, |value| value.span().start);
+            ParseError::at(text, start, &format!("committee: {complaint}"))
+        })?;
         Ok(experiment)
     }
 
     /// Gives each of several networks a seat in the committee.
-    fn seat(&mut self, text: &str) -> Result<(), ParseError> {
-        #[derive(Deserialize)]
-        struct Key {
-            committee: toml::Spanned<de::IgnoredAny>,
-        }
+    fn seat(&mut self) -> Result<(), String> {
         let networks = self.networks.all().len();
         let members = self.committee.map_or(networks, NonZeroUsize::get);
         if members < networks {
-            let message = format!(
+            return Err(format!(
                 "expected at least {networks} members, one for each network, found {members}"
-            );
-            let start = toml::from_str(text).map_or(0, |key: Key| key.committee.span().start);
-            return Err(ParseError::at(text, start, &message));
+            ));
         }
         if networks > 1 {
             self.committee = NonZeroUsize::new(members);
@@ -173,10 +188,33 @@ impl Experiment {
     /// If `number` is 0.
     #[track_caller]
     pub fn member(&self, number: usize) -> Self {
-        let seed = (self.seed + (number as u64 - 1)) & LARGEST_SEED;
+        let seed = self.seed.wrapping_add(number as u64 - 1) & LARGEST_SEED;
         let networks = self.networks.of_member(number).clone().into();
         let augmentation = self.networks.augmentation_of_member(number).or(self.augmentation);
         Self { seed, networks, augmentation, committee: None, ..self.clone() }
+    }
+
+    /// Into how many shards a batch is cut, as far as that is known before the images are.
+    pub(crate) fn shards(&self) -> usize {
+        let samples = self.train_limit.map_or(usize::MAX, NonZeroUsize::get);
+        let cut = Cut::of(self, samples);
+        cut.batch_size().div_ceil(cut.shard_size())
+    }
+
+    /// The same as it runs on so many images for training and testing: what asks for more images
+    /// than there are gets those that there are, so that what is written down is what ran.
+    pub(crate) fn effective(&self, train: usize, test: usize) -> Self {
+        let cut = Cut::of(self, train);
+        let whole = |count| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
+        let at_most =
+            |limit: Option<NonZeroUsize>, count| limit.map(|limit| limit.min(whole(count)));
+        Self {
+            batch_size: whole(cut.batch_size()),
+            shard_size: whole(cut.shard_size()),
+            train_limit: at_most(self.train_limit, train),
+            test_limit: at_most(self.test_limit, test),
+            ..self.clone()
+        }
     }
 
     /// The experiment as [`Experiment::parse`] takes it.
@@ -193,23 +231,29 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// How many lines end before this byte.
-pub(crate) fn line_at(text: &str, byte: usize) -> usize {
-    text[..byte.min(text.len())].matches('\n').count()
-}
+/// The longest text of an experiment: a thousand times that of a preset.
+pub(crate) const MOST_BYTES: usize = 1 << 20;
 
 /// The largest seed: TOML has no larger whole numbers.
 pub const LARGEST_SEED: u64 = i64::MAX as u64;
 
-/// Why a rate cannot be a learning rate, if so.
-pub fn refuse_learning_rate(rate: f64) -> Option<String> {
-    let refused = !rate.is_finite() || rate < 0.0;
-    refused.then(|| format!("expected a finite number, not negative, found {rate}"))
+/// A label of an IDX file is a byte.
+const MOST_CLASSES: usize = 256;
+
+/// What a learning rate is.
+pub(crate) const LEARNING_RATE: &str = "a finite number, not negative";
+
+/// Whether a rate can be one.
+pub(crate) fn is_learning_rate(rate: f64) -> bool {
+    rate.is_finite() && rate >= 0.0
 }
 
 fn learning_rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let rate = f64::deserialize(deserializer)?;
-    refuse_learning_rate(rate).map_or(Ok(rate), |complaint| Err(de::Error::custom(complaint)))
+    if is_learning_rate(rate) {
+        return Ok(rate);
+    }
+    Err(de::Error::invalid_value(Unexpected::Float(rate), &LEARNING_RATE))
 }
 
 fn clip_norm<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
@@ -229,7 +273,7 @@ fn optional<'de, D: Deserializer<'de>>(
     if fits(found) {
         return Ok(Some(found));
     }
-    Err(de::Error::custom(format!("expected {expected}, found {found}")))
+    Err(de::Error::invalid_value(Unexpected::Float(found), &expected))
 }
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -237,46 +281,34 @@ fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
     if name.chars().all(in_name) && !name.starts_with('.') {
         return Ok(name);
     }
-    let expected = "expected letters, digits, '-', '_' and '.', the first of them no '.'";
-    Err(de::Error::custom(format!("{expected}, found {name:?}")))
+    let expected = &"letters, digits, '-', '_' and '.', the first of them no '.'";
+    Err(de::Error::invalid_value(Unexpected::Str(&name), expected))
+}
+
+fn classes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let refuse = |expected: &str, found: &str| {
+        Err(de::Error::custom(format!("expected {expected}, found {found}")))
+    };
+    if names.is_empty() || names.len() > MOST_CLASSES {
+        let expected = format!("from 1 to {MOST_CLASSES} names");
+        return refuse(&expected, &names.len().to_string());
+    }
+    if let Some(name) = names.iter().find(|name| name.is_empty() || name.contains(char::is_control))
+    {
+        let expected = "names with at least one character and no control characters";
+        return refuse(expected, &format!("{name:?}"));
+    }
+    let mut seen = HashSet::new();
+    if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
+        return refuse("each name once", &format!("{name:?} twice"));
+    }
+    Ok(Some(names))
 }
 
 fn in_name(c: char) -> bool {
     c.is_alphanumeric() || "-_.".contains(c)
 }
-
-/// A text that is no experiment. Prints as `, line 4, epochs = 0: …`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseError(String);
-
-impl ParseError {
-    fn new(text: &str, error: &toml::de::Error) -> Self {
-        let message = error.message().trim().replace('\n', "; ");
-        let Some(span) = error.span() else {
-            return Self(format!(": {message}"));
-        };
-        // What misses has no line of its own; a table that it misses in may have.
-        if span.start == 0 && message.starts_with("missing field") {
-            return Self(format!(": {message}"));
-        }
-        Self::at(text, span.start, &message)
-    }
-
-    /// Of what begins at this byte.
-    fn at(text: &str, start: usize, message: &str) -> Self {
-        let line = line_at(text, start);
-        let content = text.lines().nth(line).unwrap_or_default().trim();
-        Self(format!(", line {}, {content}: {message}", line + 1))
-    }
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ParseError {}
 
 #[cfg(test)]
 mod tests {
@@ -334,25 +366,47 @@ mod tests {
     #[test]
     fn errors_name_line_and_key() {
         let zero = complaint(|text| text.replace("epochs = 15", "epochs = 0"));
-        assert!(zero.starts_with(", line ") && zero.contains("epochs = 0: "), "{zero}");
+        assert!(
+            zero.starts_with(", line ")
+                && zero.contains(": epochs: expected a whole number from 1 on, found 0"),
+            "{zero}"
+        );
         let rate = complaint(|text| text.replace("learning_rate = 0.01", "learning_rate = nan"));
-        assert!(rate.contains("learning_rate = nan: expected a finite number"), "{rate}");
+        assert!(
+            rate.contains("learning_rate: expected a finite number, not negative, found nan"),
+            "{rate}"
+        );
         let unknown = complaint(|text| format!("epocs = 3\n{text}"));
-        assert!(unknown.starts_with(", line 1, epocs = 3: unknown field `epocs`"), "{unknown}");
+        assert!(
+            unknown.starts_with(", line 1: epocs: no such key; an experiment takes "),
+            "{unknown}"
+        );
         let missing = complaint(|text| text.replace("epochs = 15", ""));
-        assert_eq!(missing, ": missing field `epochs`");
+        assert_eq!(missing, ": expected the key epochs, found none");
         let layer = complaint(|text| text.replace("\"tanh\"", "\"tan\""));
-        assert!(layer.contains("tan") && layer.contains("unknown variant"), "{layer}");
+        assert!(layer.contains("found \"tan\"; did you mean \"tanh\"?"), "{layer}");
         let average = complaint(|text| format!("average = 1.0\n{text}"));
-        assert!(average.contains("line 1, average = 1.0: expected a number from 0"), "{average}");
+        assert!(average.contains("line 1: average: expected a number from 0"), "{average}");
         let clip = complaint(|text| format!("clip_norm = 0.0\n{text}"));
-        assert!(clip.contains("expected a finite number above 0, found 0"), "{clip}");
+        assert!(clip.contains("expected a finite number above 0, found 0.0"), "{clip}");
         let schedule = complaint(|text| format!("schedule = \"linear\"\n{text}"));
-        assert!(schedule.contains("unknown variant `linear`"), "{schedule}");
+        assert!(schedule.contains("expected one of constant, step, "), "{schedule}");
         let augmentation = complaint(|text| format!("{text}\n[augmentation]\nshift = -1.0\n"));
-        assert!(augmentation.contains("shift = -1.0: expected a number of pix"), "{augmentation}");
+        assert!(
+            augmentation.contains("augmentation.shift: expected a number of pix"),
+            "{augmentation}"
+        );
         let own = complaint(|text| format!("{text}\n[network.augmentation]\nshift = -1.0\n"));
-        assert!(own.contains("shift = -1.0: expected a number of pix"), "{own}");
+        assert!(own.contains(": augmentation.shift: expected a number of pix"), "{own}");
+        for (names, part) in [
+            ("[]", "classes: expected from 1 to 256 names, found 0"),
+            ("[\"a\", \"\"]", "no control characters, found \"\""),
+            ("[\"a\", \"\\u0007\"]", "no control characters, found \"\\u{7}\""),
+            ("[\"a\", \"b\", \"a\"]", "expected each name once, found \"a\" twice"),
+        ] {
+            let classes = complaint(|text| format!("classes = {names}\n{text}"));
+            assert!(classes.starts_with(", line 1: ") && classes.contains(part), "{classes}");
+        }
         let outside = complaint(|text| text.replace("\"notebook\"", "\"../notebook\""));
         assert!(outside.contains("found \"../notebook\""), "{outside}");
         let syntax = complaint(|text| text.replace("epochs = 15", "epochs = = 15"));

@@ -1,39 +1,74 @@
-//! Files that are whole or not there, and the folder of a run.
+//! What reaches the disk during a run: files that are whole or not there, lines that are
+//! whole or not there, and the folder that one run has to itself.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Serialize;
 
 use crate::experiment::Experiment;
+use crate::printable::Shown;
+
+/// The file of a run's folder with the whole experiment.
+pub const CONFIG: &str = "config.toml";
+/// That with a line for each epoch.
+pub const METRICS: &str = "metrics.jsonl";
+/// That with the weights.
+pub const MODEL: &str = "model.safetensors";
+/// That with what is known at the end.
+pub const SUMMARY: &str = "summary.json";
+
+const FILES: [&str; 4] = [CONFIG, METRICS, MODEL, SUMMARY];
 
 /// The folder that a run writes to, and nowhere else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunFolder(PathBuf);
+///
+/// No other run uses it as long as this value lives: its `config.toml` is locked, which
+/// the system ends with the process, however that ends. Where the file system has no locks,
+/// it is still true that no two runs get one folder.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    _config: File,
+}
 
 impl RunFolder {
     /// The folder `out`, or a new one below `runs`, with the experiment in it as
     /// `config.toml`.
     ///
     /// # Errors
-    /// If there is something in the folder already, or it cannot be written.
+    /// If the experiment has no form as a file, there is something in the folder already, or
+    /// it cannot be written.
     pub fn create(out: Option<&Path>, experiment: &Experiment) -> anyhow::Result<Self> {
-        let folder = match out {
-            Some(out) => {
-                prepare(out).with_context(|| format!("--out {}", out.display()))?;
-                Self(out.to_owned())
-            }
-            None => Self(numbered(Path::new("runs"), experiment)?),
+        let text = experiment.to_toml()?;
+        let Some(out) = out else {
+            let path = numbered(Path::new("runs"), experiment)?;
+            return Self::claim(&path, &text).with_context(|| path.shown());
         };
-        folder.write("config.toml", experiment.to_toml()?.as_bytes())?;
-        Ok(folder)
+        Self::claim(out, &text).with_context(|| format!("--out {}", out.shown()))
+    }
+
+    /// Makes the folder that of the experiment in `text`, if it is nobody's.
+    fn claim(path: &Path, text: &str) -> anyhow::Result<Self> {
+        let leftovers = prepare(path)?;
+        let config = path.join(CONFIG);
+        let claimed = create_whole(&config, text.as_bytes());
+        let config = claimed.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => occupied(path),
+            _ => anyhow!(error).context(format!("{CONFIG}: cannot be written")),
+        })?;
+        for leftover in leftovers {
+            clear(&leftover).with_context(|| format!("{}: cannot be removed", leftover.shown()))?;
+        }
+        Ok(Self { path: path.to_owned(), _config: config })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Writes a file of the run.
@@ -41,8 +76,8 @@ impl RunFolder {
     /// # Errors
     /// If it cannot be written; what was there before then still is.
     pub fn write(&self, name: &str, contents: &[u8]) -> anyhow::Result<()> {
-        let path = self.0.join(name);
-        replace(&path, contents).with_context(|| format!("{}: cannot be written", path.display()))
+        let path = self.path.join(name);
+        replace(&path, contents).with_context(|| unwritten(&path))
     }
 
     /// Writes a value of the run as JSON.
@@ -54,6 +89,60 @@ impl RunFolder {
         text.push('\n');
         self.write(name, text.as_bytes())
     }
+
+    /// A file of the run, without a line so far, that lines are added to.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn lines(&self, name: &str) -> anyhow::Result<Lines> {
+        let path = self.path.join(name);
+        let file = File::options().append(true).create_new(true).open(&path);
+        let file = file.and_then(|file| sync_folder(&path).map(|()| file));
+        let file = file.with_context(|| unwritten(&path))?;
+        Ok(Lines { path, file, len: 0, synced: Instant::now() })
+    }
+}
+
+/// A file that grows by whole lines.
+#[derive(Debug)]
+pub struct Lines {
+    path: PathBuf,
+    file: File,
+    /// The bytes of all lines.
+    len: u64,
+    synced: Instant,
+}
+
+impl Lines {
+    /// How long a line may wait for the disk. The system has it at once, so that the end of
+    /// the process loses none; the end of the power may. To wait for the disk takes
+    /// milliseconds, as short epochs do.
+    const WAIT: Duration = Duration::from_secs(1);
+
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// If it cannot be written; those before it then still are.
+    pub fn push(&mut self, line: &str) -> anyhow::Result<()> {
+        let line = format!("{line}\n");
+        let written = self.file.write_all(line.as_bytes()).inspect_err(|_| {
+            // The error that led here is the one to report.
+            let _ = self.file.set_len(self.len);
+        });
+        written.with_context(|| unwritten(&self.path))?;
+        self.len += line.len() as u64;
+        if self.synced.elapsed() < Self::WAIT { Ok(()) } else { self.sync() }
+    }
+
+    /// Waits until all lines are on the disk.
+    ///
+    /// # Errors
+    /// If they cannot be written there.
+    pub fn sync(&mut self) -> anyhow::Result<()> {
+        self.file.sync_data().with_context(|| unwritten(&self.path))?;
+        self.synced = Instant::now();
+        Ok(())
+    }
 }
 
 /// The name of a committee member's own folder in the committee's, counted from 1.
@@ -61,25 +150,110 @@ pub fn member(number: usize) -> String {
     format!("member-{number}")
 }
 
+fn unwritten(path: &Path) -> String {
+    format!("{}: cannot be written", path.shown())
+}
+
 /// Writes a file beside its final name, waits until it is on the disk, and renames it:
 /// whoever opens the name finds the old contents or the new ones, never a part.
 fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".partial");
-    let mut file = File::create(&beside)?;
-    let written = file.write_all(contents).and_then(|()| file.sync_all());
-    drop(file);
-    written.and_then(|()| fs::rename(&beside, path)).inspect_err(|_| {
+    let partial = partial(path);
+    let written = write_locked(&partial, contents).map(drop);
+    written.and_then(|()| fs::rename(&partial, path)).inspect_err(|_| {
         // The error that led here is the one to report.
-        let _ = fs::remove_file(&beside);
+        let _ = fs::remove_file(&partial);
     })?;
     sync_folder(path)
 }
 
-/// A rename is on the disk when its folder is.
+/// Writes a file whose name nobody has, as [`replace`] does, and returns it locked: it is so
+/// from the moment on at which it has its name.
+fn create_whole(path: &Path, contents: &[u8]) -> io::Result<File> {
+    let partial = partial(path);
+    let named =
+        write_locked(&partial, contents).and_then(|file| match fs::hard_link(&partial, path) {
+            Ok(()) => Ok(file),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+            Err(_) => create_in_place(path, contents),
+        });
+    // Where it stays, the next run of this folder clears it.
+    let _ = fs::remove_file(&partial);
+    let file = named?;
+    sync_folder(path).map(|()| file)
+}
+
+/// The same where a file cannot have two names at a time: who reads it at once may find a
+/// part.
+fn create_in_place(path: &Path, contents: &[u8]) -> io::Result<File> {
+    let mut file = File::create_new(path)?;
+    lock(&file);
+    let written = file.write_all(contents).and_then(|()| file.sync_all());
+    written.map(|()| file).inspect_err(|_| {
+        let _ = fs::remove_file(path);
+    })
+}
+
+fn write_locked(path: &Path, contents: &[u8]) -> io::Result<File> {
+    let mut file = File::create(path)?;
+    lock(&file);
+    file.write_all(contents)?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// Locks a file that no other process knows.
+fn lock(file: &File) {
+    // It fails only where the file system has no locks.
+    let _ = file.try_lock();
+}
+
+/// A name beside a file's that no other process writes to.
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.partial", std::process::id()));
+    name.into()
+}
+
+/// Whether [`partial`], of this process or another one, gives this name to a file of a run.
+fn is_partial(name: &OsStr) -> bool {
+    let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".partial")) else {
+        return false;
+    };
+    FILES.iter().filter_map(|file| name.strip_prefix(file)).any(|process| {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        // Early versions gave no number.
+        process.is_empty() || process.strip_prefix('.').is_some_and(is_number)
+    })
+}
+
+/// Removes a file that nobody is going to finish, if that is one.
+fn clear(partial: &Path) -> io::Result<()> {
+    let lives = File::open(partial).map(|file| is_locked(&file));
+    match lives {
+        Ok(true) => Ok(()),
+        Ok(false) => fs::remove_file(partial),
+        // Its process has been quicker.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether another process has locked the file.
+fn is_locked(file: &File) -> bool {
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// A rename is on the disk when its folder is, where the file system can tell that.
 #[cfg(unix)]
 fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    const NOT_OPEN_FOR_WRITING: i32 = 9;
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all().or_else(|error| match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::Unsupported => Ok(()),
+        _ if error.raw_os_error() == Some(NOT_OPEN_FOR_WRITING) => Ok(()),
+        _ => Err(error),
+    })
 }
 
 #[cfg(not(unix))]
@@ -87,36 +261,143 @@ fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn prepare(out: &Path) -> anyhow::Result<()> {
-    match fs::read_dir(out) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => bail!(
-                "expected a folder that is new or empty, found one with something in it; \
-                 nothing was changed"
-            ),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(out).context("expected a folder that can be made")
+/// Makes the folder if there is none. Returns what is in it: at most files that a run had not
+/// finished when it was killed before it had a `config.toml`.
+fn prepare(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(out) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(out).context("expected a folder that can be made")?;
+            return Ok(Vec::new());
         }
-        Err(error) => Err(error).context("expected a folder that is new or empty"),
+        entries => entries.and_then(Iterator::collect::<io::Result<Vec<_>>>),
+    };
+    let entries = entries.context("expected a folder that is new or empty")?;
+    let is_leftover = |entry: &fs::DirEntry| {
+        is_partial(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_file())
+    };
+    if entries.iter().all(is_leftover) {
+        return Ok(entries.iter().map(fs::DirEntry::path).collect());
     }
+    bail!(occupied(out))
+}
+
+/// The folder is that of another run, or of somebody else.
+fn occupied(folder: &Path) -> anyhow::Error {
+    let found = match File::open(folder.join(CONFIG)) {
+        Ok(config) if is_locked(&config) => {
+            let process = locking_process(&config).map(|process| format!(" (process {process})"));
+            format!("that of a run that is still going on{}", process.unwrap_or_default())
+        }
+        _ => "one with something in it".into(),
+    };
+    anyhow!(
+        "expected a folder that is new or empty, found {found}; nothing was changed; name another \
+         one with --out DIR"
+    )
+}
+
+/// The process that has locked a file, if the system tells.
+#[cfg(unix)]
+fn locking_process(file: &File) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = file.metadata().ok()?;
+    let device = metadata.dev();
+    let major = device >> 8 & 0xfff | device >> 32 & !0xfff;
+    let minor = device & 0xff | device >> 12 & 0xffff_ff00;
+    let place = format!("{major:02x}:{minor:02x}:{}", metadata.ino());
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| match *line.split_whitespace().collect::<Vec<_>>() {
+        [_, "FLOCK", _, "WRITE", process, at, ..] if at == place => process.parse().ok(),
+        _ => None,
+    })
+}
+
+#[cfg(not(unix))]
+fn locking_process(_: &File) -> Option<u32> {
+    None
 }
 
 /// `runs/PRESET-SEED-N` with the first `N` that is free.
 fn numbered(runs: &Path, experiment: &Experiment) -> anyhow::Result<PathBuf> {
-    let hint = || format!("{}: cannot be made; name a folder with --out DIR", runs.display());
+    let hint = || format!("{}: cannot be made; name a folder with --out DIR", runs.shown());
     fs::create_dir_all(runs).with_context(hint)?;
     for number in 1_u64.. {
         let name = format!("{}-{}-{number}", experiment.name, experiment.seed);
         let folder = runs.join(name);
         match fs::create_dir(&folder) {
             Ok(()) => return Ok(folder),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
-                return Err(error).with_context(|| format!("{}: cannot be made", folder.display()));
+                return Err(error).with_context(|| format!("{}: cannot be made", folder.shown()));
             }
         }
     }
     unreachable!("some number is free")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::fs::{self, File};
+    use std::path::Path;
+
+    use super::{
+        Lines, create_in_place, create_whole, is_locked, is_partial, partial, sync_folder,
+    };
+
+    type Create = fn(&Path, &[u8]) -> std::io::Result<File>;
+
+    #[test]
+    fn a_new_file_is_whole_locked_and_nobody_elses() {
+        let here = tempfile::tempdir().unwrap();
+        for (name, create) in [("linked", create_whole as Create), ("in-place", create_in_place)] {
+            let path = here.path().join(name);
+            let file = create(&path, b"mine").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"mine");
+            assert!(is_locked(&File::open(&path).unwrap()), "{name}");
+            drop(file);
+            assert!(!is_locked(&File::open(&path).unwrap()), "{name}");
+            let error = create(&path, b"yours").unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "{name}");
+            assert_eq!(fs::read(&path).unwrap(), b"mine");
+        }
+        assert_eq!(fs::read_dir(here.path()).unwrap().count(), 2, "nothing else is left");
+    }
+
+    #[test]
+    fn partial_files_are_known_by_their_names() {
+        let own = partial(Path::new("run/model.safetensors"));
+        assert!(is_partial(own.file_name().unwrap()), "{own:?}");
+        for (name, expected) in [
+            ("config.toml.12.partial", true),
+            ("metrics.jsonl.partial", true),
+            ("config.toml..partial", false),
+            ("config.toml.1x.partial", false),
+            ("config.toml2.partial", false),
+            ("config.toml", false),
+            ("notes.12.partial", false),
+        ] {
+            assert_eq!(is_partial(OsStr::new(name)), expected, "{name}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_system_that_does_not_know_a_folders_sync_is_no_failure() {
+        let found = File::open("/proc/self").unwrap().sync_all().unwrap_err();
+        assert_eq!(found.kind(), std::io::ErrorKind::InvalidInput);
+        sync_folder(Path::new("/proc/self/metrics.jsonl")).unwrap();
+        sync_folder(Path::new("metrics.jsonl")).unwrap();
+        sync_folder(Path::new("/proc/self/none/metrics.jsonl")).unwrap_err();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_line_that_cannot_be_written_is_named() {
+        let file = File::options().write(true).open("/dev/full").unwrap();
+        let path = Path::new("run/metrics.jsonl").to_owned();
+        let mut lines = Lines { path, file, len: 0, synced: std::time::Instant::now() };
+        let error = format!("{:#}", lines.push("{}").unwrap_err());
+        assert!(error.starts_with("run/metrics.jsonl: cannot be written: "), "{error}");
+    }
 }

@@ -3,12 +3,15 @@
 //! A header of big-endian 32-bit numbers, namely a magic number `0x000008NN` for `NN`
 //! axes of unsigned bytes and the size of each axis; then the bytes, last axis fastest.
 
-use std::io::{self, Read};
+use std::io::{BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use byteorder::{BigEndian, ByteOrder};
-use flate2::bufread::MultiGzDecoder;
+
+use crate::gzip::Gzip;
+use crate::input::{Input, append, reserve};
+use crate::printable::Shown;
 
 /// The contents of an IDX file of unsigned bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +28,8 @@ pub struct Idx {
 /// # Errors
 /// If it cannot be read or is not such a file; the message names it.
 pub fn read(path: &Path, ranks: &[usize]) -> anyhow::Result<Idx> {
-    let file = std::fs::read(path).with_context(|| path.display().to_string())?;
-    decode(&file, ranks).with_context(|| path.display().to_string())
+    let contents = || Contents::open(path, ranks)?.read();
+    contents().with_context(|| path.shown())
 }
 
 /// The same from the bytes of a file.
@@ -35,68 +38,167 @@ pub fn read(path: &Path, ranks: &[usize]) -> anyhow::Result<Idx> {
 /// If they are no IDX file with so many axes, hold fewer or more bytes than its header
 /// says, or are a damaged gzip stream.
 pub fn decode(file: &[u8], ranks: &[usize]) -> anyhow::Result<Idx> {
-    if file.starts_with(&[0x1f, 0x8b]) {
-        decode_plain(MultiGzDecoder::new(file), ranks)
-    } else {
-        decode_plain(file, ranks)
+    Contents::new(file, Some(file.len() as u64), ranks)?.read()
+}
+
+/// An IDX file whose header has been read.
+pub(crate) struct Contents<R> {
+    /// The size of each axis.
+    pub(crate) axes: Vec<usize>,
+    /// Their product.
+    len: usize,
+    /// Whether the file is known to be large enough for so many bytes.
+    plausible: bool,
+    stream: Stream<R>,
+}
+
+impl Contents<BufReader<Input>> {
+    pub(crate) fn open(path: &Path, ranks: &[usize]) -> anyhow::Result<Self> {
+        let input = Input::open(path)?;
+        let len = input.len();
+        Self::new(BufReader::with_capacity(1 << 16, input), len, ranks)
     }
 }
 
-fn decode_plain(mut reader: impl Read, ranks: &[usize]) -> anyhow::Result<Idx> {
-    let magic = read_at_most(&mut reader, 4)?;
-    let rank = ranks.iter().copied().find(|&rank| magic == magic_of(rank).to_be_bytes());
-    let header_len = 4 + 4 * rank.or(ranks.first().copied()).unwrap_or_default();
-    if let (Ok(magic), None) = (<[u8; 4]>::try_from(&*magic), rank) {
-        bail!(
-            "expected the magic number {} (unsigned bytes, {} axes), found {:#010x}; is it an IDX \
-             file, and under the right name?",
-            listed(ranks, |rank| format!("{:#010x}", magic_of(rank))),
-            listed(ranks, |rank| rank.to_string()),
-            u32::from_be_bytes(magic)
+impl<R: BufRead> Contents<R> {
+    fn new(reader: R, file_len: Option<u64>, ranks: &[usize]) -> anyhow::Result<Self> {
+        let mut stream = Stream::new(reader)?;
+        let magic = stream.at_most(4)?;
+        let rank = ranks.iter().copied().find(|&rank| magic == magic_of(rank).to_be_bytes());
+        let header_len = 4 + 4 * rank.or(ranks.first().copied()).unwrap_or_default();
+        if let (Ok(magic), None) = (<[u8; 4]>::try_from(&*magic), rank) {
+            bail!(
+                "expected the magic number {} (unsigned bytes, {} axes), found {:#010x}; is it an \
+                 IDX file, and under the right name?",
+                listed(ranks, |rank| format!("{:#010x}", magic_of(rank))),
+                listed(ranks, |rank| rank.to_string()),
+                u32::from_be_bytes(magic)
+            );
+        }
+        let sizes = stream.at_most(header_len - 4)?;
+        let found = magic.len() + sizes.len();
+        ensure!(
+            found == header_len,
+            "expected an IDX header of {header_len} bytes, found {found} bytes"
         );
+        let axes: Vec<usize> = sizes.chunks(4).map(|b| BigEndian::read_u32(b) as usize).collect();
+        let product = axes.iter().try_fold(1, |product: usize, &size| product.checked_mul(size));
+        let len = product.filter(|&len| len < isize::MAX as usize).with_context(|| {
+            format!("expected sizes whose product fits into a file, found {axes:?} in the header")
+        })?;
+        let contents = Self { axes, len, plausible: file_len.is_some(), stream };
+        if let Some(file_len) = file_len {
+            contents.check_file(file_len, header_len)?;
+        }
+        Ok(contents)
     }
-    let sizes = read_at_most(&mut reader, header_len - 4)?;
-    let found = magic.len() + sizes.len();
-    ensure!(
-        found == header_len,
-        "expected an IDX header of {header_len} bytes, found {found} bytes"
-    );
-    let axes: Vec<usize> = sizes.chunks(4).map(|b| BigEndian::read_u32(b) as usize).collect();
-    let product = axes.iter().try_fold(1, |product: usize, &size| product.checked_mul(size));
-    let len = product.filter(|&len| len < usize::MAX).with_context(|| {
-        format!("expected sizes whose product fits into a file, found {axes:?} in the header")
-    })?;
-    // One byte more than the header says shows whether there are more, and lets gzip
-    // compare its checksum. What the header claims is never allocated ahead of the data.
-    let bytes = read_at_most(&mut reader, len + 1)?;
-    let found = match bytes.len() {
-        found if found == len => return Ok(Idx { axes, bytes }),
-        found if found < len => format!("{found}: the file is cut short, or its header wrong"),
-        _ => "more: something else follows, or the header is wrong".into(),
-    };
-    bail!("expected {len} bytes after the header, as its sizes {axes:?} say, found {found}")
+
+    /// Whether a file of so many bytes can hold what its header says.
+    fn check_file(&self, file_len: u64, header_len: usize) -> anyhow::Result<()> {
+        /// No deflated byte becomes more.
+        const MOST_INFLATED: u64 = 1032;
+        let Self { axes, len, .. } = self;
+        match &self.stream {
+            Stream::Plain(_) => self.check_count(file_len.saturating_sub(header_len as u64)),
+            Stream::Zipped(_) => {
+                ensure!(
+                    *len as u64 <= file_len.saturating_mul(MOST_INFLATED),
+                    "expected sizes of which a gzip stream of {file_len} bytes can tell, found \
+                     {axes:?} in the header: the file is cut short, or its header wrong"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether `found` bytes, if they are not more than one too many, are those that the
+    /// header says.
+    fn check_count(&self, found: u64) -> anyhow::Result<()> {
+        let Self { axes, len, .. } = self;
+        let found = match found {
+            found if found == *len as u64 => return Ok(()),
+            found if found < *len as u64 => {
+                format!("{found}: the file is cut short, or its header wrong")
+            }
+            _ => "more: something else follows, or the header is wrong".into(),
+        };
+        bail!("expected {len} bytes after the header, as its sizes {axes:?} say, found {found}")
+    }
+
+    /// Reads what follows the header.
+    pub(crate) fn read(mut self) -> anyhow::Result<Idx> {
+        let mut bytes = Vec::new();
+        // What the header of a pipe claims is not allocated ahead of the data.
+        if self.plausible {
+            reserve(&mut bytes, self.len)?;
+        }
+        let read = append(&mut self.stream, self.len, &mut bytes);
+        let mut found = read.map_err(|error| self.stream.complaint(error))?;
+        if found == self.len {
+            // One byte more shows whether there are more, and lets gzip compare its checksum.
+            found += self.stream.at_most(1)?.len();
+        }
+        self.check_count(found as u64)?;
+        Ok(Idx { axes: self.axes, bytes })
+    }
+}
+
+/// A file that may be gzipped.
+enum Stream<R> {
+    Plain(Whole<R>),
+    Zipped(Box<Gzip<Whole<R>>>),
+}
+
+/// The first bytes, and the others.
+type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
+
+impl<R: BufRead> Stream<R> {
+    fn new(mut reader: R) -> anyhow::Result<Self> {
+        let mut first = Vec::new();
+        append(&mut reader, 2, &mut first)?;
+        let is_zipped = first == [0x1f, 0x8b];
+        let whole = Cursor::new(first).chain(reader);
+        Ok(if is_zipped { Self::Zipped(Gzip::new(whole).into()) } else { Self::Plain(whole) })
+    }
+
+    fn at_most(&mut self, len: usize) -> anyhow::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        append(self, len, &mut bytes).map_err(|error| self.complaint(error))?;
+        Ok(bytes)
+    }
+
+    /// What is wrong, if reading ended in an error.
+    fn complaint(&self, error: std::io::Error) -> anyhow::Error {
+        let expected = "expected a gzip stream and nothing behind it, found";
+        match (self, error.kind()) {
+            (Self::Zipped(_), ErrorKind::UnexpectedEof) => {
+                anyhow!("{expected} one that is cut short")
+            }
+            (Self::Zipped(_), ErrorKind::InvalidInput | ErrorKind::InvalidData) => {
+                anyhow!("{expected} a damaged one ({error})")
+            }
+            (_, ErrorKind::OutOfMemory) => anyhow!("too little memory to read it"),
+            _ => error.into(),
+        }
+    }
+}
+
+impl<R: BufRead> Read for Stream<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(reader) => reader.read(buffer),
+            Self::Zipped(reader) => reader.read(buffer),
+        }
+    }
 }
 
 /// Unsigned bytes, so many axes.
 fn magic_of(rank: usize) -> u32 {
-    0x0800 + rank as u32
+    0x0800 + u32::try_from(rank).expect("an array has few axes")
 }
 
 fn listed(ranks: &[usize], text: impl Fn(usize) -> String) -> String {
     ranks.iter().map(|&rank| text(rank)).collect::<Vec<_>>().join(" or ")
-}
-
-fn read_at_most(reader: &mut impl Read, len: usize) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    match reader.take(len as u64).read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            bail!("expected a gzip stream and nothing behind it, found one that is cut short")
-        }
-        Err(error) => {
-            bail!("expected a gzip stream and nothing behind it, found a damaged one ({error})")
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,17 +6,22 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
-use layers::{Loss, Network, is_right, metadata_of, network_of};
+use anyhow::anyhow;
+use layers::{Loss, Network, is_right};
 use tensor::Element;
 
 use crate::cli::InspectFlags;
+use crate::console::{Console, notice};
 use crate::dataset::{self, Misfit, Part, Samples};
 use crate::evaluation::mean;
+use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision};
+use crate::model::{Model, Saved};
 use crate::networks::{self, Which};
+use crate::own_data::Found;
+use crate::run_folder::named;
 use crate::train::set_initial_weights;
-use crate::{memory, model, presets, threads};
+use crate::{memory, presets, threads};
 
 use passes::Passes;
 use report::{InputLine, Line, Setting};
@@ -29,18 +34,16 @@ use report::{InputLine, Line, Setting};
 pub fn run(flags: &InspectFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
     let subject = Subject::read(flags)?;
-    match subject.precision {
+    threads::run_on(None, 1, || match subject.precision {
         Precision::F32 => inspect::<f32>(flags, &subject),
         Precision::F64 => inspect::<f64>(flags, &subject),
-    }
+    })
 }
 
 fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Result<()> {
-    const SAMPLES: usize = 256;
     let networks = subject.networks::<T>()?;
-    let data = dataset::folder(flags.data.as_deref(), subject.data())?;
-    let count = flags.samples.map_or(SAMPLES, Into::into);
-    let mut samples = Samples::load(&data, Part::Train)?.first(Some(count));
+    let mut console = Console::default();
+    let mut samples = subject.samples(flags, &mut console)?;
     let which = |index| Which { network: index + 1, networks: networks.len() };
     for (index, (network, _)) in networks.iter().enumerate() {
         let misfit = |misfit| anyhow!("{}: {misfit}", subject.place(which(index), &misfit));
@@ -49,11 +52,15 @@ fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Resul
         let what = format!("--samples {}", samples.len());
         memory::ask(&what, bytes, "choose fewer --samples")?;
     }
+    if let Weights::Start(experiment, config) = &subject.weights {
+        let networks: Vec<_> = networks.iter().map(|(network, _)| network).collect();
+        consistency::check(experiment, config.as_deref(), &networks, Cut::whole(samples.len()))?;
+    }
     let mut lines = Vec::new();
     for (index, (network, seed)) in networks.iter().enumerate() {
         lines.extend(look_into(subject, (network, *seed), which(index), &samples)?);
     }
-    report::show(&lines, flags.json)
+    report::show(&lines, (&mut console, flags.json))
 }
 
 /// The lines of one network.
@@ -99,8 +106,8 @@ struct Subject {
 
 /// Where the weights come from.
 enum Weights {
-    /// The bytes of a `model.safetensors`, or of each of a committee's.
-    Models(Vec<Vec<u8>>),
+    /// A model, or those of a committee's members.
+    Model(Box<Model>),
     /// Those that a training run starts with; and the experiment's file, if it has one.
     Start(Box<Experiment>, Option<PathBuf>),
 }
@@ -116,20 +123,16 @@ impl Subject {
     }
 
     fn of_model(path: &Path) -> anyhow::Result<Self> {
-        let files = model::files_of(path)?;
-        let named = |path: &Path| format!("model {}", path.display());
-        let read = |file: &PathBuf| std::fs::read(file).with_context(|| named(file));
-        let models = files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-        let origin = named(if let [file] = files.as_slice() { file } else { path });
+        let model = Model::open(path)?;
+        let origin = named(model.path());
         // What a committee's members have in common.
-        let metadata = metadata_of(&models[0]).with_context(|| named(&files[0]))?;
-        let (precision, loss) = model::precision_and_loss(&metadata);
+        let first = &model.networks()[0];
         Ok(Self {
-            name: metadata.get("preset").unwrap_or(&origin).clone(),
+            name: first.preset().unwrap_or(&origin).to_owned(),
+            precision: first.precision(),
+            loss: first.loss(),
             origin,
-            precision,
-            loss: loss.unwrap_or(Loss::MeanSquaredError),
-            weights: Weights::Models(models),
+            weights: Weights::Model(Box::new(model)),
         })
     }
 
@@ -148,18 +151,34 @@ impl Subject {
         })
     }
 
-    /// The folder of the images that an experiment is about, if it says so.
-    fn data(&self) -> Option<&Path> {
-        match &self.weights {
-            Weights::Models(_) => None,
-            Weights::Start(experiment, _) => experiment.data.as_deref(),
-        }
+    /// The first training images of the data that it is about.
+    fn samples(&self, flags: &InspectFlags, console: &mut Console) -> anyhow::Result<Samples> {
+        const SAMPLES: usize = 256;
+        let count = Some(flags.samples.map_or(SAMPLES, Into::into));
+        let flag = flags.data.as_deref();
+        let experiment = match &self.weights {
+            Weights::Model(model) => {
+                let models = std::slice::from_ref(&**model);
+                let found = Found::of(models, Part::Train, (flag, count))?;
+                found.tell(console, flags.json)?;
+                return Ok(found.samples);
+            }
+            Weights::Start(experiment, _) => experiment,
+        };
+        let folder = dataset::folder(flag, experiment.data.as_deref())?;
+        let samples = Samples::load(&folder, Part::Train)?;
+        samples.notes().iter().for_each(notice);
+        let named = match &experiment.classes {
+            Some(names) => samples.named(names)?,
+            None => samples,
+        };
+        Ok(named.first(count))
     }
 
     /// Where the images do not fit.
     fn place(&self, which: Which, misfit: &Misfit) -> String {
         match &self.weights {
-            Weights::Models(_) => format!("{}: {which}", self.origin),
+            Weights::Model(_) => format!("{}: {which}", self.origin),
             Weights::Start(experiment, config) => {
                 networks::place(experiment, config.as_deref(), which, misfit.layer)
             }
@@ -167,17 +186,16 @@ impl Subject {
     }
 
     fn trained(&self) -> bool {
-        matches!(self.weights, Weights::Models(_))
+        matches!(self.weights, Weights::Model(_))
     }
 
     /// The networks with the seed that they were drawn from at the start; with a model's,
     /// its dropouts draw from here.
     fn networks<T: Element>(&self) -> anyhow::Result<Vec<(Network<T>, u64)>> {
         let (experiment, config) = match &self.weights {
-            Weights::Models(models) => {
-                let network = |bytes: &Vec<u8>| Ok((network_of(bytes)?, 0));
-                let networks = models.iter().map(network).collect::<anyhow::Result<_>>();
-                return networks.with_context(|| self.origin.clone());
+            Weights::Model(model) => {
+                let network = |saved: &Saved| Ok((saved.network_as()?, 0));
+                return model.networks().iter().map(network).collect();
             }
             Weights::Start(experiment, config) => (experiment, config.as_deref()),
         };

@@ -4,29 +4,38 @@
 //! [`experiment::Experiment`] and a [`dataset`], and leaves a folder behind that is
 //! enough to do the same again, to look into what happened, and to go on with the model.
 
+// No number from outside becomes another one on its way.
+#![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+
 pub mod augmentation;
 pub mod cli;
 mod committee;
 mod compare;
-mod console;
+pub mod console;
 pub mod dataset;
 mod evaluate;
 pub mod evaluation;
 pub mod experiment;
 mod files;
+mod gzip;
 pub mod idx;
+mod input;
 mod inspect;
 mod memory;
 pub mod metrics;
 pub mod model;
 pub mod networks;
+mod own_data;
 pub mod presets;
+pub mod printable;
 mod profile;
 mod report;
+mod run_folder;
 pub mod statistics;
 mod threads;
 mod train;
 pub mod vote;
+mod weights_file;
 
 use std::ffi::OsString;
 use std::time::Instant;

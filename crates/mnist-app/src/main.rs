@@ -1,23 +1,25 @@
 //! The command line of Asterism.
 
-use std::io::Write;
+// No number from outside becomes another one on its way.
+#![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+
 use std::process::ExitCode;
 use std::time::Instant;
 
 use mnist_app::cli::Usage;
+use mnist_app::console::{is_unread, notice};
+use mnist_app::printable::Shown;
 
 fn main() -> ExitCode {
     let start = Instant::now();
     let Err(error) = mnist_app::run(std::env::args_os().skip(1), start) else {
         return ExitCode::SUCCESS;
     };
-    // Nobody may be listening.
-    let _ = writeln!(std::io::stderr(), "error: {}", printable(&format!("{error:#}")));
-    ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
-}
-
-/// The text without control characters: names from files may hold some.
-fn printable(text: &str) -> String {
-    let show = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
-    text.chars().map(show).collect()
+    let wrong_usage = error.is::<Usage>();
+    let text = format!("{error:#}");
+    if !is_unread(&error) {
+        // Words of the command line have no tables in them.
+        notice(format_args!("error: {}", if wrong_usage { text.shown() } else { text }));
+    }
+    ExitCode::from(if wrong_usage { 2 } else { 1 })
 }

@@ -13,6 +13,7 @@ use tensor::Element;
 
 use crate::evaluation::Together;
 use crate::experiment::Experiment;
+use crate::experiment::consistency::Cut;
 
 /// What a thread's images take together at the most, if one of them does not take more:
 /// beyond the caches of a core more of them together gain nothing.
@@ -60,8 +61,8 @@ pub(crate) fn ask(what: &str, bytes: u64, remedy: &str) -> anyhow::Result<()> {
 
 /// The settings of a trainer: no batch is larger than the data, and no shard than a batch.
 pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> TrainerConfig {
-    let batch_size = experiment.batch_size.get().min(samples);
-    let shard_size = experiment.shard_size.get().min(batch_size);
+    let cut = Cut::of(experiment, samples);
+    let (batch_size, shard_size) = (cut.batch_size(), cut.shard_size());
     let Experiment { loss, optimizer, clip_norm, average, seed, .. } = *experiment;
     TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
 }

@@ -52,6 +52,10 @@ pub struct Summary {
     /// After the last epoch.
     #[serde(flatten)]
     pub last: EpochMetrics,
+    /// With how many members a committee ended, which the target may have made fewer than it
+    /// could have; not before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<usize>,
     /// The fraction of the test images that were right.
     pub test_accuracy: f64,
     /// Wilson's 95 % interval of it, low and high.

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
-use layers::{Loss, Network, metadata_of, network_of};
+use anyhow::{Context, anyhow, ensure};
+use layers::{Loss, Network, load_weights};
 use tensor::Element;
 
-use crate::dataset::{Classes, Samples};
+use crate::dataset::{Classes, Digests, Samples};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Precision;
-use crate::files;
+use crate::run_folder::{Place, Run, named, places};
 use crate::vote::{Outputs, Vote};
+use crate::weights_file::WeightsFile;
 
 /// A network that was saved, or the networks of a committee, which answer as one.
 #[derive(Debug)]
@@ -21,12 +22,13 @@ pub struct Model {
     networks: Vec<Saved>,
 }
 
-/// A network, and what it was trained to make small, if its file says so.
+/// A network, what its file says of it, and the run that it is of, if it was named by that.
 #[derive(Debug)]
-struct Saved {
+pub(crate) struct Saved {
     network: AnyNetwork,
-    loss: Option<Loss>,
     classes: Classes,
+    about: About,
+    run: Option<Run>,
 }
 
 /// A network of either precision.
@@ -41,12 +43,22 @@ impl Model {
     /// a committee, its members.
     ///
     /// # Errors
-    /// If there is none; the message names the file.
+    /// If there is none, or only a part of one, or one of another run; the message names the
+    /// file.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let files = files_of(path)?;
-        let networks = files.iter().map(|file| Saved::open(file)).collect::<anyhow::Result<_>>()?;
-        let path = if let [file] = files.as_slice() { file } else { path };
-        Ok(Self { path: path.to_owned(), networks })
+        let places = places(path)?;
+        let path = if let [place] = places.as_slice() { &place.file } else { path }.to_owned();
+        let networks = places.into_iter().map(Saved::open).collect::<anyhow::Result<Vec<_>>>()?;
+        for member in &networks[1..] {
+            let first = &networks[0];
+            ensure!(
+                (&member.classes, &member.about.digests) == (&first.classes, &first.about.digests),
+                "{}: expected members of the same data and classes, found different ones: some \
+                 are of another run",
+                named(&path)
+            );
+        }
+        Ok(Self { path, networks })
     }
 
     /// The file or the folder that it is from.
@@ -59,10 +71,42 @@ impl Model {
         &self.networks[0].classes
     }
 
+    /// Which data it was made of, if its file says so.
+    pub(crate) fn digests(&self) -> Option<&Digests> {
+        self.networks[0].about.digests.as_ref()
+    }
+
+    /// The run that it is of, if it was named by its folder.
+    pub(crate) fn run(&self) -> Option<&Run> {
+        self.networks[0].run.as_ref()
+    }
+
+    /// Its networks.
+    pub(crate) fn networks(&self) -> &[Saved] {
+        &self.networks
+    }
+
+    /// What its file says that nothing is made of, in a line.
+    pub(crate) fn note(&self) -> Option<String> {
+        let unknown = &self.networks[0].about.unknown;
+        (!unknown.is_empty()).then(|| {
+            const MOST: usize = 10;
+            let shown: Vec<_> = unknown.iter().take(MOST).map(|key| format!("{key:?}")).collect();
+            let rest = unknown.len().saturating_sub(MOST);
+            let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+            format!(
+                "{}: not used, as this version does not know what they say: the keys {}{rest} in \
+                 __metadata__",
+                named(&self.path),
+                shown.join(", ")
+            )
+        })
+    }
+
     /// What the error of its evaluations is the mean of.
     pub fn error_name(&self) -> &'static str {
         match self.networks.as_slice() {
-            [one] => one.loss_or_default().name(),
+            [one] => one.loss().name(),
             _ => "−ln p",
         }
     }
@@ -105,24 +149,45 @@ impl Model {
 }
 
 impl Saved {
-    fn open(path: &Path) -> anyhow::Result<Self> {
-        let name = || named(path);
-        let bytes = std::fs::read(path).with_context(name)?;
-        let metadata = metadata_of(&bytes).with_context(name)?;
-        let (precision, loss) = precision_and_loss(&metadata);
-        let network = match precision {
-            Precision::F32 => AnyNetwork::F32(network_of(&bytes).with_context(name)?),
-            Precision::F64 => AnyNetwork::F64(network_of(&bytes).with_context(name)?),
+    fn open(Place { file, run }: Place) -> anyhow::Result<Self> {
+        Self::read(&file, run).with_context(|| named(&file))
+    }
+
+    fn read(file: &Path, run: Option<Run>) -> anyhow::Result<Self> {
+        let weights = WeightsFile::open(file)?;
+        let metadata = weights.header.metadata();
+        let about = About::of(&metadata)?;
+        let network = match about.precision() {
+            Precision::F32 => AnyNetwork::F32(network(weights, &about)?),
+            Precision::F64 => AnyNetwork::F64(network(weights, &about)?),
         };
         let outputs = match &network {
             AnyNetwork::F32(network) => network.output_shape().len(),
             AnyNetwork::F64(network) => network.output_shape().len(),
         };
-        let classes = Classes::of_model(&metadata, outputs).with_context(name)?;
-        Ok(Self { network, loss, classes })
+        let classes = Classes::of_model(&metadata, outputs)?;
+        let saved = Self { network, classes, about, run };
+        if let Some(run) = &saved.run {
+            saved.check_run(run)?;
+        }
+        Ok(saved)
     }
 
-    fn fit(&self, samples: Samples) -> anyhow::Result<Samples> {
+    /// Whether this is the network that the run trained, as far as its files say.
+    fn check_run(&self, run: &Run) -> anyhow::Result<()> {
+        let About { precision, loss, seed, weights_sha256, .. } = &self.about;
+        let experiment = &run.experiment;
+        let differs = |what: &str| {
+            anyhow!("expected the model of its run, found one of another {what}; {}", run.remedy())
+        };
+        ensure!(self.spec() == experiment.networks.first(), differs("network"));
+        ensure!(seed.is_none_or(|seed| seed == experiment.seed), differs("seed"));
+        ensure!(loss.is_none_or(|loss| loss == experiment.loss), differs("loss"));
+        ensure!(precision.is_none_or(|own| own == experiment.precision), differs("precision"));
+        weights_sha256.as_ref().map_or(Ok(()), |digest| run.check_summary(digest))
+    }
+
+    pub(crate) fn fit(&self, samples: Samples) -> anyhow::Result<Samples> {
         let samples = samples.relabelled(&self.classes)?;
         let fitting = match &self.network {
             AnyNetwork::F32(network) => samples.fit(network),
@@ -131,20 +196,42 @@ impl Saved {
         fitting.map_err(|misfit| anyhow!("network: {misfit}"))
     }
 
-    fn loss_or_default(&self) -> Loss {
-        self.loss.unwrap_or(Loss::MeanSquaredError)
+    /// What it was trained to make small; the squared error if its file does not say.
+    pub(crate) fn loss(&self) -> Loss {
+        self.about.loss.unwrap_or(Loss::MeanSquaredError)
+    }
+
+    /// The precision of its numbers.
+    pub(crate) fn precision(&self) -> Precision {
+        self.about.precision()
+    }
+
+    /// The preset or experiment that it is of, if its file says so.
+    pub(crate) fn preset(&self) -> Option<&str> {
+        self.about.preset.as_deref()
+    }
+
+    /// The same network in a precision that may be another one.
+    pub(crate) fn network_as<T: Element>(&self) -> anyhow::Result<Network<T>> {
+        match &self.network {
+            AnyNetwork::F32(network) => converted(network),
+            AnyNetwork::F64(network) => converted(network),
+        }
+    }
+
+    fn spec(&self) -> &layers::NetworkSpec {
+        match &self.network {
+            AnyNetwork::F32(network) => network.spec(),
+            AnyNetwork::F64(network) => network.spec(),
+        }
     }
 
     fn outputs(&self) -> Outputs {
-        let spec = match &self.network {
-            AnyNetwork::F32(network) => network.spec(),
-            AnyNetwork::F64(network) => network.spec(),
-        };
-        Outputs::of(spec, self.loss)
+        Outputs::of(self.spec(), self.about.loss)
     }
 
     fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
-        let loss = self.loss_or_default();
+        let loss = self.loss();
         match &self.network {
             AnyNetwork::F32(network) => evaluate(network, loss, samples),
             AnyNetwork::F64(network) => evaluate(network, loss, samples),
@@ -160,43 +247,106 @@ fn evaluate<T: Element>(
     Ok(Evaluator::new(network, samples.len(), 0)?.evaluate(network, loss, samples))
 }
 
-/// What a model's metadata say of its precision, which is that of `f64` without a word,
-/// since that holds the numbers of either, and of the loss.
-pub(crate) fn precision_and_loss(metadata: &HashMap<String, String>) -> (Precision, Option<Loss>) {
-    let single = metadata.get("precision").is_some_and(|precision| precision == "f32");
-    let loss = metadata.get("loss").and_then(|text| serde_json::from_str(text).ok());
-    (if single { Precision::F32 } else { Precision::F64 }, loss)
+/// The network of a file, whose numbers are those that were written.
+fn network<T: Element>(weights: WeightsFile, about: &About) -> anyhow::Result<Network<T>> {
+    let mut network = weights.header.network()?;
+    load_weights(&mut network, &weights.read()?)?;
+    if let Some(expected) = &about.weights_sha256 {
+        let found = network.digest();
+        ensure!(
+            *expected == found,
+            "expected the weights that \"weights_sha256\" in __metadata__ says, {expected}, found \
+             others, {found}: the file is damaged"
+        );
+    }
+    Ok(network)
 }
 
-/// The file of a model, which may be named by the folder of its run; of a committee's
-/// folder, those of its members.
-///
-/// # Errors
-/// If a folder has none.
-pub(crate) fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let members = (1..).map(|member| path.join(files::member(member)));
-    let members: Vec<_> = members.take_while(|member| member.is_dir()).collect();
-    if members.is_empty() {
-        return Ok(vec![file(path)?]);
-    }
-    members.iter().map(|member| file(member)).collect()
+fn converted<A: Element, B: Element>(network: &Network<A>) -> anyhow::Result<Network<B>> {
+    let mut other = network.spec().build::<B>()?;
+    let convert = |from: &[A], to: &mut [B]| {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = B::from_f64(from.to_f64()));
+    };
+    convert(network.parameters(), other.parameters_mut());
+    convert(network.state(), other.state_mut());
+    let mut numbers = other.parameters().iter().chain(other.state());
+    ensure!(
+        numbers.all(|number| number.is_finite()),
+        "--precision {}: expected weights that are finite in it, found some that are not",
+        B::NAME
+    );
+    Ok(other)
 }
 
-fn file(path: &Path) -> anyhow::Result<PathBuf> {
-    if !path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    let file = path.join("model.safetensors");
-    if file.is_file() {
-        return Ok(file);
-    }
-    bail!(
-        "{}: expected the folder of a run that has ended, with model.safetensors in it, \
-         found no such file",
-        named(path)
-    )
+/// What a model's metadata say of it. What they do not say is none; what they say and this
+/// version does not know is an error.
+#[derive(Debug)]
+struct About {
+    preset: Option<String>,
+    seed: Option<u64>,
+    precision: Option<Precision>,
+    loss: Option<Loss>,
+    weights_sha256: Option<String>,
+    digests: Option<Digests>,
+    /// Keys of which nothing is made.
+    unknown: Vec<String>,
 }
 
-fn named(path: &Path) -> String {
-    format!("model {}", path.display())
+impl About {
+    fn of(metadata: &HashMap<String, String>) -> anyhow::Result<Self> {
+        const KNOWN: [&str; 11] = [
+            "network",
+            "preset",
+            "seed",
+            "precision",
+            "loss",
+            "weights_sha256",
+            "version",
+            "classes",
+            "data",
+            "data_train",
+            "data_test",
+        ];
+        let said = |key: &str| metadata.get(key).cloned();
+        let precision = |text: &str| match text {
+            "f32" => Some(Precision::F32),
+            "f64" => Some(Precision::F64),
+            _ => None,
+        };
+        let precision = read(metadata, "precision", "f32 or f64", precision)?;
+        let loss = |text: &str| serde_json::from_str(text).ok();
+        let loss = read(metadata, "loss", "a loss that this version knows", loss)?;
+        let seed = read(metadata, "seed", "a whole number", |text| text.parse().ok())?;
+        let is_known = |key: &&String| KNOWN.contains(&key.as_str());
+        let mut unknown: Vec<_> = metadata.keys().filter(|key| !is_known(key)).cloned().collect();
+        unknown.sort_unstable();
+        Ok(Self {
+            preset: said("preset"),
+            seed,
+            precision,
+            loss,
+            weights_sha256: said("weights_sha256"),
+            digests: Digests::of_model(metadata)?,
+            unknown,
+        })
+    }
+
+    /// That of `f64` without a word, since that holds the numbers of either.
+    fn precision(&self) -> Precision {
+        self.precision.unwrap_or(Precision::F64)
+    }
+}
+
+/// What a key says, if it is there.
+fn read<V>(
+    metadata: &HashMap<String, String>,
+    key: &str,
+    expected: &str,
+    read: impl Fn(&str) -> Option<V>,
+) -> anyhow::Result<Option<V>> {
+    let Some(text) = metadata.get(key) else { return Ok(None) };
+    read(text).map(Some).ok_or_else(|| {
+        let found: String = text.chars().take(200).collect();
+        anyhow!("{key:?} in __metadata__: expected {expected}, found {found:?}")
+    })
 }

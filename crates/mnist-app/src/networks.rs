@@ -16,6 +16,7 @@ use toml::Spanned;
 use crate::augmentation::Augmentation;
 use crate::experiment::{Experiment, line_at};
 use crate::memory;
+use crate::printable::Shown;
 
 /// At least one network. As text, a table for one, and an array of tables for several.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,7 +194,7 @@ pub fn parameters(experiment: &Experiment) -> anyhow::Result<usize> {
 /// Where an experiment is from, for messages.
 pub(crate) fn origin(experiment: &Experiment, config: Option<&Path>) -> String {
     match config {
-        Some(file) => format!("--config {}", file.display()),
+        Some(file) => format!("--config {}", file.shown()),
         None => format!("preset {}", experiment.name),
     }
 }
@@ -206,7 +207,9 @@ pub(crate) fn place(
     which: Which,
     layer: Option<usize>,
 ) -> String {
-    let text = config.and_then(|file| std::fs::read_to_string(file).ok());
+    // A pipe has been read, and says nothing any more.
+    let file = config.filter(|file| file.is_file());
+    let text = file.and_then(|file| std::fs::read_to_string(file).ok());
     let line = text.and_then(|text| line_in_network(&text, which.network, layer));
     let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
     format!("{}{line}: {which}", origin(experiment, config))

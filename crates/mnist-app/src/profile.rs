@@ -16,6 +16,7 @@ use tensor::{Buffer, Element, Scratch, peak};
 
 use crate::augmentation::{Augmentation, Augmenter};
 use crate::cli::ProfileFlags;
+use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision};
 use crate::networks::{self, Which};
 use crate::{memory, presets, threads};
@@ -38,7 +39,7 @@ pub fn run(flags: &ProfileFlags) -> anyhow::Result<()> {
     };
     flags.overrides.clone().apply(&mut experiment);
     let threads = flags.threads.unwrap_or(NonZeroUsize::MIN);
-    threads::run_on(Some(threads), || match experiment.precision {
+    threads::run_on(Some(threads), experiment.shards(), || match experiment.precision {
         Precision::F32 => profile::<f32>(flags, &experiment, simd),
         Precision::F64 => profile::<f64>(flags, &experiment, simd),
     })
@@ -49,7 +50,10 @@ fn profile<T: Element>(
     experiment: &Experiment,
     simd: Level,
 ) -> anyhow::Result<()> {
-    let networks = networks::build::<T>(experiment, flags.config.as_deref())?;
+    let config = flags.config.as_deref();
+    let networks = networks::build::<T>(experiment, config)?;
+    let cut = Cut::of(experiment, experiment.batch_size.get());
+    consistency::check(experiment, config, &networks, cut)?;
     let configs: Vec<_> = networks
         .iter()
         .map(|network| bounded_config(experiment, network))
@@ -143,7 +147,8 @@ fn augmentation_seconds<T: Element>(
 ) -> f64 {
     let [channels, height, width] = shape;
     let augmenter = Augmenter::new(augmentation, [height, width], 0);
-    let image: Vec<u8> = (0..channels * height * width).map(|at| (at * 37 % 256) as u8).collect();
+    let image: Vec<u8> =
+        (0..channels * height * width).map(|at| (at * 37).to_le_bytes()[0]).collect();
     let mut output = vec![T::ZERO; image.len()];
     let mut sample = 0;
     median(

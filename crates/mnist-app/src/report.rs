@@ -6,6 +6,7 @@ use layers::Loss;
 
 use crate::dataset::{Classes, Samples};
 use crate::evaluation::{Evaluation, mean};
+use crate::printable::Shown;
 use crate::statistics::wilson_interval;
 
 /// How many test images the notebook ends with.
@@ -20,7 +21,7 @@ pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
     let mut text = String::new();
     let errors = &evaluation.losses[..NOTEBOOK_IMAGES.min(samples.len())];
     for (index, error) in errors.iter().enumerate() {
-        let name = |label: u8| samples.classes().name(usize::from(label));
+        let name = |label: u8| samples.classes().name(usize::from(label)).shown();
         let found = evaluation.predictions[index].map_or("none".into(), name);
         let label = name(samples.labels()[index]);
         let _ = writeln!(text, "pred: {found}, true: {label}, error={error:.4}");
@@ -77,7 +78,8 @@ fn table(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     if classes.count() > MOST_CLASSES {
         return mistakes(classes, confusion);
     }
-    let names: Vec<_> = (0..classes.count()).map(|label| short(&classes.name(label))).collect();
+    let names: Vec<_> =
+        (0..classes.count()).map(|label| short(&classes.name(label).shown())).collect();
     let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let (first, column) = (longest.max(5), (longest + 1).max(6));
     let mut text = format!("{:<first$}  images  right           taken for", noun(classes));
@@ -113,7 +115,7 @@ fn mistakes(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let mut text = String::from("times  share of the class  what was taken for what\n");
     for &(count, label, taken) in mistakes.iter().take(MOST_CLASSES) {
         let share = percent(count, confusion[label].iter().sum());
-        let [label, taken] = [label, taken].map(|label| classes.name(label));
+        let [label, taken] = [label, taken].map(|label| classes.name(label).shown());
         let _ = writeln!(text, "{count:>5}  {share:>18}  {label} taken for {taken}");
     }
     if mistakes.len() > MOST_CLASSES {
@@ -172,7 +174,9 @@ fn right_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     }
     let rows: Vec<_> = rows
         .into_iter()
-        .map(|(label, right, images)| format!(" {}: {right} of {images}", classes.name(label)))
+        .map(|(label, right, images)| {
+            format!(" {}: {right} of {images}", classes.name(label).shown())
+        })
         .collect();
     title + &rows.join(",")
 }
@@ -194,14 +198,14 @@ fn confused_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let images: usize = confusion[label].iter().sum();
     let never: Vec<_> = (0..classes.count())
         .filter(|&label| confusion.iter().all(|row| row[label] == 0))
-        .map(|label| classes.name(label))
+        .map(|label| classes.name(label).shown())
         .collect();
     let never = match never.len() {
         0 => String::new(),
         count if count > MOST_CLASSES => format!("; nothing was ever taken for {count} others"),
         _ => format!("; nothing was ever taken for {}", never.join(", ")),
     };
-    let [label, other] = [label, other].map(|label| classes.name(label));
+    let [label, other] = [label, other].map(|label| classes.name(label).shown());
     format!("Most often wrong: {label} taken for {other}, {count} of {images} times{never}.\n")
 }
 

@@ -3,23 +3,26 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use layers::random::{Purpose, Stream};
-use layers::{Network, NonFinite, Trainer, Workspace, load_weights, save_weights};
+use layers::{Network, Trainer, Workspace, load_weights, save_weights};
 use tensor::Element;
 use tensor::reduce::Total;
 use tensor::simd::Level;
 
 use crate::augmentation::Augmenter;
 use crate::cli::TrainFlags;
-use crate::console::Console;
+use crate::console::{Console, notice};
 use crate::dataset::{self, Misfit, Pick, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
+use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision, absolute};
-use crate::files::RunFolder;
+use crate::files::{METRICS, MODEL, RunFolder, SUMMARY};
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
 use crate::networks::Which;
+use crate::printable::{Shown, require_utf8};
+use crate::weights_file::WeightsFile;
 use crate::{committee, memory, networks, presets, report, threads};
 
 /// Trains as the flags say; `start` is when the process began.
@@ -36,7 +39,12 @@ pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
     if let Some(folder) = &flags.data {
         experiment.data = Some(absolute(folder));
     }
-    threads::run_on(flags.threads, || match experiment.precision {
+    // Those of a file were looked at when it was read.
+    let named = [("--data", &experiment.data), ("--init", &experiment.initial_weights)];
+    for (flag, path) in named {
+        path.iter().try_for_each(|path| require_utf8(flag, path))?;
+    }
+    threads::run_on(flags.threads, experiment.shards(), || match experiment.precision {
         Precision::F32 => train::<f32>(flags, experiment, (start, simd)),
         Precision::F64 => train::<f64>(flags, experiment, (start, simd)),
     })
@@ -47,12 +55,21 @@ fn train<T: Element>(
     experiment: Experiment,
     (start, simd): (Instant, Level),
 ) -> anyhow::Result<()> {
-    if let Some(members) = experiment.committee {
-        return committee::train::<T>(flags, &experiment, members.get(), (start, simd));
-    }
-    let mut run = Run::<T>::prepare(flags, experiment)?;
-    let outcome = run.train(flags, (start, simd))?;
-    if flags.json { Ok(()) } else { run.conclude(&outcome.evaluation) }
+    let mut console = Console::default();
+    let folder = if experiment.committee.is_some() {
+        committee::train::<T>(flags, &experiment, &mut console, (start, simd))?
+    } else {
+        let mut run = Run::<T>::prepare(flags, experiment)?;
+        dataset::tell(&run.train, &run.test);
+        let outcome = run.train(flags, &mut console, (start, simd))?;
+        if !flags.json {
+            console.tell(run.conclusion(&outcome.evaluation));
+        }
+        run.folder
+    };
+    console.whole().with_context(|| {
+        format!("{}: the run is whole, but not what it printed", folder.path().shown())
+    })
 }
 
 /// What a run came to.
@@ -80,13 +97,15 @@ pub(crate) struct Run<T> {
     /// The order in which an epoch takes the training samples.
     order: Vec<usize>,
     folder: RunFolder,
-    console: Console,
+    /// Whether a step has changed the weights.
+    moved: bool,
 }
 
 impl<T: Element> Run<T> {
     /// Checks all that can be checked before the first step, then makes the folder.
     pub(crate) fn prepare(flags: &TrainFlags, experiment: Experiment) -> anyhow::Result<Self> {
         let (networks, train, test) = check::<T>(flags, &experiment)?;
+        let experiment = experiment.effective(train.len(), test.len());
         let network = networks.into_iter().next().context("no network")?;
         let config = memory::trainer_config(&experiment, train.len());
         let taken =
@@ -107,7 +126,7 @@ impl<T: Element> Run<T> {
             train,
             test,
             folder,
-            console: Console::default(),
+            moved: false,
         })
     }
 
@@ -115,12 +134,13 @@ impl<T: Element> Run<T> {
     pub(crate) fn train(
         &mut self,
         flags: &TrainFlags,
+        console: &mut Console,
         (start, simd): (Instant, Level),
     ) -> anyhow::Result<Outcome> {
-        self.announce(flags.json)?;
+        self.announce(flags.json, console);
         let epochs = self.experiment.epochs.get();
         let bar = progress_bar(flags.quiet, self.train.len());
-        let mut lines = String::new();
+        let mut lines = self.folder.lines(METRICS)?;
         let mut last = None;
         let mut seconds = 0.0;
         for epoch in 1..=epochs {
@@ -144,11 +164,9 @@ impl<T: Element> Run<T> {
                 weights_sha256: self.network().digest(),
             };
             let line = serde_json::to_string(&metrics)?;
-            lines.push_str(&line);
-            lines.push('\n');
-            self.folder.write("metrics.jsonl", lines.as_bytes())?;
+            lines.push(&line)?;
             let shown = if flags.json { line } else { epoch_line(&metrics, epochs) };
-            bar.suspend(|| self.console.line(shown))?;
+            bar.suspend(|| console.tell(shown + "\n"));
             let reached = flags.target_accuracy.is_some_and(|p| metrics.test_accuracy() >= p);
             let train_seconds = seconds;
             last = Some(Outcome { metrics, evaluation, wall_seconds, train_seconds });
@@ -157,14 +175,10 @@ impl<T: Element> Run<T> {
             }
         }
         drop(bar);
+        lines.sync()?;
         let outcome = last.context("no epoch")?;
         self.finish(&outcome, simd)?;
         Ok(outcome)
-    }
-
-    /// Prints nothing on standard output.
-    pub(crate) fn keep_quiet(&mut self) {
-        self.console = Console::closed();
     }
 
     /// The images that it is tested on.
@@ -173,26 +187,26 @@ impl<T: Element> Run<T> {
     }
 
     /// What is going to happen, and where.
-    fn announce(&mut self, json: bool) -> anyhow::Result<()> {
-        let folder = self.folder.path().display();
+    fn announce(&self, json: bool, console: &mut Console) {
+        let folder = self.folder.path().shown();
         if json {
             // Standard output is for the metrics alone.
-            eprintln_lossy(&format!("run: {folder}"));
-            return Ok(());
+            notice(format_args!("run: {folder}"));
+            return;
         }
         let Experiment { name, description, seed, .. } = &self.experiment;
         let network = self.trainer.network();
-        let mut text = format!("{name}, seed {seed}: {description}\n");
+        let mut text = format!("{name}, seed {seed}: {}\n", description.shown());
         for (summary, shape, parameters) in network.table() {
             text.push_str(&format!("    {summary:<36}{:<14}{parameters:>9}\n", shape.to_string()));
         }
         text.push_str(&format!(
-            "{} parameters, {} training images, {} test images\nrun: {folder}",
+            "{} parameters, {} training images, {} test images\nrun: {folder}\n",
             network.parameters().len(),
             self.train.len(),
             self.test.len(),
         ));
-        self.console.line(text)
+        console.tell(text);
     }
 
     /// What the run has come to.
@@ -218,11 +232,15 @@ impl<T: Element> Run<T> {
             let augmenter = self.augmenter.as_ref().map(|augmenter| (augmenter, epoch));
             let batch = Pick { samples: &self.train, order, augmenter };
             rate = schedule.rate(*learning_rate, steps_before + step, steps);
-            let report = self
-                .trainer
-                .step(&batch, order.len(), rate)
-                .map_err(|error| not_finite(&error, epoch, order, &self.folder))?;
+            let report = match self.trainer.step(&batch, order.len(), rate) {
+                Ok(report) => report,
+                Err(error) => {
+                    let sample = ("training", order[error.sample]);
+                    return Err(self.stopped(("in", epoch), sample, error.layer));
+                }
+            };
             report.losses.iter().for_each(|&loss| sum.add(loss));
+            self.moved |= rate > 0.0;
             bar.inc(order.len() as u64);
         }
         Ok((sum.value() / self.train.len() as f64, rate))
@@ -255,7 +273,46 @@ impl<T: Element> Run<T> {
             workspace.layer_output(index).iter().any(|value| !value.is_finite())
         });
         let layer = layer.map(|(index, (summary, ..))| (index, summary));
-        Err(stopped(&format!("after epoch {epoch}"), ("test", sample), &layer, &self.folder))
+        Err(self.stopped(("after", epoch), ("test", sample), layer))
+    }
+
+    /// Why the run does not go on, and what may help.
+    fn stopped(
+        &self,
+        (when, epoch): (&str, usize),
+        (kind, sample): (&str, usize),
+        layer: Option<(usize, String)>,
+    ) -> anyhow::Error {
+        let layer = match layer {
+            Some((index, summary)) => {
+                format!("the output of layer {index} ({summary}) is the first that is not")
+            }
+            None => "the outputs of all layers are finite".into(),
+        };
+        let kept = match epoch {
+            1 => String::new(),
+            _ => format!("; {} keeps the epochs before", self.folder.path().shown()),
+        };
+        anyhow!(
+            "training stopped {when} epoch {epoch}: expected a finite loss, found none for sample \
+             {sample} of the {kind} images; {layer}; {}{kept}",
+            self.advice()
+        )
+    }
+
+    /// What may keep the losses finite, by what has made them what they are.
+    fn advice(&self) -> String {
+        let Experiment { initial_weights, precision, clip_norm, .. } = &self.experiment;
+        if self.moved {
+            let or_clip = if clip_norm.is_none() { " or a clip_norm" } else { "" };
+            return format!("a smaller --learning-rate{or_clip} may help");
+        }
+        let (weights, others) = match initial_weights {
+            Some(file) => (format!("those of {}", file.shown()), "smaller ones"),
+            None => ("as they were drawn".into(), "another init"),
+        };
+        let or_wider = if *precision == Precision::F32 { " or --precision f64" } else { "" };
+        format!("no step has changed the weights, which are {weights}: {others}{or_wider} may help")
     }
 
     /// Writes the model and the summary.
@@ -270,9 +327,10 @@ impl<T: Element> Run<T> {
             ("weights_sha256", outcome.metrics.weights_sha256.clone()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
-        let metadata: Vec<_> = metadata.into_iter().chain(self.test.classes().metadata()).collect();
+        let of_data = dataset::metadata(&self.train, &self.test);
+        let metadata: Vec<_> = metadata.into_iter().chain(of_data).collect();
         let model = save_weights(self.network(), &metadata)?;
-        self.folder.write("model.safetensors", &model)?;
+        self.folder.write(MODEL, &model)?;
         let losses = &outcome.evaluation.losses;
         let errors = &losses[..report::NOTEBOOK_IMAGES.min(losses.len())];
         let mut summary = summary(experiment, outcome, simd);
@@ -280,15 +338,17 @@ impl<T: Element> Run<T> {
             test_error_20: errors.to_vec(),
             test_error_20_mean: mean(errors),
         });
-        self.folder.write_json("summary.json", &summary)
+        self.folder.write_json(SUMMARY, &summary)
     }
 
-    fn conclude(&mut self, evaluation: &Evaluation) -> anyhow::Result<()> {
+    /// What is to be said at its end.
+    fn conclusion(&self, evaluation: &Evaluation) -> String {
+        let mut text = String::new();
         if self.experiment.notebook_report {
-            self.console.print(report::notebook_lines(evaluation, &self.test))?;
+            text.push_str(&report::notebook_lines(evaluation, &self.test));
         }
-        self.console.print(report::accuracy_lines(evaluation, &self.test, self.experiment.loss))?;
-        self.console.line(format_args!("weights: sha256 {}", self.network().digest()))
+        text.push_str(&report::accuracy_lines(evaluation, &self.test, self.experiment.loss));
+        text + &format!("weights: sha256 {}\n", self.network().digest())
     }
 }
 
@@ -307,7 +367,7 @@ pub(crate) fn check<T: Element>(
         set_initial_weights(network, experiment)?;
     }
     let data = dataset::folder(flags.data.as_deref(), experiment.data.as_deref())?;
-    let (train, test) = dataset::load(&data)?;
+    let (train, test) = dataset::load_named(&data, experiment.classes.as_deref())?;
     let mut train = train.first(experiment.train_limit.map(Into::into));
     let mut test = test.first(experiment.test_limit.map(Into::into));
     for (which, network) in Which::each(experiment).zip(&networks) {
@@ -320,6 +380,7 @@ pub(crate) fn check<T: Element>(
         let config = memory::trainer_config(experiment, train.len());
         memory::ask_for_training::<T>(&network.spec().footprint()?, &config)?;
     }
+    consistency::check(experiment, config, &networks, Cut::of(experiment, train.len()))?;
     Ok((networks, train, test))
 }
 
@@ -330,6 +391,7 @@ pub(crate) fn summary(experiment: &Experiment, outcome: &Outcome, simd: Level) -
         preset: experiment.name.clone(),
         seed: experiment.seed,
         precision: experiment.precision,
+        members: None,
         test_accuracy: metrics.test_accuracy(),
         test_accuracy_interval: metrics.test_accuracy_interval(),
         last: metrics.clone(),
@@ -351,37 +413,17 @@ pub(crate) fn set_initial_weights<T: Element>(
         network.initialize(experiment.init, experiment.seed);
         return Ok(());
     };
-    let name = || format!("initial weights {}", file.display());
-    let bytes = std::fs::read(file).with_context(name)?;
-    load_weights(network, &bytes).with_context(name)
-}
-
-fn not_finite(
-    error: &NonFinite,
-    epoch: usize,
-    order: &[usize],
-    folder: &RunFolder,
-) -> anyhow::Error {
-    stopped(&format!("in epoch {epoch}"), ("training", order[error.sample]), &error.layer, folder)
-}
-
-fn stopped(
-    when: &str,
-    (kind, sample): (&str, usize),
-    layer: &Option<(usize, String)>,
-    folder: &RunFolder,
-) -> anyhow::Error {
-    let layer = match layer {
-        Some((index, summary)) => {
-            format!("the output of layer {index} ({summary}) is the first that is not")
-        }
-        None => "the outputs of all layers are finite".into(),
-    };
-    anyhow!(
-        "training stopped {when}: expected a finite loss, found none for sample {sample} of the \
-         {kind} images; {layer}; a smaller --learning-rate may help; {} keeps the epochs before",
-        folder.path().display()
-    )
+    let name = || format!("initial weights {}", file.shown());
+    let members = experiment.committee.map_or(1, Into::into);
+    ensure!(
+        members == 1 || !file.exists() || file.is_file(),
+        "{}: expected a regular file, as each of {members} members reads it, found another one",
+        name()
+    );
+    let weights = WeightsFile::open(file).with_context(name)?;
+    // Before so much is read.
+    weights.header.check(network).with_context(name)?;
+    load_weights(network, &weights.read().with_context(name)?).with_context(name)
 }
 
 /// The notebook's own line, and what else there is to know.
@@ -404,10 +446,4 @@ fn progress_bar(quiet: bool, samples: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len}");
     let bar = ProgressBar::new(samples as u64).with_finish(ProgressFinish::AndClear);
     style.map_or(bar.clone(), |style| bar.with_style(style.progress_chars("=> ")))
-}
-
-/// Prints on standard error, whoever may have closed it.
-fn eprintln_lossy(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

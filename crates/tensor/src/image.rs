@@ -146,18 +146,18 @@ fn between(
     }
     let mut corners = [[0_u8; TOGETHER]; 4];
     for i in 0..TOGETHER {
-        // One less than 0 is a large number, and outside as well.
-        let [y, x] = [starts[0][i] as usize, starts[1][i] as usize].map(|at| at.wrapping_sub(1));
-        let inside = y < height.wrapping_sub(1) && x < width.wrapping_sub(1);
+        // Counted from one pixel outside on.
+        let [y, x] = [starts[0][i] as usize, starts[1][i] as usize];
+        let inside = y >= 1 && y < height && x >= 1 && x < width;
         let pixels = if inside {
-            let rows = &plane[y * width + x..][..width + 2];
+            let rows = &plane[(y - 1) * width + (x - 1)..][..width + 2];
             [rows[0], rows[1], rows[width], rows[width + 1]]
         } else {
             let pixel = |y: usize, x: usize| {
-                if y < height && x < width { plane[y * width + x] } else { 0 }
+                let is_one = y >= 1 && y <= height && x >= 1 && x <= width;
+                if is_one { plane[(y - 1) * width + (x - 1)] } else { 0 }
             };
-            let (below, right) = (y.wrapping_add(1), x.wrapping_add(1));
-            [pixel(y, x), pixel(y, right), pixel(below, x), pixel(below, right)]
+            [pixel(y, x), pixel(y, x + 1), pixel(y + 1, x), pixel(y + 1, x + 1)]
         };
         for corner in 0..4 {
             corners[corner][i] = pixels[corner];

@@ -53,7 +53,7 @@ mod tensor;
 pub mod threads;
 
 pub use buffer::Buffer;
-pub use correlate::{Bias, Correlation};
+pub use correlate::{Bias, Correlation, Sweep};
 pub use element::Element;
 pub use error::ShapeError;
 pub use plane::{convolve_full, convolve_valid, correlate_full, correlate_valid, rotate180};

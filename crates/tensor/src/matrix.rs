@@ -34,7 +34,7 @@ pub fn multiply_transposed<T: Element>(
 ) {
     assert_eq!((a.len(), b.len(), c.len()), (n * i, o * i, n * o), "A, B and C: lengths");
     assert!(bias.is_none_or(|bias| bias.len() == o), "bias: expected {o} numbers");
-    let parts = threads::parts(n * i * o, scratch.threads());
+    let parts = threads::parts(work([n, i, o]), scratch.threads());
     let operation = Dots { a, b, bias, c, n, i, o };
     threads::run_divided(operation, parts, T::dots);
 }
@@ -96,6 +96,18 @@ pub fn multiply_from_transposed<T: Element>(
     rows_product((a, [1, n]), b, c, [n, r, p], scratch);
 }
 
+/// How many numbers and indices of scratch memory [`multiply_matrix`] and
+/// [`multiply_from_transposed`] take on `threads` threads, `A B` being the product of `(N, R)` and
+/// `(R, P)`. The other products take none.
+pub fn scratch([n, r, p]: [usize; 3], threads: usize) -> [usize; 2] {
+    threads::rooms(threads::parts(work([n, r, p]), threads), [packed_len(n, r), r])
+}
+
+/// Multiply-adds of a product.
+fn work(sizes: [usize; 3]) -> usize {
+    sizes.iter().fold(1, |work: usize, &size| work.saturating_mul(size))
+}
+
 fn rows_product<T: Element>(
     (a, a_strides): (&[T], [usize; 2]),
     b: &[T],
@@ -107,8 +119,8 @@ fn rows_product<T: Element>(
         c.fill(T::ZERO);
         return;
     }
-    let parts = threads::parts(n * r * p, scratch.threads());
-    let (numbers, taps) = scratch.take(parts * packed_len(n, r), parts * r);
+    let parts = threads::parts(work([n, r, p]), scratch.threads());
+    let (numbers, taps) = scratch.take(self::scratch([n, r, p], scratch.threads()));
     let operation = RowsProduct { a, a_strides, b, c, n, r, p, numbers, taps };
     threads::run_divided(operation, parts, T::rows_product);
 }

@@ -26,7 +26,7 @@ pub(crate) fn block<S: Simd>(simd: S, rest: usize) -> usize {
 
 /// How many numbers [`pack`] needs for `rows` rows of `taps` weights.
 pub(crate) fn packed_len(rows: usize, taps: usize) -> usize {
-    rows.next_multiple_of(LARGEST_BLOCK) * taps
+    rows.next_multiple_of(LARGEST_BLOCK).saturating_mul(taps)
 }
 
 /// Writes weights `(rows, taps)` in the order in which a broadcast product reads them: block of

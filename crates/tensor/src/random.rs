@@ -60,6 +60,11 @@ pub fn drop_out<T: Element>(
     T::drop_out(DropOut { numbers, counter, key, limit, scale });
 }
 
+/// The number below which the share `p` of all words of 32 bits lies.
+pub fn share_of_words(p: f64) -> u32 {
+    (p * (1_u64 << 32) as f64) as u32
+}
+
 /// [`drop_out`] and its operands.
 pub struct DropOut<'a, T> {
     numbers: &'a mut [T],

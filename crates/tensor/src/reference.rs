@@ -257,9 +257,9 @@ pub fn resample(plane: &[u8], [height, width]: [usize; 2], [y, x]: [f32; 2]) -> 
     let (below, right) = (y as i32 as usize, x as i32 as usize);
     let (dy, dx) = (y - below as f32, x - right as f32);
     let pixel = |y: usize, x: usize| {
-        // One less than 0 is a large number, and outside as well.
-        let (y, x) = (y.wrapping_sub(1), x.wrapping_sub(1));
-        if y < height && x < width { f32::from(plane[y * width + x]) } else { 0.0 }
+        // Counted from one pixel outside on.
+        let inside = (1..=height).contains(&y) && (1..=width).contains(&x);
+        if inside { f32::from(plane[(y - 1) * width + (x - 1)]) } else { 0.0 }
     };
     let upper = (1.0 - dx) * pixel(below, right) + dx * pixel(below, right + 1);
     let lower = (1.0 - dx) * pixel(below + 1, right) + dx * pixel(below + 1, right + 1);

@@ -49,6 +49,8 @@ impl<T: Element> Scratch<T> {
     /// Makes room for so many numbers and indices, if there is less.
     pub fn make_room(&mut self, [numbers, indices]: [usize; 2]) {
         if self.numbers.len() < numbers {
+            // First the old memory goes, so that there are never both.
+            self.numbers = Buffer::default();
             self.numbers = Buffer::zeros(numbers);
         }
         if self.indices.len() < indices {
@@ -56,15 +58,15 @@ impl<T: Element> Scratch<T> {
         }
     }
 
-    /// `numbers` numbers and `indices` indices with any contents.
-    pub(crate) fn take(&mut self, numbers: usize, indices: usize) -> (&mut [T], &mut [usize]) {
+    /// So many numbers and indices with any contents.
+    pub(crate) fn take(&mut self, [numbers, indices]: [usize; 2]) -> (&mut [T], &mut [usize]) {
         self.make_room([numbers, indices]);
         (&mut self.numbers[..numbers], &mut self.indices[..indices])
     }
 
     /// `len` numbers with any contents.
     pub fn numbers(&mut self, len: usize) -> &mut [T] {
-        self.take(len, 0).0
+        self.take([len, 0]).0
     }
 }
 

@@ -41,14 +41,24 @@ impl Shape {
         self.rank
     }
 
-    /// The number of elements: the product of the axes' sizes.
+    /// The most numbers of one array. What asks for more is a slip or a damaged file, and would
+    /// end in a failed allocation.
+    pub const MOST_NUMBERS: usize = 1 << 28;
+
+    /// The number of elements: the product of the axes' sizes, or `usize::MAX` if that is
+    /// larger.
     pub fn len(&self) -> usize {
-        self.dims.iter().product()
+        self.dims.iter().fold(1, |len: usize, &size| len.saturating_mul(size))
+    }
+
+    /// [`Shape::len`], if it is at most [`Shape::MOST_NUMBERS`].
+    pub fn checked_len(&self) -> Option<usize> {
+        Some(self.len()).filter(|&len| len <= Self::MOST_NUMBERS)
     }
 
     /// Whether some axis has size 0.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.dims.contains(&0)
     }
 
     /// The sizes as an array, if there are exactly `R` axes.
@@ -105,7 +115,13 @@ mod tests {
         assert_eq!(shape.axes::<3>(), Some([2, 3, 5]));
         assert_eq!(shape.axes::<2>(), None);
         assert_eq!(Shape::from([]).len(), 1);
-        assert!(Shape::from([4, 0]).is_empty());
+        for dims in [[4, 0], [0, usize::MAX]] {
+            assert!(Shape::from(dims).is_empty());
+            assert_eq!(Shape::from(dims).len(), 0);
+        }
+        let huge = Shape::from([1 << 40, 1 << 40, 0x10]);
+        assert_eq!((huge.len(), huge.checked_len()), (usize::MAX, None));
+        assert_eq!(Shape::from([1 << 14, 1 << 14]).checked_len(), Some(1 << 28));
     }
 
     #[test]

@@ -3,11 +3,10 @@
 //! An operation is divided into parts whose outputs are disjoint; each output element
 //! is computed by one thread in one order, so the number of threads changes no bit.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use rayon::prelude::*;
 
 /// Multiply-adds below which an operation stays on the calling thread.
 ///
@@ -105,6 +104,12 @@ pub(crate) fn parts(work: usize, threads: usize) -> usize {
     if work < WORTH_A_WAKE_UP { 1 } else { threads.max(1) }
 }
 
+/// The numbers and indices of scratch memory that so many parts take, each `numbers` and
+/// `indices`.
+pub(crate) fn rooms(parts: usize, [numbers, indices]: [usize; 2]) -> [usize; 2] {
+    [parts.saturating_mul(numbers), parts.saturating_mul(indices)]
+}
+
 /// An operation that can be cut in two with disjoint outputs.
 pub(crate) trait Divide: Sized + Send {
     /// Cuts off about `parts - right` of `parts` equal parts; `None` if the operation
@@ -137,37 +142,69 @@ pub(crate) fn cut(count: usize, left: usize, parts: usize, unit: usize) -> Optio
 }
 
 /// Calls `f(index, a, b)` for chunk `index` of `a` and of `b`, on at most `threads`
-/// threads of the current pool. The last chunks may be shorter.
+/// threads of the current pool. There are as many chunks as `a` has; the last ones may be
+/// shorter, and a slice that ends before the others has empty ones, as has one whose chunks
+/// have size 0.
+///
+/// # Panics
+/// If the chunks of `a` have size 0.
 pub fn for_each_chunk<A: Send, B: Send>(
-    (a, a_size): (&mut [A], usize),
-    (b, b_size): (&mut [B], usize),
+    a: (&mut [A], usize),
+    b: (&mut [B], usize),
     threads: usize,
     f: impl Fn(usize, &mut [A], &mut [B]) + Send + Sync,
 ) {
-    // As many units take no memory.
-    let mut none = vec![(); a.len().div_ceil(a_size)];
-    for_each_chunk3((a, a_size), (b, b_size), (&mut none, 1), threads, |index, a, b, _| {
-        f(index, a, b);
-    });
+    let none: (&mut [()], usize) = (&mut [], 0);
+    for_each_chunk3(a, b, none, threads, |index, a, b, _| f(index, a, b));
 }
 
 /// The same with chunks of a third slice.
+///
+/// # Panics
+/// If the chunks of `a` have size 0.
 pub fn for_each_chunk3<A: Send, B: Send, C: Send>(
-    (a, a_size): (&mut [A], usize),
-    (b, b_size): (&mut [B], usize),
-    (c, c_size): (&mut [C], usize),
+    a: (&mut [A], usize),
+    b: (&mut [B], usize),
+    c: (&mut [C], usize),
     threads: usize,
     f: impl Fn(usize, &mut [A], &mut [B], &mut [C]) + Send + Sync,
 ) {
-    let run = chunks_of_a_task(a.len().div_ceil(a_size), threads);
-    let runs = a.par_chunks_mut(run * a_size).zip(b.par_chunks_mut(run * b_size));
-    let runs = runs.zip(c.par_chunks_mut(run * c_size));
-    runs.with_max_len(1).enumerate().for_each(|(task, ((a, b), c))| {
-        let chunks = a.chunks_mut(a_size).zip(b.chunks_mut(b_size)).zip(c.chunks_mut(c_size));
-        for (index, ((a, b), c)) in (task * run..).zip(chunks) {
-            f(index, a, b, c);
+    let chunks = a.0.len().div_ceil(a.1);
+    let run = chunks_of_a_task(chunks, threads);
+    each_chunk((a, b, c), 0..chunks, run, &f);
+}
+
+/// Three slices, and the sizes of their chunks.
+type Chunked<'a, A, B, C> = ((&'a mut [A], usize), (&'a mut [B], usize), (&'a mut [C], usize));
+
+/// The chunks with these indices, `run` of them or fewer one after another, the others side by
+/// side.
+fn each_chunk<A: Send, B: Send, C: Send>(
+    (mut a, mut b, mut c): Chunked<'_, A, B, C>,
+    Range { start, end }: Range<usize>,
+    run: usize,
+    f: &(impl Fn(usize, &mut [A], &mut [B], &mut [C]) + Send + Sync),
+) {
+    if end - start <= run {
+        for index in start..end {
+            f(index, front(&mut a, 1), front(&mut b, 1), front(&mut c, 1));
         }
-    });
+        return;
+    }
+    let count = (end - start).div_ceil(run) / 2 * run;
+    let left =
+        ((front(&mut a, count), a.1), (front(&mut b, count), b.1), (front(&mut c, count), c.1));
+    let middle = start + count;
+    rayon::join(
+        || each_chunk(left, start..middle, run, f),
+        || each_chunk((a, b, c), middle..end, run, f),
+    );
+}
+
+/// Cuts the first chunks off a slice, or what there is of them.
+fn front<'a, T>((slice, size): &mut (&'a mut [T], usize), chunks: usize) -> &'a mut [T] {
+    let len = chunks.saturating_mul(*size).min(slice.len());
+    slice.split_off_mut(..len).unwrap_or_default()
 }
 
 /// One, so that threads share the chunks as they come, unless `threads` are fewer than
@@ -260,6 +297,16 @@ mod tests {
             });
             assert!(d.iter().chain(&e).all(|&x| x == 0), "{len} numbers, {threads} threads");
         }
+    }
+
+    #[test]
+    fn chunks_without_elements_are_met_too() {
+        let (mut a, mut none) = ([0; 5], [0; 0]);
+        for_each_chunk3((&mut a, 2), (&mut none, 0), (&mut [1; 3], 2), 3, |index, a, b, c| {
+            assert_eq!((b.len(), c.len()), (0, [2, 1, 0][index]));
+            a.fill(index + 1);
+        });
+        assert_eq!(a, [1, 1, 2, 2, 3]);
     }
 
     #[test]

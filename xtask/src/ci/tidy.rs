@@ -11,6 +11,10 @@ const MOST_BYTES: u64 = 4 << 20;
 /// Unfinished work, in two parts each so that this file does not contain it.
 const UNFINISHED: [[&str; 2]; 3] = [["todo", "!("], ["unimplemented", "!("], ["#[", "ignore"]];
 
+/// What prints a path as it is, in two parts as well, and where names are escaped instead.
+const RAW_PATH: [&str; 2] = [".dis", "play()"];
+const ESCAPED: &str = "crates/mnist-app/src/";
+
 /// Checks every file that is, or would be, in the repository.
 pub fn check() -> anyhow::Result<()> {
     let mut complaints = Vec::new();
@@ -65,6 +69,10 @@ fn complaints_of(name: &str, text: &str) -> Vec<String> {
         for word in unfinished.filter(|word| is_rust && content.contains(word)) {
             complaints.push(format!("{place}: {word}"));
         }
+        let raw_path = RAW_PATH.concat();
+        if name.starts_with(ESCAPED) && content.contains(&raw_path) {
+            complaints.push(format!("{place}: expected .shown(), found {raw_path}"));
+        }
     }
     complaints
 }
@@ -82,7 +90,7 @@ fn missing_presets(files: &[String], readme: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_LINES, UNFINISHED, complaints_of, missing_presets};
+    use super::{ESCAPED, MOST_LINES, RAW_PATH, UNFINISHED, complaints_of, missing_presets};
 
     #[test]
     fn each_rule_has_its_complaint() {
@@ -91,6 +99,10 @@ mod tests {
         assert_eq!(complaints_of("a.rs", &"\n".repeat(MOST_LINES + 1)).len(), 1);
         for parts in UNFINISHED {
             assert_eq!(complaints_of("a.rs", &format!("\n{}", parts.concat())).len(), 1);
+        }
+        for (folder, expected) in [(ESCAPED, 1), ("xtask/src/", 0)] {
+            let found = complaints_of(&format!("{folder}a.rs"), &RAW_PATH.concat());
+            assert_eq!(found.len(), expected, "{found:?}");
         }
     }
 

@@ -187,3 +187,38 @@ fn a_file_that_does_not_describe_its_network_is_refused() {
     let text = with(r#"{"input":[1],"layers":[{"type":"dense","outputs":1}]}"#);
     assert_eq!(text, "weights: 0.weight: expected (1, 1), got (1); 0.bias (1) is missing");
 }
+
+/// The file of `small` in double precision with one number of an array changed.
+fn changed(array: &str, place: usize, value: f64) -> Vec<u8> {
+    let layers =
+        [LayerSpec::from(Conv2d::new(2, 3)), layers::BatchNorm2d::new().into(), Sigmoid.into()];
+    let mut bytes = save_weights(&network::<f64>(&[1, 5, 4], &layers), &[]).expect("a file");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let view = file.tensor(array).expect("an array of the network");
+    let at = view.data().as_ptr().addr() - bytes.as_ptr().addr() + 8 * place;
+    bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn numbers_that_cannot_be_are_refused_by_name() {
+    for (array, place, value, complaint) in [
+        ("0.weight", 7, f64::NAN, "0.weight: expected finite numbers, found NaN at place 7"),
+        ("0.bias", 1, f64::INFINITY, "0.bias: expected finite numbers, found inf at place 1"),
+        ("1.running_mean", 0, f64::NEG_INFINITY, "1.running_mean: expected finite numbers"),
+        ("1.running_var", 1, f64::NAN, "1.running_var: expected finite numbers, found NaN"),
+        ("1.running_var", 1, -1e-9, "1.running_var: expected no variance below 0, found -1e-9"),
+    ] {
+        let bytes = changed(array, place, value);
+        for error in [network_of::<f64>(&bytes).err(), network_of::<f32>(&bytes).err()] {
+            let error = error.expect("a refusal").to_string();
+            assert!(error.contains(complaint), "expected {complaint:?} in {error:?}");
+        }
+    }
+    // What only the narrower precision cannot hold.
+    let bytes = changed("0.weight", 2, -1e300);
+    assert!(network_of::<f64>(&bytes).is_ok());
+    let error = network_of::<f32>(&bytes).expect_err("1e300 as f32").to_string();
+    assert!(error.contains("0.weight: expected finite numbers in f32, found -1e300"), "{error}");
+    assert!(network_of::<f32>(&changed("1.running_var", 0, 0.0)).is_ok());
+}

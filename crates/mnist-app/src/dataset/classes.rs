@@ -1,24 +1,60 @@
 //! What the labels of a data set mean.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use anyhow::{Context, ensure};
+
+use crate::printable::Shown;
 
 /// The key of a model's metadata under which the names of its classes are.
 const CLASSES: &str = "classes";
 
-/// The classes of a data set; a label is a place in this list.
+/// The classes of a data set; a label is a place in this list. Names decide what a class is:
+/// where data meet a model or other data, labels are translated by them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Classes {
-    /// So many of them, without names.
+    /// So many of them; their names are the numbers from 0 on.
     Numbered(usize),
     /// Their names, in the order of their labels.
     Named(Vec<String>),
 }
 
+/// All names, or the first of them if they are many.
+impl fmt::Display for Classes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 20;
+        let names: Vec<_> = (0..self.count().min(MOST)).map(|label| self.name(label)).collect();
+        f.write_str(&names.join(", ").shown())?;
+        match self.count() {
+            0..=MOST => Ok(()),
+            count => write!(f, ", … ({count} in all)"),
+        }
+    }
+}
+
 impl Classes {
     /// How many there can be: a label is a byte.
     pub const MOST: usize = 256;
+
+    /// The classes of these names.
+    ///
+    /// # Errors
+    /// If there are none or too many, or one is there twice, empty, or has control
+    /// characters.
+    pub fn named(names: &[String]) -> anyhow::Result<Self> {
+        let count = names.len();
+        let most = Self::MOST;
+        ensure!((1..=most).contains(&count), "expected 1 to {most} names, found {count}");
+        let mut known = HashSet::new();
+        for name in names {
+            let is_name = !name.is_empty() && !name.contains(char::is_control);
+            ensure!(is_name, "expected names without control characters, found {name:?}");
+            ensure!(known.insert(name), "expected different names, found {name:?} twice");
+        }
+        Ok(Self::Named(names.to_vec()))
+    }
 
     /// How many there are.
     pub fn count(&self) -> usize {
@@ -26,6 +62,11 @@ impl Classes {
             Self::Numbered(count) => *count,
             Self::Named(names) => names.len(),
         }
+    }
+
+    /// Whether they have no names but their numbers.
+    pub fn is_numbered(&self) -> bool {
+        matches!(self, Self::Numbered(_))
     }
 
     /// The name of a label: its number, if there is no other.
@@ -59,13 +100,75 @@ impl Classes {
     /// If the metadata names classes, but not one for each output.
     pub fn of_model(metadata: &HashMap<String, String>, outputs: usize) -> anyhow::Result<Self> {
         let Some(text) = metadata.get(CLASSES) else { return Ok(Self::Numbered(outputs)) };
+        let place = || format!("{CLASSES:?} in __metadata__");
         let names: Vec<String> = serde_json::from_str(text)
-            .with_context(|| format!("{CLASSES:?} in __metadata__: expected a list of names"))?;
+            .with_context(|| format!("{}: expected a list of names", place()))?;
         ensure!(
             names.len() == outputs,
-            "{CLASSES:?} in __metadata__: expected {outputs} names, one for each output, found {}",
+            "{}: expected {outputs} names, one for each output, found {}",
+            place(),
             names.len()
         );
-        Ok(Self::Named(names))
+        Self::named(&names).with_context(place)
+    }
+}
+
+/// The order of the names of a data set's classes: as numbers if all are numbers, else that of
+/// their bytes.
+pub(super) fn order(names: &[String]) -> fn(&str, &str) -> Ordering {
+    let is_number = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
+    if names.iter().all(is_number) { by_number } else { str::cmp }
+}
+
+/// Of numbers of any length; those that are equal by their bytes.
+fn by_number(a: &str, b: &str) -> Ordering {
+    let [digits_a, digits_b] = [a, b].map(|name| name.trim_start_matches('0'));
+    let by_length = digits_a.len().cmp(&digits_b.len());
+    by_length.then_with(|| digits_a.cmp(digits_b)).then_with(|| a.cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Classes, order};
+
+    fn sorted(names: &[&str]) -> Vec<String> {
+        let mut names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let order = order(&names);
+        names.sort_by(|a, b| order(a, b));
+        names
+    }
+
+    #[test]
+    fn numbers_sort_as_numbers_and_other_names_by_their_bytes() {
+        let all: Vec<_> = (0..12).map(|number: usize| number.to_string()).collect();
+        let bytes = ["0", "1", "10", "11", "2", "3", "4", "5", "6", "7", "8", "9"];
+        assert_eq!(sorted(&bytes), all);
+        let long = "9".repeat(40);
+        assert_eq!(sorted(&["10", &long, "007", "7", "0"]), ["0", "007", "7", "10", &*long]);
+        // One name that is no number, and all are words.
+        assert_eq!(sorted(&["9", "10", "a"]), ["10", "9", "a"]);
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        assert_eq!(Classes::Numbered(3).to_string(), "0, 1, 2");
+        assert!(Classes::Numbered(256).to_string().ends_with(", 19, … (256 in all)"));
+    }
+
+    #[test]
+    fn names_are_told_apart() {
+        let named = |names: &[&str]| {
+            Classes::named(&names.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert!(named(&["ant", "bee"]).is_ok());
+        for (names, part) in [
+            (&["a", "b", "a"][..], "\"a\" twice"),
+            (&[][..], "found 0"),
+            (&["a", ""][..], "found \"\""),
+            (&["a\n"][..], "found \"a\\n\""),
+        ] {
+            let complaint = named(names).unwrap_err().to_string();
+            assert!(complaint.contains(part), "{complaint}");
+        }
     }
 }

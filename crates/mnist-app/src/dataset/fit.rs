@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use layers::{LayerSpec, Network};
 use tensor::Element;
 
 use super::{Classes, Samples, size_text};
+use crate::printable::Shown;
 
 /// Why a network cannot learn from samples or be tested on them. Prints as the numbers that
 /// would fit and those that were found.
@@ -41,7 +42,7 @@ impl Samples {
             complaints.push(format!(
                 "expected input = {:?}, as {} holds images of {}, found {input}",
                 self.shape,
-                self.source.images.display(),
+                self.source.images.shown(),
                 size_text(self.shape)
             ));
         }
@@ -63,7 +64,7 @@ impl Samples {
 
     /// What is wrong with so many outputs.
     fn refuse_outputs(&self, outputs: usize) -> Option<String> {
-        let (place, count) = (self.source.labels.display(), self.classes.count());
+        let (place, count) = (self.source.labels.shown(), self.classes.count());
         let reason = match &self.classes {
             Classes::Named(_) if count == outputs => return None,
             Classes::Named(_) => format!("{place} has {count} classes"),
@@ -88,51 +89,88 @@ impl Samples {
         ))
     }
 
-    /// The same samples with the labels that `classes` gives to their names; where they
-    /// have no names, with the same labels and at least so many classes.
+    /// The same samples with the labels that `classes` gives to their names; numbers keep
+    /// theirs, and have at least so many classes.
     ///
     /// # Errors
     /// If a sample is of none of the classes.
     pub fn relabelled(mut self, classes: &Classes) -> anyhow::Result<Self> {
-        let place = self.source.labels.display();
-        match (&self.classes, classes) {
-            (Classes::Numbered(own), Classes::Numbered(count)) => {
-                self.classes = Classes::Numbered(*own.max(count));
-            }
-            (Classes::Numbered(own), Classes::Named(names)) => {
-                let count = names.len();
-                ensure!(
-                    *own <= count,
-                    "{place}: expected labels from 0 to {}, as there are {count} classes, found \
-                     labels up to {}",
-                    count - 1,
-                    own - 1
-                );
-                self.classes = classes.clone();
-            }
-            (Classes::Named(own), _) => {
-                let mut labels = Vec::new();
-                for name in own {
-                    let Some(label) = classes.label(name) else {
-                        bail!(
-                            "{place}: expected the class folders {}, found {name:?}",
-                            listed(classes)
-                        );
-                    };
-                    labels.push(label as u8);
-                }
-                self.labels.iter_mut().for_each(|label| *label = labels[usize::from(*label)]);
-                self.classes = classes.clone();
+        if let (Classes::Numbered(own), Classes::Numbered(count)) = (&self.classes, classes) {
+            self.classes = Classes::Numbered(*own.max(count));
+            return Ok(self);
+        }
+        let (mut labels, used) = (Vec::new(), self.used());
+        for (label, is_used) in used.into_iter().enumerate() {
+            let name = self.classes.name(label);
+            match classes.label(&name) {
+                Some(label) => labels.push(u8::try_from(label)?),
+                // A folder is a class even if it is empty; a number between others need not be.
+                None if self.classes.is_numbered() && !is_used => labels.push(0),
+                None => return Err(self.of_no_class(&name, classes)),
             }
         }
+        self.labels.iter_mut().for_each(|label| *label = labels[usize::from(*label)]);
+        self.classes = classes.clone();
         Ok(self)
     }
-}
 
-/// The names of the classes, the first of them if they are many.
-fn listed(classes: &Classes) -> String {
-    const MOST: usize = 20;
-    let names: Vec<_> = (0..classes.count().min(MOST)).map(|label| classes.name(label)).collect();
-    let rest = if classes.count() > MOST { ", …" } else { "" };
-    names.join(", ") + rest
+    /// Which labels there are.
+    fn used(&self) -> Vec<bool> {
+        let mut used = vec![false; self.classes.count()];
+        self.labels.iter().for_each(|&label| used[usize::from(label)] = true);
+        used
+    }
+
+    /// The labels that there are, each with the one that `classes` gives to its name.
+    fn translated(&self, classes: &Classes) -> impl Iterator<Item = (usize, Option<usize>)> {
+        let used = self.used().into_iter().enumerate().filter(|&(_, is_used)| is_used);
+        used.map(|(label, _)| (label, classes.label(&self.classes.name(label))))
+    }
+
+    /// Whether all samples are of these classes.
+    pub fn are_among(&self, classes: &Classes) -> bool {
+        self.translated(classes).all(|(_, label)| label.is_some())
+    }
+
+    fn of_no_class(&self, name: &str, classes: &Classes) -> anyhow::Error {
+        let (place, own) = (self.source.labels.shown(), &self.classes);
+        if own.is_numbered() {
+            return anyhow!(
+                "{place}: expected labels that are among the classes {classes}, found {name:?} \
+                 among the numbers {own}; say what they stand for with classes = [\"…\", …] in \
+                 the experiment, and test the folder of its run"
+            );
+        }
+        anyhow!("{place}: expected the class folders {classes}, found {name:?} among {own}")
+    }
+
+    /// The same samples with these names of classes: numbers are places in the list, and names
+    /// must be in it.
+    ///
+    /// # Errors
+    /// If there are other labels or names, or they cannot be those of classes.
+    pub fn named(mut self, names: &[String]) -> anyhow::Result<Self> {
+        let classes = Classes::named(names).context("classes")?;
+        if !self.classes.is_numbered() {
+            return self.relabelled(&classes);
+        }
+        let (own, count) = (self.classes.count(), classes.count());
+        ensure!(
+            own <= count,
+            "{}: expected labels from 0 to {}, as the experiment names the {count} classes \
+             {classes}, found labels up to {}",
+            self.source.labels.shown(),
+            count - 1,
+            own - 1
+        );
+        // Else a model that knows these names would take the numbers for them.
+        let moves = |(label, other): (usize, Option<usize>)| other != Some(label);
+        ensure!(
+            !self.are_among(&classes) || !self.translated(&classes).any(moves),
+            "{}: expected names of classes that are no numbers of other labels, found {classes}",
+            self.source.labels.shown()
+        );
+        self.classes = classes;
+        Ok(self)
+    }
 }

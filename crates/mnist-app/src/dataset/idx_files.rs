@@ -1,33 +1,48 @@
 //! A data set as four IDX files with the names that MNIST's have.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
 
+use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
 use super::{Classes, Part, Samples, Source, png_folder};
-use crate::idx;
+use crate::idx::{self, Contents};
+use crate::input::is_there;
+use crate::printable::Shown;
+
+const IMAGES: [&str; 2] = ["idx3-ubyte", "idx4-ubyte"];
+const LABELS: [&str; 1] = ["idx1-ubyte"];
 
 /// Whether there is a file of images of this part.
 pub(super) fn present(folder: &Path, part: Part) -> bool {
-    find_images(folder, part).is_some()
+    spellings(folder, &format!("{}-images", prefix(part)), &IMAGES).any(|file| file.is_there())
 }
 
 /// Reads the images and labels of one part.
 pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
-    let images = find_images(folder, part)
-        .ok_or_else(|| missing(folder, &format!("{}-images-idx3-ubyte", prefix(part))))?;
-    let labels = find(folder, &format!("{}-labels", prefix(part)), &["idx1-ubyte"])
-        .ok_or_else(|| missing(folder, &format!("{}-labels-idx1-ubyte", prefix(part))))?;
-    read(Source { images, labels })
+    let find =
+        |what: &str, kinds: &[&str]| find(folder, &format!("{}-{what}", prefix(part)), kinds);
+    let images = find("images", &IMAGES)?;
+    let labels = find("labels", &LABELS)?;
+    let samples = read(&Source { images: images.path(), labels: labels.path() })?;
+    images.check_twin(&IMAGE_AXES)?;
+    labels.check_twin(&LABEL_AXES)?;
+    Ok(samples)
 }
 
-fn read(source: Source) -> anyhow::Result<Samples> {
-    let (images, labels) =
-        rayon::join(|| idx::read(&source.images, &[3, 4]), || idx::read(&source.labels, &[1]));
-    let (images, labels) = (images?, labels?);
-    let path = source.images.display();
+const IMAGE_AXES: [usize; 2] = [3, 4];
+const LABEL_AXES: [usize; 1] = [1];
+
+/// Reads both headers, and what follows them if they belong together.
+fn read(source: &Source) -> anyhow::Result<Samples> {
+    let path = source.images.shown();
+    let open =
+        |file: &Path, axes: &[usize]| Contents::open(file, axes).with_context(|| file.shown());
+    let images = open(&source.images, &IMAGE_AXES)?;
+    let labels = open(&source.labels, &LABEL_AXES)?;
     ensure!(
-        !images.bytes.is_empty(),
+        !images.axes.contains(&0),
         "{path}: expected at least one image with at least one pixel, found sizes {:?}",
         images.axes
     );
@@ -43,14 +58,17 @@ fn read(source: Source) -> anyhow::Result<Samples> {
         images.axes
     );
     ensure!(
-        labels.bytes.len() == count,
+        labels.axes == [count],
         "{}: expected {count} labels, as there are images in {path}, found {}",
-        source.labels.display(),
-        labels.bytes.len()
+        source.labels.shown(),
+        labels.axes[0]
     );
+    let (images, labels) = rayon::join(|| images.read(), || labels.read());
+    let images = images.with_context(|| path.to_string())?;
+    let labels = labels.with_context(|| source.labels.shown())?;
     let largest = labels.bytes.iter().copied().max().unwrap_or_default();
     let classes = Classes::Numbered(usize::from(largest) + 1);
-    Ok(Samples { images: images.bytes, labels: labels.bytes, shape, classes, source })
+    Ok(Samples::new((images.bytes, labels.bytes), shape, classes, source.clone()))
 }
 
 fn prefix(part: Part) -> &'static str {
@@ -60,32 +78,95 @@ fn prefix(part: Part) -> &'static str {
     }
 }
 
-fn find_images(folder: &Path, part: Part) -> Option<PathBuf> {
-    find(folder, &format!("{}-images", prefix(part)), &["idx3-ubyte", "idx4-ubyte"])
+/// A file that may be there plain, gzipped, or both.
+struct Spelling {
+    plain: PathBuf,
+    zipped: PathBuf,
 }
 
-/// The file of this name, with `-` or `.` before `idx`, plain or gzipped.
-fn find(folder: &Path, stem: &str, kinds: &[&str]) -> Option<PathBuf> {
+impl Spelling {
+    /// Whether there is something under one of the names, whatever it is.
+    fn is_there(&self) -> bool {
+        is_there(&self.plain) || is_there(&self.zipped)
+    }
+
+    /// The one to read.
+    fn path(&self) -> PathBuf {
+        if is_there(&self.plain) { &self.plain } else { &self.zipped }.clone()
+    }
+
+    /// Of two files that should be the same, one may be older.
+    fn check_twin(&self, axes: &[usize]) -> anyhow::Result<()> {
+        if !is_there(&self.plain) || !is_there(&self.zipped) {
+            return Ok(());
+        }
+        ensure!(
+            idx::read(&self.plain, axes)? == idx::read(&self.zipped, axes)?,
+            "{}: expected the contents of {} beside it, found others; remove one of them",
+            self.zipped.shown(),
+            self.plain.shown()
+        );
+        Ok(())
+    }
+}
+
+/// The files of this name, with `-` or `.` before `idx`, plain or gzipped.
+fn spellings(folder: &Path, stem: &str, kinds: &[&str]) -> impl Iterator<Item = Spelling> {
     let names = kinds.iter().flat_map(|kind| {
-        ["-", "."].into_iter().flat_map(move |separator| {
-            ["", ".gz"].map(|suffix| folder.join(format!("{stem}{separator}{kind}{suffix}")))
+        ["-", "."].map(|separator| {
+            let name = format!("{stem}{separator}{kind}");
+            Spelling { zipped: folder.join(format!("{name}.gz")), plain: folder.join(name) }
         })
     });
-    names.into_iter().find(|path| path.is_file())
+    names.collect::<Vec<_>>().into_iter()
+}
+
+/// The only file of this name.
+fn find(folder: &Path, stem: &str, kinds: &[&str]) -> anyhow::Result<Spelling> {
+    let mut found = spellings(folder, stem, kinds).filter(Spelling::is_there);
+    let file = found.next().ok_or_else(|| missing(folder, &format!("{stem}-{}", kinds[0])))?;
+    if let Some(other) = found.next() {
+        return Err(anyhow!(
+            "{}: expected one file of this name, found {} beside it; remove one of them",
+            file.path().shown(),
+            other.path().shown()
+        ));
+    }
+    Ok(file)
+}
+
+/// What else lies in the folder and looks like data.
+pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
+    let mut used = Vec::new();
+    for part in [Part::Train, Part::Test] {
+        let stem = |what| format!("{}-{what}", prefix(part));
+        used.extend(spellings(folder, &stem("images"), &IMAGES));
+        used.extend(spellings(folder, &stem("labels"), &LABELS));
+    }
+    let is_used =
+        |path: &PathBuf| used.iter().any(|file| [&file.plain, &file.zipped].contains(&path));
+    let mut left_out = LeftOut::default();
+    for (name, path) in png_folder::entries(folder)? {
+        let is_data = name.contains("ubyte") || is_of_pictures(&ending(&name)) || path.is_dir();
+        if is_data && !is_used(&path) {
+            left_out.add(Kind::Beside, &path);
+        }
+    }
+    Ok(left_out)
 }
 
 fn missing(folder: &Path, name: &str) -> anyhow::Error {
-    let place = folder.display();
+    let place = folder.shown();
     if let Some(example) = png_folder::unsplit_class(folder) {
         return anyhow!(
             "{place}: expected the folders train and test, each with a folder of PNG images for \
              each class, found class folders such as {example:?} without them; move most of the \
              images of each to {} and the others to {}",
-            folder.join("train").join(&example).display(),
-            folder.join("test").join(&example).display()
+            folder.join("train").join(&example).shown(),
+            folder.join("test").join(&example).shown()
         );
     }
-    let found = match std::fs::read_dir(folder).map(Iterator::count) {
+    let found = match fs::read_dir(folder).map(Iterator::count) {
         Ok(0) => "an empty folder".into(),
         Ok(1) => "1 entry with another name".into(),
         Ok(count) => format!("{count} entries with other names"),

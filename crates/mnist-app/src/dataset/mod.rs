@@ -1,8 +1,10 @@
 //! Images with labels, from four IDX files as MNIST's or from folders of PNG images.
 
 mod classes;
+mod digest;
 mod fit;
 mod idx_files;
+mod left_out;
 mod png_folder;
 
 use std::path::{Path, PathBuf};
@@ -12,8 +14,11 @@ use layers::Batch;
 use tensor::{Element, image};
 
 use crate::augmentation::Augmenter;
+use crate::console::notice;
+use crate::printable::Shown;
 
 pub use classes::Classes;
+pub use digest::Digests;
 pub use fit::Misfit;
 
 /// The samples to learn from or those to be tested on.
@@ -36,6 +41,10 @@ pub struct Samples {
     shape: [usize; 3],
     classes: Classes,
     source: Source,
+    /// Of all samples as they were read.
+    digest: String,
+    /// What lies among the data and was not used.
+    notes: Vec<String>,
 }
 
 /// The files or folders that samples are from.
@@ -53,6 +62,14 @@ struct Source {
 /// If a file is missing or not what it should be, training and test images differ in
 /// shape, or there is a class for testing alone.
 pub fn load(folder: &Path) -> anyhow::Result<(Samples, Samples)> {
+    load_named(folder, None)
+}
+
+/// The same of data whose classes have these names, if there are some.
+///
+/// # Errors
+/// As of [`load`], and if a sample is of none of these classes.
+pub fn load_named(folder: &Path, names: Option<&[String]>) -> anyhow::Result<(Samples, Samples)> {
     let (train, test) =
         rayon::join(|| Samples::load(folder, Part::Train), || Samples::load(folder, Part::Test));
     let (train, test) = (train?, test?);
@@ -60,13 +77,28 @@ pub fn load(folder: &Path) -> anyhow::Result<(Samples, Samples)> {
     ensure!(
         expected == found,
         "{}: expected test images of {}, as those for training are in {}, found {}",
-        test.source.images.display(),
+        test.source.images.shown(),
         size_text(expected),
-        train.source.images.display(),
+        train.source.images.shown(),
         size_text(found)
     );
+    if let Some(names) = names {
+        return Ok((train.named(names)?, test.named(names)?));
+    }
     let test = test.relabelled(&train.classes)?;
     Ok((train.relabelled(&test.classes)?, test))
+}
+
+/// Says on standard error what lies among the data and is not used; first of that, which
+/// classes lose all their test images by it.
+pub(crate) fn tell(train: &Samples, test: &Samples) {
+    test.notes.iter().chain(&train.notes).for_each(notice);
+}
+
+/// What the file of a model that was made of these samples says of them.
+pub fn metadata(train: &Samples, test: &Samples) -> Vec<(&'static str, String)> {
+    let digests = Digests::new(train, test).metadata();
+    digests.into_iter().chain(test.classes.metadata()).collect()
 }
 
 /// The folder of the data: the one that the flag `--data` names, or an experiment's key
@@ -80,9 +112,10 @@ pub fn folder(flag: Option<&Path>, key: Option<&Path>) -> anyhow::Result<PathBuf
     if let Some((name, folder)) = asked {
         ensure!(
             folder.is_dir(),
-            "{name} {}: expected a folder of images, found {}",
-            folder.display(),
-            if folder.exists() { "a file" } else { "no such folder" }
+            "{name} {}: expected a folder of images, found {}{}",
+            folder.shown(),
+            if folder.exists() { "a file" } else { "no such folder" },
+            if flag.is_none() { "; name the folder with --data DIR" } else { "" }
         );
         return Ok(folder.to_owned());
     }
@@ -93,7 +126,7 @@ pub fn folder(flag: Option<&Path>, key: Option<&Path>) -> anyhow::Result<PathBuf
         format!(
             "data: expected the folder data/mnist in {} or above it, found none; \
              name the folder with --data DIR",
-            current.display()
+            current.shown()
         )
     })
 }
@@ -105,11 +138,37 @@ impl Samples {
     /// # Errors
     /// If a file is missing or not what it should be; the message names it.
     pub fn load(folder: &Path, part: Part) -> anyhow::Result<Self> {
-        if png_folder::present(folder) && !idx_files::present(folder, part) {
-            png_folder::load(folder, part)
-        } else {
-            idx_files::load(folder, part)
+        let is_idx = idx_files::present(folder, part) || !png_folder::present(folder);
+        let mut samples =
+            if is_idx { idx_files::load(folder, part)? } else { png_folder::load(folder, part)? };
+        // What belongs to neither part is told once.
+        if part == Part::Train {
+            let left_out = if is_idx { idx_files::left_out } else { png_folder::left_out };
+            samples.notes.extend(left_out(folder)?.line(folder));
         }
+        Ok(samples)
+    }
+
+    fn new(
+        (images, labels): (Vec<u8>, Vec<u8>),
+        shape: [usize; 3],
+        classes: Classes,
+        source: Source,
+    ) -> Self {
+        let (digest, notes) = (String::new(), Vec::new());
+        let mut samples = Self { images, labels, shape, classes, source, digest, notes };
+        samples.digest = digest::of(&samples);
+        samples
+    }
+
+    /// The SHA-256 of the samples as they were read, all of them.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What lies among the data and was not used, a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The first samples, `limit` of them if there are as many.

@@ -7,6 +7,7 @@ use tensor::{Element, Shape};
 
 use crate::console::Console;
 use crate::networks::Which;
+use crate::printable::Shown;
 use crate::report::percent;
 
 /// What is printed, line by line.
@@ -104,8 +105,7 @@ impl InputLine {
 }
 
 /// Prints the lines as a table or as JSON.
-pub(super) fn show(lines: &[Line], json: bool) -> anyhow::Result<()> {
-    let mut console = Console::default();
+pub(super) fn show(lines: &[Line], (console, json): (&mut Console, bool)) -> anyhow::Result<()> {
     for line in lines {
         let text = if json { serde_json::to_string(line)? } else { words(line) };
         console.line(text)?;
@@ -132,7 +132,7 @@ fn words(line: &Line) -> String {
 
 fn setting_words(setting: &Setting) -> String {
     let Setting { seed, precision, samples, loss, mean_loss, correct, .. } = setting;
-    let name = setting.which.heading(&setting.name);
+    let name = setting.which.heading(&setting.name.shown());
     let state =
         if setting.trained { "trained".into() } else { format!("as drawn from seed {seed}") };
     format!(

@@ -105,6 +105,15 @@ pub fn summary(folder: &Path, run: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
+/// What is in a folder, sorted; names that are no UTF-8 with replacements in them.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
 /// The JSON objects of lines that hold one each.
 #[track_caller]
 pub fn objects(lines: &str) -> Vec<Value> {

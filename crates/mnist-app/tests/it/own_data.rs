@@ -7,16 +7,16 @@ use crate::common::{idx, run_line, succeeds, summary, text, write_png};
 
 /// Images of one size, each with its label.
 #[derive(Clone)]
-struct Images {
+pub(crate) struct Images {
     /// Channels, height, width.
     shape: [usize; 3],
-    samples: Vec<(Vec<u8>, u8)>,
+    pub(crate) samples: Vec<(Vec<u8>, u8)>,
 }
 
 impl Images {
     /// The classes take turns; an image shows its class as a bright column, in colour in
     /// the channel that comes next.
-    fn new(shape: [usize; 3], classes: usize, count: usize) -> Self {
+    pub(crate) fn new(shape: [usize; 3], classes: usize, count: usize) -> Self {
         let [channels, height, width] = shape;
         let mut noise = 1_u32;
         let samples = (0..count).map(|index| {
@@ -33,7 +33,7 @@ impl Images {
     }
 
     /// As `PREFIX-images-idx3-ubyte` or, in colour, `-idx4-ubyte`.
-    fn write_idx(&self, folder: &Path, prefix: &str) {
+    pub(crate) fn write_idx(&self, folder: &Path, prefix: &str) {
         let [channels, height, width] = self.shape.map(|size| size as u32);
         let count = self.samples.len() as u32;
         let (kind, sizes) = match channels {
@@ -50,7 +50,7 @@ impl Images {
     }
 
     /// As `NAME/NUMBER.png`.
-    fn write_png(&self, folder: &Path, names: &[&str]) {
+    pub(crate) fn write_png(&self, folder: &Path, names: &[&str]) {
         for (index, (image, label)) in self.samples.iter().enumerate() {
             let class = folder.join(names[usize::from(*label)]);
             fs::create_dir_all(&class).unwrap();
@@ -60,7 +60,7 @@ impl Images {
 }
 
 /// An experiment for images of this shape and so many classes.
-fn config(shape: [usize; 3], classes: usize) -> String {
+pub(crate) fn config(shape: [usize; 3], classes: usize) -> String {
     format!(
         "epochs = 8\nbatch_size = 5\nshard_size = 2\nshuffle = true\nlearning_rate = 0.01\n\
          loss = \"softmax_cross_entropy\"\noptimizer = {{ type = \"adam\" }}\ninit = \"he\"\n\
@@ -152,8 +152,9 @@ fn a_model_keeps_the_names_of_its_classes() {
     let model = "run/model.safetensors";
     let printed = succeeds(path, &format!("evaluate {model} --data data"));
     assert!(printed.contains("6 of 6 test images right"), "{printed}");
+    assert!(printed.starts_with("other data: the test images of data (sha256 "), "{printed}");
     let rows: Vec<Vec<_>> =
-        printed.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+        printed.lines().skip(2).map(|line| line.split_whitespace().collect()).collect();
     let head = ["class", "images", "right", "taken", "for", "ant", "bee", "cow"];
     assert_eq!(rows[0], head, "{printed}");
     assert_eq!(rows[2], ["bee", "3", "3", "100.00", "%", "0", "3", "0"], "{printed}");

@@ -10,7 +10,7 @@ use mnist_app::statistics::wilson_interval;
 use serde_json::Value;
 use tensor::simd::Level;
 
-use crate::common::{assert_close, objects, run_in, small_data, text, train_small};
+use crate::common::{assert_close, names, objects, run_in, small_data, text, train_small};
 
 const METRICS: [&str; 9] = [
     "epoch",
@@ -222,7 +222,8 @@ fn a_closed_pipe_ends_the_printing_and_not_the_run() {
         .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    // Who stopped reading is told by the status alone.
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert_eq!(text(&output.stderr), "");
     assert_eq!(metrics(&here.path().join("run")).len(), 2);
 }
@@ -242,14 +243,6 @@ fn presets_are_listed_and_printed_as_experiments() {
         let output = run_in(here.path(), &[&word]);
         assert!(output.status.success() && !output.stdout.is_empty(), "{word}");
     }
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 fn read(run: &Path, name: &str) -> String {

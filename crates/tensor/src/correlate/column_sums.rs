@@ -31,7 +31,7 @@ impl<T: Element> ColumnSums<'_, T> {
     #[inline(always)]
     pub(super) fn add<S: Simd>(&self, simd: S, plane: &mut [T], input: &mut [T]) {
         let Self { layer, phase, .. } = self;
-        if layer.stride == [1, 1] && Padded::of(layer).is_input() {
+        if layer.step == [1, 1] && Padded::of(layer).is_input() {
             self.add_lines(simd, &mut input[self.rows.start * phase.pitch..]);
         } else {
             self.add_lines(simd, plane);
@@ -65,7 +65,7 @@ impl<T: Element> ColumnSums<'_, T> {
         for (y, row) in self.rows.clone().zip(rows.chunks_exact(self.phase.pitch)) {
             let Some(y) = self.row_in_input(y) else { continue };
             let input = &mut input[y * width..][..width];
-            if self.layer.stride[1] == 1 {
+            if self.layer.step[1] == 1 {
                 input.copy_from_slice(&row[self.layer.pad_width[0]..][..width]);
                 continue;
             }
@@ -102,14 +102,14 @@ impl<T: Element> ColumnSums<'_, T> {
     #[inline(always)]
     fn row_in_input(&self, y: usize) -> Option<usize> {
         let Self { layer, phase, .. } = self;
-        let y = (y * layer.stride[0] + phase.row).checked_sub(layer.pad_height[0])?;
+        let y = (y * layer.step[0] + phase.row).checked_sub(layer.pad_height[0])?;
         (y < layer.height).then_some(y)
     }
 
     #[inline(always)]
     fn column_in_input(&self, x: usize) -> Option<usize> {
         let Self { layer, phase, .. } = self;
-        let x = (x * layer.stride[1] + phase.column).checked_sub(layer.pad_width[0])?;
+        let x = (x * layer.step[1] + phase.column).checked_sub(layer.pad_width[0])?;
         (x < layer.width).then_some(x)
     }
 }

@@ -137,10 +137,10 @@ impl<T: Element> Columns<'_, T> {
         for (input, output) in inputs.zip(outputs) {
             for y in (0..layer.out_height).step_by(OUTPUTS) {
                 for (c, numbers) in input.chunks_exact(plane).enumerate() {
-                    let plane = Plane { numbers, height: layer.height, width: layer.width };
-                    let first = y.wrapping_sub(layer.pad_height[0]);
+                    let (height, width) = (layer.height, layer.width);
+                    let plane = Plane { numbers, above: layer.pad_height[0], height, width };
                     let at = c * INPUTS * memory.pitch + layer.pad_width[0];
-                    plane.transform::<S, V, INPUTS>(simd, first, (rows, memory.pitch, at));
+                    plane.transform::<S, V, INPUTS>(simd, y, (rows, memory.pitch, at));
                 }
                 let strip = Strip { layer: &layer, rows, pitch: memory.pitch, taps, y };
                 for first in (0..kernels.len()).step_by(M) {
@@ -161,12 +161,14 @@ impl<T: Element> Columns<'_, T> {
 /// A plane of numbers, of which strips of rows are transformed.
 pub(super) struct Plane<'a, T> {
     pub(super) numbers: &'a [T],
+    /// Rows of zeros above it.
+    pub(super) above: usize,
     pub(super) height: usize,
     pub(super) width: usize,
 }
 
 impl<T: Element> Plane<'_, T> {
-    /// Transforms the `R` rows from `y` on, zeros where there are none, to six, which are
+    /// Transforms the `R` rows from `y` on, counted with those above, zeros where there are none, to six, which are
     /// written to `to` from `at` on, `line` apart: rows of an input if they are six, of an
     /// output gradient if they are four. Rows are no shorter than a vector.
     #[inline(always)]
@@ -182,9 +184,9 @@ impl<T: Element> Plane<'_, T> {
         loop {
             let mut d = [zero; R];
             for i in 0..R {
-                let row = y.wrapping_add(i);
-                if row < self.height {
-                    d[i] = load(simd, self.numbers, row * self.width + x);
+                let row = y + i;
+                if row >= self.above && row - self.above < self.height {
+                    d[i] = load(simd, self.numbers, (row - self.above) * self.width + x);
                 }
             }
             let points = if R == INPUTS {

@@ -54,9 +54,8 @@ impl Correlation {
         scratch: &mut Scratch<T>,
     ) {
         let n = input.len() / self.input_shape().len();
-        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
-        let memory = Memory::of(self, n);
-        let (numbers, _) = scratch.take(parts * memory.len(self), 0);
+        let parts = threads::parts(self.work(n), scratch.threads());
+        let (numbers, _) = scratch.take(self.columns_gradient_room(n, scratch.threads()));
         let operation = ColumnsGradient {
             layer: *self,
             kernels: 0..self.kernels,
@@ -66,6 +65,12 @@ impl Correlation {
             numbers,
         };
         threads::run_divided(operation, parts, T::correlate_columns_gradient);
+    }
+
+    /// The scratch memory of [`Correlation::kernel_gradient_by_columns`] of `n` samples.
+    pub(super) fn columns_gradient_room(&self, n: usize, threads: usize) -> [usize; 2] {
+        let parts = threads::parts(self.work(n), threads);
+        threads::rooms(parts, [Memory::of(self, n).len(self), 0])
     }
 
     /// Channels whose sums are in registers together: two or three, of which fewer than
@@ -256,9 +261,9 @@ impl Strips {
         let [height, width] = planes.shape;
         for strip in self.range.clone() {
             let numbers = &planes.numbers[strip / self.down * planes.stride..][..height * width];
-            let y = (strip % self.down * OUTPUTS).wrapping_sub(planes.padding[0]);
+            let y = strip % self.down * OUTPUTS;
             let at = (strip - self.range.start) * self.pitch + planes.padding[1];
-            let plane = Plane { numbers, height, width };
+            let plane = Plane { numbers, above: planes.padding[0], height, width };
             if S::MANY && width >= T::Wide::<S>::LEN {
                 plane.transform::<S, T::Wide<S>, R>(simd, y, (to, line, at));
             } else {

@@ -77,7 +77,7 @@ impl Correlation {
     /// check gradients, and is summed as it is written.
     pub(super) fn may_be_filtered<T: Element>(&self) -> bool {
         let shape = [self.kernel_height, self.kernel_width] == [3, 3];
-        T::FILTERED && shape && self.stride == [1, 1] && self.groups == 1
+        T::FILTERED && shape && self.step == [1, 1] && self.groups == 1
     }
 
     /// The correlation of the output's gradient that gives the input's: as many zeros
@@ -100,6 +100,20 @@ impl Correlation {
         })
     }
 
+    /// The scratch memory of [`Correlation::forward_filtered`] of `n` samples.
+    pub(super) fn filtering_room<T: Element>(
+        &self,
+        filtering: Filtering,
+        n: usize,
+        threads: usize,
+    ) -> [usize; 2] {
+        let room = match filtering {
+            Filtering::Tiles => Winograd::<T>::memory(self, n),
+            Filtering::Columns => Columns::<T>::memory(self),
+        };
+        threads::rooms(threads::parts(self.work(n), threads), room)
+    }
+
     /// [`Correlation::forward`] by minimal filtering.
     pub(super) fn forward_filtered<T: Element>(
         &self,
@@ -111,12 +125,9 @@ impl Correlation {
         scratch: &mut Scratch<T>,
     ) {
         let n = input.len() / self.input_shape().len();
-        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
-        let [numbers, taps] = match filtering {
-            Filtering::Tiles => Winograd::<T>::memory(self, n),
-            Filtering::Columns => Columns::<T>::memory(self),
-        };
-        let (numbers, taps) = scratch.take(parts * numbers, parts * taps);
+        let parts = threads::parts(self.work(n), scratch.threads());
+        let (numbers, taps) =
+            scratch.take(self.filtering_room::<T>(filtering, n, scratch.threads()));
         let (layer, kernels) = (*self, 0..self.kernels);
         let operands = Operands { layer, kernels, input, weights, bias, output, numbers, taps };
         match filtering {

@@ -69,13 +69,21 @@ impl Correlation {
             let weights = Weights::Forward(kernels);
             return self.forward_filtered(filtering, input, weights, bias, output, scratch);
         }
-        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
+        let parts = threads::parts(self.work(n), scratch.threads());
         let side_by_side = self.gains_by_samples::<T>(n);
-        let memory = Memory::of(self, side_by_side);
-        let (numbers, taps) = scratch.take(parts * memory.len(), parts * memory.taps);
+        let (numbers, taps) = scratch.take(self.forward_room::<T>(n, scratch.threads()));
         let layer = *self;
         let forward = Forward { layer, side_by_side, input, kernels, bias, output, numbers, taps };
         threads::run_divided(forward, parts, T::correlate_forward);
+    }
+
+    /// The scratch memory of [`Correlation::forward`] of `n` samples.
+    pub(super) fn forward_room<T: Element>(&self, n: usize, threads: usize) -> [usize; 2] {
+        if let Some(filtering) = self.filtering::<T>() {
+            return self.filtering_room::<T>(filtering, n, threads);
+        }
+        let memory = Memory::of(self, self.gains_by_samples::<T>(n));
+        threads::rooms(threads::parts(self.work(n), threads), [memory.len(), memory.taps])
     }
 
     /// How [`Correlation::forward`] of `samples` is computed at `level`: `"tiles of 4 × 4"` or
@@ -88,8 +96,9 @@ impl Correlation {
     /// Filtering is for `f32` where kernels are 3 × 3 with stride 1 and one group, and less
     /// work is done by more than a quarter: tiles from 16 channels and 16 kernels on with
     /// planes of 26 × 26, columns with fewer, from two channels and eight kernels on. It
-    /// does not depend on the level. The error is at most 10⁻⁵ of the largest output,
-    /// as a test holds for numbers in (−1, 1); `f64`, which is there to check gradients, is
+    /// does not depend on the level. The error is at most 24 ε, 3 · 10⁻⁶, of the largest `Σ |x| |k|`,
+    /// as a test holds, and a number that is not finite reaches all outputs of the tiles or
+    /// columns that see it; `f64`, which is there to check gradients, is
     /// always summed as it is written. [`Correlation::input_gradient_plan`] and
     /// [`Correlation::kernel_gradient_plan`] are those of the gradients.
     pub fn forward_plan<T: Element>(&self, level: Level, samples: usize) -> &'static str {

@@ -1,4 +1,4 @@
-use crate::{Shape, ShapeError};
+use crate::{Element, Shape, ShapeError};
 
 /// The sizes of a layer's correlation, for one sample:
 /// `(C, H, W) ⋆ (D, C/groups, KH, KW) → (D, OH, OW)`.
@@ -20,7 +20,11 @@ pub struct Correlation {
     pub(super) kernels: usize,
     pub(super) kernel_height: usize,
     pub(super) kernel_width: usize,
+    /// What was asked for.
     pub(super) stride: [usize; 2],
+    /// The stride that passes walk with: no more than lets only the first place of the kernel
+    /// lie within the input. Larger ones are the same, and scratch memory grows with it.
+    pub(super) step: [usize; 2],
     /// Rows above and below.
     pub(super) pad_height: [usize; 2],
     /// Columns to the left and to the right.
@@ -30,48 +34,79 @@ pub struct Correlation {
     pub(super) out_width: usize,
 }
 
+/// How the kernels of a [`Correlation`] are moved over the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// Zero rows above and below the input, and zero columns to its left and right.
+    pub padding: [[usize; 2]; 2],
+    /// Rows and columns from one output to the next.
+    pub stride: [usize; 2],
+    /// Into how many groups that do not see each other channels and kernels are cut.
+    pub groups: usize,
+}
+
+impl Default for Sweep {
+    /// Stride 1, no padding, one group.
+    fn default() -> Self {
+        Self { padding: [[0; 2]; 2], stride: [1; 2], groups: 1 }
+    }
+}
+
 impl Correlation {
     /// `kernels` kernels of height and width `kernel` over inputs of shape
     /// `(C, H, W)`: stride 1, no padding, one group.
     ///
     /// # Errors
-    /// If a size is 0 or the kernel is larger than the input.
+    /// As [`Correlation::with_sweep`].
     pub fn new(input: [usize; 3], kernels: usize, kernel: [usize; 2]) -> Result<Self, ShapeError> {
-        Self::padded(input, kernels, kernel, [[0; 2]; 2])
+        Self::with_sweep(input, kernels, kernel, Sweep::default())
     }
 
     /// [`Correlation::new`] with zero rows above and below the input and zero columns to
     /// its left and right: the kernel may be larger than the input that they surround.
     ///
     /// # Errors
-    /// If a size is 0, the padding is as large as the kernel (outputs would see nothing
-    /// but zeros), or the kernel is larger than the padded input.
+    /// As [`Correlation::with_sweep`].
     pub fn padded(
+        input: [usize; 3],
+        kernels: usize,
+        kernel: [usize; 2],
+        padding: [[usize; 2]; 2],
+    ) -> Result<Self, ShapeError> {
+        Self::with_sweep(input, kernels, kernel, Sweep { padding, ..Sweep::default() })
+    }
+
+    /// `kernels` kernels of height and width `kernel` that are moved over inputs of shape
+    /// `(C, H, W)` as `sweep` says.
+    ///
+    /// # Errors
+    /// If a size or stride is 0, the padding is as large as the kernel (outputs would see
+    /// nothing but zeros), the kernel is larger than the padded input, channels or kernels
+    /// cannot be cut into so many groups, or padded input, kernels or output have more than
+    /// [`Shape::MOST_NUMBERS`] numbers.
+    pub fn with_sweep(
         [channels, height, width]: [usize; 3],
         kernels: usize,
         [kernel_height, kernel_width]: [usize; 2],
-        [rows, columns]: [[usize; 2]; 2],
+        sweep: Sweep,
     ) -> Result<Self, ShapeError> {
-        let valid = Self {
+        let Sweep { padding: [pad_height, pad_width], stride, groups } = sweep;
+        Self {
             channels,
             height,
             width,
             kernels,
             kernel_height,
             kernel_width,
-            stride: [1, 1],
-            pad_height: [0, 0],
-            pad_width: [0, 0],
-            groups: 1,
+            stride,
+            step: stride,
+            pad_height,
+            pad_width,
+            groups,
             out_height: 0,
             out_width: 0,
-        };
-        if valid.input_shape().is_empty() || valid.kernels_shape().is_empty() {
-            let found =
-                format!("input {} and kernels {}", valid.input_shape(), valid.kernels_shape());
-            return Err(ShapeError::new("correlation", "sizes of at least 1", found));
         }
-        valid.with_padding(rows, columns)
+        .checked()
     }
 
     /// One plane with as much padding as lets the kernel touch the input everywhere.
@@ -79,32 +114,15 @@ impl Correlation {
         [height, width]: [usize; 2],
         [kernel_height, kernel_width]: [usize; 2],
     ) -> Result<Self, ShapeError> {
-        Self {
-            channels: 1,
-            height,
-            width,
-            kernels: 1,
-            kernel_height,
-            kernel_width,
-            stride: [1, 1],
-            pad_height: [kernel_height - 1; 2],
-            pad_width: [kernel_width - 1; 2],
-            groups: 1,
-            out_height: 0,
-            out_width: 0,
-        }
-        .checked()
+        let padding = [[kernel_height - 1; 2], [kernel_width - 1; 2]];
+        Self::padded([1, height, width], 1, [kernel_height, kernel_width], padding)
     }
 
     /// The same with every `stride`-th output row and column only.
     ///
     /// # Errors
-    /// If a stride is 0.
+    /// As [`Correlation::with_sweep`].
     pub fn with_stride(self, stride: [usize; 2]) -> Result<Self, ShapeError> {
-        if stride.contains(&0) {
-            let found = Shape::from(stride);
-            return Err(ShapeError::new("correlation stride", "at least (1, 1)", found));
-        }
         Self { stride, ..self }.checked()
     }
 
@@ -112,23 +130,40 @@ impl Correlation {
     /// columns to its left and right.
     ///
     /// # Errors
-    /// If the padding is as large as the kernel (outputs would see nothing but zeros), or
-    /// the kernel larger than the padded input.
+    /// As [`Correlation::with_sweep`].
     pub fn with_padding(self, height: [usize; 2], width: [usize; 2]) -> Result<Self, ShapeError> {
-        let most = [self.kernel_height - 1, self.kernel_width - 1];
-        if height.iter().any(|&pad| pad > most[0]) || width.iter().any(|&pad| pad > most[1]) {
-            let expected = format!("at most {} rows and {} columns", most[0], most[1]);
-            let found = format!("{height:?} rows and {width:?} columns");
-            return Err(ShapeError::new("correlation padding", expected, found));
-        }
         Self { pad_height: height, pad_width: width, ..self }.checked()
     }
 
     /// The same with channels and kernels cut into `groups` that do not see each other.
     ///
     /// # Errors
-    /// If the channels or the kernels cannot be cut so.
+    /// As [`Correlation::with_sweep`].
     pub fn with_groups(self, groups: usize) -> Result<Self, ShapeError> {
+        Self { groups, ..self }.checked()
+    }
+
+    fn checked(self) -> Result<Self, ShapeError> {
+        let Self { groups, stride, .. } = self;
+        if self.input_shape().is_empty()
+            || [self.kernels, self.kernel_height, self.kernel_width].contains(&0)
+        {
+            let kernels = [self.kernels, self.channels, self.kernel_height, self.kernel_width];
+            let found =
+                format!("input {} and kernels {}", self.input_shape(), Shape::from(kernels));
+            return Err(ShapeError::new("correlation", "sizes of at least 1", found));
+        }
+        let most = [self.kernel_height - 1, self.kernel_width - 1];
+        let [above, beside] = [self.pad_height, self.pad_width];
+        if above.iter().any(|&pad| pad > most[0]) || beside.iter().any(|&pad| pad > most[1]) {
+            let expected = format!("at most {} rows and {} columns", most[0], most[1]);
+            let found = format!("{above:?} rows and {beside:?} columns");
+            return Err(ShapeError::new("correlation padding", expected, found));
+        }
+        if stride.contains(&0) {
+            let found = Shape::from(stride);
+            return Err(ShapeError::new("correlation stride", "at least (1, 1)", found));
+        }
         if groups == 0
             || !self.channels.is_multiple_of(groups)
             || !self.kernels.is_multiple_of(groups)
@@ -137,22 +172,37 @@ impl Correlation {
                 format!("a divisor of {} channels and {} kernels", self.channels, self.kernels);
             return Err(ShapeError::new("correlation groups", expected, groups));
         }
-        Ok(Self { groups, ..self })
-    }
-
-    fn checked(self) -> Result<Self, ShapeError> {
-        let height = self.height + self.pad_height[0] + self.pad_height[1];
-        let width = self.width + self.pad_width[0] + self.pad_width[1];
+        let padded = |size: usize, [before, after]: [usize; 2]| {
+            size.saturating_add(before).saturating_add(after)
+        };
+        let (height, width) = (padded(self.height, above), padded(self.width, beside));
         if self.kernel_height > height || self.kernel_width > width {
             let expected = format!("a kernel no larger than the input's ({height}, {width})");
             let found = Shape::from([self.kernel_height, self.kernel_width]);
             return Err(ShapeError::new("correlation", expected, found));
         }
-        Ok(Self {
-            out_height: (height - self.kernel_height) / self.stride[0] + 1,
-            out_width: (width - self.kernel_width) / self.stride[1] + 1,
+        let [down, across] = [height - self.kernel_height, width - self.kernel_width];
+        let layer = Self {
+            step: [stride[0].min(down + 1), stride[1].min(across + 1)],
+            out_height: down / stride[0] + 1,
+            out_width: across / stride[1] + 1,
             ..self
-        })
+        };
+        let shapes = [
+            Shape::from([self.channels, height, width]),
+            layer.kernels_shape(),
+            layer.output_shape(),
+        ];
+        if shapes.iter().any(|shape| shape.checked_len().is_none()) {
+            let expected = format!(
+                "at most {} numbers in padded input, kernels and output",
+                Shape::MOST_NUMBERS
+            );
+            let [input, kernels, output] = shapes;
+            let found = format!("{input}, {kernels} and {output}");
+            return Err(ShapeError::new("correlation", expected, found));
+        }
+        Ok(layer)
     }
 
     /// `(C, H, W)`.
@@ -174,6 +224,37 @@ impl Correlation {
     /// Rows and columns from one output to the next.
     pub fn stride(&self) -> [usize; 2] {
         self.stride
+    }
+
+    /// Rows and columns of the stride's phases that the kernel reaches.
+    pub(super) fn phases(&self) -> [usize; 2] {
+        [self.step[0].min(self.kernel_height), self.step[1].min(self.kernel_width)]
+    }
+
+    /// How many numbers and indices of scratch memory the forward pass of at most `samples`
+    /// samples and its two gradients take on `threads` threads, whichever takes most.
+    pub fn scratch<T: Element>(&self, samples: usize, threads: usize) -> [usize; 2] {
+        // Fewer samples may take more than more do, since they are cut into blocks another way;
+        // of very many all blocks are full.
+        let counts = (1..=samples.min(Self::FILL_BLOCKS)).chain([samples]);
+        counts.fold([0; 2], |[numbers, indices], n| {
+            let rooms = [
+                self.forward_room::<T>(n, threads),
+                self.input_gradient_room::<T>(n, threads),
+                self.kernel_gradient_room::<T>(n, threads),
+            ];
+            rooms
+                .iter()
+                .fold([numbers, indices], |most, room| [most[0].max(room[0]), most[1].max(room[1])])
+        })
+    }
+
+    /// Samples that fill every block.
+    const FILL_BLOCKS: usize = 1_000;
+
+    /// Multiply-adds of `n` samples' forward pass.
+    pub(super) fn work(&self, n: usize) -> usize {
+        n.saturating_mul(self.multiply_adds())
     }
 
     /// Zero rows above and below, zero columns left and right.
@@ -215,7 +296,7 @@ impl Correlation {
 
 #[cfg(test)]
 mod tests {
-    use super::Correlation;
+    use super::{Correlation, Sweep};
 
     #[test]
     fn a_kernel_may_be_larger_than_the_input_that_padding_surrounds() {
@@ -250,5 +331,38 @@ mod tests {
             "correlation padding: expected at most 2 rows and 2 columns, \
              got [3, 0] rows and [0, 0] columns"
         );
+    }
+
+    #[test]
+    fn sizes_beyond_all_bounds_are_errors_and_strides_are_not() {
+        const HUGE: usize = usize::MAX;
+        let plain = Sweep::default();
+        for (input, kernels, kernel, sweep) in [
+            ([1, 4, 4], 1, [HUGE, 1], plain),
+            ([1, 4, 4], 1, [HUGE, 2], Sweep { padding: [[HUGE - 1; 2], [0; 2]], ..plain }),
+            ([1, 4, 4], 1, [HUGE, HUGE], Sweep { padding: [[HUGE - 1; 2]; 2], ..plain }),
+            ([1, 4, 4], 1, [1 << 33; 2], Sweep { padding: [[1 << 32; 2]; 2], ..plain }),
+            ([1, 4, 4], 1, [3, 3], Sweep { padding: [[HUGE; 2]; 2], ..plain }),
+            ([1, 4, 4], HUGE, [3, 3], plain),
+            ([HUGE, HUGE, HUGE], HUGE, [1, 1], plain),
+            ([1 << 32, 1, 1], 1 << 32, [1, 1], plain),
+            ([1, 1 << 14, 1 << 14], 2, [1, 1], plain),
+            ([1, 4, 4], 1, [3, 3], Sweep { groups: HUGE, ..plain }),
+            ([1, 4, 4], 1, [3, 3], Sweep { stride: [HUGE, 0], ..plain }),
+        ] {
+            let layer = Correlation::with_sweep(input, kernels, kernel, sweep);
+            assert!(layer.is_err(), "{input:?}, {kernels} of {kernel:?}, {sweep:?}");
+        }
+        for stride in [3, 1 << 31, HUGE] {
+            let sweep = Sweep { stride: [stride; 2], ..plain };
+            let layer = Correlation::with_sweep([1, 5, 4], 2, [3, 3], sweep).unwrap();
+            assert_eq!(
+                (layer.output_shape().dims(), layer.stride()),
+                (&[2, 1, 1][..], [stride; 2])
+            );
+        }
+        // A depthwise layer may have more channels than a dense one of its sizes could.
+        let sweep = Sweep { groups: 1 << 14, ..plain };
+        assert!(Correlation::with_sweep([1 << 14, 3, 3], 1 << 14, [3, 3], sweep).is_ok());
     }
 }

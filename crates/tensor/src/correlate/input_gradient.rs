@@ -44,11 +44,9 @@ impl Correlation {
             let to = input_gradient;
             return adjoint.forward_filtered(filtering, from, weights, Bias::None, to, scratch);
         }
-        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
-        let taps = self.kernels / self.groups * self.kernel_height;
+        let parts = threads::parts(self.work(n), scratch.threads());
         let side_by_side = self.gains_by_samples_backward::<T>(n);
-        let numbers = Memory::most::<T>(self, side_by_side);
-        let (numbers, taps) = scratch.take(parts * numbers, parts * taps);
+        let (numbers, taps) = scratch.take(self.input_gradient_room::<T>(n, scratch.threads()));
         let operation = InputGradient {
             layer: *self,
             side_by_side,
@@ -60,6 +58,16 @@ impl Correlation {
             taps,
         };
         threads::run_divided(operation, parts, T::correlate_input_gradient);
+    }
+
+    /// The scratch memory of [`Correlation::input_gradient`] of `n` samples.
+    pub(super) fn input_gradient_room<T: Element>(&self, n: usize, threads: usize) -> [usize; 2] {
+        if let Some((adjoint, filtering)) = self.input_filtering::<T>() {
+            return adjoint.filtering_room::<T>(filtering, n, threads);
+        }
+        let numbers = Memory::most::<T>(self, self.gains_by_samples_backward::<T>(n));
+        let taps = self.kernels / self.groups * self.kernel_height;
+        threads::rooms(threads::parts(self.work(n), threads), [numbers, taps])
     }
 }
 
@@ -103,10 +111,9 @@ impl Memory {
         }
         // The first phase is the largest.
         let phase = Phase::of(layer, lanes, [0, 0]);
-        let [sh, sw] = layer.stride;
         let is_short = layer.out_width <= 64 / size_of::<T>() && phase.along_rows::<T>(layer);
         let is_short = is_short && lanes == 1;
-        let samples = if is_short && [layer.groups, sh, sw] == [1; 3] { 4 } else { 1 };
+        let samples = if is_short && layer.groups == 1 && layer.step == [1, 1] { 4 } else { 1 };
         let lines = samples * channels * phase.kernel_width;
         let pitch = phase.pitch * lanes;
         let rows = Self::SUMS / (lines * pitch * size_of::<T>());
@@ -120,7 +127,7 @@ impl Memory {
             line,
             panel,
             channels,
-            packed: layer.groups * sh * sw * panel,
+            packed: layer.groups * layer.phases().iter().product::<usize>() * panel,
             gradients: kernels * (layer.out_height * pitch + SLACK),
             sums: lines * line,
             plane: if lanes > 1 { 0 } else { rows * pitch },
@@ -230,8 +237,8 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
         let Self { layer, side_by_side, channels, kernels, .. } = self;
         let (output_gradient, input_gradient) = (self.output_gradient, self.input_gradient);
         let (numbers, taps) = (self.numbers, self.taps);
-        let [_, sw] = layer.stride;
-        let phases = layer.stride.iter().product::<usize>();
+        let [down, across] = layer.phases();
+        let phases = down * across;
         let memory = Memory::of::<T>(&layer, 1, side_by_side);
         let all = channels.start..channels.start + channels.len() / layer.groups;
         let (packed, numbers) = numbers.split_at_mut(memory.blocks(all.len()) * memory.packed);
@@ -241,7 +248,7 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
             let first = all.start + block * memory.channels;
             let channels = first..all.end.min(first + memory.channels);
             let kernels = &kernels[group * (layer.kernels / layer.groups) * layer.taps()..];
-            let phase = Phase::of(&layer, 1, [phase / sw, phase % sw]);
+            let phase = Phase::of(&layer, 1, [phase / across, phase % across]);
             pack_phase(simd, &layer, phase, kernels, channels, packed);
         }
         let channels = channels.len();
@@ -369,10 +376,10 @@ impl<T: Element> Work<'_, T> {
             #[inline(always)]
             || {
                 let Self { layer, lanes, memory, .. } = self;
-                let [sh, sw] = layer.stride;
-                let phases = sh * sw;
+                let [down, across] = layer.phases();
+                let phases = down * across;
                 let plane = layer.height * layer.width * lanes;
-                let is_simple = phases == 1 && Padded::of(layer).is_input();
+                let is_simple = Padded::of(layer).is_input();
                 if !is_simple {
                     for input in input.chunks_mut(pitch) {
                         input[..channels * plane].fill(T::ZERO);
@@ -384,10 +391,7 @@ impl<T: Element> Work<'_, T> {
                     }
                     let panel = (block * layer.groups + group) * phases + phase;
                     let packed = &self.packed[panel * memory.panel..][..memory.panel];
-                    let phase = Phase::of(layer, *lanes, [phase / sw, phase % sw]);
-                    if phase.kernel_height == 0 || phase.kernel_width == 0 {
-                        continue;
-                    }
+                    let phase = Phase::of(layer, *lanes, [phase / across, phase % across]);
                     let rows = channels * phase.kernel_width;
                     let pass = Pass { layer, phase, rows, packed, memory };
                     let source = pass.source(output, lines, taps);
@@ -432,7 +436,7 @@ fn pack_phase<S: Simd, T: Element>(
     channels: Range<usize>,
     packed: &mut [T],
 ) {
-    let [sh, sw] = layer.stride;
+    let [sh, sw] = layer.step;
     let kernels = layer.kernels / layer.groups;
     let count = channels.len();
     let (rows, taps) = (count * phase.kernel_width, kernels * phase.kernel_height);

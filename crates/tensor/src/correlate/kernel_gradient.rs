@@ -65,10 +65,8 @@ impl Correlation {
         if first == self.kernels {
             return;
         }
-        let multiply_adds = n * self.multiply_adds() / self.kernels * (self.kernels - first);
-        let parts = threads::parts(multiply_adds, scratch.threads());
-        let memory = Memory::of(self, n);
-        let (numbers, taps) = scratch.take(parts * memory.len(), parts * self.taps());
+        let parts = self.parts_of(self.kernels - first, n, scratch.threads());
+        let (numbers, taps) = scratch.take(self.dot_products_room(parts, n));
         let operation = KernelGradient {
             layer: *self,
             kernels: first..self.kernels,
@@ -79,6 +77,32 @@ impl Correlation {
             taps,
         };
         threads::run_divided(operation, parts, T::correlate_kernel_gradient);
+    }
+
+    /// Into how many parts the gradient of so many of the kernels is cut.
+    pub(super) fn parts_of(&self, kernels: usize, n: usize, threads: usize) -> usize {
+        threads::parts(self.work(n) / self.kernels * kernels, threads)
+    }
+
+    fn dot_products_room(&self, parts: usize, n: usize) -> [usize; 2] {
+        threads::rooms(parts, [Memory::of(self, n).len(), self.taps()])
+    }
+
+    /// The scratch memory of [`Correlation::kernel_gradient`] of `n` samples.
+    pub(super) fn kernel_gradient_room<T: Element>(&self, n: usize, threads: usize) -> [usize; 2] {
+        match self.gradient_filtering::<T>() {
+            Some(Filtering::Tiles) => self.tiles_gradient_room(n, threads),
+            Some(Filtering::Columns) => self.columns_gradient_room(n, threads),
+            None => {
+                let vectors = self.kernels_in_vectors::<T>();
+                let outer = self.outer_products_room::<T>(vectors, n, threads);
+                let dots = match self.kernels - vectors {
+                    0 => [0; 2],
+                    rest => self.dot_products_room(self.parts_of(rest, n, threads), n),
+                };
+                [outer[0].max(dots[0]), outer[1].max(dots[1])]
+            }
+        }
     }
 
     /// How [`Correlation::kernel_gradient`] is computed: `"tiles of 4 × 4"` or `"columns of
@@ -236,7 +260,7 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
                 chunk.gradients = lines;
                 chunk.gradient_stride = layer.kernels * line;
                 chunk.plane = line;
-                (chunk.rows, chunk.len) = (1, line);
+                (chunk.rows, chunk.len, chunk.pitch) = (1, line, [line; 2]);
             }
             let (first, target) = (index == 0, &mut *self.kernel_gradient);
             let wide = !whole_rows || layer.out_width.is_multiple_of(wide);

@@ -21,7 +21,7 @@ mod winograd_gradient;
 pub use columns::Columns;
 pub use columns_gradient::ColumnsGradient;
 pub use forward::{Bias, Forward};
-pub use geometry::Correlation;
+pub use geometry::{Correlation, Sweep};
 pub use input_gradient::InputGradient;
 pub use kernel_gradient::KernelGradient;
 pub use outer_products::OuterProducts;

@@ -47,11 +47,10 @@ impl Correlation {
         scratch: &mut Scratch<T>,
     ) {
         let n = input.len() / self.input_shape().len();
-        let multiply_adds = n * self.multiply_adds() / self.kernels * kernels;
-        let parts = threads::parts(multiply_adds, scratch.threads());
-        let memory = Memory::of::<T>(self);
+        let parts = self.parts_of(kernels, n, scratch.threads());
+        let room = self.outer_products_room::<T>(kernels, n, scratch.threads());
+        let (numbers, taps) = scratch.take(room);
         let count = kernel_gradient.len();
-        let (numbers, taps) = scratch.take(count + parts * memory.len(), self.taps());
         let (sums, numbers) = numbers.split_at_mut(count);
         let shape = [self.channels, self.kernel_height, self.kernel_width];
         Padded::without_phases(self).taps(shape, taps);
@@ -75,6 +74,23 @@ impl Correlation {
                 gradient.iter_mut().zip(column).for_each(|(gradient, &sum)| *gradient = sum);
             }
         }
+    }
+}
+
+impl Correlation {
+    /// The scratch memory of [`Correlation::add_outer_products`] of `n` samples.
+    pub(super) fn outer_products_room<T: Element>(
+        &self,
+        kernels: usize,
+        n: usize,
+        threads: usize,
+    ) -> [usize; 2] {
+        if kernels == 0 {
+            return [0; 2];
+        }
+        let parts = self.parts_of(kernels, n, threads);
+        let sums = kernels * self.taps();
+        [parts.saturating_mul(Memory::of::<T>(self).len()).saturating_add(sums), self.taps()]
     }
 }
 
@@ -190,7 +206,7 @@ impl<T: Element> Kernel for OuterProducts<'_, T> {
                         positions: positions.clone(),
                         transposed: &mut *transposed,
                         inputs: numbers,
-                        strides: [stride, padded.columns * layer.stride[0], layer.stride[1]],
+                        strides: [stride, padded.columns * layer.step[0], layer.step[1]],
                     };
                     let kernel = kernels.start + index * block;
                     let gradients = (&gradients[kernel * plane..], [output_len, plane]);

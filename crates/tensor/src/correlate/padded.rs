@@ -32,9 +32,9 @@ impl Padded {
         let height = layer.height + layer.pad_height[0] + layer.pad_height[1];
         let width = layer.width + layer.pad_width[0] + layer.pad_width[1];
         Self {
-            rows: height.div_ceil(layer.stride[0]),
-            columns: width.div_ceil(layer.stride[1]),
-            stride: layer.stride,
+            rows: height.div_ceil(layer.step[0]),
+            columns: width.div_ceil(layer.step[1]),
+            stride: layer.step,
             top: layer.pad_height[0],
             left: layer.pad_width[0],
             height: layer.height,
@@ -44,7 +44,7 @@ impl Padded {
 
     /// The input with zeros around it as with stride 1: for numbers that are read one by one.
     pub(super) fn without_phases(layer: &Correlation) -> Self {
-        Self::of(&Correlation { stride: [1, 1], ..*layer })
+        Self::of(&Correlation { step: [1, 1], ..*layer })
     }
 
     /// Whether the layout is that of the input itself.

@@ -40,14 +40,14 @@ pub(super) struct Phase {
 }
 
 impl Phase {
+    /// One of the [`Correlation::phases`].
     #[inline(always)]
     pub(super) fn of(layer: &Correlation, lanes: usize, [row, column]: [usize; 2]) -> Self {
-        let [sh, sw] = layer.stride;
-        let kernel_height = layer.kernel_height.saturating_sub(row).div_ceil(sh);
-        let kernel_width = layer.kernel_width.saturating_sub(column).div_ceil(sw);
-        // At least one: a phase that no kernel reaches has no lines.
-        let pitch = layer.out_width + kernel_width.max(1) - 1;
-        let height = layer.out_height + kernel_height.max(1) - 1;
+        let [sh, sw] = layer.step;
+        let kernel_height = (layer.kernel_height - row).div_ceil(sh);
+        let kernel_width = (layer.kernel_width - column).div_ceil(sw);
+        let pitch = layer.out_width + kernel_width - 1;
+        let height = layer.out_height + kernel_height - 1;
         Self { row, column, kernel_height, kernel_width, pitch, height, lanes }
     }
 

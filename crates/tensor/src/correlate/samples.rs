@@ -66,9 +66,9 @@ impl Correlation {
         if n < FEWEST {
             return false;
         }
-        let ([sh, sw], mut in_vain) = (self.stride, 0);
-        for phase in 0..sh * sw {
-            let phase = Phase::of(self, 1, [phase / sw, phase % sw]);
+        let ([down, across], mut in_vain) = (self.phases(), 0);
+        for phase in 0..down * across {
+            let phase = Phase::of(self, 1, [phase / across, phase % across]);
             let used = phase.kernel_height * self.out_plane();
             in_vain += phase.kernel_width * (phase.positions::<T>(self) - used);
         }

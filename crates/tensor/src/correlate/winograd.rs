@@ -7,7 +7,8 @@
 //!
 //! The transforms are sums and differences of neighbouring numbers, so the error of an
 //! output is one relative to the largest numbers of its tile, not to itself. A test holds
-//! it below 10⁻⁵ of the largest output; a simulation in NumPy with 8, 32 and 128 channels
+//! it below 24 ε, 3 · 10⁻⁶, of the layer's largest `Σ |x| |k|`; of the largest output it may be
+//! more, where kernels that sum to 0 leave little of a bright ground. A simulation in NumPy with 8, 32 and 128 channels
 //! of uniform numbers gave 0.7, 1.2 and 1.8 · 10⁻⁶. An infinity or NaN in the input
 //! spreads over all outputs of the tiles that see it.
 //!
@@ -78,7 +79,7 @@ impl Tiling {
     pub(super) fn of(layer: &Correlation, n: usize, planes: usize) -> Self {
         let [down, across] = layer.tiles();
         let tiles = BLOCK / (POINTS * planes);
-        let most = (tiles.max(2 * LANES) / across).clamp(1, (n * down).max(1));
+        let most = (tiles.max(2 * LANES) / across).clamp(1, n.saturating_mul(down).max(1));
         // Of the larger blocks the one whose last vector is fullest.
         let waste = |rows: usize| {
             let tiles = rows * across;
@@ -384,13 +385,13 @@ impl<'a> Pass<'a> {
             let start = (sample * layer.channels + c) * plane;
             let input = &input[start..start + plane];
             for (i, strip) in strip.chunks_exact_mut(tiling.strip()).enumerate() {
-                let y = (tile_row * OUTPUTS + i).wrapping_sub(layer.pad_height[0]);
                 let to = &mut strip[layer.pad_width[0]..][..width];
-                if y < layer.height {
-                    let from = &input[y * width..][..width];
-                    add_row(simd, from, Added::Same(T::ZERO), to);
-                } else {
-                    to.fill(T::ZERO);
+                match (tile_row * OUTPUTS + i).checked_sub(layer.pad_height[0]) {
+                    Some(y) if y < layer.height => {
+                        let from = &input[y * width..][..width];
+                        add_row(simd, from, Added::Same(T::ZERO), to);
+                    }
+                    _ => to.fill(T::ZERO),
                 }
             }
         }

@@ -52,13 +52,11 @@ impl Correlation {
         scratch: &mut Scratch<T>,
     ) {
         let n = input.len() / self.input_shape().len();
-        let parts = threads::parts(n * self.multiply_adds(), scratch.threads());
-        let tiling = Tiling::of(self, n, self.channels.max(TOGETHER));
+        let parts = threads::parts(self.work(n), scratch.threads());
+        let tiling = self.gradient_tiling(n);
         let (taps, lanes) = (self.taps(), lanes_of(self));
-        let count = self.channels * POINTS * lanes;
-        let memory = Memory::of(self, tiling);
-        let (numbers, _) = scratch.take(count + parts * memory.len(), 0);
-        let (sums, numbers) = numbers.split_at_mut(count);
+        let (numbers, _) = scratch.take(self.tiles_gradient_room(n, scratch.threads()));
+        let (sums, numbers) = numbers.split_at_mut(sums_of(self));
         let operation = WinogradGradient {
             layer: *self,
             tiling,
@@ -79,6 +77,24 @@ impl Correlation {
             }
         }
     }
+}
+
+impl Correlation {
+    fn gradient_tiling(&self, n: usize) -> Tiling {
+        Tiling::of(self, n, self.channels.max(TOGETHER))
+    }
+
+    /// The scratch memory of [`Correlation::kernel_gradient_by_tiles`] of `n` samples.
+    pub(super) fn tiles_gradient_room(&self, n: usize, threads: usize) -> [usize; 2] {
+        let part = Memory::of(self, self.gradient_tiling(n)).len();
+        let parts = threads::parts(self.work(n), threads);
+        [parts.saturating_mul(part).saturating_add(sums_of(self)), 0]
+    }
+}
+
+/// Numbers of the sums at all points.
+fn sums_of(layer: &Correlation) -> usize {
+    layer.channels * POINTS * lanes_of(layer)
 }
 
 /// The kernels, in whole vectors.

@@ -8,3 +8,4 @@ mod not_finite;
 mod pytorch;
 mod reduce;
 mod scipy;
+mod scratch;

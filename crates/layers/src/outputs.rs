@@ -1,0 +1,123 @@
+use crate::loss::Loss;
+use crate::spec::{LayerSpec, NetworkSpec};
+
+/// What is known of the numbers that a layer gives in training, whatever its parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outputs {
+    /// Nothing.
+    Any,
+    /// They lie between 0 and 1.
+    UnitInterval,
+    /// They lie between 0 and 1 since a layer made probabilities of numbers of any size.
+    Probabilities,
+}
+
+impl LayerSpec {
+    /// What is known of the outputs for such inputs.
+    fn outputs(&self, inputs: Outputs) -> Outputs {
+        match self {
+            Self::Sigmoid(_) | Self::Softmax(_) => Outputs::Probabilities,
+            // The same numbers, or some of them, or means of them, or less where they are
+            // negative.
+            Self::Flatten(_)
+            | Self::Reshape(_)
+            | Self::MaxPool2d(_)
+            | Self::AvgPool2d(_)
+            | Self::GlobalAvgPool2d(_)
+            | Self::Relu(_)
+            | Self::LeakyRelu(_) => inputs,
+            // Of a number between 0 and 1 another one.
+            Self::Tanh(_) | Self::Gelu(_) | Self::Silu(_) => match inputs {
+                Outputs::Any => Outputs::Any,
+                Outputs::UnitInterval | Outputs::Probabilities => Outputs::UnitInterval,
+            },
+            // A dropout makes larger what it keeps.
+            Self::Conv2d(_)
+            | Self::Dense(_)
+            | Self::BatchNorm2d(_)
+            | Self::Dropout(_)
+            | Self::Residual(_) => Outputs::Any,
+        }
+    }
+
+    /// Whether what is known of the inputs is known of the outputs, and no more.
+    fn passes_on(&self) -> bool {
+        let all = [Outputs::Any, Outputs::UnitInterval, Outputs::Probabilities];
+        all.into_iter().all(|inputs| self.outputs(inputs) == inputs)
+    }
+}
+
+impl NetworkSpec {
+    /// What is known of the network's outputs for inputs between 0 and 1, and the place of the
+    /// layer that makes them what they are; the last one's if none does.
+    pub fn outputs(&self) -> (Outputs, usize) {
+        let layers = self.layers.iter();
+        let outputs = layers.fold(Outputs::UnitInterval, |inputs, layer| layer.outputs(inputs));
+        let makes = self.layers.iter().rposition(|layer| !layer.passes_on());
+        (outputs, makes.unwrap_or(self.layers.len().saturating_sub(1)))
+    }
+}
+
+impl Loss {
+    /// Whether it is a function of such outputs: a binary cross-entropy of numbers between 0
+    /// and 1, a loss of logits of anything but probabilities, which it would make probabilities
+    /// of once more.
+    pub fn fits(self, outputs: Outputs) -> bool {
+        match self {
+            Self::MeanSquaredError => true,
+            Self::BinaryCrossEntropy => outputs != Outputs::Any,
+            Self::BinaryCrossEntropyWithLogits | Self::SoftmaxCrossEntropy { .. } => {
+                outputs != Outputs::Probabilities
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outputs;
+    use crate::{
+        AvgPool2d, Conv2d, Dense, Dropout, Flatten, LayerSpec, Loss, NetworkSpec, Relu, Residual,
+        Sigmoid, Softmax, Tanh,
+    };
+
+    #[test]
+    fn what_is_known_of_outputs_and_the_layer_that_makes_them() {
+        let any = Outputs::Any;
+        let cases: [(Vec<LayerSpec>, _); 10] = [
+            (vec![Flatten.into(), Dense::new(3).into()], (any, 1)),
+            (
+                vec![Dense::new(3).into(), Sigmoid.into(), Flatten.into()],
+                (Outputs::Probabilities, 1),
+            ),
+            (vec![Dense::new(3).into(), Softmax.into()], (Outputs::Probabilities, 1)),
+            (vec![Sigmoid.into(), Dropout::new(0.5).into()], (any, 1)),
+            (
+                vec![Sigmoid.into(), AvgPool2d::new(2).into(), Flatten.into()],
+                (Outputs::Probabilities, 0),
+            ),
+            (vec![Sigmoid.into(), Tanh.into()], (Outputs::UnitInterval, 1)),
+            (vec![Conv2d::new(3, 3).into(), Relu.into()], (any, 0)),
+            (vec![Dense::new(3).into(), Tanh.into()], (any, 1)),
+            (vec![Sigmoid.into(), Residual::new().add(Sigmoid).into()], (any, 1)),
+            (vec![AvgPool2d::new(2).into(), Flatten.into()], (Outputs::UnitInterval, 1)),
+        ];
+        for (layers, expected) in cases {
+            let spec = NetworkSpec { input: vec![1, 4, 4], layers };
+            assert_eq!(spec.outputs(), expected, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn losses_fit_what_they_are_functions_of() {
+        let all = [Outputs::Any, Outputs::UnitInterval, Outputs::Probabilities];
+        for (loss, expected) in [
+            (Loss::MeanSquaredError, [true, true, true]),
+            (Loss::BinaryCrossEntropy, [false, true, true]),
+            (Loss::BinaryCrossEntropyWithLogits, [true, true, false]),
+            (Loss::softmax_cross_entropy(), [true, true, false]),
+        ] {
+            assert_eq!(all.map(|outputs| loss.fits(outputs)), expected, "{loss:?}");
+        }
+    }
+}

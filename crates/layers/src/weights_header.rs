@@ -1,0 +1,148 @@
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use tensor::{Element, Shape};
+
+use crate::bounded::{listed, shortened};
+use crate::chain::Chain;
+use crate::layer::Parameter;
+use crate::network::Network;
+use crate::spec::NetworkSpec;
+use crate::weights::WeightsError;
+
+/// The key of `__metadata__` under which the network is described.
+pub(crate) const NETWORK: &str = "network";
+
+/// What a safetensors file says before its numbers begin: enough to know whether they are
+/// worth reading, and how many there are.
+///
+/// A file is [`WeightsHeader::PREFIX`] bytes that say how long the header is, the header, and
+/// [`WeightsHeader::body_len`] bytes.
+#[derive(Debug)]
+pub struct WeightsHeader(Metadata);
+
+impl WeightsHeader {
+    /// How many bytes stand before the header.
+    pub const PREFIX: usize = 8;
+
+    /// The longest header, in bytes.
+    pub const LONGEST: usize = 100_000_000;
+
+    /// How many bytes the header has, from those before it.
+    ///
+    /// # Errors
+    /// If they are more than in any safetensors file.
+    pub fn length(prefix: [u8; Self::PREFIX]) -> Result<usize, WeightsError> {
+        let found = u64::from_le_bytes(prefix);
+        let length = usize::try_from(found).ok().filter(|&length| length <= Self::LONGEST);
+        length.ok_or_else(|| {
+            let most = Self::LONGEST;
+            WeightsError::new(format!(
+                "expected a safetensors file, whose header has at most {most} bytes, got one of \
+                 {found} bytes"
+            ))
+        })
+    }
+
+    /// What the bytes of a header say.
+    ///
+    /// # Errors
+    /// If they are no safetensors header.
+    pub fn parse(header: &[u8]) -> Result<Self, WeightsError> {
+        serde_json::from_slice(header).map(Self).map_err(|error| {
+            let error = shortened(&error.to_string());
+            WeightsError::new(format!("expected a safetensors file, got another header: {error}"))
+        })
+    }
+
+    pub(crate) fn new(metadata: Metadata) -> Self {
+        Self(metadata)
+    }
+
+    /// How many bytes follow the header.
+    pub fn body_len(&self) -> usize {
+        self.0.data_len()
+    }
+
+    /// The `__metadata__`.
+    pub fn metadata(&self) -> HashMap<String, String> {
+        self.0.metadata().clone().into_iter().flatten().collect()
+    }
+
+    /// The network that the file describes, with all parameters 0: before it takes memory,
+    /// its arrays are known to be those of the file.
+    ///
+    /// # Errors
+    /// If the file describes no network, or another one than it holds.
+    pub fn network<T: Element>(&self) -> Result<Network<T>, WeightsError> {
+        let text = self.0.metadata().as_ref().and_then(|metadata| metadata.get(NETWORK));
+        let text = text.ok_or_else(|| {
+            WeightsError::new(format!(
+                "weights: expected a description of the network under {NETWORK:?} in \
+                 __metadata__, got none"
+            ))
+        })?;
+        let fail = |error: &dyn std::fmt::Display| {
+            WeightsError::new(format!("weights, {NETWORK:?}: {error}"))
+        };
+        let spec: NetworkSpec =
+            serde_json::from_str(text).map_err(|error| fail(&shortened(&error.to_string())))?;
+        let footprint = spec.footprint::<T>().map_err(|error| fail(&error))?;
+        self.check_chain(&footprint.chain)?;
+        Ok(footprint.build())
+    }
+
+    /// Whether the file's arrays are the parameters and the state of `network`.
+    ///
+    /// # Errors
+    /// If their names, shapes or types are others: the message lists those that differ.
+    pub fn check<T: Element>(&self, network: &Network<T>) -> Result<(), WeightsError> {
+        self.check_chain(network.chain())
+    }
+
+    fn check_chain<T: Element>(&self, chain: &Chain<T>) -> Result<(), WeightsError> {
+        let parameters = chain.named(|layer| layer.parameters());
+        let state = chain.named(|layer| layer.state());
+        let expected: Vec<_> = parameters.into_iter().chain(state).collect();
+        let wrong = expected.iter().filter_map(|(array, _)| self.complaint(array));
+        let mut complaints: Vec<_> = wrong.collect();
+        let known: HashSet<_> = expected.iter().map(|(array, _)| &*array.name).collect();
+        let mut extra = self.0.offset_keys();
+        // PyTorch counts the steps of a normalisation, and so do its files.
+        extra.retain(|name| !known.contains(&**name) && !name.ends_with(".num_batches_tracked"));
+        extra.sort_unstable();
+        complaints.extend(extra.iter().map(|name| format!("{name} is not in the network")));
+        if complaints.is_empty() {
+            return Ok(());
+        }
+        Err(WeightsError::new(format!("weights: {}", listed(&complaints))))
+    }
+
+    /// What is wrong with an array in the file.
+    fn complaint(&self, array: &Parameter) -> Option<String> {
+        let Parameter { name, shape, .. } = array;
+        let Some(TensorInfo { dtype, shape: found, .. }) = self.0.info(name) else {
+            return Some(format!("{name} {shape} is missing"));
+        };
+        if found != shape.dims() {
+            return Some(format!("{name}: expected {shape}, got {}", shape_text(found)));
+        }
+        let known = matches!(dtype, Dtype::F32 | Dtype::F64);
+        (!known).then(|| format!("{name}: expected F32 or F64, got {dtype:?}"))
+    }
+
+    /// The type of an array's numbers, and where their bytes lie behind the header.
+    pub(crate) fn array(&self, name: &str) -> Option<(Dtype, Range<usize>)> {
+        let TensorInfo { dtype, data_offsets: (start, end), .. } = self.0.info(name)?;
+        Some((*dtype, *start..*end))
+    }
+}
+
+fn shape_text(dims: &[usize]) -> String {
+    if dims.len() <= Shape::MAX_RANK {
+        Shape::new(dims).to_string()
+    } else {
+        shortened(&format!("{dims:?}"))
+    }
+}

@@ -1,0 +1,67 @@
+//! A batch that is gathered by several threads itself: a thread that waits for them inside of
+//! [`Batch::gather`] may take up another shard of the same step.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use layers::{Batch, Dense, LayerSpec, Loss, Network, Optimizer, Tanh, Trainer, TrainerConfig};
+
+use crate::samples::{Samples, bits, network};
+
+/// Gathers a sample when threads have met.
+struct SideBySide(Samples<f32>);
+
+/// Tasks that take a while, so that other threads take them.
+fn meet(depth: usize) {
+    if depth == 0 {
+        thread::sleep(Duration::from_micros(100));
+    } else {
+        rayon::join(|| meet(depth - 1), || meet(depth - 1));
+    }
+}
+
+impl Batch<f32> for SideBySide {
+    fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
+        meet(3);
+        self.0.gather(first, inputs, targets);
+    }
+}
+
+const SAMPLES: usize = 96;
+
+fn small_network() -> Network<f32> {
+    let layers: [LayerSpec; 3] = [Dense::new(9).into(), Tanh.into(), Dense::new(3).into()];
+    network(&[5], &layers)
+}
+
+/// The parameters after some steps of as many shards as samples.
+fn train(batch: &impl Batch<f32>) -> Vec<u8> {
+    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), [SAMPLES, 1]);
+    let mut trainer = Trainer::new(small_network(), config);
+    for _ in 0..15 {
+        trainer.step(batch, SAMPLES, 0.01).expect("finite losses");
+    }
+    bits(trainer.network().parameters())
+}
+
+#[test]
+fn gathering_on_several_threads_ends_and_changes_no_bit() {
+    let samples = || Samples::random(&small_network(), SAMPLES, 3);
+    let expected = train(&samples());
+    let (sender, results) = mpsc::channel();
+    // Threads that hang are left behind: the test ends with the process.
+    for threads in [3, 4, 6] {
+        let (sender, batch) = (sender.clone(), SideBySide(samples()));
+        thread::spawn(move || {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let bits = pool.expect("a pool").install(|| tensor::threads::awake(|| train(&batch)));
+            sender.send((threads, bits))
+        });
+    }
+    for _ in 0..3 {
+        let (threads, found) =
+            results.recv_timeout(Duration::from_secs(120)).expect("three trainings that end");
+        assert!(found == expected, "{threads} threads: other bits");
+    }
+}

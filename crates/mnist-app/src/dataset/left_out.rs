@@ -1,0 +1,119 @@
+//! What lies among the data and is not used.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::printable::Shown;
+
+/// Files and folders that are not used, counted by the reason.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut(Vec<Group>);
+
+#[derive(Debug)]
+struct Group {
+    kind: Kind,
+    count: usize,
+    first: PathBuf,
+}
+
+/// Why a file is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// With another ending, in small letters; without one if it is empty.
+    Ending(String),
+    /// Hidden, as its name begins with a point.
+    Hidden,
+    /// Below a folder in a class's folder.
+    Deeper,
+    /// Beside the folders of the classes.
+    Loose,
+    /// A link that leads nowhere.
+    Dangling,
+    /// A pipe, a device or the like.
+    NoFile,
+    /// Beside the data, with a name as data have it.
+    Beside,
+}
+
+impl Kind {
+    fn text(&self, count: usize) -> String {
+        let s = if count == 1 { "" } else { "s" };
+        match self {
+            Self::Ending(ending) if ending.is_empty() => {
+                format!("{count} file{s} without an ending (only *.png is read)")
+            }
+            Self::Ending(ending) => {
+                format!("{count} file{s} *.{} (only *.png is read)", ending.shown())
+            }
+            Self::Hidden => format!("{count} hidden picture{s}"),
+            Self::Deeper => format!("{count} file{s} in folders below a class"),
+            Self::Loose => format!("{count} file{s} beside the folders of the classes"),
+            Self::Dangling => format!("{count} dangling link{s}"),
+            Self::NoFile => format!("{count} with an image's name that is no file"),
+            Self::Beside => format!("{count} beside the data"),
+        }
+    }
+}
+
+impl LeftOut {
+    pub(super) fn add(&mut self, kind: Kind, path: &Path) {
+        self.extend(Self(vec![Group { kind, count: 1, first: path.to_owned() }]));
+    }
+
+    /// What another list has, behind what this one has.
+    pub(super) fn extend(&mut self, other: Self) {
+        for Group { kind, count, first } in other.0 {
+            match self.0.iter_mut().find(|group| group.kind == kind) {
+                Some(group) => group.count += count,
+                None => self.0.push(Group { kind, count, first }),
+            }
+        }
+    }
+
+    /// Files below a folder that itself is not used; links are not followed.
+    pub(super) fn add_below(&mut self, folder: &Path) {
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            // What cannot be read cannot be counted; the folder itself is not used anyway.
+            let Ok(entries) = fs::read_dir(&folder) else {
+                self.add(Kind::Deeper, &folder);
+                continue;
+            };
+            for entry in entries.flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                    _ => self.add(Kind::Deeper, &entry.path()),
+                }
+            }
+        }
+    }
+
+    /// All of it in a line, if there is something.
+    pub(super) fn line(&self, folder: &Path) -> Option<String> {
+        const MOST: usize = 8;
+        let group = |Group { kind, count, first }: &Group| {
+            let which = if *count == 1 { "" } else { "the first " };
+            format!("{}: {which}{}", kind.text(*count), first.shown())
+        };
+        let mut parts: Vec<_> = self.0.iter().take(MOST).map(group).collect();
+        let others: usize = self.0.iter().skip(MOST).map(|group| group.count).sum();
+        if others > 0 {
+            parts.push(format!("{others} others"));
+        }
+        let place = folder.shown();
+        (!self.0.is_empty()).then(|| format!("{place}: left out {}", parts.join("; ")))
+    }
+}
+
+/// The ending of a name, in small letters.
+pub(super) fn ending(name: &str) -> String {
+    let ending = Path::new(name).extension().unwrap_or_default();
+    ending.to_string_lossy().to_lowercase()
+}
+
+/// Whether this is the ending of a picture, whatever its format.
+pub(super) fn is_of_pictures(ending: &str) -> bool {
+    const ENDINGS: [&str; 12] =
+        ["png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "avif", "ppm", "pgm", "heic"];
+    ENDINGS.contains(&ending)
+}

@@ -1,0 +1,122 @@
+//! Files that are read: what may be one, how much of it is taken, and in one pass, so that a
+//! pipe will do.
+
+use std::fs::{self, File, FileType, Metadata};
+use std::io::{self, Read};
+use std::path::Path;
+
+use anyhow::{anyhow, bail, ensure};
+
+use crate::memory;
+use crate::printable::Shown;
+
+/// A regular file or a pipe that is open for reading.
+#[derive(Debug)]
+pub(crate) struct Input {
+    file: File,
+    len: Option<u64>,
+}
+
+impl Input {
+    /// # Errors
+    /// If there is no such file, or something else under its name; the message says what.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let metadata = metadata(path)?;
+        if let Some(found) = other_than_a_file(metadata.file_type()) {
+            bail!("expected a file, found {found}");
+        }
+        let file = File::open(path)?;
+        // Some file systems say 0 of what they make up while it is read.
+        let len = Some(metadata.len()).filter(|&len| metadata.is_file() && len > 0);
+        Ok(Self { file, len })
+    }
+
+    /// How many bytes it has, if that is known beforehand.
+    pub(crate) fn len(&self) -> Option<u64> {
+        self.len
+    }
+
+    /// What can be read from any place of it, if it is no pipe.
+    pub(crate) fn into_file(self) -> File {
+        self.file
+    }
+
+    /// The text of a file that is not longer than it can reasonably be.
+    ///
+    /// # Errors
+    /// If there is no such file, it is longer, or no text.
+    pub(crate) fn text(path: &Path, most: usize) -> anyhow::Result<String> {
+        let mut input = Self::open(path)?;
+        let expected = || format!("expected a file of at most {most} bytes");
+        if let Some(len) = input.len.filter(|&len| len > most as u64) {
+            bail!("{}, found one of {len} bytes", expected());
+        }
+        let mut bytes = Vec::new();
+        let found = append(&mut input, most.saturating_add(1), &mut bytes)?;
+        ensure!(found <= most, "{}, found a longer one", expected());
+        String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            anyhow!("expected a text in UTF-8, found another byte at place {at}")
+        })
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+/// Appends the next `len` bytes, or those that there are; returns how many.
+pub(crate) fn append(reader: &mut impl Read, len: usize, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    reader.take(len as u64).read_to_end(bytes)
+}
+
+/// Room for so many bytes.
+///
+/// # Errors
+/// If there is not so much memory.
+pub(crate) fn reserve(bytes: &mut Vec<u8>, len: usize) -> anyhow::Result<()> {
+    let fits = memory::available().is_none_or(|free| len as u64 <= free);
+    ensure!(
+        fits && bytes.try_reserve_exact(len).is_ok(),
+        "too little memory: expected {len} free bytes, found fewer"
+    );
+    Ok(())
+}
+
+/// Whether there is something under this name, be it a link that leads nowhere.
+pub(crate) fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// What is under a path that should be that of a file or folder; links are followed.
+fn metadata(path: &Path) -> anyhow::Result<Metadata> {
+    fs::metadata(path).map_err(|error| {
+        let target = fs::read_link(path).ok().filter(|_| error.kind() == io::ErrorKind::NotFound);
+        match target {
+            Some(target) => {
+                anyhow!("expected a file, found a dangling link to {}", target.shown())
+            }
+            None => error.into(),
+        }
+    })
+}
+
+/// What this is, if it is neither a regular file nor a pipe.
+fn other_than_a_file(kind: FileType) -> Option<&'static str> {
+    if kind.is_dir() {
+        return Some("a folder");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_char_device() || kind.is_block_device() {
+            return Some("a device");
+        }
+        if kind.is_socket() {
+            return Some("a socket");
+        }
+    }
+    None
+}

@@ -1,0 +1,203 @@
+//! The images to test models on: those that they were made for, unless others are asked for.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+
+use crate::console::{Console, notice};
+use crate::dataset::{self, Classes, Part, Samples};
+use crate::model::Model;
+use crate::printable::Shown;
+use crate::run_folder::{Run, named};
+
+/// Images, and what is to be said of them.
+pub(crate) struct Found {
+    /// Labelled as the models know their classes.
+    pub(crate) samples: Samples,
+    /// Why they may not be those that the models were made for.
+    other: Option<String>,
+    notes: Vec<String>,
+}
+
+impl Found {
+    /// One part of the data in the folder that `--data` names, or of the models' own; the first
+    /// `limit` of the images.
+    ///
+    /// # Errors
+    /// If the models know different classes, nobody knows where the data are, or they do not
+    /// fit.
+    pub(crate) fn of(
+        models: &[Model],
+        part: Part,
+        (flag, limit): (Option<&Path>, Option<usize>),
+    ) -> anyhow::Result<Self> {
+        let (first, others) = models.split_first().context("no models")?;
+        if let Some(other) = others.iter().find(|other| other.classes() != first.classes()) {
+            bail!(
+                "{}: expected the classes of {}, in the same order, {}, found {}",
+                named(other.path()),
+                first.path().shown(),
+                first.classes(),
+                other.classes()
+            );
+        }
+        let folder = match flag {
+            Some(_) => dataset::folder(flag, None)?,
+            None => own_folder(first, others)?,
+        };
+        let samples = with_names(Samples::load(&folder, part)?, models, part)?;
+        let other = other_data(models, part, (&folder, &samples));
+        let notes = samples.notes().iter().cloned();
+        let notes = notes.chain(models.iter().filter_map(Model::note)).collect();
+        let samples = models.iter().try_fold(samples, |samples, model| model.fit(samples))?;
+        Ok(Self { samples: samples.first(limit), other, notes })
+    }
+
+    /// Says it: where other data are the first line of the output, and on standard error where
+    /// that is for JSON alone.
+    ///
+    /// # Errors
+    /// If it cannot be printed.
+    pub(crate) fn tell(&self, console: &mut Console, json: bool) -> anyhow::Result<()> {
+        self.notes.iter().for_each(notice);
+        match &self.other {
+            Some(line) if json => notice(line),
+            Some(line) => console.line(line)?,
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+/// Where a model's data are.
+enum Home {
+    /// In the folder that its run says.
+    Folder(PathBuf),
+    /// Where MNIST is.
+    Mnist,
+}
+
+impl Home {
+    fn of(model: &Model) -> Option<Self> {
+        match (model.run(), model.digests()) {
+            (Some(run), _) => Some(run.data().map_or(Self::Mnist, Self::Folder)),
+            (None, Some(digests)) => digests.are_mnist().then_some(Self::Mnist),
+            (None, None) => None,
+        }
+    }
+
+    fn same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Folder(a), Self::Folder(b)) => {
+                a == b || a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+            }
+            (Self::Mnist, Self::Mnist) => true,
+            _ => false,
+        }
+    }
+}
+
+/// The folder of the data that all models were made for.
+fn own_folder(first: &Model, others: &[Model]) -> anyhow::Result<PathBuf> {
+    if let Some(other) = others.iter().find(|other| !same_data(first, other)) {
+        bail!(
+            "{}: expected a model of the data of {}, {}, found one of other data, {}; name the \
+             data to test both on with --data DIR",
+            named(other.path()),
+            first.path().shown(),
+            data_text(first),
+            data_text(other)
+        );
+    }
+    let homes =
+        [first].into_iter().chain(others).filter_map(|model| Some((model, Home::of(model)?)));
+    let homes: Vec<_> = homes.collect();
+    let is_there = |home: &Home| matches!(home, Home::Folder(folder) if folder.is_dir());
+    let home = homes.iter().find(|(_, home)| is_there(home)).or(homes.first());
+    match home {
+        Some((model, Home::Folder(folder))) => {
+            dataset::folder(None, Some(folder)).with_context(|| named(model.path()))
+        }
+        Some((_, Home::Mnist)) => dataset::folder(None, None),
+        None => Err(anyhow!(
+            "{}: expected MNIST's data or a run's folder, which says where its data are, found a \
+             file of {}; name the data with --data DIR",
+            named(first.path()),
+            data_text(first)
+        )),
+    }
+}
+
+/// Whether two models were made for the same data; without their digests, those of one folder.
+fn same_data(a: &Model, b: &Model) -> bool {
+    match (a.digests(), b.digests()) {
+        (Some(a), Some(b)) => a == b,
+        _ => Home::of(a).zip(Home::of(b)).is_some_and(|(a, b)| a.same_as(&b)),
+    }
+}
+
+/// What is known of a model's data.
+fn data_text(model: &Model) -> String {
+    let home = model.run().and_then(Run::data).map(|folder| format!("in {}, ", folder.shown()));
+    let home = home.unwrap_or_default();
+    match model.digests() {
+        Some(digests) => format!("data {home}sha256 {}", digests.whole()),
+        None => format!("data {home}of which it says no digest"),
+    }
+}
+
+/// Labels that are numbers and no names of a model's classes get the names that they had when it
+/// was made: by the experiment of its run, or since these are the very samples.
+fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<Samples> {
+    if !samples.classes().is_numbered() {
+        return Ok(samples);
+    }
+    for model in models {
+        let of_run = model.run().and_then(|run| run.experiment.classes.as_deref());
+        if let Some(names) = of_run {
+            return samples.named(names).with_context(|| named(model.path()));
+        }
+        let is_own = model.digests().is_some_and(|own| own.part(part) == samples.digest());
+        if let Classes::Named(names) = model.classes()
+            && is_own
+            && !samples.are_among(model.classes())
+        {
+            return samples.named(names);
+        }
+    }
+    Ok(samples)
+}
+
+/// In a line, which models were made for other data than these, or do not say for which.
+fn other_data(
+    models: &[Model],
+    part: Part,
+    (folder, samples): (&Path, &Samples),
+) -> Option<String> {
+    const MOST: usize = 3;
+    let kind = match part {
+        Part::Train => "training",
+        Part::Test => "test",
+    };
+    let complaint = |model: &Model| {
+        let path = model.path().shown();
+        match model.digests() {
+            Some(own) if own.part(part) == samples.digest() => None,
+            Some(own) => Some(format!("not those of {path} (sha256 {})", own.part(part))),
+            None => {
+                Some(format!("perhaps not those of {path}, which does not say of what data it is"))
+            }
+        }
+    };
+    let complaints: Vec<_> = models.iter().filter_map(complaint).collect();
+    let shown = complaints[..complaints.len().min(MOST)].join("; ");
+    let rest = complaints.len().saturating_sub(MOST);
+    let rest = if rest == 0 { String::new() } else { format!("; and so of {rest} more") };
+    let digest = samples.digest();
+    (!complaints.is_empty()).then(|| {
+        format!(
+            "other data: the {kind} images of {} (sha256 {digest}): {shown}{rest}",
+            folder.shown()
+        )
+    })
+}

@@ -1,0 +1,187 @@
+//! A disk that is full and a terminal that is gone lose nothing that could be kept.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::committee::TWO;
+use crate::common::{names, objects, small_data, text, train_small};
+
+const WHOLE: [&str; 4] = ["config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
+
+fn program(folder: &Path, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));
+    command.current_dir(folder).args(line.split_whitespace());
+    command
+}
+
+/// Runs the program where nothing can be written to standard output.
+#[cfg(target_os = "linux")]
+fn run_full(folder: &Path, line: &str) -> Output {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    program(folder, line).stdout(full).output().unwrap()
+}
+
+/// Runs the program with a standard output that nobody reads.
+fn run_unread(folder: &Path, line: &str) -> Output {
+    let mut command = program(folder, line);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    child.wait_with_output().unwrap()
+}
+
+/// Runs the program by a shell, after `before`; in `$ALL` are the program and the words.
+#[cfg(unix)]
+fn run_shell(folder: &Path, script: &str, line: &str) -> Output {
+    let mut command = Command::new("sh");
+    command.current_dir(folder).args(["-c", script, env!("CARGO_BIN_EXE_mnist-app")]);
+    command.args(line.split_whitespace()).output().unwrap()
+}
+
+fn small(words: &str) -> String {
+    format!("train --quiet --train-limit 20 --data {} {words}", small_data().display())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_standard_output_loses_no_model() {
+    let here = tempfile::tempdir().unwrap();
+    for (run, flags) in [("text", ""), ("lines", "--json")] {
+        let output = run_full(here.path(), &small(&format!("--epochs 2 {flags} --out {run}")));
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{complaint}");
+        let last = complaint.lines().last().unwrap();
+        let start = format!("error: {run}: the run is whole, but not what it printed: ");
+        assert!(last.starts_with(&start), "{complaint}");
+        assert!(last.contains("standard output: "), "{complaint}");
+        let run = here.path().join(run);
+        assert_eq!(names(&run), WHOLE);
+        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        assert_eq!(objects(&metrics).len(), 2);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_standard_output_loses_no_member_of_a_committee() {
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("two.toml"), TWO).unwrap();
+    for flags in ["", "--json"] {
+        let out = format!("both{flags}");
+        let line = small(&format!("--config two.toml --epochs 1 {flags} --out {out}"));
+        let output = run_full(here.path(), &line);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{complaint}");
+        assert!(complaint.contains("the run is whole"), "{complaint}");
+        for member in ["member-1", "member-2"] {
+            assert_eq!(names(&here.path().join(&out).join(member)), WHOLE);
+        }
+        let metrics = fs::read_to_string(here.path().join(out).join("metrics.jsonl")).unwrap();
+        assert_eq!(objects(&metrics).len(), 2);
+    }
+}
+
+/// Lines of commands that only print, with the model of a run in `folder`.
+fn printing(folder: &Path) -> Vec<String> {
+    train_small(folder, "--epochs 1 --train-limit 5 --out run");
+    let data = format!("--data {}", small_data().display());
+    let mut lines = Vec::new();
+    for flags in ["", "--json"] {
+        lines.extend([
+            format!("evaluate run {data} {flags}"),
+            format!("evaluate run run {data} {flags}"),
+            format!("compare run run {data} {flags}"),
+            format!("inspect run {data} {flags} --samples 5"),
+            format!("profile --repetitions 1 {flags}"),
+        ]);
+    }
+    lines.extend(["presets", "presets lenet", "--help", "--version"].map(str::to_owned));
+    lines
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_only_prints_fails_in_a_line_where_nothing_can_be_printed() {
+    let here = tempfile::tempdir().unwrap();
+    for line in printing(here.path()) {
+        let output = run_full(here.path(), &line);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{line}: {complaint}");
+        assert!(complaint.starts_with("error: standard output: "), "{line}: {complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{line}: {complaint}");
+    }
+}
+
+#[test]
+fn who_reads_no_more_is_told_by_the_status_alone() {
+    let here = tempfile::tempdir().unwrap();
+    for line in printing(here.path()) {
+        let output = run_unread(here.path(), &line);
+        assert_eq!(output.status.code(), Some(1), "{line}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stderr), "", "{line}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_lost_standard_error_is_no_panic() {
+    let here = tempfile::tempdir().unwrap();
+    let data = small_data().display();
+    for redirection in ["2>/dev/full", "2>&-", ">/dev/full 2>/dev/full", ">&- 2>&-"] {
+        let script = format!("exec \"$0\" \"$@\" {redirection}");
+        let run = |line: &str| run_shell(here.path(), &script, line).status.code();
+        assert_eq!(run("train --speed 9"), Some(2), "{redirection}");
+        assert_eq!(run("train --data nowhere"), Some(1), "{redirection}");
+        let out = format!("run-{}", redirection.len());
+        let line = format!("train --epochs 1 --train-limit 5 --json --data {data} --out {out}");
+        // A closed standard output is nobody's loss: it was not there from the start.
+        let lost = redirection.starts_with(">/dev/full");
+        assert_eq!(run(&line), Some(i32::from(lost)), "{redirection}");
+        assert_eq!(names(&here.path().join(out)), WHOLE, "{redirection}");
+    }
+}
+
+/// Runs the program where no file can be longer than so many blocks of 512 bytes.
+#[cfg(target_os = "linux")]
+fn run_limited(folder: &Path, blocks: usize, line: &str) -> Output {
+    let bytes = blocks * 512;
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {blocks}; \
+         if [ -n \"$BASH_VERSION\" ]; then ulimit -f $(( {bytes} / 1024 )); fi; exec \"$0\" \"$@\""
+    );
+    run_shell(folder, &script, line)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_cannot_be_written_is_named_and_the_others_are_whole() {
+    let here = tempfile::tempdir().unwrap();
+    // The notebook's weights take 1.6 MB.
+    let output = run_limited(here.path(), 64, &small("--epochs 2 --json --out model"));
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    let last = complaint.lines().last().unwrap();
+    assert!(last.starts_with("error: model/model.safetensors: cannot be written: "), "{last}");
+    let run = here.path().join("model");
+    assert_eq!(names(&run), ["config.toml", "metrics.jsonl"]);
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    assert_eq!(objects(&metrics).len(), 2);
+    assert_eq!(text(&output.stdout), metrics);
+
+    // Some lines fit, and then a part of one.
+    let output = run_limited(here.path(), 6, &small("--epochs 30 --json --out metrics"));
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    let last = complaint.lines().last().unwrap();
+    assert!(last.starts_with("error: metrics/metrics.jsonl: cannot be written: "), "{last}");
+    let metrics = fs::read_to_string(here.path().join("metrics/metrics.jsonl")).unwrap();
+    assert!((1..30).contains(&metrics.lines().count()) && metrics.ends_with("}\n"), "{metrics}");
+    assert_eq!(text(&output.stdout), metrics);
+
+    let output = run_limited(here.path(), 0, &small("--epochs 1 --json --out none"));
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    let start = "error: --out none: config.toml: cannot be written: ";
+    assert!(complaint.starts_with(start), "{complaint}");
+    assert_eq!(names(&here.path().join("none")), Vec::<String>::new());
+}
