@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use tensor::{Correlation, Element, Shape, ShapeError, Sweep, map};
+use tensor::{Correlation, Element, Shape, ShapeError, Sweep};
 
 use crate::layer::{Context, Layer, Parameter, Pass, Role};
 use crate::padding::Padding;
@@ -177,17 +177,17 @@ impl Conv2dLayer {
 
     /// The gradient of the bias: that of the output, summed over what shares it.
     fn bias_gradient<T: Element>(&self, output_gradient: &[T], gradient: &mut [T]) {
-        let samples = output_gradient.chunks_exact(self.geometry.output_shape().len());
-        gradient.fill(T::ZERO);
+        let outputs = self.geometry.output_shape().len();
         match self.bias {
             Bias::None => {}
             Bias::PerChannel => {
-                let plane = self.geometry.output_shape().len() / gradient.len();
-                for sample in samples {
-                    tensor::reduce::add_row_sums(sample, plane, gradient);
-                }
+                let plane = outputs / gradient.len();
+                tensor::reduce::sum_planes(output_gradient, plane, gradient);
             }
-            Bias::Untied => samples.for_each(|sample| map::add(gradient, sample)),
+            Bias::Untied => {
+                let samples = output_gradient.len() / outputs;
+                tensor::reduce::sum_parts(output_gradient, [samples, outputs], 0, gradient);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::{Element, map, reduce};
 
-use crate::softmax::softmax;
+use crate::softmax::{below, largest, softmax};
 use crate::tagged::{fraction, name_or_table};
 
 /// How far predictions are from their targets.
@@ -21,10 +21,14 @@ pub enum Loss {
     /// from 1 to the next number below it, so that a prediction which has rounded to 0
     /// or 1 counts as one that almost has.
     BinaryCrossEntropy,
-    /// The same for logits: `p = 1 / (1 + exp −x)`, exact however large they are.
+    /// The same for logits: `p = 1 / (1 + exp −x)`, exact however large they are; of infinite
+    /// ones what the limit is, so that a logit of −∞ with the target 0 costs nothing.
     BinaryCrossEntropyWithLogits,
     /// `−Σ s_i ln p_i` over the classes, where `p = softmax x` and the targets `t`,
     /// one-hot or probabilities, are smoothed: `s = (1 − α) t + α / classes`.
+    ///
+    /// A class with the logit −∞ costs nothing where `s` is 0, and else infinitely much. With
+    /// several logits of +∞, or nothing but several of −∞, there is no limit: NaN.
     SoftmaxCrossEntropy {
         /// α, from 0 to less than 1.
         label_smoothing: f64,
@@ -121,8 +125,8 @@ impl Loss {
             Self::BinaryCrossEntropyWithLogits => {
                 let term = |(x, t): (T, T)| {
                     let (x, t) = (x.to_f64(), t.to_f64());
-                    let above = if x < 0.0 { 0.0 } else { x };
-                    above - x * t + libm::log1p(libm::exp(-x.abs()))
+                    let share = if x < 0.0 { t } else { 1.0 - t };
+                    weighted(share, x.abs()) + libm::log1p(libm::exp(-x.abs()))
                 };
                 pairs.map(term).sum()
             }
@@ -200,15 +204,21 @@ pub fn is_right<T: Element>(prediction: &[T], target: &[T]) -> bool {
     reduce::argmax(prediction).is_some_and(|place| reduce::argmax(target) == Some(place))
 }
 
-/// In `f64`: `Σ s_i (ln Σ exp x − x_i)`, the largest logit taken out of the sum.
+/// In `f64`: `Σ s_i (ln Σ exp(x − m) + (m − x_i))`, `m` being the largest logit.
 #[track_caller]
 fn softmax_cross_entropy<T: Element>(logits: &[T], target: &[T], label_smoothing: f64) -> f64 {
     let smooth = Smooth::new(label_smoothing, target.len());
-    let Some(largest) = reduce::argmax(logits) else { return f64::NAN };
-    let largest = logits[largest].to_f64();
-    let sum: f64 = logits.iter().map(|x| libm::exp(x.to_f64() - largest)).sum();
-    let log_sum = largest + libm::log(sum);
-    pairs(logits, target).map(|(x, t)| smooth.of(t.to_f64()) * (log_sum - x.to_f64())).sum()
+    let pairs = pairs(logits, target);
+    let Some(largest) = largest(logits).map(T::to_f64) else { return f64::NAN };
+    let sum: f64 = logits.iter().map(|x| libm::exp(below(x.to_f64(), largest))).sum();
+    let log_sum = libm::log(sum);
+    let cost = |x: T| log_sum - below(x.to_f64(), largest);
+    pairs.map(|(x, t)| weighted(smooth.of(t.to_f64()), cost(x))).sum()
+}
+
+/// `weight · cost`, nothing if the weight is 0, though the cost be infinite.
+fn weighted(weight: f64, cost: f64) -> f64 {
+    if weight == 0.0 && cost == f64::INFINITY { 0.0 } else { weight * cost }
 }
 
 /// Label smoothing: `(1 − α) t + α / classes`.
@@ -320,6 +330,50 @@ mod tests {
             assert_eq!(binary.value(&[x], &[0.0]), f64::from(x).max(0.0));
         }
         assert!(softmax.value(&[f32::NAN, 1.0], &[1.0, 0.0]).is_nan());
+    }
+
+    /// Value and gradient with respect to each logit.
+    fn both(loss: Loss, x: &[f32], t: &[f32]) -> (f64, Vec<f32>) {
+        let mut gradient = vec![f32::NAN; x.len()];
+        loss.gradient(x, t, 1.0, &mut gradient);
+        (loss.value(x, t), gradient)
+    }
+
+    #[test]
+    fn an_infinite_logit_has_the_value_and_gradient_of_the_limit() {
+        let (all, none) = (f32::INFINITY, f32::NEG_INFINITY);
+        let softmax = |x: &[f32], t: &[f32]| both(Loss::softmax_cross_entropy(), x, t);
+        assert_eq!(softmax(&[0.0, none], &[1.0, 0.0]), (0.0, vec![0.0, 0.0]));
+        assert_eq!(softmax(&[none, 0.0], &[1.0, 0.0]), (f64::INFINITY, vec![-1.0, 1.0]));
+        assert_eq!(softmax(&[all, 0.0], &[1.0, 0.0]), (0.0, vec![0.0, 0.0]));
+        assert_eq!(softmax(&[all, none], &[0.0, 1.0]), (f64::INFINITY, vec![1.0, -1.0]));
+        assert_eq!(softmax(&[none], &[1.0]), (0.0, vec![0.0]));
+        let (value, gradient) = softmax(&[2.0, none, 1.0], &[1.0, 0.0, 0.0]);
+        let (expected, rest) = softmax(&[2.0, 1.0], &[1.0, 0.0]);
+        assert!((value - libm::log1p(libm::exp(-1.0))).abs() < 1e-15);
+        assert_eq!((value, gradient), (expected, vec![rest[0], 0.0, rest[1]]));
+        let smooth = Loss::SoftmaxCrossEntropy { label_smoothing: 0.5 };
+        assert_eq!(both(smooth, &[0.0, none], &[1.0, 0.0]), (f64::INFINITY, vec![0.25, -0.25]));
+        for x in [[all, all, 0.0], [none; 3], [all, f32::NAN, 0.0], [f32::NAN, none, none]] {
+            let (value, gradient) = softmax(&x, &[1.0, 0.0, 0.0]);
+            assert!(value.is_nan() && gradient.iter().all(|g| g.is_nan()), "{x:?}");
+        }
+        let binary = |x, t| both(Loss::BinaryCrossEntropyWithLogits, &[x], &[t]);
+        for (x, certain) in [(all, 1.0), (none, 0.0)] {
+            assert_eq!(binary(x, certain), (0.0, vec![0.0]));
+            assert_eq!(binary(x, 1.0 - certain), (f64::INFINITY, vec![2.0 * certain - 1.0]));
+            assert_eq!(binary(x, 0.25), (f64::INFINITY, vec![certain - 0.25]));
+        }
+        let (value, gradient) = binary(f32::NAN, 0.0);
+        assert!(value.is_nan() && gradient[0].is_nan());
+    }
+
+    #[test]
+    fn the_logarithm_of_the_sum_is_not_lost_beside_large_logits() {
+        for large in [0.0, 1e15, -1e300] {
+            let found = Loss::softmax_cross_entropy().value(&[large; 3], &[0.0, 1.0, 0.0]);
+            assert!((found - 3.0_f64.ln()).abs() < 1e-15, "{large}: {found}");
+        }
     }
 
     #[test]

@@ -6,8 +6,13 @@
 use fearless_simd::{Select, Simd, SimdBase, SimdFloat};
 
 use crate::microkernel::{load, store, sum_lanes};
+use crate::reduce::RowSums;
 use crate::simd::Kernel;
+use crate::sums::Rows;
 use crate::{Element, Shape, ShapeError};
+
+/// Numbers of a window up to which its mean is summed one by one.
+const SMALL: usize = 64;
 
 /// The geometry of a pooling: which windows the planes of a sample are cut into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,14 +147,22 @@ impl Pooling {
         });
     }
 
-    /// The mean of each window.
+    /// The mean of each window. One of more than 64 numbers is summed in the order of
+    /// [`reference::sum`](crate::reference::sum), so that its mean is as exact.
     ///
     /// # Panics
     /// If the slices do not hold the same number of whole samples.
     #[track_caller]
     pub fn mean<T: Element>(&self, input: &[T], output: &mut [T]) {
         self.check(input.len(), output.len());
-        let scale = T::ONE / T::from_f64((self.size[0] * self.size[1]) as f64);
+        let numbers = self.size[0] * self.size[1];
+        let scale = T::ONE / T::from_f64(numbers as f64);
+        if numbers > SMALL {
+            output.fill(T::ZERO);
+            T::row_sums(RowSums { x: input, rows: &|index| self.window(index), sums: output });
+            output.iter_mut().for_each(|mean| *mean = *mean * scale);
+            return;
+        }
         let planes = input.chunks_exact(self.input[0] * self.input[1]);
         for (plane, output) in planes.zip(output.chunks_exact_mut(self.windows())) {
             for (window, output) in output.iter_mut().enumerate() {
@@ -183,6 +196,19 @@ impl Pooling {
                     }
                 }
             }
+        }
+    }
+
+    /// Where in the input the window of an output lies; one row if it has the planes' width.
+    fn window(&self, output: usize) -> Rows {
+        let ([height, width], [size, len]) = (self.input, self.size);
+        let (plane, window) = (output / self.windows(), output % self.windows());
+        let (y, x) = (window / self.output[1], window % self.output[1]);
+        let first = plane * height * width + y * self.stride[0] * width + x * self.stride[1];
+        if len == width {
+            Rows { first, pitch: 0, count: 1, len: size * len }
+        } else {
+            Rows { first, pitch: width, count: size, len }
         }
     }
 
