@@ -77,7 +77,7 @@ pub fn machine() -> String {
 /// The largest difference of two elements, as a fraction of the largest element expected;
 /// infinite if the lengths differ or a number is not finite.
 pub fn largest_difference(found: &[f32], expected: &[f32]) -> f64 {
-    if found.len() != expected.len() || found.iter().any(|x| !x.is_finite()) {
+    if found.len() != expected.len() || found.iter().chain(expected).any(|x| !x.is_finite()) {
         return f64::INFINITY;
     }
     let pairs = found.iter().zip(expected);
@@ -115,6 +115,7 @@ mod tests {
     fn differences_are_relative_to_the_largest_element() {
         assert_eq!(largest_difference(&[1.0, 3.0], &[1.0, 4.0]), 0.25);
         assert!(largest_difference(&[f32::NAN], &[1.0]).is_infinite());
+        assert!(largest_difference(&[1.0, 2.0], &[f32::NAN, 2.0]).is_infinite());
         assert!(largest_difference(&[1.0], &[1.0, 2.0]).is_infinite());
     }
 }

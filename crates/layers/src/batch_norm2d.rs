@@ -145,6 +145,10 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         }
     }
 
+    fn settle(&self, state: &mut [T], observed: &[T]) {
+        state.copy_from_slice(&observed[..state.len()]);
+    }
+
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {
         let shape = [self.channels, self.plane];
         let (weight, bias) = parameters.split_at(self.channels);

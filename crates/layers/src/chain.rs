@@ -196,6 +196,14 @@ impl<T: Element> Chain<T> {
         }
     }
 
+    /// What [`Layer::settle`] says, for each layer.
+    pub(crate) fn settle(&self, state: &mut [T], observed: &[T]) {
+        for placed in &self.layers {
+            let observed = &observed[placed.observed.clone()];
+            placed.layer.settle(&mut state[placed.state.clone()], observed);
+        }
+    }
+
     /// Runs all layers forward; the memory keeps what the backward pass needs.
     pub(crate) fn forward(&self, parameters: &[T], input: &[T], context: Context<'_, T>) {
         let n = input.len() / self.input_shape.len();

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use tensor::{Correlation, Element, Shape, ShapeError, Sweep, map};
+use tensor::{Correlation, Element, Shape, ShapeError, Sweep, reduce};
 
 use crate::layer::{Context, Layer, Parameter, Pass, Role};
 use crate::padding::Padding;
@@ -168,17 +168,16 @@ impl Bias {
         output_gradient: &[T],
         gradient: &mut [T],
     ) {
-        let samples = output_gradient.chunks_exact(output.len());
-        gradient.fill(T::ZERO);
         match self {
             Self::None => {}
             Self::PerChannel => {
                 let plane = output.len() / gradient.len();
-                for sample in samples {
-                    tensor::reduce::add_row_sums(sample, plane, gradient);
-                }
+                reduce::sum_planes(output_gradient, plane, gradient);
             }
-            Self::Untied => samples.for_each(|sample| map::add(gradient, sample)),
+            Self::Untied => {
+                let samples = output_gradient.len() / output.len();
+                reduce::sum_parts(output_gradient, [samples, output.len()], 0, gradient);
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tensor::{Element, Shape, ShapeError, map, matrix};
+use tensor::{Element, Shape, ShapeError, map, matrix, reduce};
 
 use crate::chain::larger;
 use crate::layer::{Context, Layer, Parameter, Pass, Role};
@@ -105,8 +105,7 @@ impl<T: Element> Layer<T> for DenseLayer {
         let n = g.len() / outputs;
         let scratch = context.scratch;
         matrix::multiply_from_transposed(g, input, weight_gradient, [n, outputs, inputs], scratch);
-        bias_gradient.fill(T::ZERO);
-        g.chunks_exact(outputs).for_each(|row| map::add(bias_gradient, row));
+        reduce::sum_parts(g, [n, outputs], 0, bias_gradient);
         if let Some(input_gradient) = input_gradient {
             let weights = &parameters[..outputs * inputs];
             matrix::multiply_matrix(g, weights, input_gradient, [n, outputs, inputs], scratch);

@@ -74,6 +74,10 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
     /// observed, weighted by their numbers of samples.
     fn gather(&self, _state: &mut [T], _observed: &[T]) {}
 
+    /// Sets the state to the mean of what shards observed: what [`Layer::gather`] would come to
+    /// with the same parameters for ever.
+    fn settle(&self, _state: &mut [T], _observed: &[T]) {}
+
     /// How many numbers for each sample a forward pass leaves to the backward pass beside
     /// the output: the length of [`Context::memory`] for one sample.
     fn memory(&self) -> usize {

@@ -3,7 +3,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::{Element, map, reduce};
 
 use crate::class_weights::{self, ClassWeights};
-use crate::softmax::softmax;
+use crate::softmax::{below, largest, softmax};
 use crate::tagged::{bounded, fraction, name_or_table};
 
 /// How far predictions are from their targets.
@@ -22,7 +22,8 @@ pub enum Loss {
     /// from 1 to the next number below it, so that a prediction which has rounded to 0
     /// or 1 counts as one that almost has.
     BinaryCrossEntropy,
-    /// The same for logits: `p = 1 / (1 + exp −x)`, exact however large they are.
+    /// The same for logits: `p = 1 / (1 + exp −x)`, exact however large they are; of infinite
+    /// ones what the limit is, so that a logit of −∞ with the target 0 costs nothing.
     BinaryCrossEntropyWithLogits,
     /// Huber's (1964): the mean over the outputs of `½ d²` where the difference `d = y − t` is
     /// at most δ, else of `δ (|d| − ½ δ)`, whose gradient grows no further.
@@ -39,6 +40,9 @@ pub enum Loss {
     /// sum of the weights of the batch's targets instead: its loss, and its gradient, is this
     /// one divided by the mean of these weights. Weights whose mean over the samples is 1 keep
     /// the size of the gradients.
+    ///
+    /// A class with the logit −∞ costs nothing where `w s` is 0, and else infinitely much. With
+    /// several logits of +∞, or nothing but several of −∞, there is no limit: NaN.
     SoftmaxCrossEntropy {
         /// α, from 0 to less than 1.
         label_smoothing: f64,
@@ -195,8 +199,8 @@ impl Loss {
             Self::BinaryCrossEntropyWithLogits => {
                 let term = |(x, t): (T, T)| {
                     let (x, t) = (x.to_f64(), t.to_f64());
-                    let above = if x < 0.0 { 0.0 } else { x };
-                    above - x * t + libm::log1p(libm::exp(-x.abs()))
+                    let share = if x < 0.0 { t } else { 1.0 - t };
+                    weighted(share, x.abs()) + libm::log1p(libm::exp(-x.abs()))
                 };
                 pairs.map(term).sum()
             }
@@ -285,15 +289,20 @@ pub fn is_right<T: Element>(prediction: &[T], target: &[T]) -> bool {
     reduce::argmax(prediction).is_some_and(|place| reduce::argmax(target) == Some(place))
 }
 
-/// In `f64`: `Σ s_i (ln Σ exp x − x_i)`, the largest logit taken out of the sum.
+/// In `f64`: `Σ s_i (ln Σ exp(x − m) + (m − x_i))`, `m` being the largest logit.
 #[track_caller]
 fn softmax_cross_entropy<T: Element>(logits: &[T], target: &[T], smooth: Smooth<f64>) -> f64 {
-    let Some(largest) = reduce::argmax(logits) else { return f64::NAN };
-    let largest = logits[largest].to_f64();
-    let sum: f64 = logits.iter().map(|x| libm::exp(x.to_f64() - largest)).sum();
-    let log_sum = largest + libm::log(sum);
-    let costs = pairs(logits, target).enumerate();
-    costs.map(|(i, (x, t))| smooth.of(i, t.to_f64()) * (log_sum - x.to_f64())).sum()
+    let pairs = pairs(logits, target).enumerate();
+    let Some(largest) = largest(logits).map(T::to_f64) else { return f64::NAN };
+    let sum: f64 = logits.iter().map(|x| libm::exp(below(x.to_f64(), largest))).sum();
+    let log_sum = libm::log(sum);
+    let cost = |x: T| log_sum - below(x.to_f64(), largest);
+    pairs.map(|(i, (x, t))| weighted(smooth.of(i, t.to_f64()), cost(x))).sum()
+}
+
+/// `weight · cost`, nothing if the weight is 0, though the cost be infinite.
+fn weighted(weight: f64, cost: f64) -> f64 {
+    if weight == 0.0 && cost == f64::INFINITY { 0.0 } else { weight * cost }
 }
 
 /// Label smoothing, `(1 − α) t + α / classes`, times the class's weight.
@@ -420,6 +429,50 @@ mod tests {
             assert_eq!(binary.value(&[x], &[0.0]), f64::from(x).max(0.0));
         }
         assert!(softmax.value(&[f32::NAN, 1.0], &[1.0, 0.0]).is_nan());
+    }
+
+    /// Value and gradient with respect to each logit.
+    fn both(loss: Loss, x: &[f32], t: &[f32]) -> (f64, Vec<f32>) {
+        let mut gradient = vec![f32::NAN; x.len()];
+        loss.gradient(x, t, 1.0, &mut gradient);
+        (loss.value(x, t), gradient)
+    }
+
+    #[test]
+    fn an_infinite_logit_has_the_value_and_gradient_of_the_limit() {
+        let (all, none) = (f32::INFINITY, f32::NEG_INFINITY);
+        let softmax = |x: &[f32], t: &[f32]| both(Loss::softmax_cross_entropy(), x, t);
+        assert_eq!(softmax(&[0.0, none], &[1.0, 0.0]), (0.0, vec![0.0, 0.0]));
+        assert_eq!(softmax(&[none, 0.0], &[1.0, 0.0]), (f64::INFINITY, vec![-1.0, 1.0]));
+        assert_eq!(softmax(&[all, 0.0], &[1.0, 0.0]), (0.0, vec![0.0, 0.0]));
+        assert_eq!(softmax(&[all, none], &[0.0, 1.0]), (f64::INFINITY, vec![1.0, -1.0]));
+        assert_eq!(softmax(&[none], &[1.0]), (0.0, vec![0.0]));
+        let (value, gradient) = softmax(&[2.0, none, 1.0], &[1.0, 0.0, 0.0]);
+        let (expected, rest) = softmax(&[2.0, 1.0], &[1.0, 0.0]);
+        assert!((value - libm::log1p(libm::exp(-1.0))).abs() < 1e-15);
+        assert_eq!((value, gradient), (expected, vec![rest[0], 0.0, rest[1]]));
+        let smooth = Loss::SoftmaxCrossEntropy { label_smoothing: 0.5 };
+        assert_eq!(both(smooth, &[0.0, none], &[1.0, 0.0]), (f64::INFINITY, vec![0.25, -0.25]));
+        for x in [[all, all, 0.0], [none; 3], [all, f32::NAN, 0.0], [f32::NAN, none, none]] {
+            let (value, gradient) = softmax(&x, &[1.0, 0.0, 0.0]);
+            assert!(value.is_nan() && gradient.iter().all(|g| g.is_nan()), "{x:?}");
+        }
+        let binary = |x, t| both(Loss::BinaryCrossEntropyWithLogits, &[x], &[t]);
+        for (x, certain) in [(all, 1.0), (none, 0.0)] {
+            assert_eq!(binary(x, certain), (0.0, vec![0.0]));
+            assert_eq!(binary(x, 1.0 - certain), (f64::INFINITY, vec![2.0 * certain - 1.0]));
+            assert_eq!(binary(x, 0.25), (f64::INFINITY, vec![certain - 0.25]));
+        }
+        let (value, gradient) = binary(f32::NAN, 0.0);
+        assert!(value.is_nan() && gradient[0].is_nan());
+    }
+
+    #[test]
+    fn the_logarithm_of_the_sum_is_not_lost_beside_large_logits() {
+        for large in [0.0, 1e15, -1e300] {
+            let found = Loss::softmax_cross_entropy().value(&[large; 3], &[0.0, 1.0, 0.0]);
+            assert!((found - 3.0_f64.ln()).abs() < 1e-15, "{large}: {found}");
+        }
     }
 
     #[test]

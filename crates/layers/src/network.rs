@@ -254,6 +254,11 @@ impl<T: Element> Network<T> {
         self.chain.gather(&mut self.state, observed);
     }
 
+    /// Sets the state to what shards observed, as [`Layer::settle`](crate::Layer::settle) says.
+    pub(crate) fn settle(&mut self, observed: &[T]) {
+        self.chain.settle(&mut self.state, observed);
+    }
+
     /// Runs the first `layers` layers backward, from the gradient of their output that
     /// [`Workspace::output_gradient`] was given, as far as there are parameters;
     /// leaves the gradients of all parameters in `gradients`.

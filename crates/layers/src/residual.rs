@@ -102,6 +102,10 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
         self.0.gather(state, observed);
     }
 
+    fn settle(&self, state: &mut [T], observed: &[T]) {
+        self.0.settle(state, observed);
+    }
+
     fn memory(&self) -> usize {
         self.0.memory()
     }

@@ -8,9 +8,12 @@ use crate::tagged::{bounded, fraction, name_or_table, not_negative};
 /// number, and of the experiment's rate.
 ///
 /// As text a name, `"one_cycle"`, or a table, `{ type = "cosine", warmup = 0.1 }`. All
-/// but one-cycle may begin with a warm-up: over that fraction of the steps the rate
-/// grows in equal parts to the experiment's, and the rest of the schedule follows over
+/// but one-cycle may begin with a warm-up: over that fraction of the steps, whole ones, the
+/// rate grows in equal parts to the experiment's, and the rest of the schedule follows over
 /// the steps that are left.
+///
+/// Fractions are meant as they are written: 0.07 of 100 steps are 7, though neither 0.07
+/// nor its product with 100 is exact in binary.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Schedule {
@@ -19,16 +22,18 @@ pub enum Schedule {
         /// The fraction of the steps in which the rate grows, 0 by default.
         warmup: f64,
     },
-    /// A rate that is multiplied with a factor now and then.
+    /// A rate that is multiplied with a factor now and then, as PyTorch's `MultiStepLR`.
     Step {
-        /// When, as fractions of the steps after the warm-up, ascending.
+        /// When, as fractions of the steps after the warm-up, ascending: from the first step
+        /// on, counted from 0, that is no less than the fraction of them.
         at: Vec<f64>,
         /// With what, 0.1 by default.
         factor: f64,
         /// The fraction of the steps in which the rate grows, 0 by default.
         warmup: f64,
     },
-    /// Half a cosine from the rate down to a part of it (Loshchilov and Hutter, 2017).
+    /// Half a cosine from the rate down to a part of it (Loshchilov and Hutter, 2017), as
+    /// PyTorch's `CosineAnnealingLR`: that part would be the rate of the step after the last.
     Cosine {
         /// What part of the rate it goes down to, 0 by default.
         end: f64,
@@ -36,7 +41,10 @@ pub enum Schedule {
         warmup: f64,
     },
     /// Half a cosine up to the rate and half a cosine down to almost nothing (Smith and
-    /// Topin, 2018), as PyTorch's `OneCycleLR`.
+    /// Topin, 2018), as PyTorch's `OneCycleLR`: of `total` steps counted from 0, the rate is
+    /// reached at `rise · total − 1` and the last rate at `total − 1`. A rise of less than
+    /// one step lies before the run, which begins on the way down; one of a single step
+    /// begins with the rate (PyTorch divides by zero there).
     OneCycle {
         /// The fraction of the steps in which the rate grows, 0.3 by default.
         rise: f64,
@@ -140,7 +148,7 @@ impl Schedule {
             Self::Constant { warmup } => rate * warm(*warmup, step, total).0,
             Self::Step { at, factor, warmup } => {
                 let (part, [step, total]) = warm(*warmup, step, total);
-                let reached = at.iter().filter(|&&at| step >= at * total);
+                let reached = at.iter().filter(|&&at| step >= steps_of(at, total));
                 reached.fold(rate * part, |rate, _| rate * factor)
             }
             Self::Cosine { end, warmup } => {
@@ -149,13 +157,11 @@ impl Schedule {
             }
             Self::OneCycle { rise, start_divisor, end_divisor } => {
                 let first = rate / start_divisor;
-                let top = rise * total - 1.0;
+                let top = steps_of(*rise, total) - 1.0;
                 if step <= top {
                     anneal(first, rate, if top > 0.0 { step / top } else { 1.0 })
                 } else {
-                    // At least a step, where the rise begins with the last but one.
-                    let fall = (total - 1.0 - top.max(0.0)).max(1.0);
-                    anneal(rate, first / end_divisor, (step - top.max(0.0)) / fall)
+                    anneal(rate, first / end_divisor, (step - top) / (total - 1.0 - top))
                 }
             }
         }
@@ -164,12 +170,20 @@ impl Schedule {
 
 /// The part of the rate that the warm-up has reached, and step and total after it.
 fn warm(warmup: f64, step: f64, total: f64) -> (f64, [f64; 2]) {
-    let steps = (warmup * total).floor();
+    let steps = steps_of(warmup, total).floor();
     if step < steps {
         ((step + 1.0) / (steps + 1.0), [0.0, total - steps])
     } else {
         (1.0, [step - steps, (total - steps).max(1.0)])
     }
+}
+
+/// `fraction · total`, whole where the fraction as it is written makes it so: it was rounded
+/// once to binary, and the product once more.
+fn steps_of(fraction: f64, total: f64) -> f64 {
+    let product = fraction * total;
+    let nearest = product.round();
+    if (product - nearest).abs() <= f64::EPSILON * nearest { nearest } else { product }
 }
 
 /// Half a cosine from `start` at 0 to `end` at 1.
@@ -206,6 +220,69 @@ mod tests {
             (&warm[..2], &warm[2..]),
             (&[2.0 / 3.0, 4.0 / 3.0][..], &[2.0, 2.0, 1.0, 0.5][..])
         );
+    }
+
+    #[test]
+    fn fractions_of_a_run_are_those_that_are_written() {
+        for total in 1..=400_usize {
+            for hundredths in 0..100 {
+                let fraction = f64::from(hundredths) / 100.0;
+                let constant = Schedule::Constant { warmup: fraction };
+                let growing = (0..total).take_while(|&step| constant.rate(1.0, step, total) < 1.0);
+                assert_eq!(growing.count(), hundredths as usize * total / 100, "{fraction}");
+                let step = Schedule::Step { at: vec![fraction], factor: 0.5, warmup: 0.0 };
+                let before = (0..total).take_while(|&at| step.rate(1.0, at, total) == 1.0);
+                assert_eq!(
+                    before.count(),
+                    (hundredths as usize * total).div_ceil(100),
+                    "{fraction}"
+                );
+            }
+        }
+    }
+
+    /// What PyTorch's `OneCycleLR` computes, as its code says it.
+    fn pytorch_one_cycle(rate: f64, pct_start: f64, [step, total]: [usize; 2]) -> f64 {
+        let (initial, minimal) = (rate / 25.0, rate / 25.0 / 1e4);
+        let phases =
+            [(pct_start * total as f64 - 1.0, initial, rate), (total as f64 - 1.0, rate, minimal)];
+        let mut start_step = 0.0;
+        for (index, (end_step, start, end)) in phases.into_iter().enumerate() {
+            if step as f64 <= end_step || index == 1 {
+                let pct = (step as f64 - start_step) / (end_step - start_step);
+                return end + (start - end) / 2.0 * (1.0 + (std::f64::consts::PI * pct).cos());
+            }
+            start_step = end_step;
+        }
+        unreachable!("the last phase has an answer")
+    }
+
+    #[test]
+    fn one_cycle_is_pytorchs_for_every_length_and_rise() {
+        for total in 1..=400 {
+            for hundredths in 0..100 {
+                let rise = f64::from(hundredths) / 100.0;
+                let schedule = Schedule::OneCycle { rise, start_divisor: 25.0, end_divisor: 1e4 };
+                for step in 0..total {
+                    // PyTorch divides by zero.
+                    let alone = hundredths as usize * total == 100 && step == 0;
+                    let expected =
+                        if alone { 2.0 } else { pytorch_one_cycle(2.0, rise, [step, total]) };
+                    let found = schedule.rate(2.0, step, total);
+                    let close = (found - expected).abs() <= 1e-12;
+                    assert!(close, "{found}, {expected}: rise {rise}, {step} of {total}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_late_peak_of_few_steps_falls_to_the_last_rate() {
+        for (rise, total) in [(0.95, 10), (0.99, 10), (0.9, 7), (0.5, 1), (0.3, 1)] {
+            let schedule = Schedule::OneCycle { rise, start_divisor: 25.0, end_divisor: 1e4 };
+            let last = schedule.rate(1.0, total - 1, total);
+            assert!((last - 4e-6).abs() < 1e-12, "rise {rise} of {total}: {last}");
+        }
     }
 
     #[test]

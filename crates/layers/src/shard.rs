@@ -45,8 +45,8 @@ impl<T: Element> Desk<T> {
     fn new(network: &Network<T>, workspace: Workspace<T>) -> Self {
         let (inputs, outputs) = (network.input_shape().len(), network.output_shape().len());
         Self {
-            inputs: Buffer::zeros(workspace.capacity() * inputs),
-            targets: vec![T::ZERO; workspace.capacity() * outputs],
+            inputs: Buffer::zeros(workspace.capacity().saturating_mul(inputs)),
+            targets: vec![T::ZERO; workspace.capacity().saturating_mul(outputs)],
             workspace,
         }
     }

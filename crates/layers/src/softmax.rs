@@ -6,7 +6,9 @@ use crate::spec::Buildable;
 
 /// Probabilities from logits: `y_i = exp x_i / Σ_j exp x_j`, over one axis `(I)`.
 ///
-/// The largest logit is subtracted first, so that no exponential overflows.
+/// The largest logit is subtracted first, so that no exponential overflows. A logit of −∞ has
+/// the probability 0, a single one of +∞ the probability 1; with several of +∞, with nothing
+/// but several of −∞, or with a NaN, no probability is known, and all are NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Softmax;
 
@@ -65,21 +67,37 @@ impl<T: Element> Layer<T> for SoftmaxLayer {
     }
 }
 
-/// The softmax of one row: `y_i = exp x_i / Σ_j exp x_j`.
+/// The softmax of one row: `y_i = exp x_i / Σ_j exp x_j`, with infinite logits as [`Softmax`]
+/// has them.
 ///
 /// # Panics
 /// If the slices differ in length.
 #[track_caller]
 pub fn softmax<T: Element>(x: &[T], y: &mut [T]) {
     assert_eq!(x.len(), y.len(), "softmax: length");
-    // A NaN makes all probabilities NaN, whatever is subtracted.
-    let largest = reduce::argmax(x).map_or(T::ZERO, |place| x[place]);
+    let Some(largest) = largest(x) else {
+        y.fill(T::from_f64(f64::NAN));
+        return;
+    };
     for (y, &x) in y.iter_mut().zip(x) {
-        *y = x - largest;
+        *y = below(x, largest);
     }
     map::exp(y);
     let sum = y.iter().fold(T::ZERO, |sum, &y| sum + y);
     for y in y {
         *y /= sum;
     }
+}
+
+/// The largest logit; none if there is a NaN, or if the largest ones are infinite and several:
+/// then nobody knows how far apart they are.
+pub(crate) fn largest<T: Element>(logits: &[T]) -> Option<T> {
+    let largest = logits[reduce::argmax(logits)?];
+    let is_known = largest.is_finite() || logits.iter().filter(|&&x| x == largest).count() == 1;
+    is_known.then_some(largest)
+}
+
+/// `x − largest`, which is 0 of the largest itself though it be infinite.
+pub(crate) fn below<T: Element>(x: T, largest: T) -> T {
+    if x == largest { T::ZERO } else { x - largest }
 }

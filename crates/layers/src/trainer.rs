@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use tensor::{Buffer, Element, map, threads};
+use tensor::{Buffer, Element, reduce, threads};
 
 use crate::layer::Draw;
 use crate::loss::Loss;
@@ -92,6 +92,9 @@ impl fmt::Display for NonFinite {
 
 impl std::error::Error for NonFinite {}
 
+/// Shards that [`Trainer::measure_state`] sends through a network at a time.
+const MEASURED: usize = 64;
+
 /// Trains a network, one batch a step.
 #[derive(Debug)]
 pub struct Trainer<T> {
@@ -137,7 +140,7 @@ impl<T: Element> Trainer<T> {
             backward_layers: layers - usize::from(cancels),
             shards: (0..count).map(|_| Shard::new(&network)).collect(),
             desks,
-            gradients: Buffer::zeros((count + sum) * network.parameters().len()),
+            gradients: Buffer::zeros(network.parameters().len().saturating_mul(count + sum)),
             losses: vec![0.0; batch_size],
             updater: Updater::new(&network, &config),
             observed: vec![T::ZERO; network.chain().observed()],
@@ -158,7 +161,8 @@ impl<T: Element> Trainer<T> {
     }
 
     /// The network with the moving average of the parameters; with the parameters as they
-    /// are if there is no average, or no step was taken.
+    /// are if there is no average, or no step was taken. What the layers have gathered is that
+    /// of the network without average: see [`Trainer::measure_state`].
     pub fn averaged_network(&self) -> Network<T> {
         let mut network = self.network.duplicate();
         let TrainerState { average, steps, .. } = self.updater.state();
@@ -166,6 +170,49 @@ impl<T: Element> Trainer<T> {
             network.parameters_mut().copy_from_slice(average);
         }
         network
+    }
+
+    /// Sets what the layers of `network`, one of the same layers, have gathered to what they
+    /// observe in the first `samples` samples of `batch`, however many: the running statistics
+    /// of a network with averaged parameters are measured for it, as by PyTorch's `update_bn`.
+    ///
+    /// The samples go through the network as in training, in shards of the trainer's size; the
+    /// mean over shards is weighted by their numbers of samples, in their order.
+    pub fn measure_state(&self, network: &mut Network<T>, batch: &impl Batch<T>, samples: usize) {
+        if network.state().is_empty() || samples == 0 {
+            return;
+        }
+        let Self { config, desks, .. } = self;
+        let size = config.shard_size.min(config.batch_size);
+        let mut sums = vec![reduce::Total::default(); network.chain().observed()];
+        let mut losses = vec![0.0; MEASURED * size];
+        // Where a batch is one shard, the threads share its operations.
+        let threads = if self.shards.len() == 1 { 1 } else { threads::available() };
+        let mut shards: Vec<_> = (0..MEASURED).map(|_| Shard::new(network)).collect();
+        for first in (0..samples).step_by(MEASURED * size) {
+            let count = (samples - first).min(MEASURED * size);
+            let (losses, used) = (&mut losses[..count], count.div_ceil(size));
+            let shared = &*network;
+            threads::for_each_chunk(
+                (&mut shards[..used], 1),
+                (&mut *losses, size),
+                threads,
+                |index, shard, losses| {
+                    desks.work_at_one(shared, |desk| {
+                        let shard = (&mut shard[0], first + index * size, losses);
+                        desk.forward(shared, batch, self.draw(), config.loss, shard);
+                    });
+                },
+            );
+            for (shard, losses) in shards.iter().zip(losses.chunks(size)) {
+                for (sum, observed) in sums.iter_mut().zip(&shard.observed) {
+                    sum.add(losses.len() as f64 * observed.to_f64());
+                }
+            }
+        }
+        let mean = |sum: &reduce::Total| T::from_f64(sum.value() / samples as f64);
+        let observed: Vec<_> = sums.iter().map(mean).collect();
+        network.settle(&observed);
     }
 
     /// What must be kept beside the network for a run to go on.
@@ -296,15 +343,18 @@ impl<T: Element> Trainer<T> {
         Draw { seed, step, ..Draw::default() }
     }
 
-    /// Gathers the mean of what the first `used` shards observed, in their order and
-    /// weighted by their numbers of samples.
+    /// Gathers the mean of what the first `used` shards observed, weighted by their numbers of
+    /// samples: sums in `f64`, in the tree of a [`reduce::Total`].
     fn gather(&mut self, used: usize, samples: usize) {
-        self.observed.fill(T::ZERO);
         let size = self.config.shard_size;
-        for (index, shard) in self.shards[..used].iter().enumerate() {
-            let own = size.min(samples - index * size);
-            let weight = T::from_f64(own as f64 / samples as f64);
-            map::add_scaled(&mut self.observed, weight, &shard.observed);
+        let mut total = reduce::Total::default();
+        for (place, observed) in self.observed.iter_mut().enumerate() {
+            total.clear();
+            for (index, shard) in self.shards[..used].iter().enumerate() {
+                let own = size.min(samples - index * size) as f64;
+                total.add(own * shard.observed[place].to_f64());
+            }
+            *observed = T::from_f64(total.value() / samples as f64);
         }
         self.network.gather(&self.observed);
     }

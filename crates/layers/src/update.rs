@@ -172,18 +172,21 @@ fn sum_and_norm<T: Element>(
         }
         squares[0] = sum_of_squares(sum);
     });
-    squares.iter().sum::<f64>().sqrt()
+    reduce::sum(squares).sqrt()
 }
 
-/// In eight sums side by side, so that none waits for the one before.
+/// In blocks of eight sums side by side, so that none waits for the one before; the blocks in
+/// the tree of a [`reduce::Total`].
 fn sum_of_squares<T: Element>(x: &[T]) -> f64 {
-    let square = |x: T| x.to_f64() * x.to_f64();
-    let (whole, rest) = x.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for chunk in whole {
-        for (sum, &x) in sums.iter_mut().zip(chunk) {
-            *sum += square(x);
+    let mut total = reduce::Total::default();
+    for block in x.chunks(128) {
+        let mut sums = [0.0; 8];
+        for chunk in block.chunks(8) {
+            for (sum, x) in sums.iter_mut().zip(chunk) {
+                *sum += x.to_f64() * x.to_f64();
+            }
         }
+        total.add(sums.iter().sum());
     }
-    sums.iter().sum::<f64>() + rest.iter().map(|&x| square(x)).sum::<f64>()
+    total.value()
 }

@@ -151,7 +151,7 @@ impl Evaluation {
     }
 }
 
-/// The mean, summed from the first to the last; 0 of nothing.
+/// The mean, summed as by [`reduce::sum`]; 0 of nothing.
 pub fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
+    reduce::sum(values) / values.len().max(1) as f64
 }

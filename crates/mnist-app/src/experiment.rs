@@ -75,7 +75,9 @@ pub struct Experiment {
     #[serde(default, deserialize_with = "clip_norm", skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
     /// What the moving average of the parameters keeps at each step, such as 0.999. It is
-    /// the averaged network then that is tested and written. No average if absent.
+    /// the averaged network then that is tested and written, with running statistics that are
+    /// measured for it over all training images, which takes about a third of an epoch after
+    /// each one. No average if absent.
     #[serde(default, deserialize_with = "average", skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
     /// What is minimised.

@@ -86,21 +86,34 @@ impl Model {
         &self.networks
     }
 
-    /// What its file says that nothing is made of, in a line.
-    pub(crate) fn note(&self) -> Option<String> {
-        let unknown = &self.networks[0].about.unknown;
-        (!unknown.is_empty()).then(|| {
-            const MOST: usize = 10;
+    /// What its file says that nothing is made of, and what is taken for what it does not say,
+    /// a line each.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        const MOST: usize = 10;
+        let About { unknown, loss, precision, .. } = &self.networks[0].about;
+        let mut notes = Vec::new();
+        if !unknown.is_empty() {
             let shown: Vec<_> = unknown.iter().take(MOST).map(|key| format!("{key:?}")).collect();
             let rest = unknown.len().saturating_sub(MOST);
             let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
-            format!(
-                "{}: not used, as this version does not know what they say: the keys {}{rest} in \
+            notes.push(format!(
+                "not used, as this version does not know what they say: the keys {}{rest} in \
                  __metadata__",
-                named(&self.path),
                 shown.join(", ")
-            )
-        })
+            ));
+        }
+        if loss.is_none() {
+            notes.push(
+                "it does not say which loss it was trained with: its error is the squared \
+                        error"
+                    .into(),
+            );
+        }
+        if precision.is_none() {
+            notes.push("it does not say its precision: it is computed in f64".into());
+        }
+        let name = named(&self.path);
+        notes.into_iter().map(|note| format!("{name}: {note}")).collect()
     }
 
     /// What the error of its evaluations is the mean of.

@@ -48,7 +48,7 @@ impl Found {
         let samples = with_names(Samples::load(&folder, part)?, models, part)?;
         let other = other_data(models, part, (&folder, &samples));
         let notes = samples.notes().iter().cloned();
-        let notes = notes.chain(models.iter().filter_map(Model::note)).collect();
+        let notes = notes.chain(models.iter().flat_map(Model::notes)).collect();
         let samples = models.iter().try_fold(samples, |samples, model| model.fit(samples))?;
         Ok(Self { samples: samples.first(limit), other, notes })
     }

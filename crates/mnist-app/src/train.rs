@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use layers::random::{Purpose, Stream};
 use layers::{Network, Trainer, Workspace, load_weights, save_weights};
 use tensor::Element;
+use tensor::reduce::Total;
 use tensor::simd::Level;
 
 use crate::augmentation::Augmenter;
@@ -226,7 +227,7 @@ impl<T: Element> Run<T> {
         let Experiment { learning_rate, schedule, epochs, .. } = &self.experiment;
         let batches = self.order.chunks(self.trainer.config().batch_size);
         let (steps, steps_before) = (epochs.get() * batches.len(), (epoch - 1) * batches.len());
-        let (mut sum, mut rate) = (0.0, 0.0);
+        let (mut sum, mut rate) = (Total::default(), 0.0);
         for (step, order) in batches.enumerate() {
             let augmenter = self.augmenter.as_ref().map(|augmenter| (augmenter, epoch));
             let batch = Pick { samples: &self.train, order, augmenter };
@@ -238,16 +239,27 @@ impl<T: Element> Run<T> {
                     return Err(self.stopped(("in", epoch), sample, error.layer));
                 }
             };
-            sum += report.losses.iter().sum::<f64>();
+            report.losses.iter().for_each(|&loss| sum.add(loss));
             self.moved |= rate > 0.0;
             bar.inc(order.len() as u64);
         }
-        Ok((sum / self.train.len() as f64, rate))
+        Ok((sum.value() / self.train.len() as f64, rate))
+    }
+
+    /// The network with the moving average of the parameters, if the experiment wants it. Its
+    /// running statistics are measured anew: those that were gathered belong to other parameters.
+    fn averaged(&self, epoch: usize) -> Option<Network<T>> {
+        self.experiment.average?;
+        let mut network = self.trainer.averaged_network();
+        let augmenter = self.augmenter.as_ref().map(|augmenter| (augmenter, epoch));
+        let batch = Pick { samples: &self.train, order: &self.order, augmenter };
+        self.trainer.measure_state(&mut network, &batch, self.order.len());
+        Some(network)
     }
 
     /// Tests the network after an epoch.
     fn evaluate(&mut self, epoch: usize) -> anyhow::Result<Evaluation> {
-        self.averaged = self.experiment.average.map(|_| self.trainer.averaged_network());
+        self.averaged = self.averaged(epoch);
         let network = self.averaged.as_ref().unwrap_or(self.trainer.network());
         let evaluation = self.evaluator.evaluate(network, self.experiment.loss, &self.test);
         let Some(sample) = evaluation.losses.iter().position(|loss| !loss.is_finite()) else {

@@ -27,7 +27,8 @@ impl<T: Element> Buffer<T> {
 
 impl<T: Clone> Buffer<T> {
     fn filled(value: T, len: usize) -> Self {
-        let memory = vec![value; if len == 0 { 0 } else { len + LINE / size_of::<T>() }];
+        let memory =
+            vec![value; if len == 0 { 0 } else { len.saturating_add(LINE / size_of::<T>()) }];
         // An interpreter may not know; then any start will do.
         let start = memory.as_ptr().align_offset(LINE).min(memory.len() - len);
         Self { memory, start, len }

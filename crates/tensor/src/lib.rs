@@ -48,6 +48,7 @@ pub mod reference;
 mod scratch;
 mod shape;
 pub mod simd;
+mod sums;
 mod tensor;
 pub mod threads;
 mod windows;

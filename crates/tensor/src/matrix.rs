@@ -1,7 +1,8 @@
 //! Products of matrices and vectors, all row-major.
 //!
 //! With `X (N, I)`, weights `W (O, I)` and outputs `Y (N, O)` these are the passes of a
-//! dense layer: `Y = X Wᵀ + b`, `∂E/∂X = G W`, `∂E/∂W = Gᵀ X`.
+//! dense layer: `Y = X Wᵀ + b`, `∂E/∂X = G W`, `∂E/∂W = Gᵀ X`. Each size may be 0: a sum of
+//! nothing is 0.
 
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
@@ -114,7 +115,8 @@ fn rows_product<T: Element>(
     [n, r, p]: [usize; 3],
     scratch: &mut Scratch<T>,
 ) {
-    if p == 0 || n == 0 {
+    if p == 0 || n == 0 || r == 0 {
+        c.fill(T::ZERO);
         return;
     }
     let parts = threads::parts(work([n, r, p]), scratch.threads());

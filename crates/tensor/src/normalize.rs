@@ -12,8 +12,9 @@
 use fearless_simd::{Select, Simd, SimdBase, SimdFrom};
 
 use crate::Element;
-use crate::microkernel::{fused, load, load_part, store, sum_lanes, views};
+use crate::microkernel::{fused, load, store};
 use crate::simd::Kernel;
+use crate::sums::{Numbers, Rows, Terms, Tree, load_rest, sums};
 
 /// What [`forward`] measures of each channel: its mean, its unbiased variance (of a single
 /// number, for which there is none, 0), and `1 / √(variance + ε)` of the other variance.
@@ -131,42 +132,52 @@ impl<T: Element> Normalize<'_, T> {
         let Self { x, shape, work, .. } = self;
         let [channels, plane] = shape;
         let samples = x.len() / (channels * plane);
-        let share = |count: usize| T::ONE / T::from_f64(count as f64);
-        let count = samples * plane;
+        // Of nothing the sums are 0, and so be the means.
+        let count = (samples * plane).max(1);
+        let share = T::ONE / T::from_f64(count as f64);
+        let zero = T::Wide::<S>::simd_from(simd, T::ZERO);
         match work {
             Work::Forward { epsilon, weight, bias, measured, y } => {
                 let [mean, variance, inverse] = measured;
+                let (mut tree, mut pair) = (Tree::new(zero), Tree::new(zero));
+                let unbiased = T::ONE / T::from_f64((count - 1).max(1) as f64);
                 for c in 0..channels {
-                    let planes = Planes::<S, T>::of(simd, shape, samples, c);
-                    let [sum] = planes.sums(simd, [x, x], Numbers);
-                    mean[c] = sum * share(count);
-                    let [squares] = planes.sums(simd, [x, x], Squares { mean: mean[c] });
-                    inverse[c] = T::ONE / (squares * share(count) + epsilon).sqrt();
-                    variance[c] = squares * share((count - 1).max(1));
+                    let planes = Planes::of(shape, samples, c);
+                    let [sum] = sums(simd, [x, x], planes.0, Numbers, &mut tree);
+                    let rounded = sum * share;
+                    // What the rounded mean leaves is taken out of mean and squares.
+                    let terms = Deviations { mean: rounded };
+                    let [squares, left] = sums(simd, [x, x], planes.0, terms, &mut pair);
+                    mean[c] = rounded + left * share;
+                    let squares = squares - left * left * share;
+                    let squares = if squares < T::ZERO { T::ZERO } else { squares };
+                    inverse[c] = T::ONE / (squares * share + epsilon).sqrt();
+                    variance[c] = squares * unbiased;
                     let affine = Affine::new(simd, mean[c], weight[c] * inverse[c], bias[c]);
                     planes.write(simd, [x, x], Output::<S, T, RECTIFY>(affine), y);
                 }
             }
             Work::Scale { mean, scale, shift, y } => {
                 for c in 0..channels {
-                    let planes = Planes::<S, T>::of(simd, shape, samples, c);
+                    let planes = Planes::of(shape, samples, c);
                     let affine = Affine::new(simd, mean[c], scale[c], shift[c]);
                     planes.write(simd, [x, x], Output::<S, T, RECTIFY>(affine), y);
                 }
             }
             Work::Backward { g, constants, weight_gradient, bias_gradient, mut x_gradient } => {
                 let [weight, bias, mean, inverse] = constants;
+                let mut tree = Tree::new(zero);
                 for c in 0..channels {
-                    let planes = Planes::<S, T>::of(simd, shape, samples, c);
+                    let planes = Planes::of(shape, samples, c);
                     let output = Affine::new(simd, mean[c], weight[c] * inverse[c], bias[c]);
                     let passed = Passed::<S, T, RECTIFY>(output);
-                    let [products, sum] = planes.sums(simd, [x, g], passed);
+                    let [products, sum] = sums(simd, [x, g], planes.0, passed, &mut tree);
                     weight_gradient[c] = products * inverse[c];
                     bias_gradient[c] = sum;
                     if let Some(y) = x_gradient.as_deref_mut() {
                         let factor = weight[c] * inverse[c];
-                        let scale = -(factor * inverse[c] * weight_gradient[c] * share(count));
-                        let shift = -(factor * bias_gradient[c] * share(count));
+                        let scale = -(factor * inverse[c] * weight_gradient[c] * share);
+                        let shift = -(factor * bias_gradient[c] * share);
                         let affine = Affine::new(simd, mean[c], scale, shift);
                         let factor = T::Wide::<S>::simd_from(simd, factor);
                         let gradient = InputGradient { passed, factor, affine };
@@ -179,167 +190,65 @@ impl<T: Element> Normalize<'_, T> {
 }
 
 /// The planes of one channel.
-struct Planes<S: Simd, T: Element> {
-    /// Where the first one starts, and from one to the next.
-    first: usize,
-    pitch: usize,
-    samples: usize,
-    /// Numbers of a plane in whole vectors, and the rest.
-    whole: usize,
-    rest: usize,
-    /// The lanes that hold the rest.
-    used: <T::Wide<S> as SimdBase<S>>::Mask,
-}
+#[derive(Clone, Copy)]
+struct Planes(Rows);
 
-/// Planes whose sums are computed side by side: one alone would wait for each addition.
-const TOGETHER: usize = 4;
-
-impl<S: Simd, T: Element> Planes<S, T> {
-    #[inline(always)]
-    fn of(simd: S, [channels, plane]: [usize; 2], samples: usize, c: usize) -> Self {
-        let lanes = T::Wide::<S>::LEN;
-        let rest = plane % lanes;
-        let zero = T::Wide::<S>::simd_from(simd, T::ZERO);
-        let mut ones = zero;
-        ones.as_mut_slice()[..rest].fill(T::ONE);
-        let (first, pitch, whole) = (c * plane, channels * plane, plane - rest);
-        Self { first, pitch, samples, whole, rest, used: ones.simd_gt(zero) }
-    }
-
-    /// The sums of the channel's terms, plane by plane in order.
-    #[inline(always)]
-    fn sums<const N: usize>(
-        &self,
-        simd: S,
-        operands: [&[T]; 2],
-        terms: impl Terms<S, T, N>,
-    ) -> [T; N] {
-        let (mut sums, mut sample) = ([T::ZERO; N], 0);
-        while sample + TOGETHER <= self.samples {
-            for planes in self.sums_of::<N, TOGETHER>(simd, operands, terms, sample) {
-                for n in 0..N {
-                    sums[n] += planes[n];
-                }
-            }
-            sample += TOGETHER;
-        }
-        while sample < self.samples {
-            let [planes] = self.sums_of::<N, 1>(simd, operands, terms, sample);
-            for n in 0..N {
-                sums[n] += planes[n];
-            }
-            sample += 1;
-        }
-        sums
-    }
-
-    /// The sums of `P` planes.
-    #[inline(always)]
-    fn sums_of<const N: usize, const P: usize>(
-        &self,
-        simd: S,
-        [x, g]: [&[T]; 2],
-        terms: impl Terms<S, T, N>,
-        sample: usize,
-    ) -> [[T; N]; P] {
-        let lanes = T::Wide::<S>::LEN;
-        let mut starts = [0; P];
-        for p in 0..P {
-            starts[p] = self.first + (sample + p) * self.pitch;
-        }
-        let (x, g) = (views(x, starts), views(g, starts));
-        let mut sums = [[T::Wide::<S>::simd_from(simd, T::ZERO); N]; P];
-        let mut at = 0;
-        while at < self.whole {
-            for p in 0..P {
-                let numbers = [load(simd, x[p], at), load(simd, g[p], at)];
-                sums[p] = terms.added_to(simd, sums[p], numbers);
-            }
-            at += lanes;
-        }
-        if self.rest > 0 {
-            for p in 0..P {
-                let numbers = [self.load_rest(simd, x[p]), self.load_rest(simd, g[p])];
-                let added = terms.added_to(simd, sums[p], numbers);
-                for n in 0..N {
-                    sums[p][n] = self.used.select(added[n], sums[p][n]);
-                }
-            }
-        }
-        let mut totals = [[T::ZERO; N]; P];
-        for p in 0..P {
-            for n in 0..N {
-                totals[p][n] = sum_lanes(sums[p][n]);
-            }
-        }
-        totals
-    }
-
-    /// The vector that starts with the rest of a plane, which `numbers` starts with.
-    #[inline(always)]
-    fn load_rest(&self, simd: S, numbers: &[T]) -> T::Wide<S> {
-        if self.whole + T::Wide::<S>::LEN <= numbers.len() {
-            load(simd, numbers, self.whole)
-        } else {
-            load_part(simd, numbers, self.whole, self.rest)
-        }
+impl Planes {
+    fn of([channels, plane]: [usize; 2], samples: usize, c: usize) -> Self {
+        Self(Rows { first: c * plane, pitch: channels * plane, count: samples, len: plane })
     }
 
     /// Writes a function of `x` and `g`.
     #[inline(always)]
-    fn write(&self, simd: S, [x, g]: [&[T]; 2], function: impl Function<S, T>, y: &mut [T]) {
+    fn write<S: Simd, T: Element>(
+        self,
+        simd: S,
+        [x, g]: [&[T]; 2],
+        function: impl Function<S, T>,
+        y: &mut [T],
+    ) {
         let lanes = T::Wide::<S>::LEN;
-        for sample in 0..self.samples {
-            let start = self.first + sample * self.pitch;
+        let Rows { first, pitch, count, len } = self.0;
+        let rest = len % lanes;
+        for sample in 0..count {
+            let start = first + sample * pitch;
             let (x, g, y) = (&x[start..], &g[start..], &mut y[start..]);
             let mut at = 0;
-            while at < self.whole {
+            while at < len - rest {
                 let numbers = [load(simd, x, at), load(simd, g, at)];
                 store(function.apply(simd, numbers), y, at);
                 at += lanes;
             }
-            if self.rest > 0 {
-                let numbers = [self.load_rest(simd, x), self.load_rest(simd, g)];
+            if rest > 0 {
+                let numbers = [load_rest(simd, x, at, rest), load_rest(simd, g, at, rest)];
                 let result = function.apply(simd, numbers);
                 // What lies behind the rest is written later, if it is of the same sample.
-                if self.first + at + lanes <= self.pitch {
+                if first + at + lanes <= pitch {
                     store(result, y, at);
                 } else {
-                    y[at..at + self.rest].copy_from_slice(&result.as_slice()[..self.rest]);
+                    y[at..at + rest].copy_from_slice(&result.as_slice()[..rest]);
                 }
             }
         }
     }
 }
 
-/// What `N` sums add up.
-trait Terms<S: Simd, T: Element, const N: usize>: Copy {
-    /// Of the numbers `[x, g]`.
-    fn added_to(self, simd: S, sums: [T::Wide<S>; N], numbers: [T::Wide<S>; 2]) -> [T::Wide<S>; N];
-}
-
-/// `x`.
+/// `(x − mean)²` and `x − mean`.
 #[derive(Clone, Copy)]
-struct Numbers;
-
-impl<S: Simd, T: Element> Terms<S, T, 1> for Numbers {
-    #[inline(always)]
-    fn added_to(self, _: S, [sum]: [T::Wide<S>; 1], [x, _]: [T::Wide<S>; 2]) -> [T::Wide<S>; 1] {
-        [sum + x]
-    }
-}
-
-/// `(x − mean)²`.
-#[derive(Clone, Copy)]
-struct Squares<T> {
+struct Deviations<T> {
     mean: T,
 }
 
-impl<S: Simd, T: Element> Terms<S, T, 1> for Squares<T> {
+impl<S: Simd, T: Element> Terms<S, T, 2> for Deviations<T> {
     #[inline(always)]
-    fn added_to(self, simd: S, [sum]: [T::Wide<S>; 1], [x, _]: [T::Wide<S>; 2]) -> [T::Wide<S>; 1] {
+    fn added_to(
+        self,
+        simd: S,
+        [squares, sum]: [T::Wide<S>; 2],
+        [x, _]: [T::Wide<S>; 2],
+    ) -> [T::Wide<S>; 2] {
         let centred = x - T::Wide::<S>::simd_from(simd, self.mean);
-        [fused(simd, centred, centred, sum)]
+        [fused(simd, centred, centred, squares), sum + centred]
     }
 }
 

@@ -7,12 +7,11 @@ use crate::{Element, Scratch, ShapeError, Tensor};
 /// `x (H, W)`, `k (KH, KW)` → `(H−KH+1, W−KW+1)`.
 ///
 /// # Errors
-/// If an operand is not a plane, or the kernel is larger than the input.
+/// If an operand is not a plane that is not empty, or the kernel is larger than the input:
+/// SciPy's `correlate2d` with `mode="valid"` swaps the two if the kernel is larger in both
+/// directions. That is another operation, and is left to the caller.
 pub fn correlate_valid<T: Element>(x: &Tensor<T>, k: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
-    let [h, w] = x.plane("correlate_valid, input")?;
-    let kernel = k.plane("correlate_valid, kernel")?;
-    let layer = Correlation::new([1, h, w], 1, kernel)?;
-    Ok(correlate(&layer, x, k))
+    valid("correlate_valid", x, k)
 }
 
 /// Full cross-correlation of two planes: the same sum with `X` zero outside its borders,
@@ -24,10 +23,7 @@ pub fn correlate_valid<T: Element>(x: &Tensor<T>, k: &Tensor<T>) -> Result<Tenso
 /// # Errors
 /// If an operand is not a plane.
 pub fn correlate_full<T: Element>(x: &Tensor<T>, k: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
-    let [h, w] = x.plane("correlate_full, input")?;
-    let [kh, kw] = k.plane("correlate_full, kernel")?;
-    let layer = Correlation::new_full([h, w], [kh, kw])?;
-    Ok(correlate(&layer, x, k))
+    full("correlate_full", x, k)
 }
 
 /// Valid convolution of two planes: `X * K = X ⋆ rotate180(K)`.
@@ -38,7 +34,7 @@ pub fn correlate_full<T: Element>(x: &Tensor<T>, k: &Tensor<T>) -> Result<Tensor
 /// # Errors
 /// As [`correlate_valid`].
 pub fn convolve_valid<T: Element>(x: &Tensor<T>, k: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
-    correlate_valid(x, &rotate180(k)?)
+    valid("convolve_valid", x, &rotated(k))
 }
 
 /// Full convolution of two planes: `X * K = X ⋆ rotate180(K)`.
@@ -52,7 +48,7 @@ pub fn convolve_valid<T: Element>(x: &Tensor<T>, k: &Tensor<T>) -> Result<Tensor
 /// # Errors
 /// As [`correlate_full`].
 pub fn convolve_full<T: Element>(x: &Tensor<T>, k: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
-    correlate_full(x, &rotate180(k)?)
+    full("convolve_full", x, &rotated(k))
 }
 
 /// The plane turned by 180°: `R[y,x] = K[KH−1−y, KW−1−x]`. No transpose: the shape stays.
@@ -60,8 +56,38 @@ pub fn convolve_full<T: Element>(x: &Tensor<T>, k: &Tensor<T>) -> Result<Tensor<
 /// # Errors
 /// If `k` is not a plane.
 pub fn rotate180<T: Element>(k: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
-    k.plane("rotate180")?;
-    Tensor::from_vec(k.shape(), k.as_slice().iter().rev().copied().collect())
+    k.plane("rotate180", "a kernel")?;
+    Ok(rotated(k))
+}
+
+fn rotated<T: Element>(k: &Tensor<T>) -> Tensor<T> {
+    let mut rotated = k.clone();
+    rotated.as_mut_slice().reverse();
+    rotated
+}
+
+fn valid<T: Element>(
+    operation: &'static str,
+    x: &Tensor<T>,
+    k: &Tensor<T>,
+) -> Result<Tensor<T>, ShapeError> {
+    let [h, w] = x.plane(operation, "an input")?;
+    let [kh, kw] = k.plane(operation, "a kernel")?;
+    if kh > h || kw > w {
+        let expected = format!("a kernel no larger than the input's {}", x.shape());
+        return Err(ShapeError::new(operation, expected, k.shape()));
+    }
+    Ok(correlate(&Correlation::new([1, h, w], 1, [kh, kw])?, x, k))
+}
+
+fn full<T: Element>(
+    operation: &'static str,
+    x: &Tensor<T>,
+    k: &Tensor<T>,
+) -> Result<Tensor<T>, ShapeError> {
+    let size = x.plane(operation, "an input")?;
+    let kernel = k.plane(operation, "a kernel")?;
+    Ok(correlate(&Correlation::new_full(size, kernel)?, x, k))
 }
 
 fn correlate<T: Element>(layer: &Correlation, x: &Tensor<T>, k: &Tensor<T>) -> Tensor<T> {

@@ -10,9 +10,14 @@ use std::ops::Range;
 use fearless_simd::{Select, Simd, SimdBase, SimdFloat};
 
 use crate::microkernel::{load, store, sum_lanes};
+use crate::reduce::RowSums;
 use crate::simd::Kernel;
+use crate::sums::Rows;
 use crate::windows::Windows;
 use crate::{Element, Shape, ShapeError};
+
+/// Numbers of a window up to which its mean is summed one by one.
+const SMALL: usize = 64;
 
 /// The geometry of a pooling: which windows the planes of a sample are cut into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,13 +178,23 @@ impl Pooling {
         });
     }
 
-    /// The mean of each window.
+    /// The mean of each window. One of more than 64 numbers is summed in the order of
+    /// [`reference::sum`](crate::reference::sum), so that its mean is as exact.
     ///
     /// # Panics
     /// If the slices do not hold the same number of whole samples.
     #[track_caller]
     pub fn mean<T: Element>(&self, input: &[T], output: &mut [T]) {
         self.check(input.len(), output.len());
+        let Windows { size: [height, width], .. } = self.windows;
+        if height.saturating_mul(width) > SMALL {
+            output.fill(T::ZERO);
+            T::row_sums(RowSums { x: input, rows: &|index| self.window(index), sums: output });
+            for (index, mean) in output.iter_mut().enumerate() {
+                *mean = *mean * self.share::<T>(index % self.count());
+            }
+            return;
+        }
         let planes = input.chunks_exact(self.input[0] * self.input[1]);
         for (plane, output) in planes.zip(output.chunks_exact_mut(self.count())) {
             for (window, output) in output.iter_mut().enumerate() {
@@ -214,6 +229,20 @@ impl Pooling {
                     }
                 }
             }
+        }
+    }
+
+    /// Where in the input the window of an output lies; one row if it has the planes' width.
+    fn window(&self, output: usize) -> Rows {
+        let [height, width] = self.input;
+        let (plane, window) = (output / self.count(), output % self.count());
+        let (rows, _) = self.along(0, window / self.output[1]);
+        let (columns, _) = self.along(1, window % self.output[1]);
+        let first = (plane * height + rows.start) * width + columns.start;
+        if columns.len() == width {
+            Rows { first, pitch: 0, count: 1, len: rows.len() * width }
+        } else {
+            Rows { first, pitch: width, count: rows.len(), len: columns.len() }
         }
     }
 

@@ -3,8 +3,9 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::matrix::multiply_vector;
-use crate::microkernel::{load, load_part, store, sum_lanes};
+use crate::microkernel::{load, load_part, store};
 use crate::simd::Kernel;
+use crate::sums::{Numbers, Rows, Tree, sums};
 use crate::{Element, Scratch};
 
 /// `Σ a_i b_i` with 16 lanes of 32 bits (or 8 of 64), added by halves.
@@ -18,21 +19,38 @@ pub fn dot<T: Element>(a: &[T], b: &[T]) -> T {
     sum[0]
 }
 
-/// Adds to each element of `sums` the sum of its row of `x (O, I)`.
+/// Adds to each element of `sums` the sum of its row of `x (O, I)`, in the order of
+/// [`reference::sum`](crate::reference::sum).
 ///
 /// # Panics
 /// If `x.len() != sums.len() · row`.
 #[track_caller]
 pub fn add_row_sums<T: Element>(x: &[T], row: usize, sums: &mut [T]) {
     assert_eq!(x.len(), sums.len() * row, "add_row_sums: length");
-    T::row_sums(RowSums { x, row, sums });
+    let rows = |index| Rows { first: index * row, pitch: row, count: 1, len: row };
+    T::row_sums(RowSums { x, rows: &rows, sums });
 }
 
-/// See [`add_row_sums`].
+/// Writes to each of `sums (C)` the sum of its planes in all samples of `x (N, C, P)`, in the
+/// order of [`reference::sum`](crate::reference::sum), a plane being a row.
+///
+/// # Panics
+/// If `x` is not whole samples of `sums.len()` planes.
+#[track_caller]
+pub fn sum_planes<T: Element>(x: &[T], plane: usize, sums: &mut [T]) {
+    let sample = sums.len() * plane;
+    let count = if sample == 0 { 0 } else { x.len() / sample };
+    assert_eq!(x.len(), count * sample, "sum_planes: length, of samples of {sample}");
+    sums.fill(T::ZERO);
+    let rows = |channel| Rows { first: channel * plane, pitch: sample, count, len: plane };
+    T::row_sums(RowSums { x, rows: &rows, sums });
+}
+
+/// Sums of rows: to each of `sums` those are added that `rows` tells.
 pub struct RowSums<'a, T> {
-    x: &'a [T],
-    row: usize,
-    sums: &'a mut [T],
+    pub(crate) x: &'a [T],
+    pub(crate) rows: &'a dyn Fn(usize) -> Rows,
+    pub(crate) sums: &'a mut [T],
 }
 
 impl<T: Element> Kernel for RowSums<'_, T> {
@@ -40,26 +58,48 @@ impl<T: Element> Kernel for RowSums<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let lanes = T::Wide::<S>::LEN;
-        let whole = self.row / lanes * lanes;
-        for (row, sum) in self.x.chunks_exact(self.row).zip(self.sums) {
-            let mut vector = T::Wide::<S>::simd_from(simd, T::ZERO);
-            let mut at = 0;
-            while at < whole {
-                vector += load::<S, T::Wide<S>>(simd, row, at);
-                at += lanes;
-            }
-            if whole < row.len() {
-                vector += load_part::<S, T::Wide<S>>(simd, row, whole, row.len() - whole);
-            }
-            *sum += sum_lanes(vector);
+        let Self { x, rows, sums: results } = self;
+        let mut tree = Tree::new(T::Wide::<S>::simd_from(simd, T::ZERO));
+        for (index, result) in results.iter_mut().enumerate() {
+            let [sum] = sums(simd, [x, x], rows(index), Numbers, &mut tree);
+            *result += sum;
         }
     }
 }
 
-/// The sum of the numbers in `f64`, in order.
+/// A sum of numbers as they come, in `f64`, added in pairs of pairs: its error grows with the
+/// logarithm of their number.
+#[derive(Clone, Debug)]
+pub struct Total(Tree<f64, 1>);
+
+impl Default for Total {
+    fn default() -> Self {
+        Self(Tree::new(0.0))
+    }
+}
+
+impl Total {
+    /// Adds a number.
+    pub fn add(&mut self, number: f64) {
+        self.0.add([number], 0);
+    }
+
+    /// Makes it a sum of nothing.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The sum of all numbers; 0 of none.
+    pub fn value(&self) -> f64 {
+        self.0.sum().map_or(0.0, |[sum]| sum)
+    }
+}
+
+/// The sum of the numbers in `f64`, as [`Total`] adds them.
 pub fn sum<T: Element>(x: &[T]) -> f64 {
-    x.iter().map(|x| x.to_f64()).sum()
+    let mut total = Total::default();
+    x.iter().for_each(|x| total.add(x.to_f64()));
+    total.value()
 }
 
 /// The place of the largest number; the first of several. None if there is no number, or a
@@ -106,17 +146,16 @@ impl<T: Element> Kernel for TreeSum<'_, T> {
         let lanes = T::Wide::<S>::LEN;
         let len = self.sum.len();
         let whole = len / lanes * lanes;
-        // Bit b of `filled` says that `levels[b]` is the sum of 2^b parts. What a level
-        // holds before is never read, so the array is made once: making it for every
-        // vector took half of the time.
-        let mut levels = [T::Wide::<S>::simd_from(simd, T::ZERO); usize::BITS as usize];
+        let zero = T::Wide::<S>::simd_from(simd, T::ZERO);
+        let mut tree = Tree::<_, 1>::new(zero);
         let mut at = 0;
         while at < len {
             let width = if at < whole { lanes } else { len - whole };
-            let (mut filled, mut part) = (0_usize, 0);
+            tree.clear();
+            let mut part = 0;
             while part < self.count {
                 // Four parts at a time stay in registers.
-                let (mut sum, mut level) = if part + 4 <= self.count {
+                let (sum, level) = if part + 4 <= self.count {
                     let left =
                         self.part(simd, part, at, width) + self.part(simd, part + 1, at, width);
                     let right = self.part(simd, part + 2, at, width);
@@ -124,22 +163,10 @@ impl<T: Element> Kernel for TreeSum<'_, T> {
                 } else {
                     (self.part(simd, part, at, width), 0)
                 };
+                tree.add([sum], level);
                 part += 1 << level;
-                while filled >> level & 1 == 1 {
-                    sum = levels[level] + sum;
-                    level += 1;
-                }
-                levels[level] = sum;
-                filled = part;
             }
-            let mut sum = T::Wide::<S>::simd_from(simd, T::ZERO);
-            let mut any = false;
-            for level in 0..usize::BITS as usize - filled.leading_zeros() as usize {
-                if filled >> level & 1 == 1 {
-                    sum = if any { levels[level] + sum } else { levels[level] };
-                    any = true;
-                }
-            }
+            let [sum] = tree.sum().unwrap_or([zero]);
             if width == lanes {
                 store(sum, self.sum, at);
             } else {

@@ -198,6 +198,48 @@ pub fn mean_pool_gradient<T: Element>(
     });
 }
 
+/// The twin of all sums over many numbers, of rows of numbers here: means, variances,
+/// gradients of biases.
+///
+/// With lanes of 512 bits, the vectors of a row are taken in blocks of 64; those of a block are
+/// dealt to four sums, what is no whole vector to the last, and these added in pairs. Then all
+/// blocks are added by [`tree`], and the lanes by halves.
+pub fn sum<T: Element>(rows: &[&[T]]) -> T {
+    let lanes = 64 / size_of::<T>();
+    let mut blocks = Vec::new();
+    for block in rows.iter().flat_map(|row| row.chunks(64 * lanes)) {
+        let mut dealt = vec![vec![T::ZERO; lanes]; 4];
+        for (place, vector) in block.chunks(lanes).enumerate() {
+            let sum = &mut dealt[if vector.len() == lanes { place % 4 } else { 3 }];
+            sum.iter_mut().zip(vector).for_each(|(sum, &x)| *sum += x);
+        }
+        blocks.push(dealt);
+    }
+    let lane = |i| {
+        let block = |dealt: &Vec<Vec<T>>| (dealt[0][i] + dealt[1][i]) + (dealt[2][i] + dealt[3][i]);
+        tree(&blocks.iter().map(block).collect::<Vec<_>>())
+    };
+    let mut sums: Vec<T> = (0..lanes).map(lane).collect();
+    while sums.len() > 1 {
+        let upper = sums.split_off(sums.len() / 2);
+        sums.iter_mut().zip(upper).for_each(|(sum, x)| *sum += x);
+    }
+    sums[0]
+}
+
+/// `((0 + 1) + (2 + 3)) + …`: the largest power of two first, each by halves. The twin of
+/// [`crate::reduce::sum_parts`] and [`crate::reduce::sum`].
+pub fn tree<T: Element>(parts: &[T]) -> T {
+    match parts {
+        [] => T::ZERO,
+        [part] => *part,
+        _ => {
+            let (first, rest) = parts.split_at(parts.len().next_power_of_two() / 2);
+            tree(first) + tree(rest)
+        }
+    }
+}
+
 /// `1 / (1 + exp −x)` in double precision.
 pub fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + libm::exp(-x))

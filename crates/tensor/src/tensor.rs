@@ -69,11 +69,18 @@ impl<T: Element> Tensor<T> {
         Ok(Self { shape, ..self })
     }
 
-    /// Height and width, or the error of `operation` that wanted a plane.
-    pub(crate) fn plane(&self, operation: &'static str) -> Result<[usize; 2], ShapeError> {
+    /// Height and width, or the error of `operation` that wanted a plane as its `operand`.
+    pub(crate) fn plane(
+        &self,
+        operation: &'static str,
+        operand: &str,
+    ) -> Result<[usize; 2], ShapeError> {
         match self.shape.axes() {
             Some([h, w]) if h > 0 && w > 0 => Ok([h, w]),
-            _ => Err(ShapeError::new(operation, "a plane (H, W) that is not empty", self.shape)),
+            _ => {
+                let expected = format!("{operand} that is a plane (H, W) and not empty");
+                Err(ShapeError::new(operation, expected, self.shape))
+            }
         }
     }
 }

@@ -2,9 +2,10 @@
 //! level, with outputs and scratch memory full of NaN beforehand; and the levels against
 //! each other, bit by bit.
 //!
-//! One test function: the level is a property of the process.
+//! The level is a property of the process, so the tests wait for each other.
 
 use std::fmt::Debug;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -33,6 +34,7 @@ fn dirty<T: Element>() -> Scratch<T> {
     scratch
 }
 
+/// Asserts that sums of so many terms, each of numbers in (-1, 1), agree.
 #[track_caller]
 fn assert_close<T: Element>(found: &[T], expected: &[T], terms: usize, what: &str) {
     assert_eq!(found.len(), expected.len());
@@ -205,30 +207,64 @@ fn filtered((c, h, w, d): (usize, usize, usize, usize), padding: Padding) -> Opt
 const TILES: &str = "tiles of 4 × 4";
 const COLUMNS: &str = "columns of 4";
 
-/// By minimal filtering, the error is at most 10⁻⁵ of the largest output, measured against
-/// sums in double precision, and neither threads nor the sample's place in a batch nor what
-/// the memory held change a bit.
-fn filtering_is_accurate(Case { n, layer }: &Case) {
+/// The error that minimal filtering may have, in units of `ε` and of the largest `Σ |x| |k|`.
+const FILTERED: f64 = 24.0;
+
+/// By minimal filtering, the error against sums in double precision is at most 24 ε times the
+/// largest sum of magnitudes: not of the largest output, from which all may cancel.
+#[track_caller]
+fn assert_filtered(found: &[f32], exact: &[f64], magnitudes: &[f64], what: &str) {
+    let largest = magnitudes.iter().copied().fold(0.0, f64::max);
+    let unit = f64::from(f32::EPSILON) * largest;
+    for (found, exact) in found.iter().zip(exact) {
+        let error = (f64::from(*found) - exact).abs() / unit;
+        assert!(error <= FILTERED, "{what}: {found} for {exact}, {error} ε of {largest}");
+    }
+}
+
+/// [`assert_filtered`] for the three operations.
+fn filtering_is_exact_enough(layer: &Correlation, [x, k, g]: [&[f32]; 3]) {
+    let wide = |numbers: &[f32]| numbers.iter().copied().map(f64::from).collect::<Vec<_>>();
+    let (mut y, mut dx, mut dk) = (nan(g.len()), nan(x.len()), nan(k.len()));
+    layer.forward(x, k, Bias::None, &mut y, &mut dirty());
+    layer.input_gradient(g, k, &mut dx, &mut dirty());
+    layer.kernel_gradient(x, g, &mut dk, &mut dirty());
+    let exact = |[x, k, g]: [Vec<f64>; 3]| {
+        let (mut y, mut dx, mut dk) = (nan(g.len()), nan(x.len()), nan(k.len()));
+        reference::forward(layer, &x, &k, Bias::None, &mut y);
+        reference::input_gradient(layer, &g, &k, &mut dx);
+        reference::kernel_gradient(layer, &x, &g, &mut dk);
+        [y, dx, dk]
+    };
+    let numbers = [x, k, g].map(wide);
+    let magnitudes = numbers.clone().map(|all| all.into_iter().map(f64::abs).collect());
+    let (exact, magnitudes) = (exact(numbers), exact(magnitudes));
+    for (place, found) in [y, dx, dk].iter().enumerate() {
+        let what = format!("{} of {layer:?}", ["output", "input", "kernels"][place]);
+        assert_filtered(found, &exact[place], &magnitudes[place], &what);
+    }
+}
+
+/// Minimal filtering is as exact as it should be, of kernels that sum to 0 on a bright ground
+/// too, and neither threads nor the sample's place in a batch nor what the memory held change a
+/// bit.
+fn filtering(Case { n, layer }: &Case) {
     let n = *n;
     let x = numbers::<f32>(n * layer.input_shape().len(), 1);
     let k = numbers::<f32>(layer.kernels_shape().len(), 2);
     let g = numbers::<f32>(n * layer.output_shape().len(), 3);
-    let wide = |numbers: &[f32]| numbers.iter().copied().map(f64::from).collect::<Vec<_>>();
+    filtering_is_exact_enough(layer, [&x, &k, &g]);
+    let bright = x.iter().map(|x| 1.0 + 0.01 * x).collect::<Vec<_>>();
+    let mut edges = k.clone();
+    for kernel in edges.chunks_exact_mut(9) {
+        let mean = kernel.iter().sum::<f32>() / 9.0;
+        kernel.iter_mut().for_each(|k| *k -= mean);
+    }
+    filtering_is_exact_enough(layer, [&bright, &edges, &g]);
     let (mut y, mut dx, mut dk) = (nan(g.len()), nan(x.len()), nan(k.len()));
     layer.forward(&x, &k, Bias::None, &mut y, &mut dirty());
     layer.input_gradient(&g, &k, &mut dx, &mut dirty());
     layer.kernel_gradient(&x, &g, &mut dk, &mut dirty());
-    let (mut exact_y, mut exact_dx, mut exact_dk) = (nan(g.len()), nan(x.len()), nan(k.len()));
-    reference::forward(layer, &wide(&x), &wide(&k), Bias::None, &mut exact_y);
-    reference::input_gradient(layer, &wide(&g), &wide(&k), &mut exact_dx);
-    reference::kernel_gradient(layer, &wide(&x), &wide(&g), &mut exact_dk);
-    for (found, exact) in [(&y, &exact_y), (&dx, &exact_dx), (&dk, &exact_dk)] {
-        let largest = exact.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-        for (found, exact) in found.iter().zip(exact) {
-            let error = (f64::from(*found) - exact).abs();
-            assert!(error <= 1e-5 * largest, "{error:e} of {largest}, {layer:?}");
-        }
-    }
     let samples = x.chunks_exact(layer.input_shape().len());
     for (index, x) in samples.enumerate() {
         let outputs = layer.output_shape().len();
@@ -252,7 +288,10 @@ fn filtering_is_accurate(Case { n, layer }: &Case) {
 fn correlation<T: Element>(Case { n, layer }: &Case) {
     let n = *n;
     let outputs = layer.output_shape().len();
-    let plane = outputs / layer.kernels_shape().dims()[0];
+    let [kernels, channels, height, width] = layer.kernels_shape().axes().expect("four axes");
+    let plane = outputs / kernels;
+    // What an output, an element of the input and one of a kernel are sums of.
+    let terms = [channels, kernels / layer.groups()].map(|depth| depth * height * width);
     let x = numbers::<T>(n * layer.input_shape().len(), 1);
     let k = numbers::<T>(layer.kernels_shape().len(), 2);
     let g = numbers::<T>(n * outputs, 3);
@@ -264,13 +303,13 @@ fn correlation<T: Element>(Case { n, layer }: &Case) {
             let (mut found, mut expected) = (nan(g.len()), nan(g.len()));
             layer.forward(&x, &k, bias, &mut found, &mut dirty());
             reference::forward(layer, &x, &k, bias, &mut expected);
-            assert_close(&found, &expected, k.len(), "forward");
+            assert_close(&found, &expected, terms[0], "forward");
             results.push(found);
         }
         let (mut found, mut expected) = (nan(x.len()), nan(x.len()));
         layer.input_gradient(&g, &k, &mut found, &mut dirty());
         reference::input_gradient(layer, &g, &k, &mut expected);
-        assert_close(&found, &expected, k.len(), "input gradient");
+        assert_close(&found, &expected, terms[1], "input gradient");
         results.push(found);
         let (mut found, mut expected) = (nan(k.len()), nan(k.len()));
         layer.kernel_gradient(&x, &g, &mut found, &mut dirty());
@@ -354,12 +393,26 @@ where
         .unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// The level is one for all tests.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static LEVEL: Mutex<()> = Mutex::new(());
+    let guard = LEVEL.lock().unwrap_or_else(PoisonError::into_inner);
+    set_level(Level::best()).expect("an available level");
+    guard
+}
+
 #[test]
-fn fast_operations_agree_with_their_twins_on_every_level() {
+fn layers_in_bands_of_rows() {
+    let _one = one_at_a_time();
     // Planes so large that they are worked on in bands of rows.
     let layer = Correlation::new([2, 60, 70], 32, [3, 2]).expect("a kernel that fits");
     correlation::<f32>(&Case { n: 2, layer });
     correlation::<f64>(&Case { n: 1, layer });
+}
+
+#[test]
+fn kernels_larger_than_the_planes() {
+    let _one = one_at_a_time();
     // Kernels larger than the planes that their padding surrounds.
     for (input, kernel) in [([2, 4, 3], [5, 5]), ([3, 1, 1], [7, 5]), ([1, 2, 40], [5, 3])] {
         let [rows, columns] = kernel.map(|size| [size / 2; 2]);
@@ -367,6 +420,11 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
         correlation::<f32>(&Case { n: 3, layer });
         correlation::<f64>(&Case { n: 3, layer });
     }
+}
+
+#[test]
+fn kernels_spread_by_a_dilation_and_padding_beyond_them() {
+    let _one = one_at_a_time();
     // Rows of the input between those that a kernel of few outputs meets, and padding that no
     // output sees anything but.
     for (input, kernel, dilation, stride) in
@@ -380,6 +438,11 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
             alone::<f32>(&Case { n, layer });
         }
     }
+}
+
+#[test]
+fn layers_that_want_more_memory_with_fewer_lanes() {
+    let _one = one_at_a_time();
     // Fewer lanes may want more memory than more: rows of partial sums fit another way.
     for (input, kernels, kernel, columns) in
         [([4, 1, 6], 1, [5, 4], [2, 2]), ([11, 3, 1], 1, [5, 2], [1, 1])]
@@ -389,6 +452,11 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
         correlation::<f32>(&case);
         correlation::<f64>(&case);
     }
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let _one = one_at_a_time();
     for (n, input, kernels, size) in [
         (9, [8, 12, 12], 16, [5, 5]),
         (2, [5, 30, 34], 48, [3, 3]),
@@ -402,10 +470,25 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
         threads::<f32>(&case);
         threads::<f64>(&case);
     }
+}
+
+#[test]
+fn plain_layers() {
+    let _one = one_at_a_time();
     run(300, &plain(), |case| correlation::<f32>(&case));
     run(100, &plain(), |case| correlation::<f64>(&case));
+}
+
+#[test]
+fn rows_in_halves() {
+    let _one = one_at_a_time();
     run(100, &halved(), |case| correlation::<f32>(&case));
     run(30, &halved(), |case| correlation::<f64>(&case));
+}
+
+#[test]
+fn samples_side_by_side() {
+    let _one = one_at_a_time();
     // Samples side by side, and more channels than are laid so together.
     for (n, input, kernels, groups) in [(35, [19, 9, 9], 12, 1), (17, [38, 9, 8], 30, 2)] {
         let layer = Correlation::padded(input, kernels, [5, 5], [[2, 2], [2, 1]]);
@@ -426,36 +509,61 @@ fn fast_operations_agree_with_their_twins_on_every_level() {
         correlation::<f64>(&case);
         alone::<f64>(&case);
     });
+}
+
+#[test]
+fn layers_of_all_kinds() {
+    let _one = one_at_a_time();
     run(300, &case(), |case| correlation::<f32>(&case));
     run(100, &case(), |case| correlation::<f64>(&case));
+}
+
+#[test]
+fn layers_by_tiles() {
+    let _one = one_at_a_time();
     run(16, &tiled(), |case| {
         correlation::<f32>(&case);
-        filtering_is_accurate(&case);
+        filtering(&case);
     });
+    let layer = Correlation::new([256, 14, 14], 16, [3, 3]).expect("a kernel that fits");
+    assert_eq!(layer.forward_plan::<f32>(Level::best(), 16), TILES);
+    assert_ne!(layer.forward_plan::<f64>(Level::best(), 16), TILES);
+    filtering(&Case { n: 1, layer });
+}
+
+#[test]
+fn gradients_by_tiles() {
+    let _one = one_at_a_time();
     run(16, &tiled_gradient(), |case| {
         correlation::<f32>(&case);
-        filtering_is_accurate(&case);
+        filtering(&case);
     });
+    // Of several blocks, and channels for several threads.
+    let layer = Correlation::new([40, 24, 22], 80, [3, 3]).expect("a kernel that fits");
+    assert_eq!(layer.kernel_gradient_plan::<f32>(), TILES);
+    assert_eq!(layer.kernel_gradient_plan::<f64>(), "outer products");
+    filtering(&Case { n: 9, layer });
+}
+
+#[test]
+fn layers_by_columns() {
+    let _one = one_at_a_time();
     run(48, &columns(), |case| {
         correlation::<f32>(&case);
-        filtering_is_accurate(&case);
+        filtering(&case);
     });
     // Of several chunks, and with work enough for several threads.
     for (n, input, kernels) in [(1, [3, 224, 226], 16), (9, [3, 34, 42], 23), (5, [7, 40, 70], 8)] {
         let layer = Correlation::new(input, kernels, [3, 3]).expect("a kernel that fits");
         assert_eq!(layer.forward_plan::<f32>(Level::best(), 16), COLUMNS);
         assert_ne!(layer.forward_plan::<f64>(Level::best(), 16), COLUMNS);
-        filtering_is_accurate(&Case { n, layer });
+        filtering(&Case { n, layer });
     }
-    // Of several blocks, and channels for several threads.
-    let layer = Correlation::new([40, 24, 22], 80, [3, 3]).expect("a kernel that fits");
-    assert_eq!(layer.kernel_gradient_plan::<f32>(), TILES);
-    assert_eq!(layer.kernel_gradient_plan::<f64>(), "outer products");
-    filtering_is_accurate(&Case { n: 9, layer });
-    let layer = Correlation::new([256, 14, 14], 16, [3, 3]).expect("a kernel that fits");
-    assert_eq!(layer.forward_plan::<f32>(Level::best(), 16), TILES);
-    assert_ne!(layer.forward_plan::<f64>(Level::best(), 16), TILES);
-    filtering_is_accurate(&Case { n: 1, layer });
+}
+
+#[test]
+fn matrix_products() {
+    let _one = one_at_a_time();
     let sizes = [1..=9usize, 1..=40usize, 1..=19usize];
     run(200, &sizes, products::<f32>);
     run(100, &sizes, products::<f64>);

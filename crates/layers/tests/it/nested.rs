@@ -12,10 +12,11 @@ use crate::samples::{Samples, bits, network};
 /// Gathers a sample when threads have met.
 struct SideBySide(Samples<f32>);
 
-/// Tasks that take a while, so that other threads take them.
+/// Tasks that other threads may take, and that let the pool's other tasks go first, as a thread
+/// does that waits for a task of its own.
 fn meet(depth: usize) {
     if depth == 0 {
-        thread::sleep(Duration::from_micros(100));
+        rayon::yield_now();
     } else {
         rayon::join(|| meet(depth - 1), || meet(depth - 1));
     }
@@ -23,7 +24,7 @@ fn meet(depth: usize) {
 
 impl Batch<f32> for SideBySide {
     fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
-        meet(3);
+        meet(2);
         self.0.gather(first, inputs, targets);
     }
 }
@@ -61,7 +62,7 @@ fn gathering_on_several_threads_ends_and_changes_no_bit() {
     }
     for _ in 0..3 {
         let (threads, found) =
-            results.recv_timeout(Duration::from_secs(120)).expect("three trainings that end");
+            results.recv_timeout(Duration::from_secs(60)).expect("three trainings that end");
         assert!(found == expected, "{threads} threads: other bits");
     }
 }

@@ -3,6 +3,7 @@
 //! were left.
 
 mod building;
+mod empty;
 // The reader of `crates/tensor`, on this crate's files.
 #[path = "../../../tensor/tests/it/fixtures.rs"]
 mod fixtures;

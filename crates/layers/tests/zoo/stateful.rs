@@ -2,8 +2,8 @@
 //! that are trained, cut into shards, kept in files and resumed.
 
 use layers::{
-    BatchNorm2d, Conv2d, Dense, Draw, Dropout, Flatten, Loss, Mode, Network, Optimizer, Relu,
-    Residual, Trainer, TrainerConfig, Workspace, load_weights, network_of, save_weights,
+    BatchNorm2d, Conv2d, Dense, Draw, Dropout, Flatten, LayerSpec, Loss, Mode, Network, Optimizer,
+    Relu, Residual, Trainer, TrainerConfig, Workspace, load_weights, network_of, save_weights,
 };
 use tensor::Element;
 
@@ -136,6 +136,68 @@ fn running_statistics_are_the_weighted_mean_of_the_shards() {
     assert!((running_mean - 0.1 * mean).abs() < 1e-12, "{running_mean}");
     assert!((running_var - (0.9 + 0.1 * variance)).abs() < 1e-12, "{running_var}");
     assert_eq!(trainer.averaged_network().state(), trainer.network().state());
+}
+
+/// Statistics of averaged parameters are those that the shards of its own pass have, at any
+/// number of threads.
+#[test]
+fn the_state_of_an_averaged_network_is_measured_for_it() {
+    let layers: [LayerSpec; 5] = [
+        Conv2d::new(2, 2).into(),
+        BatchNorm2d::new().into(),
+        Residual::new().add(BatchNorm2d::new()).into(),
+        Flatten.into(),
+        Dense::new(2).into(),
+    ];
+    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [5, 2]);
+    let config = TrainerConfig { average: Some(0.9), ..config };
+    let mut trainer = Trainer::new(network(&[1, 3, 4], &layers), config);
+    let many = Samples::random(trainer.network(), 350, 0);
+    for step in 1..4 {
+        let samples = Samples::random(trainer.network(), 5, step);
+        trainer.step(&samples, 5, 0.1).expect("finite losses");
+    }
+    let on = |threads, count| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(|| {
+            let mut averaged = trainer.averaged_network();
+            trainer.measure_state(&mut averaged, &many, count);
+            averaged
+        })
+    };
+    // 5 samples are shards of 2, 2 and 1, 350 of them more than go through at a time.
+    for count in [5, 350] {
+        let averaged = on(1, count);
+        assert!(on(3, count).state() == averaged.state());
+        assert_eq!(averaged.parameters(), trainer.averaged_network().parameters());
+        let mut first = network::<f64>(&[1, 3, 4], &layers[..1]);
+        let parameters = first.parameters().len();
+        first.parameters_mut().copy_from_slice(&averaged.parameters()[..parameters]);
+        let mut workspace = Workspace::new(&first, 2);
+        let mut expected = [0.0; 4];
+        for at in (0..count).step_by(2) {
+            let n = (count - at).min(2);
+            let output = first.predict(&many.inputs[at * 12..(at + n) * 12], &mut workspace);
+            for channel in 0..2 {
+                let numbers: Vec<_> =
+                    output.chunks_exact(6).skip(channel).step_by(2).flatten().collect();
+                let len = numbers.len() as f64;
+                let mean = numbers.iter().copied().sum::<f64>() / len;
+                let squares: f64 = numbers.iter().map(|&x| (x - mean) * (x - mean)).sum();
+                expected[channel] += mean * n as f64 / count as f64;
+                expected[2 + channel] += squares / (len - 1.0) * n as f64 / count as f64;
+            }
+        }
+        for (found, expected) in averaged.state().iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+        // The second normalisation sees what the first has normalised: its bias.
+        let bias = &averaged.parameters()[parameters + 2..parameters + 4];
+        for (mean, bias) in averaged.state()[4..6].iter().zip(bias) {
+            assert!((mean - bias).abs() < 1e-12, "{mean} {bias}");
+        }
+        assert_ne!(averaged.state(), trainer.averaged_network().state());
+    }
 }
 
 fn survives_a_file<T: Element>() {

@@ -1,6 +1,6 @@
 //! What lies among the data and is not used.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
 use crate::printable::Shown;
@@ -79,10 +79,15 @@ impl LeftOut {
                 self.add(Kind::Deeper, &folder);
                 continue;
             };
-            for entry in entries.flatten() {
-                match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                    _ => self.add(Kind::Deeper, &entry.path()),
+            let is_folder = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let mut paths: Vec<_> =
+                entries.flatten().map(|entry| (entry.path(), is_folder(&entry))).collect();
+            paths.sort();
+            for (path, is_folder) in paths {
+                if is_folder {
+                    folders.push(path);
+                } else {
+                    self.add(Kind::Deeper, &path);
                 }
             }
         }

@@ -41,6 +41,7 @@ fn other_formats_and_deeper_folders_are_counted() {
     for part in [
         "train: left out ",
         "100 files *.jpg (only *.png is read): the first ",
+        "more/and/0.png",
         "100 files in folders below a class: the first ",
         "1 file without an ending (only *.png is read): ",
         "1 hidden picture: ",

@@ -13,7 +13,8 @@ use super::filtering::Filtering;
 use super::padded::{Padded, SLACK, spread};
 
 impl Correlation {
-    /// `∂E/∂K_dc = X_c ⋆valid ∂E/∂Y_d`, summed over the samples.
+    /// `∂E/∂K_dc = X_c ⋆valid ∂E/∂Y_d`, summed over the samples; of none, 0. A number that is not
+    /// finite reaches the taps that meet it, and no others.
     ///
     /// # Shapes
     /// `input (N, C, H, W)`, `output_gradient (N, D, OH, OW)`,
@@ -37,6 +38,18 @@ impl Correlation {
             kernel_gradient.fill(T::ZERO);
             return;
         }
+        self.sum_kernel_gradient(n, [input, output_gradient], kernel_gradient, scratch);
+        self.sum_not_finite_again(input, output_gradient, kernel_gradient);
+    }
+
+    /// [`Correlation::kernel_gradient`] of finite numbers.
+    fn sum_kernel_gradient<T: Element>(
+        &self,
+        n: usize,
+        [input, output_gradient]: [&[T]; 2],
+        kernel_gradient: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
         if let Some(filtering) = self.gradient_filtering::<T>() {
             let by = match filtering {
                 Filtering::Tiles => Self::kernel_gradient_by_tiles,

@@ -9,6 +9,7 @@ mod forward;
 mod geometry;
 mod input_gradient;
 mod kernel_gradient;
+mod not_finite;
 mod outer_products;
 mod padded;
 mod phase;

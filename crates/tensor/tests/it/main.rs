@@ -2,7 +2,9 @@
 //! of correlation, sums in their stated order, and errors that say what was expected.
 
 mod adjoint;
+mod empty;
 mod fixtures;
+mod not_finite;
 mod pytorch;
 mod reduce;
 mod scipy;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
-use tensor::{Element, reduce};
+use tensor::{Element, reduce, reference};
 
 /// Lanes of a vector of 512 bits.
 fn lanes<T>() -> usize {
@@ -25,24 +25,6 @@ fn plain_dot<T: Element>(a: &[T], b: &[T]) -> T {
         *sum = a.mul_add(b, *sum);
     }
     by_halves(sums)
-}
-
-fn plain_sum<T: Element>(row: &[T]) -> T {
-    let mut sums = vec![T::ZERO; lanes::<T>()];
-    row.iter().enumerate().for_each(|(at, &x)| sums[at % lanes::<T>()] += x);
-    by_halves(sums)
-}
-
-/// `((0 + 1) + (2 + 3)) + …`: the largest power of two first, each by halves.
-fn plain_tree<T: Element>(parts: &[T]) -> T {
-    match parts {
-        [] => T::ZERO,
-        [part] => *part,
-        _ => {
-            let first = parts.len().next_power_of_two() / 2;
-            plain_tree(&parts[..first]) + plain_tree(&parts[first..])
-        }
-    }
 }
 
 /// Two rows of the same length, around the width of each vector.
@@ -72,7 +54,7 @@ fn dot<T: Element>([a, b]: &[Vec<T>; 2]) -> Result<(), TestCaseError> {
 fn row_sums<T: Element>(x: &[T], row: usize) -> Result<(), TestCaseError> {
     let mut found = vec![T::ONE; x.len() / row];
     reduce::add_row_sums(x, row, &mut found);
-    let expected: Vec<_> = x.chunks_exact(row).map(|row| T::ONE + plain_sum(row)).collect();
+    let expected: Vec<_> = x.chunks_exact(row).map(|row| T::ONE + reference::sum(&[row])).collect();
     prop_assert_eq!(bits(&found), bits(&expected));
     Ok(())
 }
@@ -83,7 +65,7 @@ fn tree<T: Element>(parts: &[T], count: usize, at: usize) -> Result<(), TestCase
     let mut found = vec![T::from_f64(f64::NAN); stride - at];
     reduce::sum_parts(parts, [count, stride], at, &mut found);
     let column = |i| (0..count).map(|part| parts[part * stride + i]).collect::<Vec<_>>();
-    let expected: Vec<_> = (at..stride).map(|i| plain_tree(&column(i))).collect();
+    let expected: Vec<_> = (at..stride).map(|i| reference::tree(&column(i))).collect();
     prop_assert_eq!(bits(&found), bits(&expected));
     Ok(())
 }
@@ -145,6 +127,20 @@ fn argmax_knows_no_largest_number_beside_nan() {
     assert_eq!(reduce::argmax(&[-infinity, infinity, infinity]), Some(1));
     assert_eq!(reduce::argmax(&[-infinity; 2]), Some(0));
     assert_eq!(reduce::argmax(&[-0.0, 0.0]), Some(0));
+}
+
+#[test]
+fn trees_by_hand() {
+    // 1 is lost beside 2^53, two of them are not.
+    let large = 2.0_f64.powi(53);
+    assert_eq!(reduce::sum(&[1.0, 1.0, large, -large]), 2.0);
+    assert_eq!(reduce::sum(&[large, -large, 1.0, 1.0, 1.0]), 3.0);
+    assert_eq!(reduce::sum(&[large, 1.0, -large]), 0.0);
+    assert_eq!(reduce::sum::<f32>(&[]), 0.0);
+    let numbers: Vec<_> = (0..100).map(|at| 1.0 / f64::from(at + 1)).collect();
+    for len in 0..100 {
+        assert_eq!(reduce::sum(&numbers[..len]), reference::tree(&numbers[..len]), "{len}");
+    }
 }
 
 #[test]

@@ -69,21 +69,41 @@ fn an_impulse_shows_the_kernel_in_a_convolution_and_its_rotation_in_a_correlatio
 #[test]
 fn planes_that_do_not_fit_are_named() {
     let text = |result: Result<Tensor<f32>, ShapeError>| result.unwrap_err().to_string();
-    let (x, k) = (Tensor::<f32>::zeros([4, 5]), Tensor::zeros([5, 3]));
-    assert_eq!(
-        text(correlate_valid(&x, &k)),
-        "correlation: expected a kernel no larger than the input's (4, 5), got (5, 3)"
-    );
-    assert_eq!(
-        text(convolve_full(&Tensor::zeros([2, 4, 5]), &k)),
-        "correlate_full, input: expected a plane (H, W) that is not empty, got (2, 4, 5)"
-    );
-    assert_eq!(
-        text(correlate_full(&x, &Tensor::zeros([0, 3]))),
-        "correlate_full, kernel: expected a plane (H, W) that is not empty, got (0, 3)"
-    );
+    let (x, k) = (Tensor::<f32>::zeros([4, 5]), Tensor::zeros([2, 3]));
+    // SciPy swaps the operands where the kernel is larger in both directions.
+    for kernel in [[5, 3], [4, 6], [5, 6]] {
+        let k = Tensor::zeros(kernel);
+        for (name, result) in [
+            ("correlate_valid", correlate_valid(&x, &k)),
+            ("convolve_valid", convolve_valid(&x, &k)),
+        ] {
+            let [kh, kw] = kernel;
+            let expected = format!(
+                "{name}: expected a kernel no larger than the input's (4, 5), got ({kh}, {kw})"
+            );
+            assert_eq!(text(result), expected);
+        }
+    }
+    let [cube, empty] = [Tensor::zeros([2, 4, 5]), Tensor::zeros([0, 3])];
+    for (name, operation) in [
+        ("correlate_valid", correlate_valid as fn(&_, &_) -> _),
+        ("correlate_full", correlate_full),
+        ("convolve_valid", convolve_valid),
+        ("convolve_full", convolve_full),
+    ] {
+        assert_eq!(
+            text(operation(&cube, &k)),
+            format!(
+                "{name}: expected an input that is a plane (H, W) and not empty, got (2, 4, 5)"
+            )
+        );
+        assert_eq!(
+            text(operation(&x, &empty)),
+            format!("{name}: expected a kernel that is a plane (H, W) and not empty, got (0, 3)")
+        );
+    }
     assert_eq!(
         text(rotate180(&Tensor::zeros(7))),
-        "rotate180: expected a plane (H, W) that is not empty, got (7)"
+        "rotate180: expected a kernel that is a plane (H, W) and not empty, got (7)"
     );
 }
