@@ -160,7 +160,7 @@ impl Pooling {
         if numbers > SMALL {
             output.fill(T::ZERO);
             T::row_sums(RowSums { x: input, rows: &|index| self.window(index), sums: output });
-            output.iter_mut().for_each(|mean| *mean = *mean * scale);
+            output.iter_mut().for_each(|mean| *mean *= scale);
             return;
         }
         let planes = input.chunks_exact(self.input[0] * self.input[1]);
