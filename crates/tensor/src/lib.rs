@@ -51,6 +51,7 @@ pub mod simd;
 mod sums;
 mod tensor;
 pub mod threads;
+mod windows;
 
 pub use buffer::Buffer;
 pub use correlate::{Bias, Correlation, Sweep};
@@ -61,3 +62,4 @@ pub use pool::Pooling;
 pub use scratch::Scratch;
 pub use shape::Shape;
 pub use tensor::Tensor;
+pub use windows::Windows;
