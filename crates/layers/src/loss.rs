@@ -451,7 +451,7 @@ mod tests {
         let (expected, rest) = softmax(&[2.0, 1.0], &[1.0, 0.0]);
         assert!((value - libm::log1p(libm::exp(-1.0))).abs() < 1e-15);
         assert_eq!((value, gradient), (expected, vec![rest[0], 0.0, rest[1]]));
-        let smooth = Loss::SoftmaxCrossEntropy { label_smoothing: 0.5 };
+        let smooth = Loss::SoftmaxCrossEntropy { label_smoothing: 0.5, class_weights: None };
         assert_eq!(both(smooth, &[0.0, none], &[1.0, 0.0]), (f64::INFINITY, vec![0.25, -0.25]));
         for x in [[all, all, 0.0], [none; 3], [all, f32::NAN, 0.0], [f32::NAN, none, none]] {
             let (value, gradient) = softmax(&x, &[1.0, 0.0, 0.0]);
