@@ -103,9 +103,10 @@ pub(crate) mod kernels {
         Columns, ColumnsGradient, Forward, InputGradient, KernelGradient, OuterProducts, Winograd,
         WinogradGradient,
     };
+    use crate::dots::Dots;
     use crate::image::Pixels;
     use crate::map::{Elementwise, Math};
-    use crate::matrix::{Dots, RowsProduct, Update};
+    use crate::matrix::{RowsProduct, Update};
     use crate::normalize::Normalize;
     use crate::optimize::Optimize;
     use crate::peak::Peak;

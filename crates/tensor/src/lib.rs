@@ -28,6 +28,7 @@
 
 mod buffer;
 mod correlate;
+mod dots;
 mod element;
 mod error;
 pub mod image;

@@ -6,10 +6,10 @@
 
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
+use crate::dots::Dots;
 use crate::lanes::Whole;
 use crate::microkernel::{
-    Grid, Offset, Product, Views, dots, fused, load, load_part, multiply, multiply_narrow, store,
-    sum_lanes,
+    Grid, Offset, Product, fused, load, load_part, multiply, multiply_narrow, store,
 };
 use crate::packing::{pack, packed_len};
 use crate::simd::{Kernel, Tiles};
@@ -147,114 +147,6 @@ pub fn rank_one_step<T: Element>(
     assert_eq!(weights.len(), g.len() * x.len(), "W: length");
     assert!(y.as_ref().is_none_or(|y| y.len() == x.len()), "y: expected {} numbers", x.len());
     T::update(Update { weights, g, x, rate, y });
-}
-
-/// `c[n][o] = Σ_i a[n][i] · b[o][i] (+ bias[o])`.
-pub struct Dots<'a, T> {
-    a: &'a [T],
-    b: &'a [T],
-    bias: Option<&'a [T]>,
-    c: &'a mut [T],
-    n: usize,
-    i: usize,
-    o: usize,
-}
-
-impl<T: Element> Divide for Dots<'_, T> {
-    /// By rows of `C`; by columns if there is one row, since only then they are contiguous.
-    fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
-        let Self { n, i, o, .. } = self;
-        if n > 1 {
-            let Some(cut) = threads::cut(n, left, parts, 1) else { return Err(self) };
-            let (a, c) = (self.a.split_at(cut * i), self.c.split_at_mut(cut * o));
-            let part = |a, c, n| Dots { a, b: self.b, bias: self.bias, c, n, i, o };
-            return Ok((part(a.0, c.0, cut), part(a.1, c.1, n - cut)));
-        }
-        let Some(cut) = threads::cut(o, left, parts, 4) else { return Err(self) };
-        let (b, c) = (self.b.split_at(cut * i), self.c.split_at_mut(cut));
-        let bias = self.bias.map(|bias| bias.split_at(cut));
-        let part = |b, bias, c, o| Dots { a: self.a, b, bias, c, n, i, o };
-        Ok((
-            part(b.0, bias.map(|bias| bias.0), c.0, cut),
-            part(b.1, bias.map(|bias| bias.1), c.1, o - cut),
-        ))
-    }
-}
-
-impl<T: Element> Kernel for Dots<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
-        let mut row = 0;
-        while row < self.n {
-            let rest = self.n - row;
-            row += if S::MANY {
-                match rest {
-                    4.. => self.rows::<S, 4, 4, 4>(simd, row),
-                    _ => self.rows::<S, 8, 4, 1>(simd, row),
-                }
-            } else if S::SOME {
-                match rest {
-                    2.. => self.rows::<S, 2, 2, 2>(simd, row),
-                    _ => self.rows::<S, 4, 2, 1>(simd, row),
-                }
-            } else {
-                self.rows::<S, 1, 1, 1>(simd, row)
-            };
-        }
-    }
-}
-
-impl<T: Element> Dots<'_, T> {
-    /// `Q` rows of `C`, `M` columns at a time, then `M2`, then one.
-    #[inline(always)]
-    fn rows<S: Simd, const M: usize, const M2: usize, const Q: usize>(
-        &mut self,
-        simd: S,
-        row: usize,
-    ) -> usize {
-        let mut column = 0;
-        while column < self.o {
-            let rest = self.o - column;
-            column += if rest >= M {
-                self.tile::<S, M, Q>(simd, row, column)
-            } else if rest >= M2 {
-                self.tile::<S, M2, Q>(simd, row, column)
-            } else {
-                self.tile::<S, 1, Q>(simd, row, column)
-            };
-        }
-        Q
-    }
-
-    #[inline(always)]
-    fn tile<S: Simd, const M: usize, const Q: usize>(
-        &mut self,
-        simd: S,
-        row: usize,
-        column: usize,
-    ) -> usize {
-        let sums = [[T::Wide::<S>::simd_from(simd, T::ZERO); Q]; M];
-        let (mut b, mut a) = ([[0; 2]; M], [[0; 2]; Q]);
-        for m in 0..M {
-            b[m] = [(column + m) * self.i; 2];
-        }
-        for q in 0..Q {
-            a[q] = [(row + q) * self.i; 2];
-        }
-        let b = Views { numbers: self.b, starts: b, pitch: self.i };
-        let a = Views { numbers: self.a, starts: a, pitch: self.i };
-        let sums = dots::<S, T, Whole<T::Wide<S>>, M, Q>(simd, sums, b, a, [1, self.i]);
-        for m in 0..M {
-            for q in 0..Q {
-                let sum = sum_lanes(sums[m][q]);
-                let offset = self.bias.map_or(T::ZERO, |bias| bias[column + m]);
-                self.c[(row + q) * self.o + column + m] = sum + offset;
-            }
-        }
-        M
-    }
 }
 
 /// `c[n][p] = Σ_r a[n · a_strides[0] + r · a_strides[1]] · b[r][p]`.

@@ -7,8 +7,9 @@
 //! of its input and two of the three matrix products are this loop with other taps.
 //!
 //! **Dot products.** `out[m][q] = Σ_p a[row_m + p] · input[tap_q + p]`: the sums over
-//! positions themselves, as the gradient of the kernels and the remaining matrix
-//! product need them, are held in registers, one vector of partial sums for each pair.
+//! positions themselves, as the gradient of the kernels needs them, are held in registers, one
+//! vector of partial sums for each pair. (The remaining matrix product has loops of its own:
+//! [`crate::dots`].)
 //!
 //! Both are safe code over [`fearless_simd`] vectors. What looks unusual is there to
 //! keep it fast: arrays with constant sizes become registers, loops over them are
@@ -70,6 +71,29 @@ pub(crate) fn sum_lanes<S: Simd, V: SimdFloat<S, Element: Element>>(vector: V) -
     sum = sum + sum.slide::<2>(sum);
     sum = sum + sum.slide::<1>(sum);
     sum.as_slice()[0]
+}
+
+/// [`sum_lanes`] of four vectors, with fewer shuffles: each step down halves the lanes of two at
+/// once.
+#[inline(always)]
+pub(crate) fn sums_of_four<S: Simd, V: SimdFloat<S, Element: Element>>(
+    [a, b, c, d]: [V; 4],
+) -> [V::Element; 4] {
+    #[inline(always)]
+    fn halve<S: Simd, V: SimdFloat<S>>(a: V, b: V) -> V {
+        let (low, high) = a.interleave(b);
+        low + high
+    }
+    // From here on lane 4 · i + n is lane i of vector n.
+    let mut sum = halve(halve(a, c), halve(b, d));
+    if V::LEN >= 16 {
+        sum = sum + sum.slide::<8>(sum);
+    }
+    if V::LEN >= 8 {
+        sum = sum + sum.slide::<4>(sum);
+    }
+    let sums = sum.as_slice();
+    [sums[0], sums[1], sums[2], sums[3]]
 }
 
 /// The positions of an output plane that vectors start at.

@@ -191,7 +191,7 @@ impl Pooling {
             output.fill(T::ZERO);
             T::row_sums(RowSums { x: input, rows: &|index| self.window(index), sums: output });
             for (index, mean) in output.iter_mut().enumerate() {
-                *mean = *mean * self.share::<T>(index % self.count());
+                *mean *= self.share::<T>(index % self.count());
             }
             return;
         }
