@@ -402,7 +402,13 @@ fn add_products<
 
 /// The sum of the lanes of each.
 #[inline(always)]
-fn sums_of_all<S: Simd, T: Element, V: SimdFloat<S, Element = T>, const M: usize, const Q: usize>(
+fn sums_of_all<
+    S: Simd,
+    T: Element,
+    V: SimdFloat<S, Element = T>,
+    const M: usize,
+    const Q: usize,
+>(
     simd: S,
     vectors: [[V; M]; Q],
 ) -> [[T; M]; Q] {
