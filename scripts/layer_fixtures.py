@@ -39,6 +39,18 @@ class Residual(nn.Sequential):
         return x + super().forward(x)
 
 
+class Padded(nn.Module):
+    """A layer on its input with zeros around it, whose parameters keep their names."""
+
+    def __init__(self, sides, layer):
+        super().__init__()
+        self.sides, self.layer = sides, layer
+        self.weight, self.bias = layer.weight, layer.bias
+
+    def forward(self, x):
+        return self.layer(F.pad(x, self.sides))
+
+
 def module(layer, shape):
     """PyTorch's module for one of our layers, on samples of this shape."""
     layer = dict(layer)
@@ -46,17 +58,36 @@ def module(layer, shape):
         case "conv2d":
             bias = layer.pop("bias", "per_channel") == "per_channel"
             size, kernels = layer.pop("size"), layer.pop("kernels")
+            sides = layer.get("padding")
+            if isinstance(sides, list) and isinstance(sides[0], list):
+                # PyTorch's own padding is the same before and after.
+                (top, bottom), (left, right) = layer.pop("padding")
+                return Padded((left, right, top, bottom), nn.Conv2d(shape[0], kernels, size, bias=bias, **layer))
             return nn.Conv2d(shape[0], kernels, size, bias=bias, **layer)
+        case "conv_transpose2d":
+            bias = layer.pop("bias", "per_channel") == "per_channel"
+            size, kernels = layer.pop("size"), layer.pop("kernels")
+            return nn.ConvTranspose2d(shape[0], kernels, size, bias=bias, **layer)
         case "dense":
             return nn.Linear(shape[0], layer["outputs"])
         case "max_pool2d":
-            return nn.MaxPool2d(layer["size"], layer.get("stride"))
+            return nn.MaxPool2d(layer.pop("size"), **layer)
         case "avg_pool2d":
-            return nn.AvgPool2d(layer["size"], layer.get("stride"))
+            return nn.AvgPool2d(layer.pop("size"), **layer)
         case "global_avg_pool2d":
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case "batch_norm2d":
             return nn.BatchNorm2d(shape[0], eps=layer.get("epsilon", 1e-5), momentum=layer.get("momentum", 0.1))
+        case "group_norm":
+            return nn.GroupNorm(layer["groups"], shape[0], eps=layer.get("epsilon", 1e-5))
+        case "layer_norm":
+            return nn.GroupNorm(1, shape[0], eps=layer.get("epsilon", 1e-5))
+        case "elu":
+            return nn.ELU(layer.get("alpha", 1.0))
+        case "softplus":
+            return nn.Softplus(threshold=1000)
+        case "hard_swish":
+            return nn.Hardswish()
         case "leaky_relu":
             return nn.LeakyReLU(layer.get("slope", 0.01))
         case "gelu":
@@ -90,7 +121,7 @@ def build(spec):
 
 
 def arrays_of(network, prefix):
-    state = {k: v for k, v in network.state_dict().items() if "num_batches" not in k}
+    state = {k: v for k, v in network.state_dict().items() if "num_batches" not in k and ".layer." not in k}
     return {f"{prefix}/{name}": a.detach().numpy().copy() for name, a in state.items()}
 
 
@@ -149,6 +180,55 @@ SINGLE = [
 ]
 
 
+# The same, after all that is drawn.
+ADDED = [
+    ("conv_dilation", 2, [2, 9, 11], conv(3, [3, 2], dilation=[2, 3])),
+    ("conv_dilation_stride", 3, [2, 13, 12], conv(3, 3, dilation=[4, 3], stride=[2, 3], padding=[3, 5])),
+    ("conv_dilation_groups", 2, [4, 8, 10], conv(6, [2, 3], dilation=2, stride=2, groups=2)),
+    ("conv_same_dilation", 2, [3, 7, 5], conv(2, [3, 4], padding="same", dilation=[2, 1])),
+    ("conv_much_padding", 2, [2, 3, 5], conv(3, [2, 1], padding=[4, 3], stride=[3, 2])),
+    ("conv_uneven_padding", 2, [2, 5, 7], conv(4, [3, 2], padding=[[0, 2], [3, 1]])),
+    ("conv_transpose", 2, [3, 5, 4], of("conv_transpose2d", kernels=2, size=[3, 2])),
+    (
+        "conv_transpose_stride",
+        3,
+        [2, 4, 5],
+        of("conv_transpose2d", kernels=3, size=3, stride=[2, 3], padding=[1, 2], output_padding=[1, 2]),
+    ),
+    (
+        "conv_transpose_groups",
+        2,
+        [6, 3, 4],
+        of("conv_transpose2d", kernels=4, size=[2, 3], stride=2, groups=2, dilation=[3, 2], bias="none"),
+    ),
+    ("conv_transpose_3x3", 1, [17, 6, 10], of("conv_transpose2d", kernels=16, size=3, padding=1)),
+    ("max_pool_padding", 2, [2, 7, 9], of("max_pool2d", size=[3, 4], stride=2, padding=[1, 2])),
+    ("max_pool_ceil", 2, [2, 7, 9], of("max_pool2d", size=2, ceil_mode=True)),
+    ("max_pool_ceil_padding", 2, [3, 8, 5], of("max_pool2d", size=3, stride=[2, 3], padding=1, ceil_mode=True)),
+    ("avg_pool_padding", 2, [2, 7, 9], of("avg_pool2d", size=[3, 4], stride=2, padding=[1, 2])),
+    (
+        "avg_pool_ceil",
+        2,
+        [2, 8, 9],
+        of("avg_pool2d", size=[3, 2], stride=[2, 3], padding=1, ceil_mode=True),
+    ),
+    (
+        "avg_pool_not_counted",
+        2,
+        [2, 8, 9],
+        of("avg_pool2d", size=[3, 2], stride=[2, 3], padding=1, ceil_mode=True, count_include_pad=False),
+    ),
+    ("group_norm", 3, [6, 5, 4], of("group_norm", groups=3)),
+    ("group_norm_single", 2, [4, 3, 7], of("group_norm", groups=4, epsilon=1e-3)),
+    ("group_norm_flat", 3, [10], of("group_norm", groups=2)),
+    ("layer_norm", 2, [3, 5, 7], of("layer_norm")),
+    ("layer_norm_flat", 3, [19], of("layer_norm", epsilon=1e-2)),
+    ("elu", 3, [2, 5, 7], of("elu")),
+    ("elu_small", 2, [13], of("elu", alpha=0.3)),
+    ("softplus", 2, [3, 5, 7], of("softplus")),
+    ("hard_swish", 2, [3, 5, 7], of("hard_swish")),
+]
+
 # How many shapes are drawn for each layer.
 DRAWN = 5
 
@@ -202,7 +282,7 @@ def drawn():
 def layers():
     torch.manual_seed(8)
     arrays, cases = {}, {}
-    for case, n, sample, layer in [*SINGLE, *drawn()]:
+    for case, n, sample, layer in [*SINGLE, *drawn(), *ADDED]:
         spec = {"input": sample, "layers": [layer]}
         network = build(spec)
         cases[case] = spec
@@ -219,6 +299,14 @@ def layers():
         for name, p in network.named_parameters():
             arrays[f"{case}/gradient/{name}"] = p.grad.numpy()
     write("zoo_layers.safetensors", arrays, cases)
+
+
+def loss_arrays(case, loss, x, t):
+    y = x.clone().requires_grad_()
+    value = loss(y, t)
+    value.backward()
+    named = {"logits": x, "target": t, "value": value, "gradient": y.grad}
+    return {f"{case}/{key}": a.detach().numpy() for key, a in named.items()}
 
 
 def losses():
@@ -239,12 +327,26 @@ def losses():
             binary = {"binary": (F.binary_cross_entropy_with_logits, "binary_cross_entropy_with_logits")}
             for loss_name, (loss, ours) in (softmax | binary).items():
                 case = f"{loss_name}-{name}-{n}x{classes}"
-                y = x.clone().requires_grad_()
-                value = loss(y, t)
-                value.backward()
                 cases[case] = ours
-                named = {"logits": x, "target": t, "value": value, "gradient": y.grad}
-                arrays |= {f"{case}/{key}": a.detach().numpy() for key, a in named.items()}
+                arrays |= loss_arrays(case, loss, x, t)
+    hubers = {
+        "huber": (F.huber_loss, "huber"),
+        "huber-small": (lambda y, t: F.huber_loss(y, t, delta=0.4), {"type": "huber", "delta": 0.4}),
+    }
+    for name, (loss, ours) in hubers.items():
+        for n, outputs in ((1, 1), (3, 7)):
+            arrays |= loss_arrays(f"{name}-{n}x{outputs}", loss, torch.randn(n, outputs), torch.randn(n, outputs))
+            cases[f"{name}-{n}x{outputs}"] = ours
+    weights = [0.5, 2.0, 0.0, 1.25, 3.0]
+    for a in (0.0, 0.1):
+        # The mean over the samples, not divided by the weights of their classes.
+        loss = lambda y, t, a=a: F.cross_entropy(
+            y, t, weight=torch.tensor(weights), label_smoothing=a, reduction="none"
+        ).mean()
+        t = F.one_hot(torch.randint(5, (4,)), 5).to(torch.float64)
+        case = f"softmax_cross_entropy-weights-{a}"
+        arrays |= loss_arrays(case, loss, 3 * torch.randn(4, 5), t)
+        cases[case] = {"type": "softmax_cross_entropy", "label_smoothing": a, "class_weights": weights}
     write("zoo_losses.safetensors", arrays, cases)
 
 

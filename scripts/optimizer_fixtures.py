@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.numpy import save_file
-from torch.optim import SGD, Adam, AdamW
+from torch.optim import SGD, Adam, AdamW, RMSprop
 from torch.optim.lr_scheduler import CosineAnnealingLR, MultiStepLR, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -71,6 +71,39 @@ def spared_biases(parameters):
 OPTIMIZERS.append(
     ("adamw_weights", spared_biases, {"type": "adamw", "weight_decay": 0.2, "decay_biases": False})
 )
+
+
+class Lion(torch.optim.Optimizer):
+    """Chen et al. (2023), algorithm 2, which PyTorch does not have."""
+
+    def __init__(self, parameters, lr, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(parameters, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for w in group["params"]:
+                mean = self.state[w].setdefault("mean", torch.zeros_like(w))
+                w.mul_(1 - group["lr"] * group["weight_decay"])
+                w.sub_(torch.sign(beta1 * mean + (1 - beta1) * w.grad), alpha=group["lr"])
+                mean.mul_(beta2).add_(w.grad, alpha=1 - beta2)
+
+
+OPTIMIZERS += [
+    ("rmsprop", lambda p: RMSprop(p, RATE), {"type": "rmsprop"}),
+    (
+        "rmsprop_momentum",
+        lambda p: RMSprop(p, RATE, alpha=0.9, eps=1e-3, weight_decay=0.1, momentum=0.8),
+        decayed(type="rmsprop", alpha=0.9, epsilon=1e-3, momentum=0.8),
+    ),
+    ("lion", lambda p: Lion(p, RATE), {"type": "lion"}),
+    (
+        "lion_decay",
+        lambda p: Lion(p, RATE, betas=(0.8, 0.95), weight_decay=0.1),
+        decayed(type="lion", beta1=0.8, beta2=0.95),
+    ),
+]
 
 
 def optimizers():

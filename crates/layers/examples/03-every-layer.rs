@@ -8,16 +8,17 @@
 //!     cargo run -p layers --example 03-every-layer
 
 use layers::{
-    AvgPool2d, Batch, BatchNorm2d, Bias, Conv2d, Dense, Dropout, Flatten, Gelu, GlobalAvgPool2d,
-    Init, LayerSpec, LeakyRelu, Loss, MaxPool2d, NetworkSpec, Optimizer, Padding, Relu, Reshape,
-    Residual, Sigmoid, Silu, Softmax, Tanh, Trainer, TrainerConfig, Workspace,
+    AvgPool2d, Batch, BatchNorm2d, Bias, Conv2d, ConvTranspose2d, Dense, Dropout, Elu, Flatten,
+    Gelu, GlobalAvgPool2d, GroupNorm, HardSwish, Init, LayerNorm, LayerSpec, LeakyRelu, Loss,
+    MaxPool2d, NetworkSpec, Optimizer, Padding, Relu, Reshape, Residual, Sigmoid, Silu, Softmax,
+    Softplus, Tanh, Trainer, TrainerConfig, Workspace,
 };
 use tensor::Element;
 
 type Error = Box<dyn std::error::Error>;
 
 /// The kinds of layers: the compiler asks for a number here when there is a new one.
-const KINDS: usize = 17;
+const KINDS: usize = 23;
 
 fn kind(layer: &LayerSpec) -> usize {
     match layer {
@@ -38,6 +39,12 @@ fn kind(layer: &LayerSpec) -> usize {
         LayerSpec::Flatten(_) => 14,
         LayerSpec::Reshape(_) => 15,
         LayerSpec::Residual(_) => 16,
+        LayerSpec::ConvTranspose2d(_) => 17,
+        LayerSpec::GroupNorm(_) => 18,
+        LayerSpec::LayerNorm(_) => 19,
+        LayerSpec::Elu(_) => 20,
+        LayerSpec::Softplus(_) => 21,
+        LayerSpec::HardSwish(_) => 22,
     }
 }
 
@@ -54,6 +61,14 @@ fn examples() -> Vec<Example> {
         // A padding, a stride, groups; small planes of many channels.
         (small, vec![Conv2d::new(4, 3).padding(Padding::Same).stride(2).groups(2).into()]),
         (small, vec![Conv2d::new(5, 3).rectangle(2, 4).padding(Padding::Zeros(1, 2)).into()]),
+        // Kernels spread by a dilation; more rows below than above.
+        (
+            small,
+            vec![Conv2d::new(4, 3).dilation([3, 2]).stride([1, 2]).into(), Elu::default().into()],
+        ),
+        (small, vec![Conv2d::new(3, 2).padding(Padding::Around([0, 2], [1, 3])).into()]),
+        // Twice as many rows and columns.
+        (small, vec![ConvTranspose2d::new(3, 3).stride(2).padding(Padding::Zeros(1, 1)).into()]),
         (&[16, 5, 5], vec![Conv2d::new(20, 5).bias(Bias::None).into()]),
         // Kernels of 3 × 3, by columns and by tiles.
         (&[4, 12, 12], vec![Conv2d::new(8, 3).into(), Silu.into()]),
@@ -61,6 +76,11 @@ fn examples() -> Vec<Example> {
         (&[16, 12, 12], vec![Conv2d::new(20, 3).padding(Padding::Same).into(), Relu.into()]),
         (small, vec![MaxPool2d::new(3).stride(2).into()]),
         (small, vec![AvgPool2d::new(2).rectangle(3, 2).into()]),
+        // Windows that reach over the edges; a mean that knows nothing of what is there.
+        (small, vec![MaxPool2d::new(3).padding(Padding::Zeros(1, 1)).ceil_mode(true).into()]),
+        (small, vec![AvgPool2d::new(2).padding(Padding::Same).count_include_pad(false).into()]),
+        (small, vec![GroupNorm::new(2).into(), Softplus.into()]),
+        (small, vec![LayerNorm::new().into(), HardSwish.into()]),
         (small, vec![BatchNorm2d::new().into(), Relu.into(), GlobalAvgPool2d.into()]),
         (small, vec![Reshape::to([2, 63]).into(), Reshape::flat().into(), Dense::new(35).into()]),
         (small, vec![Flatten.into(), Dense::new(19).into(), Tanh.into()]),

@@ -59,6 +59,48 @@ pub struct Gelu;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silu;
 
+/// `y = x` where `x > 0`, else `alpha (exp x − 1)`, element by element; any shape (Clevert et
+/// al., 2016). Alpha is 1 if nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Elu {
+    #[serde(default = "alpha", deserialize_with = "not_negative")]
+    alpha: f64,
+}
+
+fn alpha() -> f64 {
+    1.0
+}
+
+impl Elu {
+    /// With this limit, its sign turned, where the input goes to −∞.
+    ///
+    /// # Panics
+    /// If alpha is negative or not finite.
+    #[track_caller]
+    pub fn new(alpha: f64) -> Self {
+        let fits = alpha >= 0.0 && alpha.is_finite();
+        assert!(fits, "Elu: expected a finite alpha of at least 0, got {alpha}");
+        Self { alpha }
+    }
+}
+
+impl Default for Elu {
+    fn default() -> Self {
+        Self { alpha: alpha() }
+    }
+}
+
+/// `y = ln(1 + exp x)`, element by element; any shape. Exact however large `x` is; PyTorch's
+/// gives `x` from 20 on, which is 2·10⁻⁹ less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Softplus;
+
+/// `y = x · min(max(x + 3, 0), 6) / 6`, element by element; any shape (Howard et al., 2019).
+/// Its derivative at −3 is 0, at 3 it is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HardSwish;
+
 /// What a derivative is computed from.
 #[derive(PartialEq, Eq)]
 enum Known {
@@ -147,6 +189,44 @@ impl Function for Silu {
 
     fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
         map::silu_gradient(gradient, input);
+    }
+}
+
+impl Function for Elu {
+    fn summary(self) -> String {
+        format!("Elu alpha {}", self.alpha)
+    }
+
+    fn apply<T: Element>(self, x: &mut [T]) {
+        map::elu(x, T::from_f64(self.alpha));
+    }
+
+    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
+        map::elu_gradient(gradient, output, T::from_f64(self.alpha));
+    }
+}
+
+impl Function for Softplus {
+    const KNOWN: Known = Known::Input;
+
+    fn apply<T: Element>(self, x: &mut [T]) {
+        map::softplus(x);
+    }
+
+    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
+        map::softplus_gradient(gradient, input);
+    }
+}
+
+impl Function for HardSwish {
+    const KNOWN: Known = Known::Input;
+
+    fn apply<T: Element>(self, x: &mut [T]) {
+        map::hard_swish(x);
+    }
+
+    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
+        map::hard_swish_gradient(gradient, input);
     }
 }
 

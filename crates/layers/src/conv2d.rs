@@ -1,20 +1,21 @@
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Deserializer, Serialize};
-use tensor::{Correlation, Element, Shape, ShapeError, Sweep};
+use serde::{Deserialize, Serialize};
+use tensor::{Correlation, Element, Shape, ShapeError, Sweep, reduce};
 
 use crate::layer::{Context, Layer, Parameter, Pass, Role};
 use crate::padding::Padding;
+use crate::size::Size;
 use crate::spec::Buildable;
-use crate::tagged::{finite, number_or_pair};
+use crate::tagged::finite;
 
 /// Two-dimensional cross-correlation with learned kernels:
 /// `Y_d = B_d + Σ_c X_c ⋆valid K_dc`.
 ///
 /// # Shapes
 /// Input `(C, H, W)`, `weight (D, C / groups, KH, KW)`, output `(D, OH, OW)` with
-/// `OH = (H + padding − KH) / stride + 1`, rounded down; `bias` as [`Bias`] says. Without
-/// padding, stride and groups `OH = H − KH + 1`, `OW = W − KW + 1`.
+/// `OH = (H + padding − dilation (KH − 1) − 1) / stride + 1`, rounded down; `bias` as [`Bias`]
+/// says. With none of these `OH = H − KH + 1`, `OW = W − KW + 1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2d {
@@ -24,6 +25,8 @@ pub struct Conv2d {
     padding: Padding,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stride: Option<Size>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dilation: Option<Size>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     groups: Option<usize>,
     #[serde(default)]
@@ -46,29 +49,6 @@ pub enum Bias {
     Untied,
 }
 
-/// Height and width, written as one number where they are equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Size {
-    Square(usize),
-    Rectangle([usize; 2]),
-}
-
-impl Size {
-    pub(crate) fn pair(self) -> [usize; 2] {
-        match self {
-            Self::Square(side) => [side; 2],
-            Self::Rectangle(pair) => pair,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        number_or_pair(deserializer, "a whole number, or [height, width]", |_| None)
-    }
-}
-
 impl Conv2d {
     /// `kernels` square kernels with sides of `size`, a bias per channel.
     pub fn new(kernels: usize, size: usize) -> Self {
@@ -77,6 +57,7 @@ impl Conv2d {
             size: Size::Square(size),
             padding: Padding::default(),
             stride: None,
+            dilation: None,
             groups: None,
             bias: Bias::default(),
             initial_bias: None,
@@ -93,9 +74,16 @@ impl Conv2d {
         Self { padding, ..self }
     }
 
-    /// The same with every `stride`-th output row and column only.
-    pub fn stride(self, stride: usize) -> Self {
-        Self { stride: Some(Size::Square(stride)), ..self }
+    /// The same with every `stride`-th output row and column only: one number, or one for
+    /// rows and one for columns.
+    pub fn stride(self, stride: impl Into<Size>) -> Self {
+        Self { stride: Some(stride.into()), ..self }
+    }
+
+    /// The same with kernels whose rows and columns meet every `dilation`-th of the input's:
+    /// one number, or one for rows and one for columns.
+    pub fn dilation(self, dilation: impl Into<Size>) -> Self {
+        Self { dilation: Some(dilation.into()), ..self }
     }
 
     /// The same with channels and kernels cut into groups that do not see each other; as
@@ -122,39 +110,75 @@ impl Conv2d {
 impl Buildable for Conv2d {
     fn summary(&self) -> String {
         let [height, width] = self.size.pair();
-        let bias = match self.bias {
-            Bias::None => ", no bias",
-            Bias::PerChannel => "",
-            Bias::Untied => ", untied bias",
-        };
         let mut text = format!("Conv2d {} kernels {height}×{width}", self.kernels);
         // Writing to a string cannot fail.
-        let _ = match self.stride.map(Size::pair) {
-            Some([rows, columns]) => write!(text, ", stride {rows}×{columns}"),
-            None => Ok(()),
-        };
-        let _ = match self.padding {
-            Padding::Valid => Ok(()),
-            Padding::Same => write!(text, ", same"),
-            Padding::Zeros(rows, columns) => write!(text, ", padding {rows}×{columns}"),
-        };
+        for (name, setting) in [("stride", self.stride), ("dilation", self.dilation)] {
+            let _ = setting.map_or(Ok(()), |size| write!(text, ", {name} {size}"));
+        }
+        let _ = write!(text, "{}", self.padding);
         let _ = self.groups.map_or(Ok(()), |groups| write!(text, ", {groups} groups"));
-        text + bias
+        text + self.bias.summary()
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
         let channels = input.axes().ok_or_else(|| {
             ShapeError::new("Conv2d", "an input with three axes (C, H, W)", input)
         })?;
-        let (kernel, stride) = (self.size.pair(), self.stride.map_or([1; 2], Size::pair));
-        let around =
-            |axis: usize| self.padding.around(axis, channels[1 + axis], kernel[axis], stride[axis]);
-        let (rows, columns) = (around(0), around(1));
-        let groups = self.groups.unwrap_or(1);
-        let sweep = Sweep { padding: [rows, columns], stride, groups };
+        let one = Size::Square(1);
+        let [kernel, stride, dilation] =
+            [self.size, self.stride.unwrap_or(one), self.dilation.unwrap_or(one)].map(Size::pair);
+        let around = |axis: usize| {
+            let gaps = kernel[axis].saturating_sub(1);
+            let extent = gaps.saturating_mul(dilation[axis]).saturating_add(1);
+            self.padding.around(axis, channels[1 + axis], extent, stride[axis])
+        };
+        let (padding, groups) = ([around(0), around(1)], self.groups.unwrap_or(1));
+        let sweep = Sweep { padding, stride, dilation, groups };
         let geometry = Correlation::with_sweep(channels, self.kernels, kernel, sweep)?;
         let Self { bias, initial_bias, .. } = *self;
         Ok(Box::new(Conv2dLayer { geometry, bias, initial_bias }))
+    }
+}
+
+impl Bias {
+    /// What it says in a layer's summary.
+    pub(crate) fn summary(self) -> &'static str {
+        match self {
+            Self::None => ", no bias",
+            Self::PerChannel => "",
+            Self::Untied => ", untied bias",
+        }
+    }
+
+    /// The parameter of a layer with such an output, starting at `initial` if that is known.
+    pub(crate) fn parameter(self, output: Shape, initial: Option<f64>) -> Option<Parameter> {
+        let shape = match self {
+            Self::None => return None,
+            Self::PerChannel => Shape::from(output.dims()[0]),
+            Self::Untied => output,
+        };
+        let role = initial.map_or(Role::Bias, Role::Constant);
+        Some(Parameter { name: "bias".into(), shape, role })
+    }
+
+    /// Its gradient: that of the output, summed over what shares it.
+    pub(crate) fn gradient<T: Element>(
+        self,
+        output: Shape,
+        output_gradient: &[T],
+        gradient: &mut [T],
+    ) {
+        match self {
+            Self::None => {}
+            Self::PerChannel => {
+                let plane = output.len() / gradient.len();
+                reduce::sum_planes(output_gradient, plane, gradient);
+            }
+            Self::Untied => {
+                let samples = output_gradient.len() / output.len();
+                reduce::sum_parts(output_gradient, [samples, output.len()], 0, gradient);
+            }
+        }
     }
 }
 
@@ -163,33 +187,6 @@ struct Conv2dLayer {
     geometry: Correlation,
     bias: Bias,
     initial_bias: Option<f64>,
-}
-
-impl Conv2dLayer {
-    fn bias_shape(&self) -> Option<Shape> {
-        let output = self.geometry.output_shape();
-        match self.bias {
-            Bias::None => None,
-            Bias::PerChannel => Some(Shape::from(output.dims()[0])),
-            Bias::Untied => Some(output),
-        }
-    }
-
-    /// The gradient of the bias: that of the output, summed over what shares it.
-    fn bias_gradient<T: Element>(&self, output_gradient: &[T], gradient: &mut [T]) {
-        let outputs = self.geometry.output_shape().len();
-        match self.bias {
-            Bias::None => {}
-            Bias::PerChannel => {
-                let plane = outputs / gradient.len();
-                tensor::reduce::sum_planes(output_gradient, plane, gradient);
-            }
-            Bias::Untied => {
-                let samples = output_gradient.len() / outputs;
-                tensor::reduce::sum_parts(output_gradient, [samples, outputs], 0, gradient);
-            }
-        }
-    }
 }
 
 impl<T: Element> Layer<T> for Conv2dLayer {
@@ -208,10 +205,7 @@ impl<T: Element> Layer<T> for Conv2dLayer {
         let (fan_in, fan_out) = (channels * taps, kernels / self.geometry.groups() * taps);
         let role = Role::Weight { fan_in, fan_out };
         let mut all = vec![Parameter { name: "weight".into(), shape, role }];
-        if let Some(shape) = self.bias_shape() {
-            let role = self.initial_bias.map_or(Role::Bias, Role::Constant);
-            all.push(Parameter { name: "bias".into(), shape, role });
-        }
+        all.extend(self.bias.parameter(self.geometry.output_shape(), self.initial_bias));
         all
     }
 
@@ -238,7 +232,7 @@ impl<T: Element> Layer<T> for Conv2dLayer {
         let Pass { input, output_gradient, .. } = pass;
         let scratch = context.scratch;
         self.geometry.kernel_gradient(input, output_gradient, kernel_gradient, scratch);
-        self.bias_gradient(output_gradient, bias_gradient);
+        self.bias.gradient(self.geometry.output_shape(), output_gradient, bias_gradient);
         if let Some(input_gradient) = input_gradient {
             let kernels = &parameters[..weights];
             self.geometry.input_gradient(output_gradient, kernels, input_gradient, scratch);

@@ -92,12 +92,13 @@ impl<T: Element> Footprint<T> {
         let shards = config.shards();
         let (chain, parameters) = (&self.chain, self.parameters());
         let averages = usize::from(config.average.is_some());
+        let moments: usize = config.optimizer.moments().into_iter().map(usize::from).sum();
         // The shards' gradients, and their sum if there are several.
         let gradients = if shards == 1 { 1 } else { shards.saturating_add(1) };
         Bytes::<T>::new()
             .add_bytes(1 + averages, self.network())
             .add(gradients, parameters)
-            .add(config.optimizer.moments() + averages, parameters)
+            .add(moments + averages, parameters)
             .add(shards.saturating_add(1), chain.observed())
             .add_bytes(threads.min(shards), self.shard(config, threads))
             .sum

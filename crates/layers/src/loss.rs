@@ -2,8 +2,9 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::{Element, map, reduce};
 
+use crate::class_weights::{self, ClassWeights};
 use crate::softmax::{below, largest, softmax};
-use crate::tagged::{fraction, name_or_table};
+use crate::tagged::{bounded, fraction, name_or_table};
 
 /// How far predictions are from their targets.
 ///
@@ -24,14 +25,29 @@ pub enum Loss {
     /// The same for logits: `p = 1 / (1 + exp −x)`, exact however large they are; of infinite
     /// ones what the limit is, so that a logit of −∞ with the target 0 costs nothing.
     BinaryCrossEntropyWithLogits,
-    /// `−Σ s_i ln p_i` over the classes, where `p = softmax x` and the targets `t`,
+    /// Huber's (1964): the mean over the outputs of `½ d²` where the difference `d = y − t` is
+    /// at most δ, else of `δ (|d| − ½ δ)`, whose gradient grows no further.
+    Huber {
+        /// δ, above 0; 1 by default.
+        delta: f64,
+    },
+    /// `−Σ w_i s_i ln p_i` over the classes, where `p = softmax x` and the targets `t`,
     /// one-hot or probabilities, are smoothed: `s = (1 − α) t + α / classes`.
     ///
-    /// A class with the logit −∞ costs nothing where `s` is 0, and else infinitely much. With
+    /// The class weights `w` are 1 if there are none. They say how much a sample of a class
+    /// counts, and the loss of a batch stays the mean over its samples, whichever classes they
+    /// have, so that a shard needs to know nothing of the others. PyTorch divides by the
+    /// sum of the weights of the batch's targets instead: its loss, and its gradient, is this
+    /// one divided by the mean of these weights. Weights whose mean over the samples is 1 keep
+    /// the size of the gradients.
+    ///
+    /// A class with the logit −∞ costs nothing where `w s` is 0, and else infinitely much. With
     /// several logits of +∞, or nothing but several of −∞, there is no limit: NaN.
     SoftmaxCrossEntropy {
         /// α, from 0 to less than 1.
         label_smoothing: f64,
+        /// `w`, one number for each class.
+        class_weights: Option<ClassWeights>,
     },
 }
 
@@ -42,10 +58,24 @@ enum Table {
     MeanSquaredError,
     BinaryCrossEntropy,
     BinaryCrossEntropyWithLogits,
+    Huber {
+        #[serde(default = "delta", deserialize_with = "positive")]
+        delta: f64,
+    },
     SoftmaxCrossEntropy {
         #[serde(default, deserialize_with = "fraction")]
         label_smoothing: f64,
+        #[serde(default, deserialize_with = "class_weights::some")]
+        class_weights: Option<ClassWeights>,
     },
+}
+
+fn delta() -> f64 {
+    1.0
+}
+
+fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    bounded(deserializer, "a finite number above 0", |x| x > 0.0 && x.is_finite())
 }
 
 impl Serialize for Loss {
@@ -54,10 +84,20 @@ impl Serialize for Loss {
             Self::MeanSquaredError
             | Self::BinaryCrossEntropy
             | Self::BinaryCrossEntropyWithLogits => serializer.serialize_str(self.key()),
-            Self::SoftmaxCrossEntropy { label_smoothing } => {
+            Self::Huber { delta } => {
                 let mut table = serializer.serialize_struct("Loss", 2)?;
                 table.serialize_field("type", self.key())?;
+                table.serialize_field("delta", delta)?;
+                table.end()
+            }
+            Self::SoftmaxCrossEntropy { label_smoothing, class_weights } => {
+                let fields = 2 + usize::from(class_weights.is_some());
+                let mut table = serializer.serialize_struct("Loss", fields)?;
+                table.serialize_field("type", self.key())?;
                 table.serialize_field("label_smoothing", label_smoothing)?;
+                if let Some(weights) = class_weights {
+                    table.serialize_field("class_weights", weights)?;
+                }
                 table.end()
             }
         }
@@ -80,6 +120,7 @@ impl Loss {
             Self::MeanSquaredError => "mean_squared_error",
             Self::BinaryCrossEntropy => "binary_cross_entropy",
             Self::BinaryCrossEntropyWithLogits => "binary_cross_entropy_with_logits",
+            Self::Huber { .. } => "huber",
             Self::SoftmaxCrossEntropy { .. } => "softmax_cross_entropy",
         }
     }
@@ -88,26 +129,59 @@ impl Loss {
     pub fn name(self) -> &'static str {
         match self {
             Self::MeanSquaredError => "squared error",
+            Self::Huber { .. } => "Huber loss",
             Self::BinaryCrossEntropy | Self::BinaryCrossEntropyWithLogits => "binary cross-entropy",
             Self::SoftmaxCrossEntropy { .. } => "softmax cross-entropy",
         }
     }
 
-    /// [`Loss::SoftmaxCrossEntropy`] without label smoothing.
+    /// [`Loss::Huber`] with δ = 1.
+    pub fn huber() -> Self {
+        Self::Huber { delta: delta() }
+    }
+
+    /// [`Loss::SoftmaxCrossEntropy`] without label smoothing and class weights.
     pub fn softmax_cross_entropy() -> Self {
-        Self::SoftmaxCrossEntropy { label_smoothing: 0.0 }
+        Self::smooth_cross_entropy(0.0)
+    }
+
+    /// [`Loss::SoftmaxCrossEntropy`] with this label smoothing and no class weights.
+    pub fn smooth_cross_entropy(label_smoothing: f64) -> Self {
+        Self::SoftmaxCrossEntropy { label_smoothing, class_weights: None }
+    }
+
+    /// How many outputs the loss is for, if it is for one number of them alone: as many as it
+    /// has class weights.
+    pub fn classes(self) -> Option<usize> {
+        match self {
+            Self::SoftmaxCrossEntropy { class_weights, .. } => {
+                class_weights.map(|weights| weights.as_slice().len())
+            }
+            _ => None,
+        }
     }
 
     /// The loss of one sample.
     ///
     /// # Panics
-    /// If prediction and target differ in length.
+    /// If prediction and target differ in length, or there are not as many class weights.
     #[track_caller]
     pub fn value<T: Element>(self, prediction: &[T], target: &[T]) -> f64 {
         let pairs = pairs(prediction, target);
         let sum: f64 = match self {
             Self::MeanSquaredError => {
                 pairs.map(|(p, t)| (p.to_f64() - t.to_f64()) * (p.to_f64() - t.to_f64())).sum()
+            }
+            Self::Huber { delta } => {
+                let term = |(p, t): (T, T)| {
+                    let distance = (p.to_f64() - t.to_f64()).abs();
+                    if distance > delta {
+                        delta * (distance - 0.5 * delta)
+                    } else {
+                        0.5 * distance * distance
+                    }
+                };
+                pairs.map(term).sum()
             }
             Self::BinaryCrossEntropy => {
                 let least = least::<T>().to_f64();
@@ -130,8 +204,9 @@ impl Loss {
                 };
                 pairs.map(term).sum()
             }
-            Self::SoftmaxCrossEntropy { label_smoothing } => {
-                return softmax_cross_entropy(prediction, target, label_smoothing);
+            Self::SoftmaxCrossEntropy { label_smoothing, class_weights } => {
+                let smooth = Smooth::new(label_smoothing, class_weights, target.len());
+                return softmax_cross_entropy(prediction, target, smooth);
             }
         };
         sum / prediction.len() as f64
@@ -157,6 +232,14 @@ impl Loss {
                     *g = (p - t) * (mean + mean);
                 }
             }
+            Self::Huber { delta } => {
+                let delta = T::from_f64(delta);
+                for (g, (p, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
+                    let d = p - t;
+                    let slope = if d > delta { delta } else { d };
+                    *g = if slope < -delta { -delta } else { slope } * mean;
+                }
+            }
             Self::BinaryCrossEntropy => {
                 for (g, (p, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
                     let (a, b) = (larger(T::ONE - p, least()), larger(p, least()));
@@ -170,13 +253,15 @@ impl Loss {
                     *g = (*g - t) * mean;
                 }
             }
-            Self::SoftmaxCrossEntropy { label_smoothing } => {
-                // d/dx_i −Σ_j s_j ln p_j = p_i Σ_j s_j − s_i.
-                let smooth = Smooth::new(label_smoothing, target.len());
+            Self::SoftmaxCrossEntropy { label_smoothing, class_weights } => {
+                // d/dx_i −Σ_j s_j ln p_j = p_i Σ_j s_j − s_i, each s_i times its weight.
+                let smooth = Smooth::new(label_smoothing, class_weights, target.len());
                 let (total, scale) = (smooth.total(target), T::from_f64(scale));
                 softmax(prediction, gradient);
-                for (g, (_, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
-                    *g = (*g * total - smooth.of(t)) * scale;
+                for (class, (g, (_, t))) in
+                    gradient.iter_mut().zip(pairs(prediction, target)).enumerate()
+                {
+                    *g = (*g * total - smooth.of(class, t)) * scale;
                 }
             }
         }
@@ -206,14 +291,13 @@ pub fn is_right<T: Element>(prediction: &[T], target: &[T]) -> bool {
 
 /// In `f64`: `Σ s_i (ln Σ exp(x − m) + (m − x_i))`, `m` being the largest logit.
 #[track_caller]
-fn softmax_cross_entropy<T: Element>(logits: &[T], target: &[T], label_smoothing: f64) -> f64 {
-    let smooth = Smooth::new(label_smoothing, target.len());
-    let pairs = pairs(logits, target);
+fn softmax_cross_entropy<T: Element>(logits: &[T], target: &[T], smooth: Smooth<f64>) -> f64 {
+    let pairs = pairs(logits, target).enumerate();
     let Some(largest) = largest(logits).map(T::to_f64) else { return f64::NAN };
     let sum: f64 = logits.iter().map(|x| libm::exp(below(x.to_f64(), largest))).sum();
     let log_sum = libm::log(sum);
     let cost = |x: T| log_sum - below(x.to_f64(), largest);
-    pairs.map(|(x, t)| weighted(smooth.of(t.to_f64()), cost(x))).sum()
+    pairs.map(|(i, (x, t))| weighted(smooth.of(i, t.to_f64()), cost(x))).sum()
 }
 
 /// `weight · cost`, nothing if the weight is 0, though the cost be infinite.
@@ -221,25 +305,31 @@ fn weighted(weight: f64, cost: f64) -> f64 {
     if weight == 0.0 && cost == f64::INFINITY { 0.0 } else { weight * cost }
 }
 
-/// Label smoothing: `(1 − α) t + α / classes`.
+/// Label smoothing, `(1 − α) t + α / classes`, times the class's weight.
 #[derive(Clone, Copy)]
 struct Smooth<T> {
     keep: T,
     share: T,
+    weights: Option<&'static [f64]>,
 }
 
 impl<T: Element> Smooth<T> {
-    fn new(label_smoothing: f64, classes: usize) -> Self {
+    #[track_caller]
+    fn new(label_smoothing: f64, weights: Option<ClassWeights>, classes: usize) -> Self {
         let share = T::from_f64(label_smoothing / classes as f64);
-        Self { keep: T::from_f64(1.0 - label_smoothing), share }
+        let weights = weights.map(ClassWeights::as_slice);
+        let count = weights.map_or(classes, <[f64]>::len);
+        assert_eq!(count, classes, "loss: class weights of as many classes as there are");
+        Self { keep: T::from_f64(1.0 - label_smoothing), share, weights }
     }
 
-    fn of(self, target: T) -> T {
-        target.mul_add(self.keep, self.share)
+    fn of(self, class: usize, target: T) -> T {
+        let smooth = target.mul_add(self.keep, self.share);
+        self.weights.map_or(smooth, |weights| smooth * T::from_f64(weights[class]))
     }
 
     fn total(self, target: &[T]) -> T {
-        target.iter().map(|&t| self.of(t)).sum()
+        target.iter().enumerate().map(|(class, &t)| self.of(class, t)).sum()
     }
 }
 
@@ -263,7 +353,7 @@ fn pairs<'a, T: Element>(
 
 #[cfg(test)]
 mod tests {
-    use super::Loss;
+    use super::{ClassWeights, Loss};
     use crate::gradient_check::{differences, distance};
 
     #[test]
@@ -301,11 +391,20 @@ mod tests {
     #[test]
     fn gradients_are_those_of_differences() {
         let (x, t) = ([0.3, -1.7, 2.0, 0.1, 0.8], [0.0, 0.25, 0.0, 0.75, 0.1]);
+        let weights = ClassWeights::new(&[0.5, 2.0, 0.0, 1.5, 1.0]);
+        let weighted = |label_smoothing| Loss::SoftmaxCrossEntropy {
+            label_smoothing,
+            class_weights: Some(weights),
+        };
         for loss in [
             Loss::MeanSquaredError,
+            Loss::huber(),
+            Loss::Huber { delta: 0.5 },
+            weighted(0.0),
+            weighted(0.2),
             Loss::BinaryCrossEntropyWithLogits,
             Loss::softmax_cross_entropy(),
-            Loss::SoftmaxCrossEntropy { label_smoothing: 0.1 },
+            Loss::smooth_cross_entropy(0.1),
         ] {
             let mut gradient = [f64::NAN; 5];
             loss.gradient(&x, &t, 0.7, &mut gradient);
@@ -352,7 +451,7 @@ mod tests {
         let (expected, rest) = softmax(&[2.0, 1.0], &[1.0, 0.0]);
         assert!((value - libm::log1p(libm::exp(-1.0))).abs() < 1e-15);
         assert_eq!((value, gradient), (expected, vec![rest[0], 0.0, rest[1]]));
-        let smooth = Loss::SoftmaxCrossEntropy { label_smoothing: 0.5 };
+        let smooth = Loss::SoftmaxCrossEntropy { label_smoothing: 0.5, class_weights: None };
         assert_eq!(both(smooth, &[0.0, none], &[1.0, 0.0]), (f64::INFINITY, vec![0.25, -0.25]));
         for x in [[all, all, 0.0], [none; 3], [all, f32::NAN, 0.0], [f32::NAN, none, none]] {
             let (value, gradient) = softmax(&x, &[1.0, 0.0, 0.0]);
@@ -382,18 +481,32 @@ mod tests {
         assert_eq!(read(r#""binary_cross_entropy""#).unwrap(), Loss::BinaryCrossEntropy);
         assert_eq!(read(r#""softmax_cross_entropy""#).unwrap(), Loss::softmax_cross_entropy());
         let text = r#"{"type":"softmax_cross_entropy","label_smoothing":0.1}"#;
-        let smooth = Loss::SoftmaxCrossEntropy { label_smoothing: 0.1 };
+        let smooth = Loss::smooth_cross_entropy(0.1);
         assert_eq!(read(text).unwrap(), smooth);
         assert_eq!(serde_json::to_string(&smooth).unwrap(), text);
+        assert_eq!(read(r#""huber""#).unwrap(), Loss::huber());
+        let weights = ClassWeights::new(&[1.0, 2.5]);
         for loss in [
             Loss::MeanSquaredError,
             Loss::BinaryCrossEntropy,
             Loss::BinaryCrossEntropyWithLogits,
             Loss::softmax_cross_entropy(),
+            Loss::SoftmaxCrossEntropy { label_smoothing: 0.1, class_weights: Some(weights) },
+            Loss::Huber { delta: 0.25 },
         ] {
             assert_eq!(read(&serde_json::to_string(&loss).unwrap()).unwrap(), loss);
         }
         let error = read(&text.replace("0.1", "1.5")).unwrap_err().to_string();
         assert!(error.contains("expected a number from 0 to less than 1"), "{error}");
+        for (text, wanted) in [
+            (r#"{"type":"huber","delta":0}"#, "expected a finite number above 0"),
+            (
+                r#"{"type":"softmax_cross_entropy","class_weights":[1,-1]}"#,
+                "expected a list of finite numbers of at least 0, not all of them 0",
+            ),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 }

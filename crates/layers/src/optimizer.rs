@@ -1,5 +1,5 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
-use tensor::optimize::{Adam, Momentum};
+use tensor::optimize::{Adam, Lion, Momentum, RmsProp};
 use tensor::{Element, optimize};
 
 use crate::tagged::{fraction, name_or_table, not_negative};
@@ -55,6 +55,36 @@ pub enum Optimizer {
         /// Whether λ is for biases too.
         decay_biases: bool,
     },
+    /// `RMSprop` (Hinton, 2012): the gradient over the root of the moving mean of its squares,
+    /// `v ← α v + (1 − α) g²`, `w ← w − η g / (√v + ε)`; with momentum
+    /// `m ← μ m + g / (√v + ε)`, `w ← w − η m`.
+    #[serde(rename = "rmsprop")]
+    RmsProp {
+        /// α, what the mean of squares keeps each step, 0.99 by default.
+        alpha: f64,
+        /// Added to the root, 1e-8 by default.
+        epsilon: f64,
+        /// μ, 0 by default.
+        momentum: f64,
+        /// λ: `g ← g + λ w` comes first. 0 by default.
+        weight_decay: f64,
+        /// Whether λ is for biases too.
+        decay_biases: bool,
+    },
+    /// Lion (Chen et al., 2023): a step of the same length for every parameter, in the direction
+    /// of a mean of the gradients, `w ← w − η sign(β₁ m + (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`,
+    /// with decoupled weight decay, `w ← w − η λ w` first. It takes a learning rate of a third to
+    /// a tenth of Adam's.
+    Lion {
+        /// What the direction has of the mean, 0.9 by default.
+        beta1: f64,
+        /// What the mean keeps each step, 0.99 by default.
+        beta2: f64,
+        /// λ, 0 by default.
+        weight_decay: f64,
+        /// Whether λ is for biases too.
+        decay_biases: bool,
+    },
 }
 
 /// What [`Optimizer`] is read as: the form that serde derives.
@@ -96,6 +126,37 @@ enum Table {
         #[serde(default = "yes")]
         decay_biases: bool,
     },
+    #[serde(rename = "rmsprop")]
+    RmsProp {
+        #[serde(default = "alpha", deserialize_with = "fraction")]
+        alpha: f64,
+        #[serde(default = "epsilon", deserialize_with = "not_negative")]
+        epsilon: f64,
+        #[serde(default, deserialize_with = "fraction")]
+        momentum: f64,
+        #[serde(default, deserialize_with = "not_negative")]
+        weight_decay: f64,
+        #[serde(default = "yes")]
+        decay_biases: bool,
+    },
+    Lion {
+        #[serde(default = "beta1", deserialize_with = "fraction")]
+        beta1: f64,
+        #[serde(default = "lion_beta2", deserialize_with = "fraction")]
+        beta2: f64,
+        #[serde(default, deserialize_with = "not_negative")]
+        weight_decay: f64,
+        #[serde(default = "yes")]
+        decay_biases: bool,
+    },
+}
+
+fn alpha() -> f64 {
+    0.99
+}
+
+fn lion_beta2() -> f64 {
+    0.99
 }
 
 fn beta1() -> f64 {
@@ -182,11 +243,30 @@ impl Optimizer {
         }
     }
 
+    /// `RMSprop` with the defaults.
+    pub fn rmsprop() -> Self {
+        Self::RmsProp {
+            alpha: alpha(),
+            epsilon: epsilon(),
+            momentum: 0.0,
+            weight_decay: 0.0,
+            decay_biases: true,
+        }
+    }
+
+    /// Lion with the defaults.
+    pub fn lion() -> Self {
+        let (beta1, beta2) = (beta1(), lion_beta2());
+        Self::Lion { beta1, beta2, weight_decay: 0.0, decay_biases: true }
+    }
+
     /// The same with another weight decay, for biases too or not.
     pub fn with_weight_decay(mut self, decay: f64, biases: bool) -> Self {
         let (Self::Sgd { weight_decay, decay_biases, .. }
         | Self::Adam { weight_decay, decay_biases, .. }
-        | Self::AdamW { weight_decay, decay_biases, .. }) = &mut self;
+        | Self::AdamW { weight_decay, decay_biases, .. }
+        | Self::RmsProp { weight_decay, decay_biases, .. }
+        | Self::Lion { weight_decay, decay_biases, .. }) = &mut self;
         (*weight_decay, *decay_biases) = (decay, biases);
         self
     }
@@ -196,12 +276,13 @@ impl Optimizer {
         matches!(self, Self::Sgd { momentum: 0.0, weight_decay: 0.0, .. })
     }
 
-    /// How many numbers are remembered for each parameter.
-    pub(crate) fn moments(self) -> usize {
+    /// Whether a momentum is remembered for each parameter, and whether a mean of squares is.
+    pub(crate) fn moments(self) -> [bool; 2] {
         match self {
-            Self::Sgd { momentum: 0.0, .. } => 0,
-            Self::Sgd { .. } => 1,
-            Self::Adam { .. } | Self::AdamW { .. } => 2,
+            Self::Sgd { momentum, .. } => [momentum != 0.0, false],
+            Self::Adam { .. } | Self::AdamW { .. } => [true, true],
+            Self::RmsProp { momentum, .. } => [momentum != 0.0, true],
+            Self::Lion { .. } => [true, false],
         }
     }
 
@@ -209,7 +290,9 @@ impl Optimizer {
     pub(crate) fn spares_biases(self) -> bool {
         let (Self::Sgd { decay_biases, .. }
         | Self::Adam { decay_biases, .. }
-        | Self::AdamW { decay_biases, .. }) = self;
+        | Self::AdamW { decay_biases, .. }
+        | Self::RmsProp { decay_biases, .. }
+        | Self::Lion { decay_biases, .. }) = self;
         !decay_biases
     }
 
@@ -236,6 +319,22 @@ impl Optimizer {
                 let adam = adam_step([beta1, beta2], epsilon, rate, step);
                 Update::Adam(Adam { shrink: of(1.0 - rate * decay(weight_decay)), ..adam })
             }
+            Self::RmsProp { alpha, epsilon, momentum, weight_decay, .. } => {
+                Update::RmsProp(RmsProp {
+                    rate: of(rate),
+                    alpha: of(alpha),
+                    rest: of(1.0 - alpha),
+                    epsilon: of(epsilon),
+                    weight_decay: of(decay(weight_decay)),
+                    momentum: of(momentum),
+                })
+            }
+            Self::Lion { beta1, beta2, weight_decay, .. } => Update::Lion(Lion {
+                rate: of(rate),
+                rest1: of(1.0 - beta1),
+                rest2: of(1.0 - beta2),
+                shrink: of(1.0 - rate * decay(weight_decay)),
+            }),
         }
     }
 }
@@ -272,6 +371,8 @@ pub(crate) enum Update<T> {
     Descent { rate: T, weight_decay: T },
     Momentum(Momentum<T>),
     Adam(Adam<T>),
+    RmsProp(RmsProp<T>),
+    Lion(Lion<T>),
 }
 
 impl<T: Element> Update<T> {
@@ -281,6 +382,8 @@ impl<T: Element> Update<T> {
             Self::Descent { rate, weight_decay } => optimize::descend(w, g, *rate, *weight_decay),
             Self::Momentum(step) => optimize::momentum(w, g, m, *step),
             Self::Adam(step) => optimize::adam(w, g, m, v, step),
+            Self::RmsProp(step) => optimize::rms_prop(w, g, m, v, *step),
+            Self::Lion(step) => optimize::lion(w, g, m, *step),
         }
     }
 }
@@ -294,6 +397,8 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<Optimizer>(text);
         assert_eq!(read(r#""adam""#).unwrap(), Optimizer::adam());
         assert_eq!(read(r#"{"type":"adamw"}"#).unwrap(), Optimizer::adamw());
+        assert_eq!(read(r#""rmsprop""#).unwrap(), Optimizer::rmsprop());
+        assert_eq!(read(r#""lion""#).unwrap(), Optimizer::lion());
         let nesterov = r#"{"type":"sgd","momentum":0.9,"nesterov":true}"#;
         assert_eq!(read(nesterov).unwrap(), Optimizer::nesterov(0.9));
         for without in ["", r#","momentum":0"#] {
@@ -301,12 +406,18 @@ mod tests {
             let error = read(&text).unwrap_err().to_string();
             assert!(error.contains("nesterov: expected a momentum above 0"), "{error}");
         }
-        for optimizer in [Optimizer::sgd(), Optimizer::adam().with_weight_decay(0.1, false)] {
+        for optimizer in [
+            Optimizer::sgd(),
+            Optimizer::adam().with_weight_decay(0.1, false),
+            Optimizer::rmsprop().with_weight_decay(0.1, false),
+            Optimizer::lion().with_weight_decay(0.1, true),
+        ] {
             let text = serde_json::to_string(&optimizer).unwrap();
             assert_eq!(read(&text).unwrap(), optimizer);
         }
         for (text, wanted) in [
-            (r#""adagrad""#, "unknown variant `adagrad`, expected one of `sgd`, `adam`, `adamw`"),
+            (r#""adagrad""#, "unknown variant `adagrad`, expected one of `sgd`, `adam`, `adamw`, "),
+            (r#"{"type":"rmsprop","alpha":1}"#, "expected a number from 0 to less than 1"),
             (r#"{"type":"adam","beta3":1}"#, "unknown field `beta3`"),
             (r#"{"type":"sgd","momentum":1}"#, "expected a number from 0 to less than 1"),
         ] {

@@ -25,16 +25,21 @@ impl LayerSpec {
             | Self::AvgPool2d(_)
             | Self::GlobalAvgPool2d(_)
             | Self::Relu(_)
-            | Self::LeakyRelu(_) => inputs,
+            | Self::LeakyRelu(_)
+            | Self::Elu(_) => inputs,
             // Of a number between 0 and 1 another one.
-            Self::Tanh(_) | Self::Gelu(_) | Self::Silu(_) => match inputs {
+            Self::Tanh(_) | Self::Gelu(_) | Self::Silu(_) | Self::HardSwish(_) => match inputs {
                 Outputs::Any => Outputs::Any,
                 Outputs::UnitInterval | Outputs::Probabilities => Outputs::UnitInterval,
             },
             // A dropout makes larger what it keeps.
             Self::Conv2d(_)
+            | Self::ConvTranspose2d(_)
             | Self::Dense(_)
             | Self::BatchNorm2d(_)
+            | Self::GroupNorm(_)
+            | Self::LayerNorm(_)
+            | Self::Softplus(_)
             | Self::Dropout(_)
             | Self::Residual(_) => Outputs::Any,
         }
@@ -64,7 +69,7 @@ impl Loss {
     /// of once more.
     pub fn fits(self, outputs: Outputs) -> bool {
         match self {
-            Self::MeanSquaredError => true,
+            Self::MeanSquaredError | Self::Huber { .. } => true,
             Self::BinaryCrossEntropy => outputs != Outputs::Any,
             Self::BinaryCrossEntropyWithLogits | Self::SoftmaxCrossEntropy { .. } => {
                 outputs != Outputs::Probabilities

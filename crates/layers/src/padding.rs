@@ -1,10 +1,13 @@
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::conv2d::Size;
+use crate::size::Size;
 use crate::tagged::number_or_pair;
 
-/// The zeros around the input of a convolution: `"valid"`, `"same"`, a number, or one for
-/// rows and one for columns.
+/// What is around the input of a convolution or a pooling: `"valid"`, `"same"`, a number, one
+/// for rows and one for columns, `[1, 2]`, or for each of them what comes before and what after,
+/// `[[1, 2], [0, 3]]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
     /// None.
@@ -16,6 +19,8 @@ pub enum Padding {
     Same,
     /// So many rows above and below, and columns left and right.
     Zeros(usize, usize),
+    /// Rows above and below, and columns to the left and to the right.
+    Around([usize; 2], [usize; 2]),
 }
 
 impl Padding {
@@ -23,7 +28,8 @@ impl Padding {
         *self == Self::Valid
     }
 
-    /// What comes before and after `size` rows (axis 0) or columns (axis 1).
+    /// What comes before and after `size` rows (axis 0) or columns (axis 1), for a kernel that
+    /// reaches over so many.
     pub(crate) fn around(
         self,
         axis: usize,
@@ -34,6 +40,7 @@ impl Padding {
         match self {
             Self::Valid => [0; 2],
             Self::Zeros(rows, columns) => [[rows, columns][axis]; 2],
+            Self::Around(rows, columns) => [rows, columns][axis],
             Self::Same => {
                 let last = size.saturating_sub(1) / stride.max(1) * stride;
                 let total = kernel.saturating_sub(size - last);
@@ -50,13 +57,15 @@ impl Serialize for Padding {
             Self::Same => serializer.serialize_str("same"),
             Self::Zeros(rows, columns) if rows == columns => rows.serialize(serializer),
             Self::Zeros(rows, columns) => [rows, columns].serialize(serializer),
+            Self::Around(rows, columns) => [rows, columns].serialize(serializer),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Padding {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expected = "\"valid\", \"same\", a whole number, or [rows, columns]";
+        let expected = "\"valid\", \"same\", a whole number, [rows, columns], or \
+                        [[above, below], [left, right]]";
         number_or_pair(deserializer, expected, |name| match name {
             "valid" => Some(Self::Valid),
             "same" => Some(Self::Same),
@@ -65,10 +74,30 @@ impl<'de> Deserialize<'de> for Padding {
     }
 }
 
-impl From<Size> for Padding {
-    fn from(size: Size) -> Self {
-        let [rows, columns] = size.pair();
-        Self::Zeros(rows, columns)
+impl From<usize> for Padding {
+    fn from(side: usize) -> Self {
+        Self::Zeros(side, side)
+    }
+}
+
+impl From<[Size; 2]> for Padding {
+    fn from(sides: [Size; 2]) -> Self {
+        match sides {
+            [Size::Square(rows), Size::Square(columns)] => Self::Zeros(rows, columns),
+            [rows, columns] => Self::Around(rows.pair(), columns.pair()),
+        }
+    }
+}
+
+/// What it says in a layer's summary, a comma before it; nothing of none.
+impl fmt::Display for Padding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Valid => Ok(()),
+            Self::Same => f.write_str(", same"),
+            Self::Zeros(rows, columns) => write!(f, ", padding {rows}×{columns}"),
+            Self::Around(rows, columns) => write!(f, ", padding {rows:?}×{columns:?}"),
+        }
     }
 }
 
@@ -83,10 +112,13 @@ mod tests {
             (Padding::Same, r#""same""#),
             (Padding::Zeros(2, 2), "2"),
             (Padding::Zeros(1, 2), "[1,2]"),
+            (Padding::Around([1, 2], [0, 3]), "[[1,2],[0,3]]"),
         ] {
             assert_eq!(serde_json::to_string(&padding).unwrap(), text);
             assert_eq!(serde_json::from_str::<Padding>(text).unwrap(), padding);
         }
+        let mixed: Padding = serde_json::from_str("[1, [0, 3]]").unwrap();
+        assert_eq!(mixed, Padding::Around([1, 1], [0, 3]));
         let error = serde_json::from_str::<Padding>(r#""full""#).unwrap_err().to_string();
         assert!(error.contains("expected \"valid\", \"same\", a whole number"), "{error}");
     }

@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn fractions_of_a_run_are_those_that_are_written() {
         for total in 1..=400_usize {
-            for hundredths in 0..100 {
+            for hundredths in 0..100_u32 {
                 let fraction = f64::from(hundredths) / 100.0;
                 let constant = Schedule::Constant { warmup: fraction };
                 let growing = (0..total).take_while(|&step| constant.rate(1.0, step, total) < 1.0);
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn one_cycle_is_pytorchs_for_every_length_and_rise() {
         for total in 1..=400 {
-            for hundredths in 0..100 {
+            for hundredths in 0..100_u32 {
                 let rise = f64::from(hundredths) / 100.0;
                 let schedule = Schedule::OneCycle { rise, start_divisor: 25.0, end_divisor: 1e4 };
                 for step in 0..total {

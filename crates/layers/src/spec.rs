@@ -3,11 +3,13 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 use tensor::{Element, Shape, ShapeError};
 
-use crate::activation::{Gelu, LeakyRelu, Relu, Sigmoid, Silu, Tanh};
+use crate::activation::{Elu, Gelu, HardSwish, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh};
 use crate::batch_norm2d::BatchNorm2d;
+use crate::conv_transpose2d::ConvTranspose2d;
 use crate::conv2d::Conv2d;
 use crate::dense::Dense;
 use crate::dropout::Dropout;
+use crate::group_norm::{GroupNorm, LayerNorm};
 use crate::layer::Layer;
 use crate::pool2d::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 use crate::reshape::{Flatten, Reshape};
@@ -99,10 +101,13 @@ impl<'de> Deserialize<'de> for LayerSpec {
 
 layer_spec!(
     Conv2d,
+    ConvTranspose2d,
     MaxPool2d,
     AvgPool2d,
     GlobalAvgPool2d,
     BatchNorm2d,
+    GroupNorm,
+    LayerNorm,
     Dense,
     Sigmoid,
     Tanh,
@@ -110,6 +115,9 @@ layer_spec!(
     LeakyRelu,
     Gelu,
     Silu,
+    Elu,
+    Softplus,
+    HardSwish,
     Softmax,
     Dropout,
     Flatten,

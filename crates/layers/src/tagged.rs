@@ -15,8 +15,6 @@ use serde::de::{
 };
 use serde_json::Value;
 
-use crate::conv2d::Size;
-
 /// Reads `T`, an enum as serde derives it, from either of both: the type is the variant, what
 /// else is in the table are its fields.
 pub(crate) fn name_or_table<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -161,25 +159,31 @@ impl<'de, A: MapAccess<'de>> Deserializer<'de> for Settings<A> {
     }
 }
 
-/// A size as a whole number or as two of them, or one of the names that `named` knows.
-pub(crate) fn number_or_pair<'de, D, T>(
+/// A whole number, two items `I`, or one of the names that `named` knows.
+pub(crate) fn number_or_pair<'de, D, I, T>(
     deserializer: D,
     expected: &'static str,
     named: fn(&str) -> Option<T>,
 ) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
-    T: From<Size>,
+    I: Deserialize<'de>,
+    T: From<usize> + From<[I; 2]>,
 {
-    deserializer.deserialize_any(NumberOrPair { expected, named })
+    deserializer.deserialize_any(NumberOrPair { expected, named, item: PhantomData })
 }
 
-struct NumberOrPair<T> {
+struct NumberOrPair<I, T> {
     expected: &'static str,
     named: fn(&str) -> Option<T>,
+    item: PhantomData<I>,
 }
 
-impl<'de, T: From<Size>> Visitor<'de> for NumberOrPair<T> {
+impl<'de, I, T> Visitor<'de> for NumberOrPair<I, T>
+where
+    I: Deserialize<'de>,
+    T: From<usize> + From<[I; 2]>,
+{
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -187,7 +191,7 @@ impl<'de, T: From<Size>> Visitor<'de> for NumberOrPair<T> {
     }
 
     fn visit_u64<E: de::Error>(self, side: u64) -> Result<T, E> {
-        let fits = usize::try_from(side).map(|side| Size::Square(side).into());
+        let fits = usize::try_from(side).map(T::from);
         fits.map_err(|_| E::invalid_value(de::Unexpected::Unsigned(side), &self))
     }
 
@@ -200,9 +204,8 @@ impl<'de, T: From<Size>> Visitor<'de> for NumberOrPair<T> {
         while let Some(side) = seq.next_element()? {
             sides.push(side);
         }
-        let pair = <[usize; 2]>::try_from(sides);
-        let pair = pair.map_err(|_| de::Error::invalid_value(de::Unexpected::Seq, &self))?;
-        Ok(Size::Rectangle(pair).into())
+        let pair = <[I; 2]>::try_from(sides).map(T::from);
+        pair.map_err(|_| de::Error::invalid_value(de::Unexpected::Seq, &self))
     }
 }
 

@@ -25,9 +25,10 @@ pub(crate) struct Updater<T> {
 pub struct TrainerState<T> {
     /// How many steps were taken.
     pub steps: u64,
-    /// The velocity of each parameter, or Adam's mean of the gradients; empty without.
+    /// The velocity of each parameter, or Adam's and Lion's mean of the gradients; empty
+    /// without.
     pub momentum: Vec<T>,
-    /// Adam's mean of the gradients' squares; empty without.
+    /// Adam's and `RMSprop`'s mean of the gradients' squares; empty without.
     pub squares: Vec<T>,
     /// The moving average of the parameters; empty without.
     pub average: Vec<T>,
@@ -48,12 +49,9 @@ impl<T: Element> Updater<T> {
         let TrainerConfig { optimizer, clip_norm, average: average_decay, .. } = *config;
         let parameters = network.parameters().len();
         let numbers = |wanted| vec![T::ZERO; if wanted { parameters } else { 0 }];
-        let state = TrainerState {
-            steps: 0,
-            momentum: numbers(optimizer.moments() > 0),
-            squares: numbers(optimizer.moments() > 1),
-            average: numbers(average_decay.is_some()),
-        };
+        let [momentum, squares] = optimizer.moments().map(numbers);
+        let state =
+            TrainerState { steps: 0, momentum, squares, average: numbers(average_decay.is_some()) };
         let mut runs: Vec<(usize, bool)> = Vec::new();
         for (parameter, range) in network.named_parameters() {
             let is_weight = matches!(parameter.role, Role::Weight { .. });

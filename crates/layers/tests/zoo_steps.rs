@@ -4,9 +4,9 @@
 //! One test function: the level and the counter of allocations belong to the process.
 
 use layers::{
-    AvgPool2d, Batch, BatchNorm2d, Bias, Conv2d, Dense, Dropout, Flatten, Gelu, GlobalAvgPool2d,
-    Init, LeakyRelu, Loss, MaxPool2d, Network, Optimizer, Padding, Relu, Residual, Silu, Trainer,
-    TrainerConfig,
+    AvgPool2d, Batch, BatchNorm2d, Bias, ClassWeights, Conv2d, ConvTranspose2d, Dense, Dropout,
+    Elu, Flatten, Gelu, GlobalAvgPool2d, GroupNorm, HardSwish, Init, LayerNorm, LeakyRelu, Loss,
+    MaxPool2d, Network, Optimizer, Padding, Relu, Residual, Silu, Softplus, Trainer, TrainerConfig,
 };
 use tensor::Element;
 use tensor::simd::{Level, set_level};
@@ -55,7 +55,15 @@ fn network<T: Element>() -> Network<T> {
         .add(Gelu)
         .add(Conv2d::new(6, 3).stride(2))
         .add(nested)
-        .add(AvgPool2d::new(2))
+        .add(ConvTranspose2d::new(6, [3, 2]).stride([2, 1]).groups(2).output_padding([1, 0]))
+        .add(GroupNorm::new(3))
+        .add(Elu::default())
+        .add(MaxPool2d::new(3).stride(2).padding(Padding::Same).ceil_mode(true))
+        .add(Conv2d::new(6, 2).dilation([2, 3]).padding(Padding::Around([0, 2], [3, 1])))
+        .add(LayerNorm::new())
+        .add(HardSwish)
+        .add(AvgPool2d::new(2).padding(Padding::Zeros(1, 0)).count_include_pad(false))
+        .add(Softplus)
         .add(Conv2d::new(40, 2))
         .add(Relu)
         .add(GlobalAvgPool2d)
@@ -69,9 +77,13 @@ fn network<T: Element>() -> Network<T> {
 }
 
 fn configs(batch_size: usize, shard_size: usize) -> Vec<TrainerConfig> {
-    let loss = Loss::SoftmaxCrossEntropy { label_smoothing: 0.1 };
+    let loss = Loss::smooth_cross_entropy(0.1);
     let new = |optimizer| TrainerConfig::new(loss, optimizer, [batch_size, shard_size]);
     let logits = Loss::BinaryCrossEntropyWithLogits;
+    let weighted = Loss::SoftmaxCrossEntropy {
+        label_smoothing: 0.1,
+        class_weights: Some(ClassWeights::new(&[1.0, 0.5, 2.0])),
+    };
     let all = |optimizer| TrainerConfig {
         clip_norm: Some(0.5),
         average: Some(0.9),
@@ -83,6 +95,8 @@ fn configs(batch_size: usize, shard_size: usize) -> Vec<TrainerConfig> {
         all(Optimizer::nesterov(0.9).with_weight_decay(0.01, false)),
         new(Optimizer::adam()),
         all(Optimizer::adamw()),
+        TrainerConfig { loss: Loss::huber(), ..new(Optimizer::rmsprop()) },
+        TrainerConfig { loss: weighted, ..all(Optimizer::lion().with_weight_decay(0.01, false)) },
     ]
 }
 

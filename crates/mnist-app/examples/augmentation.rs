@@ -42,6 +42,7 @@ fn main() -> anyhow::Result<()> {
             scale: 0.08,
             shear: 8.0,
             elastic: Some(Elastic { cells: 4, strength: 1.5 }),
+            ..none
         },
     ];
     let mut sheet = Sheet::new(samples.size(), [rows.len(), COLUMNS + 1]);

@@ -11,7 +11,7 @@ use tensor::Element;
 use tensor::image::{self, Spline};
 
 /// How far training images may be deformed. All draws are uniform; what is 0 or absent
-/// does nothing. The parts act on one another in this order: elastic, scale, shear,
+/// does nothing. The parts act on one another in this order: flip, elastic, scale, shear,
 /// rotation, shift.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +28,10 @@ pub struct Augmentation {
     /// Upright lines lean up to this many degrees either way.
     #[serde(default, deserialize_with = "lean")]
     pub shear: f64,
+    /// Whether every other image, by a draw of its own, is mirrored left to right. For pictures
+    /// that mean the same then; digits and letters do not.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub flip: bool,
     /// Each part of the image by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elastic: Option<Elastic>,
@@ -55,6 +59,10 @@ const MOST_NODES: usize = MOST_CELLS + 3;
 /// The word that sets these draws apart from those of layers, which have a layer's number
 /// there.
 const AUGMENTATION: u32 = u32::MAX;
+
+/// The first word of the counter of what a flip draws: the other parts count up from 0 there,
+/// so that they draw the same with it and without.
+const FLIP: u32 = u32::MAX;
 
 /// Pixels of a row whose places are known before their brightness is asked for.
 const TOGETHER: usize = 64;
@@ -137,13 +145,18 @@ impl Augmenter {
 
     /// What `draws` say about one image.
     fn map(&self, mut draws: Draws) -> Map {
-        let Augmentation { shift, rotation, scale, shear, elastic } = self.augmentation;
-        let matrix = self.inverse(&Affine {
+        let Augmentation { shift, rotation, scale, shear, flip, elastic } = self.augmentation;
+        let mut matrix = self.inverse(&Affine {
             shift: [shift; 2].map(|shift| draws.within(shift)),
             angle: draws.within(rotation).to_radians(),
             factor: 1.0 + draws.within(scale),
             lean: libm::tan(draws.within(shear).to_radians()),
         });
+        if flip && draws.flips() {
+            // What came from column x comes from the one as far from the other edge.
+            let [_, [by_y, by_x, start]] = matrix;
+            matrix[1] = [-by_y, -by_x, self.size[1] as f32 - 1.0 - start];
+        }
         let mut nodes = [[[0.0; 2]; MOST_NODES]; MOST_NODES];
         if let Some(Elastic { cells, strength }) = elastic {
             for row in &mut nodes[..cells + 3] {
@@ -234,6 +247,12 @@ impl Draws {
         Self { key, counter, words: [0; 4], used: 4 }
     }
 
+    /// Whether the image is mirrored, every other one being so.
+    fn flips(&self) -> bool {
+        let [_, sample, epoch, purpose] = self.counter;
+        philox([FLIP, sample, epoch, purpose], self.key)[0] >> 31 == 1
+    }
+
     /// A number from `-most` to `most`.
     fn within(&mut self, most: f64) -> f64 {
         if self.used == self.words.len() {
@@ -245,6 +264,11 @@ impl Draws {
         self.used += 1;
         most * ((f64::from(word) + 0.5) / f64::from(1_u32 << 31) - 1.0)
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 fn pixels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
@@ -333,6 +357,34 @@ mod tests {
     }
 
     #[test]
+    fn every_other_image_is_mirrored_and_nothing_else_changes() {
+        let mirrored = |image: &[f32]| -> Vec<f32> {
+            image.chunks_exact(SIZE[1]).flat_map(|row| row.iter().rev().copied()).collect()
+        };
+        let (none, image) = (Augmentation::default(), image());
+        let plain = deform(none, &image, 0);
+        let flips = |sample| {
+            let found = deform(Augmentation { flip: true, ..none }, &image, sample);
+            assert!(found == plain || found == mirrored(&plain), "{found:?}");
+            found != plain
+        };
+        let count = (0..1000).filter(|&sample| flips(sample)).count();
+        assert!((440..560).contains(&count), "{count} of 1000");
+        // What else is drawn is the same, so of the images that are not mirrored nothing moves;
+        // a mirrored one is what the others' deformation makes of its mirror image.
+        let moved = Augmentation { shift: 2.0, rotation: 30.0, scale: 0.2, ..none };
+        let reversed: Vec<_> =
+            image.chunks_exact(SIZE[1]).flat_map(|row| row.iter().rev().copied()).collect();
+        for sample in 0..50 {
+            let from = if flips(sample) { &reversed } else { &image };
+            let expected = deform(moved, from, sample);
+            let found = deform(Augmentation { flip: true, ..moved }, &image, sample);
+            let close = found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5);
+            assert!(close, "{sample}: {found:?}, {expected:?}");
+        }
+    }
+
+    #[test]
     fn an_elastic_grid_moved_as_a_whole_moves_the_image_as_a_whole() {
         let elastic = Some(Elastic { cells: 3, strength: 1.0 });
         let augmenter =
@@ -356,6 +408,7 @@ mod tests {
             rotation: 20.0,
             scale: 0.1,
             shear: 10.0,
+            flip: true,
             elastic: Some(Elastic { cells: 4, strength: 1.0 }),
         };
         let write = |seed, epoch, sample| {
@@ -397,6 +450,7 @@ mod tests {
             (r#"{"scale":1}"#, "expected a number from 0 to less than 1, found 1"),
             (r#"{"elastic":{"cells":0,"strength":1}}"#, "from 1 to 16, found 0"),
             (r#"{"shift":-1}"#, "expected a number of pixels from 0 to 1000, found -1"),
+            (r#"{"flip":2}"#, "expected a boolean"),
             (r#"{"blur":1}"#, "unknown field `blur`"),
         ] {
             let error = serde_json::from_str::<Augmentation>(text).unwrap_err().to_string();

@@ -33,7 +33,9 @@ impl Outputs {
     pub fn of(network: &NetworkSpec, loss: Option<Loss>) -> Self {
         match (network.layers.last(), loss) {
             (Some(LayerSpec::Sigmoid(_) | LayerSpec::Softmax(_)), _) => Self::Probabilities,
-            (_, Some(Loss::MeanSquaredError | Loss::BinaryCrossEntropy)) => Self::Probabilities,
+            (_, Some(Loss::MeanSquaredError | Loss::Huber { .. } | Loss::BinaryCrossEntropy)) => {
+                Self::Probabilities
+            }
             (_, Some(Loss::BinaryCrossEntropyWithLogits)) => Self::BinaryLogits,
             (_, Some(Loss::SoftmaxCrossEntropy { .. }) | None) => Self::Logits,
         }

@@ -19,7 +19,7 @@ fn nothing_is_allocated_where_images_are_gathered() {
     let samples = Samples::load(&folder, Part::Test).unwrap().first(Some(64));
     let elastic = Some(Elastic { cells: 4, strength: 2.0 });
     let augmentation =
-        Augmentation { shift: 2.0, rotation: 10.0, scale: 0.1, shear: 10.0, elastic };
+        Augmentation { shift: 2.0, rotation: 10.0, scale: 0.1, shear: 10.0, flip: true, elastic };
     let augmenter = Augmenter::new(augmentation, samples.size(), 1);
     let experiment = presets::experiment("lenet").unwrap();
     let network = experiment.networks.first().build::<f32>().unwrap();

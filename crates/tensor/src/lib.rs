@@ -52,6 +52,7 @@ pub mod simd;
 mod sums;
 mod tensor;
 pub mod threads;
+mod windows;
 
 pub use buffer::Buffer;
 pub use correlate::{Bias, Correlation, Sweep};
@@ -62,3 +63,4 @@ pub use pool::Pooling;
 pub use scratch::Scratch;
 pub use shape::Shape;
 pub use tensor::Tensor;
+pub use windows::Windows;

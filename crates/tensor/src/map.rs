@@ -51,6 +51,42 @@ pub fn silu<T: Element>(x: &mut [T]) {
     T::elementwise(Elementwise::One(One::Silu, x));
 }
 
+/// `x ← x` where `x > 0`, else `alpha (exp x − 1)`, which keeps its digits near 0; NaN stays NaN.
+pub fn elu<T: Element>(x: &mut [T], alpha: T) {
+    T::elementwise(Elementwise::One(One::Elu(alpha), x));
+}
+
+/// `x ← ln(1 + exp x)`, as `max(x, 0) + ln(1 + exp −|x|)`: nothing overflows, and what is
+/// small keeps its digits.
+pub fn softplus<T: Element>(x: &mut [T]) {
+    T::elementwise(Elementwise::One(One::Softplus, x));
+}
+
+/// `x ← x (x + 3) / 6` between −3 and 3, 0 below and `x` above; NaN stays NaN.
+pub fn hard_swish<T: Element>(x: &mut [T]) {
+    T::elementwise(Elementwise::One(One::HardSwish, x));
+}
+
+/// `g ← g` where `y > 0`, else `(y + alpha) g`: `g` times the derivative of the [`elu`] whose
+/// output is `y`, for an `alpha` that is not negative.
+#[track_caller]
+pub fn elu_gradient<T: Element>(g: &mut [T], y: &[T], alpha: T) {
+    two(Two::EluGradient(alpha), g, y);
+}
+
+/// `g ← g / (1 + exp −x)`: `g` times the derivative of [`softplus`] at `x`.
+#[track_caller]
+pub fn softplus_gradient<T: Element>(g: &mut [T], x: &[T]) {
+    two(Two::SoftplusGradient, g, x);
+}
+
+/// `g ← (x / 3 + ½) g` between −3 and 3, 0 from −3 down and `g` from 3 on: `g` times the
+/// derivative of [`hard_swish`] at `x`.
+#[track_caller]
+pub fn hard_swish_gradient<T: Element>(g: &mut [T], x: &[T]) {
+    two(Two::HardSwishGradient, g, x);
+}
+
 /// `g ← g` where `y > 0`, else `slope · g`: `g` times the derivative of the
 /// [`leaky_relu`] whose output is `y`, for a slope that is not negative.
 #[track_caller]
@@ -133,6 +169,12 @@ pub enum One<T> {
     Gelu,
     /// See [`silu`].
     Silu,
+    /// See [`elu`].
+    Elu(T),
+    /// See [`softplus`].
+    Softplus,
+    /// See [`hard_swish`].
+    HardSwish,
 }
 
 /// A map of two operands that changes the first.
@@ -150,6 +192,12 @@ pub enum Two<T> {
     GeluGradient,
     /// See [`silu_gradient`].
     SiluGradient,
+    /// See [`elu_gradient`].
+    EluGradient(T),
+    /// See [`softplus_gradient`].
+    SoftplusGradient,
+    /// See [`hard_swish_gradient`].
+    HardSwishGradient,
     /// See [`add`].
     Add,
     /// See [`add_scaled`].
@@ -170,6 +218,9 @@ impl<T: Element> Kernel for Elementwise<'_, T> {
                 One::LeakyRelu(slope) => each(simd, x, LeakyRelu(slope)),
                 One::Gelu => each(simd, x, Gelu),
                 One::Silu => each(simd, x, Silu),
+                One::Elu(alpha) => each(simd, x, Elu(alpha)),
+                One::Softplus => each(simd, x, Softplus),
+                One::HardSwish => each(simd, x, HardSwish),
             },
             Elementwise::Two(op, y, x) => match op {
                 Two::SigmoidGradient => change(simd, y, x, SigmoidGradient),
@@ -178,6 +229,9 @@ impl<T: Element> Kernel for Elementwise<'_, T> {
                 Two::LeakyReluGradient(slope) => change(simd, y, x, LeakyRelu(slope)),
                 Two::GeluGradient => change(simd, y, x, GeluGradient),
                 Two::SiluGradient => change(simd, y, x, SiluGradient),
+                Two::EluGradient(alpha) => change(simd, y, x, Elu(alpha)),
+                Two::SoftplusGradient => change(simd, y, x, SoftplusGradient),
+                Two::HardSwishGradient => change(simd, y, x, HardSwishGradient),
                 Two::Add => change(simd, y, x, Add),
                 Two::AddScaled(a) => change(simd, y, x, AddScaled(a)),
             },
@@ -241,20 +295,7 @@ macro_rules! functions {
 functions! {
     Exp<1>(simd, [x]) exp_of(simd, x);
     Sigmoid<1>(simd, [x]) sigmoid_of(simd, x);
-    Tanh<1>(simd, [x]) {
-        // Near 0 a series in x², elsewhere 1 − 2 / (exp(2|x|) + 1): a quotient of two
-        // numbers that both grow would not be monotone.
-        let (one, two) = (V::simd_from(simd, T::ONE), V::simd_from(simd, T::ONE + T::ONE));
-        let limit = constant::<S, V>(simd, T::MATH.tanh_limit);
-        let magnitude = x.abs();
-        let magnitude = magnitude.simd_gt(limit).select(limit, magnitude);
-        let far = one - two / (exp_of(simd, magnitude + magnitude) + one);
-        let square = magnitude * magnitude;
-        let series = polynomial(simd, square, T::MATH.tanh_series);
-        let near = fused(simd, square * magnitude, series, magnitude);
-        let is_near = magnitude.simd_lt(constant::<S, V>(simd, TANH_NEAR));
-        is_near.select(near, far).copysign(x)
-    };
+    Tanh<1>(simd, [x]) tanh_of(simd, x);
     Relu<1>(simd, [x]) {
         let zero = V::simd_from(simd, T::ZERO);
         x.simd_le(zero).select(zero, x)
@@ -276,6 +317,24 @@ functions! {
         let s = sigmoid_of(simd, x);
         fused(simd, x * s, V::simd_from(simd, T::ONE) - s, s) * g
     };
+    Softplus<1>(simd, [x]) {
+        let zero = V::simd_from(simd, T::ZERO);
+        let above = x.simd_gt(zero).select(x, zero);
+        above + log_of_one_and(simd, exp_of(simd, -x.abs()))
+    };
+    SoftplusGradient<2>(simd, [g, x]) sigmoid_of(simd, x) * g;
+    HardSwish<1>(simd, [x]) {
+        let three = constant::<S, V>(simd, 3.0);
+        let between = x * (x + three) / constant::<S, V>(simd, 6.0);
+        let above = x.simd_ge(three).select(x, between);
+        x.simd_le(-three).select(V::simd_from(simd, T::ZERO), above)
+    };
+    HardSwishGradient<2>(simd, [g, x]) {
+        let three = constant::<S, V>(simd, 3.0);
+        let between = (x / three + constant::<S, V>(simd, 0.5)) * g;
+        let above = x.simd_ge(three).select(g, between);
+        x.simd_le(-three).select(V::simd_from(simd, T::ZERO), above)
+    };
 }
 
 #[derive(Clone, Copy)]
@@ -294,6 +353,26 @@ impl<T: Element> Function<T, 2> for LeakyRelu<T> {
     fn apply<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S, [g, y]: [V; 2]) -> V {
         let zero = V::simd_from(simd, T::ZERO);
         y.simd_gt(zero).select(g, g * V::simd_from(simd, self.0))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Elu<T>(T);
+
+impl<T: Element> Function<T, 1> for Elu<T> {
+    #[inline(always)]
+    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S, [x]: [V; 1]) -> V {
+        let zero = V::simd_from(simd, T::ZERO);
+        let below = exp_less_one(simd, x) * V::simd_from(simd, self.0);
+        x.simd_gt(zero).select(x, below)
+    }
+}
+
+impl<T: Element> Function<T, 2> for Elu<T> {
+    #[inline(always)]
+    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S, [g, y]: [V; 2]) -> V {
+        let zero = V::simd_from(simd, T::ZERO);
+        y.simd_gt(zero).select(g, (y + V::simd_from(simd, self.0)) * g)
     }
 }
 
@@ -322,6 +401,8 @@ pub struct Math {
     tanh_limit: f64,
     /// How many terms of the series, from x²/2! on, reach the last place.
     terms: usize,
+    /// The same for [`LOGARITHM`].
+    log_terms: usize,
     /// `(tanh x / x − 1) / x²` for |x| up to [`TANH_NEAR`], as a polynomial in x²:
     /// interpolated at Chebyshev nodes, lowest power first.
     tanh_series: &'static [f64],
@@ -339,6 +420,7 @@ impl Math {
         exp_high: 89.0,
         tanh_limit: 10.0,
         terms: 6,
+        log_terms: 8,
         tanh_series: &[
             -0.333_333_316_952_605_5,
             0.133_330_738_135_011_7,
@@ -357,6 +439,7 @@ impl Math {
         exp_high: 710.0,
         tanh_limit: 20.0,
         terms: 12,
+        log_terms: 17,
         tanh_series: &[
             -0.333_333_333_333_333_3,
             0.133_333_333_333_323_9,
@@ -377,6 +460,17 @@ impl Math {
 /// Where tanh goes over from its series to the exponential: beyond ½, where that form
 /// loses no digits.
 const TANH_NEAR: f64 = 0.5625;
+
+/// 2/3, 2/5, … 2/35.
+const LOGARITHM: [f64; 17] = {
+    let mut all = [2.0 / 3.0; 17];
+    let mut n = 1;
+    while n < 17 {
+        all[n] = 2.0 / (2.0 * n as f64 + 3.0);
+        n += 1;
+    }
+    all
+};
 
 /// 1/2!, 1/3!, … 1/13!.
 const INVERSE_FACTORIALS: [f64; 12] = {
@@ -438,6 +532,43 @@ pub(crate) fn exp_of<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) 
     let half = fused(simd, k, constant::<S, V>(simd, 0.5), round);
     let (a, b) = (power_of_two(simd, half), power_of_two(simd, (k - (half - round)) + round));
     (sum + rest) * a * b
+}
+
+#[inline(always)]
+fn tanh_of<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> V {
+    // Near 0 a series in x², elsewhere 1 − 2 / (exp(2|x|) + 1): a quotient of two
+    // numbers that both grow would not be monotone.
+    let (one, two) = (
+        V::simd_from(simd, V::Element::ONE),
+        V::simd_from(simd, V::Element::ONE + V::Element::ONE),
+    );
+    let limit = constant::<S, V>(simd, V::Element::MATH.tanh_limit);
+    let magnitude = x.abs();
+    let magnitude = magnitude.simd_gt(limit).select(limit, magnitude);
+    let far = one - two / (exp_of(simd, magnitude + magnitude) + one);
+    let square = magnitude * magnitude;
+    let series = polynomial(simd, square, V::Element::MATH.tanh_series);
+    let near = fused(simd, square * magnitude, series, magnitude);
+    let is_near = magnitude.simd_lt(constant::<S, V>(simd, TANH_NEAR));
+    is_near.select(near, far).copysign(x)
+}
+
+/// `exp x − 1` for `x` up to 0, and what it has to be nowhere else: `2t / (1 − t)` with
+/// `t = tanh(x / 2)` subtracts nothing from what is nearly the same.
+#[inline(always)]
+fn exp_less_one<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> V {
+    let t = tanh_of(simd, x * constant::<S, V>(simd, 0.5));
+    (t + t) / (V::simd_from(simd, V::Element::ONE) - t)
+}
+
+/// `ln(1 + z)` for `z` from 0 to 1: with `s = z / (2 + z)` it is `2s + ⅔s³ + …`, and `2s` is
+/// `z − sz`, so that what is rounded is the smaller part.
+#[inline(always)]
+fn log_of_one_and<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, z: V) -> V {
+    let s = z / (constant::<S, V>(simd, 2.0) + z);
+    let square = s * s;
+    let series = polynomial(simd, square, &LOGARITHM[..V::Element::MATH.log_terms]);
+    fused(simd, -s, fused(simd, -square, series, z), z)
 }
 
 #[inline(always)]

@@ -6,7 +6,7 @@
 //! # Panics
 //! Every function panics if its slices differ in length.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
+use fearless_simd::{Select, Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
 use crate::microkernel::{fused, load, load_part, store};
@@ -70,6 +70,56 @@ pub fn adam<T: Element>(w: &mut [T], g: &[T], m: &mut [T], v: &mut [T], step: &A
     T::optimize(Optimize { w, g, rule: Rule::Adam(*step, m, v) });
 }
 
+/// The coefficients of a step of `RMSprop`.
+#[derive(Clone, Copy, Debug)]
+pub struct RmsProp<T> {
+    /// η.
+    pub rate: T,
+    /// α.
+    pub alpha: T,
+    /// 1 − α.
+    pub rest: T,
+    /// ε.
+    pub epsilon: T,
+    /// λ, added to the gradient as `λ w`.
+    pub weight_decay: T,
+    /// μ.
+    pub momentum: T,
+}
+
+/// `g ← g + λ w`, `v ← α v + (1 − α) g²`, `m ← μ m + g / (√v + ε)`, `w ← w − η m`; without
+/// memory for `m`, which is then empty, as with a momentum of 0.
+#[track_caller]
+pub fn rms_prop<T: Element>(w: &mut [T], g: &[T], m: &mut [T], v: &mut [T], step: RmsProp<T>) {
+    let len = w.len();
+    let fits = g.len() == len && v.len() == len && (m.is_empty() || m.len() == len);
+    assert!(fits, "rms_prop: lengths");
+    let rule =
+        if m.is_empty() { Rule::RmsProp(step, v) } else { Rule::RmsPropMomentum(step, m, v) };
+    T::optimize(Optimize { w, g, rule });
+}
+
+/// The coefficients of a step of Lion.
+#[derive(Clone, Copy, Debug)]
+pub struct Lion<T> {
+    /// η.
+    pub rate: T,
+    /// 1 − β₁.
+    pub rest1: T,
+    /// 1 − β₂.
+    pub rest2: T,
+    /// What parameters are multiplied with first: 1 − η λ.
+    pub shrink: T,
+}
+
+/// `w ← s w`, `w ← w − η sign(m + (1 − β₁)(g − m))`, `m ← m + (1 − β₂)(g − m)`; the sign of
+/// 0 is 0.
+#[track_caller]
+pub fn lion<T: Element>(w: &mut [T], g: &[T], m: &mut [T], step: Lion<T>) {
+    assert!(g.len() == w.len() && m.len() == w.len(), "lion: lengths");
+    T::optimize(Optimize { w, g, rule: Rule::Lion(step, m) });
+}
+
 /// `a ← a + r (w − a)`: the moving average `a` takes in `w`.
 #[track_caller]
 pub fn average<T: Element>(a: &mut [T], w: &[T], rest: T) {
@@ -88,6 +138,9 @@ enum Rule<'a, T> {
     Descent { rate: T, weight_decay: T },
     Momentum(Momentum<T>, &'a mut [T]),
     Adam(Adam<T>, &'a mut [T], &'a mut [T]),
+    RmsProp(RmsProp<T>, &'a mut [T]),
+    RmsPropMomentum(RmsProp<T>, &'a mut [T], &'a mut [T]),
+    Lion(Lion<T>, &'a mut [T]),
     Average(T),
 }
 
@@ -103,6 +156,9 @@ impl<T: Element> Kernel for Optimize<'_, T> {
             }
             Rule::Momentum(step, v) => each(simd, step, w, g, [v]),
             Rule::Adam(step, m, v) => each(simd, step, w, g, [m, v]),
+            Rule::RmsProp(step, v) => each(simd, step, w, g, [v]),
+            Rule::RmsPropMomentum(step, m, v) => each(simd, step, w, g, [m, v]),
+            Rule::Lion(step, m) => each(simd, step, w, g, [m]),
             Rule::Average(rest) => each(simd, Average(rest), w, g, []),
         }
     }
@@ -213,6 +269,65 @@ impl<T: Element> Step<T, 2> for Adam<T> {
         let scale = V::simd_from(simd, self.root_scale);
         let root = fused(simd, v.sqrt(), scale, V::simd_from(simd, self.epsilon));
         (fused(simd, m / root, V::simd_from(simd, -self.rate), w), [m, v])
+    }
+}
+
+impl<T: Element> RmsProp<T> {
+    /// The direction of the step without momentum, and the new mean of squares.
+    #[inline(always)]
+    fn direction<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S, w: V, g: V, v: V) -> (V, V) {
+        let g = fused(simd, w, V::simd_from(simd, self.weight_decay), g);
+        let square = g * g * V::simd_from(simd, self.rest);
+        let v = fused(simd, v, V::simd_from(simd, self.alpha), square);
+        (g / (v.sqrt() + V::simd_from(simd, self.epsilon)), v)
+    }
+}
+
+impl<T: Element> Step<T, 1> for RmsProp<T> {
+    #[inline(always)]
+    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(
+        self,
+        simd: S,
+        w: V,
+        g: V,
+        [v]: [V; 1],
+    ) -> (V, [V; 1]) {
+        let (direction, v) = self.direction(simd, w, g, v);
+        (fused(simd, direction, V::simd_from(simd, -self.rate), w), [v])
+    }
+}
+
+impl<T: Element> Step<T, 2> for RmsProp<T> {
+    #[inline(always)]
+    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(
+        self,
+        simd: S,
+        w: V,
+        g: V,
+        [m, v]: [V; 2],
+    ) -> (V, [V; 2]) {
+        let (direction, v) = self.direction(simd, w, g, v);
+        let m = fused(simd, m, V::simd_from(simd, self.momentum), direction);
+        (fused(simd, m, V::simd_from(simd, -self.rate), w), [m, v])
+    }
+}
+
+impl<T: Element> Step<T, 1> for Lion<T> {
+    #[inline(always)]
+    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(
+        self,
+        simd: S,
+        w: V,
+        g: V,
+        [m]: [V; 1],
+    ) -> (V, [V; 1]) {
+        let (zero, one) = (V::simd_from(simd, T::ZERO), V::simd_from(simd, T::ONE));
+        let direction = fused(simd, g - m, V::simd_from(simd, self.rest1), m);
+        let sign = direction.simd_lt(zero).select(-one, direction);
+        let sign = direction.simd_gt(zero).select(one, sign);
+        let w = w * V::simd_from(simd, self.shrink);
+        let m = fused(simd, g - m, V::simd_from(simd, self.rest2), m);
+        (fused(simd, sign, V::simd_from(simd, -self.rate), w), [m])
     }
 }
 

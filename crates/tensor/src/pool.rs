@@ -1,7 +1,11 @@
 //! Pooling: what a window of a plane is reduced to, window by window.
 //!
-//! The windows of a plane lie `stride` apart; rows and columns at the bottom and right
-//! edge that fill no window are left out, as PyTorch does without `ceil_mode`.
+//! The windows of a plane lie `stride` apart, the first one in its upper left corner or that of
+//! the padding around it. Rows and columns at the bottom and right edge that fill no window are
+//! left out, or, with `ceil_mode`, have a window that reaches beyond them. Paddings, modes and
+//! means are PyTorch's.
+
+use std::ops::Range;
 
 use fearless_simd::{Select, Simd, SimdBase, SimdFloat};
 
@@ -9,6 +13,7 @@ use crate::microkernel::{load, store, sum_lanes};
 use crate::reduce::RowSums;
 use crate::simd::Kernel;
 use crate::sums::Rows;
+use crate::windows::Windows;
 use crate::{Element, Shape, ShapeError};
 
 /// Numbers of a window up to which its mean is summed one by one.
@@ -19,8 +24,7 @@ const SMALL: usize = 64;
 pub struct Pooling {
     channels: usize,
     input: [usize; 2],
-    size: [usize; 2],
-    stride: [usize; 2],
+    windows: Windows,
     output: [usize; 2],
 }
 
@@ -28,12 +32,25 @@ impl Pooling {
     /// Windows of `size` rows and columns, `stride` apart, over inputs `(C, H, W)`.
     ///
     /// # Errors
-    /// If a size or stride is 0, or the window is larger than the input.
+    /// As [`Pooling::with_windows`].
     pub fn new(
-        [channels, height, width]: [usize; 3],
+        input: [usize; 3],
         size: [usize; 2],
         stride: [usize; 2],
     ) -> Result<Self, ShapeError> {
+        Self::with_windows(input, Windows::new(size, stride))
+    }
+
+    /// These windows over inputs `(C, H, W)`.
+    ///
+    /// # Errors
+    /// If a size or stride is 0, a padding is more than half of the window, the window is
+    /// larger than the padded input, or the output has more than [`Shape::MOST_NUMBERS`] numbers.
+    pub fn with_windows(
+        [channels, height, width]: [usize; 3],
+        windows: Windows,
+    ) -> Result<Self, ShapeError> {
+        let Windows { size, stride, padding, .. } = windows;
         if [channels, height, width].contains(&0) || size.contains(&0) || stride.contains(&0) {
             let found = format!(
                 "input {}, window {}, stride {}",
@@ -43,12 +60,31 @@ impl Pooling {
             );
             return Err(ShapeError::new("pooling", "sizes of at least 1", found));
         }
-        if size[0] > height || size[1] > width {
+        if padding.iter().zip(size).any(|(around, size)| around.iter().any(|&pad| pad > size / 2)) {
+            let [rows, columns] = size.map(|size| size / 2);
+            let expected = format!(
+                "at most half of the window, {rows} rows and {columns} columns to each side"
+            );
+            let [rows, columns] = padding;
+            let found = format!("{rows:?} rows and {columns:?} columns");
+            return Err(ShapeError::new("pooling padding", expected, found));
+        }
+        let input = [height, width];
+        let (Some(rows), Some(columns)) = (windows.along(0, height), windows.along(1, width))
+        else {
+            let padded =
+                |axis: usize| padding[axis].iter().fold(input[axis], |a, &b| a.saturating_add(b));
+            let (height, width) = (padded(0), padded(1));
             let expected = format!("a window no larger than the input's ({height}, {width})");
             return Err(ShapeError::new("pooling", expected, Shape::from(size)));
+        };
+        let pooling = Self { channels, input, windows, output: [rows, columns] };
+        let output = pooling.output_shape();
+        if output.checked_len().is_none() {
+            let expected = format!("an output of at most {} numbers", Shape::MOST_NUMBERS);
+            return Err(ShapeError::new("pooling", expected, output));
         }
-        let output = [(height - size[0]) / stride[0] + 1, (width - size[1]) / stride[1] + 1];
-        Ok(Self { channels, input: [height, width], size, stride, output })
+        Ok(pooling)
     }
 
     /// `(C, H, W)`.
@@ -56,19 +92,14 @@ impl Pooling {
         Shape::from([self.channels, self.input[0], self.input[1]])
     }
 
-    /// `(C, OH, OW)` with `OH = (H − KH) / stride + 1`, rounded down.
+    /// `(C, OH, OW)`; without padding and `ceil_mode` `OH = (H − KH) / stride + 1`, rounded down.
     pub fn output_shape(&self) -> Shape {
         Shape::from([self.channels, self.output[0], self.output[1]])
     }
 
-    /// Rows and columns of a window.
-    pub fn size(&self) -> [usize; 2] {
-        self.size
-    }
-
-    /// Rows and columns from one window to the next.
-    pub fn stride(&self) -> [usize; 2] {
-        self.stride
+    /// Which windows the planes are cut into.
+    pub fn windows(&self) -> Windows {
+        self.windows
     }
 
     /// The largest number of each window; NaN if there is one.
@@ -155,24 +186,26 @@ impl Pooling {
     #[track_caller]
     pub fn mean<T: Element>(&self, input: &[T], output: &mut [T]) {
         self.check(input.len(), output.len());
-        let numbers = self.size[0] * self.size[1];
-        let scale = T::ONE / T::from_f64(numbers as f64);
-        if numbers > SMALL {
+        let Windows { size: [height, width], .. } = self.windows;
+        if height.saturating_mul(width) > SMALL {
             output.fill(T::ZERO);
             T::row_sums(RowSums { x: input, rows: &|index| self.window(index), sums: output });
-            output.iter_mut().for_each(|mean| *mean = *mean * scale);
+            for (index, mean) in output.iter_mut().enumerate() {
+                *mean *= self.share::<T>(index % self.count());
+            }
             return;
         }
         let planes = input.chunks_exact(self.input[0] * self.input[1]);
-        for (plane, output) in planes.zip(output.chunks_exact_mut(self.windows())) {
+        for (plane, output) in planes.zip(output.chunks_exact_mut(self.count())) {
             for (window, output) in output.iter_mut().enumerate() {
+                let (rows, width) = self.rows(window);
                 let mut sum = T::ZERO;
-                for row in self.rows(window) {
-                    for &x in &plane[row..row + self.size[1]] {
+                for row in rows {
+                    for &x in &plane[row..row + width] {
                         sum += x;
                     }
                 }
-                *output = sum * scale;
+                *output = sum * self.share::<T>(window);
             }
         }
     }
@@ -184,14 +217,14 @@ impl Pooling {
     #[track_caller]
     pub fn mean_gradient<T: Element>(&self, output_gradient: &[T], input_gradient: &mut [T]) {
         self.check(input_gradient.len(), output_gradient.len());
-        let scale = T::ONE / T::from_f64((self.size[0] * self.size[1]) as f64);
         let planes = input_gradient.chunks_exact_mut(self.input[0] * self.input[1]);
-        for (plane, gradient) in planes.zip(output_gradient.chunks_exact(self.windows())) {
+        for (plane, gradient) in planes.zip(output_gradient.chunks_exact(self.count())) {
             plane.fill(T::ZERO);
             for (window, &g) in gradient.iter().enumerate() {
-                let share = g * scale;
-                for row in self.rows(window) {
-                    for x in &mut plane[row..row + self.size[1]] {
+                let (rows, width) = self.rows(window);
+                let share = g * self.share::<T>(window);
+                for row in rows {
+                    for x in &mut plane[row..row + width] {
                         *x += share;
                     }
                 }
@@ -201,32 +234,59 @@ impl Pooling {
 
     /// Where in the input the window of an output lies; one row if it has the planes' width.
     fn window(&self, output: usize) -> Rows {
-        let ([height, width], [size, len]) = (self.input, self.size);
-        let (plane, window) = (output / self.windows(), output % self.windows());
-        let (y, x) = (window / self.output[1], window % self.output[1]);
-        let first = plane * height * width + y * self.stride[0] * width + x * self.stride[1];
-        if len == width {
-            Rows { first, pitch: 0, count: 1, len: size * len }
+        let [height, width] = self.input;
+        let (plane, window) = (output / self.count(), output % self.count());
+        let (rows, _) = self.along(0, window / self.output[1]);
+        let (columns, _) = self.along(1, window % self.output[1]);
+        let first = (plane * height + rows.start) * width + columns.start;
+        if columns.len() == width {
+            Rows { first, pitch: 0, count: 1, len: rows.len() * width }
         } else {
-            Rows { first, pitch: width, count: size, len }
+            Rows { first, pitch: width, count: rows.len(), len: columns.len() }
         }
     }
 
-    fn windows(&self) -> usize {
+    /// How many windows a plane has.
+    fn count(&self) -> usize {
         self.output[0] * self.output[1]
     }
 
-    /// Where in the plane the rows of a window start.
+    /// The rows or columns of the plane that the `index`-th window along an axis has, and how
+    /// many of them and of the padding's count for a mean.
     #[inline(always)]
-    fn rows(&self, window: usize) -> impl Iterator<Item = usize> + use<> {
-        let [_, width] = self.input;
-        let (y, x) = (window / self.output[1], window % self.output[1]);
-        let first = y * self.stride[0] * width + x * self.stride[1];
-        (first..first + self.size[0] * width).step_by(width)
+    fn along(&self, axis: usize, index: usize) -> (Range<usize>, usize) {
+        let Windows { size, stride, padding, count_padding, .. } = self.windows;
+        let [before, after] = padding[axis];
+        let start = index * stride[axis];
+        let end = start.saturating_add(size[axis]);
+        let inside = start.saturating_sub(before)..(end - before).min(self.input[axis]);
+        let padded = end.min(before + self.input[axis] + after) - start;
+        let counted = if count_padding { padded } else { inside.len() };
+        (inside, counted)
     }
 
+    /// Where in the plane the rows of a window start, and how long they are.
+    #[inline(always)]
+    fn rows(&self, window: usize) -> (impl Iterator<Item = usize> + use<>, usize) {
+        let [_, width] = self.input;
+        let (rows, _) = self.along(0, window / self.output[1]);
+        let (columns, _) = self.along(1, window % self.output[1]);
+        (rows.map(move |row| row * width + columns.start), columns.len())
+    }
+
+    /// The part that each number of a window has in its mean.
+    #[inline(always)]
+    fn share<T: Element>(&self, window: usize) -> T {
+        let (_, rows) = self.along(0, window / self.output[1]);
+        let (_, columns) = self.along(1, window % self.output[1]);
+        T::ONE / T::from_f64(rows as f64 * columns as f64)
+    }
+
+    /// Whether windows are of 2×2, side by side and full.
     fn halves(&self) -> bool {
-        self.size == [2, 2] && self.stride == [2, 2]
+        let Windows { size, stride, padding, .. } = self.windows;
+        let full = |axis: usize| 2 * self.output[axis] <= self.input[axis];
+        size == [2, 2] && stride == [2, 2] && padding == [[0; 2]; 2] && full(0) && full(1)
     }
 
     #[track_caller]
@@ -268,7 +328,7 @@ impl<T: Element> Kernel for MaxPool<'_, T> {
 #[inline(always)]
 fn pool_planes<T: Element>(geometry: &Pooling, input: &[T], output: &mut [T], rectify: bool) {
     let planes = input.chunks_exact(geometry.input[0] * geometry.input[1]);
-    for (plane, output) in planes.zip(output.chunks_exact_mut(geometry.windows())) {
+    for (plane, output) in planes.zip(output.chunks_exact_mut(geometry.count())) {
         for (window, output) in output.iter_mut().enumerate() {
             let largest = plane[first_largest(geometry, plane, window)];
             *output = if rectify && largest <= T::ZERO { T::ZERO } else { largest };
@@ -280,8 +340,9 @@ fn pool_planes<T: Element>(geometry: &Pooling, input: &[T], output: &mut [T], re
 #[inline(always)]
 fn first_largest<T: Element>(geometry: &Pooling, plane: &[T], window: usize) -> usize {
     let mut best = usize::MAX;
-    for row in geometry.rows(window) {
-        for at in row..row + geometry.size[1] {
+    let (rows, width) = geometry.rows(window);
+    for row in rows {
+        for at in row..row + width {
             if best == usize::MAX || plane[at] > plane[best] || is_nan(plane[at]) {
                 best = at;
             }
@@ -328,7 +389,7 @@ impl Walk {
 
     #[inline(always)]
     fn goes_on(geometry: &Pooling, lanes: usize) -> bool {
-        geometry.output[1].is_multiple_of(lanes / 2) && geometry.windows().is_multiple_of(lanes)
+        geometry.output[1].is_multiple_of(lanes / 2) && geometry.count().is_multiple_of(lanes)
     }
 
     #[inline(always)]
@@ -342,7 +403,7 @@ impl Walk {
     #[inline(always)]
     fn count(&self, geometry: &Pooling) -> usize {
         if self.goes_on {
-            geometry.windows() / self.lanes
+            geometry.count() / self.lanes
         } else {
             geometry.output[0] * self.columns.div_ceil(self.lanes)
         }
@@ -391,7 +452,7 @@ fn halve<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, operands: MaxPool<
     let width = geometry.input[1];
     let mut sum = zero;
     let planes = input.chunks_exact(geometry.input[0] * width);
-    for (plane, output) in planes.zip(output.chunks_exact_mut(geometry.windows())) {
+    for (plane, output) in planes.zip(output.chunks_exact_mut(geometry.count())) {
         let mut walk = Walk::new(&geometry, V::LEN);
         for _ in 0..walk.count(&geometry) {
             let ([left, right], at) = walk.next();
@@ -445,7 +506,7 @@ fn plane_gradients<T: Element>(operands: MaxPoolGradient<'_, T>) {
     let MaxPoolGradient { geometry, input, output_gradient, input_gradient, rectify } = operands;
     let len = geometry.input[0] * geometry.input[1];
     let planes = input.chunks_exact(len).zip(input_gradient.chunks_exact_mut(len));
-    let gradients = output_gradient.chunks_exact(geometry.windows());
+    let gradients = output_gradient.chunks_exact(geometry.count());
     for ((plane, result), gradient) in planes.zip(gradients) {
         result.fill(T::ZERO);
         for (window, &g) in gradient.iter().enumerate() {

@@ -39,7 +39,7 @@ pub fn add_row_sums<T: Element>(x: &[T], row: usize, sums: &mut [T]) {
 #[track_caller]
 pub fn sum_planes<T: Element>(x: &[T], plane: usize, sums: &mut [T]) {
     let sample = sums.len() * plane;
-    let count = if sample == 0 { 0 } else { x.len() / sample };
+    let count = x.len().checked_div(sample).unwrap_or(0);
     assert_eq!(x.len(), count * sample, "sum_planes: length, of samples of {sample}");
     sums.fill(T::ZERO);
     let rows = |channel| Rows { first: channel * plane, pitch: sample, count, len: plane };

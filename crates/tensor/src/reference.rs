@@ -2,7 +2,7 @@
 //!
 //! Not fast, not parallel; what the fast operations are tested against.
 
-use crate::{Bias, Correlation, Element, Pooling};
+use crate::{Bias, Correlation, Element, Pooling, Windows};
 
 /// One plane of a correlation: valid where `pad` is `[0, 0]`, full where it is
 /// `[KH−1, KW−1]`. `x (H, W)`, `k (KH, KW)`.
@@ -40,6 +40,7 @@ pub fn for_each_multiply_add(layer: &Correlation, mut f: impl FnMut(usize, usize
     let [kernels, group_channels, kh, kw] = layer.kernels_shape().axes().unwrap_or_default();
     let [_, oh, ow] = layer.output_shape().axes().unwrap_or_default();
     let ([sh, sw], [[top, _], [left, _]]) = (layer.stride(), layer.padding());
+    let [dh, dw] = layer.dilation();
     debug_assert_eq!(channels, group_channels * layer.groups());
     for d in 0..kernels {
         let group = d / (kernels / layer.groups());
@@ -48,7 +49,7 @@ pub fn for_each_multiply_add(layer: &Correlation, mut f: impl FnMut(usize, usize
                 for c in 0..group_channels {
                     for ky in 0..kh {
                         for kx in 0..kw {
-                            let (y, x) = (oy * sh + ky, ox * sw + kx);
+                            let (y, x) = (oy * sh + ky * dh, ox * sw + kx * dw);
                             if y < top || x < left || y - top >= height || x - left >= width {
                                 continue;
                             }
@@ -157,23 +158,32 @@ pub fn transposed_product<T: Element>(a: &[T], b: &[T], [n, i, o]: [usize; 3]) -
     outputs.map(|(row, column)| dot(&a[row..][..i], &b[column..][..i])).collect()
 }
 
-/// Calls `f(output, window)` for each output of one sample, with the flat indices of the
-/// numbers in its window, row by row.
-pub fn for_each_window(pooling: &Pooling, mut f: impl FnMut(usize, &[usize])) {
+/// Calls `f(output, window, count)` for each output of one sample, with the flat indices of the
+/// numbers in its window, row by row, and how many places count for its mean.
+pub fn for_each_window(pooling: &Pooling, mut f: impl FnMut(usize, &[usize], usize)) {
     let [_, height, width] = pooling.input_shape().axes().unwrap_or_default();
     let [channels, oh, ow] = pooling.output_shape().axes().unwrap_or_default();
-    let ([kh, kw], [sh, sw]) = (pooling.size(), pooling.stride());
+    let Windows { size: [kh, kw], stride: [sh, sw], padding, .. } = pooling.windows();
+    let [[top, bottom], [left, right]] = padding;
     for output in 0..channels * oh * ow {
         let (c, oy, ox) = (output / (oh * ow), output / ow % oh, output % ow);
-        let at = |ky, kx| (c * height + oy * sh + ky) * width + ox * sw + kx;
-        let window: Vec<_> = (0..kh * kw).map(|k| at(k / kw, k % kw)).collect();
-        f(output, &window);
+        let (mut window, mut padded) = (Vec::new(), 0);
+        for (y, x) in (0..kh * kw).map(|k| (oy * sh + k / kw, ox * sw + k % kw)) {
+            if y < top + height + bottom && x < left + width + right {
+                padded += 1;
+            }
+            if (top..top + height).contains(&y) && (left..left + width).contains(&x) {
+                window.push((c * height + y - top) * width + x - left);
+            }
+        }
+        let count = if pooling.windows().count_padding { padded } else { window.len() };
+        f(output, &window, count);
     }
 }
 
 /// The twin of [`Pooling::max`] on one sample, for numbers that are not NaN.
 pub fn max_pool<T: Element>(pooling: &Pooling, input: &[T], output: &mut [T]) {
-    for_each_window(pooling, |o, window| output[o] = input[first_largest(input, window)]);
+    for_each_window(pooling, |o, window, _| output[o] = input[first_largest(input, window)]);
 }
 
 /// The twin of [`Pooling::max_gradient`] on one sample.
@@ -184,7 +194,7 @@ pub fn max_pool_gradient<T: Element>(
     input_gradient: &mut [T],
 ) {
     input_gradient.fill(T::ZERO);
-    for_each_window(pooling, |o, window| {
+    for_each_window(pooling, |o, window, _| {
         input_gradient[first_largest(input, window)] += output_gradient[o];
     });
 }
@@ -195,9 +205,9 @@ fn first_largest<T: Element>(input: &[T], window: &[usize]) -> usize {
 
 /// The twin of [`Pooling::mean`] on one sample.
 pub fn mean_pool<T: Element>(pooling: &Pooling, input: &[T], output: &mut [T]) {
-    for_each_window(pooling, |o, window| {
+    for_each_window(pooling, |o, window, count| {
         let sum: T = window.iter().map(|&at| input[at]).sum();
-        output[o] = sum / T::from_f64(window.len() as f64);
+        output[o] = sum / T::from_f64(count as f64);
     });
 }
 
@@ -208,8 +218,8 @@ pub fn mean_pool_gradient<T: Element>(
     input_gradient: &mut [T],
 ) {
     input_gradient.fill(T::ZERO);
-    for_each_window(pooling, |o, window| {
-        let share = output_gradient[o] / T::from_f64(window.len() as f64);
+    for_each_window(pooling, |o, window, count| {
+        let share = output_gradient[o] / T::from_f64(count as f64);
         window.iter().for_each(|&at| input_gradient[at] += share);
     });
 }
@@ -269,6 +279,21 @@ pub fn gelu(x: f64) -> f64 {
 /// `x / (1 + exp −x)` in double precision.
 pub fn silu(x: f64) -> f64 {
     x * sigmoid(x)
+}
+
+/// `x` where it is positive, else `alpha (exp x − 1)`, in double precision.
+pub fn elu(x: f64, alpha: f64) -> f64 {
+    if x > 0.0 { x } else { alpha * libm::expm1(x) }
+}
+
+/// `ln(1 + exp x)` in double precision.
+pub fn softplus(x: f64) -> f64 {
+    libm::fmax(x, 0.0) + libm::log1p(libm::exp(-x.abs()))
+}
+
+/// `x · min(max(x + 3, 0), 6) / 6` in double precision.
+pub fn hard_swish(x: f64) -> f64 {
+    x * (x + 3.0).clamp(0.0, 6.0) / 6.0
 }
 
 /// `tanh x` in double precision.

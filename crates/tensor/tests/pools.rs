@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tensor::simd::{Level, set_level};
-use tensor::{Element, Pooling, map, reference};
+use tensor::{Element, Pooling, Windows, map, reference};
 
 /// Few different numbers, so that windows have several largest ones.
 fn numbers<T: Element>(len: usize, seed: u64, values: u64) -> Vec<T> {
@@ -24,8 +24,15 @@ fn pooling() -> impl Strategy<Value = (Pooling, usize)> {
     let sizes = (1..=3usize, 1..=5usize, 2..=9usize, 2..=41usize);
     let window =
         prop_oneof![Just(([2, 2], [2, 2])), ([1..=4usize, 1..=4usize], [1..=3usize, 1..=3usize]),];
-    (sizes, window).prop_filter_map("the window fits", |((n, c, h, w), (size, stride))| {
-        Some((Pooling::new([c, h, w], size, stride).ok()?, n))
+    let edges = prop_oneof![
+        1 => Just(([[0; 2]; 2], false)),
+        1 => ([[0..=2usize, 0..=2usize], [0..=2usize, 0..=2usize]], any::<bool>()),
+    ];
+    let all = (sizes, window, edges, any::<bool>());
+    all.prop_filter_map("the window fits", |(sizes, (size, stride), edges, count_padding)| {
+        let ((n, c, h, w), (padding, ceil_mode)) = (sizes, edges);
+        let windows = Windows { size, stride, padding, ceil_mode, count_padding };
+        Some((Pooling::with_windows([c, h, w], windows).ok()?, n))
     })
 }
 
@@ -97,6 +104,48 @@ fn rectified_agrees<T: Element>(pooling: &Pooling, n: usize) {
         assert_eq!(bits(&found.0), bits(&expected.0), "rectified maximum on {level}");
         assert_eq!(bits(&found.1), bits(&expected.1), "its gradient on {level}");
     }
+}
+
+#[test]
+fn windows_that_would_begin_behind_the_input_are_left_out() {
+    for (len, size, stride, before, after, floor, ceil) in [
+        (5, 2, 2, 0, 0, 2, 3),
+        (4, 2, 2, 0, 0, 2, 2),
+        // The third would begin in the padding after the fourth number.
+        (4, 3, 2, 1, 1, 2, 3),
+        (3, 2, 3, 1, 1, 2, 2),
+        (5, 2, 3, 1, 1, 2, 2),
+        (1, 1, 3, 0, 0, 1, 1),
+        (2, 3, 2, 0, 0, 0, 1),
+    ] {
+        let of = |ceil_mode| {
+            let padding = [[before, after], [0; 2]];
+            let windows = Windows { padding, ceil_mode, ..Windows::new([size, 1], [stride, 1]) };
+            let pooling = Pooling::with_windows([1, len, 1], windows);
+            pooling.map_or(0, |pooling| pooling.output_shape().dims()[1])
+        };
+        let what = format!("{len} in windows of {size}, {stride} apart, {before} and {after}");
+        assert_eq!([of(false), of(true)], [floor, ceil], "{what}");
+    }
+    let half = Windows { padding: [[0, 2], [0; 2]], ..Windows::new([3, 3], [1, 1]) };
+    let error = Pooling::with_windows([1, 9, 9], half).expect_err("too much padding").to_string();
+    assert_eq!(
+        error,
+        "pooling padding: expected at most half of the window, 1 rows and 1 columns to each side, \
+         got [0, 2] rows and [0, 0] columns"
+    );
+    let of = |size: usize| {
+        let padding = [[size / 2; 2]; 2];
+        let windows = Windows { padding, ceil_mode: true, ..Windows::new([size; 2], [1; 2]) };
+        Pooling::with_windows([1, 3, 3], windows)
+    };
+    assert!(of(usize::MAX).is_err());
+    let large = of(1 << 62).expect("as much padding as that");
+    let mut output = [f64::NAN; 16];
+    large.max(&[1.0, 2.0, 3.0, 4.0, 9.0, 5.0, 6.0, 7.0, 8.0], &mut output);
+    assert_eq!(output, [9.0; 16]);
+    large.mean(&[0.0; 9], &mut output);
+    assert_eq!(output, [0.0; 16]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! One test function: the level is a property of the process.
 
 use tensor::image::{self, Spline};
-use tensor::optimize::{self, Adam, Momentum};
+use tensor::optimize::{self, Adam, Lion, Momentum, RmsProp};
 use tensor::random::{drop_out, philox};
 use tensor::simd::{Level, set_level};
 use tensor::{Element, map, normalize, reference};
@@ -46,6 +46,10 @@ fn maps<T: Element>() -> Vec<Vec<T>> {
     for (f, expected, what) in [
         (map::gelu as fn(&mut [T]), reference::gelu as fn(f64) -> f64, "gelu"),
         (map::silu, reference::silu, "silu"),
+        (map::softplus, reference::softplus, "softplus"),
+        (map::hard_swish, reference::hard_swish, "hard swish"),
+        (|x| map::elu(x, T::ONE), |x| reference::elu(x, 1.0), "elu"),
+        (|x| map::elu(x, T::from_f64(0.25)), |x| reference::elu(x, 0.25), "elu of ¼"),
     ] {
         let mut y = x.clone();
         f(&mut y);
@@ -72,6 +76,37 @@ fn maps<T: Element>() -> Vec<Vec<T>> {
     };
     assert_close(&g, wide().map(derivative), 8.0, "silu gradient");
     all.push(g);
+    let mut g = vec![T::ONE; x.len()];
+    map::softplus_gradient(&mut g, &x);
+    assert_close(&g, wide().map(reference::sigmoid), 2.0, "softplus gradient");
+    all.push(g);
+    let mut g = vec![T::ONE; x.len()];
+    map::hard_swish_gradient(&mut g, &x);
+    let derivative = |x: f64| match x {
+        ..=-3.0 => 0.0,
+        3.0.. => 1.0,
+        _ => x / 3.0 + 0.5,
+    };
+    assert_close(&g, wide().map(derivative), 2.0, "hard swish gradient");
+    all.push(g);
+    let (mut y, mut g) = (x.clone(), vec![T::ONE; x.len()]);
+    map::elu(&mut y, T::from_f64(0.25));
+    map::elu_gradient(&mut g, &y, T::from_f64(0.25));
+    let derivative = |x: f64| if x > 0.0 { 1.0 } else { 0.25 * libm::exp(x) };
+    assert_close(&g, wide().map(derivative), 4.0, "elu gradient");
+    all.push(g);
+    let ends = |f: fn(&mut [T])| {
+        let mut y =
+            [f64::NEG_INFINITY, -1e30, -0.0, 1e30, f64::INFINITY, f64::NAN].map(T::from_f64);
+        f(&mut y);
+        assert!(y[5].to_f64().is_nan());
+        [y[0], y[1], y[2], y[3], y[4]].map(T::to_f64)
+    };
+    let large = T::from_f64(1e30).to_f64();
+    let ln_2 = T::from_f64(std::f64::consts::LN_2).to_f64();
+    assert_eq!(ends(map::softplus), [0.0, 0.0, ln_2, large, f64::INFINITY]);
+    assert_eq!(ends(map::hard_swish), [0.0, 0.0, 0.0, large, f64::INFINITY]);
+    assert_eq!(ends(|x| map::elu(x, T::ONE)), [-1.0, -1.0, 0.0, large, f64::INFINITY]);
     let slope = T::from_f64(0.25);
     let leaky = |x: T| if x > T::ZERO { x } else { x * slope };
     let (mut y, mut g) = (x.clone(), x.clone());
@@ -242,7 +277,54 @@ fn optimizers<T: Element>(len: usize) -> Vec<Vec<T>> {
     optimize::average(&mut average, &g, of(0.25));
     assert_close(&average, each(&|_, g, m, _| m + 0.25 * (g - m)), 2.0, "average");
     all.extend([w, mean, square, average]);
+    let [start, g, m, v] = [&start[..], &g[..], &m[..], &v[..]];
+    all.extend(rms_prop([start, g, m, v], &each));
+    all.extend(lion([start, g, m], &each));
     all
+}
+
+/// A formula of parameters, gradients and what is remembered, for each of them.
+type Each<'a> = dyn Fn(&dyn Fn(f64, f64, f64, f64) -> f64) -> std::vec::IntoIter<f64> + 'a;
+
+fn rms_prop<T: Element>([start, g, m, v]: [&[T]; 4], each: &Each<'_>) -> Vec<Vec<T>> {
+    let of = T::from_f64;
+    let step = RmsProp {
+        rate: of(0.5),
+        alpha: of(0.75),
+        rest: of(0.25),
+        epsilon: of(0.125),
+        weight_decay: of(0.25),
+        momentum: of(0.75),
+    };
+    let slope = |w: f64, g: f64| g + 0.25 * w;
+    let next_square = |w, g, v: f64| 0.75 * v + 0.25 * slope(w, g) * slope(w, g);
+    let direction = |w, g, v| slope(w, g) / (next_square(w, g, v).sqrt() + 0.125);
+    let (mut w, mut square) = (start.to_vec(), v.to_vec());
+    optimize::rms_prop(&mut w, g, &mut [], &mut square, step);
+    assert_close(&square, each(&|w, g, _, v| next_square(w, g, v)), 4.0, "square");
+    assert_close(&w, each(&|w, g, _, v| w - 0.5 * direction(w, g, v)), 8.0, "rms_prop");
+    let (mut moved, mut velocity, mut square) = (start.to_vec(), m.to_vec(), v.to_vec());
+    optimize::rms_prop(&mut moved, g, &mut velocity, &mut square, step);
+    let next = |w, g, m: f64, v| 0.75 * m + direction(w, g, v);
+    assert_close(&velocity, each(&next), 8.0, "velocity");
+    assert_close(&moved, each(&|w, g, m, v| w - 0.5 * next(w, g, m, v)), 8.0, "with momentum");
+    vec![w, moved, velocity, square]
+}
+
+fn lion<T: Element>([start, g, m]: [&[T]; 3], each: &Each<'_>) -> Vec<Vec<T>> {
+    let of = T::from_f64;
+    let step = Lion { rate: of(0.5), rest1: of(0.25), rest2: of(0.125), shrink: of(0.75) };
+    let (mut w, mut mean) = (start.to_vec(), m.to_vec());
+    optimize::lion(&mut w, g, &mut mean, step);
+    assert_close(&mean, each(&|_, g, m, _| m + 0.125 * (g - m)), 2.0, "mean of lion");
+    let direction = |g: f64, m: f64| (m + 0.25 * (g - m)).signum();
+    assert_close(&w, each(&|w, g, m, _| 0.75 * w - 0.5 * direction(g, m)), 2.0, "lion");
+    // No gradient and no mean of any: the parameter stays. A NaN stays one.
+    let (mut still, mut mean) = (vec![T::ONE; 2], vec![T::ZERO; 2]);
+    let nan = [T::ZERO, T::from_f64(f64::NAN)];
+    optimize::lion(&mut still, &nan, &mut mean, Lion { shrink: T::ONE, ..step });
+    assert!(still[0] == T::ONE && still[1].to_f64().is_nan() && mean[1].to_f64().is_nan());
+    vec![w, mean]
 }
 
 /// Every byte, and places inside the plane, between its edge and the zeros around it, and

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tensor::simd::{Level, set_level};
-use tensor::{Bias, Correlation, Element, Scratch, map, matrix, reference};
+use tensor::{Bias, Correlation, Element, Scratch, Sweep, map, matrix, reference};
 
 /// Numbers in (-1, 1) that no pattern of the operation can cancel.
 fn numbers<T: Element>(len: usize, seed: u64) -> Vec<T> {
@@ -75,17 +75,25 @@ struct Case {
     layer: Correlation,
 }
 
+/// Any layer; a third of them without dilation.
 fn case() -> impl Strategy<Value = Case> {
     let sizes = (1..4usize, 1..=5usize, 1..=19usize, 1..=40usize, 1..=19usize);
-    let rest = (1..=5usize, 1..=6usize, 1..=3usize, 1..=3usize, 0..4usize, 0..4usize, 1..=3usize);
-    (sizes, rest).prop_filter_map("the kernel fits", |(sizes, rest)| {
-        let (n, c, h, w, d) = sizes;
-        let (kh, kw, sh, sw, pad_h, pad_w, groups) = rest;
+    let kernel = (1..=5usize, 1..=6usize, 1..=3usize, 1..=3usize, 1..=3usize);
+    let rest = (0..4usize, 0..4usize, dilation(), dilation());
+    (sizes, kernel, rest).prop_filter_map("the kernel fits", |(sizes, kernel, rest)| {
+        let ((n, c, h, w, d), (kh, kw, sh, sw, groups)) = (sizes, kernel);
+        let (pad_h, pad_w, down, across) = rest;
         let padding = [[pad_h, pad_h / 2], [pad_w / 2, pad_w]];
-        let layer = Correlation::padded([c * groups, h, w], d * groups, [kh, kw], padding).ok()?;
-        let layer = layer.with_groups(groups).ok()?.with_stride([sh, sw]).ok()?;
+        let (stride, dilation) = ([sh, sw], [down, across]);
+        let sweep = Sweep { padding, stride, dilation, groups };
+        let input = [c * groups, h, w];
+        let layer = Correlation::with_sweep(input, d * groups, [kh, kw], sweep).ok()?;
         Some(Case { n, layer })
     })
+}
+
+fn dilation() -> impl Strategy<Value = usize> {
+    prop_oneof![2 => Just(1), 1 => 2..=6usize]
 }
 
 /// The plain layers that most networks consist of: widths around each vector's.
@@ -114,11 +122,14 @@ fn halved() -> impl Strategy<Value = Case> {
 fn side_by_side() -> impl Strategy<Value = Case> {
     let sizes = (7..=35usize, 1..=4usize, 1..=9usize, 1..=11usize, 4..=24usize);
     let rest = (1..=5usize, 1..=5usize, 1..=2usize, 1..=2usize, 0..=2usize, 0..=2usize, 1..=2usize);
+    let (kh, kw, sh, sw, pad_h, pad_w, groups) = rest;
+    let rest = (kh, kw, sh, sw, pad_h, pad_w, groups, 1..=2usize);
     (sizes, rest).prop_filter_map("samples gain", |((n, c, h, w, d), rest)| {
-        let (kh, kw, sh, sw, pad_h, pad_w, groups) = rest;
+        let (kh, kw, sh, sw, pad_h, pad_w, groups, dilation) = rest;
         let padding = [[pad_h, pad_h / 2], [pad_w / 2, pad_w]];
-        let layer = Correlation::padded([c * groups, h, w], d * groups, [kh, kw], padding).ok()?;
-        let layer = layer.with_groups(groups).ok()?.with_stride([sh, sw]).ok()?;
+        let sweep = Sweep { padding, stride: [sh, sw], dilation: [dilation; 2], groups };
+        let input = [c * groups, h, w];
+        let layer = Correlation::with_sweep(input, d * groups, [kh, kw], sweep).ok()?;
         (layer.forward_plan::<f32>(Level::best(), 16) == "samples").then_some(Case { n, layer })
     })
 }
@@ -408,6 +419,24 @@ fn kernels_larger_than_the_planes() {
         let layer = Correlation::padded(input, 16, kernel, [rows, columns]).expect("padding");
         correlation::<f32>(&Case { n: 3, layer });
         correlation::<f64>(&Case { n: 3, layer });
+    }
+}
+
+#[test]
+fn kernels_spread_by_a_dilation_and_padding_beyond_them() {
+    let _one = one_at_a_time();
+    // Rows of the input between those that a kernel of few outputs meets, and padding that no
+    // output sees anything but.
+    for (input, kernel, dilation, stride) in
+        [([2, 9, 11], [3, 3], [4, 5], [1, 1]), ([3, 13, 30], [2, 3], [6, 4], [4, 6])]
+    {
+        let sweep = Sweep { padding: [[0, 5], [7, 3]], stride, dilation, groups: 1 };
+        let layer = Correlation::with_sweep(input, 19, kernel, sweep).expect("it fits");
+        for n in [1, 3, 20] {
+            correlation::<f32>(&Case { n, layer });
+            correlation::<f64>(&Case { n, layer });
+            alone::<f32>(&Case { n, layer });
+        }
     }
 }
 

@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use layers::random::{Purpose, Stream};
 use layers::{
-    AvgPool2d, BatchNorm2d, Bias, Conv2d, Dense, Dropout, Flatten, Gelu, GlobalAvgPool2d, Init,
-    LayerSpec, LeakyRelu, Loss, MaxPool2d, NetworkSpec, Optimizer, Padding, Relu, Reshape,
-    Residual, Sigmoid, Silu, Softmax, Tanh, Trainer, TrainerConfig, Workspace,
+    AvgPool2d, BatchNorm2d, Bias, Conv2d, ConvTranspose2d, Dense, Dropout, Elu, Flatten, Gelu,
+    GlobalAvgPool2d, GroupNorm, HardSwish, Init, LayerNorm, LayerSpec, LeakyRelu, Loss, MaxPool2d,
+    NetworkSpec, Optimizer, Padding, Relu, Reshape, Residual, Sigmoid, Silu, Softmax, Softplus,
+    Tanh, Trainer, TrainerConfig, Workspace,
 };
 use tensor::{Element, Shape};
 
@@ -36,9 +37,13 @@ impl Draws {
     }
 
     fn padding(&mut self) -> Padding {
-        match self.below(3) {
+        match self.below(4) {
             0 => Padding::Valid,
             1 => Padding::Same,
+            2 => {
+                let rows = [self.size() / 2, self.size() / 2];
+                Padding::Around(rows, [self.size() / 2, self.size() / 2])
+            }
             _ => Padding::Zeros(self.size() / 2, self.size() / 2),
         }
     }
@@ -48,22 +53,32 @@ impl Draws {
     }
 
     fn layer(&mut self) -> LayerSpec {
-        match self.below(17) {
+        match self.below(23) {
             0 => {
                 let bias = self.one(&[Bias::None, Bias::PerChannel, Bias::Untied]);
                 let mut layer = Conv2d::new(self.size(), 1).rectangle(self.size(), self.size());
                 layer = layer.padding(self.padding()).bias(bias);
                 if self.once_in(2) {
-                    layer = layer.stride(self.size());
+                    layer = layer.stride([self.size(), self.size()]);
+                }
+                if self.once_in(3) {
+                    layer = layer.dilation([self.size(), self.size()]);
                 }
                 if self.once_in(3) {
                     layer = layer.groups(self.size());
                 }
                 layer.into()
             }
-            1 if self.once_in(2) => MaxPool2d::new(self.size()).stride(self.size()).into(),
+            1 if self.once_in(2) => {
+                let layer = MaxPool2d::new(self.size()).stride(self.size());
+                layer.padding(self.padding()).ceil_mode(self.once_in(2)).into()
+            }
             1 => MaxPool2d::new(1).rectangle(self.size(), self.size()).into(),
-            2 if self.once_in(2) => AvgPool2d::new(self.size()).stride(self.size()).into(),
+            2 if self.once_in(2) => {
+                let layer = AvgPool2d::new(self.size()).stride(self.size());
+                let layer = layer.padding(self.padding()).ceil_mode(self.once_in(2));
+                layer.count_include_pad(self.once_in(2)).into()
+            }
             2 => AvgPool2d::new(1).rectangle(self.size(), self.size()).into(),
             3 => GlobalAvgPool2d.into(),
             4 => BatchNorm2d::default().into(),
@@ -79,6 +94,17 @@ impl Draws {
             14 if self.once_in(2) => Reshape::to([self.size(), self.size()]).into(),
             14 => Reshape::flat().into(),
             15 => Flatten.into(),
+            16 => {
+                let layer = ConvTranspose2d::new(self.size(), [self.size(), self.size()]);
+                let layer = layer.padding(self.padding()).stride([self.size(), self.size()]);
+                let layer = layer.dilation(self.one(&[1, 1, 2])).groups(self.one(&[1, 1, 2]));
+                layer.output_padding(self.one(&[0, 0, 1, usize::MAX])).into()
+            }
+            17 => GroupNorm::new(self.size()).into(),
+            18 => LayerNorm::new().into(),
+            19 => Elu::default().into(),
+            20 => Softplus.into(),
+            21 => HardSwish.into(),
             _ => {
                 let layers = self.layers(3);
                 layers.into_iter().fold(Residual::new(), Residual::add).into()
@@ -101,13 +127,16 @@ impl Draws {
             Loss::BinaryCrossEntropy,
             Loss::BinaryCrossEntropyWithLogits,
             Loss::softmax_cross_entropy(),
-            Loss::SoftmaxCrossEntropy { label_smoothing: 0.1 },
+            Loss::smooth_cross_entropy(0.1),
+            Loss::huber(),
         ]);
         let optimizer = self.one(&[
             Optimizer::sgd(),
             Optimizer::momentum(0.9),
             Optimizer::adam(),
             Optimizer::adamw(),
+            Optimizer::rmsprop(),
+            Optimizer::lion(),
         ]);
         let sizes = [1 + self.below(20), self.one(&[1, 2, 3, 8, 20, usize::MAX])];
         let mut config = TrainerConfig::new(loss, optimizer, sizes);

@@ -1,9 +1,9 @@
 //! Passes without samples: every layer takes them, and its parameters' gradients are 0.
 
 use layers::{
-    AvgPool2d, BatchNorm2d, Bias, Conv2d, Dense, Dropout, Flatten, Gelu, GlobalAvgPool2d,
-    LayerSpec, LeakyRelu, Loss, MaxPool2d, Relu, Reshape, Residual, Sigmoid, Silu, Softmax, Tanh,
-    gradient_check,
+    AvgPool2d, BatchNorm2d, Bias, Conv2d, ConvTranspose2d, Dense, Dropout, Elu, Flatten, Gelu,
+    GlobalAvgPool2d, GroupNorm, HardSwish, LayerNorm, LayerSpec, LeakyRelu, Loss, MaxPool2d, Relu,
+    Reshape, Residual, Sigmoid, Silu, Softmax, Softplus, Tanh, gradient_check,
 };
 use tensor::Shape;
 
@@ -30,6 +30,12 @@ fn all() -> Vec<(LayerSpec, Vec<usize>)> {
         (Flatten.into(), image()),
         (Reshape::flat().into(), image()),
         (inside.into(), image()),
+        (ConvTranspose2d::new(3, 2).into(), image()),
+        (GroupNorm::new(2).into(), image()),
+        (LayerNorm::new().into(), image()),
+        (Elu::new(1.0).into(), image()),
+        (Softplus.into(), image()),
+        (HardSwish.into(), image()),
     ]
 }
 
@@ -53,6 +59,12 @@ fn place(layer: &LayerSpec) -> usize {
         LayerSpec::Flatten(_) => 14,
         LayerSpec::Reshape(_) => 15,
         LayerSpec::Residual(_) => 16,
+        LayerSpec::ConvTranspose2d(_) => 17,
+        LayerSpec::GroupNorm(_) => 18,
+        LayerSpec::LayerNorm(_) => 19,
+        LayerSpec::Elu(_) => 20,
+        LayerSpec::Softplus(_) => 21,
+        LayerSpec::HardSwish(_) => 22,
     }
 }
 
@@ -60,7 +72,7 @@ fn place(layer: &LayerSpec) -> usize {
 fn every_layer_takes_no_sample() {
     let mut seen: Vec<_> = all().iter().map(|(layer, _)| place(layer)).collect();
     seen.dedup();
-    assert_eq!(seen, (0..17).collect::<Vec<_>>());
+    assert_eq!(seen, (0..23).collect::<Vec<_>>());
     for (spec, input) in all() {
         let layer = spec.build::<f64>(Shape::new(&input)).expect("it fits");
         let parameters: usize = layer.parameters().iter().map(|p| p.shape.len()).sum();
@@ -77,6 +89,7 @@ fn a_loss_of_no_numbers_has_a_gradient_of_none() {
         Loss::BinaryCrossEntropy,
         Loss::BinaryCrossEntropyWithLogits,
         Loss::softmax_cross_entropy(),
+        Loss::Huber { delta: 1.0 },
     ] {
         loss.gradient::<f64>(&[], &[], 1.0, &mut []);
     }

@@ -1,12 +1,13 @@
 //! Finite differences of every layer of the zoo, on random odd shapes.
 
 use layers::{
-    AvgPool2d, BatchNorm2d, Bias, Conv2d, Dropout, Flatten, Gelu, GlobalAvgPool2d, LayerSpec,
-    LeakyRelu, MaxPool2d, Padding, Residual, Silu, Tanh, gradient_check,
+    AvgPool2d, BatchNorm2d, Bias, Context, Conv2d, ConvTranspose2d, Dropout, Elu, Flatten, Gelu,
+    GlobalAvgPool2d, GroupNorm, HardSwish, Layer, LayerNorm, LayerSpec, LeakyRelu, MaxPool2d, Mode,
+    Padding, Residual, Role, Silu, Softplus, Tanh, gradient_check,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
-use tensor::Shape;
+use tensor::{Element, Scratch, Shape};
 
 use crate::samples::normal;
 
@@ -16,32 +17,59 @@ const BOUND: f64 = 1e-7;
 
 fn convolutions() -> impl Strategy<Value = (LayerSpec, Vec<usize>)> {
     let sizes = (1..=3usize, 1..=3usize, 1..=3usize, 3..=8usize, 3..=9usize);
-    let kernel = (1..=3usize, 1..=3usize, 1..=3usize, 0..=2usize);
+    let kernel = (1..=3usize, 1..=3usize, 1..=3usize, 1..=3usize);
+    let rest = (0..=3usize, 1..=3usize, 1..=2usize);
     let bias = prop_oneof![Just(Bias::None), Just(Bias::PerChannel), Just(Bias::Untied)];
-    (sizes, kernel, bias).prop_map(|((groups, c, d, h, w), (kh, kw, stride, padding), bias)| {
-        let padding = match padding {
-            0 => Padding::Valid,
-            1 => Padding::Same,
-            _ => Padding::Zeros(kh - 1, kw / 2),
-        };
-        let layer = Conv2d::new(groups * d, 1).rectangle(kh, kw).stride(stride).groups(groups);
-        (layer.padding(padding).bias(bias).into(), vec![groups * c, h, w])
-    })
+    (sizes, kernel, rest, bias).prop_map(
+        |((groups, c, d, h, w), (kh, kw, down, across), (padding, dilation, other), bias)| {
+            let padding = match padding {
+                0 => Padding::Valid,
+                1 => Padding::Same,
+                2 => Padding::Zeros(kh - 1, kw / 2),
+                _ => Padding::Around([kh, 0], [1, kw + 1]),
+            };
+            let layer = Conv2d::new(groups * d, 1).rectangle(kh, kw).groups(groups);
+            let layer = layer.stride([down, across]).dilation([dilation, other]);
+            (layer.padding(padding).bias(bias).into(), vec![groups * c, h, w])
+        },
+    )
+}
+
+fn transposed() -> impl Strategy<Value = (LayerSpec, Vec<usize>)> {
+    let sizes = (1..=2usize, 1..=2usize, 1..=3usize, 1..=5usize, 1..=5usize);
+    let kernel = (1..=3usize, 1..=3usize, 1..=3usize, 1..=3usize, 1..=3usize);
+    let rest = (0..=2usize, 0..=1usize, 0..=2usize);
+    let bias = prop_oneof![Just(Bias::None), Just(Bias::PerChannel), Just(Bias::Untied)];
+    (sizes, kernel, rest, bias).prop_map(
+        |((groups, c, d, h, w), (kh, kw, down, across, dilation), rest, bias)| {
+            let (before, after, more) = rest;
+            let layer = ConvTranspose2d::new(groups * d, [kh, kw]).groups(groups);
+            let layer = layer.stride([down, across]).dilation([dilation, 1]);
+            let layer = layer.padding(Padding::Around([before, after], [after, before]));
+            let layer = layer.output_padding([more % down, (more + 1) % across]);
+            (layer.bias(bias).into(), vec![groups * c, h, w])
+        },
+    )
 }
 
 fn pools() -> impl Strategy<Value = (LayerSpec, Vec<usize>)> {
     let sizes = (1..=3usize, 3..=7usize, 3..=9usize);
-    (sizes, 1..=3usize, 1..=3usize, 1..=3usize, 0..4usize).prop_map(
-        |((c, h, w), kh, kw, stride, which)| {
-            let layer = match which {
-                0 => MaxPool2d::new(1).rectangle(kh, kw).stride(stride).into(),
-                1 => MaxPool2d::new(2).into(),
-                2 => AvgPool2d::new(1).rectangle(kh, kw).stride(stride).into(),
-                _ => GlobalAvgPool2d.into(),
-            };
-            (layer, vec![c, h, w])
-        },
-    )
+    let windows = (1..=3usize, 1..=3usize, 1..=3usize, any::<bool>(), any::<bool>());
+    (sizes, windows, 0..6usize).prop_map(|((c, h, w), windows, which)| {
+        let (kh, kw, stride, ceil_mode, counted) = windows;
+        let padding = Padding::Around([0, kh / 2], [kw / 2, 0]);
+        let most = MaxPool2d::new(1).rectangle(kh, kw).stride(stride).ceil_mode(ceil_mode);
+        let mean = AvgPool2d::new(1).rectangle(kh, kw).stride([stride, 2]).ceil_mode(ceil_mode);
+        let layer = match which {
+            0 => most.into(),
+            1 => MaxPool2d::new(2).into(),
+            2 => mean.into(),
+            3 => most.padding(padding).into(),
+            4 => mean.padding(padding).count_include_pad(counted).into(),
+            _ => GlobalAvgPool2d.into(),
+        };
+        (layer, vec![c, h, w])
+    })
 }
 
 fn others() -> impl Strategy<Value = (LayerSpec, Vec<usize>)> {
@@ -49,11 +77,17 @@ fn others() -> impl Strategy<Value = (LayerSpec, Vec<usize>)> {
         let first = Conv2d::new(3, 3).padding(Padding::Same).bias(Bias::None);
         Residual::new().add(first).add(BatchNorm2d::new()).add(Tanh)
     };
-    let any: [LayerSpec; 8] = [
+    let any: [LayerSpec; 14] = [
         BatchNorm2d::new().into(),
         Gelu.into(),
         Silu.into(),
         LeakyRelu::new(0.2).into(),
+        Elu::new(0.7).into(),
+        Softplus.into(),
+        HardSwish.into(),
+        GroupNorm::new(1).into(),
+        GroupNorm::new(2).into(),
+        LayerNorm::new().into(),
         Dropout::new(0.3).into(),
         Flatten.into(),
         inside().add(Conv2d::new(2, 1)).into(),
@@ -80,16 +114,47 @@ fn a_kernel_larger_than_the_plane_that_its_padding_surrounds() {
     }
 }
 
+/// What the layer answers to these samples together.
+fn answers<T: Element>(layer: &dyn Layer<T>, parameters: &[T], input: &[T]) -> Vec<T> {
+    let n = input.len() / layer.input_shape().len();
+    let state = layer.state().into_iter().flat_map(|array| {
+        let start = if array.role == Role::Variance { T::ONE } else { T::ZERO };
+        vec![start; array.shape.len()]
+    });
+    let (state, mut observed) = (state.collect::<Vec<_>>(), vec![T::ZERO; layer.observed()]);
+    let mut memory = vec![T::ZERO; n * layer.memory()];
+    let mut scratch = Scratch::sequential();
+    let mut context = Context::new(&mut scratch, Mode::Inference);
+    (context.state, context.observed, context.memory) = (&state, &mut observed, &mut memory);
+    let mut output = vec![T::from_f64(f64::NAN); n * layer.output_shape().len()];
+    layer.forward(parameters, input, &mut output, context);
+    output
+}
+
+fn answers_alone<T: Element>(spec: &LayerSpec, input: &[usize], n: usize, seed: u64) {
+    let Ok(layer) = spec.build::<T>(Shape::new(input)) else { return };
+    let parameters = layer.parameters().iter().map(|p| p.shape.len()).sum();
+    let parameters = normal::<T>(parameters, seed);
+    let x = normal::<T>(n * layer.input_shape().len(), seed + 1);
+    let together = answers(&*layer, &parameters, &x);
+    let alone = x.chunks_exact(layer.input_shape().len());
+    let alone: Vec<_> = alone.flat_map(|x| answers(&*layer, &parameters, x)).collect();
+    assert!(together == alone, "{} on {input:?}, {n} samples, {}", spec.summary(), T::NAME);
+}
+
 proptest! {
-    #![proptest_config(Config { rng_seed: RngSeed::Fixed(4), ..Config::with_cases(200) })]
+    #![proptest_config(Config { rng_seed: RngSeed::Fixed(4), ..Config::with_cases(300) })]
 
     #[test]
     fn every_layer_has_the_gradient_of_its_function(
-        (spec, input) in prop_oneof![convolutions(), pools(), others()],
+        (spec, input) in prop_oneof![convolutions(), transposed(), pools(), others()],
         n in 2..=3usize,
         seed in 0..1000u64,
     ) {
-        // The padding of a few convolutions is as large as the kernel.
+        // As many samples as lie side by side in a vector, and more.
+        answers_alone::<f32>(&spec, &input, 9 * n, seed);
+        answers_alone::<f64>(&spec, &input, 9 * n, seed);
+        // A few kernels and windows do not fit.
         let Ok(layer) = spec.build::<f64>(Shape::new(&input)) else { return Ok(()) };
         let parameters = layer.parameters().iter().map(|p| p.shape.len()).sum();
         // All numbers further apart than the differences' step, and away from 0.

@@ -123,7 +123,8 @@ fn steps(trainer: &mut Trainer<f32>, steps: std::ops::Range<u64>) -> (Vec<u8>, T
 fn threads_change_no_bit_of_any_optimizer() {
     let nesterov = Optimizer::nesterov(0.9).with_weight_decay(0.1, false);
     let adamw = Optimizer::adamw().with_weight_decay(0.1, false);
-    for optimizer in [Optimizer::sgd(), nesterov, Optimizer::adam(), adamw] {
+    let [rmsprop, lion] = [Optimizer::rmsprop(), Optimizer::lion().with_weight_decay(0.1, false)];
+    for optimizer in [Optimizer::sgd(), nesterov, Optimizer::adam(), adamw, rmsprop, lion] {
         let run = || steps(&mut Trainer::new(wide(), everything(optimizer)), 0..4);
         let one = in_pool(1, run);
         assert!(one == in_pool(2, run) && one == in_pool(3, run), "{optimizer:?}");

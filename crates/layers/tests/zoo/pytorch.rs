@@ -136,7 +136,7 @@ fn training_agrees_with_pytorch() {
             network.parameters_mut()[range].copy_from_slice(&numbers);
         }
         let n = case.array("inputs").shape[1];
-        let loss = Loss::SoftmaxCrossEntropy { label_smoothing: 0.1 };
+        let loss = Loss::smooth_cross_entropy(0.1);
         let mut trainer =
             Trainer::new(network, TrainerConfig::new(loss, Optimizer::adamw(), [n, n]));
         let (inputs, targets) = (case.numbers::<f64>("inputs"), case.numbers::<f64>("targets"));

@@ -410,12 +410,19 @@ mod tests {
             "mean_squared_error",
             "binary_cross_entropy",
             "binary_cross_entropy_with_logits",
+            "huber",
             "softmax_cross_entropy",
             "sgd",
             "adamw",
+            "rmsprop",
+            "lion",
             "constant",
             "one_cycle",
             "conv2d",
+            "conv_transpose2d",
+            "avg_pool2d",
+            "group_norm",
+            "elu",
             "relu",
             "flatten",
             "residual",
@@ -438,7 +445,7 @@ mod tests {
             (
                 layers("{ type = \"conv2d\", kernals = 6, size = 3 }"),
                 ", line 5: layer 1 (\"conv2d\"): kernals: no such key; conv2d takes kernels, size, \
-                 padding, stride, groups, bias, initial_bias; did you mean \"kernels\"?",
+                 padding, stride, dilation, groups, bias, initial_bias; did you mean \"kernels\"?",
             ),
             (
                 layers("{ type = \"conv2d\", kernels = 6, size = \"big\" }"),

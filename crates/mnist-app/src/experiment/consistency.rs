@@ -130,6 +130,13 @@ pub(crate) fn check<T: Element>(
 fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Option<(usize, String)> {
     let (outputs, layer) = network.spec().outputs();
     let (key, found) = (loss.key(), network.spec().layers[layer].summary());
+    let count = network.output_shape().len();
+    if let Some(classes) = loss.classes().filter(|&classes| classes != count) {
+        let complaint = format!(
+            "expected {count} class_weights for the loss {key}, one for each output, found {classes}"
+        );
+        return Some((network.spec().layers.len().saturating_sub(1), complaint));
+    }
     if loss.fits(outputs) {
         return None;
     }

@@ -176,7 +176,12 @@ impl<T: Element> Stage<T> {
 fn largest_derivative(spec: &LayerSpec) -> Option<f64> {
     match spec {
         LayerSpec::Sigmoid(_) => Some(0.25),
-        LayerSpec::Tanh(_) | LayerSpec::Relu(_) | LayerSpec::LeakyRelu(_) => Some(1.0),
+        LayerSpec::Tanh(_)
+        | LayerSpec::Relu(_)
+        | LayerSpec::LeakyRelu(_)
+        | LayerSpec::Elu(_)
+        | LayerSpec::Softplus(_) => Some(1.0),
+        LayerSpec::HardSwish(_) => Some(1.5),
         LayerSpec::Gelu(_) => Some(1.128_9),
         LayerSpec::Silu(_) => Some(1.099_8),
         _ => None,

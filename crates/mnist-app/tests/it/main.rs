@@ -12,6 +12,7 @@ mod disk_and_terminal;
 mod docs;
 mod incomplete;
 mod inspect;
+mod layer_settings;
 mod left_out;
 mod memory;
 mod names;

@@ -25,11 +25,12 @@ impl Draws {
 
     fn layer(&mut self, depth: usize) -> String {
         let [a, b, c] = [self.size(), self.size(), self.size()];
-        let padding = self.one(&["\"valid\"", "\"same\"", "1", "[0, 2]"]);
+        let padding = self.one(&["\"valid\"", "\"same\"", "1", "[0, 2]", "[[0, 1], [2, 0]]"]);
         let bias = self.one(&["none", "per_channel", "untied"]);
         let stride = self.one(&[1, 1, 1, 2, 3, 100_000, 1 << 31]);
         let kind = self.one(&[
             "conv2d",
+            "conv_transpose2d",
             "max_pool2d",
             "avg_pool2d",
             "dense",
@@ -41,10 +42,17 @@ impl Draws {
         let rest = match kind {
             "conv2d" => format!(
                 "kernels = {a}, size = [{b}, {c}], padding = {padding}, stride = {stride}, \
-                 groups = {}, bias = \"{bias}\"",
+                 dilation = {}, groups = {}, bias = \"{bias}\"",
+                self.one(&[1, 1, 2]),
                 self.one(&[1, 1, 1, 2])
             ),
-            "max_pool2d" | "avg_pool2d" => format!("size = [{b}, {c}], stride = {stride}"),
+            "conv_transpose2d" => {
+                format!("kernels = {a}, size = [{b}, {c}], padding = {padding}, stride = {stride}")
+            }
+            "max_pool2d" | "avg_pool2d" => format!(
+                "size = [{b}, {c}], stride = {stride}, padding = {padding}, ceil_mode = {}",
+                self.one(&[true, false])
+            ),
             "dense" => format!("outputs = {a}"),
             "dropout" => "p = 0.2".into(),
             "residual" if depth < 2 => format!("layers = [{}]", self.layers(2, depth + 1)),
@@ -58,6 +66,10 @@ impl Draws {
                     "leaky_relu",
                     "gelu",
                     "silu",
+                    "elu",
+                    "softplus",
+                    "hard_swish",
+                    "layer_norm",
                     "softmax",
                     "flatten",
                     "reshape",
@@ -80,8 +92,16 @@ impl Draws {
             "\"binary_cross_entropy\"",
             "\"binary_cross_entropy_with_logits\"",
             "{ type = \"softmax_cross_entropy\", label_smoothing = 0.1 }",
+            "{ type = \"softmax_cross_entropy\", class_weights = [1, 0.5, 2] }",
+            "\"huber\"",
         ]);
-        let optimizer = self.one(&["\"sgd\"", "\"adam\"", "{ type = \"sgd\", momentum = 0.9 }"]);
+        let optimizer = self.one(&[
+            "\"sgd\"",
+            "\"adam\"",
+            "{ type = \"sgd\", momentum = 0.9 }",
+            "{ type = \"rmsprop\", momentum = 0.5 }",
+            "\"lion\"",
+        ]);
         let [batch, shard] = [self.one(&[1, 2, 5, 12]), self.one(&[1, 2, 3, 40])];
         let (precision, seed) = (self.one(&["f32", "f64"]), self.size());
         let _ = write!(

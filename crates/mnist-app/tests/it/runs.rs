@@ -3,7 +3,7 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use mnist_app::experiment::Experiment;
 use mnist_app::statistics::wilson_interval;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use tensor::simd::Level;
 
 use crate::common::{assert_close, names, objects, run_in, small_data, text, train_small};
+use crate::disk_and_terminal::run_unread;
 
 const METRICS: [&str; 9] = [
     "epoch",
@@ -212,16 +213,9 @@ fn a_model_is_enough_to_evaluate_it_and_to_go_on_from_it() {
 #[test]
 fn a_closed_pipe_ends_the_printing_and_not_the_run() {
     let here = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mnist-app"))
-        .args(["train", "--epochs", "2", "--train-limit", "20", "--out", "run", "--data"])
-        .arg(small_data())
-        .current_dir(here.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
+    let data = small_data().display();
+    let line = format!("train --epochs 2 --train-limit 20 --out run --data {data}");
+    let output = run_unread(here.path(), &line);
     // Who stopped reading is told by the status alone.
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert_eq!(text(&output.stderr), "");

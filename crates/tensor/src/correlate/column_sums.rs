@@ -18,14 +18,14 @@ pub(super) struct ColumnSums<'a, T> {
     /// Rows of the phase.
     pub(super) rows: Range<usize>,
     /// For each column `kx` of the kernel a line of rows, each preceded by as many zeros as
-    /// the kernel has further columns.
+    /// the kernel reaches to the right.
     pub(super) sums: &'a [T],
     /// From the line of a column to the next one's.
     pub(super) pitch: usize,
 }
 
 impl<T: Element> ColumnSums<'_, T> {
-    /// `input[p] = Σ_kx sums of kx [p − kx]` for one sample, with `plane` for rows that do not
+    /// `input[p] = Σ_kx sums of kx [p − kx · dilation]` for one sample, with `plane` for rows that do not
     /// lie in the input as they do in the phase. Of a phase that is the input, what follows
     /// the rows may be overwritten.
     #[inline(always)]
@@ -46,7 +46,7 @@ impl<T: Element> ColumnSums<'_, T> {
         for at in (0..self.rows.len() * phase.pitch).step_by(lanes) {
             let mut sum = T::Wide::<S>::simd_from(simd, T::ZERO);
             for kx in 0..phase.kernel_width {
-                let left = phase.kernel_width - 1 - kx;
+                let left = (phase.kernel_width - 1 - kx) * phase.dilation[1];
                 sum += load::<S, T::Wide<S>>(simd, sums, kx * pitch + left + at);
             }
             if at + lanes <= to.len() {
@@ -90,7 +90,8 @@ impl<T: Element> ColumnSums<'_, T> {
                 let Some(to) = self.column_in_input(x) else { continue };
                 let mut sum = V::simd_from(simd, T::ZERO);
                 for kx in 0..phase.kernel_width {
-                    let position = row * phase.pitch + phase.kernel_width - 1 - kx + x;
+                    let left = (phase.kernel_width - 1 - kx) * phase.dilation[1];
+                    let position = row * phase.pitch + left + x;
                     sum += load::<S, V>(simd, sums, kx * pitch + position * V::LEN);
                 }
                 store(sum, input, (y * layer.width + to) * V::LEN);
@@ -102,14 +103,16 @@ impl<T: Element> ColumnSums<'_, T> {
     #[inline(always)]
     fn row_in_input(&self, y: usize) -> Option<usize> {
         let Self { layer, phase, .. } = self;
-        let y = (y * layer.step[0] + phase.row).checked_sub(layer.pad_height[0])?;
+        let y =
+            (y * layer.step[0] + phase.row * layer.dilation[0]).checked_sub(layer.pad_height[0])?;
         (y < layer.height).then_some(y)
     }
 
     #[inline(always)]
     fn column_in_input(&self, x: usize) -> Option<usize> {
         let Self { layer, phase, .. } = self;
-        let x = (x * layer.step[1] + phase.column).checked_sub(layer.pad_width[0])?;
+        let x = (x * layer.step[1] + phase.column * layer.dilation[1])
+            .checked_sub(layer.pad_width[0])?;
         (x < layer.width).then_some(x)
     }
 }

@@ -77,7 +77,8 @@ impl Correlation {
     /// check gradients, and is summed as it is written.
     pub(super) fn may_be_filtered<T: Element>(&self) -> bool {
         let shape = [self.kernel_height, self.kernel_width] == [3, 3];
-        T::FILTERED && shape && self.step == [1, 1] && self.groups == 1
+        let is_dense = self.step == [1, 1] && self.dilation == [1, 1];
+        T::FILTERED && shape && is_dense && self.groups == 1
     }
 
     /// The correlation of the output's gradient that gives the input's: as many zeros

@@ -25,6 +25,8 @@ pub struct Correlation {
     /// The stride that passes walk with: no more than lets only the first place of the kernel
     /// lie within the input. Larger ones are the same, and scratch memory grows with it.
     pub(super) step: [usize; 2],
+    /// Rows and columns of the input from one of the kernel's to the next.
+    pub(super) dilation: [usize; 2],
     /// Rows above and below.
     pub(super) pad_height: [usize; 2],
     /// Columns to the left and to the right.
@@ -41,20 +43,22 @@ pub struct Sweep {
     pub padding: [[usize; 2]; 2],
     /// Rows and columns from one output to the next.
     pub stride: [usize; 2],
+    /// Rows and columns of the input from one row and column of the kernel to the next.
+    pub dilation: [usize; 2],
     /// Into how many groups that do not see each other channels and kernels are cut.
     pub groups: usize,
 }
 
 impl Default for Sweep {
-    /// Stride 1, no padding, one group.
+    /// Stride 1, no dilation, no padding, one group.
     fn default() -> Self {
-        Self { padding: [[0; 2]; 2], stride: [1; 2], groups: 1 }
+        Self { padding: [[0; 2]; 2], stride: [1; 2], dilation: [1; 2], groups: 1 }
     }
 }
 
 impl Correlation {
     /// `kernels` kernels of height and width `kernel` over inputs of shape
-    /// `(C, H, W)`: stride 1, no padding, one group.
+    /// `(C, H, W)`: stride 1, no dilation, no padding, one group.
     ///
     /// # Errors
     /// As [`Correlation::with_sweep`].
@@ -80,17 +84,16 @@ impl Correlation {
     /// `(C, H, W)` as `sweep` says.
     ///
     /// # Errors
-    /// If a size or stride is 0, the padding is as large as the kernel (outputs would see
-    /// nothing but zeros), the kernel is larger than the padded input, channels or kernels
-    /// cannot be cut into so many groups, or padded input, kernels or output have more than
-    /// [`Shape::MOST_NUMBERS`] numbers.
+    /// If a size, stride or dilation is 0, the kernel, spread by its dilation, is larger than the
+    /// padded input, channels or kernels cannot be cut into so many groups, or padded input,
+    /// kernels or output have more than [`Shape::MOST_NUMBERS`] numbers.
     pub fn with_sweep(
         [channels, height, width]: [usize; 3],
         kernels: usize,
         [kernel_height, kernel_width]: [usize; 2],
         sweep: Sweep,
     ) -> Result<Self, ShapeError> {
-        let Sweep { padding: [pad_height, pad_width], stride, groups } = sweep;
+        let Sweep { padding: [pad_height, pad_width], stride, dilation, groups } = sweep;
         Self {
             channels,
             height,
@@ -100,6 +103,7 @@ impl Correlation {
             kernel_width,
             stride,
             step: stride,
+            dilation,
             pad_height,
             pad_width,
             groups,
@@ -126,6 +130,14 @@ impl Correlation {
         Self { stride, ..self }.checked()
     }
 
+    /// The same with kernels whose rows and columns meet every `dilation`-th of the input's.
+    ///
+    /// # Errors
+    /// As [`Correlation::with_sweep`].
+    pub fn with_dilation(self, dilation: [usize; 2]) -> Result<Self, ShapeError> {
+        Self { dilation, ..self }.checked()
+    }
+
     /// The same with `height` zero rows above and below the input, and `width` zero
     /// columns to its left and right.
     ///
@@ -144,7 +156,7 @@ impl Correlation {
     }
 
     fn checked(self) -> Result<Self, ShapeError> {
-        let Self { groups, stride, .. } = self;
+        let Self { groups, stride, dilation, .. } = self;
         if self.input_shape().is_empty()
             || [self.kernels, self.kernel_height, self.kernel_width].contains(&0)
         {
@@ -153,16 +165,10 @@ impl Correlation {
                 format!("input {} and kernels {}", self.input_shape(), Shape::from(kernels));
             return Err(ShapeError::new("correlation", "sizes of at least 1", found));
         }
-        let most = [self.kernel_height - 1, self.kernel_width - 1];
-        let [above, beside] = [self.pad_height, self.pad_width];
-        if above.iter().any(|&pad| pad > most[0]) || beside.iter().any(|&pad| pad > most[1]) {
-            let expected = format!("at most {} rows and {} columns", most[0], most[1]);
-            let found = format!("{above:?} rows and {beside:?} columns");
-            return Err(ShapeError::new("correlation padding", expected, found));
-        }
-        if stride.contains(&0) {
-            let found = Shape::from(stride);
-            return Err(ShapeError::new("correlation stride", "at least (1, 1)", found));
+        for (what, steps) in [("correlation stride", stride), ("correlation dilation", dilation)] {
+            if steps.contains(&0) {
+                return Err(ShapeError::new(what, "at least (1, 1)", Shape::from(steps)));
+            }
         }
         if groups == 0
             || !self.channels.is_multiple_of(groups)
@@ -175,13 +181,15 @@ impl Correlation {
         let padded = |size: usize, [before, after]: [usize; 2]| {
             size.saturating_add(before).saturating_add(after)
         };
-        let (height, width) = (padded(self.height, above), padded(self.width, beside));
-        if self.kernel_height > height || self.kernel_width > width {
+        let height = padded(self.height, self.pad_height);
+        let width = padded(self.width, self.pad_width);
+        let extent = self.extent();
+        let (Some(down), Some(across)) =
+            (height.checked_sub(extent[0]), width.checked_sub(extent[1]))
+        else {
             let expected = format!("a kernel no larger than the input's ({height}, {width})");
-            let found = Shape::from([self.kernel_height, self.kernel_width]);
-            return Err(ShapeError::new("correlation", expected, found));
-        }
-        let [down, across] = [height - self.kernel_height, width - self.kernel_width];
+            return Err(ShapeError::new("correlation", expected, Shape::from(extent)));
+        };
         let layer = Self {
             step: [stride[0].min(down + 1), stride[1].min(across + 1)],
             out_height: down / stride[0] + 1,
@@ -226,9 +234,38 @@ impl Correlation {
         self.stride
     }
 
-    /// Rows and columns of the stride's phases that the kernel reaches.
+    /// Rows and columns of the input from one of the kernel's to the next.
+    pub fn dilation(&self) -> [usize; 2] {
+        self.dilation
+    }
+
+    /// Rows and columns of the input from the kernel's first to its last, both included.
+    fn extent(&self) -> [usize; 2] {
+        let [down, across] = self.dilation;
+        [(self.kernel_height - 1, down), (self.kernel_width - 1, across)]
+            .map(|(gaps, dilation)| gaps.saturating_mul(dilation).saturating_add(1))
+    }
+
+    /// Rows and columns of the kernel from one to the next that meets the same phase of the
+    /// stride, and rows and columns of the phase between what they meet there.
+    pub(super) fn phase_steps(&self) -> [[usize; 2]; 2] {
+        let of = |axis: usize| {
+            let [step, dilation] = [self.step[axis], self.dilation[axis]];
+            let (mut divisor, mut rest) = (step, dilation);
+            while rest > 0 {
+                (divisor, rest) = (rest, divisor % rest);
+            }
+            [step / divisor, dilation / divisor]
+        };
+        let [[down, rows], [across, columns]] = [of(0), of(1)];
+        [[down, across], [rows, columns]]
+    }
+
+    /// Rows and columns of the stride's phases that the kernel reaches, each known by the
+    /// first of the kernel's rows and columns that meets it.
     pub(super) fn phases(&self) -> [usize; 2] {
-        [self.step[0].min(self.kernel_height), self.step[1].min(self.kernel_width)]
+        let [[down, across], _] = self.phase_steps();
+        [down.min(self.kernel_height), across.min(self.kernel_width)]
     }
 
     /// How many numbers and indices of scratch memory the forward pass of at most `samples`
@@ -327,10 +364,15 @@ mod tests {
             "correlation groups: expected a divisor of 3 channels and 4 kernels, got 3"
         );
         assert_eq!(
-            text(layer.with_padding([3, 0], [0, 0])),
-            "correlation padding: expected at most 2 rows and 2 columns, \
-             got [3, 0] rows and [0, 0] columns"
+            text(layer.with_dilation([4, 5])),
+            "correlation: expected a kernel no larger than the input's (9, 9), got (9, 11)"
         );
+        assert_eq!(
+            text(layer.with_dilation([0, 1])),
+            "correlation dilation: expected at least (1, 1), got (0, 1)"
+        );
+        let many = layer.with_dilation([usize::MAX; 2]);
+        assert!(text(many).starts_with("correlation: expected a kernel no larger than"));
     }
 
     #[test]

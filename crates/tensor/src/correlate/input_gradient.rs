@@ -118,7 +118,7 @@ impl Memory {
         let pitch = phase.pitch * lanes;
         let rows = Self::SUMS / (lines * pitch * size_of::<T>());
         let rows = rows.clamp(1, phase.height);
-        let line = (phase.kernel_width - 1) * lanes + rows * pitch + SLACK;
+        let line = (phase.pitch - layer.out_width) * lanes + rows * pitch + SLACK;
         let line = line.next_multiple_of(SLACK);
         let panel = packed_len(channels * phase.kernel_width, kernels * phase.kernel_height);
         Self {
@@ -159,7 +159,7 @@ impl Memory {
 
 /// The gradient of some channels of the input on one thread.
 ///
-/// For each column `kx` of the kernel and each input row `y`, the sums
+/// For each column `kx` of the kernel and each input row `y`, without dilation, the sums
 /// `Σ_ky Σ_d G_d[y − ky, x] · K_dc[ky, kx]` over the kernel rows that reach `y` are a
 /// broadcast product; the input gradient is these sums, each moved `kx` to the right,
 /// added up. So there are as many multiply-adds as in the forward pass, where a full
@@ -436,7 +436,7 @@ fn pack_phase<S: Simd, T: Element>(
     channels: Range<usize>,
     packed: &mut [T],
 ) {
-    let [sh, sw] = layer.step;
+    let [down, across] = phase.step;
     let kernels = layer.kernels / layer.groups;
     let count = channels.len();
     let (rows, taps) = (count * phase.kernel_width, kernels * phase.kernel_height);
@@ -450,11 +450,11 @@ fn pack_phase<S: Simd, T: Element>(
             for m in 0..size {
                 let row = (first + m).min(rows - 1);
                 let (kx, c) = (row / count, channels.start + row % count);
-                let (y, x) = (c * layer.kernel_height + phase.row, kx * sw + phase.column);
+                let (y, x) = (c * layer.kernel_height + phase.row, kx * across + phase.column);
                 starts[m] = y * layer.kernel_width + x;
             }
             let panel = &mut packed[first * taps..][..size * taps];
-            let step = sh * layer.kernel_width;
+            let step = down * layer.kernel_width;
             let shape = [kernels, layer.taps(), phase.kernel_height, step];
             match size {
                 8 => pack_block::<T, 8>(weights, shape, starts, panel),
@@ -530,7 +530,7 @@ impl<T: Element> Pass<'_, T> {
         };
         let taps = &mut taps[..kernels * phase.kernel_height];
         for (tap, slot) in taps.iter_mut().enumerate() {
-            *slot = tap / kernels * pitch + tap % kernels * stride;
+            *slot = tap / kernels * phase.dilation[0] * pitch + tap % kernels * stride;
         }
         let samples = output.len() / (kernels * out_plane);
         Source { gradients, pitch, taps, samples, along_rows }
@@ -568,10 +568,14 @@ impl<T: Element> Pass<'_, T> {
         };
         let first = (phase.kernel_height - highest) * kernels;
         let used = (highest - lowest) * kernels;
+        if used == 0 {
+            sums.fill(T::ZERO);
+            return end;
+        }
         let product = Product {
             rows: self.rows,
             packed: self.packed,
-            input: &source.gradients[(y + 1 - highest) * pitch..],
+            input: &source.gradients[(y - (highest - 1) * phase.dilation[0]) * pitch..],
             taps: &taps[..used],
             packed_taps: [first, taps.len()],
             continues: false,

@@ -202,7 +202,7 @@ impl<T: Element> Kernel for OuterProducts<'_, T> {
                     let band = Band {
                         samples,
                         width: layer.out_width,
-                        neighbours: layer.kernel_width,
+                        neighbours: if layer.dilation[1] == 1 { layer.kernel_width } else { 1 },
                         positions: positions.clone(),
                         transposed: &mut *transposed,
                         inputs: numbers,
@@ -226,7 +226,7 @@ struct Band<'a, T> {
     samples: usize,
     /// Columns of an output plane.
     width: usize,
-    /// Columns of a kernel, whose taps meet neighbouring numbers of the input.
+    /// Columns of a kernel whose taps meet neighbouring numbers of the input.
     neighbours: usize,
     positions: Range<usize>,
     /// Memory for the output gradients with the kernels innermost,

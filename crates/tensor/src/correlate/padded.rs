@@ -21,6 +21,7 @@ pub(super) struct Padded {
     pub(super) rows: usize,
     pub(super) columns: usize,
     stride: [usize; 2],
+    dilation: [usize; 2],
     top: usize,
     left: usize,
     height: usize,
@@ -35,6 +36,7 @@ impl Padded {
             rows: height.div_ceil(layer.step[0]),
             columns: width.div_ceil(layer.step[1]),
             stride: layer.step,
+            dilation: layer.dilation,
             top: layer.pad_height[0],
             left: layer.pad_width[0],
             height: layer.height,
@@ -62,20 +64,25 @@ impl Padded {
         (layer.out_height - 1) * self.columns + layer.out_width
     }
 
-    /// Where the weight at `(c, ky, kx)` meets the output at the origin.
+    /// Where row `y` and column `x` of channel `c` of the padded input lie.
     #[inline(always)]
-    pub(super) fn tap(&self, c: usize, ky: usize, kx: usize) -> usize {
+    pub(super) fn place(&self, c: usize, y: usize, x: usize) -> usize {
         let [sh, sw] = self.stride;
-        let phase = (c * sh + ky % sh) * sw + kx % sw;
-        (phase * self.rows + ky / sh) * self.columns + kx / sw
+        let phase = (c * sh + y % sh) * sw + x % sw;
+        (phase * self.rows + y / sh) * self.columns + x / sw
     }
 
-    /// Writes the taps of `channels` channels with kernels of `height × width`.
+    /// Writes the taps of `channels` channels with kernels of `height × width`: where each
+    /// weight meets the output at the origin.
     ///
-    /// Phase and place are counted on, not divided out as in [`Padded::tap`]: the divisions
+    /// Phase and place are counted on, not divided out as in [`Padded::place`]: the divisions
     /// took a tenth of the time of one image.
     pub(super) fn taps(&self, [channels, height, width]: [usize; 3], taps: &mut [usize]) {
         let [sh, sw] = self.stride;
+        let [down, across] = self.dilation;
+        // Whole rows and columns of a phase from one weight to the next, and phases.
+        let (rows_on, phases_down) = (down / sh, down % sh);
+        let (columns_on, phases_across) = (across / sw, across % sw);
         let phase = self.rows * self.columns;
         let mut rows = taps.chunks_exact_mut(width);
         for c in 0..channels {
@@ -85,10 +92,15 @@ impl Padded {
                 let mut px = 0;
                 for slot in row {
                     *slot = tap;
-                    (px, tap) =
-                        if px + 1 < sw { (px + 1, tap + phase) } else { (0, tap + 1 - px * phase) };
+                    (px, tap) = (px + phases_across, tap + columns_on + phases_across * phase);
+                    if px >= sw {
+                        (px, tap) = (px - sw, tap + 1 - sw * phase);
+                    }
                 }
-                (py, y) = if py + 1 < sh { (py + 1, y) } else { (0, y + 1) };
+                (py, y) = (py + phases_down, y + rows_on);
+                if py >= sh {
+                    (py, y) = (py - sh, y + 1);
+                }
             }
         }
     }
@@ -107,7 +119,7 @@ impl Padded {
                 let row = &input[(c * self.height + y) * self.width..][..self.width];
                 // The row's numbers that are one phase's lie side by side there.
                 for x in 0..self.stride[1].min(self.width) {
-                    let to = &mut padded[self.tap(c, y + self.top, x + self.left)..];
+                    let to = &mut padded[self.place(c, y + self.top, x + self.left)..];
                     copy_every(simd, &row[x..], self.stride[1], to);
                 }
             }
@@ -119,7 +131,7 @@ impl Padded {
         let (first, rest) = places.split_at_mut(self.height * self.width);
         for (y, row) in first.chunks_exact_mut(self.width).enumerate() {
             for (x, place) in row.iter_mut().enumerate() {
-                *place = self.tap(0, y + self.top, x + self.left);
+                *place = self.place(0, y + self.top, x + self.left);
             }
         }
         for (c, rest) in rest.chunks_exact_mut(first.len()).take(channels - 1).enumerate() {
@@ -201,13 +213,23 @@ mod tests {
 
     #[test]
     fn taps_counted_on_are_those_divided_out() {
-        for (stride, kernel) in [([1, 1], [5, 3]), ([2, 3], [4, 5]), ([3, 1], [2, 7])] {
+        for (stride, kernel, dilation) in [
+            ([1, 1], [5, 3], [1, 1]),
+            ([2, 3], [4, 5], [1, 1]),
+            ([3, 1], [2, 7], [1, 1]),
+            ([1, 1], [3, 2], [4, 7]),
+            ([2, 3], [4, 3], [3, 4]),
+            ([3, 4], [3, 3], [5, 2]),
+        ] {
+            let [dy, dx] = dilation;
             let layer = Correlation::new([3, 11, 13], 2, kernel).unwrap();
-            let padded = Padded::of(&layer.with_stride(stride).unwrap());
+            let layer = layer.with_dilation(dilation).unwrap().with_stride(stride).unwrap();
+            let padded = Padded::of(&layer);
             let mut taps = vec![usize::MAX; 3 * kernel[0] * kernel[1]];
             padded.taps([3, kernel[0], kernel[1]], &mut taps);
             let each = (0..3).flat_map(|c| (0..kernel[0]).map(move |ky| (c, ky)));
-            let each = each.flat_map(|(c, ky)| (0..kernel[1]).map(move |kx| padded.tap(c, ky, kx)));
+            let place = move |c, ky, kx| padded.place(c, ky * dy, kx * dx);
+            let each = each.flat_map(|(c, ky)| (0..kernel[1]).map(move |kx| place(c, ky, kx)));
             assert_eq!(taps, each.collect::<Vec<_>>());
         }
     }

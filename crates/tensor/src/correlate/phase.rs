@@ -24,11 +24,17 @@ impl Correlation {
 
 /// The inputs that one phase of the stride reaches, as if it were a layer of its own
 /// with stride 1: rows `y·SH + py` and columns `x·SW + px` of the padded input, and the
-/// kernel's rows and columns that meet them.
+/// kernel's rows and columns that meet them. Row `py` is the one that the first of these
+/// kernel rows meets; without dilation it has its number.
 #[derive(Clone, Copy)]
 pub(super) struct Phase {
+    /// The kernel's first row and column that meet the phase.
     pub(super) row: usize,
     pub(super) column: usize,
+    /// Rows and columns of the kernel from one that does to the next.
+    pub(super) step: [usize; 2],
+    /// Rows and columns of the phase between what they meet.
+    pub(super) dilation: [usize; 2],
     pub(super) kernel_height: usize,
     pub(super) kernel_width: usize,
     /// Columns that a line of the partial sums has, gaps included.
@@ -43,12 +49,12 @@ impl Phase {
     /// One of the [`Correlation::phases`].
     #[inline(always)]
     pub(super) fn of(layer: &Correlation, lanes: usize, [row, column]: [usize; 2]) -> Self {
-        let [sh, sw] = layer.step;
-        let kernel_height = (layer.kernel_height - row).div_ceil(sh);
-        let kernel_width = (layer.kernel_width - column).div_ceil(sw);
-        let pitch = layer.out_width + kernel_width - 1;
-        let height = layer.out_height + kernel_height - 1;
-        Self { row, column, kernel_height, kernel_width, pitch, height, lanes }
+        let [step, dilation] = layer.phase_steps();
+        let kernel_height = (layer.kernel_height - row).div_ceil(step[0]);
+        let kernel_width = (layer.kernel_width - column).div_ceil(step[1]);
+        let pitch = layer.out_width + (kernel_width - 1) * dilation[1];
+        let height = layer.out_height + (kernel_height - 1) * dilation[0];
+        Self { row, column, step, dilation, kernel_height, kernel_width, pitch, height, lanes }
     }
 
     /// Whether vectors run along the rows of the output gradient, overlapping at their
@@ -81,9 +87,12 @@ impl Phase {
         sum
     }
 
-    /// The first of the kernel's rows that reach row `y`, and the one after the last.
+    /// The first of the kernel's rows that reach row `y`, and the one after the last: the same
+    /// one if none does, which only happens with dilation.
     #[inline(always)]
     pub(super) fn kernel_rows(&self, layer: &Correlation, y: usize) -> (usize, usize) {
-        ((y + 1).saturating_sub(layer.out_height), self.kernel_height.min(y + 1))
+        let above = (y + 1).saturating_sub(layer.out_height);
+        let [dilation, _] = self.dilation;
+        (above.div_ceil(dilation), self.kernel_height.min(y / dilation + 1))
     }
 }

@@ -18,10 +18,18 @@ impl Draws {
         let kernels = groups * [1, 2, 5, 16, 40][self.below(5)];
         let input = [channels, 1 + self.below(20), 1 + self.below(20)];
         let kernel = [[3, 3], [3, 3], [1 + self.below(5), 1 + self.below(5)]][self.below(3)];
-        let pad = kernel.map(|side| [self.below(side), self.below(side)]);
+        let pad = kernel.map(|side| [self.below(side + 2), self.below(side + 2)]);
         let stride = || [1, 1, 2, 3, 7, 100_000, usize::MAX];
         let stride = [stride()[self.below(7)], stride()[self.below(7)]];
-        Correlation::with_sweep(input, kernels, kernel, Sweep { padding: pad, stride, groups }).ok()
+        let dilation = [1, 1, 2, 3];
+        let dilation = [dilation[self.below(4)], dilation[self.below(4)]];
+        Correlation::with_sweep(
+            input,
+            kernels,
+            kernel,
+            Sweep { padding: pad, stride, dilation, groups },
+        )
+        .ok()
     }
 }
 

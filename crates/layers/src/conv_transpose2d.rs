@@ -1,0 +1,241 @@
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use tensor::{Correlation, Element, Shape, ShapeError, Sweep, map};
+
+use crate::conv2d::Bias;
+use crate::layer::{Context, Layer, Parameter, Pass, Role};
+use crate::padding::Padding;
+use crate::size::Size;
+use crate::spec::Buildable;
+use crate::tagged::finite;
+
+/// The transpose of a convolution with learned kernels: what [`Conv2d`](crate::Conv2d) makes of
+/// a gradient of its output, `Y_d = B_d + Σ_c X_c *full K_cd`, a full **convolution** (Zeiler et
+/// al., 2010; Dumoulin and Visin, 2016). It makes planes larger: with a stride, each number of
+/// the input stands for that many rows and columns of the output.
+///
+/// # Shapes
+/// Input `(C, H, W)`, `weight (C, D / groups, KH, KW)`, output `(D, OH, OW)` with
+/// `OH = (H − 1) stride − padding + dilation (KH − 1) + 1 + output_padding`; `bias` as
+/// [`Bias`] says. The output's padding is added below and to the right and is less than the
+/// stride: with it the convolution of which this is the transpose has the same number of
+/// outputs. (PyTorch also takes one that is less than the dilation only.)
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConvTranspose2d {
+    kernels: usize,
+    size: Size,
+    #[serde(default, skip_serializing_if = "Padding::is_valid")]
+    padding: Padding,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_padding: Option<Size>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stride: Option<Size>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dilation: Option<Size>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    groups: Option<usize>,
+    #[serde(default)]
+    bias: Bias,
+    /// Overrides what the initialisation would give the bias.
+    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
+    initial_bias: Option<f64>,
+}
+
+impl ConvTranspose2d {
+    /// `kernels` output channels, square kernels with sides of `size`, a bias per channel.
+    pub fn new(kernels: usize, size: impl Into<Size>) -> Self {
+        Self {
+            kernels,
+            size: size.into(),
+            padding: Padding::default(),
+            output_padding: None,
+            stride: None,
+            dilation: None,
+            groups: None,
+            bias: Bias::default(),
+            initial_bias: None,
+        }
+    }
+
+    /// The same without so many rows and columns at the edges of the output.
+    pub fn padding(self, padding: Padding) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// The same with so many rows below and columns to the right more.
+    pub fn output_padding(self, output_padding: impl Into<Size>) -> Self {
+        Self { output_padding: Some(output_padding.into()), ..self }
+    }
+
+    /// The same with so many rows and columns of the output from one of the input to the next.
+    pub fn stride(self, stride: impl Into<Size>) -> Self {
+        Self { stride: Some(stride.into()), ..self }
+    }
+
+    /// The same with so many rows and columns of the output from one of the kernel to the next.
+    pub fn dilation(self, dilation: impl Into<Size>) -> Self {
+        Self { dilation: Some(dilation.into()), ..self }
+    }
+
+    /// The same with channels and kernels cut into groups that do not see each other.
+    pub fn groups(self, groups: usize) -> Self {
+        Self { groups: Some(groups), ..self }
+    }
+
+    /// The same with another bias.
+    pub fn bias(self, bias: Bias) -> Self {
+        Self { bias, ..self }
+    }
+
+    /// The same with every element of the bias starting at `value`.
+    pub fn initial_bias(self, value: f64) -> Self {
+        Self { initial_bias: Some(value), ..self }
+    }
+
+    /// The convolution of which this is the transpose: from the output to the input.
+    fn geometry(&self, [channels, height, width]: [usize; 3]) -> Result<Correlation, ShapeError> {
+        let or = |size: Option<Size>, default: usize| size.map_or([default; 2], Size::pair);
+        let (kernel, stride, dilation) =
+            (self.size.pair(), or(self.stride, 1), or(self.dilation, 1));
+        let more = or(self.output_padding, 0);
+        if self.padding == Padding::Same {
+            return Err(ShapeError::new(
+                "ConvTranspose2d padding",
+                "\"valid\" or numbers of rows and columns",
+                "\"same\"",
+            ));
+        }
+        if more[0] >= stride[0].max(1) || more[1] >= stride[1].max(1) {
+            let expected = format!("less than the stride {}", Shape::from(stride));
+            return Err(ShapeError::new(
+                "ConvTranspose2d output_padding",
+                expected,
+                Shape::from(more),
+            ));
+        }
+        let padding = [0, 1].map(|axis| self.padding.around(axis, 0, 0, 1));
+        let output = [height, width].into_iter().enumerate().map(|(axis, len)| {
+            let kernel = kernel[axis].saturating_sub(1).saturating_mul(dilation[axis]);
+            let spread = len.saturating_sub(1).saturating_mul(stride[axis]);
+            let whole = spread.saturating_add(kernel).saturating_add(1).saturating_add(more[axis]);
+            let [before, after] = padding[axis];
+            whole.saturating_sub(before).saturating_sub(after)
+        });
+        let output: Vec<_> = output.collect();
+        if output.contains(&0) {
+            let expected = "padding that leaves something of the output";
+            let found = Shape::from([self.kernels, output[0], output[1]]);
+            return Err(ShapeError::new("ConvTranspose2d", expected, found));
+        }
+        let sweep = Sweep { padding, stride, dilation, groups: self.groups.unwrap_or(1) };
+        let output = [self.kernels, output[0], output[1]];
+        let geometry = Correlation::with_sweep(output, channels, kernel, sweep)?;
+        let input = Shape::from([channels, height, width]);
+        if geometry.output_shape() != input {
+            return Err(ShapeError::new("ConvTranspose2d", "sizes of at least 1", input));
+        }
+        Ok(geometry)
+    }
+}
+
+impl Buildable for ConvTranspose2d {
+    fn summary(&self) -> String {
+        let mut text = format!("ConvTranspose2d {} kernels {}", self.kernels, self.size);
+        // Writing to a string cannot fail.
+        for (name, setting) in [
+            ("stride", self.stride),
+            ("dilation", self.dilation),
+            ("output padding", self.output_padding),
+        ] {
+            let _ = setting.map_or(Ok(()), |size| write!(text, ", {name} {size}"));
+        }
+        let _ = write!(text, "{}", self.padding);
+        let _ = self.groups.map_or(Ok(()), |groups| write!(text, ", {groups} groups"));
+        text + self.bias.summary()
+    }
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        let channels = input.axes().ok_or_else(|| {
+            ShapeError::new("ConvTranspose2d", "an input with three axes (C, H, W)", input)
+        })?;
+        let geometry = self.geometry(channels)?;
+        let Self { bias, initial_bias, .. } = *self;
+        Ok(Box::new(ConvTranspose2dLayer { geometry, bias, initial_bias }))
+    }
+}
+
+#[derive(Debug)]
+struct ConvTranspose2dLayer {
+    /// From the layer's output to its input.
+    geometry: Correlation,
+    bias: Bias,
+    initial_bias: Option<f64>,
+}
+
+impl<T: Element> Layer<T> for ConvTranspose2dLayer {
+    fn input_shape(&self) -> Shape {
+        self.geometry.output_shape()
+    }
+
+    fn output_shape(&self) -> Shape {
+        self.geometry.input_shape()
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let shape = self.geometry.kernels_shape();
+        let [channels, kernels, height, width] = shape.axes().unwrap_or_default();
+        let taps = height * width;
+        let (fan_in, fan_out) = (channels / self.geometry.groups() * taps, kernels * taps);
+        let role = Role::Weight { fan_in, fan_out };
+        let mut all = vec![Parameter { name: "weight".into(), shape, role }];
+        all.extend(self.bias.parameter(self.geometry.input_shape(), self.initial_bias));
+        all
+    }
+
+    fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {
+        let (kernels, bias) = parameters.split_at(self.geometry.kernels_shape().len());
+        self.geometry.input_gradient(input, kernels, output, context.scratch);
+        for sample in output.chunks_exact_mut(self.geometry.input_shape().len()) {
+            match self.bias {
+                Bias::None => {}
+                Bias::PerChannel => {
+                    let planes = sample.chunks_exact_mut(sample.len() / bias.len());
+                    for (plane, &bias) in planes.zip(bias) {
+                        plane.iter_mut().for_each(|y| *y += bias);
+                    }
+                }
+                Bias::Untied => map::add(sample, bias),
+            }
+        }
+    }
+
+    fn backward(
+        &self,
+        parameters: &[T],
+        pass: Pass<'_, T>,
+        gradients: &mut [T],
+        input_gradient: Option<&mut [T]>,
+        context: Context<'_, T>,
+    ) {
+        let weights = self.geometry.kernels_shape().len();
+        let (kernel_gradient, bias_gradient) = gradients.split_at_mut(weights);
+        let Pass { input, output_gradient, .. } = pass;
+        let scratch = context.scratch;
+        self.geometry.kernel_gradient(output_gradient, input, kernel_gradient, scratch);
+        self.bias.gradient(self.geometry.input_shape(), output_gradient, bias_gradient);
+        if let Some(input_gradient) = input_gradient {
+            let (kernels, bias) = (&parameters[..weights], tensor::Bias::None);
+            self.geometry.forward(output_gradient, kernels, bias, input_gradient, scratch);
+        }
+    }
+
+    fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
+        self.geometry.scratch::<T>(samples, threads)
+    }
+
+    fn needs_output(&self) -> bool {
+        false
+    }
+}
