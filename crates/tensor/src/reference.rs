@@ -122,7 +122,8 @@ pub fn kernel_gradient<T: Element>(
 }
 
 /// `c[i][j] = Σ_k a(i, k) · b(k, j)`, the operands given as functions of their indices:
-/// the twin of every product in [`crate::matrix`].
+/// the twin of the products in [`crate::matrix`], to the bit of those that transpose nothing or
+/// their first operand.
 pub fn matrix_product<T: Element>(
     [rows, inner, columns]: [usize; 3],
     a: impl Fn(usize, usize) -> T,
@@ -130,6 +131,31 @@ pub fn matrix_product<T: Element>(
 ) -> Vec<T> {
     let element = |i, j| (0..inner).fold(T::ZERO, |sum, k| a(i, k).mul_add(b(k, j), sum));
     (0..rows * columns).map(|at| element(at / columns, at % columns)).collect()
+}
+
+/// `Σ_k a_k b_k` in lanes of 512 bits, 16 of `f32`: lane `l` takes the products at `l`, `l + 16`,
+/// `l + 32`, … one after another, zeros where the numbers end; then the upper half of the
+/// lanes is added to the lower one until one is left.
+pub fn dot<T: Element>(a: &[T], b: &[T]) -> T {
+    let mut sums = vec![T::ZERO; 64 / size_of::<T>()];
+    let at = |x: &[T], k| if k < x.len() { x[k] } else { T::ZERO };
+    for start in (0..a.len()).step_by(sums.len()) {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            *sum = at(a, start + lane).mul_add(at(b, start + lane), *sum);
+        }
+    }
+    while sums.len() > 1 {
+        let upper = sums.split_off(sums.len() / 2);
+        sums.iter_mut().zip(upper).for_each(|(sum, x)| *sum += x);
+    }
+    sums[0]
+}
+
+/// The twin of [`crate::matrix::multiply_transposed`] without a bias, to the bit: [`dot`] of each
+/// row of `a (N, I)` with each of `b (O, I)`.
+pub fn transposed_product<T: Element>(a: &[T], b: &[T], [n, i, o]: [usize; 3]) -> Vec<T> {
+    let outputs = (0..n * o).map(|at| (at / o * i, at % o * i));
+    outputs.map(|(row, column)| dot(&a[row..][..i], &b[column..][..i])).collect()
 }
 
 /// Calls `f(output, window, count)` for each output of one sample, with the flat indices of the
