@@ -1,0 +1,97 @@
+//! What a preset's network answers to an image has the same bits alone and among others, on
+//! every level and number of threads: outputs, losses and classes.
+//!
+//! One test function: the level is a property of the process.
+
+use std::path::Path;
+
+use layers::{Loss, Network, NetworkSpec, Workspace};
+use mnist_app::dataset::{Part, Samples};
+use mnist_app::evaluation::{Evaluation, Evaluator};
+use mnist_app::presets;
+use tensor::simd::{Level, set_level};
+use tensor::{Element, reduce};
+
+/// The answers to so many images, one after another.
+fn alone<T: Element>(
+    network: &Network<T>,
+    loss: Loss,
+    samples: &Samples,
+    count: usize,
+) -> Evaluation {
+    let mut workspace = Workspace::for_inference(network, 1);
+    let mut input = vec![T::ZERO; network.input_shape().len()];
+    let mut target = vec![T::ZERO; network.output_shape().len()];
+    let mut all = Evaluation { losses: Vec::new(), predictions: Vec::new(), outputs: Vec::new() };
+    for index in 0..count {
+        samples.write_image(index, &mut input);
+        samples.write_target(index, &mut target);
+        let output = network.predict(&input, &mut workspace);
+        all.losses.push(loss.value(output, &target));
+        let class = reduce::argmax(output).map(|class| u8::try_from(class).expect("a digit"));
+        all.predictions.push(class);
+        all.outputs.extend(output.iter().map(|output| output.to_f64()));
+    }
+    all
+}
+
+/// That the answers to the first images are those alone, to the bit.
+#[track_caller]
+fn assert_same(found: &Evaluation, alone: &Evaluation, what: &str) {
+    let bits = |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let count = found.losses.len();
+    let outputs = &alone.outputs[..found.outputs.len()];
+    assert!(bits(&found.outputs) == bits(outputs), "{what}: outputs");
+    assert!(bits(&found.losses) == bits(&alone.losses[..count]), "{what}: losses");
+    assert!(found.predictions == alone.predictions[..count], "{what}: predictions");
+}
+
+/// One network on the first images, so many of them at most.
+fn check<T: Element>(what: &str, spec: &NetworkSpec, loss: Loss, samples: &Samples, most: usize) {
+    let mut network = spec.build::<T>().expect("layers that fit");
+    network.initialize(layers::Init::He, 1);
+    let samples = samples.clone().fit(&network).expect("images that fit");
+    // The fastest first: the portable level is compared with it, on a few images.
+    let levels: Vec<_> = Level::available().collect();
+    let mut first: Option<Evaluation> = None;
+    for &level in levels.iter().rev() {
+        set_level(level).expect("an available level");
+        let most = if level == Level::Portable && first.is_some() { 2 } else { most };
+        let answers = alone(&network, loss, &samples, most);
+        let first = first.get_or_insert_with(|| answers.clone());
+        assert_same(&answers, first, &format!("{what} on {level}, one by one"));
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let pool = pool.expect("a pool of threads");
+            let counts = [2, 5, 17, 65].into_iter().filter(|&count| count <= most);
+            for count in counts {
+                let samples = samples.clone().first(Some(count));
+                let found = pool.install(|| {
+                    let evaluator = Evaluator::new(&network, count, 0);
+                    evaluator.expect("memory").evaluate(&network, loss, &samples)
+                });
+                let what = format!("{what} on {level}, {count} images, {threads} threads");
+                assert_eq!(found.losses.len(), count, "{what}");
+                assert_same(&found, first, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_answer_to_an_image_does_not_depend_on_those_beside_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist");
+    let samples = Samples::load(&folder, Part::Test).unwrap().first(Some(65));
+    let mut met: Vec<NetworkSpec> = Vec::new();
+    for name in presets::names() {
+        let experiment = presets::experiment(name).unwrap();
+        for spec in experiment.networks.all() {
+            if !met.contains(spec) {
+                check::<f32>(name, spec, experiment.loss, &samples, 65);
+                check::<f64>(&format!("{name} in f64"), spec, experiment.loss, &samples, 5);
+                met.push(spec.clone());
+            }
+        }
+    }
+    assert!(met.len() >= 5, "{} networks", met.len());
+}
