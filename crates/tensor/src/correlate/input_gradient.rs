@@ -40,13 +40,12 @@ impl Correlation {
         assert_eq!(input_gradient.len(), n * self.input_shape().len(), "input gradient: length");
         assert_eq!(kernels.len(), self.kernels_shape().len(), "kernels: length");
         if let Some((adjoint, filtering)) = self.input_filtering::<T>() {
-            let (from, weights) = (output_gradient, Weights::Adjoint(kernels));
-            let to = input_gradient;
+            let (from, weights, to) = (output_gradient, Weights::Adjoint(kernels), input_gradient);
             return adjoint.forward_filtered(filtering, from, weights, Bias::None, to, scratch);
         }
         let parts = threads::parts(self.work(n), scratch.threads());
         let side_by_side = self.gains_by_samples_backward::<T>(n);
-        let (numbers, taps) = scratch.take(self.input_gradient_room::<T>(n, scratch.threads()));
+        let (numbers, taps) = scratch.take(self.room_of_sums::<T>(side_by_side, parts));
         let operation = InputGradient {
             layer: *self,
             side_by_side,
@@ -65,9 +64,13 @@ impl Correlation {
         if let Some((adjoint, filtering)) = self.input_filtering::<T>() {
             return adjoint.filtering_room::<T>(filtering, n, threads);
         }
-        let numbers = Memory::most::<T>(self, self.gains_by_samples_backward::<T>(n));
-        let taps = self.kernels / self.groups * self.kernel_height;
-        threads::rooms(threads::parts(self.work(n), threads), [numbers, taps])
+        let side_by_side = self.gains_by_samples_backward::<T>(n);
+        self.room_of_sums::<T>(side_by_side, threads::parts(self.work(n), threads))
+    }
+
+    fn room_of_sums<T>(&self, side_by_side: bool, parts: usize) -> [usize; 2] {
+        let numbers = Memory::most::<T>(self, side_by_side);
+        threads::rooms(parts, [numbers, self.kernels / self.groups * self.kernel_height])
     }
 }
 

@@ -92,7 +92,11 @@ impl Phase {
     #[inline(always)]
     pub(super) fn kernel_rows(&self, layer: &Correlation, y: usize) -> (usize, usize) {
         let above = (y + 1).saturating_sub(layer.out_height);
-        let [dilation, _] = self.dilation;
-        (above.div_ceil(dilation), self.kernel_height.min(y / dilation + 1))
+        // Asked for each row: two divisions take longer than all else here.
+        let (lowest, end) = match self.dilation {
+            [1, _] => (above, y + 1),
+            [dilation, _] => (above.div_ceil(dilation), y / dilation + 1),
+        };
+        (lowest, self.kernel_height.min(end))
     }
 }
