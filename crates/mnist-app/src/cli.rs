@@ -56,7 +56,8 @@ mnist-app --help | --version
 
 ASTERISM_SIMD=portable|avx2|avx512|neon chooses the vector instructions, RAYON_NUM_THREADS=N
 the number of threads where --threads does not.
-Exit status: 0 done, 1 a run failed or what it printed was lost, 2 wrong usage.
+Exit status: 0 done, 1 a run failed or what it printed was lost, 2 wrong usage. Who closes
+standard output before the program starts (>&-) gets 0: nothing is lost that anybody wanted.
 ";
 
 /// What the program is asked to do.

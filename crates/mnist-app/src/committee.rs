@@ -5,7 +5,6 @@
 //! `metrics.jsonl` has the keys of any run and a line for each member: `epoch` counts the
 //! members, `test_*` are those of the vote so far, the other numbers the last member's.
 
-use std::fmt::Write as _;
 use std::time::Instant;
 
 use layers::sha256;
@@ -16,7 +15,7 @@ use crate::cli::TrainFlags;
 use crate::console::Console;
 use crate::dataset;
 use crate::experiment::Experiment;
-use crate::files::{self, METRICS, RunFolder, SUMMARY};
+use crate::files::{METRICS, RunFolder, SUMMARY};
 use crate::metrics::{EpochMetrics, Summary};
 use crate::report;
 use crate::train::{Outcome, Run, check, summary};
@@ -25,7 +24,7 @@ use crate::vote::{Outputs, Vote};
 /// Trains all members, or as many as reach the target together; returns the committee's folder.
 ///
 /// # Errors
-/// As for a single network.
+/// As for a single network; if only lines of metrics were lost, at the end.
 pub(crate) fn train<T: Element>(
     flags: &TrainFlags,
     experiment: &Experiment,
@@ -39,41 +38,40 @@ pub(crate) fn train<T: Element>(
     drop((train, test));
     let folder = RunFolder::create(flags.out.as_deref(), experiment)?;
     let mut lines = folder.lines(METRICS)?;
-    // Of the members, a line each.
-    let (mut vote, mut digests) = (Vote::default(), String::new());
+    let (mut vote, mut digests) = (Vote::default(), Vec::new());
+    let mut loss = None;
     let members = experiment.committee.map_or(1, Into::into);
     for member in 1..=members {
-        let own_flags = TrainFlags {
-            out: Some(folder.path().join(files::member(member))),
-            target_accuracy: None,
-            ..flags.clone()
-        };
+        let own_flags = TrainFlags { target_accuracy: None, ..flags.clone() };
         let own = experiment.member(member);
         let outputs = Outputs::of(own.networks.first(), Some(own.loss));
-        let mut run = Run::<T>::prepare(&own_flags, own)?;
+        let mut run = Run::<T>::prepare(&own_flags, own, Some((&folder, member)))?;
         let mut silent = Console::silent();
         let of_member = if flags.json { &mut silent } else { &mut *console };
-        let outcome = run.train(&own_flags, of_member, (start, simd))?;
+        let mut outcome = run.train(&own_flags, of_member, (start, simd))?;
+        loss = loss.or(outcome.unwritten.take());
         let samples = run.test_samples();
         vote.add(outputs, &outcome.evaluation);
         let evaluation = vote.evaluation(samples);
-        let _ = writeln!(digests, "{}", outcome.metrics.weights_sha256);
+        digests.push(outcome.metrics.weights_sha256.clone());
         let metrics = EpochMetrics {
             epoch: member,
             train_seconds: outcome.train_seconds,
             test_error: evaluation.error(),
             test_correct: evaluation.correct(samples),
-            weights_sha256: sha256(digests.as_bytes()),
+            weights_sha256: digest(&digests),
             ..outcome.metrics
         };
         let line = serde_json::to_string(&metrics)?;
         lines.push(&line)?;
-        lines.sync()?;
+        lines.sync();
         let voted = Outcome { evaluation, metrics, ..outcome };
         // After each member, so that what there is can be used, whatever comes later.
         let reached = flags.target_accuracy.is_some_and(|p| voted.metrics.test_accuracy() >= p);
         let ended = (reached || member == members).then_some(member);
-        let summary = Summary { members: ended, ..summary(experiment, &voted, simd) };
+        let metrics_lines = lines.cut();
+        let summary = summary(experiment, &voted, simd);
+        let summary = Summary { members: ended, metrics_lines, ..summary };
         folder.write_json(SUMMARY, &summary)?;
         let shown = if flags.json { line } else { vote_line(member, &voted.metrics) };
         console.tell(shown + "\n");
@@ -82,10 +80,16 @@ pub(crate) fn train<T: Element>(
         }
     }
     if !flags.json {
-        let digest = sha256(digests.as_bytes());
+        let digest = digest(&digests);
         console.tell(format_args!("weights of all members: sha256 {digest}\n"));
     }
-    Ok(folder)
+    loss.or(lines.into_loss()).map_or(Ok(folder), Err)
+}
+
+/// The digest of a committee from those of its members' weights: the SHA-256 of a line each.
+pub(crate) fn digest<S: AsRef<str>>(members: &[S]) -> String {
+    let lines: String = members.iter().map(|member| format!("{}\n", member.as_ref())).collect();
+    sha256(lines.as_bytes())
 }
 
 fn vote_line(members: usize, metrics: &EpochMetrics) -> String {

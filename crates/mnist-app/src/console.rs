@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 
 use anyhow::Context;
 
-use crate::printable::printable;
+use crate::printable::{bounded, printable};
 
 /// Prints on standard output as long as that is possible.
 ///
@@ -62,9 +62,10 @@ impl Console {
     }
 }
 
-/// Prints a line on standard error, whoever may have closed it.
+/// Prints a line on standard error, whoever may have closed it; of a line that nobody could
+/// read, the beginning.
 pub fn notice(line: impl fmt::Display) {
-    let line = printable(&format!("{line}\n"));
+    let line = bounded(&printable(&format!("{line}\n")));
     // Nobody may be listening.
     let _ = io::stderr().write_all(line.as_bytes());
 }

@@ -5,12 +5,15 @@ use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
+use layers::sha256;
 use serde::Serialize;
 
-use crate::experiment::Experiment;
+use crate::console::notice;
+use crate::experiment::{Experiment, absolute};
 use crate::printable::Shown;
 
 /// The file of a run's folder with the whole experiment.
@@ -28,11 +31,40 @@ const FILES: [&str; 4] = [CONFIG, METRICS, MODEL, SUMMARY];
 ///
 /// No other run uses it as long as this value lives: its `config.toml` is locked, which
 /// the system ends with the process, however that ends. Where the file system has no locks,
-/// it is still true that no two runs get one folder.
+/// it is still true that no two runs get one folder. What is written is written only as long
+/// as the folder has that very file: who moves or removes it ends the run.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    _config: File,
+    config_sha256: String,
+    claim: Arc<Claim>,
+}
+
+/// The `config.toml` that makes a folder a run's, open and locked.
+#[derive(Debug)]
+struct Claim {
+    path: PathBuf,
+    file: File,
+}
+
+impl Claim {
+    /// Whether the folder still has this file.
+    ///
+    /// # Errors
+    /// If it has another one, or none.
+    fn check(&self) -> anyhow::Result<()> {
+        let found = match is_at(&self.file, &self.path) {
+            Ok(true) => return Ok(()),
+            Ok(false) => "another one".into(),
+            Err(error) if error.kind() == ErrorKind::NotFound => "none".into(),
+            Err(error) => error.to_string(),
+        };
+        bail!(
+            "{}: expected the file that this run made, found {found}; the folder was moved, \
+             removed or taken by another run, and this one ends without changing anything there",
+            self.path.shown()
+        )
+    }
 }
 
 impl RunFolder {
@@ -40,15 +72,34 @@ impl RunFolder {
     /// `config.toml`.
     ///
     /// # Errors
-    /// If the experiment has no form as a file, there is something in the folder already, or
-    /// it cannot be written.
+    /// If the experiment has no form as a file, there is something in the folder already, it is
+    /// inside that of another run, or it cannot be written.
     pub fn create(out: Option<&Path>, experiment: &Experiment) -> anyhow::Result<Self> {
         let text = experiment.to_toml()?;
         let Some(out) = out else {
             let path = numbered(Path::new("runs"), experiment)?;
             return Self::claim(&path, &text).with_context(|| path.shown());
         };
-        Self::claim(out, &text).with_context(|| format!("--out {}", out.shown()))
+        let place = || format!("--out {}", out.shown());
+        if let Some(run) = run_around(out) {
+            return Err(anyhow!(
+                "expected a folder that is new or empty, and in no run's, found it in that of the \
+                 run {}; nothing was changed; name another one with --out DIR",
+                run.shown()
+            ))
+            .with_context(place);
+        }
+        Self::claim(out, &text).with_context(place)
+    }
+
+    /// The folder of a member, counted from 1, in this one of its committee.
+    ///
+    /// # Errors
+    /// As [`RunFolder::create`], and if this is no longer the committee's.
+    pub fn member(&self, number: usize, experiment: &Experiment) -> anyhow::Result<Self> {
+        self.claim.check()?;
+        let path = self.path.join(member(number));
+        Self::claim(&path, &experiment.to_toml()?).with_context(|| path.shown())
     }
 
     /// Makes the folder that of the experiment in `text`, if it is nobody's.
@@ -56,14 +107,16 @@ impl RunFolder {
         let leftovers = prepare(path)?;
         let config = path.join(CONFIG);
         let claimed = create_whole(&config, text.as_bytes());
-        let config = claimed.map_err(|error| match error.kind() {
+        let file = claimed.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => occupied(path),
             _ => anyhow!(error).context(format!("{CONFIG}: cannot be written")),
         })?;
         for leftover in leftovers {
             clear(&leftover).with_context(|| format!("{}: cannot be removed", leftover.shown()))?;
         }
-        Ok(Self { path: path.to_owned(), _config: config })
+        let config_sha256 = sha256(text.as_bytes());
+        let claim = Arc::new(Claim { path: config, file });
+        Ok(Self { path: path.to_owned(), config_sha256, claim })
     }
 
     /// Where it is.
@@ -71,13 +124,31 @@ impl RunFolder {
         &self.path
     }
 
-    /// Writes a file of the run.
+    /// The SHA-256 of the bytes of its `config.toml`.
+    pub fn config_sha256(&self) -> &str {
+        &self.config_sha256
+    }
+
+    /// Writes a file of the run beside its final name, waits until it is on the disk, and
+    /// renames it: whoever opens the name finds the old contents or the new ones, never a part.
     ///
     /// # Errors
-    /// If it cannot be written; what was there before then still is.
+    /// If it cannot be written, or the folder is this run's no more; what was there before then
+    /// still is.
     pub fn write(&self, name: &str, contents: &[u8]) -> anyhow::Result<()> {
+        self.claim.check()?;
         let path = self.path.join(name);
-        replace(&path, contents).with_context(|| unwritten(&path))
+        let partial = partial(&path);
+        let written = write_locked(&partial, contents).with_context(|| unwritten(&path));
+        // The disk may have taken its time.
+        let written = written.and_then(|_| self.claim.check());
+        let renamed = written
+            .and_then(|()| fs::rename(&partial, &path).with_context(|| unwritten(&path)))
+            .inspect_err(|_| {
+                // The error that led here is the one to report.
+                let _ = fs::remove_file(&partial);
+            });
+        renamed.and_then(|()| sync_folder(&path).with_context(|| unwritten(&path)))
     }
 
     /// Writes a value of the run as JSON.
@@ -99,18 +170,21 @@ impl RunFolder {
         let file = File::options().append(true).create_new(true).open(&path);
         let file = file.and_then(|file| sync_folder(&path).map(|()| file));
         let file = file.with_context(|| unwritten(&path))?;
-        Ok(Lines { path, file, len: 0, synced: Instant::now() })
+        Ok(Lines::new(path, file, Arc::clone(&self.claim)))
     }
 }
 
-/// A file that grows by whole lines.
+/// A file that grows by whole lines, as long as they can be written: a disk that is full ends
+/// the lines, not the run.
 #[derive(Debug)]
 pub struct Lines {
     path: PathBuf,
     file: File,
-    /// The bytes of all lines.
-    len: u64,
+    claim: Arc<Claim>,
+    /// How many lines there are, and their bytes.
+    written: (usize, u64),
     synced: Instant,
+    loss: Option<anyhow::Error>,
 }
 
 impl Lines {
@@ -119,29 +193,56 @@ impl Lines {
     /// milliseconds, as short epochs do.
     const WAIT: Duration = Duration::from_secs(1);
 
-    /// Adds a line.
-    ///
-    /// # Errors
-    /// If it cannot be written; those before it then still are.
-    pub fn push(&mut self, line: &str) -> anyhow::Result<()> {
-        let line = format!("{line}\n");
-        let written = self.file.write_all(line.as_bytes()).inspect_err(|_| {
-            // The error that led here is the one to report.
-            let _ = self.file.set_len(self.len);
-        });
-        written.with_context(|| unwritten(&self.path))?;
-        self.len += line.len() as u64;
-        if self.synced.elapsed() < Self::WAIT { Ok(()) } else { self.sync() }
+    fn new(path: PathBuf, file: File, claim: Arc<Claim>) -> Self {
+        Self { path, file, claim, written: (0, 0), synced: Instant::now(), loss: None }
     }
 
-    /// Waits until all lines are on the disk.
+    /// Adds a line, if all before it could be written; that it could not is told on standard
+    /// error, and by [`Lines::whole`].
     ///
     /// # Errors
-    /// If they cannot be written there.
-    pub fn sync(&mut self) -> anyhow::Result<()> {
-        self.file.sync_data().with_context(|| unwritten(&self.path))?;
-        self.synced = Instant::now();
+    /// If the folder is this run's no more.
+    pub fn push(&mut self, line: &str) -> anyhow::Result<()> {
+        self.claim.check()?;
+        self.attempt(|lines| {
+            let line = format!("{line}\n");
+            lines.file.write_all(line.as_bytes()).inspect_err(|_| {
+                // The error that led here is the one to report.
+                let _ = lines.file.set_len(lines.written.1);
+            })?;
+            lines.written = (lines.written.0 + 1, lines.written.1 + line.len() as u64);
+            Ok(())
+        });
+        if self.synced.elapsed() >= Self::WAIT {
+            self.sync();
+        }
         Ok(())
+    }
+
+    /// Waits until all lines are on the disk; what is lost is told as by [`Lines::push`].
+    pub fn sync(&mut self) {
+        self.attempt(|lines| lines.file.sync_data());
+        self.synced = Instant::now();
+    }
+
+    fn attempt(&mut self, step: impl FnOnce(&mut Self) -> io::Result<()>) {
+        if self.loss.is_some() {
+            return;
+        }
+        self.loss = step(self).with_context(|| unwritten(&self.path)).err();
+        if let Some(error) = &self.loss {
+            notice(format_args!("{error:#}; the run goes on, without its lines from here on"));
+        }
+    }
+
+    /// How many lines there are, if not all could be written.
+    pub fn cut(&self) -> Option<usize> {
+        self.loss.as_ref().map(|_| self.written.0)
+    }
+
+    /// What became of those that are lost, if some are.
+    pub fn into_loss(self) -> Option<anyhow::Error> {
+        self.loss
     }
 }
 
@@ -154,20 +255,8 @@ fn unwritten(path: &Path) -> String {
     format!("{}: cannot be written", path.shown())
 }
 
-/// Writes a file beside its final name, waits until it is on the disk, and renames it:
-/// whoever opens the name finds the old contents or the new ones, never a part.
-fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let partial = partial(path);
-    let written = write_locked(&partial, contents).map(drop);
-    written.and_then(|()| fs::rename(&partial, path)).inspect_err(|_| {
-        // The error that led here is the one to report.
-        let _ = fs::remove_file(&partial);
-    })?;
-    sync_folder(path)
-}
-
-/// Writes a file whose name nobody has, as [`replace`] does, and returns it locked: it is so
-/// from the moment on at which it has its name.
+/// Writes a file whose name nobody has, as [`RunFolder::write`] does, and returns it locked: it
+/// is so from the moment on at which it has its name.
 fn create_whole(path: &Path, contents: &[u8]) -> io::Result<File> {
     let partial = partial(path);
     let named =
@@ -238,6 +327,11 @@ fn clear(partial: &Path) -> io::Result<()> {
     }
 }
 
+/// A file that can be read, and that nobody has to wait for as for a pipe.
+fn open_regular(path: &Path) -> Option<File> {
+    path.is_file().then(|| File::open(path).ok()).flatten()
+}
+
 /// Whether another process has locked the file.
 fn is_locked(file: &File) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
@@ -283,8 +377,8 @@ fn prepare(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// The folder is that of another run, or of somebody else.
 fn occupied(folder: &Path) -> anyhow::Error {
-    let found = match File::open(folder.join(CONFIG)) {
-        Ok(config) if is_locked(&config) => {
+    let found = match open_regular(&folder.join(CONFIG)) {
+        Some(config) if is_locked(&config) => {
             let process = locking_process(&config).map(|process| format!(" (process {process})"));
             format!("that of a run that is still going on{}", process.unwrap_or_default())
         }
@@ -294,6 +388,36 @@ fn occupied(folder: &Path) -> anyhow::Error {
         "expected a folder that is new or empty, found {found}; nothing was changed; name another \
          one with --out DIR"
     )
+}
+
+/// The run's folder that a new one would be in, or in a folder of it.
+fn run_around(out: &Path) -> Option<PathBuf> {
+    let out = absolute(out);
+    let known = |folder: &Path| {
+        let rest = out.strip_prefix(folder).ok()?;
+        Some(folder.canonicalize().ok()?.join(rest))
+    };
+    let out = out.ancestors().find_map(known)?;
+    out.ancestors().skip(1).take(2).find(|folder| is_runs(folder)).map(Path::to_owned)
+}
+
+/// Whether the folder is that of a run, not only one with an experiment of this name.
+fn is_runs(folder: &Path) -> bool {
+    let config = open_regular(&folder.join(CONFIG));
+    config.is_some_and(|config| is_locked(&config) || folder.join(METRICS).is_file())
+}
+
+/// Whether a path is that of this file, where the system can tell.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let [own, found] = [file.metadata()?, fs::metadata(path)?];
+    Ok((own.dev(), own.ino()) == (found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// The process that has locked a file, if the system tells.
@@ -340,9 +464,10 @@ mod tests {
     use std::ffi::OsStr;
     use std::fs::{self, File};
     use std::path::Path;
+    use std::sync::Arc;
 
     use super::{
-        Lines, create_in_place, create_whole, is_locked, is_partial, partial, sync_folder,
+        Claim, Lines, create_in_place, create_whole, is_locked, is_partial, partial, sync_folder,
     };
 
     type Create = fn(&Path, &[u8]) -> std::io::Result<File>;
@@ -394,10 +519,14 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_line_that_cannot_be_written_is_named() {
+        let here = tempfile::tempdir().unwrap();
+        let config = here.path().join("config.toml");
+        let claim = Arc::new(Claim { file: File::create(&config).unwrap(), path: config });
         let file = File::options().write(true).open("/dev/full").unwrap();
-        let path = Path::new("run/metrics.jsonl").to_owned();
-        let mut lines = Lines { path, file, len: 0, synced: std::time::Instant::now() };
-        let error = format!("{:#}", lines.push("{}").unwrap_err());
+        let mut lines = Lines::new(Path::new("run/metrics.jsonl").to_owned(), file, claim);
+        lines.push("{}").unwrap();
+        assert_eq!(lines.cut(), Some(0));
+        let error = format!("{:#}", lines.into_loss().unwrap());
         assert!(error.starts_with("run/metrics.jsonl: cannot be written: "), "{error}");
     }
 }

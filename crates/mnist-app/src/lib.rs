@@ -30,6 +30,7 @@ pub mod presets;
 pub mod printable;
 mod profile;
 mod report;
+mod run_end;
 mod run_folder;
 pub mod statistics;
 mod threads;

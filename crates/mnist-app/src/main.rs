@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use mnist_app::cli::Usage;
 use mnist_app::console::{is_unread, notice};
-use mnist_app::printable::Shown;
+use mnist_app::printable::one_line;
 
 fn main() -> ExitCode {
     let start = Instant::now();
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let text = format!("{error:#}");
     if !is_unread(&error) {
         // Words of the command line have no tables in them.
-        notice(format_args!("error: {}", if wrong_usage { text.shown() } else { text }));
+        notice(format_args!("error: {}", if wrong_usage { one_line(&text) } else { text }));
     }
     ExitCode::from(if wrong_usage { 2 } else { 1 })
 }

@@ -56,6 +56,9 @@ pub struct Summary {
     /// could have; not before its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<usize>,
+    /// How many lines `metrics.jsonl` has, if the disk did not take all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_lines: Option<usize>,
     /// The fraction of the test images that were right.
     pub test_accuracy: f64,
     /// Wilson's 95 % interval of it, low and high.

@@ -7,11 +7,13 @@ use anyhow::{Context, anyhow, ensure};
 use layers::{Loss, Network, load_weights};
 use tensor::Element;
 
+use crate::committee;
 use crate::dataset::{Classes, Digests, Samples};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Precision;
 use crate::memory;
-use crate::run_folder::{Place, Run, named, places};
+use crate::printable::{Shown, quoted};
+use crate::run_folder::{Place, Places, Run, named, places};
 use crate::vote::{Outputs, Vote};
 use crate::weights_file::WeightsFile;
 
@@ -21,6 +23,8 @@ pub struct Model {
     path: PathBuf,
     /// One, or the members of a committee.
     networks: Vec<Saved>,
+    /// That of the committee, if it was named by its folder.
+    committee: Option<Run>,
 }
 
 /// A network, what its file says of it, and the run that it is of, if it was named by that.
@@ -47,9 +51,9 @@ impl Model {
     /// If there is none, or only a part of one, or one of another run; the message names the
     /// file.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let places = places(path)?;
-        let path = if let [place] = places.as_slice() { &place.file } else { path }.to_owned();
-        let networks = places.into_iter().map(Saved::open).collect::<anyhow::Result<Vec<_>>>()?;
+        let Places { files, committee } = places(path)?;
+        let path = if let [place] = files.as_slice() { &place.file } else { path }.to_owned();
+        let networks = files.into_iter().map(Saved::open).collect::<anyhow::Result<Vec<_>>>()?;
         for member in &networks[1..] {
             let first = &networks[0];
             ensure!(
@@ -59,7 +63,17 @@ impl Model {
                 named(&path)
             );
         }
-        Ok(Self { path, networks })
+        let mut model = Self { path, networks, committee };
+        model.check_committee().with_context(|| named(&model.path))?;
+        Ok(model)
+    }
+
+    /// Whether the members are those that their committee ended with, as far as its files say.
+    fn check_committee(&mut self) -> anyhow::Result<()> {
+        let Some(committee) = &mut self.committee else { return Ok(()) };
+        let digests = self.networks.iter().map(|member| member.about.weights_sha256.as_deref());
+        let digests: Option<Vec<_>> = digests.collect();
+        digests.map_or(Ok(()), |digests| committee.check_end(&committee::digest(&digests)))
     }
 
     /// The file or the folder that it is from.
@@ -79,7 +93,7 @@ impl Model {
 
     /// The run that it is of, if it was named by its folder.
     pub(crate) fn run(&self) -> Option<&Run> {
-        self.networks[0].run.as_ref()
+        self.networks[0].run()
     }
 
     /// Its networks.
@@ -93,10 +107,13 @@ impl Model {
         const MOST: usize = 10;
         let About { unknown, loss, precision, .. } = &self.networks[0].about;
         let mut notes = Vec::new();
+        let more = |count: usize| match count.saturating_sub(MOST) {
+            0 => String::new(),
+            rest => format!(" and {rest} more"),
+        };
         if !unknown.is_empty() {
-            let shown: Vec<_> = unknown.iter().take(MOST).map(|key| format!("{key:?}")).collect();
-            let rest = unknown.len().saturating_sub(MOST);
-            let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+            let shown: Vec<_> = unknown.iter().take(MOST).map(|key| quoted(key)).collect();
+            let rest = more(unknown.len());
             notes.push(format!(
                 "not used, as this version does not know what they say: the keys {}{rest} in \
                  __metadata__",
@@ -114,7 +131,12 @@ impl Model {
             notes.push("it does not say its precision: it is computed in f64".into());
         }
         let name = named(&self.path);
-        notes.into_iter().map(|note| format!("{name}: {note}")).collect()
+        let runs = self.committee.iter().chain(self.networks.iter().filter_map(Saved::run));
+        let of_runs: Vec<_> = runs.flat_map(Run::notes).cloned().collect();
+        let rest = of_runs.len().saturating_sub(MOST);
+        notes.extend((rest > 0).then(|| format!("{rest} more files of its run are not there")));
+        let of_file = notes.into_iter().map(|note| format!("{name}: {note}"));
+        of_file.chain(of_runs.into_iter().take(MOST)).collect()
     }
 
     /// What the error of its evaluations is the mean of.
@@ -143,7 +165,7 @@ impl Model {
     }
 
     /// Runs all samples through the network, or has the committee vote on them. Without a
-    /// loss of its own the squared error of a network is measured.
+    /// loss of its own or of its run the squared error of a network is measured.
     ///
     /// # Errors
     /// If the memory does not suffice for one sample.
@@ -170,35 +192,40 @@ impl Saved {
     fn read(file: &Path, run: Option<Run>) -> anyhow::Result<Self> {
         let weights = WeightsFile::open(file)?;
         let metadata = weights.header.metadata();
-        let about = About::of(&metadata)?;
-        let network = match about.precision() {
-            Precision::F32 => AnyNetwork::F32(network(weights, &about)?),
-            Precision::F64 => AnyNetwork::F64(network(weights, &about)?),
-        };
-        let outputs = match &network {
-            AnyNetwork::F32(network) => network.output_shape().len(),
-            AnyNetwork::F64(network) => network.output_shape().len(),
-        };
-        let classes = Classes::of_model(&metadata, outputs)?;
-        let saved = Self { network, classes, about, run };
-        if let Some(run) = &saved.run {
-            saved.check_run(run)?;
+        let mut about = About::of(&metadata)?;
+        if let Some(Run { experiment, .. }) = &run {
+            about.precision = about.precision.or(Some(experiment.precision));
+            about.loss = about.loss.or(Some(experiment.loss));
         }
+        let network = AnyNetwork::read(weights, &mut about)?;
+        let classes = Classes::of_model(&metadata, network.outputs())?;
+        let mut saved = Self { network, classes, about, run };
+        saved.check_run()?;
         Ok(saved)
     }
 
     /// Whether this is the network that the run trained, as far as its files say.
-    fn check_run(&self, run: &Run) -> anyhow::Result<()> {
-        let About { precision, loss, seed, weights_sha256, .. } = &self.about;
+    fn check_run(&mut self) -> anyhow::Result<()> {
+        let is_first = |run: &Run| self.spec() == run.experiment.networks.first();
+        let same_network = self.run.as_ref().is_some_and(is_first);
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let About { precision, loss, seed, weights_sha256, config_sha256, .. } = &self.about;
         let experiment = &run.experiment;
         let differs = |what: &str| {
             anyhow!("expected the model of its run, found one of another {what}; {}", run.remedy())
         };
-        ensure!(self.spec() == experiment.networks.first(), differs("network"));
+        ensure!(same_network, differs("network"));
         ensure!(seed.is_none_or(|seed| seed == experiment.seed), differs("seed"));
         ensure!(loss.is_none_or(|loss| loss == experiment.loss), differs("loss"));
         ensure!(precision.is_none_or(|own| own == experiment.precision), differs("precision"));
-        weights_sha256.as_ref().map_or(Ok(()), |digest| run.check_summary(digest))
+        if let Some(digest) = weights_sha256 {
+            run.check_end(digest)?;
+        }
+        config_sha256.as_ref().map_or(Ok(()), |digest| run.check_config(digest))
+    }
+
+    fn run(&self) -> Option<&Run> {
+        self.run.as_ref()
     }
 
     pub(crate) fn fit(&self, samples: Samples) -> anyhow::Result<Samples> {
@@ -210,7 +237,8 @@ impl Saved {
         fitting.map_err(|misfit| anyhow!("network: {misfit}"))
     }
 
-    /// What it was trained to make small; the squared error if its file does not say.
+    /// What it was trained to make small; the squared error if neither its file nor its run
+    /// says.
     pub(crate) fn loss(&self) -> Loss {
         self.about.loss.unwrap_or(Loss::MeanSquaredError)
     }
@@ -261,21 +289,40 @@ fn evaluate<T: Element>(
     Ok(Evaluator::new(network, samples.len(), 0)?.evaluate(network, loss, samples))
 }
 
-/// The network of a file, whose numbers are those that were written.
-fn network<T: Element>(weights: WeightsFile, about: &About) -> anyhow::Result<Network<T>> {
+impl AnyNetwork {
+    /// The network of a file, whose numbers are those that were written: where it does not say
+    /// in which precision, the digest of the weights tells.
+    fn read(weights: WeightsFile, about: &mut About) -> anyhow::Result<Self> {
+        if about.precision == Some(Precision::F32) {
+            let network = network(weights)?;
+            about.check_weights(&network)?;
+            return Ok(Self::F32(network));
+        }
+        let wide: Network<f64> = network(weights)?;
+        if about.precision.is_none() && about.check_weights(&wide).is_err() {
+            let network = converted(&wide)?;
+            about.check_weights(&network)?;
+            about.precision = Some(Precision::F32);
+            return Ok(Self::F32(network));
+        }
+        about.check_weights(&wide)?;
+        Ok(Self::F64(wide))
+    }
+
+    fn outputs(&self) -> usize {
+        match self {
+            Self::F32(network) => network.output_shape().len(),
+            Self::F64(network) => network.output_shape().len(),
+        }
+    }
+}
+
+fn network<T: Element>(weights: WeightsFile) -> anyhow::Result<Network<T>> {
     let footprint = weights.header.footprint::<T>()?;
     let bytes = footprint.network().saturating_add(footprint.file());
     memory::ask("reading it", bytes, "choose a smaller model")?;
     let mut network = footprint.build();
     load_weights(&mut network, &weights.read()?)?;
-    if let Some(expected) = &about.weights_sha256 {
-        let found = network.digest();
-        ensure!(
-            *expected == found,
-            "expected the weights that \"weights_sha256\" in __metadata__ says, {expected}, found \
-             others, {found}: the file is damaged"
-        );
-    }
     Ok(network)
 }
 
@@ -307,6 +354,8 @@ struct About {
     precision: Option<Precision>,
     loss: Option<Loss>,
     weights_sha256: Option<String>,
+    /// Of its run's `config.toml`.
+    config_sha256: Option<String>,
     digests: Option<Digests>,
     /// Keys of which nothing is made.
     unknown: Vec<String>,
@@ -314,13 +363,14 @@ struct About {
 
 impl About {
     fn of(metadata: &HashMap<String, String>) -> anyhow::Result<Self> {
-        const KNOWN: [&str; 11] = [
+        const KNOWN: [&str; 12] = [
             "network",
             "preset",
             "seed",
             "precision",
             "loss",
             "weights_sha256",
+            "config_sha256",
             "version",
             "classes",
             "data",
@@ -346,9 +396,23 @@ impl About {
             precision,
             loss,
             weights_sha256: said("weights_sha256"),
+            config_sha256: said("config_sha256"),
             digests: Digests::of_model(metadata)?,
             unknown,
         })
+    }
+
+    /// Whether the weights are those that were written.
+    fn check_weights<T: Element>(&self, network: &Network<T>) -> anyhow::Result<()> {
+        let Some(expected) = &self.weights_sha256 else { return Ok(()) };
+        let found = network.digest();
+        ensure!(
+            *expected == found,
+            "expected the weights that \"weights_sha256\" in __metadata__ says, {}, found \
+             others, {found}: the file is damaged",
+            expected.shown()
+        );
+        Ok(())
     }
 
     /// That of `f64` without a word, since that holds the numbers of either.
@@ -366,7 +430,6 @@ fn read<V>(
 ) -> anyhow::Result<Option<V>> {
     let Some(text) = metadata.get(key) else { return Ok(None) };
     read(text).map(Some).ok_or_else(|| {
-        let found: String = text.chars().take(200).collect();
-        anyhow!("{key:?} in __metadata__: expected {expected}, found {found:?}")
+        anyhow!("{key:?} in __metadata__: expected {expected}, found {}", quoted(text))
     })
 }

@@ -197,7 +197,7 @@ pub fn parameters(experiment: &Experiment) -> anyhow::Result<usize> {
 pub(crate) fn origin(experiment: &Experiment, config: Option<&Path>) -> String {
     match config {
         Some(file) => format!("--config {}", file.shown()),
-        None => format!("preset {}", experiment.name),
+        None => format!("preset {}", experiment.name.shown()),
     }
 }
 

@@ -10,15 +10,18 @@ use std::path::Path;
 
 use anyhow::ensure;
 
-/// A name that is shown on one line, whatever is in it.
+/// A name or another text from elsewhere that is shown on one line, whatever is in it and
+/// however long it is.
 pub trait Shown {
-    /// The name with escapes in place of what would act on a terminal.
+    /// The text with escapes in place of what would act on a terminal; of a long one the
+    /// beginning, and how many characters follow.
     fn shown(&self) -> String;
 }
 
 impl Shown for str {
     fn shown(&self) -> String {
-        escape(self, acts)
+        let (start, rest) = beginning(self, MOST);
+        one_line(start) + &rest
     }
 }
 
@@ -27,13 +30,53 @@ impl Shown for Path {
     fn shown(&self) -> String {
         let mut text = String::new();
         for chunk in self.as_os_str().as_encoded_bytes().utf8_chunks() {
-            text.push_str(&chunk.valid().shown());
+            text.push_str(&one_line(chunk.valid()));
             for byte in chunk.invalid() {
                 let _ = write!(text, "\\x{byte:02x}");
             }
         }
-        text
+        let (start, rest) = beginning(&text, MOST_OF_PATH);
+        start.to_owned() + &rest
     }
+}
+
+/// Characters of a text that are shown.
+const MOST: usize = 200;
+
+/// Characters of a path that are shown: as many as a path can have that any system takes.
+const MOST_OF_PATH: usize = 4096;
+
+/// Characters of a line of a message: room for some paths.
+const MOST_OF_LINE: usize = 20_000;
+
+/// The beginning of a text, and how many characters follow if it is long.
+fn beginning(text: &str, most: usize) -> (&str, String) {
+    let Some((end, _)) = text.char_indices().nth(most) else { return (text, String::new()) };
+    let (start, rest) = text.split_at(end);
+    (start, format!("… ({} more characters)", rest.chars().count()))
+}
+
+/// A text in quotation marks, its beginning if it is long.
+pub(crate) fn quoted(text: &str) -> String {
+    let (start, rest) = beginning(text, MOST);
+    format!("{start:?}{rest}")
+}
+
+/// A whole text on one line, with escapes in place of what would act on a terminal.
+pub fn one_line(text: &str) -> String {
+    escape(text, acts)
+}
+
+/// A message with the beginnings of those of its lines that are too long to be read.
+pub(crate) fn bounded(text: &str) -> String {
+    let lines: Vec<_> = text
+        .split('\n')
+        .map(|line| {
+            let (start, rest) = beginning(line, MOST_OF_LINE);
+            start.to_owned() + &rest
+        })
+        .collect();
+    lines.join("\n")
 }
 
 /// A text of several lines with escapes in place of all else that would act on a terminal.
@@ -81,7 +124,9 @@ fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shown, acts, printable};
+    use std::path::Path;
+
+    use super::{Shown, acts, bounded, printable, quoted};
 
     #[test]
     fn escapes_are_those_of_json() {
@@ -90,6 +135,19 @@ mod tests {
         let json = format!("\"{}\"", all.shown());
         assert!(json.is_ascii(), "{json}");
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), all);
+    }
+
+    #[test]
+    fn of_long_texts_the_beginning_is_shown_and_the_rest_is_counted() {
+        let long = |count| "é".repeat(count);
+        assert_eq!(long(200).shown(), long(200));
+        assert_eq!(long(202).shown(), long(200) + "… (2 more characters)");
+        assert_eq!(quoted("a\n"), "\"a\\n\"");
+        assert_eq!(quoted(&long(201)), format!("\"{}\"… (1 more characters)", long(200)));
+        assert_eq!(Path::new(&long(4096)).shown(), long(4096));
+        assert!(Path::new(&long(5000)).shown().ends_with("é… (904 more characters)"));
+        let lines = bounded(&format!("a\n{}\nb\n", long(3_000_000)));
+        assert!(lines.len() < 50_000 && lines.starts_with("a\né") && lines.ends_with(")\nb\n"));
     }
 
     #[test]

@@ -112,9 +112,7 @@ fn measure<T: Element>(
     let in_step = || lines.iter().filter(|line| line.in_step);
     let shard_seconds = in_step().map(|line| line.seconds).sum();
     let operations = in_step().map(|line| line.operations).sum::<f64>();
-    for line in lines {
-        report.show(&Line::Layer(line))?;
-    }
+    report.show_layers(lines)?;
     let input_shape = network.input_shape();
     let step_seconds = step_seconds(network, config, repetitions, &mut bench.stream)?;
     report.show(&step_line(

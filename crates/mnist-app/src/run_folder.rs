@@ -1,16 +1,18 @@
 //! What a run has left behind: which models there are, and whether they are all of its.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use serde::Deserialize;
+use layers::sha256;
 
 use crate::experiment::{self, Experiment};
-use crate::files::{CONFIG, MODEL, SUMMARY, member};
-use crate::input::{Input, is_there};
+use crate::files::{CONFIG, METRICS, MODEL, SUMMARY, member};
+use crate::input::Input;
 use crate::printable::Shown;
+use crate::run_end::End;
 
 /// The file of a model.
 #[derive(Debug)]
@@ -25,6 +27,18 @@ pub(crate) struct Place {
 pub(crate) struct Run {
     pub(crate) folder: PathBuf,
     pub(crate) experiment: Experiment,
+    /// Of the bytes of its `config.toml`.
+    config_sha256: String,
+    end: End,
+}
+
+/// The files of a model.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// One, or those of a committee's members.
+    pub(crate) files: Vec<Place>,
+    /// That of the committee.
+    pub(crate) committee: Option<Run>,
 }
 
 /// The file of a model, which may be named by the folder of its run; of a committee's folder,
@@ -32,15 +46,21 @@ pub(crate) struct Run {
 ///
 /// # Errors
 /// If a folder is none of a run that has ended, or has parts of another run.
-pub(crate) fn places(path: &Path) -> anyhow::Result<Vec<Place>> {
+pub(crate) fn places(path: &Path) -> anyhow::Result<Places> {
     if !path.is_dir() {
-        return Ok(vec![Place { file: path.to_owned(), run: None }]);
+        return Ok(Places {
+            files: vec![Place { file: path.to_owned(), run: None }],
+            committee: None,
+        });
     }
     let run = Run::read(path).with_context(|| named(path))?;
-    match run.experiment.committee {
-        Some(members) => members_of(&run, members).with_context(|| named(path)),
-        None => Ok(vec![Place { file: path.join(MODEL), run: Some(run) }]),
-    }
+    let Some(members) = run.experiment.committee else {
+        let file = path.join(MODEL);
+        require_regular(&file).with_context(|| named(&file))?;
+        return Ok(Places { files: vec![Place { file, run: Some(run) }], committee: None });
+    };
+    let files = members_of(&run, members).with_context(|| named(path))?;
+    Ok(Places { files, committee: Some(run) })
 }
 
 /// A model in a message.
@@ -48,19 +68,11 @@ pub(crate) fn named(path: &Path) -> String {
     format!("model {}", path.shown())
 }
 
-/// Of what a run says at its end.
-#[derive(Deserialize)]
-struct Summary {
-    weights_sha256: String,
-    /// Of a committee that has ended.
-    members: Option<usize>,
-}
-
 impl Run {
     fn read(folder: &Path) -> anyhow::Result<Self> {
-        let is_whole = is_there(&folder.join(MODEL));
+        let is_whole = has(folder, MODEL)?;
         let members = folders_of_members(folder)?;
-        if !is_there(&folder.join(CONFIG)) {
+        if !has(folder, CONFIG)? {
             ensure!(
                 is_whole || !members.is_empty(),
                 "expected the folder of a run that has ended, with {MODEL} in it, found no such \
@@ -76,13 +88,13 @@ impl Run {
                 remedy.shown()
             );
         }
-        let experiment = read_config(folder)?;
-        if experiment.committee.is_none() {
+        let run = Self::of_config(folder)?;
+        if run.experiment.committee.is_none() {
             ensure!(
                 members.is_empty(),
                 "expected the folder of a single network, as {CONFIG} says, found {} in it, which \
                  is of another run",
-                members[0]
+                members[0].shown()
             );
             ensure!(
                 is_whole,
@@ -90,41 +102,78 @@ impl Run {
                  file"
             );
         }
-        Ok(Self { folder: folder.to_owned(), experiment })
+        Ok(run)
     }
 
-    /// Whether a model whose weights have this digest is the one that the run ended with.
+    /// The run whose `config.toml` is in the folder.
+    fn of_config(folder: &Path) -> anyhow::Result<Self> {
+        let file = folder.join(CONFIG);
+        let text = require_regular(&file).and_then(|()| Input::text(&file, experiment::MOST_BYTES));
+        let text = text.with_context(|| file.shown())?;
+        let experiment =
+            Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", file.shown()))?;
+        let end = End::read(folder)?;
+        let config_sha256 = sha256(text.as_bytes());
+        Ok(Self { folder: folder.to_owned(), experiment, config_sha256, end })
+    }
+
+    /// Whether a model whose weights have this digest is the one that the run ended with. What
+    /// does not tell, as it is not there, is noted.
     ///
     /// # Errors
     /// If it is not.
-    pub(crate) fn check_summary(&self, weights_sha256: &str) -> anyhow::Result<()> {
-        let Some(Summary { weights_sha256: found, .. }) = self.summary()? else { return Ok(()) };
+    pub(crate) fn check_end(&mut self, weights_sha256: &str) -> anyhow::Result<()> {
+        let cut = self.end.summary.as_ref().and_then(|summary| summary.metrics_lines);
+        let summary = self.end.summary.as_ref().map(|summary| &summary.weights_sha256);
+        let metrics = self.end.last_weights.as_ref().filter(|_| cut.is_none());
+        let said = [(SUMMARY, "says", summary), (METRICS, "ends with", metrics)];
+        for (file, says, found) in said {
+            ensure!(
+                found.is_none_or(|found| found == weights_sha256),
+                "expected the model of its run, whose {file} {says} weights_sha256 = {}, found \
+                 one of {}; {}",
+                found.map_or("", |found| found).shown(),
+                weights_sha256.shown(),
+                self.remedy()
+            );
+        }
+        if let Some(lines) = cut {
+            let file = self.folder.join(METRICS).shown();
+            self.end.notes.push(format!("{file}: not whole, only {lines} lines could be written"));
+        }
+        Ok(())
+    }
+
+    /// Whether a model of a run with this digest of its `config.toml` is this one's.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub(crate) fn check_config(&self, config_sha256: &str) -> anyhow::Result<()> {
         ensure!(
-            found == weights_sha256,
-            "expected the model of its run, whose {SUMMARY} says weights_sha256 = {found}, found \
-             one of {weights_sha256}; {}",
+            config_sha256 == self.config_sha256,
+            "expected the model of its run, whose {CONFIG} has sha256 {}, found one of another \
+             {CONFIG}, config_sha256 = {}; it was changed, or {}",
+            self.config_sha256,
+            config_sha256.shown(),
             self.remedy()
         );
         Ok(())
     }
 
-    /// What it said at its end, if it came so far.
-    fn summary(&self) -> anyhow::Result<Option<Summary>> {
-        let file = self.folder.join(SUMMARY);
-        if !is_there(&file) {
-            return Ok(None);
-        }
-        let text = Input::text(&file, experiment::MOST_BYTES).with_context(|| file.shown())?;
-        let summary = serde_json::from_str(&text);
-        summary
-            .map(Some)
-            .map_err(|error| anyhow!("{}: expected a summary, found {error}", file.shown()))
+    /// What its folder does not say that it should, a line each.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.end.notes
     }
 
     /// How a model of another run can be used.
     pub(crate) fn remedy(&self) -> String {
-        let file = self.folder.join(MODEL);
-        format!("one of the files is of another run; name {} to use it all the same", file.shown())
+        let (file, are) = match self.experiment.committee {
+            Some(_) => (self.folder.join(member(1)), "the members, such as "),
+            None => (self.folder.join(MODEL), ""),
+        };
+        let it = if are.is_empty() { "it" } else { "them" };
+        let file = file.shown();
+        format!("one of the files is of another run; name {are}{file} to use {it} all the same")
     }
 
     /// The folder of the images that it was trained on, if it says so.
@@ -133,17 +182,31 @@ impl Run {
     }
 }
 
-fn read_config(folder: &Path) -> anyhow::Result<Experiment> {
-    let file = folder.join(CONFIG);
-    let text = Input::text(&file, experiment::MOST_BYTES).with_context(|| file.shown())?;
-    Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", file.shown()))
+/// A file in the folder of a run must be there when it is asked for: nobody writes to a pipe.
+fn require_regular(file: &Path) -> anyhow::Result<()> {
+    let other = fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    ensure!(!other, "expected a regular file, as in the folder of a run, found another one");
+    Ok(())
+}
+
+/// Whether the folder has something of this name.
+///
+/// # Errors
+/// If nobody may know.
+fn has(folder: &Path, name: &str) -> anyhow::Result<bool> {
+    let path = folder.join(name);
+    match fs::symlink_metadata(&path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| path.shown()),
+    }
 }
 
 /// The members' models, if there are all, and no others.
 fn members_of(run: &Run, most: NonZeroUsize) -> anyhow::Result<Vec<Place>> {
-    let Run { folder, experiment } = run;
+    let Run { folder, experiment, .. } = run;
     // A committee that reached its target may have ended with fewer than it could have.
-    let ended = run.summary()?.and_then(|summary| summary.members);
+    let ended = run.end.summary.as_ref().and_then(|summary| summary.members);
     let (count, said_by) = match ended.filter(|count| (1..most.get()).contains(count)) {
         Some(count) => (count, SUMMARY),
         None => (most.get(), CONFIG),
@@ -152,15 +215,19 @@ fn members_of(run: &Run, most: NonZeroUsize) -> anyhow::Result<Vec<Place>> {
     let expected: Vec<_> = (1..=count).map(member).collect();
     if let Some(other) = found.iter().find(|name| !expected.contains(name)) {
         bail!(
-            "expected {count} members, as {said_by} says, found {other} in it, which is of another \
-             run"
+            "expected {count} members, as {said_by} says, found {} in it, which is of another run",
+            other.shown()
         );
     }
-    let is_whole = |name: &&String| {
+    let (mut whole, mut missing) = (Vec::new(), Vec::new());
+    for name in &expected {
         let own = folder.join(name);
-        [CONFIG, MODEL].iter().all(|file| is_there(&own.join(file)))
-    };
-    let (whole, missing): (Vec<_>, Vec<_>) = expected.iter().partition(is_whole);
+        match has(&own, CONFIG).and_then(|config| Ok(config && has(&own, MODEL)?)) {
+            Ok(true) => whole.push(name),
+            Ok(false) => missing.push(name.clone()),
+            Err(error) => missing.push(format!("{name}, which cannot be read ({error:#})")),
+        }
+    }
     if let Some(first) = missing.first() {
         let remedy = match whole.as_slice() {
             [] => "train it again".into(),
@@ -175,14 +242,16 @@ fn members_of(run: &Run, most: NonZeroUsize) -> anyhow::Result<Vec<Place>> {
     }
     let place = |(index, name): (usize, &String)| {
         let own = folder.join(name);
-        let member = Run { experiment: read_config(&own)?, folder: own };
+        let member = Run::of_config(&own)?;
         ensure!(
             member.experiment == experiment.member(index + 1),
             "{}: expected the experiment of this member, as the committee's {CONFIG} says, found \
              another one; it is of another run",
             member.folder.join(CONFIG).shown()
         );
-        Ok(Place { file: member.folder.join(MODEL), run: Some(member) })
+        let file = own.join(MODEL);
+        require_regular(&file).with_context(|| file.shown())?;
+        Ok(Place { file, run: Some(member) })
     };
     expected.iter().enumerate().map(place).collect()
 }

@@ -59,11 +59,14 @@ fn train<T: Element>(
     let folder = if experiment.committee.is_some() {
         committee::train::<T>(flags, &experiment, &mut console, (start, simd))?
     } else {
-        let mut run = Run::<T>::prepare(flags, experiment)?;
+        let mut run = Run::<T>::prepare(flags, experiment, None)?;
         dataset::tell(&run.train, &run.test);
         let outcome = run.train(flags, &mut console, (start, simd))?;
         if !flags.json {
             console.tell(run.conclusion(&outcome.evaluation));
+        }
+        if let Some(error) = outcome.unwritten {
+            return Err(error);
         }
         run.folder
     };
@@ -82,6 +85,8 @@ pub(crate) struct Outcome {
     pub(crate) wall_seconds: f64,
     /// Of the training alone, all epochs together.
     pub(crate) train_seconds: f64,
+    /// What became of the lines of metrics that are lost, if some are.
+    pub(crate) unwritten: Option<anyhow::Error>,
 }
 
 /// A run that is ready to train.
@@ -102,8 +107,13 @@ pub(crate) struct Run<T> {
 }
 
 impl<T: Element> Run<T> {
-    /// Checks all that can be checked before the first step, then makes the folder.
-    pub(crate) fn prepare(flags: &TrainFlags, experiment: Experiment) -> anyhow::Result<Self> {
+    /// Checks all that can be checked before the first step, then makes the folder: that of a
+    /// member, counted from 1, in its committee's.
+    pub(crate) fn prepare(
+        flags: &TrainFlags,
+        experiment: Experiment,
+        committee: Option<(&RunFolder, usize)>,
+    ) -> anyhow::Result<Self> {
         let (networks, train, test) = check::<T>(flags, &experiment)?;
         let experiment = experiment.effective(train.len(), test.len());
         let network = networks.into_iter().next().context("no network")?;
@@ -114,7 +124,10 @@ impl<T: Element> Run<T> {
         let augmenter = experiment
             .augmentation
             .map(|augmentation| Augmenter::new(augmentation, train.size(), experiment.seed));
-        let folder = RunFolder::create(flags.out.as_deref(), &experiment)?;
+        let folder = match committee {
+            Some((folder, number)) => folder.member(number, &experiment)?,
+            None => RunFolder::create(flags.out.as_deref(), &experiment)?,
+        };
         Ok(Self {
             experiment,
             trainer,
@@ -163,20 +176,22 @@ impl<T: Element> Run<T> {
                 weights_sha256: self.network().digest(),
             };
             let line = serde_json::to_string(&metrics)?;
-            lines.push(&line)?;
+            bar.suspend(|| lines.push(&line))?;
             let shown = if flags.json { line } else { epoch_line(&metrics, epochs) };
             bar.suspend(|| console.tell(shown + "\n"));
             let reached = flags.target_accuracy.is_some_and(|p| metrics.test_accuracy() >= p);
             let train_seconds = seconds;
-            last = Some(Outcome { metrics, evaluation, wall_seconds, train_seconds });
+            let unwritten = None;
+            last = Some(Outcome { metrics, evaluation, wall_seconds, train_seconds, unwritten });
             if reached {
                 break;
             }
         }
         drop(bar);
-        lines.sync()?;
-        let outcome = last.context("no epoch")?;
-        self.finish(&outcome, simd)?;
+        lines.sync();
+        let mut outcome = last.context("no epoch")?;
+        self.finish(&outcome, lines.cut(), simd)?;
+        outcome.unwritten = lines.into_loss();
         Ok(outcome)
     }
 
@@ -195,9 +210,13 @@ impl<T: Element> Run<T> {
         }
         let Experiment { name, description, seed, .. } = &self.experiment;
         let network = self.trainer.network();
-        let mut text = format!("{name}, seed {seed}: {}\n", description.shown());
-        for (summary, shape, parameters) in network.table() {
-            text.push_str(&format!("    {summary:<36}{:<14}{parameters:>9}\n", shape.to_string()));
+        let mut text = format!("{}, seed {seed}: {}\n", name.shown(), description.shown());
+        let table = network.table();
+        let rows = table.iter().map(|(summary, shape, parameters)| {
+            format!("{summary:<36}{:<14}{parameters:>9}", shape.to_string())
+        });
+        for row in report::shown_layers(rows) {
+            text.push_str(&format!("    {row}\n"));
         }
         text.push_str(&format!(
             "{} parameters, {} training images, {} test images\nrun: {folder}\n",
@@ -314,8 +333,14 @@ impl<T: Element> Run<T> {
         format!("no step has changed the weights, which are {weights}: {others}{or_wider} may help")
     }
 
-    /// Writes the model and the summary.
-    fn finish(&self, outcome: &Outcome, simd: Level) -> anyhow::Result<()> {
+    /// Writes the model and the summary, which says how many lines of metrics there are if they
+    /// are not all.
+    fn finish(
+        &self,
+        outcome: &Outcome,
+        metrics_lines: Option<usize>,
+        simd: Level,
+    ) -> anyhow::Result<()> {
         let experiment = &self.experiment;
         let text = |value: serde_json::Result<String>| value.map(|text| text.replace('"', ""));
         let metadata = [
@@ -324,6 +349,7 @@ impl<T: Element> Run<T> {
             ("precision", text(serde_json::to_string(&experiment.precision))?),
             ("loss", serde_json::to_string(&experiment.loss)?),
             ("weights_sha256", outcome.metrics.weights_sha256.clone()),
+            ("config_sha256", self.folder.config_sha256().to_owned()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
         let of_data = dataset::metadata(&self.train, &self.test);
@@ -333,6 +359,7 @@ impl<T: Element> Run<T> {
         let losses = &outcome.evaluation.losses;
         let errors = &losses[..report::NOTEBOOK_IMAGES.min(losses.len())];
         let mut summary = summary(experiment, outcome, simd);
+        summary.metrics_lines = metrics_lines;
         summary.notebook = experiment.notebook_report.then(|| NotebookErrors {
             test_error_20: errors.to_vec(),
             test_error_20_mean: mean(errors),
@@ -391,6 +418,7 @@ pub(crate) fn summary(experiment: &Experiment, outcome: &Outcome, simd: Level) -
         seed: experiment.seed,
         precision: experiment.precision,
         members: None,
+        metrics_lines: None,
         test_accuracy: metrics.test_accuracy(),
         test_accuracy_interval: metrics.test_accuracy_interval(),
         last: metrics.clone(),

@@ -6,7 +6,7 @@ use std::fmt;
 
 use anyhow::{Context, ensure};
 
-use crate::printable::Shown;
+use crate::printable::{Shown, quoted};
 
 /// The key of a model's metadata under which the names of its classes are.
 const CLASSES: &str = "classes";
@@ -25,8 +25,8 @@ pub enum Classes {
 impl fmt::Display for Classes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 20;
-        let names: Vec<_> = (0..self.count().min(MOST)).map(|label| self.name(label)).collect();
-        f.write_str(&names.join(", ").shown())?;
+        let names: Vec<_> = (0..self.count().min(MOST)).map(|label| self.name(label).shown()).collect();
+        f.write_str(&names.join(", "))?;
         match self.count() {
             0..=MOST => Ok(()),
             count => write!(f, ", … ({count} in all)"),
@@ -50,8 +50,8 @@ impl Classes {
         let mut known = HashSet::new();
         for name in names {
             let is_name = !name.is_empty() && !name.contains(char::is_control);
-            ensure!(is_name, "expected names without control characters, found {name:?}");
-            ensure!(known.insert(name), "expected different names, found {name:?} twice");
+            ensure!(is_name, "expected names without control characters, found {}", quoted(name));
+            ensure!(known.insert(name), "expected different names, found {} twice", quoted(name));
         }
         Ok(Self::Named(names.to_vec()))
     }

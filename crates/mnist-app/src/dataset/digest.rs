@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use layers::{sha256, sha256_of};
 
 use super::{Part, Samples};
+use crate::printable::Shown;
 
 /// The keys of a model's metadata under which the digests of its data are: that of all of
 /// them, and those of the images for training and for testing.
@@ -83,7 +84,7 @@ impl Digests {
             "{:?} in __metadata__: expected {}, the digest of the two parts, found {}",
             KEYS[0],
             digests.whole(),
-            whole.as_deref().unwrap_or("none")
+            whole.as_deref().unwrap_or("none").shown()
         );
         Ok(Some(digests))
     }

@@ -7,7 +7,7 @@ use layers::{LayerSpec, Network};
 use tensor::Element;
 
 use super::{Classes, Samples, size_text};
-use crate::printable::Shown;
+use crate::printable::{Shown, quoted};
 
 /// Why a network cannot learn from samples or be tested on them. Prints as the numbers that
 /// would fit and those that were found.
@@ -133,15 +133,15 @@ impl Samples {
     }
 
     fn of_no_class(&self, name: &str, classes: &Classes) -> anyhow::Error {
-        let (place, own) = (self.source.labels.shown(), &self.classes);
+        let (place, own, name) = (self.source.labels.shown(), &self.classes, quoted(name));
         if own.is_numbered() {
             return anyhow!(
-                "{place}: expected labels that are among the classes {classes}, found {name:?} \
+                "{place}: expected labels that are among the classes {classes}, found {name} \
                  among the numbers {own}; say what they stand for with classes = [\"…\", …] in \
                  the experiment, and test the folder of its run"
             );
         }
-        anyhow!("{place}: expected the class folders {classes}, found {name:?} among {own}")
+        anyhow!("{place}: expected the class folders {classes}, found {name} among {own}")
     }
 
     /// The same samples with these names of classes: numbers are places in the list, and names

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::de::{self, Expected, Unexpected};
 
-use crate::printable::Shown;
+use crate::printable::one_line;
 
 /// Why a text is no experiment. Prints as `, line 4: epochs: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,7 +230,7 @@ fn meant(found: &str, names: &[&str]) -> Option<String> {
 fn cut(text: &str, most: usize) -> String {
     let words = text.split_whitespace().flat_map(|word| [" ", word]).skip(1);
     let mut characters = words.flat_map(str::chars);
-    let mut shown = characters.by_ref().take(most).collect::<String>().shown();
+    let mut shown = one_line(&characters.by_ref().take(most).collect::<String>());
     if characters.next().is_some() {
         let _ = write!(shown, "… ({} characters)", text.chars().count());
     }

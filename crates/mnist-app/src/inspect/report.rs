@@ -8,7 +8,7 @@ use tensor::{Element, Shape};
 use crate::console::Console;
 use crate::networks::Which;
 use crate::printable::Shown;
-use crate::report::percent;
+use crate::report::{percent, shown_layers};
 
 /// What is printed, line by line.
 #[derive(Serialize)]
@@ -106,11 +106,16 @@ impl InputLine {
 
 /// Prints the lines as a table or as JSON.
 pub(super) fn show(lines: &[Line], (console, json): (&mut Console, bool)) -> anyhow::Result<()> {
-    for line in lines {
-        let text = if json { serde_json::to_string(line)? } else { words(line) };
-        console.line(text)?;
+    if json {
+        return lines.iter().try_for_each(|line| console.line(serde_json::to_string(line)?));
     }
-    if json { Ok(()) } else { console.line(LEGEND) }
+    // The layers of a network come after its input.
+    for part in lines.chunk_by(|_, next| matches!(next, Line::Layer(_))) {
+        let Some((first, layers)) = part.split_first() else { continue };
+        console.line(words(first))?;
+        shown_layers(layers.iter().map(words)).try_for_each(|row| console.line(row))?;
+    }
+    console.line(LEGEND)
 }
 
 const LEGEND: &str = "

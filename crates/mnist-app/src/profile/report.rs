@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::networks::Which;
+use crate::printable::Shown;
+use crate::report::shown_layers;
 
 /// What is printed, line by line.
 #[derive(Serialize)]
@@ -107,6 +109,19 @@ impl Report {
         let text = if self.json { serde_json::to_string(line)? } else { words(line) };
         self.console.line(text)
     }
+
+    /// Those of all layers, in their order.
+    pub(super) fn show_layers(&mut self, lines: Vec<LayerLine>) -> anyhow::Result<()> {
+        if self.json {
+            return lines.into_iter().try_for_each(|line| self.show(&Line::Layer(line)));
+        }
+        let layers: Vec<_> = lines.chunk_by(|a, b| a.layer == b.layer).collect();
+        let rows = layers.into_iter().map(|passes| {
+            let rows: Vec<_> = passes.iter().map(layer_words).collect();
+            rows.join("\n")
+        });
+        shown_layers(rows).try_for_each(|row| self.console.line(row))
+    }
 }
 
 fn words(line: &Line) -> String {
@@ -129,7 +144,7 @@ fn words(line: &Line) -> String {
              multiply-add peak {peak_gflops:.1} GFLOP/s\n\
              each layer for one shard, median of {repetitions}; what a step does not call has a dot\n\n\
              {:<44}{:<24}{:>10}{:>12}{:>10}{:>9}{:>11}{:>11}  kernel",
-            which.heading(preset),
+            which.heading(&preset.shown()),
             "layer",
             " pass",
             "µs",
