@@ -81,6 +81,11 @@ impl NetworkSpec {
         if input_shape.checked_len().is_none() {
             return fail(0, too_large(input_shape), &[]);
         }
+        let (count, most) = (self.count(), Self::MOST_LAYERS);
+        if count > most {
+            let expected = format!("at most {most} layers, those inside of others counted");
+            return fail(0, ShapeError::new("network", expected, count), &[input_shape]);
+        }
         let chain = match Chain::<T>::build(input_shape, &self.layers) {
             Ok(chain) => chain,
             Err((layer, cause, shapes)) => return fail(layer, cause, &shapes),

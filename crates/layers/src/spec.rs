@@ -32,12 +32,32 @@ use crate::tagged::name_or_table;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a network, that is its input and layers")]
 pub struct NetworkSpec {
     /// The axes of one sample.
     pub input: Vec<usize>,
     /// The layers, first to last.
     pub layers: Vec<LayerSpec>,
+}
+
+impl NetworkSpec {
+    /// The most layers of a network, those inside of others counted. The deepest networks that
+    /// have been trained have some thousand convolutions, a normalisation and an activation
+    /// behind each.
+    pub const MOST_LAYERS: usize = 4096;
+
+    /// How many layers there are, those inside of others counted.
+    pub(crate) fn count(&self) -> usize {
+        count(&self.layers)
+    }
+}
+
+fn count(layers: &[LayerSpec]) -> usize {
+    let inside = |layer: &LayerSpec| match layer {
+        LayerSpec::Residual(residual) => count(residual.layers()),
+        _ => 0,
+    };
+    layers.iter().map(|layer| 1 + inside(layer)).sum()
 }
 
 /// What can be said of a layer before its input shape is known.

@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
 
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::{Dtype, View};
 use tensor::Element;
 
-use crate::bounded::{listed, shortened};
+use crate::bounded::listed;
 use crate::layer::Parameter;
 use crate::network::Network;
 use crate::weights_header::{NETWORK, WeightsHeader};
@@ -138,15 +138,21 @@ pub fn metadata_of(bytes: &[u8]) -> Result<HashMap<String, String>, WeightsError
 
 /// The header and what follows it.
 fn open(bytes: &[u8]) -> Result<(WeightsHeader, &[u8]), WeightsError> {
-    let (length, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
-        WeightsError::new(format!(
-            "expected a safetensors file, got {} bytes: {}",
-            bytes.len(),
-            shortened(&error.to_string())
-        ))
-    })?;
-    let body = &bytes[WeightsHeader::PREFIX + length..];
-    Ok((WeightsHeader::new(metadata), body))
+    let fail = |reason: String| {
+        let count = bytes.len();
+        WeightsError::new(format!("expected a safetensors file, got {count} bytes: {reason}"))
+    };
+    let (prefix, rest) = bytes.split_first_chunk().ok_or_else(|| fail("too few".into()))?;
+    let length = WeightsHeader::length(*prefix)?;
+    let (header, body) = rest
+        .split_at_checked(length)
+        .ok_or_else(|| fail(format!("its header of {length} bytes is cut short")))?;
+    let header = WeightsHeader::parse(header)?;
+    let (expected, found) = (header.body_len(), body.len());
+    if found != expected {
+        return Err(fail(format!("expected {expected} behind the header, got {found}")));
+    }
+    Ok((header, body))
 }
 
 fn dtype<T: Element>() -> Dtype {
