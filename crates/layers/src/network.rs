@@ -83,8 +83,9 @@ impl NetworkSpec {
         }
         let (count, most) = (self.count(), Self::MOST_LAYERS);
         if count > most {
-            let expected = format!("at most {most} layers, those inside of others counted");
-            return fail(0, ShapeError::new("network", expected, count), &[input_shape]);
+            let expected = format!("at most {most}, those inside of others counted");
+            let cause = ShapeError::new("layers", expected, count);
+            return Err(BuildError { layer: 0, cause, table: String::new() });
         }
         let chain = match Chain::<T>::build(input_shape, &self.layers) {
             Ok(chain) => chain,

@@ -174,10 +174,11 @@ impl<T: Element> Fused<T> {
 /// A network whose layers do not fit together.
 ///
 /// Prints the culprit, what it expected and what it found, and the table of all layers
-/// with their shapes up to there.
+/// with their shapes up to there; of too many layers, how many there may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
     pub(crate) layer: usize,
+    /// Empty if it is not about one of them.
     pub(crate) table: String,
     pub(crate) cause: ShapeError,
 }
@@ -196,6 +197,9 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.table.is_empty() {
+            return self.cause.fmt(f);
+        }
         write!(f, "layer {} does not fit: {}\n{}", self.layer, self.cause, self.table)
     }
 }

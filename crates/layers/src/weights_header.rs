@@ -52,8 +52,8 @@ impl WeightsHeader {
         length.ok_or_else(|| {
             let most = Self::LONGEST;
             WeightsError::new(format!(
-                "expected a safetensors file of a network, whose header has at most {most} bytes, \
-                 got one of {found} bytes"
+                "expected a safetensors file, whose header has at most {most} bytes if it is of a \
+                 network, got one of {found} bytes"
             ))
         })
     }
@@ -71,6 +71,7 @@ impl WeightsHeader {
             serde_json::from_slice(header).map_err(|error| fail(&json_complaint(&error)))?;
         let mut arrays: Vec<_> = arrays.into_iter().collect();
         arrays.sort_by_key(|(_, array)| array.data_offsets);
+        let metadata = metadata.map(|keys| keys.into_iter().collect());
         Metadata::new(metadata, arrays).map(Self).map_err(|error| fail(&error.to_string()))
     }
 

@@ -135,7 +135,7 @@ impl Run {
 
 fn read_config(folder: &Path) -> anyhow::Result<Experiment> {
     let file = folder.join(CONFIG);
-    let text = Input::text(&file, experiment::MOST_BYTES).with_context(|| file.shown())?;
+    let text = experiment::text_of(&file).with_context(|| file.shown())?;
     Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", file.shown()))
 }
 

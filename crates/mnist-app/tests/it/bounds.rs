@@ -96,7 +96,11 @@ fn headers_of_weights_are_as_large_as_a_network_needs() {
     let network = |text: &str| weights(&format!("{{\"__metadata__\":{{\"network\":{text:?}}}}}"));
     let many = format!("{{\"input\":[1],\"layers\":[{}\"relu\"]}}", "\"relu\",".repeat(4096));
     for (name, bytes, parts) in [
-        ("long", long, &["header has at most 4194304 bytes, got one of 4194"][..]),
+        (
+            "long",
+            long,
+            &["header has at most 4194304 bytes if it is of a network, got one of 4194"][..],
+        ),
         ("arrays", arrays(20_481), &["expected at most 20480 arrays, got more"]),
         ("keys", keys(1001), &["expected at most 1000 keys in __metadata__, got more"]),
         ("twice", weights(&format!("{{\"x\":{array},\"x\":{array}}}")), &["got \"x\" twice"]),
@@ -105,7 +109,7 @@ fn headers_of_weights_are_as_large_as_a_network_needs() {
         ("empty", weights(""), &["got a text that is empty or cut short"]),
         ("no network", network(""), &["\"network\"", "got a text that is empty or cut short"]),
         ("list of networks", network("[]"), &["\"network\""]),
-        ("layers", network(&many), &["expected at most 4096 layers, those inside", "got 4097"]),
+        ("layers", network(&many), &["layers: expected at most 4096, those inside", "got 4097"]),
     ] {
         fs::write(path.join("model"), bytes).unwrap();
         let found = complaint(path, "evaluate model");
@@ -144,11 +148,35 @@ fn a_network_has_so_many_layers() {
         // Three layers more, four of which there are already.
         let all = 4 + count + 4090 + usize::from(is_deep);
         let expected =
-            format!("expected at most 4096 layers, those inside of others counted, got {all}");
+            format!("layers: expected at most 4096, those inside of others counted, got {all}");
         for command in ["train --data data", "inspect --data data", "profile"] {
             let found = complaint(path, &format!("{command} --config many.toml"));
             assert!(found.contains(&expected), "{command}: {found}");
         }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_text_that_takes_more_memory_than_there_is_is_refused_in_a_line() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    let relus = "{type=\"relu\"},".repeat(70_000);
+    let text_of = config(SHAPE, 3).replace("layers = [\n", &format!("layers = [\n{relus}"));
+    fs::write(path.join("many.toml"), text_of).unwrap();
+    let program = env!("CARGO_BIN_EXE_mnist-app");
+    for (mebibytes, part) in [
+        (100, "to read a text of 980"),
+        (200, "to read a text of 980"),
+        (2000, "layers: expected at most 4096"),
+    ] {
+        let limit = mebibytes * 1024;
+        let script = format!("ulimit -v {limit}; exec {program} profile --config many.toml");
+        let output = Command::new("sh").args(["-c", &script]).current_dir(path).output().unwrap();
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        assert!(complaint.contains(part), "{mebibytes}: {complaint}");
     }
 }
 
@@ -220,7 +248,7 @@ fn threads_of_the_environment_are_validated_by_every_command() {
         "evaluate run",
         "compare run run",
         "profile --preset tiny --repetitions 1",
-        "inspect",
+        "inspect --preset tiny",
     ] {
         for found in ["0", "5000", "abc"] {
             let output = Command::new(env!("CARGO_BIN_EXE_mnist-app"))
