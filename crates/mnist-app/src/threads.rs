@@ -114,7 +114,7 @@ pub fn simd_level() -> anyhow::Result<Level> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FEW, MOST, started};
+    use super::{MOST, started};
 
     #[test]
     fn threads_that_can_have_no_work_are_not_started() {

@@ -144,3 +144,18 @@ pub(super) fn is_of_pictures(ending: &str) -> bool {
         ["png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "avif", "ppm", "pgm", "heic"];
     ENDINGS.contains(&ending)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Kind, LeftOut};
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_an_error_that_names_it() {
+        let mut left_out = LeftOut::default();
+        let error = left_out.add_below(Path::new("nowhere/at all"), &Kind::Deeper).unwrap_err();
+        assert_eq!(error.to_string(), "nowhere/at all");
+        assert!(left_out.line(Path::new("x")).is_none());
+    }
+}
