@@ -74,6 +74,14 @@ impl<T: Element> Footprint<T> {
         Bytes::<T>::new().add(1, self.parameters()).add(1, self.chain.state()).sum
     }
 
+    /// Of the bytes of a file of the network, while they are written or read: the file, and its
+    /// largest array once more.
+    pub fn file(&self) -> u64 {
+        let parameters = self.chain.named(|layer| layer.parameters());
+        let largest = parameters.iter().map(|(array, _)| array.shape.len()).max();
+        Bytes::<T>::new().add_bytes(1, self.network()).add(1, largest.unwrap_or(0)).sum
+    }
+
     /// Of a [`Workspace::for_inference`](crate::Workspace::for_inference) for so many samples,
     /// and of the samples' inputs.
     pub fn inference(&self, samples: usize) -> u64 {
@@ -119,9 +127,13 @@ impl<T: Element> Footprint<T> {
     }
 
     /// Of all passes of the network over so many samples at once, with every intermediate
-    /// result and its gradient in memory of its own.
+    /// result, its gradient, and a mark of a byte in memory of its own; the network is there
+    /// three times, as it was read, in the precision wanted, and layer by layer.
     pub fn inspection(&self, samples: usize) -> u64 {
         let chain = &self.chain;
+        let outputs = chain.layers().iter().map(|placed| placed.layer.output_shape().len());
+        let marks = outputs.clone().fold(0, usize::saturating_add);
+        let largest = outputs.max().unwrap_or(0);
         let layers = chain.layers().iter();
         let kept = layers.fold(0_usize, |sum, placed| {
             let layer = &placed.layer;
@@ -130,9 +142,10 @@ impl<T: Element> Footprint<T> {
         });
         let ends = chain.input_shape().len() + chain.output_shape().len();
         Bytes::<T>::new()
-            .add_bytes(2, self.network())
+            .add_bytes(3, self.network())
             .add(1, self.parameters())
-            .add(samples, kept.saturating_add(ends))
+            .add(samples, kept.saturating_add(ends).saturating_add(largest))
+            .add_bytes(samples, product(&[marks]))
             .add(1, chain.observed())
             .add_scratch(chain.scratch(samples, 1))
             .sum

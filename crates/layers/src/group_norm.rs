@@ -171,7 +171,7 @@ impl<T: Element> Layer<T> for GroupNormLayer {
             normalize::forward(x, as_groups, epsilon, [ones, zeros], false, measured, y);
             self.spread(mean, means);
             self.spread(inverse, scales);
-            scales.iter_mut().zip(weight).for_each(|(scale, &weight)| *scale = *scale * weight);
+            scales.iter_mut().zip(weight).for_each(|(scale, &weight)| *scale *= weight);
             normalize::scale(x, as_channels, [means, scales, bias], false, y);
             if is_training {
                 let memory = &mut context.memory[sample * 2 * self.groups..][..2 * self.groups];

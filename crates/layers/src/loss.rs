@@ -283,10 +283,15 @@ impl Loss {
     }
 }
 
-/// Whether a prediction has its largest number where the target has; one with a NaN in it
-/// never has.
+/// The class that a prediction stands for: the first of its largest numbers. None where one is
+/// NaN, or the largest infinite: the network has overflowed, and nobody knows which it would be.
+pub fn answer<T: Element>(prediction: &[T]) -> Option<usize> {
+    reduce::argmax(prediction).filter(|&place| prediction[place].is_finite())
+}
+
+/// Whether a prediction stands for the class where the target has its largest number.
 pub fn is_right<T: Element>(prediction: &[T], target: &[T]) -> bool {
-    reduce::argmax(prediction).is_some_and(|place| reduce::argmax(target) == Some(place))
+    answer(prediction).is_some_and(|place| reduce::argmax(target) == Some(place))
 }
 
 /// In `f64`: `Σ s_i (ln Σ exp(x − m) + (m − x_i))`, `m` being the largest logit.

@@ -5,7 +5,7 @@ use tensor::{Buffer, Element, Shape, ShapeError};
 
 use crate::bounded::shortened;
 use crate::chain::{Chain, too_large};
-use crate::digest::sha256;
+use crate::digest::sha256_of_numbers;
 use crate::footprint::Footprint;
 use crate::init::Init;
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Running};
@@ -229,9 +229,7 @@ impl<T: Element> Network<T> {
 
     /// The SHA-256 of all parameters in order, little-endian, in the network's precision.
     pub fn digest(&self) -> String {
-        let mut bytes = Vec::with_capacity(size_of_val(&*self.parameters));
-        T::extend_le_bytes(&self.parameters, &mut bytes);
-        sha256(&bytes)
+        sha256_of_numbers(&self.parameters)
     }
 
     /// The outputs for whole samples of `input`.

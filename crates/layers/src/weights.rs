@@ -37,12 +37,10 @@ pub fn save_weights<T: Element>(
 fn named<T: Element>(
     arrays: Vec<(Parameter, Range<usize>)>,
     numbers: &[T],
-) -> impl Iterator<Item = (String, Array)> {
+) -> impl Iterator<Item = (String, Array<'_, T>)> {
     arrays.into_iter().map(|(array, range)| {
-        let mut bytes = Vec::new();
-        T::extend_le_bytes(&numbers[range], &mut bytes);
         let shape = array.shape.dims().to_vec();
-        (array.name, Array { dtype: dtype::<T>(), shape, bytes })
+        (array.name, Array { shape, numbers: &numbers[range] })
     })
 }
 
@@ -73,52 +71,53 @@ pub fn load_weights<T: Element>(
 ) -> Result<(), WeightsError> {
     let (header, body) = open(bytes)?;
     header.check(network)?;
-    let mut complaints = Vec::new();
-    let mut read = |arrays: Vec<(Parameter, Range<usize>)>, numbers: &mut [T]| {
-        for (array, range) in arrays {
-            complaints.extend(read_array((&header, body), &array, &mut numbers[range]).err());
-        }
-    };
-    let (mut parameters, mut state) = (network.parameters().to_vec(), network.state().to_vec());
-    read(network.named_parameters(), &mut parameters);
-    read(network.named_state(), &mut state);
+    let file = (&header, body);
+    let (parameters, state) = (network.named_parameters(), network.named_state());
+    let arrays = parameters.iter().chain(&state).map(|(array, _)| array);
+    let complaints: Vec<_> = arrays.filter_map(|array| refuse_numbers::<T>(file, array)).collect();
     if !complaints.is_empty() {
         return Err(WeightsError::new(format!("weights: {}", listed(&complaints))));
     }
-    network.parameters_mut().copy_from_slice(&parameters);
-    network.state_mut().copy_from_slice(&state);
+    let read = |arrays: Vec<(Parameter, Range<usize>)>, numbers: &mut [T]| {
+        for (array, range) in arrays {
+            let found = numbers_of(file, &array.name);
+            numbers[range].iter_mut().zip(found).for_each(|(to, found)| *to = T::from_f64(found));
+        }
+    };
+    read(parameters, network.parameters_mut());
+    read(state, network.state_mut());
     Ok(())
 }
 
-/// Reads one array of a file whose header has been checked, or says which of its numbers
-/// cannot be: none is finite but those that still are in the network's precision.
-fn read_array<T: Element>(
-    (header, body): (&WeightsHeader, &[u8]),
-    array: &Parameter,
-    numbers: &mut [T],
-) -> Result<(), String> {
-    let Parameter { name, role, .. } = array;
+/// The numbers of an array of a file whose header has been checked.
+fn numbers_of<'a>(
+    (header, body): (&WeightsHeader, &'a [u8]),
+    name: &str,
+) -> Box<dyn Iterator<Item = f64> + 'a> {
     let (dtype, place) = header.array(name).expect("an array that has been checked");
-    let (narrow, wide) = (body[place.clone()].as_chunks().0, body[place].as_chunks().0);
-    let found: &mut dyn Iterator<Item = f64> = if dtype == Dtype::F32 {
-        &mut narrow.iter().map(|&bytes| f64::from(f32::from_le_bytes(bytes)))
+    if dtype == Dtype::F32 {
+        let (found, _) = body[place].as_chunks();
+        Box::new(found.iter().map(|&bytes| f64::from(f32::from_le_bytes(bytes))))
     } else {
-        &mut wide.iter().map(|&bytes| f64::from_le_bytes(bytes))
-    };
-    let (mut first, mut count, len) = (None, 0, numbers.len());
-    for (place, (number, found)) in numbers.iter_mut().zip(found).enumerate() {
-        *number = T::from_f64(found);
-        if let Some(expected) = role.refuse(number.to_f64()) {
-            count += 1;
-            first.get_or_insert((place, found, expected));
-        }
+        let (found, _) = body[place].as_chunks();
+        Box::new(found.iter().map(|&bytes| f64::from_le_bytes(bytes)))
     }
-    let Some((place, found, expected)) = first else { return Ok(()) };
-    let is_lost = found.is_finite() && !T::from_f64(found).to_f64().is_finite();
+}
+
+/// Which numbers of an array cannot be, if any: those that are not finite, or are not in the
+/// network's precision, and variances below 0.
+fn refuse_numbers<T: Element>(file: (&WeightsHeader, &[u8]), array: &Parameter) -> Option<String> {
+    let Parameter { name, shape, role } = array;
+    let refuse = |found: f64| role.refuse(found).or(role.refuse(T::from_f64(found).to_f64()));
+    let wrong = || numbers_of(file, name).enumerate().filter(|&(_, found)| refuse(found).is_some());
+    let (place, found) = wrong().next()?;
+    let is_lost = role.refuse(found).is_none();
     let precision = if is_lost { format!(" in {}", T::NAME) } else { String::new() };
-    Err(format!(
-        "{name}: expected {expected}{precision}, found {found:?} at place {place}, and {count} such \
-         of {len}"
+    Some(format!(
+        "{name}: expected {}{precision}, found {found:?} at place {place}, and {} such of {}",
+        refuse(found)?,
+        wrong().count(),
+        shape.len()
     ))
 }
 
@@ -128,7 +127,7 @@ fn read_array<T: Element>(
 /// If the bytes are no safetensors, do not describe a network, or describe another one
 /// than they hold.
 pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
-    let mut network = open(bytes)?.0.network()?;
+    let mut network = open(bytes)?.0.footprint()?.build();
     load_weights(&mut network, bytes)?;
     Ok(network)
 }
@@ -164,15 +163,15 @@ fn dtype<T: Element>() -> Dtype {
     if size_of::<T>() == 4 { Dtype::F32 } else { Dtype::F64 }
 }
 
-struct Array {
-    dtype: Dtype,
+/// Numbers that become bytes when they are written, one array at a time.
+struct Array<'a, T> {
     shape: Vec<usize>,
-    bytes: Vec<u8>,
+    numbers: &'a [T],
 }
 
-impl View for Array {
+impl<T: Element> View for Array<'_, T> {
     fn dtype(&self) -> Dtype {
-        self.dtype
+        dtype::<T>()
     }
 
     fn shape(&self) -> &[usize] {
@@ -180,11 +179,13 @@ impl View for Array {
     }
 
     fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        self.bytes.as_slice().into()
+        let mut bytes = Vec::with_capacity(self.data_len());
+        T::extend_le_bytes(self.numbers, &mut bytes);
+        bytes.into()
     }
 
     fn data_len(&self) -> usize {
-        self.bytes.len()
+        size_of_val(self.numbers)
     }
 }
 

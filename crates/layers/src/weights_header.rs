@@ -10,6 +10,7 @@ use tensor::{Element, Shape};
 
 use crate::bounded::{listed, shortened};
 use crate::chain::Chain;
+use crate::footprint::Footprint;
 use crate::layer::Parameter;
 use crate::network::Network;
 use crate::spec::NetworkSpec;
@@ -85,12 +86,12 @@ impl WeightsHeader {
         self.0.metadata().clone().into_iter().flatten().collect()
     }
 
-    /// The network that the file describes, with all parameters 0: before it takes memory,
-    /// its arrays are known to be those of the file.
+    /// The network that the file describes, before it takes memory: its arrays are those of the
+    /// file.
     ///
     /// # Errors
     /// If the file describes no network, or another one than it holds.
-    pub fn network<T: Element>(&self) -> Result<Network<T>, WeightsError> {
+    pub fn footprint<T: Element>(&self) -> Result<Footprint<T>, WeightsError> {
         let text = self.0.metadata().as_ref().and_then(|metadata| metadata.get(NETWORK));
         let text = text.ok_or_else(|| {
             WeightsError::new(format!(
@@ -104,7 +105,7 @@ impl WeightsHeader {
             .map_err(|error| fail(&shortened(&json_complaint(&error))))?;
         let footprint = spec.footprint::<T>().map_err(|error| fail(&error))?;
         self.check_chain(&footprint.chain)?;
-        Ok(footprint.build())
+        Ok(footprint)
     }
 
     /// Whether the file's arrays are the parameters and the state of `network`.

@@ -73,7 +73,7 @@ const TOGETHER: &[usize] = &[1, 2, 3, 5, 16, 17, 64];
 const LOSSES: [Loss; 3] = [
     Loss::MeanSquaredError,
     Loss::BinaryCrossEntropyWithLogits,
-    Loss::SoftmaxCrossEntropy { label_smoothing: 0.1 },
+    Loss::SoftmaxCrossEntropy { label_smoothing: 0.1, class_weights: None },
 ];
 
 /// Numbers in (-1, 1), no two alike.

@@ -1,6 +1,6 @@
 //! What a network makes of samples that it does not learn from.
 
-use layers::{Loss, Network, Workspace};
+use layers::{Loss, Network, Workspace, answer};
 use rayon::prelude::*;
 use tensor::{Buffer, Element, reduce};
 
@@ -37,7 +37,7 @@ pub struct Evaluation {
     /// The loss of each sample.
     pub losses: Vec<f64>,
     /// The class that each sample was taken for: the first of its largest outputs. None where
-    /// an output is not a number; such an answer is never right.
+    /// [`layers::answer`] knows none; that is never right.
     pub predictions: Vec<Option<u8>>,
     /// The outputs, sample after sample, one number for each class.
     pub outputs: Vec<f64>,
@@ -115,10 +115,9 @@ impl<T: Element> Slot<T> {
     }
 }
 
-/// The class that these outputs stand for: the first of the largest, unless one of them is
-/// not a number.
+/// The class that these outputs stand for, if they do.
 pub(crate) fn predicted<T: Element>(outputs: &[T]) -> Option<u8> {
-    reduce::argmax(outputs).and_then(|class| u8::try_from(class).ok())
+    answer(outputs).and_then(|class| u8::try_from(class).ok())
 }
 
 impl Evaluation {

@@ -43,11 +43,15 @@ fn address_space() -> Option<u64> {
     Some(most.saturating_sub(taken.saturating_mul(1024)))
 }
 
+/// What a command takes beside the numbers that are reckoned.
+const BESIDE: u64 = 8 << 20;
+
 /// Refuses what takes more memory than there is; `remedy` says what would take less.
 ///
 /// # Errors
 /// If it does; the message has both numbers.
 pub(crate) fn ask(what: &str, bytes: u64, remedy: &str) -> anyhow::Result<()> {
+    let bytes = bytes.saturating_add(BESIDE);
     match available() {
         Some(most) if bytes > most => bail!(
             "{what}: expected at most the {} of memory that are free, found that it takes {}; \
@@ -67,6 +71,12 @@ pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> Trainer
     TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
 }
 
+/// What a training takes, and then the file of what came of it.
+pub(crate) fn of_training<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
+    let training = footprint.training(config, rayon::current_num_threads());
+    training.saturating_add(footprint.file())
+}
+
 /// Refuses a training that takes more memory than there is.
 ///
 /// # Errors
@@ -78,7 +88,7 @@ pub(crate) fn ask_for_training<T: Element>(
     let TrainerConfig { batch_size, shard_size, .. } = *config;
     let threads = rayon::current_num_threads();
     let shards = batch_size.div_ceil(shard_size);
-    let (of_shards, all) = (footprint.shard(config, threads), footprint.training(config, threads));
+    let (of_shards, all) = (footprint.shard(config, threads), of_training(footprint, config));
     let working = threads.min(shards);
     let at_once = of_shards.saturating_mul(working as u64);
     let remedy = if at_once > all / 2 {
@@ -123,7 +133,7 @@ pub(crate) fn together<T: Element>(
     let needed = |count, threads: usize| {
         footprint.inference(count).saturating_mul(threads as u64).saturating_add(taken)
     };
-    let most = available().unwrap_or(u64::MAX);
+    let most = available().unwrap_or(u64::MAX).saturating_sub(BESIDE);
     while needed(count, threads) > most && (count > 1 || threads > 1) {
         if count > 1 { count /= 2 } else { threads -= 1 }
     }

@@ -10,6 +10,7 @@ use tensor::Element;
 use crate::dataset::{Classes, Digests, Samples};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Precision;
+use crate::memory;
 use crate::run_folder::{Place, Run, named, places};
 use crate::vote::{Outputs, Vote};
 use crate::weights_file::WeightsFile;
@@ -262,7 +263,10 @@ fn evaluate<T: Element>(
 
 /// The network of a file, whose numbers are those that were written.
 fn network<T: Element>(weights: WeightsFile, about: &About) -> anyhow::Result<Network<T>> {
-    let mut network = weights.header.network()?;
+    let footprint = weights.header.footprint::<T>()?;
+    let bytes = footprint.network().saturating_add(footprint.file());
+    memory::ask("reading it", bytes, "choose a smaller model")?;
+    let mut network = footprint.build();
     load_weights(&mut network, &weights.read()?)?;
     if let Some(expected) = &about.weights_sha256 {
         let found = network.digest();
@@ -276,7 +280,10 @@ fn network<T: Element>(weights: WeightsFile, about: &About) -> anyhow::Result<Ne
 }
 
 fn converted<A: Element, B: Element>(network: &Network<A>) -> anyhow::Result<Network<B>> {
-    let mut other = network.spec().build::<B>()?;
+    let footprint = network.spec().footprint::<B>()?;
+    let what = format!("the network in {}", B::NAME);
+    memory::ask(&what, footprint.network(), "choose a smaller model")?;
+    let mut other = footprint.build();
     let convert = |from: &[A], to: &mut [B]| {
         to.iter_mut().zip(from).for_each(|(to, from)| *to = B::from_f64(from.to_f64()));
     };

@@ -156,7 +156,9 @@ pub(crate) fn build<T: Element>(
         let footprint = spec
             .footprint::<T>()
             .map_err(|error| anyhow!("{}: {error}", place(Some(error.layer()))))?;
-        memory::ask(&which.to_string(), footprint.network(), "choose fewer parameters")?;
+        // Whatever is to be done with it, a sample goes forward and backward.
+        let remedy = "choose a smaller network or smaller images";
+        memory::ask(&format!("{which}, one image"), footprint.inspection(1), remedy)?;
         let network = footprint.build();
         if let Some(first) = networks.first() {
             let (expected, found) = (first.input_shape(), network.input_shape());

@@ -62,8 +62,8 @@ pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) ->
 fn unanswered_line(evaluation: &Evaluation) -> String {
     let Some((first, count)) = evaluation.unanswered() else { return String::new() };
     format!(
-        "no answer to {count} of them, which count as wrong: an output of the network is not a \
-         number, first for image {first}\n"
+        "no answer to {count} of them, which count as wrong: the network's outputs are not \
+         finite, first for image {first}\n"
     )
 }
 

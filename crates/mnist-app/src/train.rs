@@ -109,8 +109,7 @@ impl<T: Element> Run<T> {
         let experiment = experiment.effective(train.len(), test.len());
         let network = networks.into_iter().next().context("no network")?;
         let config = memory::trainer_config(&experiment, train.len());
-        let taken =
-            network.spec().footprint::<T>()?.training(&config, rayon::current_num_threads());
+        let taken = memory::of_training::<T>(&network.spec().footprint()?, &config);
         let evaluator = Evaluator::new(&network, test.len(), taken)?;
         let trainer = Trainer::new(network, config);
         let augmenter = experiment

@@ -98,6 +98,13 @@ struct Memory<T> {
     waiting: [[T; LANES]; ROWS * MOST_COLUMNS],
 }
 
+impl<T: Element> Memory<T> {
+    fn new() -> Self {
+        let copy = [T::ZERO; MOST_COLUMNS * PITCH];
+        Self { copy, waiting: [[T::ZERO; LANES]; ROWS * MOST_COLUMNS] }
+    }
+}
+
 /// Some rows of `A`.
 struct Rows<'a, T> {
     first: usize,
@@ -127,10 +134,7 @@ impl<T: Element> Dots<'_, T> {
         V: SimdFloat<S, Element = T>,
     {
         let in_blocks = self.whole::<S>() > BLOCK && self.n > 1;
-        let mut memory = in_blocks.then(|| Memory {
-            copy: [T::ZERO; MOST_COLUMNS * PITCH],
-            waiting: [[T::ZERO; LANES]; ROWS * MOST_COLUMNS],
-        });
+        let mut memory = in_blocks.then(Memory::new);
         let mut rests = [[T::ZERO; LANES]; ROWS];
         let mut first = 0;
         while first < self.n {

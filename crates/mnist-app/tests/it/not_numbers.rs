@@ -23,6 +23,25 @@ fn overflowing(path: &Path, bias: [f32; 10]) {
     fs::write(path, save_weights(&network, &metadata).unwrap()).unwrap();
 }
 
+/// A model whose outputs are all infinite, though all its weights are finite.
+fn infinite(path: &Path) {
+    let builder = Network::<f32>::builder([1, 28, 28]).add(Reshape::flat());
+    let mut network = builder.add(Dense::new(10)).build().unwrap();
+    network.parameters_mut().fill(f32::MAX);
+    let metadata = [("precision", "f32".into()), ("loss", "\"softmax_cross_entropy\"".into())];
+    fs::write(path, save_weights(&network, &metadata).unwrap()).unwrap();
+}
+
+#[test]
+fn outputs_that_are_equally_infinite_are_no_answer() {
+    let here = tempfile::tempdir().unwrap();
+    infinite(&here.path().join("infinite"));
+    let lines = objects(&tested(here.path(), "evaluate infinite --json"));
+    assert_eq!(lines[0]["test_correct"], 0, "{}", lines[0]);
+    let words = tested(here.path(), "evaluate infinite");
+    assert!(words.contains("no answer to 100 of them"), "{words}");
+}
+
 fn tested(folder: &Path, line: &str) -> String {
     succeeds(folder, &format!("{line} --data {}", small_data().display()))
 }
@@ -43,7 +62,7 @@ fn a_network_that_overflows_is_never_right() {
     let words = tested(path, "evaluate model-3");
     assert!(words.contains("0 of 100 test images right (0.00 %)"), "{words}");
     assert!(words.contains("no answer to 100 of them, which count as wrong"), "{words}");
-    assert!(words.contains("not a number, first for image 0"), "{words}");
+    assert!(words.contains("outputs are not finite, first for image 0"), "{words}");
     // Nor does it win, or spoil a vote without a word.
     let words = tested(path, "compare model-1 model-2");
     assert!(words.contains("p = 1.0000"), "{words}");
