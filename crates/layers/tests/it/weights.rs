@@ -220,8 +220,7 @@ fn a_file_that_does_not_describe_its_network_is_refused() {
 
 /// The file of `small` in double precision with one number of an array changed.
 fn changed(array: &str, place: usize, value: f64) -> Vec<u8> {
-    let layers =
-        [LayerSpec::from(Conv2d::new(2, 3)), layers::BatchNorm2d::new().into(), Sigmoid.into()];
+    let layers = [LayerSpec::from(Conv2d::new(2, 3)), BatchNorm2d::new().into(), Sigmoid.into()];
     let mut bytes = save_weights(&network::<f64>(&[1, 5, 4], &layers), &[]).expect("a file");
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
     let view = file.tensor(array).expect("an array of the network");

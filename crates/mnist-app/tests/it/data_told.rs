@@ -25,6 +25,9 @@ fn complaint(root: &Path) -> String {
     format!("{:#}", dataset::load(root).unwrap_err())
 }
 
+/// A name, what makes something under the path of a class, and the reason that is told.
+type Case<'a> = (&'a str, &'a dyn Fn(&Path), &'a str);
+
 const TRAIN: &str = "train --config mine.toml --data data --epochs 1 --quiet";
 
 #[test]
@@ -40,7 +43,7 @@ fn classes_without_test_images_are_told_first_whatever_the_reason() {
         fs::create_dir_all(path.join(".x")).unwrap();
         fs::write(path.join(".x/1.png"), "text").unwrap();
     };
-    let mut cases: Vec<(&str, &dyn Fn(&Path), &str)> = vec![
+    let mut cases: Vec<Case<'_>> = vec![
         ("none", &none, "test/b: no such folder"),
         ("empty", &folder, "test/b: an empty folder"),
         ("file", &file, "test/b: a file"),
