@@ -81,6 +81,12 @@ impl NetworkSpec {
         if input_shape.checked_len().is_none() {
             return fail(0, too_large(input_shape), &[]);
         }
+        let (count, most) = (self.count(), Self::MOST_LAYERS);
+        if count > most {
+            let expected = format!("at most {most}, those inside of others counted");
+            let cause = ShapeError::new("layers", expected, count);
+            return Err(BuildError { layer: 0, cause, table: String::new() });
+        }
         let chain = match Chain::<T>::build(input_shape, &self.layers) {
             Ok(chain) => chain,
             Err((layer, cause, shapes)) => return fail(layer, cause, &shapes),

@@ -29,6 +29,11 @@ impl Residual {
         self.layers.push(layer.into());
         self
     }
+
+    /// What is inside.
+    pub(crate) fn layers(&self) -> &[LayerSpec] {
+        &self.layers
+    }
 }
 
 impl Default for Residual {

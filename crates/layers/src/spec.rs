@@ -32,12 +32,32 @@ use crate::tagged::name_or_table;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a network, that is its input and layers")]
 pub struct NetworkSpec {
     /// The axes of one sample.
     pub input: Vec<usize>,
     /// The layers, first to last.
     pub layers: Vec<LayerSpec>,
+}
+
+impl NetworkSpec {
+    /// The most layers of a network, those inside of others counted. The deepest networks that
+    /// have been trained have some thousand convolutions, a normalisation and an activation
+    /// behind each.
+    pub const MOST_LAYERS: usize = 4096;
+
+    /// How many layers there are, those inside of others counted.
+    pub(crate) fn count(&self) -> usize {
+        count(&self.layers)
+    }
+}
+
+fn count(layers: &[LayerSpec]) -> usize {
+    let inside = |layer: &LayerSpec| match layer {
+        LayerSpec::Residual(residual) => count(residual.layers()),
+        _ => 0,
+    };
+    layers.iter().map(|layer| 1 + inside(layer)).sum()
 }
 
 /// What can be said of a layer before its input shape is known.
@@ -154,10 +174,11 @@ impl<T: Element> Fused<T> {
 /// A network whose layers do not fit together.
 ///
 /// Prints the culprit, what it expected and what it found, and the table of all layers
-/// with their shapes up to there.
+/// with their shapes up to there; of too many layers, how many there may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
     pub(crate) layer: usize,
+    /// Empty if it is not about one of them.
     pub(crate) table: String,
     pub(crate) cause: ShapeError,
 }
@@ -176,6 +197,9 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.table.is_empty() {
+            return self.cause.fmt(f);
+        }
         write!(f, "layer {} does not fit: {}\n{}", self.layer, self.cause, self.table)
     }
 }

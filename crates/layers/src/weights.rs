@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
 
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::{Dtype, View};
 use tensor::Element;
 
-use crate::bounded::{listed, shortened};
+use crate::bounded::listed;
 use crate::layer::Parameter;
 use crate::network::Network;
 use crate::weights_header::{NETWORK, WeightsHeader};
@@ -13,6 +13,9 @@ use crate::weights_header::{NETWORK, WeightsHeader};
 /// The parameters and the state of a network as the bytes of a safetensors file, in the network's
 /// precision. Its `__metadata__` holds the network's description, so that the file alone
 /// is enough to predict, and `metadata` beside it.
+///
+/// # Errors
+/// If there is more of it than [`WeightsHeader`] reads.
 pub fn save_weights<T: Element>(
     network: &Network<T>,
     metadata: &[(&str, String)],
@@ -25,6 +28,8 @@ pub fn save_weights<T: Element>(
     let tensors = parameters.chain(named(network.named_state(), network.state()));
     let mut file = safetensors::serialize(tensors, Some(metadata)).map_err(|error| fail(&error))?;
     sort_header(&mut file).map_err(|error| fail(&error))?;
+    // What is written can be read.
+    open(&file)?;
     Ok(file)
 }
 
@@ -137,15 +142,21 @@ pub fn metadata_of(bytes: &[u8]) -> Result<HashMap<String, String>, WeightsError
 
 /// The header and what follows it.
 fn open(bytes: &[u8]) -> Result<(WeightsHeader, &[u8]), WeightsError> {
-    let (length, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
-        WeightsError::new(format!(
-            "expected a safetensors file, got {} bytes: {}",
-            bytes.len(),
-            shortened(&error.to_string())
-        ))
-    })?;
-    let body = &bytes[WeightsHeader::PREFIX + length..];
-    Ok((WeightsHeader::new(metadata), body))
+    let fail = |reason: String| {
+        let count = bytes.len();
+        WeightsError::new(format!("expected a safetensors file, got {count} bytes: {reason}"))
+    };
+    let (prefix, rest) = bytes.split_first_chunk().ok_or_else(|| fail("too few".into()))?;
+    let length = WeightsHeader::length(*prefix).map_err(|error| fail(error.to_string()))?;
+    let (header, body) = rest
+        .split_at_checked(length)
+        .ok_or_else(|| fail(format!("its header of {length} bytes is cut short")))?;
+    let header = WeightsHeader::parse(header).map_err(|error| fail(error.to_string()))?;
+    let (expected, found) = (header.body_len(), body.len());
+    if found != expected {
+        return Err(fail(format!("expected {expected} behind the header, got {found}")));
+    }
+    Ok((header, body))
 }
 
 fn dtype<T: Element>() -> Dtype {

@@ -1,7 +1,11 @@
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::ops::Range;
 
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
 use tensor::{Element, Shape};
 
 use crate::bounded::{listed, shortened};
@@ -27,21 +31,30 @@ impl WeightsHeader {
     /// How many bytes stand before the header.
     pub const PREFIX: usize = 8;
 
-    /// The longest header, in bytes.
-    pub const LONGEST: usize = 100_000_000;
+    /// The longest header that is read, in bytes. The largest network, of
+    /// [`NetworkSpec::MOST_LAYERS`] layers, has one of about three quarters of that.
+    pub const LONGEST: usize = 1 << 22;
+
+    /// The most arrays: of the largest network no layer has more than four, and a normalisation
+    /// from PyTorch a count beside them.
+    pub const MOST_ARRAYS: usize = 5 * NetworkSpec::MOST_LAYERS;
+
+    /// The most keys of `__metadata__`, of which [`save_weights`](crate::save_weights) writes a
+    /// few dozen.
+    pub const MOST_KEYS: usize = 1000;
 
     /// How many bytes the header has, from those before it.
     ///
     /// # Errors
-    /// If they are more than in any safetensors file.
+    /// If they are more than a network can need.
     pub fn length(prefix: [u8; Self::PREFIX]) -> Result<usize, WeightsError> {
         let found = u64::from_le_bytes(prefix);
         let length = usize::try_from(found).ok().filter(|&length| length <= Self::LONGEST);
         length.ok_or_else(|| {
             let most = Self::LONGEST;
             WeightsError::new(format!(
-                "expected a safetensors file, whose header has at most {most} bytes, got one of \
-                 {found} bytes"
+                "expected a safetensors file, whose header has at most {most} bytes if it is of a \
+                 network, got one of {found} bytes"
             ))
         })
     }
@@ -49,16 +62,18 @@ impl WeightsHeader {
     /// What the bytes of a header say.
     ///
     /// # Errors
-    /// If they are no safetensors header.
+    /// If they are no safetensors header, or there is more in it than a network can need.
     pub fn parse(header: &[u8]) -> Result<Self, WeightsError> {
-        serde_json::from_slice(header).map(Self).map_err(|error| {
-            let error = shortened(&error.to_string());
+        let fail = |error: &str| {
+            let error = shortened(error);
             WeightsError::new(format!("expected a safetensors file, got another header: {error}"))
-        })
-    }
-
-    pub(crate) fn new(metadata: Metadata) -> Self {
-        Self(metadata)
+        };
+        let Entries { metadata, arrays } =
+            serde_json::from_slice(header).map_err(|error| fail(&json_complaint(&error)))?;
+        let mut arrays: Vec<_> = arrays.into_iter().collect();
+        arrays.sort_by_key(|(_, array)| array.data_offsets);
+        let metadata = metadata.map(|keys| keys.into_iter().collect());
+        Metadata::new(metadata, arrays).map(Self).map_err(|error| fail(&error.to_string()))
     }
 
     /// How many bytes follow the header.
@@ -84,11 +99,10 @@ impl WeightsHeader {
                  __metadata__, got none"
             ))
         })?;
-        let fail = |error: &dyn std::fmt::Display| {
-            WeightsError::new(format!("weights, {NETWORK:?}: {error}"))
-        };
-        let spec: NetworkSpec =
-            serde_json::from_str(text).map_err(|error| fail(&shortened(&error.to_string())))?;
+        let fail =
+            |error: &dyn fmt::Display| WeightsError::new(format!("weights, {NETWORK:?}: {error}"));
+        let spec: NetworkSpec = serde_json::from_str(text)
+            .map_err(|error| fail(&shortened(&json_complaint(&error))))?;
         let footprint = spec.footprint::<T>().map_err(|error| fail(&error))?;
         self.check_chain(&footprint.chain)?;
         Ok(footprint)
@@ -137,6 +151,103 @@ impl WeightsHeader {
     pub(crate) fn array(&self, name: &str) -> Option<(Dtype, Range<usize>)> {
         let TensorInfo { dtype, data_offsets: (start, end), .. } = self.0.info(name)?;
         Some((*dtype, *start..*end))
+    }
+}
+
+/// A header as it is read, before it is known whether it makes sense.
+struct Entries {
+    metadata: Option<HashMap<String, String>>,
+    arrays: HashMap<String, TensorInfo>,
+}
+
+/// An array in a header.
+#[derive(Deserialize)]
+#[serde(expecting = "an array's dtype, shape and data_offsets")]
+struct Array {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data_offsets: (usize, usize),
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor)
+    }
+}
+
+struct EntriesVisitor;
+
+impl<'de> Visitor<'de> for EntriesVisitor {
+    type Value = Entries;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("arrays by their names")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+        let (mut metadata, mut arrays) = (None, HashMap::new());
+        while let Some(name) = map.next_key::<String>()? {
+            let is_twice = if name == "__metadata__" {
+                metadata.replace(map.next_value::<Keys>()?.0).is_some()
+            } else {
+                let Array { dtype, shape, data_offsets } = map.next_value()?;
+                let array = TensorInfo { dtype, shape, data_offsets };
+                let is_twice = arrays.insert(name.clone(), array).is_some();
+                at_most(arrays.len(), WeightsHeader::MOST_ARRAYS, "arrays")?;
+                is_twice
+            };
+            if is_twice {
+                return Err(de::Error::custom(format!(
+                    "expected each name once, got {name:?} twice"
+                )));
+            }
+        }
+        Ok(Entries { metadata, arrays })
+    }
+}
+
+/// The `__metadata__` as it is read.
+struct Keys(HashMap<String, String>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("texts by their keys")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+        let mut keys = HashMap::new();
+        while let Some((key, text)) = map.next_entry()? {
+            keys.insert(key, text);
+            at_most(keys.len(), WeightsHeader::MOST_KEYS, "keys in __metadata__")?;
+        }
+        Ok(Keys(keys))
+    }
+}
+
+/// Stops reading where there are more than can make sense.
+fn at_most<E: de::Error>(count: usize, most: usize, what: &str) -> Result<(), E> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(E::custom(format!("expected at most {most} {what}, got more")))
+}
+
+/// What is wrong with a text of JSON, in words of those who never saw the reader of it.
+fn json_complaint(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Eof => "expected JSON, got a text that is empty or cut short".into(),
+        Category::Data => error.to_string().replace("expected usize", "expected a whole number"),
+        Category::Syntax | Category::Io => format!("expected JSON, got another text: {error}"),
     }
 }
 

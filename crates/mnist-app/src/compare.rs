@@ -20,10 +20,9 @@ use crate::{report, threads};
 /// If a model or the data are not what they should be.
 pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
-    threads::run_on(flags.threads, 1, || {
-        let models = evaluate::open(flags)?;
-        let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
-        let found = evaluate::test_data(flags, &models)?;
+    let (models, found, asked) = evaluate::read(flags)?;
+    let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
+    asked.divide(found.samples.len(), || {
         let mut console = Console::default();
         found.tell(&mut console, flags.json)?;
         let samples = found.samples;

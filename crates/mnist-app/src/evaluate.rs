@@ -9,9 +9,10 @@ use crate::evaluation::Evaluation;
 use crate::model::Model;
 use crate::own_data::Found;
 use crate::printable::{Shown, require_utf8};
+use crate::report;
 use crate::statistics::wilson_interval;
+use crate::threads::{self, Asked};
 use crate::vote::Vote;
-use crate::{report, threads};
 
 /// How well the test images were told apart, for `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,9 +43,8 @@ struct Line<'a> {
 /// If a model or the data are not what they should be.
 pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
-    threads::run_on(flags.threads, 1, || {
-        let models = open(flags)?;
-        let found = test_data(flags, &models)?;
+    let (models, found, asked) = read(flags)?;
+    asked.divide(found.samples.len(), || {
         let mut console = Console::default();
         found.tell(&mut console, flags.json)?;
         if let [model] = models.as_slice() {
@@ -55,8 +55,19 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     })
 }
 
+/// The models and the images to test them on, and what may be asked for to do so.
+pub(crate) fn read(flags: &EvaluateFlags) -> anyhow::Result<(Vec<Model>, Found, Asked)> {
+    let asked = Asked::of(flags.threads)?;
+    let (models, found) = asked.share(1, || {
+        let models = open(flags)?;
+        let found = test_data(flags, &models)?;
+        Ok((models, found))
+    })?;
+    Ok((models, found, asked))
+}
+
 /// All models, before the first of them is tested: what is no model is said at once.
-pub(crate) fn open(flags: &EvaluateFlags) -> anyhow::Result<Vec<Model>> {
+fn open(flags: &EvaluateFlags) -> anyhow::Result<Vec<Model>> {
     if flags.json {
         flags.models.iter().try_for_each(|path| require_utf8("model", path))?;
     }
@@ -64,7 +75,7 @@ pub(crate) fn open(flags: &EvaluateFlags) -> anyhow::Result<Vec<Model>> {
 }
 
 /// The images to test these models on.
-pub(crate) fn test_data(flags: &EvaluateFlags, models: &[Model]) -> anyhow::Result<Found> {
+fn test_data(flags: &EvaluateFlags, models: &[Model]) -> anyhow::Result<Found> {
     let limit = flags.test_limit.map(Into::into);
     Found::of(models, Part::Test, (flags.data.as_deref(), limit))
 }

@@ -23,6 +23,7 @@ pub(crate) use self::complaint::line_at;
 use self::consistency::Cut;
 use crate::augmentation::Augmentation;
 use crate::input::Input;
+use crate::memory;
 use crate::networks::Networks;
 use crate::printable::{Shown, require_utf8};
 
@@ -127,7 +128,7 @@ impl Experiment {
     /// key.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let file = path.shown();
-        let text = Input::text(path, MOST_BYTES).with_context(|| format!("--config {file}"))?;
+        let text = text_of(path).with_context(|| format!("--config {file}"))?;
         let mut experiment =
             Self::parse(&text).map_err(|error| anyhow!("--config {file}{error}"))?;
         if experiment.name.is_empty() {
@@ -229,6 +230,20 @@ impl Experiment {
 /// The path from the root, so that a run's `config.toml` means the same wherever it is read.
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The text of an experiment in a file, if there is the memory to read what it says.
+///
+/// # Errors
+/// If there is no such file or not so much memory, or the file is longer than it can
+/// reasonably be.
+pub(crate) fn text_of(path: &Path) -> anyhow::Result<String> {
+    /// What a byte of the text becomes at the most: a table of a key or two takes 3 KiB.
+    const MOST_BECOME: u64 = 512;
+    let text = Input::text(path, MOST_BYTES)?;
+    let what = format!("to read a text of {} bytes", text.len());
+    memory::ask(&what, text.len() as u64 * MOST_BECOME, "choose a shorter one")?;
+    Ok(text)
 }
 
 /// The longest text of an experiment: a thousand times that of a preset.

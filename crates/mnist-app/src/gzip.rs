@@ -4,16 +4,22 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 
+/// The most zeros that are read past, all together: blocks of tapes are 512 bytes to a few
+/// hundred KiB.
+const MOST_ZEROS: usize = 1 << 20;
+
 /// The contents of a gzip stream: its members one after another. Zeros behind a member are
 /// read past, as files are filled up with them on tapes and in some archives.
 pub(crate) struct Gzip<R> {
     /// None behind the last member.
     member: Option<GzDecoder<R>>,
+    /// How many zeros were read past.
+    zeros: usize,
 }
 
 impl<R: BufRead> Gzip<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { member: Some(GzDecoder::new(reader)) }
+        Self { member: Some(GzDecoder::new(reader)), zeros: 0 }
     }
 }
 
@@ -24,17 +30,28 @@ impl<R: BufRead> Read for Gzip<R> {
             if len > 0 || buffer.is_empty() {
                 return Ok(len);
             }
-            self.member = self.member.take().map(GzDecoder::into_inner).map_or(Ok(None), next)?;
+            let reader = self.member.take().map(GzDecoder::into_inner);
+            self.member = reader.map_or(Ok(None), |reader| next(reader, &mut self.zeros))?;
         }
         Ok(0)
     }
 }
 
-/// The next member, behind zeros, if there is one.
-fn next<R: BufRead>(mut reader: R) -> io::Result<Option<GzDecoder<R>>> {
+/// The next member, behind zeros, if there is one; counts those.
+fn next<R: BufRead>(mut reader: R, count: &mut usize) -> io::Result<Option<GzDecoder<R>>> {
+    let refuse = |found: String| {
+        Err(io::Error::other(format!(
+            "expected a gzip stream and nothing behind it but at most {MOST_ZEROS} zeros, found a \
+             whole one and behind it {found}; remove what follows"
+        )))
+    };
     loop {
         let bytes = reader.fill_buf()?;
         let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+        *count += zeros;
+        if *count > MOST_ZEROS {
+            return refuse("more of them".into());
+        }
         match &bytes[zeros..] {
             [] if bytes.is_empty() => return Ok(None),
             [] => {}
@@ -43,11 +60,7 @@ fn next<R: BufRead>(mut reader: R) -> io::Result<Option<GzDecoder<R>>> {
                 return Ok(Some(GzDecoder::new(reader)));
             }
             others => {
-                let found = others[..others.len().min(8)].escape_ascii();
-                return Err(io::Error::other(format!(
-                    "expected a gzip stream and nothing behind it but zeros, found a whole one \
-                     and behind it \"{found}\"; remove what follows"
-                )));
+                return refuse(format!("\"{}\"", others[..others.len().min(8)].escape_ascii()));
             }
         }
         reader.consume(zeros);

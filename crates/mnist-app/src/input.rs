@@ -1,6 +1,7 @@
 //! Files that are read: what may be one, how much of it is taken, and in one pass, so that a
 //! pipe will do.
 
+use std::fmt;
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
@@ -88,6 +89,51 @@ pub(crate) fn reserve(bytes: &mut Vec<u8>, len: usize) -> anyhow::Result<()> {
 /// Whether there is something under this name, be it a link that leads nowhere.
 pub(crate) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
+}
+
+/// What is under a path; links are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    File,
+    Folder,
+    /// A pipe, a device or a socket.
+    NoFile(&'static str),
+    /// A link that leads nowhere.
+    Dangling,
+    Nothing,
+}
+
+impl Found {
+    /// # Errors
+    /// If the system does not tell what it is, as where a folder above it may not be entered;
+    /// the message names the path.
+    pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => Ok(Self::Folder),
+            Ok(metadata) if metadata.is_file() => Ok(Self::File),
+            Ok(metadata) => {
+                Ok(Self::NoFile(other_than_a_file(metadata.file_type()).unwrap_or("a pipe")))
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                    Ok(if is_there(path) { Self::Dangling } else { Self::Nothing })
+                }
+                _ => Err(anyhow!("{}: {error}", path.shown())),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "a file",
+            Self::Folder => "a folder",
+            Self::NoFile(what) => what,
+            Self::Dangling => "a dangling link",
+            Self::Nothing => "none",
+        })
+    }
 }
 
 /// What is under a path that should be that of a file or folder; links are followed.

@@ -20,8 +20,9 @@ use crate::model::{Model, Saved};
 use crate::networks::{self, Which};
 use crate::own_data::Found;
 use crate::run_folder::named;
+use crate::threads::{self, Asked};
 use crate::train::set_initial_weights;
-use crate::{memory, presets, threads};
+use crate::{memory, presets};
 
 use passes::Passes;
 use report::{InputLine, Line, Setting};
@@ -34,7 +35,7 @@ use report::{InputLine, Line, Setting};
 pub fn run(flags: &InspectFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
     let subject = Subject::read(flags)?;
-    threads::run_on(None, 1, || match subject.precision {
+    Asked::of(None)?.share(1, || match subject.precision {
         Precision::F32 => inspect::<f32>(flags, &subject),
         Precision::F64 => inspect::<f64>(flags, &subject),
     })

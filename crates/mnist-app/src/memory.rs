@@ -94,19 +94,26 @@ pub(crate) fn ask_for_training<T: Element>(
     let remedy = if at_once > all / 2 {
         let threads = if working > 1 { ", or fewer --threads" } else { "" };
         format!(
-            "most of it is for {working} shards of {shard_size} images, {} each: choose a smaller \
-             --shard-size{threads}",
+            "most of it is for {} of {}, {} each: choose a smaller --shard-size{threads}",
+            counted(working, "shard"),
+            counted(shard_size, "image"),
             size_text(of_shards)
         )
     } else if shards > 1 {
         format!(
-            "most of it is for the gradients of {shards} shards of {shard_size} images each: \
-             choose a smaller --batch-size or a larger --shard-size"
+            "most of it is for the gradients of {shards} shards of {} each: choose a smaller \
+             --batch-size or a larger --shard-size",
+            counted(shard_size, "image")
         )
     } else {
         format!("most of it is for {} parameters: choose fewer", footprint.parameters())
     };
     ask(&format!("training with batch size {batch_size}"), all, &remedy)
+}
+
+/// So many things.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// How many of so many samples a network answers together, and on how many threads, in the

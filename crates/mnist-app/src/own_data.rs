@@ -47,9 +47,12 @@ impl Found {
         };
         let samples = with_names(Samples::load(&folder, part)?, models, part)?;
         let other = other_data(models, part, (&folder, &samples));
+        let mut samples = models.iter().try_fold(samples, |samples, model| model.fit(samples))?;
+        if part == Part::Test && samples.knows_learned_classes() {
+            samples.note_classes_without_images(|_| true);
+        }
         let notes = samples.notes().iter().cloned();
         let notes = notes.chain(models.iter().flat_map(Model::notes)).collect();
-        let samples = models.iter().try_fold(samples, |samples, model| model.fit(samples))?;
         Ok(Self { samples: samples.first(limit), other, notes })
     }
 

@@ -19,7 +19,8 @@ use crate::cli::ProfileFlags;
 use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision};
 use crate::networks::{self, Which};
-use crate::{memory, presets, threads};
+use crate::threads::{self, Asked};
+use crate::{memory, presets};
 
 use report::{Direction, LayerLine, Line, Report};
 
@@ -38,8 +39,7 @@ pub fn run(flags: &ProfileFlags) -> anyhow::Result<()> {
         None => presets::experiment(flags.preset.as_deref().unwrap_or(presets::DEFAULT))?,
     };
     flags.overrides.clone().apply(&mut experiment);
-    let threads = flags.threads.unwrap_or(NonZeroUsize::MIN);
-    threads::run_on(Some(threads), experiment.shards(), || match experiment.precision {
+    Asked::or_one(flags.threads)?.share(experiment.shards(), || match experiment.precision {
         Precision::F32 => profile::<f32>(flags, &experiment, simd),
         Precision::F64 => profile::<f64>(flags, &experiment, simd),
     })

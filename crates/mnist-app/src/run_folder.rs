@@ -10,7 +10,6 @@ use layers::sha256;
 
 use crate::experiment::{self, Experiment};
 use crate::files::{CONFIG, METRICS, MODEL, SUMMARY, member};
-use crate::input::Input;
 use crate::printable::Shown;
 use crate::run_end::End;
 
@@ -108,7 +107,7 @@ impl Run {
     /// The run whose `config.toml` is in the folder.
     fn of_config(folder: &Path) -> anyhow::Result<Self> {
         let file = folder.join(CONFIG);
-        let text = require_regular(&file).and_then(|()| Input::text(&file, experiment::MOST_BYTES));
+        let text = require_regular(&file).and_then(|()| experiment::text_of(&file));
         let text = text.with_context(|| file.shown())?;
         let experiment =
             Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", file.shown()))?;

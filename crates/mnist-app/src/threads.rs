@@ -1,10 +1,9 @@
 //! What of the machine a command may use.
 
-use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use rayon::ThreadPoolBuilder;
 use tensor::simd::{Level, level_from_environment};
 
@@ -13,52 +12,96 @@ use crate::cli::Usage;
 /// The most threads that can be asked for.
 pub(crate) const MOST: usize = 1024;
 
-/// So many are started wherever they are asked for, be it on fewer processors.
-const FEW: usize = 16;
+/// Up to so many are started as they are asked for, be it on fewer processors: as many as it
+/// takes to see that their number changes no bit.
+const FEW: usize = 4;
 
 /// What asks for a number of threads where no flag does.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
 
-/// Runs `work` in a pool of this many threads; of as many as the environment says, else the
-/// processor has, if none are asked for. No more are started than can have work that is to be
-/// done side by side in `shards` parts.
-///
-/// # Errors
-/// If the environment asks for a number that cannot be, the system does not give so many, and
-/// those of the work.
-pub fn run_on<R: Send>(
-    threads: Option<NonZeroUsize>,
-    shards: usize,
-    work: impl FnOnce() -> anyhow::Result<R> + Send,
-) -> anyhow::Result<R> {
-    let processors = available_parallelism().map_or(1, NonZeroUsize::get);
-    let asked = match threads {
-        Some(threads) => threads.get(),
-        None => match std::env::var_os(VARIABLE) {
-            Some(word) => of_environment(&word)?,
-            None => processors.min(MOST),
-        },
-    };
-    let builder = ThreadPoolBuilder::new().num_threads(started(asked, processors, shards));
-    let pool = builder.build().context("--threads: the system refuses to start them")?;
-    pool.install(|| tensor::threads::awake(work))
+/// A number of threads that somebody asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked(usize);
+
+impl Asked {
+    /// What the flag says, else the environment; else as many as there are processors.
+    ///
+    /// # Errors
+    /// If the environment asks for a number that cannot be.
+    pub(crate) fn of(flag: Option<NonZeroUsize>) -> Result<Self, Usage> {
+        let threads = flag.map_or_else(of_environment, |threads| Ok(Some(threads.get())))?;
+        Ok(Self(threads.unwrap_or_else(|| processors().min(MOST))))
+    }
+
+    /// The same without a flag where one thread is the rule.
+    ///
+    /// # Errors
+    /// As of [`Asked::of`]: what is no number is said even where it would not count.
+    pub(crate) fn or_one(flag: Option<NonZeroUsize>) -> Result<Self, Usage> {
+        let one = flag.unwrap_or(NonZeroUsize::MIN);
+        Self::of(flag)?;
+        Ok(Self(one.get()))
+    }
+
+    /// Runs `work` that is done side by side in so many parts. A part is shared as well, where
+    /// it is the only one; that is done no faster by more threads than there are processors. Of
+    /// many threads no more are started than can have work.
+    ///
+    /// # Errors
+    /// If the system does not give so many, and those of the work.
+    pub(crate) fn share<R: Send>(
+        self,
+        parts: usize,
+        work: impl FnOnce() -> anyhow::Result<R> + Send,
+    ) -> anyhow::Result<R> {
+        self.run(started(self.0, processors(), parts), work)
+    }
+
+    /// Runs `work` that is done side by side in so many parts, none of which is shared. No more
+    /// threads are started than there are parts.
+    ///
+    /// # Errors
+    /// As of [`Asked::share`].
+    pub(crate) fn divide<R: Send>(
+        self,
+        parts: usize,
+        work: impl FnOnce() -> anyhow::Result<R> + Send,
+    ) -> anyhow::Result<R> {
+        self.run(self.0.min(parts.max(1)), work)
+    }
+
+    fn run<R: Send>(
+        self,
+        threads: usize,
+        work: impl FnOnce() -> anyhow::Result<R> + Send,
+    ) -> anyhow::Result<R> {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
+            // The text of this error has that of its cause in it.
+            anyhow!("--threads: expected {threads} threads, found that the system refuses: {error}")
+        })?;
+        pool.install(|| tensor::threads::awake(work))
+    }
 }
 
-/// The number of threads in this word.
-fn of_environment(word: &OsStr) -> Result<usize, Usage> {
+fn processors() -> usize {
+    available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// The number of threads that the environment asks for.
+fn of_environment() -> Result<Option<usize>, Usage> {
+    let Some(word) = std::env::var_os(VARIABLE) else { return Ok(None) };
     let text = word.to_string_lossy();
-    let threads = text.trim().parse().ok();
-    threads.filter(|threads| (1..=MOST).contains(threads)).ok_or_else(|| {
+    let threads: Option<usize> = text.trim().parse().ok();
+    let threads = threads.filter(|threads| (1..=MOST).contains(threads));
+    threads.map(Some).ok_or_else(|| {
         let found: String = text.chars().take(80).collect();
         Usage(format!("{VARIABLE}: expected a whole number from 1 to {MOST}, found {found:?}"))
     })
 }
 
-/// How many of the threads that are asked for can have work. A step has that of its shards, and
-/// what is done in one part, or in as many as there are threads, is done no faster by more of
-/// them than there are processors.
-fn started(asked: usize, processors: usize, shards: usize) -> usize {
-    asked.min(shards.max(processors).max(FEW))
+/// How many of the threads that are asked for are started for work in so many parts.
+fn started(asked: usize, processors: usize, parts: usize) -> usize {
+    if asked <= FEW { asked } else { asked.min(parts.max(processors)) }
 }
 
 /// The vector instructions that the environment asks for.
@@ -71,20 +114,22 @@ pub fn simd_level() -> anyhow::Result<Level> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FEW, MOST, started};
+    use super::{MOST, started};
 
     #[test]
     fn threads_that_can_have_no_work_are_not_started() {
-        for (asked, processors, shards, expected) in [
+        for (asked, processors, parts, expected) in [
             (1, 8, 4, 1),
             (3, 2, 1, 3),
-            (1000, 2, 1, FEW),
-            (1000, 2, 4, FEW),
+            (4, 2, 1, 4),
+            (5, 2, 1, 2),
+            (1000, 2, 1, 2),
+            (1000, 2, 5, 5),
             (1000, 64, 4, 64),
             (1000, 2, 300, 300),
             (MOST, 2, usize::MAX, MOST),
         ] {
-            assert_eq!(started(asked, processors, shards), expected, "{asked} {shards}");
+            assert_eq!(started(asked, processors, parts), expected, "{asked} {parts}");
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::files::{METRICS, MODEL, RunFolder, SUMMARY};
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
 use crate::networks::Which;
 use crate::printable::{Shown, require_utf8};
+use crate::threads::Asked;
 use crate::weights_file::WeightsFile;
 use crate::{committee, memory, networks, presets, report, threads};
 
@@ -44,7 +45,7 @@ pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
     for (flag, path) in named {
         path.iter().try_for_each(|path| require_utf8(flag, path))?;
     }
-    threads::run_on(flags.threads, experiment.shards(), || match experiment.precision {
+    Asked::of(flags.threads)?.share(experiment.shards(), || match experiment.precision {
         Precision::F32 => train::<f32>(flags, experiment, (start, simd)),
         Precision::F64 => train::<f64>(flags, experiment, (start, simd)),
     })

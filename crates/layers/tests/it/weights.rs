@@ -2,8 +2,8 @@
 //! damaged change nothing.
 
 use layers::{
-    Bias, Conv2d, Dense, LayerSpec, Network, Reshape, Sigmoid, Workspace, load_weights, network_of,
-    save_weights,
+    BatchNorm2d, Bias, Conv2d, Dense, LayerSpec, Network, NetworkSpec, Reshape, Sigmoid,
+    WeightsHeader, Workspace, load_weights, network_of, save_weights,
 };
 use safetensors::tensor::{Dtype, TensorView};
 use tensor::Element;
@@ -67,6 +67,36 @@ fn names_shapes_and_metadata_are_what_other_programs_read() {
     let metadata = header.metadata().as_ref().expect("metadata");
     assert_eq!(metadata["epoch"], "3");
     assert_eq!(metadata["network"], serde_json::to_string(network.spec()).expect("JSON"));
+}
+
+#[test]
+fn what_could_not_be_read_is_not_written() {
+    let network = small::<f32>();
+    let keys: Vec<_> = (0..WeightsHeader::MOST_KEYS).map(|key| key.to_string()).collect();
+    let all: Vec<_> = keys.iter().map(|key| (&**key, String::new())).collect();
+    assert!(save_weights(&network, &all[1..]).is_ok());
+    let error = save_weights(&network, &all).expect_err("a key too many, with the network's");
+    assert!(error.to_string().contains("at most 1000 keys in __metadata__"), "{error}");
+    let long = [("long", "x".repeat(WeightsHeader::LONGEST))];
+    let error = save_weights(&network, &long).expect_err("too long");
+    assert!(error.to_string().contains("at most 4194304 bytes"), "{error}");
+}
+
+#[test]
+fn the_largest_network_survives_a_file_and_a_larger_one_is_refused() {
+    let normalized = |count: usize| {
+        let layers = (0..count).map(|_| LayerSpec::from(BatchNorm2d::new()));
+        NetworkSpec { input: vec![1, 1, 1], layers: layers.collect() }
+    };
+    let most = NetworkSpec::MOST_LAYERS;
+    let network = normalized(most).build::<f64>().expect("a network");
+    let bytes = save_weights(&network, &[]).expect("a file");
+    assert_eq!(network_of::<f64>(&bytes).expect("the same").digest(), network.digest());
+    let error = normalized(most + 1).build::<f64>().expect_err("too many");
+    assert_eq!(
+        error.to_string(),
+        "layers: expected at most 4096, those inside of others counted, got 4097"
+    );
 }
 
 #[test]
@@ -190,8 +220,7 @@ fn a_file_that_does_not_describe_its_network_is_refused() {
 
 /// The file of `small` in double precision with one number of an array changed.
 fn changed(array: &str, place: usize, value: f64) -> Vec<u8> {
-    let layers =
-        [LayerSpec::from(Conv2d::new(2, 3)), layers::BatchNorm2d::new().into(), Sigmoid.into()];
+    let layers = [LayerSpec::from(Conv2d::new(2, 3)), BatchNorm2d::new().into(), Sigmoid.into()];
     let mut bytes = save_weights(&network::<f64>(&[1, 5, 4], &layers), &[]).expect("a file");
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
     let view = file.tensor(array).expect("an array of the network");

@@ -115,7 +115,7 @@ impl Samples {
     }
 
     /// Which labels there are.
-    fn used(&self) -> Vec<bool> {
+    pub(super) fn used(&self) -> Vec<bool> {
         let mut used = vec![false; self.classes.count()];
         self.labels.iter().for_each(|&label| used[usize::from(label)] = true);
         used

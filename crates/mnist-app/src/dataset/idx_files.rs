@@ -8,15 +8,23 @@ use anyhow::{Context, anyhow, ensure};
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
 use super::{Classes, Part, Samples, Source, png_folder};
 use crate::idx::{self, Contents};
-use crate::input::is_there;
+use crate::input::{Found, is_there};
 use crate::printable::Shown;
 
 const IMAGES: [&str; 2] = ["idx3-ubyte", "idx4-ubyte"];
 const LABELS: [&str; 1] = ["idx1-ubyte"];
 
 /// Whether there is a file of images of this part.
-pub(super) fn present(folder: &Path, part: Part) -> bool {
-    spellings(folder, &format!("{}-images", prefix(part)), &IMAGES).any(|file| file.is_there())
+pub(super) fn present(folder: &Path, part: Part) -> anyhow::Result<bool> {
+    for file in spellings(folder, &format!("{}-images", prefix(part)), &IMAGES) {
+        // What the system does not tell of may be one.
+        for path in [&file.plain, &file.zipped] {
+            if Found::at(path)? != Found::Nothing {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Reads the images and labels of one part.
@@ -147,7 +155,9 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
         |path: &PathBuf| used.iter().any(|file| [&file.plain, &file.zipped].contains(&path));
     let mut left_out = LeftOut::default();
     for (name, path) in png_folder::entries(folder)? {
-        let is_data = name.contains("ubyte") || is_of_pictures(&ending(&name)) || path.is_dir();
+        let is_data = name.contains("ubyte")
+            || is_of_pictures(&ending(&name))
+            || Found::at(&path)? == Found::Folder;
         if is_data && !is_used(&path) {
             left_out.add(Kind::Beside, &path);
         }

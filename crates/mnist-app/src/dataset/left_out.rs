@@ -1,8 +1,11 @@
 //! What lies among the data and is not used.
 
-use std::fs::{self, DirEntry};
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
+use crate::input::Found;
 use crate::printable::Shown;
 
 /// Files and folders that are not used, counted by the reason.
@@ -21,7 +24,7 @@ struct Group {
 pub(super) enum Kind {
     /// With another ending, in small letters; without one if it is empty.
     Ending(String),
-    /// Hidden, as its name begins with a point.
+    /// Hidden, as its name or that of a folder above it begins with a point.
     Hidden,
     /// Below a folder in a class's folder.
     Deeper,
@@ -50,7 +53,7 @@ impl Kind {
             Self::Loose => format!("{count} file{s} beside the folders of the classes"),
             Self::Dangling => format!("{count} dangling link{s}"),
             Self::NoFile => format!("{count} with an image's name that is no file"),
-            Self::Beside => format!("{count} beside the data"),
+            Self::Beside => format!("{count} file{s} or folder{s} beside the data"),
         }
     }
 }
@@ -70,27 +73,42 @@ impl LeftOut {
         }
     }
 
-    /// Files below a folder that itself is not used; links are not followed.
-    pub(super) fn add_below(&mut self, folder: &Path) {
+    /// Something whose name begins with a point, if it is a picture or a folder of some.
+    pub(super) fn add_hidden(&mut self, path: &Path, found: Found) -> anyhow::Result<()> {
+        if found == Found::Folder {
+            return self.add_below(path, &Kind::Hidden);
+        }
+        if is_picture(path) {
+            self.add(Kind::Hidden, path);
+        }
+        Ok(())
+    }
+
+    /// Files below a folder that itself is not used, of hidden ones the pictures; links are not
+    /// followed.
+    ///
+    /// # Errors
+    /// If one of the folders cannot be read: nobody would know what is left out.
+    pub(super) fn add_below(&mut self, folder: &Path, kind: &Kind) -> anyhow::Result<()> {
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
-            // What cannot be read cannot be counted; the folder itself is not used anyway.
-            let Ok(entries) = fs::read_dir(&folder) else {
-                self.add(Kind::Deeper, &folder);
-                continue;
-            };
-            let is_folder = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-            let mut paths: Vec<_> =
-                entries.flatten().map(|entry| (entry.path(), is_folder(&entry))).collect();
+            let place = || folder.shown();
+            let mut paths = Vec::new();
+            for entry in fs::read_dir(&folder).with_context(place)? {
+                let entry = entry.with_context(place)?;
+                let is_folder = entry.file_type().with_context(|| entry.path().shown())?.is_dir();
+                paths.push((entry.path(), is_folder));
+            }
             paths.sort();
             for (path, is_folder) in paths {
                 if is_folder {
                     folders.push(path);
-                } else {
-                    self.add(Kind::Deeper, &path);
+                } else if *kind != Kind::Hidden || is_picture(&path) {
+                    self.add(kind.clone(), &path);
                 }
             }
         }
+        Ok(())
     }
 
     /// All of it in a line, if there is something.
@@ -116,9 +134,28 @@ pub(super) fn ending(name: &str) -> String {
     ending.to_string_lossy().to_lowercase()
 }
 
+fn is_picture(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| is_of_pictures(&ending(&name.to_string_lossy())))
+}
+
 /// Whether this is the ending of a picture, whatever its format.
 pub(super) fn is_of_pictures(ending: &str) -> bool {
     const ENDINGS: [&str; 12] =
         ["png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "avif", "ppm", "pgm", "heic"];
     ENDINGS.contains(&ending)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Kind, LeftOut};
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_an_error_that_names_it() {
+        let mut left_out = LeftOut::default();
+        let error = left_out.add_below(Path::new("nowhere/at all"), &Kind::Deeper).unwrap_err();
+        assert_eq!(error.to_string(), "nowhere/at all");
+        assert!(left_out.line(Path::new("x")).is_none());
+    }
 }

@@ -6,15 +6,17 @@ mod fit;
 mod idx_files;
 mod left_out;
 mod png_folder;
+mod png_image;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use layers::Batch;
 use tensor::{Element, image};
 
 use crate::augmentation::Augmenter;
 use crate::console::notice;
+use crate::input::Found;
 use crate::printable::Shown;
 
 pub use classes::Classes;
@@ -43,15 +45,27 @@ pub struct Samples {
     source: Source,
     /// Of all samples as they were read.
     digest: String,
+    /// Names under which images of a class could have been, but were none, and the reasons.
+    without_images: Vec<(String, String)>,
     /// What lies among the data and was not used.
     notes: Vec<String>,
 }
+
+/// So many of several things are told one by one.
+const MOST_TOLD: usize = 20;
 
 /// The files or folders that samples are from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Source {
     images: PathBuf,
     labels: PathBuf,
+}
+
+impl Source {
+    /// Whether it is a folder of PNG images.
+    fn is_folder(&self) -> bool {
+        self.images == self.labels
+    }
 }
 
 /// Reads the images and labels for training and those for testing, the files side by
@@ -82,15 +96,19 @@ pub fn load_named(folder: &Path, names: Option<&[String]>) -> anyhow::Result<(Sa
         train.source.images.shown(),
         size_text(found)
     );
-    if let Some(names) = names {
-        return Ok((train.named(names)?, test.named(names)?));
-    }
-    let test = test.relabelled(&train.classes)?;
-    Ok((train.relabelled(&test.classes)?, test))
+    let (train, mut test) = if let Some(names) = names {
+        (train.named(names)?, test.named(names)?)
+    } else {
+        let test = test.relabelled(&train.classes)?;
+        (train.relabelled(&test.classes)?, test)
+    };
+    let learned = train.used();
+    test.note_classes_without_images(|label| learned[label]);
+    Ok((train, test))
 }
 
-/// Says on standard error what lies among the data and is not used; first of that, which
-/// classes lose all their test images by it.
+/// Says on standard error which classes have no test images, and then what lies among the data
+/// and is not used.
 pub(crate) fn tell(train: &Samples, test: &Samples) {
     test.notes.iter().chain(&train.notes).for_each(notice);
 }
@@ -110,14 +128,16 @@ pub fn metadata(train: &Samples, test: &Samples) -> Vec<(&'static str, String)> 
 pub fn folder(flag: Option<&Path>, key: Option<&Path>) -> anyhow::Result<PathBuf> {
     let asked = flag.map(|folder| ("--data", folder)).or(key.map(|folder| ("data =", folder)));
     if let Some((name, folder)) = asked {
-        ensure!(
-            folder.is_dir(),
-            "{name} {}: expected a folder of images, found {}{}",
+        let found = match Found::at(folder).with_context(|| name.to_owned())? {
+            Found::Folder => return Ok(folder.to_owned()),
+            Found::Nothing => "no such folder".to_owned(),
+            found => found.to_string(),
+        };
+        bail!(
+            "{name} {}: expected a folder of images, found {found}{}",
             folder.shown(),
-            if folder.exists() { "a file" } else { "no such folder" },
             if flag.is_none() { "; name the folder with --data DIR" } else { "" }
         );
-        return Ok(folder.to_owned());
     }
     let current = std::env::current_dir().unwrap_or_default();
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -138,7 +158,7 @@ impl Samples {
     /// # Errors
     /// If a file is missing or not what it should be; the message names it.
     pub fn load(folder: &Path, part: Part) -> anyhow::Result<Self> {
-        let is_idx = idx_files::present(folder, part) || !png_folder::present(folder);
+        let is_idx = idx_files::present(folder, part)? || !png_folder::present(folder)?;
         let mut samples =
             if is_idx { idx_files::load(folder, part)? } else { png_folder::load(folder, part)? };
         // What belongs to neither part is told once.
@@ -155,8 +175,9 @@ impl Samples {
         classes: Classes,
         source: Source,
     ) -> Self {
-        let (digest, notes) = (String::new(), Vec::new());
-        let mut samples = Self { images, labels, shape, classes, source, digest, notes };
+        let (digest, without_images, notes) = (String::new(), Vec::new(), Vec::new());
+        let mut samples =
+            Self { images, labels, shape, classes, source, digest, without_images, notes };
         samples.digest = digest::of(&samples);
         samples
     }
@@ -169,6 +190,42 @@ impl Samples {
     /// What lies among the data and was not used, a line each.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Puts before all other notes which of the classes have no images, but should, as they are
+    /// learned; the samples are those for testing.
+    pub(crate) fn note_classes_without_images(&mut self, is_learned: impl Fn(usize) -> bool) {
+        let used = self.used();
+        let missing = (0..used.len()).filter(|&label| !used[label] && is_learned(label));
+        let missing: Vec<_> = missing.map(|label| self.classes.name(label)).collect();
+        let mut lines: Vec<_> = missing
+            .iter()
+            .take(MOST_TOLD)
+            .map(|name| format!("class {name:?} has no test images: {}", self.reason(name)))
+            .collect();
+        if missing.len() > MOST_TOLD {
+            lines.push(format!("{} more classes have no test images", missing.len() - MOST_TOLD));
+        }
+        self.notes.splice(0..0, lines);
+    }
+
+    /// Why there are no images of a class.
+    fn reason(&self, class: &str) -> String {
+        let known = self.without_images.iter().find(|(name, _)| name == class);
+        match known {
+            Some((_, reason)) => reason.clone(),
+            None if self.source.is_folder() => {
+                format!("{}: no such folder", self.source.images.join(class).shown())
+            }
+            None => format!("{}: none of its label", self.source.labels.shown()),
+        }
+    }
+
+    /// Whether a model with these classes has surely learned all of them: a
+    /// folder is one only with images to learn from, and a name is given to one on purpose; but
+    /// a model may have more outputs than there are labels.
+    pub(crate) fn knows_learned_classes(&self) -> bool {
+        !self.classes.is_numbered() || self.source.is_folder()
     }
 
     /// The first samples, `limit` of them if there are as many.

@@ -129,7 +129,10 @@ fn what_lies_beside_idx_files_and_looks_like_data_is_told() {
     fs::create_dir(root.join("train")).unwrap();
     let found = notes(root, Part::Train);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].contains(": left out 2 beside the data: the first "), "{found:?}");
+    assert!(
+        found[0].contains(": left out 2 files or folders beside the data: the first "),
+        "{found:?}"
+    );
     // A set is told once, not by each part.
     assert_eq!(notes(root, Part::Test), [""; 0]);
 }

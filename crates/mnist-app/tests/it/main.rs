@@ -3,11 +3,13 @@
 mod averages;
 mod bad_input;
 mod bounded_reading;
+mod bounds;
 mod class_names;
 mod committee;
 mod common;
 mod compare;
 mod data;
+mod data_told;
 mod disk_and_terminal;
 mod docs;
 mod incomplete;

@@ -80,7 +80,7 @@ fn what_does_not_fit_is_refused_in_a_line() {
     for (line, parts) in [
         (
             format!("train {experiment} --data data --shard-size 4 --out run --threads 1"),
-            &["training with batch size 4", "MiB", "1 shards of 4 images", "--shard-size"][..],
+            &["training with batch size 4", "MiB", "1 shard of 4 images, ", "--shard-size"][..],
         ),
         (
             format!("inspect {experiment} --data data --samples 4"),

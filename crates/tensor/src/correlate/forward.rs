@@ -71,7 +71,7 @@ impl Correlation {
         }
         let parts = threads::parts(self.work(n), scratch.threads());
         let side_by_side = self.gains_by_samples::<T>(n);
-        let (numbers, taps) = scratch.take(self.room_of_sums(side_by_side, parts));
+        let (numbers, taps) = scratch.take(self.direct_room(side_by_side, parts));
         let layer = *self;
         let forward = Forward { layer, side_by_side, input, kernels, bias, output, numbers, taps };
         threads::run_divided(forward, parts, T::correlate_forward);
@@ -83,11 +83,11 @@ impl Correlation {
             return self.filtering_room::<T>(filtering, n, threads);
         }
         let parts = threads::parts(self.work(n), threads);
-        self.room_of_sums(self.gains_by_samples::<T>(n), parts)
+        self.direct_room(self.gains_by_samples::<T>(n), parts)
     }
 
     /// That of the sum as it is written, in so many parts.
-    fn room_of_sums(&self, side_by_side: bool, parts: usize) -> [usize; 2] {
+    fn direct_room(&self, side_by_side: bool, parts: usize) -> [usize; 2] {
         let memory = Memory::of(self, side_by_side);
         threads::rooms(parts, [memory.len(), memory.taps])
     }

@@ -45,7 +45,7 @@ impl Correlation {
         }
         let parts = threads::parts(self.work(n), scratch.threads());
         let side_by_side = self.gains_by_samples_backward::<T>(n);
-        let (numbers, taps) = scratch.take(self.room_of_sums::<T>(side_by_side, parts));
+        let (numbers, taps) = scratch.take(self.adjoint_room::<T>(side_by_side, parts));
         let operation = InputGradient {
             layer: *self,
             side_by_side,
@@ -65,10 +65,10 @@ impl Correlation {
             return adjoint.filtering_room::<T>(filtering, n, threads);
         }
         let side_by_side = self.gains_by_samples_backward::<T>(n);
-        self.room_of_sums::<T>(side_by_side, threads::parts(self.work(n), threads))
+        self.adjoint_room::<T>(side_by_side, threads::parts(self.work(n), threads))
     }
 
-    fn room_of_sums<T>(&self, side_by_side: bool, parts: usize) -> [usize; 2] {
+    fn adjoint_room<T>(&self, side_by_side: bool, parts: usize) -> [usize; 2] {
         let numbers = Memory::most::<T>(self, side_by_side);
         threads::rooms(parts, [numbers, self.kernels / self.groups * self.kernel_height])
     }
