@@ -157,14 +157,14 @@ impl<T: Element> Fused<T> {
 /// with their shapes up to there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
-    pub(crate) layer: usize,
+    pub(crate) layer: Option<usize>,
     pub(crate) table: String,
     pub(crate) cause: ShapeError,
 }
 
 impl BuildError {
-    /// The place of the layer that does not fit.
-    pub fn layer(&self) -> usize {
+    /// The place of the layer that does not fit; none if it is the input.
+    pub fn layer(&self) -> Option<usize> {
         self.layer
     }
 
@@ -176,7 +176,11 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "layer {} does not fit: {}\n{}", self.layer, self.cause, self.table)
+        match self.layer {
+            Some(layer) => write!(f, "layer {layer} does not fit")?,
+            None => f.write_str("the input does not fit")?,
+        }
+        write!(f, ": {}\n{}", self.cause, self.table)
     }
 }
 

@@ -103,7 +103,8 @@ fn read_array<T: Element>(
     let (mut first, mut count, len) = (None, 0, numbers.len());
     for (place, (number, found)) in numbers.iter_mut().zip(found).enumerate() {
         *number = T::from_f64(found);
-        if let Some(expected) = role.refuse(number.to_f64()) {
+        // Before it is narrowed, and what it has become: a number below 0 may be 0 then.
+        if let Some(expected) = role.refuse(found).or_else(|| role.refuse(number.to_f64())) {
             count += 1;
             first.get_or_insert((place, found, expected));
         }

@@ -19,7 +19,7 @@ use crate::experiment::Experiment;
 use crate::files::{self, METRICS, RunFolder, SUMMARY};
 use crate::metrics::{EpochMetrics, Summary};
 use crate::report;
-use crate::train::{Outcome, Run, check, summary};
+use crate::train::{Outcome, Run, Start, check, summary};
 use crate::vote::{Outputs, Vote};
 
 /// Trains all members, or as many as reach the target together; returns the committee's folder.
@@ -33,9 +33,9 @@ pub(crate) fn train<T: Element>(
     (start, simd): (Instant, Level),
 ) -> anyhow::Result<RunFolder> {
     // The last member's network too, before the first member trains.
-    let (_, train, test) = check::<T>(flags, experiment)?;
+    let Start { experiment, train, test, .. } = check::<T>(flags, experiment)?;
     dataset::tell(&train, &test);
-    let experiment = &experiment.effective(train.len(), test.len());
+    let experiment = &experiment;
     drop((train, test));
     let folder = RunFolder::create(flags.out.as_deref(), experiment)?;
     let mut lines = folder.lines(METRICS)?;
@@ -43,11 +43,8 @@ pub(crate) fn train<T: Element>(
     let (mut vote, mut digests) = (Vote::default(), String::new());
     let members = experiment.committee.map_or(1, Into::into);
     for member in 1..=members {
-        let own_flags = TrainFlags {
-            out: Some(folder.path().join(files::member(member))),
-            target_accuracy: None,
-            ..flags.clone()
-        };
+        let own_flags =
+            TrainFlags { out: Some(folder.path().join(files::member(member))), ..flags.clone() };
         let own = experiment.member(member);
         let outputs = Outputs::of(own.networks.first(), Some(own.loss));
         let mut run = Run::<T>::prepare(&own_flags, own)?;
@@ -71,7 +68,8 @@ pub(crate) fn train<T: Element>(
         lines.sync()?;
         let voted = Outcome { evaluation, metrics, ..outcome };
         // After each member, so that what there is can be used, whatever comes later.
-        let reached = flags.target_accuracy.is_some_and(|p| voted.metrics.test_accuracy() >= p);
+        let reached =
+            experiment.target_accuracy.is_some_and(|p| voted.metrics.test_accuracy() >= p);
         let ended = (reached || member == members).then_some(member);
         let summary = Summary { members: ended, ..summary(experiment, &voted, simd) };
         folder.write_json(SUMMARY, &summary)?;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use layers::{Loss, Network, load_weights};
 use tensor::Element;
 
 use crate::dataset::{Classes, Digests, Samples};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Precision;
+use crate::experiment::consistency::refuse_loss;
 use crate::run_folder::{Place, Run, named, places};
 use crate::vote::{Outputs, Vote};
 use crate::weights_file::WeightsFile;
@@ -178,6 +179,13 @@ impl Saved {
             AnyNetwork::F32(network) => network.output_shape().len(),
             AnyNetwork::F64(network) => network.output_shape().len(),
         };
+        let refused = about.loss.and_then(|loss| match &network {
+            AnyNetwork::F32(network) => refuse_loss(loss, network),
+            AnyNetwork::F64(network) => refuse_loss(loss, network),
+        });
+        if let Some(refused) = refused {
+            bail!("\"loss\" in __metadata__: {}", refused.complaint);
+        }
         let classes = Classes::of_model(&metadata, outputs)?;
         let saved = Self { network, classes, about, run };
         if let Some(run) = &saved.run {
