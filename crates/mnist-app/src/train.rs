@@ -475,7 +475,7 @@ pub(crate) fn require_classes(
         "initial weights {}: expected data of the classes {expected}, in this order, as the file \
          names them, found the classes {found}; {}",
         file.shown(),
-        if expected.same_names(found) {
+        if expected.same_names(found) || found.is_numbered() {
             "name them in the order of the file with classes = [\"…\", …] in the experiment"
         } else {
             "start from the weights of a model of the same classes, or without any"

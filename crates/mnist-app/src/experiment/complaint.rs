@@ -15,8 +15,13 @@ impl ParseError {
     /// Of a text that is no TOML.
     pub(super) fn syntax(text: &str, error: &toml::de::Error) -> Self {
         let message = in_plain_words(text, error);
-        let Some(span) = error.span() else { return Self(format!(": {message}")) };
-        let line = line_at(text, span.start);
+        // The parser does not say where a key of too many parts stands.
+        let is_deep = |line: &str| line.matches('.').count() >= DEEPEST;
+        let line = match error.span() {
+            Some(span) => Some(line_at(text, span.start)),
+            None => text.lines().position(is_deep),
+        };
+        let Some(line) = line else { return Self(format!(": {message}")) };
         let content = text.lines().nth(line).unwrap_or_default();
         Self(format!(", line {}, {}: {message}", line + 1, cut(content, MOST_FOUND)))
     }
