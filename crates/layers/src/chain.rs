@@ -331,5 +331,5 @@ fn of(n: usize, place: &Range<usize>) -> Range<usize> {
 pub(crate) fn too_large(shape: Shape) -> ShapeError {
     let most = Shape::MOST_NUMBERS;
     let expected = format!("at most {most} parameters, and numbers in a sample");
-    ShapeError::new("network", expected, format!("more in or before samples of {shape}"))
+    ShapeError::new("network", expected, format!("more, up to where a sample is {shape}"))
 }

@@ -134,8 +134,12 @@ impl Buildable for Conv2d {
         };
         let (padding, groups) = ([around(0), around(1)], self.groups.unwrap_or(1));
         let sweep = Sweep { padding, stride, dilation, groups };
+        if self.kernels == 0 {
+            return Err(ShapeError::new("Conv2d", "at least one kernel", 0));
+        }
         let geometry = Correlation::with_sweep(channels, self.kernels, kernel, sweep)?;
         let Self { bias, initial_bias, .. } = *self;
+        bias.check("Conv2d", initial_bias)?;
         Ok(Box::new(Conv2dLayer { geometry, bias, initial_bias }))
     }
 }
@@ -147,6 +151,16 @@ impl Bias {
             Self::None => ", no bias",
             Self::PerChannel => "",
             Self::Untied => ", untied bias",
+        }
+    }
+
+    /// Whether there is a bias if it is told what to start from.
+    pub(crate) fn check(self, layer: &'static str, initial: Option<f64>) -> Result<(), ShapeError> {
+        match initial {
+            Some(value) if self == Self::None => {
+                Err(ShapeError::new(layer, "no initial_bias, as there is no bias", value))
+            }
+            _ => Ok(()),
         }
     }
 

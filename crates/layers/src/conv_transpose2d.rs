@@ -160,8 +160,12 @@ impl Buildable for ConvTranspose2d {
         let channels = input.axes().ok_or_else(|| {
             ShapeError::new("ConvTranspose2d", "an input with three axes (C, H, W)", input)
         })?;
+        if self.kernels == 0 {
+            return Err(ShapeError::new("ConvTranspose2d", "at least one kernel", 0));
+        }
         let geometry = self.geometry(channels)?;
         let Self { bias, initial_bias, .. } = *self;
+        bias.check("ConvTranspose2d", initial_bias)?;
         Ok(Box::new(ConvTranspose2dLayer { geometry, bias, initial_bias }))
     }
 }

@@ -75,24 +75,28 @@ impl NetworkSpec {
         if self.input.is_empty() || self.input.len() >= Shape::MAX_RANK || self.input.contains(&0) {
             let expected = "an input sample with one to three axes, none of them 0";
             let found = shortened(&format!("{:?}", self.input));
-            return fail(0, ShapeError::new("network", expected, found), &[]);
+            return fail(None, ShapeError::new("network", expected, found), &[]);
         }
         let input_shape = Shape::new(&self.input);
         if input_shape.checked_len().is_none() {
-            return fail(0, too_large(input_shape), &[]);
+            return fail(None, too_large(input_shape), &[]);
         }
         let (count, most) = (self.count(), Self::MOST_LAYERS);
         if count > most {
             let expected = format!("at most {most}, those inside of others counted");
             let cause = ShapeError::new("layers", expected, count);
-            return Err(BuildError { layer: 0, cause, table: String::new() });
+            return Err(BuildError { layer: None, cause, table: String::new() });
         }
         let chain = match Chain::<T>::build(input_shape, &self.layers) {
             Ok(chain) => chain,
-            Err((layer, cause, shapes)) => return fail(layer, cause, &shapes),
+            Err((layer, cause, shapes)) => return fail(Some(layer), cause, &shapes),
         };
         if chain.layers().is_empty() {
-            return fail(0, ShapeError::new("network", "at least one layer", 0), &[input_shape]);
+            return fail(
+                Some(0),
+                ShapeError::new("network", "at least one layer", 0),
+                &[input_shape],
+            );
         }
         Ok(Footprint { spec: self.clone(), chain })
     }

@@ -201,6 +201,16 @@ impl Default for Optimizer {
 }
 
 impl Optimizer {
+    /// What it adds to the root that it divides by, if it does.
+    pub fn epsilon(self) -> Option<f64> {
+        match self {
+            Self::Adam { epsilon, .. }
+            | Self::AdamW { epsilon, .. }
+            | Self::RmsProp { epsilon, .. } => Some(epsilon),
+            Self::Sgd { .. } | Self::Lion { .. } => None,
+        }
+    }
+
     /// Plain gradient descent.
     pub fn sgd() -> Self {
         Self::momentum(0.0)

@@ -10,6 +10,9 @@ pub enum Outputs {
     UnitInterval,
     /// They lie between 0 and 1 since a layer made probabilities of numbers of any size.
     Probabilities,
+    /// They are such probabilities, of which a dropout has set some to 0 and made the others
+    /// larger.
+    DroppedProbabilities,
 }
 
 impl LayerSpec {
@@ -29,10 +32,16 @@ impl LayerSpec {
             | Self::Elu(_) => inputs,
             // Of a number between 0 and 1 another one.
             Self::Tanh(_) | Self::Gelu(_) | Self::Silu(_) | Self::HardSwish(_) => match inputs {
-                Outputs::Any => Outputs::Any,
+                Outputs::Any | Outputs::DroppedProbabilities => Outputs::Any,
                 Outputs::UnitInterval | Outputs::Probabilities => Outputs::UnitInterval,
             },
-            // A dropout makes larger what it keeps.
+            // It makes larger what it keeps.
+            Self::Dropout(_) => match inputs {
+                Outputs::Any | Outputs::UnitInterval => Outputs::Any,
+                Outputs::Probabilities | Outputs::DroppedProbabilities => {
+                    Outputs::DroppedProbabilities
+                }
+            },
             Self::Conv2d(_)
             | Self::ConvTranspose2d(_)
             | Self::Dense(_)
@@ -40,15 +49,22 @@ impl LayerSpec {
             | Self::GroupNorm(_)
             | Self::LayerNorm(_)
             | Self::Softplus(_)
-            | Self::Dropout(_)
             | Self::Residual(_) => Outputs::Any,
         }
     }
 
-    /// Whether what is known of the inputs is known of the outputs, and no more.
-    fn passes_on(&self) -> bool {
-        let all = [Outputs::Any, Outputs::UnitInterval, Outputs::Probabilities];
-        all.into_iter().all(|inputs| self.outputs(inputs) == inputs)
+    /// Whether it makes the outputs what they are for such inputs, in more than their places.
+    fn makes(&self, inputs: Outputs) -> bool {
+        match self {
+            Self::Flatten(_)
+            | Self::Reshape(_)
+            | Self::MaxPool2d(_)
+            | Self::AvgPool2d(_)
+            | Self::GlobalAvgPool2d(_) => false,
+            // Numbers of at least 0 stay as they are.
+            Self::Relu(_) | Self::LeakyRelu(_) | Self::Elu(_) => inputs == Outputs::Any,
+            _ => true,
+        }
     }
 }
 
@@ -56,10 +72,21 @@ impl NetworkSpec {
     /// What is known of the network's outputs for inputs between 0 and 1, and the place of the
     /// layer that makes them what they are; the last one's if none does.
     pub fn outputs(&self) -> (Outputs, usize) {
-        let layers = self.layers.iter();
-        let outputs = layers.fold(Outputs::UnitInterval, |inputs, layer| layer.outputs(inputs));
-        let makes = self.layers.iter().rposition(|layer| !layer.passes_on());
-        (outputs, makes.unwrap_or(self.layers.len().saturating_sub(1)))
+        let mut outputs = Outputs::UnitInterval;
+        let mut place = self.layers.len().saturating_sub(1);
+        for (index, layer) in self.layers.iter().enumerate() {
+            if layer.makes(outputs) {
+                place = index;
+            }
+            outputs = layer.outputs(outputs);
+        }
+        (outputs, place)
+    }
+
+    /// The place of the last layer that makes probabilities, if one does.
+    pub fn last_probabilities(&self) -> Option<usize> {
+        let makes = |layer: &LayerSpec| layer.outputs(Outputs::Any) == Outputs::Probabilities;
+        self.layers.iter().rposition(makes)
     }
 }
 
@@ -70,9 +97,11 @@ impl Loss {
     pub fn fits(self, outputs: Outputs) -> bool {
         match self {
             Self::MeanSquaredError | Self::Huber { .. } => true,
-            Self::BinaryCrossEntropy => outputs != Outputs::Any,
+            Self::BinaryCrossEntropy => {
+                matches!(outputs, Outputs::UnitInterval | Outputs::Probabilities)
+            }
             Self::BinaryCrossEntropyWithLogits | Self::SoftmaxCrossEntropy { .. } => {
-                outputs != Outputs::Probabilities
+                matches!(outputs, Outputs::Any | Outputs::UnitInterval)
             }
         }
     }
@@ -89,20 +118,25 @@ mod tests {
     #[test]
     fn what_is_known_of_outputs_and_the_layer_that_makes_them() {
         let any = Outputs::Any;
-        let cases: [(Vec<LayerSpec>, _); 10] = [
+        let dropped = Outputs::DroppedProbabilities;
+        let cases: [(Vec<LayerSpec>, _); 14] = [
             (vec![Flatten.into(), Dense::new(3).into()], (any, 1)),
             (
                 vec![Dense::new(3).into(), Sigmoid.into(), Flatten.into()],
                 (Outputs::Probabilities, 1),
             ),
             (vec![Dense::new(3).into(), Softmax.into()], (Outputs::Probabilities, 1)),
-            (vec![Sigmoid.into(), Dropout::new(0.5).into()], (any, 1)),
+            (vec![Sigmoid.into(), Dropout::new(0.5).into()], (dropped, 1)),
+            (vec![Softmax.into(), Dropout::new(0.5).into(), Relu.into()], (dropped, 1)),
+            (vec![Sigmoid.into(), Dropout::new(0.5).into(), Dense::new(3).into()], (any, 2)),
+            (vec![Dropout::new(0.5).into()], (any, 0)),
+            (vec![Sigmoid.into(), Relu.into()], (Outputs::Probabilities, 0)),
             (
                 vec![Sigmoid.into(), AvgPool2d::new(2).into(), Flatten.into()],
                 (Outputs::Probabilities, 0),
             ),
             (vec![Sigmoid.into(), Tanh.into()], (Outputs::UnitInterval, 1)),
-            (vec![Conv2d::new(3, 3).into(), Relu.into()], (any, 0)),
+            (vec![Conv2d::new(3, 3).into(), Relu.into()], (any, 1)),
             (vec![Dense::new(3).into(), Tanh.into()], (any, 1)),
             (vec![Sigmoid.into(), Residual::new().add(Sigmoid).into()], (any, 1)),
             (vec![AvgPool2d::new(2).into(), Flatten.into()], (Outputs::UnitInterval, 1)),
@@ -115,12 +149,13 @@ mod tests {
 
     #[test]
     fn losses_fit_what_they_are_functions_of() {
-        let all = [Outputs::Any, Outputs::UnitInterval, Outputs::Probabilities];
+        let (any, dropped) = (Outputs::Any, Outputs::DroppedProbabilities);
+        let all = [any, Outputs::UnitInterval, Outputs::Probabilities, dropped];
         for (loss, expected) in [
-            (Loss::MeanSquaredError, [true, true, true]),
-            (Loss::BinaryCrossEntropy, [false, true, true]),
-            (Loss::BinaryCrossEntropyWithLogits, [true, true, false]),
-            (Loss::softmax_cross_entropy(), [true, true, false]),
+            (Loss::MeanSquaredError, [true, true, true, true]),
+            (Loss::BinaryCrossEntropy, [false, true, true, false]),
+            (Loss::BinaryCrossEntropyWithLogits, [true, true, false, false]),
+            (Loss::softmax_cross_entropy(), [true, true, false, false]),
         ] {
             assert_eq!(all.map(|outputs| loss.fits(outputs)), expected, "{loss:?}");
         }

@@ -177,15 +177,16 @@ impl<T: Element> Fused<T> {
 /// with their shapes up to there; of too many layers, how many there may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
-    pub(crate) layer: usize,
-    /// Empty if it is not about one of them.
+    /// None if it is not about one of them.
+    pub(crate) layer: Option<usize>,
+    /// Empty if there are too many layers.
     pub(crate) table: String,
     pub(crate) cause: ShapeError,
 }
 
 impl BuildError {
-    /// The place of the layer that does not fit.
-    pub fn layer(&self) -> usize {
+    /// The place of the layer that does not fit; none if it is the input.
+    pub fn layer(&self) -> Option<usize> {
         self.layer
     }
 
@@ -200,7 +201,11 @@ impl fmt::Display for BuildError {
         if self.table.is_empty() {
             return self.cause.fmt(f);
         }
-        write!(f, "layer {} does not fit: {}\n{}", self.layer, self.cause, self.table)
+        match self.layer {
+            Some(layer) => write!(f, "layer {layer} does not fit")?,
+            None => f.write_str("the input does not fit")?,
+        }
+        write!(f, ": {}\n{}", self.cause, self.table)
     }
 }
 

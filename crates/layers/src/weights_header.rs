@@ -5,6 +5,7 @@ use std::ops::Range;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::error::Category;
 use tensor::{Element, Shape};
 
@@ -13,7 +14,7 @@ use crate::chain::Chain;
 use crate::footprint::Footprint;
 use crate::layer::Parameter;
 use crate::network::Network;
-use crate::spec::NetworkSpec;
+use crate::spec::{LayerSpec, NetworkSpec};
 use crate::weights::WeightsError;
 
 /// The key of `__metadata__` under which the network is described.
@@ -101,8 +102,7 @@ impl WeightsHeader {
         })?;
         let fail =
             |error: &dyn fmt::Display| WeightsError::new(format!("weights, {NETWORK:?}: {error}"));
-        let spec: NetworkSpec = serde_json::from_str(text)
-            .map_err(|error| fail(&shortened(&json_complaint(&error))))?;
+        let spec = described(text).map_err(|error| fail(&error))?;
         let footprint = spec.footprint::<T>().map_err(|error| fail(&error))?;
         self.check_chain(&footprint.chain)?;
         Ok(footprint)
@@ -249,6 +249,32 @@ fn json_complaint(error: &serde_json::Error) -> String {
         Category::Data => error.to_string().replace("expected usize", "expected a whole number"),
         Category::Syntax | Category::Io => format!("expected JSON, got another text: {error}"),
     }
+}
+
+/// The network that a text describes, or what of it describes none, in plain words.
+fn described(text: &str) -> Result<NetworkSpec, String> {
+    if let Ok(spec) = serde_json::from_str(text) {
+        return Ok(spec);
+    }
+    let complaint = |what: &str, expected: &str, found: &dyn fmt::Display| {
+        Err(format!("{what}expected {expected}, got {}", shortened(&found.to_string())))
+    };
+    let Ok(Value::Object(mut keys)) = serde_json::from_str(text) else {
+        return complaint("", "an object in JSON", &text);
+    };
+    let [input, layers] = ["input", "layers"].map(|key| keys.remove(key).unwrap_or_default());
+    if serde_json::from_value::<Vec<usize>>(input.clone()).is_err() {
+        return complaint("input: ", "a list of whole numbers", &input);
+    }
+    let Value::Array(layers) = layers else {
+        return complaint("layers: ", "a list of layers", &layers);
+    };
+    let is_unknown = |layer: &&Value| LayerSpec::deserialize(*layer).is_err();
+    if let Some((place, layer)) = layers.iter().enumerate().find(|(_, layer)| is_unknown(layer)) {
+        return complaint(&format!("layer {place}: "), "one that this version knows", layer);
+    }
+    let others: Vec<_> = keys.keys().map(String::as_str).collect();
+    complaint("", "the keys input and layers alone", &others.join(", "))
 }
 
 fn shape_text(dims: &[usize]) -> String {

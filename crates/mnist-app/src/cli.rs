@@ -94,8 +94,6 @@ pub struct TrainFlags {
     pub out: Option<PathBuf>,
     /// How many threads; all if absent.
     pub threads: Option<NonZeroUsize>,
-    /// The fraction of the test images at which to stop.
-    pub target_accuracy: Option<f64>,
     /// No progress bar.
     pub quiet: bool,
     /// Metrics on standard output instead of text.
@@ -108,6 +106,7 @@ pub struct TrainFlags {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
     epochs: Option<NonZeroUsize>,
+    target_accuracy: Option<f64>,
     batch_size: Option<NonZeroUsize>,
     shard_size: Option<NonZeroUsize>,
     learning_rate: Option<f64>,
@@ -228,6 +227,7 @@ impl Overrides {
         set(&mut experiment.learning_rate, self.learning_rate);
         set(&mut experiment.seed, self.seed);
         set(&mut experiment.precision, self.precision);
+        experiment.target_accuracy = self.target_accuracy.or(experiment.target_accuracy);
         experiment.train_limit = self.train_limit.or(experiment.train_limit);
         experiment.test_limit = self.test_limit.or(experiment.test_limit);
         let init = self.init.map(|file| absolute(&file));
@@ -245,7 +245,7 @@ fn train(parser: &mut Parser) -> Result<Command, Usage> {
             Arg::Long("data") => flags.data = Some(path(parser, "--data")?),
             Arg::Long("out") => flags.out = Some(path(parser, "--out")?),
             Arg::Long("threads") => flags.threads = Some(threads(parser)?),
-            Arg::Long("target-accuracy") => flags.target_accuracy = Some(fraction(parser)?),
+            Arg::Long("target-accuracy") => overrides.target_accuracy = Some(fraction(parser)?),
             Arg::Long("quiet") => flags.quiet = true,
             Arg::Long("json") => flags.json = true,
             Arg::Long("epochs") => overrides.epochs = Some(count(parser, "--epochs")?),
@@ -406,7 +406,8 @@ fn path(parser: &mut Parser, flag: &str) -> Result<PathBuf, Usage> {
 
 fn count(parser: &mut Parser, flag: &str) -> Result<NonZeroUsize, Usage> {
     // No more than TOML can hold, so that every experiment can be written down.
-    value(parser, flag, "a whole number from 1 on", |text| {
+    let expected = format!("a whole number from 1 to {}", i64::MAX);
+    value(parser, flag, &expected, |text| {
         text.parse().ok().filter(|count: &NonZeroUsize| i64::try_from(count.get()).is_ok())
     })
 }
@@ -439,9 +440,8 @@ fn rate(parser: &mut Parser) -> Result<f64, Usage> {
 }
 
 fn fraction(parser: &mut Parser) -> Result<f64, Usage> {
-    let expected = "a fraction from 0 to 1, such as 0.85 for 85 %";
-    value(parser, "--target-accuracy", expected, |text| {
-        text.parse().ok().filter(|fraction| (0.0..=1.0).contains(fraction))
+    value(parser, "--target-accuracy", experiment::ACCURACY, |text| {
+        text.parse().ok().filter(|&fraction| experiment::is_accuracy(fraction))
     })
 }
 
@@ -493,7 +493,10 @@ mod tests {
             ("", "found nothing"),
             ("fly", "found \"fly\""),
             ("train --epochs", "--epochs"),
-            ("train --epochs 0", "--epochs: expected a whole number from 1 on, found \"0\""),
+            (
+                "train --epochs 0",
+                "--epochs: expected a whole number from 1 to 9223372036854775807, found \"0\"",
+            ),
             ("train --epochs 1.5", "found \"1.5\""),
             ("train --epochs 99999999999999999999", "found \"99999999999999999999\""),
             ("train --batch-size -1", "--batch-size: "),

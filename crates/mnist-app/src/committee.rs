@@ -18,7 +18,7 @@ use crate::experiment::Experiment;
 use crate::files::{METRICS, RunFolder, SUMMARY};
 use crate::metrics::{EpochMetrics, Summary};
 use crate::report;
-use crate::train::{Outcome, Run, check, summary};
+use crate::train::{Outcome, Run, Start, check, summary};
 use crate::vote::{Outputs, Vote};
 
 /// Trains all members, or as many as reach the target together; returns the committee's folder.
@@ -32,9 +32,9 @@ pub(crate) fn train<T: Element>(
     (start, simd): (Instant, Level),
 ) -> anyhow::Result<RunFolder> {
     // The last member's network too, before the first member trains.
-    let (_, train, test) = check::<T>(flags, experiment)?;
+    let Start { experiment, train, test, .. } = check::<T>(flags, experiment)?;
     dataset::tell(&train, &test);
-    let experiment = &experiment.effective(train.len(), test.len());
+    let experiment = &experiment;
     drop((train, test));
     let folder = RunFolder::create(flags.out.as_deref(), experiment)?;
     let mut lines = folder.lines(METRICS)?;
@@ -42,13 +42,12 @@ pub(crate) fn train<T: Element>(
     let mut loss = None;
     let members = experiment.committee.map_or(1, Into::into);
     for member in 1..=members {
-        let own_flags = TrainFlags { target_accuracy: None, ..flags.clone() };
         let own = experiment.member(member);
         let outputs = Outputs::of(own.networks.first(), Some(own.loss));
-        let mut run = Run::<T>::prepare(&own_flags, own, Some((&folder, member)))?;
+        let mut run = Run::<T>::prepare(flags, own, Some((&folder, member)))?;
         let mut silent = Console::silent();
         let of_member = if flags.json { &mut silent } else { &mut *console };
-        let mut outcome = run.train(&own_flags, of_member, (start, simd))?;
+        let mut outcome = run.train(flags, of_member, (start, simd))?;
         loss = loss.or(outcome.unwritten.take());
         let samples = run.test_samples();
         vote.add(outputs, &outcome.evaluation);
@@ -67,7 +66,8 @@ pub(crate) fn train<T: Element>(
         lines.sync();
         let voted = Outcome { evaluation, metrics, ..outcome };
         // After each member, so that what there is can be used, whatever comes later.
-        let reached = flags.target_accuracy.is_some_and(|p| voted.metrics.test_accuracy() >= p);
+        let reached =
+            experiment.target_accuracy.is_some_and(|p| voted.metrics.test_accuracy() >= p);
         let ended = (reached || member == members).then_some(member);
         let metrics_lines = lines.cut();
         let summary = summary(experiment, &voted, simd);

@@ -25,12 +25,12 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     asked.divide(found.samples.len(), || {
         let mut console = Console::default();
         found.tell(&mut console, flags.json)?;
-        let samples = found.samples;
-        let evaluations = [a.evaluate(&samples)?, b.evaluate(&samples)?];
-        let table = Table::of(&evaluations, &samples);
+        let [of_a, of_b] = found.samples.as_slice() else { unreachable!("samples of two models") };
+        let sides = [(&a.evaluate(of_a)?, of_a), (&b.evaluate(of_b)?, of_b)];
+        let table = Table::of(sides);
         let text = if flags.json {
-            let sides = [a, b].map(|model| model.path().to_string_lossy().into_owned());
-            json(sides, &evaluations, &samples, table)? + "\n"
+            let names = [a, b].map(|model| model.path().to_string_lossy().into_owned());
+            json(names, sides, table)? + "\n"
         } else {
             words([a, b], table)
         };
@@ -55,11 +55,12 @@ enum Better {
 }
 
 impl Table {
-    fn of([a, b]: &[Evaluation; 2], samples: &Samples) -> Self {
+    /// Of the answers to the same samples, each labelled as its model knows their classes.
+    fn of(sides: [(&Evaluation, &Samples); 2]) -> Self {
         let mut table = Self { both_right: 0, only_a: 0, only_b: 0, both_wrong: 0 };
-        let predictions = a.predictions.iter().zip(&b.predictions);
-        for (label, (a, b)) in samples.labels().iter().zip(predictions) {
-            *match (*a == Some(*label), *b == Some(*label)) {
+        let [a, b] = sides.map(|(evaluation, samples)| evaluation.right(samples));
+        for sides in a.zip(b) {
+            *match sides {
                 (true, true) => &mut table.both_right,
                 (true, false) => &mut table.only_a,
                 (false, true) => &mut table.only_b,
@@ -131,11 +132,13 @@ struct Comparison {
 
 fn json(
     [a, b]: [String; 2],
-    [of_a, of_b]: &[Evaluation; 2],
-    samples: &Samples,
+    [of_a, of_b]: [(&Evaluation, &Samples); 2],
     table: Table,
 ) -> anyhow::Result<String> {
-    let side = |model, evaluation| Side { model, accuracy: Accuracy::new(evaluation, samples) };
+    let side = |model, (evaluation, samples): (&Evaluation, &Samples)| Side {
+        model,
+        accuracy: Accuracy::new(evaluation, samples),
+    };
     let (p_value, better) = (table.p_value(), table.better());
     let comparison = Comparison { a: side(a, of_a), b: side(b, of_b), table, p_value, better };
     Ok(serde_json::to_string(&comparison)?)

@@ -1,5 +1,6 @@
 //! `evaluate`: how saved networks do on the test images, each alone and all together.
 
+use anyhow::bail;
 use serde::Serialize;
 
 use crate::cli::EvaluateFlags;
@@ -10,6 +11,7 @@ use crate::model::Model;
 use crate::own_data::Found;
 use crate::printable::{Shown, require_utf8};
 use crate::report;
+use crate::run_folder::named;
 use crate::statistics::wilson_interval;
 use crate::threads::{self, Asked};
 use crate::vote::Vote;
@@ -44,11 +46,12 @@ struct Line<'a> {
 pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
     let (models, found, asked) = read(flags)?;
-    asked.divide(found.samples.len(), || {
+    require_same_names(&models)?;
+    asked.divide(found.samples[0].len(), || {
         let mut console = Console::default();
         found.tell(&mut console, flags.json)?;
         if let [model] = models.as_slice() {
-            alone(flags, model, (&found.samples, console))
+            alone(flags, model, (&found.samples[0], console))
         } else {
             together(flags, &models, (&found.samples, console))
         }
@@ -93,6 +96,21 @@ impl Accuracy {
     }
 }
 
+/// Whether the models can vote: of the same classes, in whatever order.
+fn require_same_names(models: &[Model]) -> anyhow::Result<()> {
+    let Some((first, others)) = models.split_first() else { return Ok(()) };
+    match others.iter().find(|other| !other.classes().same_names(first.classes())) {
+        None => Ok(()),
+        Some(other) => bail!(
+            "{}: expected the classes of {} to vote with it, {}, found {}; evaluate each alone",
+            named(other.path()),
+            first.path().shown(),
+            first.classes(),
+            other.classes()
+        ),
+    }
+}
+
 fn alone(
     flags: &EvaluateFlags,
     model: &Model,
@@ -109,12 +127,15 @@ fn alone(
 fn together(
     flags: &EvaluateFlags,
     models: &[Model],
-    (samples, mut console): (&Samples, Console),
+    (of_each, mut console): (&[Samples], Console),
 ) -> anyhow::Result<()> {
     let mut vote = Vote::default();
-    for model in models {
+    // The vote knows the classes in the order of the first.
+    let first = &of_each[0];
+    for (model, samples) in models.iter().zip(of_each) {
         let evaluation = model.evaluate(samples)?;
-        vote.add(model.outputs(), &evaluation);
+        let in_order = evaluation.clone().in_order(samples.classes(), first.classes());
+        vote.add(model.outputs(), &in_order);
         if flags.json {
             console.line(json_of(model, &evaluation, samples)?)?;
         } else {
@@ -122,20 +143,20 @@ fn together(
             console.line(format_args!("{}: {line}", model.path().shown()))?;
         }
     }
-    let evaluation = vote.evaluation(samples);
+    let evaluation = vote.evaluation(first);
     if flags.json {
-        let accuracy = Accuracy::new(&evaluation, samples);
+        let accuracy = Accuracy::new(&evaluation, first);
         let line = Line { model: None, vote_of: Some(models.len()), accuracy };
         return console.line(serde_json::to_string(&line)?);
     }
-    let (correct, total) = (evaluation.correct(samples), samples.len());
+    let (correct, total) = (evaluation.correct(first), first.len());
     console.line(format_args!(
         "vote of these {}: {}, mean −ln p {:.4}",
         models.len(),
         report::accuracy(correct, total),
         evaluation.error()
     ))?;
-    console.print(report::confusion_table(&evaluation, samples))
+    console.print(report::confusion_table(&evaluation, first))
 }
 
 fn model_line(model: &Model, evaluation: &Evaluation, samples: &Samples) -> String {

@@ -4,7 +4,7 @@ use layers::{Loss, Network, Workspace, answer};
 use rayon::prelude::*;
 use tensor::{Buffer, Element, reduce};
 
-use crate::dataset::Samples;
+use crate::dataset::{Classes, Samples};
 use crate::memory;
 
 /// How many samples run through a network together, and on how many threads. One sample's
@@ -121,15 +121,42 @@ pub(crate) fn predicted<T: Element>(outputs: &[T]) -> Option<u8> {
 }
 
 impl Evaluation {
+    /// The same answers of a network that knows the classes in the order of `from`, in that of
+    /// `to`, which has the same names.
+    pub(crate) fn in_order(mut self, from: &Classes, to: &Classes) -> Self {
+        let places: Vec<_> =
+            (0..to.count()).filter_map(|to_label| from.label(&to.name(to_label))).collect();
+        assert_eq!(places.len(), from.count(), "evaluation: names of classes");
+        if places.is_sorted() {
+            return self;
+        }
+        let mut row = vec![0.0; places.len()];
+        for outputs in self.outputs.chunks_exact_mut(places.len()) {
+            row.copy_from_slice(outputs);
+            outputs.iter_mut().zip(&places).for_each(|(output, &place)| *output = row[place]);
+        }
+        for prediction in self.predictions.iter_mut().flatten() {
+            let place = places.iter().position(|&place| place == usize::from(*prediction));
+            // As many classes as labels that are bytes.
+            *prediction = place.and_then(|place| u8::try_from(place).ok()).unwrap_or(*prediction);
+        }
+        self
+    }
+
     /// The mean of the losses.
     pub fn error(&self) -> f64 {
         mean(&self.losses)
     }
 
+    /// Whether each sample was taken for what it is.
+    pub(crate) fn right(&self, samples: &Samples) -> impl Iterator<Item = bool> {
+        let pairs = self.predictions.iter().zip(samples.labels());
+        pairs.map(|(prediction, label)| *prediction == Some(*label))
+    }
+
     /// How many samples were taken for what they are.
     pub fn correct(&self, samples: &Samples) -> usize {
-        let pairs = self.predictions.iter().zip(samples.labels());
-        pairs.filter(|&(prediction, label)| *prediction == Some(*label)).count()
+        self.right(samples).filter(|&is_right| is_right).count()
     }
 
     /// The first sample without an answer, and how many there are.

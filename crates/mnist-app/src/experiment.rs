@@ -5,6 +5,8 @@
 
 mod complaint;
 pub(crate) mod consistency;
+mod narrow;
+pub(crate) mod place;
 mod reading;
 
 use std::collections::HashSet;
@@ -46,7 +48,7 @@ pub struct Experiment {
     #[serde(default)]
     pub precision: Precision,
     /// The folder of the images, as `--data` names it; those of MNIST if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "path", skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
     /// The names of the classes, in the order of the labels, of data that have none: IDX files.
     #[serde(default, deserialize_with = "classes", skip_serializing_if = "Option::is_none")]
@@ -59,6 +61,10 @@ pub struct Experiment {
     pub test_limit: Option<NonZeroUsize>,
     /// How often all training images are seen.
     pub epochs: NonZeroUsize,
+    /// The fraction of the test images, such as 0.85, at which training stops: after the first
+    /// epoch that gets so many right, a committee after the first member with which it does.
+    #[serde(default, deserialize_with = "accuracy", skip_serializing_if = "Option::is_none")]
+    pub target_accuracy: Option<f64>,
     /// Images of one step.
     pub batch_size: NonZeroUsize,
     /// Images that run through the network together, on one thread.
@@ -89,7 +95,7 @@ pub struct Experiment {
     /// How the weights are drawn at the start.
     pub init: Init,
     /// A safetensors file of weights to start from instead.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "path", skip_serializing_if = "Option::is_none")]
     pub initial_weights: Option<PathBuf>,
     /// Whether the run ends with the errors of the first 20 test images, as the
     /// notebook does.
@@ -182,8 +188,8 @@ impl Experiment {
     }
 
     /// The run of a member of the committee, counted from 1: with a seed and a network of
-    /// its own, with the augmentation that its network asks for, and no committee. Seeds
-    /// start again after the largest.
+    /// its own, with the augmentation that its network asks for, and no committee, whose target
+    /// is not its own. Seeds start again after the largest.
     ///
     /// # Panics
     /// If `number` is 0.
@@ -192,7 +198,9 @@ impl Experiment {
         let seed = self.seed.wrapping_add(number as u64 - 1) & LARGEST_SEED;
         let networks = self.networks.of_member(number).clone().into();
         let augmentation = self.networks.augmentation_of_member(number).or(self.augmentation);
-        Self { seed, networks, augmentation, committee: None, ..self.clone() }
+        let target_accuracy = self.target_accuracy.filter(|_| self.committee.is_none());
+        let committee = None;
+        Self { seed, networks, augmentation, committee, target_accuracy, ..self.clone() }
     }
 
     /// Into how many shards a batch is cut, as far as that is known before the images are.
@@ -275,6 +283,18 @@ fn clip_norm<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, 
     optional(deserializer, "a finite number above 0", |x| x > 0.0 && x.is_finite())
 }
 
+/// What a target is.
+pub(crate) const ACCURACY: &str = "a fraction from 0 to 1, such as 0.85 for 85 %";
+
+/// Whether a fraction can be one.
+pub(crate) fn is_accuracy(fraction: f64) -> bool {
+    (0.0..=1.0).contains(&fraction)
+}
+
+fn accuracy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    optional(deserializer, ACCURACY, is_accuracy)
+}
+
 fn average<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     optional(deserializer, "a number from 0 to less than 1", |x| (0.0..1.0).contains(&x))
 }
@@ -289,6 +309,14 @@ fn optional<'de, D: Deserializer<'de>>(
         return Ok(Some(found));
     }
     Err(de::Error::invalid_value(Unexpected::Float(found), &expected))
+}
+
+fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    if path.as_os_str().is_empty() {
+        return Err(de::Error::invalid_value(Unexpected::Str(""), &"path string"));
+    }
+    Ok(Some(path))
 }
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

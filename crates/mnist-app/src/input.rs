@@ -57,7 +57,8 @@ impl Input {
         ensure!(found <= most, "{}, found a longer one", expected());
         String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
-            anyhow!("expected a text in UTF-8, found another byte at place {at}")
+            let line = error.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            anyhow!("expected a text in UTF-8, found another byte in line {line}")
         })
     }
 }

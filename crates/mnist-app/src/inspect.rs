@@ -12,7 +12,7 @@ use tensor::Element;
 
 use crate::cli::InspectFlags;
 use crate::console::{Console, notice};
-use crate::dataset::{self, Misfit, Part, Samples};
+use crate::dataset::{Classes, Misfit, Part, Samples};
 use crate::evaluation::mean;
 use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision};
@@ -21,7 +21,7 @@ use crate::networks::{self, Which};
 use crate::own_data::Found;
 use crate::run_folder::named;
 use crate::threads::{self, Asked};
-use crate::train::set_initial_weights;
+use crate::train::{data_folder, require_classes, set_initial_weights};
 use crate::{memory, presets};
 
 use passes::Passes;
@@ -42,7 +42,7 @@ pub fn run(flags: &InspectFlags) -> anyhow::Result<()> {
 }
 
 fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Result<()> {
-    let networks = subject.networks::<T>()?;
+    let (networks, of_weights) = subject.networks::<T>()?;
     let mut console = Console::default();
     let mut samples = subject.samples(flags, &mut console)?;
     let which = |index| Which { network: index + 1, networks: networks.len() };
@@ -54,6 +54,7 @@ fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Resul
         memory::ask(&what, bytes, "choose fewer --samples")?;
     }
     if let Weights::Start(experiment, config) = &subject.weights {
+        require_classes(experiment, of_weights.as_ref(), &samples)?;
         let networks: Vec<_> = networks.iter().map(|(network, _)| network).collect();
         consistency::check(experiment, config.as_deref(), &networks, Cut::whole(samples.len()))?;
     }
@@ -157,16 +158,16 @@ impl Subject {
         const SAMPLES: usize = 256;
         let count = Some(flags.samples.map_or(SAMPLES, Into::into));
         let flag = flags.data.as_deref();
-        let experiment = match &self.weights {
+        let (experiment, config) = match &self.weights {
             Weights::Model(model) => {
                 let models = std::slice::from_ref(&**model);
-                let found = Found::of(models, Part::Train, (flag, count))?;
+                let mut found = Found::of(models, Part::Train, (flag, count))?;
                 found.tell(console, flags.json)?;
-                return Ok(found.samples);
+                return Ok(found.samples.remove(0));
             }
-            Weights::Start(experiment, _) => experiment,
+            Weights::Start(experiment, config) => (experiment, config.as_deref()),
         };
-        let folder = dataset::folder(flag, experiment.data.as_deref())?;
+        let folder = data_folder(flag, experiment, config)?;
         let samples = Samples::load(&folder, Part::Train)?;
         samples.notes().iter().for_each(notice);
         let named = match &experiment.classes {
@@ -191,22 +192,25 @@ impl Subject {
     }
 
     /// The networks with the seed that they were drawn from at the start; with a model's,
-    /// its dropouts draw from here.
-    fn networks<T: Element>(&self) -> anyhow::Result<Vec<(Network<T>, u64)>> {
+    /// its dropouts draw from here. And the classes of initial weights, if their file names them.
+    fn networks<T: Element>(&self) -> anyhow::Result<(Vec<(Network<T>, u64)>, Option<Classes>)> {
         let (experiment, config) = match &self.weights {
             Weights::Model(model) => {
                 let network = |saved: &Saved| Ok((saved.network_as()?, 0));
-                return model.networks().iter().map(network).collect();
+                let networks = model.networks().iter().map(network);
+                return Ok((networks.collect::<anyhow::Result<_>>()?, None));
             }
             Weights::Start(experiment, config) => (experiment, config.as_deref()),
         };
         let networks = networks::build::<T>(experiment, config)?.into_iter().enumerate();
+        let mut of_weights = None;
         let start = |(index, mut network)| {
             let experiment = experiment.member(index + 1);
-            set_initial_weights(&mut network, &experiment)?;
+            of_weights = set_initial_weights(&mut network, &experiment)?;
             Ok((network, experiment.seed))
         };
-        networks.map(start).collect()
+        let networks = networks.map(start).collect::<anyhow::Result<_>>()?;
+        Ok((networks, of_weights))
     }
 }
 

@@ -138,7 +138,11 @@ pub(crate) fn together<T: Element>(
         if count > 1 { count /= 2 } else { threads -= 1 }
     }
     let one = needed(count, threads);
-    let remedy = "choose a smaller network or smaller images";
+    // A thread takes address space of its own, whether it works or not.
+    let remedy = match rayon::current_num_threads() {
+        1 => "choose a smaller network or smaller images",
+        _ => "choose fewer --threads, a smaller network or smaller images",
+    };
     ask("the answer to one image", one, remedy)?;
     Ok(Together { samples: count, threads })
 }

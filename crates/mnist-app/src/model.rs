@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use layers::{Loss, Network, load_weights};
 use tensor::Element;
 
@@ -11,6 +11,7 @@ use crate::committee;
 use crate::dataset::{Classes, Digests, Samples};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Precision;
+use crate::experiment::consistency::refuse_loss;
 use crate::memory;
 use crate::printable::{Shown, quoted};
 use crate::run_folder::{Place, Places, Run, named, places};
@@ -198,6 +199,13 @@ impl Saved {
             about.loss = about.loss.or(Some(experiment.loss));
         }
         let network = AnyNetwork::read(weights, &mut about)?;
+        let refused = about.loss.and_then(|loss| match &network {
+            AnyNetwork::F32(network) => refuse_loss(loss, network),
+            AnyNetwork::F64(network) => refuse_loss(loss, network),
+        });
+        if let Some(refused) = refused {
+            bail!("\"loss\" in __metadata__: {}", refused.complaint);
+        }
         let classes = Classes::of_model(&metadata, network.outputs())?;
         let mut saved = Self { network, classes, about, run };
         saved.check_run()?;

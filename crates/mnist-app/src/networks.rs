@@ -8,13 +8,13 @@ use std::path::Path;
 use anyhow::{anyhow, ensure};
 use layers::{LayerSpec, Network, NetworkSpec};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::Element;
-use toml::Spanned;
 
 use crate::augmentation::Augmentation;
-use crate::experiment::{Experiment, line_at};
+use crate::experiment::Experiment;
+use crate::experiment::place::{self, Step};
 use crate::memory;
 use crate::printable::Shown;
 
@@ -153,9 +153,8 @@ pub(crate) fn build<T: Element>(
     let mut networks: Vec<Network<T>> = Vec::new();
     for (which, spec) in Which::each(experiment).zip(experiment.networks.all()) {
         let place = |layer| place(experiment, config, which, layer);
-        let footprint = spec
-            .footprint::<T>()
-            .map_err(|error| anyhow!("{}: {error}", place(Some(error.layer()))))?;
+        let footprint =
+            spec.footprint::<T>().map_err(|error| anyhow!("{}: {error}", place(error.layer())))?;
         // Whatever is to be done with it, a sample goes forward and backward.
         let remedy = "choose a smaller network or smaller images";
         memory::ask(&format!("{which}, one image"), footprint.inspection(1), remedy)?;
@@ -209,31 +208,18 @@ pub(crate) fn place(
     which: Which,
     layer: Option<usize>,
 ) -> String {
-    // A pipe has been read, and says nothing any more.
-    let file = config.filter(|file| file.is_file());
-    let text = file.and_then(|file| std::fs::read_to_string(file).ok());
-    let line = text.and_then(|text| line_in_network(&text, which.network, layer));
-    let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
-    format!("{}{line}: {which}", origin(experiment, config))
+    let origin = place::origin(experiment, config, &path_to(which.network, layer));
+    format!("{origin}: {which}")
 }
 
-/// The line, counted from 1, on which a layer of a network, counted from 1, begins in an
-/// experiment's text; or its input if `layer` is none.
-fn line_in_network(text: &str, network: usize, layer: Option<usize>) -> Option<usize> {
-    #[derive(Deserialize)]
-    struct Places {
-        #[serde(deserialize_with = "tables")]
-        network: Vec<Place>,
-    }
-    #[derive(Deserialize)]
-    struct Place {
-        input: Spanned<IgnoredAny>,
-        layers: Vec<Spanned<IgnoredAny>>,
-    }
-    let places: Places = toml::from_str(text).ok()?;
-    let place = places.network.get(network - 1)?;
-    let part = layer.map_or(Some(&place.input), |index| place.layers.get(index))?;
-    Some(line_at(text, part.span().start) + 1)
+/// The steps to a layer of a network, counted from 1; or to its input if `layer` is none.
+fn path_to(network: usize, layer: Option<usize>) -> Vec<Step> {
+    let network = ["network".into(), Step::Item(network - 1)];
+    let part = match layer {
+        Some(index) => vec!["layers".into(), Step::Item(index)],
+        None => vec!["input".into()],
+    };
+    network.into_iter().chain(part).collect()
 }
 
 /// A table, or an array of tables that is not empty. By hand: serde's untagged choice
@@ -271,8 +257,13 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Tables<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::line_in_network;
+    use super::path_to;
+    use crate::experiment::place::line_of;
     use crate::presets;
+
+    fn line_in_network(text: &str, network: usize, layer: Option<usize>) -> Option<usize> {
+        line_of(text, &path_to(network, layer))
+    }
 
     #[test]
     fn layers_and_inputs_have_lines() {

@@ -12,8 +12,8 @@ use crate::run_folder::{Run, named};
 
 /// Images, and what is to be said of them.
 pub(crate) struct Found {
-    /// Labelled as the models know their classes.
-    pub(crate) samples: Samples,
+    /// The same for each model, labelled as it knows its classes.
+    pub(crate) samples: Vec<Samples>,
     /// Why they may not be those that the models were made for.
     other: Option<String>,
     notes: Vec<String>,
@@ -24,36 +24,29 @@ impl Found {
     /// `limit` of the images.
     ///
     /// # Errors
-    /// If the models know different classes, nobody knows where the data are, or they do not
-    /// fit.
+    /// If nobody knows where the data are, or they do not fit a model.
     pub(crate) fn of(
         models: &[Model],
         part: Part,
         (flag, limit): (Option<&Path>, Option<usize>),
     ) -> anyhow::Result<Self> {
         let (first, others) = models.split_first().context("no models")?;
-        if let Some(other) = others.iter().find(|other| other.classes() != first.classes()) {
-            bail!(
-                "{}: expected the classes of {}, in the same order, {}, found {}",
-                named(other.path()),
-                first.path().shown(),
-                first.classes(),
-                other.classes()
-            );
-        }
         let folder = match flag {
             Some(_) => dataset::folder(flag, None)?,
             None => own_folder(first, others)?,
         };
         let samples = with_names(Samples::load(&folder, part)?, models, part)?;
         let other = other_data(models, part, (&folder, &samples));
-        let mut samples = models.iter().try_fold(samples, |samples, model| model.fit(samples))?;
-        if part == Part::Test && samples.knows_learned_classes() {
-            samples.note_classes_without_images(|_| true);
+        let fitted = models.iter().map(|model| model.fit(samples.clone()));
+        let mut fitted = fitted.collect::<anyhow::Result<Vec<_>>>()?;
+        let first = fitted.first_mut().context("no models")?;
+        if part == Part::Test && first.knows_learned_classes() {
+            first.note_classes_without_images(|_| true);
         }
-        let notes = samples.notes().iter().cloned();
+        let notes = first.notes().iter().cloned();
         let notes = notes.chain(models.iter().flat_map(Model::notes)).collect();
-        Ok(Self { samples: samples.first(limit), other, notes })
+        let fitted = fitted.into_iter().map(|samples| samples.first(limit)).collect();
+        Ok(Self { samples: fitted, other, notes })
     }
 
     /// Says it: where other data are the first line of the output, and on standard error where
@@ -155,20 +148,32 @@ fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<
     if !samples.classes().is_numbered() {
         return Ok(samples);
     }
-    for model in models {
-        let of_run = model.run().and_then(|run| run.experiment.classes.as_deref());
-        if let Some(names) = of_run {
-            return samples.named(names).with_context(|| named(model.path()));
+    let is_own =
+        |model: &Model| model.digests().is_some_and(|own| own.part(part) == samples.digest());
+    let names = |model: &'_ Model| match (model.run(), model.classes()) {
+        (Some(run), _) if run.experiment.classes.is_some() => run.experiment.classes.clone(),
+        (_, classes @ Classes::Named(names)) if is_own(model) && !samples.are_among(classes) => {
+            Some(names.clone())
         }
-        let is_own = model.digests().is_some_and(|own| own.part(part) == samples.digest());
-        if let Classes::Named(names) = model.classes()
-            && is_own
-            && !samples.are_among(model.classes())
-        {
-            return samples.named(names);
-        }
+        _ => None,
+    };
+    let say: Vec<_> = models.iter().filter_map(|model| Some((model, names(model)?))).collect();
+    // What a model says of its own data counts more than what others say.
+    let of_own: Vec<_> = say.iter().filter(|(model, _)| is_own(model)).collect();
+    let say = if of_own.is_empty() { say.iter().collect() } else { of_own };
+    let Some((first, names)) = say.first() else { return Ok(samples) };
+    if let Some((other, others)) = say.iter().find(|(_, others)| others != names) {
+        bail!(
+            "{}: expected the labels of {} to stand for {}, as {} says, found that they stand for \
+             {}; test each model alone",
+            named(other.path()),
+            samples.labels_place(),
+            Classes::Named(names.clone()),
+            first.path().shown(),
+            Classes::Named(others.clone())
+        );
     }
-    Ok(samples)
+    samples.named(names).with_context(|| named(first.path()))
 }
 
 /// In a line, which models were made for other data than these, or do not say for which.

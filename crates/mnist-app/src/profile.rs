@@ -52,7 +52,7 @@ fn profile<T: Element>(
 ) -> anyhow::Result<()> {
     let config = flags.config.as_deref();
     let networks = networks::build::<T>(experiment, config)?;
-    let cut = Cut::of(experiment, experiment.batch_size.get());
+    let cut = Cut::batch(experiment);
     consistency::check(experiment, config, &networks, cut)?;
     let configs: Vec<_> = networks
         .iter()

@@ -237,7 +237,18 @@ impl Constant {
         let mut counts = vec![0; samples.classes().count()];
         samples.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);
         let total = samples.len() as f64;
-        let answer: Vec<_> = counts.iter().map(|&count| count as f64 / total).collect();
+        let shares = counts.iter().map(|&count| count as f64 / total);
+        // Finite where there is no image of a class, as label smoothing asks for all.
+        let ln = |share: f64| share.max(f64::MIN_POSITIVE).ln();
+        let answer: Vec<_> = match loss {
+            Loss::SoftmaxCrossEntropy { .. } => shares.map(ln).collect(),
+            Loss::BinaryCrossEntropyWithLogits => {
+                shares.map(|share| ln(share) - ln(1.0 - share)).collect()
+            }
+            Loss::MeanSquaredError | Loss::Huber { .. } | Loss::BinaryCrossEntropy => {
+                shares.collect()
+            }
+        };
         let error = |label: usize| {
             let mut target = vec![0.0; answer.len()];
             target[label] = 1.0;
@@ -253,7 +264,10 @@ impl Constant {
 
 #[cfg(test)]
 mod tests {
-    use super::shown_layers;
+    use layers::{ClassWeights, Loss};
+
+    use super::{Constant, shown_layers};
+    use crate::dataset::{Part, Samples};
 
     #[test]
     fn of_many_layers_the_first_and_the_last_are_shown() {
@@ -264,5 +278,32 @@ mod tests {
         let rows = shown(50_000);
         assert_eq!(rows.len(), 21);
         assert_eq!(rows[9..12], ["9", "… 49980 layers", "49990"]);
+    }
+
+    #[test]
+    fn the_constant_answer_is_the_shares_whatever_makes_probabilities_of_it() {
+        let here = tempfile::tempdir().unwrap();
+        // Three images of one pixel, labelled 0, 0, 1.
+        let images = [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 1, 7, 8, 9];
+        let labels = [0, 0, 8, 1, 0, 0, 0, 3, 0, 0, 1];
+        std::fs::write(here.path().join("t10k-images-idx3-ubyte"), images).unwrap();
+        std::fs::write(here.path().join("t10k-labels-idx1-ubyte"), labels).unwrap();
+        let samples = Samples::load(here.path(), Part::Test).unwrap();
+        let (often, seldom) = (2.0_f64 / 3.0, 1.0_f64 / 3.0);
+        let entropy = -(often * often.ln() + seldom * seldom.ln());
+        let weights = ClassWeights::new(&[1.0, 3.0]);
+        let weighted =
+            Loss::SoftmaxCrossEntropy { label_smoothing: 0.0, class_weights: Some(weights) };
+        for (loss, expected) in [
+            (Loss::softmax_cross_entropy(), entropy),
+            (weighted, -(often * often.ln() + 3.0 * seldom * seldom.ln())),
+            (Loss::BinaryCrossEntropyWithLogits, entropy),
+            (Loss::BinaryCrossEntropy, entropy),
+            (Loss::MeanSquaredError, often * seldom * seldom + seldom * often * often),
+        ] {
+            let found = Constant::of(&samples, loss);
+            assert!((found.error - expected).abs() < 1e-12, "{loss:?}: {found:?}, {expected}");
+            assert_eq!(found.correct, 2);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `train`: one run of an experiment, from the data to the files that it leaves behind.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, ensure};
@@ -14,10 +15,10 @@ use tensor::simd::Level;
 use crate::augmentation::Augmenter;
 use crate::cli::TrainFlags;
 use crate::console::{Console, notice};
-use crate::dataset::{self, Misfit, Pick, Samples};
+use crate::dataset::{self, Classes, Digests, Misfit, Pick, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
 use crate::experiment::consistency::{self, Cut};
-use crate::experiment::{Experiment, Precision, absolute};
+use crate::experiment::{Experiment, Precision, absolute, place};
 use crate::files::{METRICS, MODEL, RunFolder, SUMMARY};
 use crate::metrics::{EpochMetrics, NotebookErrors, Summary, peak_rss_bytes};
 use crate::networks::Which;
@@ -115,8 +116,7 @@ impl<T: Element> Run<T> {
         experiment: Experiment,
         committee: Option<(&RunFolder, usize)>,
     ) -> anyhow::Result<Self> {
-        let (networks, train, test) = check::<T>(flags, &experiment)?;
-        let experiment = experiment.effective(train.len(), test.len());
+        let Start { experiment, networks, train, test } = check::<T>(flags, &experiment)?;
         let network = networks.into_iter().next().context("no network")?;
         let config = memory::trainer_config(&experiment, train.len());
         let taken = memory::of_training::<T>(&network.spec().footprint()?, &config);
@@ -180,7 +180,8 @@ impl<T: Element> Run<T> {
             bar.suspend(|| lines.push(&line))?;
             let shown = if flags.json { line } else { epoch_line(&metrics, epochs) };
             bar.suspend(|| console.tell(shown + "\n"));
-            let reached = flags.target_accuracy.is_some_and(|p| metrics.test_accuracy() >= p);
+            let reached = self.experiment.target_accuracy;
+            let reached = reached.is_some_and(|p| metrics.test_accuracy() >= p);
             let train_seconds = seconds;
             let unwritten = None;
             last = Some(Outcome { metrics, evaluation, wall_seconds, train_seconds, unwritten });
@@ -321,10 +322,23 @@ impl<T: Element> Run<T> {
 
     /// What may keep the losses finite, by what has made them what they are.
     fn advice(&self) -> String {
-        let Experiment { initial_weights, precision, clip_norm, .. } = &self.experiment;
+        let Experiment { initial_weights, precision, clip_norm, optimizer, .. } = &self.experiment;
+        let weights = self.trainer.network().parameters();
+        let is_spoilt = weights.iter().any(|weight| !weight.is_finite());
+        if is_spoilt && optimizer.epsilon() == Some(0.0) {
+            return "the optimizer divides 0 by 0 where a gradient has always been 0: an epsilon \
+                    above 0 may help"
+                .into();
+        }
         if self.moved {
             let or_clip = if clip_norm.is_none() { " or a clip_norm" } else { "" };
             return format!("a smaller --learning-rate{or_clip} may help");
+        }
+        if is_spoilt {
+            // A learning rate of 0 times what is not finite.
+            return "a step has made the weights other than finite, as its gradient was: another \
+                    init, smaller inputs or --precision f64 may help"
+                .into();
         }
         let (weights, others) = match initial_weights {
             Some(file) => (format!("those of {}", file.shown()), "smaller ones"),
@@ -379,6 +393,16 @@ impl<T: Element> Run<T> {
     }
 }
 
+/// What a training starts from.
+pub(crate) struct Start<T> {
+    /// As it runs on these images.
+    pub(crate) experiment: Experiment,
+    /// With the weights that they start with.
+    pub(crate) networks: Vec<Network<T>>,
+    pub(crate) train: Samples,
+    pub(crate) test: Samples,
+}
+
 /// The networks of an experiment as they start, and its images for training and testing,
 /// which fit: nothing is written before all that can be checked has been.
 ///
@@ -387,13 +411,14 @@ impl<T: Element> Run<T> {
 pub(crate) fn check<T: Element>(
     flags: &TrainFlags,
     experiment: &Experiment,
-) -> anyhow::Result<(Vec<Network<T>>, Samples, Samples)> {
+) -> anyhow::Result<Start<T>> {
     let config = flags.config.as_deref();
     let mut networks = networks::build::<T>(experiment, config)?;
+    let mut of_weights = None;
     for network in &mut networks {
-        set_initial_weights(network, experiment)?;
+        of_weights = set_initial_weights(network, experiment)?;
     }
-    let data = dataset::folder(flags.data.as_deref(), experiment.data.as_deref())?;
+    let data = data_folder(flags.data.as_deref(), experiment, config)?;
     let (train, test) = dataset::load_named(&data, experiment.classes.as_deref())?;
     let mut train = train.first(experiment.train_limit.map(Into::into));
     let mut test = test.first(experiment.test_limit.map(Into::into));
@@ -407,8 +432,34 @@ pub(crate) fn check<T: Element>(
         let config = memory::trainer_config(experiment, train.len());
         memory::ask_for_training::<T>(&network.spec().footprint()?, &config)?;
     }
+    require_classes(experiment, of_weights.as_ref(), &train)?;
     consistency::check(experiment, config, &networks, Cut::of(experiment, train.len()))?;
-    Ok((networks, train, test))
+    let mut experiment = experiment.effective(train.len(), test.len());
+    // Without a folder, it is that of MNIST.
+    if experiment.data.is_none() && !Digests::new(&train, &test).are_mnist() {
+        let folder = absolute(&data);
+        require_utf8("data", &folder)?;
+        experiment.data = Some(folder);
+    }
+    Ok(Start { experiment, networks, train, test })
+}
+
+/// The folder of the images that a flag or an experiment names.
+///
+/// # Errors
+/// If there is none; the message names the line of the experiment's file.
+pub(crate) fn data_folder(
+    flag: Option<&Path>,
+    experiment: &Experiment,
+    config: Option<&Path>,
+) -> anyhow::Result<PathBuf> {
+    let folder = dataset::folder(flag, experiment.data.as_deref());
+    match (flag, &experiment.data) {
+        (None, Some(_)) => {
+            folder.with_context(|| place::origin(experiment, config, &["data".into()]))
+        }
+        _ => folder,
+    }
 }
 
 /// What is known of a run at its end.
@@ -432,14 +483,44 @@ pub(crate) fn summary(experiment: &Experiment, outcome: &Outcome, simd: Level) -
     }
 }
 
-/// The weights that a training starts with: those of a file, or drawn.
+/// Whether the outputs of the weights that a training starts with, if they are of named classes,
+/// stand for the same classes in it.
+///
+/// # Errors
+/// If they do not.
+pub(crate) fn require_classes(
+    experiment: &Experiment,
+    of_weights: Option<&Classes>,
+    samples: &Samples,
+) -> anyhow::Result<()> {
+    let (Some(expected), Some(file)) = (of_weights, &experiment.initial_weights) else {
+        return Ok(());
+    };
+    let found = samples.classes();
+    let differ = (0..expected.count()).any(|label| expected.name(label) != found.name(label));
+    ensure!(
+        !differ,
+        "initial weights {}: expected data of the classes {expected}, in this order, as the file \
+         names them, found the classes {found}; {}",
+        file.shown(),
+        if expected.same_names(found) || found.is_numbered() {
+            "name them in the order of the file with classes = [\"…\", …] in the experiment"
+        } else {
+            "start from the weights of a model of the same classes, or without any"
+        }
+    );
+    Ok(())
+}
+
+/// The weights that a training starts with: those of a file, or drawn. The classes of its outputs,
+/// if the file names them.
 pub(crate) fn set_initial_weights<T: Element>(
     network: &mut Network<T>,
     experiment: &Experiment,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<Classes>> {
     let Some(file) = &experiment.initial_weights else {
         network.initialize(experiment.init, experiment.seed);
-        return Ok(());
+        return Ok(None);
     };
     let name = || format!("initial weights {}", file.shown());
     let members = experiment.committee.map_or(1, Into::into);
@@ -451,7 +532,10 @@ pub(crate) fn set_initial_weights<T: Element>(
     let weights = WeightsFile::open(file).with_context(name)?;
     // Before so much is read.
     weights.header.check(network).with_context(name)?;
-    load_weights(network, &weights.read().with_context(name)?).with_context(name)
+    let outputs = network.output_shape().len();
+    let classes = Classes::of_model(&weights.header.metadata(), outputs).with_context(name)?;
+    load_weights(network, &weights.read().with_context(name)?).with_context(name)?;
+    Ok(Some(classes).filter(|classes| !classes.is_numbered()))
 }
 
 /// The notebook's own line, and what else there is to know.

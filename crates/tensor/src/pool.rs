@@ -65,8 +65,8 @@ impl Pooling {
             let expected = format!(
                 "at most half of the window, {rows} rows and {columns} columns to each side"
             );
-            let [rows, columns] = padding;
-            let found = format!("{rows:?} rows and {columns:?} columns");
+            let [[above, below], [left, right]] = padding;
+            let found = format!("{above} above, {below} below, {left} left and {right} right");
             return Err(ShapeError::new("pooling padding", expected, found));
         }
         let input = [height, width];

@@ -132,7 +132,7 @@ fn windows_that_would_begin_behind_the_input_are_left_out() {
     assert_eq!(
         error,
         "pooling padding: expected at most half of the window, 1 rows and 1 columns to each side, \
-         got [0, 2] rows and [0, 0] columns"
+         got 0 above, 2 below, 0 left and 0 right"
     );
     let of = |size: usize| {
         let padding = [[size / 2; 2]; 2];

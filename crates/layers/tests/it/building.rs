@@ -25,7 +25,7 @@ fn the_message_shows_the_table_the_culprit_expected_and_found() {
         .add(Tanh)
         .build()
         .expect_err("a dense layer on planes");
-    assert_eq!(error.layer(), 2);
+    assert_eq!(error.layer(), Some(2));
     assert_eq!(error.cause().expected(), "one axis, as Flatten before it gives: (4056)");
     assert_eq!(error.cause().found(), "(6, 26, 26)");
     let expected = "\
@@ -45,48 +45,65 @@ fn each_layer_says_what_it_expects() {
         (
             vec![1, 4, 5],
             vec![conv(3), conv(3)],
-            1,
+            Some(1),
             "correlation: expected a kernel no larger than the input's (2, 3), got (3, 3)",
         ),
         (
             vec![20],
             vec![Sigmoid.into(), conv(3)],
-            1,
+            Some(1),
             "Conv2d: expected an input with three axes (C, H, W), got (20)",
         ),
         (
             vec![1, 4, 5],
             vec![conv(0)],
-            0,
+            Some(0),
             "correlation: expected sizes of at least 1, got input (1, 4, 5) and kernels (2, 1, 0, 0)",
         ),
-        (vec![4], vec![Dense::new(0).into()], 0, "Dense: expected at least one output, got 0"),
+        (
+            vec![1, 4, 5],
+            vec![Conv2d::new(0, 3).into()],
+            Some(0),
+            "Conv2d: expected at least one kernel, got 0",
+        ),
+        (
+            vec![1, 4, 5],
+            vec![Conv2d::new(2, 3).bias(Bias::None).initial_bias(1.0).into()],
+            Some(0),
+            "Conv2d: expected no initial_bias, as there is no bias, got 1",
+        ),
+        (
+            vec![4],
+            vec![Dense::new(0).into()],
+            Some(0),
+            "Dense: expected at least one output, got 0",
+        ),
         (
             vec![4, 5],
             vec![Softmax.into()],
-            0,
+            Some(0),
             "Softmax: expected an input with one axis (I), got (4, 5)",
         ),
         (
             vec![2, 3],
             vec![Tanh.into(), Reshape::to([7]).into()],
-            1,
+            Some(1),
             "Reshape: expected a shape with 6 elements, as (2, 3) has, got (7)",
         ),
         (
             vec![2, 0],
             vec![Tanh.into()],
-            0,
+            None,
             "network: expected an input sample with one to three axes, none of them 0, got [2, 0]",
         ),
         (
             vec![1, 2, 3, 4],
             vec![Tanh.into()],
-            0,
+            None,
             "network: expected an input sample with one to three axes, none of them 0, \
              got [1, 2, 3, 4]",
         ),
-        (vec![3], vec![], 0, "network: expected at least one layer, got 0"),
+        (vec![3], vec![], Some(0), "network: expected at least one layer, got 0"),
     ] {
         let error = failure(&input, &layers);
         assert_eq!((error.layer(), error.cause().to_string().as_str()), (culprit, cause));

@@ -83,6 +83,12 @@ impl Classes {
         (0..self.count()).find(|&label| self.name(label) == name)
     }
 
+    /// Whether others have the same names, in whatever order.
+    pub fn same_names(&self, other: &Self) -> bool {
+        let is_there = |label| other.label(&self.name(label)).is_some();
+        self.count() == other.count() && (0..self.count()).all(is_there)
+    }
+
     /// Whether every name is the label's number.
     pub fn are_numbers(&self) -> bool {
         (0..self.count()).all(|label| self.name(label) == label.to_string())

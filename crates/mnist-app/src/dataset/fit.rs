@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use layers::{LayerSpec, Network};
 use tensor::Element;
 
@@ -67,6 +67,9 @@ impl Samples {
         let (place, count) = (self.source.labels.shown(), self.classes.count());
         let reason = match &self.classes {
             Classes::Named(_) if count == outputs => return None,
+            Classes::Named(_) if self.is_named => {
+                format!("the experiment names {count} classes, {}", self.classes)
+            }
             Classes::Named(_) => format!("{place} has {count} classes"),
             Classes::Numbered(_) if outputs > Classes::MOST => {
                 let most = Classes::MOST;
@@ -114,6 +117,11 @@ impl Samples {
         Ok(self)
     }
 
+    /// Where the labels are from, for messages.
+    pub(crate) fn labels_place(&self) -> String {
+        self.source.labels.shown()
+    }
+
     /// Which labels there are.
     pub(super) fn used(&self) -> Vec<bool> {
         let mut used = vec![false; self.classes.count()];
@@ -121,15 +129,10 @@ impl Samples {
         used
     }
 
-    /// The labels that there are, each with the one that `classes` gives to its name.
-    fn translated(&self, classes: &Classes) -> impl Iterator<Item = (usize, Option<usize>)> {
-        let used = self.used().into_iter().enumerate().filter(|&(_, is_used)| is_used);
-        used.map(|(label, _)| (label, classes.label(&self.classes.name(label))))
-    }
-
     /// Whether all samples are of these classes.
     pub fn are_among(&self, classes: &Classes) -> bool {
-        self.translated(classes).all(|(_, label)| label.is_some())
+        let mut used = self.used().into_iter().enumerate().filter(|&(_, is_used)| is_used);
+        used.all(|(label, _)| classes.label(&self.classes.name(label)).is_some())
     }
 
     fn of_no_class(&self, name: &str, classes: &Classes) -> anyhow::Error {
@@ -152,7 +155,7 @@ impl Samples {
     pub fn named(mut self, names: &[String]) -> anyhow::Result<Self> {
         let classes = Classes::named(names).context("classes")?;
         if !self.classes.is_numbered() {
-            return self.relabelled(&classes);
+            return Ok(Self { is_named: true, ..self.relabelled(&classes)? });
         }
         let (own, count) = (self.classes.count(), classes.count());
         ensure!(
@@ -164,13 +167,17 @@ impl Samples {
             own - 1
         );
         // Else a model that knows these names would take the numbers for them.
-        let moves = |(label, other): (usize, Option<usize>)| other != Some(label);
-        ensure!(
-            !self.are_among(&classes) || !self.translated(&classes).any(moves),
-            "{}: expected names of classes that are no numbers of other labels, found {classes}",
-            self.source.labels.shown()
-        );
-        self.classes = classes;
+        let number_of = |label: usize| classes.label(&label.to_string());
+        let moved = (0..count).find(|&label| number_of(label).is_some_and(|of| of != label));
+        if let Some(number) = moved {
+            bail!(
+                "{}: expected names of classes that are no numbers of other labels, found \
+                 {:?} among {classes}",
+                self.source.labels.shown(),
+                number.to_string()
+            );
+        }
+        (self.classes, self.is_named) = (classes, true);
         Ok(self)
     }
 }

@@ -9,6 +9,7 @@ mod png_folder;
 mod png_image;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use layers::Batch;
@@ -36,12 +37,14 @@ pub enum Part {
 /// bytes and converted when a batch is gathered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Samples {
-    /// `(N, C, H, W)`.
-    images: Vec<u8>,
+    /// `(N, C, H, W)`, shared by samples that differ in their labels alone.
+    images: Arc<Vec<u8>>,
     labels: Vec<u8>,
     /// `(C, H, W)`.
     shape: [usize; 3],
     classes: Classes,
+    /// Whether an experiment has given the classes their names.
+    is_named: bool,
     source: Source,
     /// Of all samples as they were read.
     digest: String,
@@ -176,8 +179,18 @@ impl Samples {
         source: Source,
     ) -> Self {
         let (digest, without_images, notes) = (String::new(), Vec::new(), Vec::new());
-        let mut samples =
-            Self { images, labels, shape, classes, source, digest, without_images, notes };
+        let (images, is_named) = (Arc::new(images), false);
+        let mut samples = Self {
+            images,
+            labels,
+            shape,
+            classes,
+            is_named,
+            source,
+            digest,
+            without_images,
+            notes,
+        };
         samples.digest = digest::of(&samples);
         samples
     }
@@ -232,7 +245,10 @@ impl Samples {
     pub fn first(mut self, limit: Option<usize>) -> Self {
         let count = limit.unwrap_or(usize::MAX).min(self.len());
         self.labels.truncate(count);
-        self.images.truncate(count * self.pixels());
+        let len = count * self.pixels();
+        if len < self.images.len() {
+            Arc::make_mut(&mut self.images).truncate(len);
+        }
         self
     }
 

@@ -14,9 +14,14 @@ pub struct ParseError(String);
 impl ParseError {
     /// Of a text that is no TOML.
     pub(super) fn syntax(text: &str, error: &toml::de::Error) -> Self {
-        let message = cut(error.message(), MOST_MESSAGE);
-        let Some(span) = error.span() else { return Self(format!(": {message}")) };
-        let line = line_at(text, span.start);
+        let message = in_plain_words(text, error);
+        // The parser does not say where a key of too many parts stands.
+        let is_deep = |line: &str| line.matches('.').count() >= DEEPEST;
+        let line = match error.span() {
+            Some(span) => Some(line_at(text, span.start)),
+            None => text.lines().position(is_deep),
+        };
+        let Some(line) = line else { return Self(format!(": {message}")) };
         let content = text.lines().nth(line).unwrap_or_default();
         Self(format!(", line {}, {}: {message}", line + 1, cut(content, MOST_FOUND)))
     }
@@ -98,8 +103,11 @@ const MOST_KEY: usize = 40;
 /// The most characters of a message that comes from elsewhere.
 const MOST_MESSAGE: usize = 300;
 
+/// How deep the parser goes.
+const DEEPEST: usize = 80;
+
 /// The most names in a list.
-const MOST_NAMES: usize = 16;
+const MOST_NAMES: usize = 32;
 
 /// How much alike two names are, from 0 to 1, if one may have been meant by the other.
 const ALIKE: f64 = 0.8;
@@ -221,9 +229,30 @@ fn meant(found: &str, names: &[&str]) -> Option<String> {
     if found.len() > MOST_KEY {
         return None;
     }
-    let alike = names.iter().map(|name| (strsim::jaro(found, name), name));
+    // `ReLU`, `Conv2D` and `LeakyReLU` are meant as names that differ in nothing else.
+    let plain = |name: &str| name.replace(['_', '-', ' '], "").to_lowercase();
+    let found = plain(found);
+    let alike = names.iter().map(|name| (strsim::jaro(&found, &plain(name)), name));
     let (alike, name) = alike.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     (alike > ALIKE).then(|| format!("; did you mean {name:?}?"))
+}
+
+/// What is wrong with a text that is no TOML; where the parser speaks of itself, in other words.
+fn in_plain_words(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message();
+    if message.contains("recurs") {
+        return format!(
+            "expected tables and lists at most {DEEPEST} deep in one another, found more"
+        );
+    }
+    let word = error.span().and_then(|span| text.get(span.start..)).unwrap_or_default();
+    let word = word.lines().next().unwrap_or_default().trim();
+    let is_key = word.contains(['=', '[']);
+    if message.contains("boolean") && !is_key && word.starts_with(char::is_alphabetic) {
+        let word = cut(word, MOST_KEY);
+        return format!("expected a number, true, false or a text in quotes, found {word}");
+    }
+    cut(message, MOST_MESSAGE)
 }
 
 /// At most so many characters, on one line, those visible that would not be.

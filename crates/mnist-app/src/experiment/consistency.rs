@@ -5,10 +5,11 @@ use std::borrow::Borrow;
 use std::path::Path;
 
 use anyhow::{anyhow, ensure};
-use layers::{Loss, Network};
+use layers::{Loss, Network, Outputs};
 use tensor::Element;
 
-use super::Experiment;
+use super::place::of_setting;
+use super::{Experiment, narrow};
 use crate::networks::{Which, place};
 
 /// How images are cut into what runs through a network together.
@@ -18,18 +19,35 @@ pub(crate) struct Cut {
     /// As the experiment asks for them.
     batch_size: usize,
     shard_size: usize,
+    run: Run,
+}
+
+/// What the images are for, which decides what there is to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Run {
+    /// All batches of an epoch.
+    Training,
+    /// A single batch of made-up images.
+    Profile,
+    /// All images in one shard.
+    Inspection,
 }
 
 impl Cut {
     /// So many images, in the batches and shards of an experiment.
     pub(crate) fn of(experiment: &Experiment, samples: usize) -> Self {
         let (batch_size, shard_size) = (experiment.batch_size.get(), experiment.shard_size.get());
-        Self { samples, batch_size, shard_size }
+        Self { samples, batch_size, shard_size, run: Run::Training }
+    }
+
+    /// A single batch of an experiment.
+    pub(crate) fn batch(experiment: &Experiment) -> Self {
+        Self { run: Run::Profile, ..Self::of(experiment, experiment.batch_size.get()) }
     }
 
     /// All images in one shard.
     pub(crate) fn whole(samples: usize) -> Self {
-        Self { samples, batch_size: samples, shard_size: samples }
+        Self { samples, batch_size: samples, shard_size: samples, run: Run::Inspection }
     }
 
     /// A batch of more images than there are has all of them; at least one.
@@ -65,11 +83,22 @@ impl Cut {
     fn remedy(self) -> String {
         let (samples, batch_size, shard_size) =
             (self.samples, self.batch_size(), self.shard_size());
+        if self.run == Run::Inspection {
+            return "choose --samples 2 or more".into();
+        }
+        let is_profile = self.run == Run::Profile;
         let fits = |cut: &Self| cut.single().is_none();
         let mut shards =
             (shard_size + 1..=batch_size).map(|shard_size| Self { shard_size, ..self });
-        let mut batches = (batch_size + 1..=samples).map(|batch_size| Self { batch_size, ..self });
+        // A profile has as many images as its batch.
+        let most = if is_profile { batch_size.saturating_add(shard_size) } else { samples };
+        let mut batches = (batch_size.saturating_add(1)..=most).map(|batch_size| Self {
+            batch_size,
+            samples: if is_profile { batch_size } else { samples },
+            ..self
+        });
         let fewer = Some(Self { samples: samples.saturating_sub(1), ..self });
+        let fewer = fewer.filter(|_| !is_profile);
         let flags = [
             shards.find(fits).map(|cut| format!("--shard-size {}", cut.shard_size)),
             batches.find(fits).map(|cut| format!("--batch-size {}", cut.batch_size)),
@@ -77,7 +106,9 @@ impl Cut {
         ];
         let flags: Vec<_> = flags.into_iter().flatten().collect();
         match flags.as_slice() {
-            [] if samples > 1 => "choose a larger --batch-size and a larger --shard-size".into(),
+            [] if samples > 1 || is_profile => {
+                "choose a larger --batch-size and a larger --shard-size".into()
+            }
             [] => "more images are needed".into(),
             flags => format!("choose {}", flags.join(" or ")),
         }
@@ -96,13 +127,14 @@ pub(crate) fn check<T: Element>(
     networks: &[impl Borrow<Network<T>>],
     cut: Cut,
 ) -> anyhow::Result<()> {
+    narrow::check::<T>(experiment, config)?;
     for (which, network) in Which::each(experiment).zip(networks) {
         let network = network.borrow();
         let refuse = |layer, complaint: String| {
             Err(anyhow!("{}: {complaint}", place(experiment, config, which, Some(layer))))
         };
-        if let Some((layer, complaint)) = refuse_loss(experiment.loss, network) {
-            return refuse(layer, complaint);
+        if let Some(refused) = refuse_loss(experiment.loss, network) {
+            return refuse(refused.layer, format!("{}; {}", refused.complaint, refused.remedy));
         }
         let Some(single) = cut.single() else { continue };
         let mut normalized = network.layers().map(|running| running.layer.normalized_over());
@@ -120,39 +152,64 @@ pub(crate) fn check<T: Element>(
     let epochs = experiment.epochs.get();
     ensure!(
         epochs.checked_mul(steps).is_some(),
-        "--epochs: expected so many that their steps can be counted, found {epochs} of {steps} \
-         steps each"
+        "{}: expected so many that their steps can be counted, found {epochs} of {steps} steps each",
+        of_setting(experiment, config, &["epochs".into()])
     );
     Ok(())
 }
 
-/// The layer that gives a loss what it is no function of, and what would fit.
-fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Option<(usize, String)> {
-    let (outputs, layer) = network.spec().outputs();
-    let (key, found) = (loss.key(), network.spec().layers[layer].summary());
-    let count = network.output_shape().len();
+/// Why a loss is no function of what a network gives.
+pub(crate) struct RefusedLoss {
+    /// The layer that gives it.
+    layer: usize,
+    /// What was expected and what found.
+    pub(crate) complaint: String,
+    remedy: String,
+}
+
+/// Whether a loss is a function of what a network gives.
+pub(crate) fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Option<RefusedLoss> {
+    let spec = network.spec();
+    let (outputs, layer) = spec.outputs();
+    let (key, count) = (loss.key(), network.output_shape().len());
     if let Some(classes) = loss.classes().filter(|&classes| classes != count) {
         let complaint = format!(
             "expected {count} class_weights for the loss {key}, one for each output, found {classes}"
         );
-        return Some((network.spec().layers.len().saturating_sub(1), complaint));
+        let (layer, remedy) = (spec.layers.len().saturating_sub(1), "name one for each".into());
+        return Some(RefusedLoss { layer, complaint, remedy });
     }
     if loss.fits(outputs) {
         return None;
     }
-    let complaint = if loss == Loss::BinaryCrossEntropy {
-        format!(
-            "expected outputs between 0 and 1 for the loss {key}, found layer {layer} ({found}), \
-             which does not keep them there; choose loss = {:?}, or end with a sigmoid",
-            Loss::BinaryCrossEntropyWithLogits.key()
-        )
-    } else {
-        format!(
-            "expected logits for the loss {key}, which makes probabilities of them itself, found \
-             the probabilities of layer {layer} ({found}); leave that layer out, or choose loss = \
-             {:?}",
-            Loss::BinaryCrossEntropy.key()
-        )
+    let named = |layer: usize| format!("layer {layer} ({})", spec.layers[layer].summary());
+    let is_dropped = outputs == Outputs::DroppedProbabilities;
+    if loss == Loss::BinaryCrossEntropy {
+        let complaint = format!(
+            "expected outputs between 0 and 1 for the loss {key}, found {}, which does not keep \
+             them there",
+            named(layer)
+        );
+        let remedy = match is_dropped {
+            true => "leave that layer out, or end with a sigmoid".into(),
+            false => format!(
+                "choose loss = {:?}, or end with a sigmoid",
+                Loss::BinaryCrossEntropyWithLogits.key()
+            ),
+        };
+        return Some(RefusedLoss { layer, complaint, remedy });
+    }
+    let layer = spec.last_probabilities().unwrap_or(layer);
+    let complaint = format!(
+        "expected logits for the loss {key}, which makes probabilities of them itself, found the \
+         probabilities of {}",
+        named(layer)
+    );
+    let remedy = match is_dropped {
+        true => "leave that layer out".into(),
+        false => {
+            format!("leave that layer out, or choose loss = {:?}", Loss::BinaryCrossEntropy.key())
+        }
     };
-    Some((layer, complaint))
+    Some(RefusedLoss { layer, complaint, remedy })
 }

@@ -38,7 +38,7 @@ fn wrong_usage() {
         ("fly", &["found \"fly\""]),
         ("train --speed 9", &["--speed"]),
         ("train --resume run", &["--resume"]),
-        ("train --epochs 0", &["--epochs", "from 1 on", "found \"0\""]),
+        ("train --epochs 0", &["--epochs", "from 1 to 9223372036854775807", "found \"0\""]),
         ("train --batch-size 0", &["--batch-size", "found \"0\""]),
         ("train --shard-size 0", &["--shard-size", "found \"0\""]),
         ("train --threads 0", &["--threads", "found \"0\""]),

@@ -78,7 +78,7 @@ fn a_normalisation_over_one_value_a_channel() {
     }
     refused(path, "profile --config c.toml --shard-size 1", 1, &["a shard size of 1", &place]);
     let one = format!("inspect --config c.toml --samples 1 --data {}", small_data().display());
-    refused(path, &one, 1, &["more images are needed", &place]);
+    refused(path, &one, 1, &["choose --samples 2", &place]);
 }
 
 #[test]
@@ -92,7 +92,12 @@ fn losses_and_last_layers_that_do_not_fit() {
     for (loss, layers, layer, parts) in [
         ("binary_cross_entropy", &[flat, dense][..], 1, &["(Dense 10 outputs)", logits][..]),
         ("binary_cross_entropy", &[flat, dense, tanh], 2, &["(Tanh)", logits]),
-        ("binary_cross_entropy", &[flat, dense, sigmoid, dropout], 3, &["(Dropout 0.5)", logits]),
+        (
+            "binary_cross_entropy",
+            &[flat, dense, sigmoid, dropout],
+            3,
+            &["(Dropout 0.5)", "leave that layer"],
+        ),
         ("softmax_cross_entropy", &[flat, dense, softmax], 2, &["(Softmax)", "leave that layer"]),
         ("softmax_cross_entropy", &[flat, dense, sigmoid], 2, &["(Sigmoid)", "leave that layer"]),
         (
