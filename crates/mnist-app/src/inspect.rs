@@ -96,6 +96,9 @@ fn look_into<T: Element>(
     Ok(lines)
 }
 
+/// Networks, each with a seed.
+type Seeded<T> = Vec<(Network<T>, u64)>;
+
 /// What is to be inspected.
 struct Subject {
     name: String,
@@ -193,7 +196,7 @@ impl Subject {
 
     /// The networks with the seed that they were drawn from at the start; with a model's,
     /// its dropouts draw from here. And the classes of initial weights, if their file names them.
-    fn networks<T: Element>(&self) -> anyhow::Result<(Vec<(Network<T>, u64)>, Option<Classes>)> {
+    fn networks<T: Element>(&self) -> anyhow::Result<(Seeded<T>, Option<Classes>)> {
         let (experiment, config) = match &self.weights {
             Weights::Model(model) => {
                 let network = |saved: &Saved| Ok((saved.network_as()?, 0));

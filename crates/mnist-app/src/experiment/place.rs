@@ -94,10 +94,10 @@ fn within(value: &Spanned<DeValue<'_>>, path: &[Step]) -> Option<usize> {
     let Some((step, rest)) = path.split_first() else { return Some(value.span().start) };
     match (value.get_ref(), step) {
         (DeValue::Table(table), Step::Key(_)) => in_table(table, path),
-        (DeValue::Array(items), Step::Item(place)) => within(items.iter().nth(*place)?, rest),
+        (DeValue::Array(items), Step::Item(place)) => within(items.get(*place)?, rest),
         // A single network is a table, or the only one of a list.
         (DeValue::Table(_), Step::Item(0)) => within(value, rest),
-        (DeValue::Array(items), Step::Key(_)) => within(items.iter().next()?, path),
+        (DeValue::Array(items), Step::Key(_)) => within(items.first()?, path),
         _ => None,
     }
 }
