@@ -22,7 +22,7 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     threads::simd_level()?;
     let (models, found, asked) = evaluate::read(flags)?;
     let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
-    asked.divide(found.samples.len(), || {
+    asked.divide(found.samples[0].len(), || {
         let mut console = Console::default();
         found.tell(&mut console, flags.json)?;
         let [of_a, of_b] = found.samples.as_slice() else { unreachable!("samples of two models") };

@@ -38,15 +38,16 @@ impl Found {
         let samples = with_names(Samples::load(&folder, part)?, models, part)?;
         let other = other_data(models, part, (&folder, &samples));
         let fitted = models.iter().map(|model| model.fit(samples.clone()));
-        let mut fitted = fitted.collect::<anyhow::Result<Vec<_>>>()?;
-        let first = fitted.first_mut().context("no models")?;
-        if part == Part::Test && first.knows_learned_classes() {
-            first.note_classes_without_images(|_| true);
+        let mut fitted: Vec<_> = fitted.collect::<anyhow::Result<_>>()?;
+        drop(samples);
+        let told = &mut fitted[0];
+        if part == Part::Test && told.knows_learned_classes() {
+            told.note_classes_without_images(|_| true);
         }
-        let notes = first.notes().iter().cloned();
+        let notes = told.notes().iter().cloned();
         let notes = notes.chain(models.iter().flat_map(Model::notes)).collect();
-        let fitted = fitted.into_iter().map(|samples| samples.first(limit)).collect();
-        Ok(Self { samples: fitted, other, notes })
+        let samples = fitted.into_iter().map(|samples| samples.first(limit)).collect();
+        Ok(Self { samples, other, notes })
     }
 
     /// Says it: where other data are the first line of the output, and on standard error where

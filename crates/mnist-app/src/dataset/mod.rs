@@ -247,7 +247,10 @@ impl Samples {
         self.labels.truncate(count);
         let len = count * self.pixels();
         if len < self.images.len() {
-            Arc::make_mut(&mut self.images).truncate(len);
+            match Arc::get_mut(&mut self.images) {
+                Some(images) => images.truncate(len),
+                None => self.images = Arc::new(self.images[..len].to_vec()),
+            }
         }
         self
     }
