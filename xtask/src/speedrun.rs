@@ -4,11 +4,9 @@
 //! prints a Markdown table: what each seed reached and how long it took, their mean and
 //! spread, the machine, the command.
 //!
-//! With a target each run ends after the first epoch that reaches it, and the seconds are
-//! those to the target. `--target none` trains all epochs of the preset: that is what
-//! measures a preset's accuracy, which is that of the last epoch. The target is 0.99 where
-//! the flag is absent, whatever the preset: those that are not made for it
-//! (`notebook`, `notebook-tuned`) want another one, or none.
+//! All epochs of the preset are trained: that is what measures its accuracy, which is that of
+//! the last epoch. With a target each run ends after the first epoch that reaches it, the
+//! seconds are those to the target, and a seed that misses it is a failure.
 
 mod machine;
 mod table;
