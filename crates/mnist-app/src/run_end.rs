@@ -110,13 +110,16 @@ fn object(text: &str, what: &str) -> anyhow::Result<Value> {
 fn weights(value: &Value) -> anyhow::Result<String> {
     let found = &value["weights_sha256"];
     let text = found.as_str().map(str::to_owned);
-    text.ok_or_else(|| anyhow!("weights_sha256: expected a text, found {}", found.to_string().shown()))
+    text.ok_or_else(|| {
+        anyhow!("weights_sha256: expected a text, found {}", found.to_string().shown())
+    })
 }
 
 /// A whole number, if the key is there.
 fn count(value: &Value, key: &str) -> anyhow::Result<Option<usize>> {
     let Some(found) = value.get(key) else { return Ok(None) };
     let number = found.as_u64().and_then(|number| number.try_into().ok());
-    let complaint = || anyhow!("{key}: expected a whole number, found {}", found.to_string().shown());
+    let complaint =
+        || anyhow!("{key}: expected a whole number, found {}", found.to_string().shown());
     number.map(Some).ok_or_else(complaint)
 }

@@ -25,7 +25,8 @@ pub enum Classes {
 impl fmt::Display for Classes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 20;
-        let names: Vec<_> = (0..self.count().min(MOST)).map(|label| self.name(label).shown()).collect();
+        let names: Vec<_> =
+            (0..self.count().min(MOST)).map(|label| self.name(label).shown()).collect();
         f.write_str(&names.join(", "))?;
         match self.count() {
             0..=MOST => Ok(()),
