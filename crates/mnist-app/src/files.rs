@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::console::notice;
 use crate::experiment::{Experiment, absolute};
+use crate::input::is_there;
 use crate::printable::Shown;
 
 /// The file of a run's folder with the whole experiment.
@@ -81,7 +82,8 @@ impl RunFolder {
             return Self::claim(&path, &text).with_context(|| path.shown());
         };
         let place = || format!("--out {}", out.shown());
-        if let Some(run) = run_around(out) {
+        // What is there already is the nearer reason.
+        if let Some(run) = run_around(out).filter(|_| !is_there(&out.join(CONFIG))) {
             return Err(anyhow!(
                 "expected a folder that is new or empty, and in no run's, found it in that of the \
                  run {}; nothing was changed; name another one with --out DIR",

@@ -5,7 +5,22 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::committee::TWO;
-use crate::common::{names, objects, small_data, text, train_small};
+use crate::common::{names, objects, small_data, summary, text, train_small};
+
+/// Whose model takes 32 kB.
+#[cfg(target_os = "linux")]
+const DENSE: &str = r#"
+epochs = 1
+batch_size = 20
+shard_size = 20
+shuffle = true
+learning_rate = 0.01
+loss = "softmax_cross_entropy"
+init = "he"
+[network]
+input = [1, 28, 28]
+layers = [{ type = "flatten" }, { type = "dense", outputs = 10 }]
+"#;
 
 const WHOLE: [&str; 4] = ["config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
 
@@ -168,15 +183,30 @@ fn a_file_that_cannot_be_written_is_named_and_the_others_are_whole() {
     assert_eq!(objects(&metrics).len(), 2);
     assert_eq!(text(&output.stdout), metrics);
 
-    // Some lines fit, and then a part of one.
-    let output = run_limited(here.path(), 6, &small("--epochs 30 --json --out metrics"));
+    // Some lines fit, and then a part of one; and the model fits.
+    fs::write(here.path().join("dense.toml"), DENSE).unwrap();
+    let line = "--config dense.toml --epochs 400 --test-limit 5 --json --out metrics";
+    let output = run_limited(here.path(), 128, &small(line));
     let complaint = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complaint}");
     let last = complaint.lines().last().unwrap();
     assert!(last.starts_with("error: metrics/metrics.jsonl: cannot be written: "), "{last}");
+    assert_eq!(complaint.matches("cannot be written").count(), 2, "{complaint}");
+    assert!(complaint.contains("; the run goes on, without its lines"), "{complaint}");
+    assert_eq!(names(&here.path().join("metrics")), WHOLE);
     let metrics = fs::read_to_string(here.path().join("metrics/metrics.jsonl")).unwrap();
-    assert!((1..30).contains(&metrics.lines().count()) && metrics.ends_with("}\n"), "{metrics}");
-    assert_eq!(text(&output.stdout), metrics);
+    let kept = metrics.lines().count();
+    assert!((1..400).contains(&kept) && metrics.ends_with("}\n"), "{metrics}");
+    let printed = text(&output.stdout);
+    assert!(printed.starts_with(&metrics) && printed.lines().count() == 400, "{printed}");
+    let summary = summary(here.path(), "metrics");
+    assert_eq!((&summary["epoch"], &summary["metrics_lines"]), (&400.into(), &kept.into()));
+    // Which is a whole run otherwise.
+    let output = program(here.path(), "evaluate metrics").output().unwrap();
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let expected = format!("metrics/metrics.jsonl: not whole, only {kept} lines could be written");
+    assert!(told.contains(&expected), "{told}");
 
     let output = run_limited(here.path(), 0, &small("--epochs 1 --json --out none"));
     let complaint = text(&output.stderr);

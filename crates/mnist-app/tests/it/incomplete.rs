@@ -26,7 +26,7 @@ input = [1, 28, 28]
 layers = [{ type = "flatten" }, { type = "dense", outputs = 10 }]
 "#;
 
-fn committee(path: &Path) {
+pub(crate) fn committee(path: &Path) {
     fs::write(path.join("three.toml"), COMMITTEE).unwrap();
     train_small(path, "--config three.toml --out three");
 }

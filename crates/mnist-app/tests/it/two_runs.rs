@@ -1,6 +1,7 @@
 //! One folder belongs to one run, as long as its process lives and after it.
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,16 +9,26 @@ use std::time::{Duration, Instant};
 use crate::committee::TWO;
 use crate::common::{names, small_data, text, train_small};
 
-const WHOLE: [&str; 4] = ["config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
+pub(crate) const WHOLE: [&str; 4] =
+    ["config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
 
 /// A run of the program that is killed when the test ends.
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
     /// One that goes on for as long as any test takes.
-    fn long(folder: &Path, words: &[&str]) -> Self {
+    pub(crate) fn long(folder: &Path, words: &[&str]) -> Self {
         let mut command = train(folder, &["--epochs", "100000000", "--train-limit", "10"]);
         Self(command.args(words).stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    /// What it complains of when it ends by itself, as it must.
+    #[track_caller]
+    pub(crate) fn failure(&mut self) -> String {
+        let mut complaint = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+        assert_eq!(self.0.wait().unwrap().code(), Some(1), "{complaint}");
+        complaint
     }
 
     /// Ends it as `kill -9` does.
@@ -43,7 +54,7 @@ fn train(folder: &Path, words: &[&str]) -> Command {
 }
 
 #[track_caller]
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < Duration::from_secs(60), "expected {what} in time");
