@@ -259,8 +259,9 @@ fn described(text: &str) -> Result<NetworkSpec, String> {
     let complaint = |what: &str, expected: &str, found: &dyn fmt::Display| {
         Err(format!("{what}expected {expected}, got {}", shortened(&found.to_string())))
     };
-    let Ok(Value::Object(mut keys)) = serde_json::from_str(text) else {
-        return complaint("", "an object in JSON", &text);
+    let value = serde_json::from_str(text).map_err(|error| shortened(&json_complaint(&error)))?;
+    let Value::Object(mut keys) = value else {
+        return complaint("", "an object in JSON", &value);
     };
     let [input, layers] = ["input", "layers"].map(|key| keys.remove(key).unwrap_or_default());
     if serde_json::from_value::<Vec<usize>>(input.clone()).is_err() {

@@ -18,7 +18,7 @@ fn patterns(len: usize) -> [(&'static str, Vec<f32>); 4] {
 
 /// Numbers of each power of two, as samples of two channels.
 const SIZES: [(usize, usize); 6] =
-    [(1, 512), (16, 32), (1 << 9, 25), (4, 1 << 14), (1 << 16, 4), (2, 1 << 20)];
+    [(1, 1 << 10), (16, 64), (1 << 9, 25), (4, 1 << 14), (1 << 18, 4), (4, 1 << 20)];
 
 /// Asserts that an error is at most `4 ε √(log₂ n)` of the sum of magnitudes.
 #[track_caller]
