@@ -219,7 +219,7 @@ fn models_whose_network_nobody_knows_are_described_in_plain_words() {
         ("\"outputs\":10", "\"outputs\":10,\"x\":1", "layer 1: expected one"),
         ("{\"input\"", "{\"x\":1,\"input\"", "expected the keys input and layers alone, got x"),
         (&*network, "[1,2]", "expected an object in JSON, got [1,2]"),
-        (&*network, "{", "expected an object in JSON, got {"),
+        (&*network, "{", "expected JSON, got a text that is empty or cut short"),
     ] {
         let other = network.replace(old, new);
         assert_ne!(other, network, "{old}");
