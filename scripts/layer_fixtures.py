@@ -6,7 +6,7 @@
 needs torch, numpy and safetensors, takes a few seconds, and writes
 
     crates/layers/tests/fixtures/zoo_layers.safetensors    each layer, on chosen and drawn shapes
-    crates/layers/tests/fixtures/zoo_losses.safetensors    the losses of logits
+    crates/layers/tests/fixtures/zoo_losses.safetensors    the losses
     crates/layers/tests/fixtures/zoo_networks.safetensors  training with normalisation
 
 All numbers are float64. A name is `CASE/ARRAY`; `__metadata__` holds one JSON object
@@ -347,6 +347,16 @@ def losses():
         case = f"softmax_cross_entropy-weights-{a}"
         arrays |= loss_arrays(case, loss, 3 * torch.randn(4, 5), t)
         cases[case] = {"type": "softmax_cross_entropy", "label_smoothing": a, "class_weights": weights}
+    binary = {
+        "binary_cross_entropy": (F.binary_cross_entropy, torch.sigmoid),
+        "binary_cross_entropy_with_logits": (F.binary_cross_entropy_with_logits, lambda x: x),
+    }
+    for name, (function, of_logits) in binary.items():
+        loss = lambda y, t, f=function: f(y, t, weight=torch.tensor(weights))
+        for targets, t in (("one_hot", F.one_hot(torch.randint(5, (4,)), 5)), ("shares", torch.rand(4, 5))):
+            case = f"{name}-weights-{targets}"
+            arrays |= loss_arrays(case, loss, of_logits(3 * torch.randn(4, 5)), t.to(torch.float64))
+            cases[case] = {"type": name, "class_weights": weights}
     write("zoo_losses.safetensors", arrays, cases)
 
 

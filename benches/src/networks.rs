@@ -85,7 +85,7 @@ impl Model {
     /// A trainer of the network.
     pub fn trainer(self, batch_size: usize) -> Trainer<f32> {
         let (loss, optimizer) = match self {
-            Self::Notebook => (Loss::BinaryCrossEntropy, Optimizer::sgd()),
+            Self::Notebook => (Loss::binary_cross_entropy(), Optimizer::sgd()),
             Self::Lenet => (Loss::softmax_cross_entropy(), Optimizer::adam()),
         };
         let config = TrainerConfig::new(loss, optimizer, [batch_size, self.shard_size()]);

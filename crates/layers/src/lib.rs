@@ -82,7 +82,7 @@ pub use gradient_check::{GradientCheck, gradient_check};
 pub use group_norm::{GroupNorm, LayerNorm};
 pub use init::Init;
 pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role, Running, Work};
-pub use loss::{Loss, answer, is_right};
+pub use loss::{Domain, Loss, answer, is_right};
 pub use network::{Network, NetworkBuilder};
 pub use optimizer::Optimizer;
 pub use outputs::Outputs;

@@ -1,4 +1,4 @@
-use serde::ser::SerializeStruct;
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::{Element, map, reduce};
 
@@ -12,19 +12,29 @@ use crate::tagged::{bounded, fraction, name_or_table};
 ///
 /// As text a name, `"binary_cross_entropy"`, or a table where there is more to say,
 /// `{ type = "softmax_cross_entropy", label_smoothing = 0.1 }`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Loss {
     /// `mean (y − t)²` over the outputs.
     MeanSquaredError,
-    /// `−mean (t ln p + (1 − t) ln(1 − p))` for predictions between 0 and 1.
+    /// `−mean w (t ln p + (1 − t) ln(1 − p))` over the outputs, for predictions between 0 and 1.
+    ///
+    /// The class weights `w` are 1 if there are none: PyTorch's `weight` of one sample. A class
+    /// that an image may have beside others is an output of its own, so a weight is that of an
+    /// output, whether the sample has the class or not.
     ///
     /// Finite for all of them: a logarithm's argument is at least half the distance
     /// from 1 to the next number below it, so that a prediction which has rounded to 0
     /// or 1 counts as one that almost has.
-    BinaryCrossEntropy,
+    BinaryCrossEntropy {
+        /// `w`, one number for each output.
+        class_weights: Option<ClassWeights>,
+    },
     /// The same for logits: `p = 1 / (1 + exp −x)`, exact however large they are; of infinite
     /// ones what the limit is, so that a logit of −∞ with the target 0 costs nothing.
-    BinaryCrossEntropyWithLogits,
+    BinaryCrossEntropyWithLogits {
+        /// `w`, one number for each output.
+        class_weights: Option<ClassWeights>,
+    },
     /// Huber's (1964): the mean over the outputs of `½ d²` where the difference `d = y − t` is
     /// at most δ, else of `δ (|d| − ½ δ)`, whose gradient grows no further.
     Huber {
@@ -51,13 +61,32 @@ pub enum Loss {
     },
 }
 
+/// What a loss compares with the targets, which are one-hot or probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// Any numbers, which are to be the targets themselves.
+    Numbers,
+    /// Numbers between 0 and 1.
+    Probabilities,
+    /// Numbers whose sigmoids are the probabilities, each by itself.
+    BinaryLogits,
+    /// Numbers whose softmax is the probabilities.
+    Logits,
+}
+
 /// What [`Loss`] is read as: the form that serde derives.
 #[derive(Deserialize)]
 #[serde(remote = "Loss", rename_all = "snake_case", deny_unknown_fields)]
 enum Table {
     MeanSquaredError,
-    BinaryCrossEntropy,
-    BinaryCrossEntropyWithLogits,
+    BinaryCrossEntropy {
+        #[serde(default, deserialize_with = "class_weights::some")]
+        class_weights: Option<ClassWeights>,
+    },
+    BinaryCrossEntropyWithLogits {
+        #[serde(default, deserialize_with = "class_weights::some")]
+        class_weights: Option<ClassWeights>,
+    },
     Huber {
         #[serde(default = "delta", deserialize_with = "positive")]
         delta: f64,
@@ -70,7 +99,7 @@ enum Table {
     },
 }
 
-fn delta() -> f64 {
+const fn delta() -> f64 {
     1.0
 }
 
@@ -80,27 +109,25 @@ fn positive<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error>
 
 impl Serialize for Loss {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::MeanSquaredError
-            | Self::BinaryCrossEntropy
-            | Self::BinaryCrossEntropyWithLogits => serializer.serialize_str(self.key()),
-            Self::Huber { delta } => {
-                let mut table = serializer.serialize_struct("Loss", 2)?;
-                table.serialize_field("type", self.key())?;
-                table.serialize_field("delta", delta)?;
-                table.end()
+        let own = match self {
+            Self::Huber { delta } => Some(("delta", delta)),
+            Self::SoftmaxCrossEntropy { label_smoothing, .. } => {
+                Some(("label_smoothing", label_smoothing))
             }
-            Self::SoftmaxCrossEntropy { label_smoothing, class_weights } => {
-                let fields = 2 + usize::from(class_weights.is_some());
-                let mut table = serializer.serialize_struct("Loss", fields)?;
-                table.serialize_field("type", self.key())?;
-                table.serialize_field("label_smoothing", label_smoothing)?;
-                if let Some(weights) = class_weights {
-                    table.serialize_field("class_weights", weights)?;
-                }
-                table.end()
-            }
+            _ => None,
+        };
+        if own.is_none() && self.class_weights().is_none() {
+            return serializer.serialize_str(self.key());
         }
+        let mut table = serializer.serialize_map(None)?;
+        table.serialize_entry("type", self.key())?;
+        if let Some((key, value)) = own {
+            table.serialize_entry(key, value)?;
+        }
+        if let Some(weights) = self.class_weights() {
+            table.serialize_entry("class_weights", weights)?;
+        }
+        table.end()
     }
 }
 
@@ -115,47 +142,80 @@ impl<'de> Deserialize<'de> for Loss {
 
 impl Loss {
     /// The loss as an experiment names it, `"binary_cross_entropy"`.
-    pub fn key(self) -> &'static str {
+    pub fn key(&self) -> &'static str {
         match self {
             Self::MeanSquaredError => "mean_squared_error",
-            Self::BinaryCrossEntropy => "binary_cross_entropy",
-            Self::BinaryCrossEntropyWithLogits => "binary_cross_entropy_with_logits",
+            Self::BinaryCrossEntropy { .. } => "binary_cross_entropy",
+            Self::BinaryCrossEntropyWithLogits { .. } => "binary_cross_entropy_with_logits",
             Self::Huber { .. } => "huber",
             Self::SoftmaxCrossEntropy { .. } => "softmax_cross_entropy",
         }
     }
 
     /// The loss in words, `"binary cross-entropy"`.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::MeanSquaredError => "squared error",
             Self::Huber { .. } => "Huber loss",
-            Self::BinaryCrossEntropy | Self::BinaryCrossEntropyWithLogits => "binary cross-entropy",
+            Self::BinaryCrossEntropy { .. } | Self::BinaryCrossEntropyWithLogits { .. } => {
+                "binary cross-entropy"
+            }
             Self::SoftmaxCrossEntropy { .. } => "softmax cross-entropy",
         }
     }
 
+    /// [`Loss::BinaryCrossEntropy`] without class weights.
+    pub const fn binary_cross_entropy() -> Self {
+        Self::BinaryCrossEntropy { class_weights: None }
+    }
+
+    /// [`Loss::BinaryCrossEntropyWithLogits`] without class weights.
+    pub const fn binary_cross_entropy_with_logits() -> Self {
+        Self::BinaryCrossEntropyWithLogits { class_weights: None }
+    }
+
     /// [`Loss::Huber`] with δ = 1.
-    pub fn huber() -> Self {
+    pub const fn huber() -> Self {
         Self::Huber { delta: delta() }
     }
 
     /// [`Loss::SoftmaxCrossEntropy`] without label smoothing and class weights.
-    pub fn softmax_cross_entropy() -> Self {
+    pub const fn softmax_cross_entropy() -> Self {
         Self::smooth_cross_entropy(0.0)
     }
 
     /// [`Loss::SoftmaxCrossEntropy`] with this label smoothing and no class weights.
-    pub fn smooth_cross_entropy(label_smoothing: f64) -> Self {
+    pub const fn smooth_cross_entropy(label_smoothing: f64) -> Self {
         Self::SoftmaxCrossEntropy { label_smoothing, class_weights: None }
     }
 
-    /// How many outputs the loss is for, if it is for one number of them alone: as many as it
-    /// has class weights.
-    pub fn classes(self) -> Option<usize> {
+    /// What it is a function of.
+    pub fn domain(&self) -> Domain {
         match self {
-            Self::SoftmaxCrossEntropy { class_weights, .. } => {
-                class_weights.map(|weights| weights.as_slice().len())
+            Self::MeanSquaredError | Self::Huber { .. } => Domain::Numbers,
+            Self::BinaryCrossEntropy { .. } => Domain::Probabilities,
+            Self::BinaryCrossEntropyWithLogits { .. } => Domain::BinaryLogits,
+            Self::SoftmaxCrossEntropy { .. } => Domain::Logits,
+        }
+    }
+
+    /// What the classes count, if not all the same.
+    pub fn class_weights(&self) -> Option<&ClassWeights> {
+        match self {
+            Self::MeanSquaredError | Self::Huber { .. } => None,
+            Self::BinaryCrossEntropy { class_weights }
+            | Self::BinaryCrossEntropyWithLogits { class_weights }
+            | Self::SoftmaxCrossEntropy { class_weights, .. } => class_weights.as_ref(),
+        }
+    }
+
+    /// The loss of the logits whose sigmoid the predictions are: of a binary cross-entropy that
+    /// of logits. Where a sigmoid has rounded to 0 or 1, its derivative times that of the loss is
+    /// 0 · ∞; as one function they have the gradient that the formula has.
+    pub fn of_logits(&self) -> Option<Self> {
+        match self {
+            Self::BinaryCrossEntropy { class_weights } => {
+                Some(Self::BinaryCrossEntropyWithLogits { class_weights: class_weights.clone() })
             }
             _ => None,
         }
@@ -166,9 +226,10 @@ impl Loss {
     /// # Panics
     /// If prediction and target differ in length, or there are not as many class weights.
     #[track_caller]
-    pub fn value<T: Element>(self, prediction: &[T], target: &[T]) -> f64 {
+    pub fn value<T: Element>(&self, prediction: &[T], target: &[T]) -> f64 {
+        let weights = Weights::of(self, target.len());
         let pairs = pairs(prediction, target);
-        let sum: f64 = match self {
+        let sum: f64 = match *self {
             Self::MeanSquaredError => {
                 pairs.map(|(p, t)| (p.to_f64() - t.to_f64()) * (p.to_f64() - t.to_f64())).sum()
             }
@@ -183,29 +244,30 @@ impl Loss {
                 };
                 pairs.map(term).sum()
             }
-            Self::BinaryCrossEntropy => {
+            Self::BinaryCrossEntropy { .. } => {
                 let least = least::<T>().to_f64();
                 let ln = |x: f64| libm::log(x.max(least));
-                let term = |(p, t): (T, T)| {
+                let term = |(class, (p, t)): (usize, (T, T))| {
                     let (p, t) = (p.to_f64(), t.to_f64());
                     if p.is_nan() || t.is_nan() {
                         return f64::NAN;
                     }
                     // 1 − p is exact in the predictions' own precision, and in f64.
-                    t * ln(p) + (1.0 - t) * ln(1.0 - p)
+                    weights.of_class(class) * (t * ln(p) + (1.0 - t) * ln(1.0 - p))
                 };
-                -pairs.map(term).sum::<f64>()
+                -pairs.enumerate().map(term).sum::<f64>()
             }
-            Self::BinaryCrossEntropyWithLogits => {
-                let term = |(x, t): (T, T)| {
+            Self::BinaryCrossEntropyWithLogits { .. } => {
+                let term = |(class, (x, t)): (usize, (T, T))| {
                     let (x, t) = (x.to_f64(), t.to_f64());
                     let share = if x < 0.0 { t } else { 1.0 - t };
-                    weighted(share, x.abs()) + libm::log1p(libm::exp(-x.abs()))
+                    let cost = weighted(share, x.abs()) + libm::log1p(libm::exp(-x.abs()));
+                    weighted(weights.of_class(class), cost)
                 };
-                pairs.map(term).sum()
+                pairs.enumerate().map(term).sum()
             }
-            Self::SoftmaxCrossEntropy { label_smoothing, class_weights } => {
-                let smooth = Smooth::new(label_smoothing, class_weights, target.len());
+            Self::SoftmaxCrossEntropy { label_smoothing, .. } => {
+                let smooth = Smooth::new(label_smoothing, weights, target.len());
                 return softmax_cross_entropy(prediction, target, smooth);
             }
         };
@@ -218,7 +280,7 @@ impl Loss {
     /// If the slices differ in length.
     #[track_caller]
     pub fn gradient<T: Element>(
-        self,
+        &self,
         prediction: &[T],
         target: &[T],
         scale: f64,
@@ -226,7 +288,8 @@ impl Loss {
     ) {
         assert_eq!(gradient.len(), prediction.len(), "loss gradient: length");
         let mean = T::from_f64(scale / prediction.len() as f64);
-        match self {
+        let weights = Weights::of(self, target.len());
+        match *self {
             Self::MeanSquaredError => {
                 for (g, (p, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
                     *g = (p - t) * (mean + mean);
@@ -240,22 +303,26 @@ impl Loss {
                     *g = if slope < -delta { -delta } else { slope } * mean;
                 }
             }
-            Self::BinaryCrossEntropy => {
-                for (g, (p, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
+            Self::BinaryCrossEntropy { .. } => {
+                for (class, (g, (p, t))) in
+                    gradient.iter_mut().zip(pairs(prediction, target)).enumerate()
+                {
                     let (a, b) = (larger(T::ONE - p, least()), larger(p, least()));
-                    *g = ((T::ONE - t) / a - t / b) * mean;
+                    *g = ((T::ONE - t) / a - t / b) * weights.times(class, mean);
                 }
             }
-            Self::BinaryCrossEntropyWithLogits => {
+            Self::BinaryCrossEntropyWithLogits { .. } => {
                 gradient.copy_from_slice(prediction);
                 map::sigmoid(gradient);
-                for (g, (_, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
-                    *g = (*g - t) * mean;
+                for (class, (g, (_, t))) in
+                    gradient.iter_mut().zip(pairs(prediction, target)).enumerate()
+                {
+                    *g = (*g - t) * weights.times(class, mean);
                 }
             }
-            Self::SoftmaxCrossEntropy { label_smoothing, class_weights } => {
+            Self::SoftmaxCrossEntropy { label_smoothing, .. } => {
                 // d/dx_i −Σ_j s_j ln p_j = p_i Σ_j s_j − s_i, each s_i times its weight.
-                let smooth = Smooth::new(label_smoothing, class_weights, target.len());
+                let smooth = Smooth::new(label_smoothing, weights, target.len());
                 let (total, scale) = (smooth.total(target), T::from_f64(scale));
                 softmax(prediction, gradient);
                 for (class, (g, (_, t))) in
@@ -267,18 +334,19 @@ impl Loss {
         }
     }
 
-    /// The gradient with respect to the *input* of a sigmoid whose output is the
-    /// prediction, for the binary cross-entropy: `scale · (p − t) / len`. Exact where the
-    /// sigmoid has saturated and the product of the two derivatives would be 0 · ∞.
+    /// The gradient of [`Loss::of_logits`] where their sigmoid, the prediction, is there already:
+    /// `scale · w (p − t) / len`.
     pub(crate) fn sigmoid_gradient<T: Element>(
+        &self,
         prediction: &[T],
         target: &[T],
         scale: f64,
         gradient: &mut [T],
     ) {
-        let scale = T::from_f64(scale / prediction.len() as f64);
-        for (g, (p, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
-            *g = (p - t) * scale;
+        let mean = T::from_f64(scale / prediction.len() as f64);
+        let weights = Weights::of(self, target.len());
+        for (class, (g, (p, t))) in gradient.iter_mut().zip(pairs(prediction, target)).enumerate() {
+            *g = (p - t) * weights.times(class, mean);
         }
     }
 }
@@ -296,7 +364,7 @@ pub fn is_right<T: Element>(prediction: &[T], target: &[T]) -> bool {
 
 /// In `f64`: `Σ s_i (ln Σ exp(x − m) + (m − x_i))`, `m` being the largest logit.
 #[track_caller]
-fn softmax_cross_entropy<T: Element>(logits: &[T], target: &[T], smooth: Smooth<f64>) -> f64 {
+fn softmax_cross_entropy<T: Element>(logits: &[T], target: &[T], smooth: Smooth<'_, f64>) -> f64 {
     let pairs = pairs(logits, target).enumerate();
     let Some(largest) = largest(logits).map(T::to_f64) else { return f64::NAN };
     let sum: f64 = logits.iter().map(|x| libm::exp(below(x.to_f64(), largest))).sum();
@@ -310,27 +378,45 @@ fn weighted(weight: f64, cost: f64) -> f64 {
     if weight == 0.0 && cost == f64::INFINITY { 0.0 } else { weight * cost }
 }
 
-/// Label smoothing, `(1 − α) t + α / classes`, times the class's weight.
+/// What each class counts.
 #[derive(Clone, Copy)]
-struct Smooth<T> {
-    keep: T,
-    share: T,
-    weights: Option<&'static [f64]>,
-}
+struct Weights<'a>(Option<&'a [f64]>);
 
-impl<T: Element> Smooth<T> {
+impl<'a> Weights<'a> {
     #[track_caller]
-    fn new(label_smoothing: f64, weights: Option<ClassWeights>, classes: usize) -> Self {
-        let share = T::from_f64(label_smoothing / classes as f64);
-        let weights = weights.map(ClassWeights::as_slice);
+    fn of(loss: &'a Loss, classes: usize) -> Self {
+        let weights = loss.class_weights().map(ClassWeights::as_slice);
         let count = weights.map_or(classes, <[f64]>::len);
         assert_eq!(count, classes, "loss: class weights of as many classes as there are");
+        Self(weights)
+    }
+
+    fn of_class(self, class: usize) -> f64 {
+        self.0.map_or(1.0, |weights| weights[class])
+    }
+
+    /// `x` times the class's weight.
+    fn times<T: Element>(self, class: usize, x: T) -> T {
+        self.0.map_or(x, |weights| x * T::from_f64(weights[class]))
+    }
+}
+
+/// Label smoothing, `(1 − α) t + α / classes`, times the class's weight.
+#[derive(Clone, Copy)]
+struct Smooth<'a, T> {
+    keep: T,
+    share: T,
+    weights: Weights<'a>,
+}
+
+impl<'a, T: Element> Smooth<'a, T> {
+    fn new(label_smoothing: f64, weights: Weights<'a>, classes: usize) -> Self {
+        let share = T::from_f64(label_smoothing / classes as f64);
         Self { keep: T::from_f64(1.0 - label_smoothing), share, weights }
     }
 
     fn of(self, class: usize, target: T) -> T {
-        let smooth = target.mul_add(self.keep, self.share);
-        self.weights.map_or(smooth, |weights| smooth * T::from_f64(weights[class]))
+        self.weights.times(class, target.mul_add(self.keep, self.share))
     }
 
     fn total(self, target: &[T]) -> T {
@@ -365,7 +451,7 @@ mod tests {
     fn values_by_hand() {
         let (p, t) = ([0.8, 0.4], [1.0, 0.0]);
         let bce = -(0.8_f64.ln() + 0.6_f64.ln()) / 2.0;
-        assert!((Loss::BinaryCrossEntropy.value(&p, &t) - bce).abs() < 1e-15);
+        assert!((Loss::binary_cross_entropy().value(&p, &t) - bce).abs() < 1e-15);
         assert!((Loss::MeanSquaredError.value(&p, &t) - 0.1).abs() < 1e-15);
     }
 
@@ -374,20 +460,20 @@ mod tests {
         for p in [0.0_f32, 1.0, f32::MIN_POSITIVE, 1e-45, 1.0 - f32::EPSILON / 2.0] {
             for t in [0.0, 1.0, 0.3] {
                 let mut gradient = [f32::NAN];
-                Loss::BinaryCrossEntropy.gradient(&[p], &[t], 1.0, &mut gradient);
-                let value = Loss::BinaryCrossEntropy.value(&[p], &[t]);
+                Loss::binary_cross_entropy().gradient(&[p], &[t], 1.0, &mut gradient);
+                let value = Loss::binary_cross_entropy().value(&[p], &[t]);
                 assert!(value.is_finite() && gradient[0].is_finite(), "{p} {t}: {value}");
             }
         }
-        assert!(Loss::BinaryCrossEntropy.value(&[f32::NAN], &[1.0]).is_nan());
+        assert!(Loss::binary_cross_entropy().value(&[f32::NAN], &[1.0]).is_nan());
     }
 
     #[test]
     fn losses_of_logits_are_those_of_their_probabilities() {
         let (x, t) = ([0.3, -1.7, 2.0], [0.0, 0.25, 0.75]);
         let p = x.map(|x: f64| 1.0 / (1.0 + (-x).exp()));
-        let expected = Loss::BinaryCrossEntropy.value(&p, &t);
-        assert!((Loss::BinaryCrossEntropyWithLogits.value(&x, &t) - expected).abs() < 1e-15);
+        let expected = Loss::binary_cross_entropy().value(&p, &t);
+        assert!((Loss::binary_cross_entropy_with_logits().value(&x, &t) - expected).abs() < 1e-15);
         let sum: f64 = x.iter().map(|x| x.exp()).sum();
         let expected: f64 = x.iter().zip(t).map(|(x, t)| -t * (x.exp() / sum).ln()).sum();
         assert!((Loss::softmax_cross_entropy().value(&x, &t) - expected).abs() < 1e-15);
@@ -399,7 +485,7 @@ mod tests {
         let weights = ClassWeights::new(&[0.5, 2.0, 0.0, 1.5, 1.0]);
         let weighted = |label_smoothing| Loss::SoftmaxCrossEntropy {
             label_smoothing,
-            class_weights: Some(weights),
+            class_weights: Some(weights.clone()),
         };
         for loss in [
             Loss::MeanSquaredError,
@@ -407,7 +493,8 @@ mod tests {
             Loss::Huber { delta: 0.5 },
             weighted(0.0),
             weighted(0.2),
-            Loss::BinaryCrossEntropyWithLogits,
+            Loss::BinaryCrossEntropyWithLogits { class_weights: Some(weights.clone()) },
+            Loss::binary_cross_entropy_with_logits(),
             Loss::softmax_cross_entropy(),
             Loss::smooth_cross_entropy(0.1),
         ] {
@@ -420,6 +507,33 @@ mod tests {
     }
 
     #[test]
+    fn binary_cross_entropy_of_probabilities_has_the_gradient_of_differences() {
+        let (p, t) = ([0.3, 0.7, 0.2, 0.8], [0.0, 0.25, 1.0, 1.0]);
+        for class_weights in [None, Some(ClassWeights::new(&[0.5, 2.0, 0.0, 1.5]))] {
+            let loss = Loss::BinaryCrossEntropy { class_weights };
+            let mut gradient = [f64::NAN; 4];
+            loss.gradient(&p, &t, 0.7, &mut gradient);
+            let expected = differences(&p, |p| 0.7 * loss.value(p, &t));
+            let error = distance(&gradient, &expected);
+            assert!(error < 1e-7, "{loss:?}: {error:e}");
+            // That of the logits is the product with the sigmoid's derivative.
+            let mut of_logits = [f64::NAN; 4];
+            loss.sigmoid_gradient(&p, &t, 0.7, &mut of_logits);
+            let product = std::array::from_fn::<_, 4, _>(|i| gradient[i] * p[i] * (1.0 - p[i]));
+            assert!(distance(&of_logits, &product) < 1e-14, "{of_logits:?}, {product:?}");
+        }
+    }
+
+    #[test]
+    fn a_class_that_counts_nothing_costs_nothing_even_infinitely_wrong() {
+        let class_weights = Some(ClassWeights::new(&[0.0, 2.0]));
+        let loss = Loss::BinaryCrossEntropyWithLogits { class_weights };
+        let (value, gradient) = both(loss, &[f32::NEG_INFINITY, 0.0], &[1.0, 1.0]);
+        assert!((value - 2.0_f64.ln()).abs() < 1e-15, "{value}");
+        assert_eq!(gradient, [0.0, -0.5]);
+    }
+
+    #[test]
     fn losses_of_logits_are_finite_and_exact_for_large_ones() {
         let softmax = Loss::softmax_cross_entropy();
         for x in [1e4_f32, -1e4, 3e38] {
@@ -428,7 +542,7 @@ mod tests {
             let probability = if x > 0.0 { 1.0 } else { 0.0 };
             assert_eq!(gradient, [probability - 1.0, 1.0 - probability]);
             assert_eq!(softmax.value(&[x, 0.0], &[1.0, 0.0]), f64::from(-x).max(0.0));
-            let binary = Loss::BinaryCrossEntropyWithLogits;
+            let binary = Loss::binary_cross_entropy_with_logits();
             binary.gradient(&[x], &[0.0], 1.0, &mut gradient[..1]);
             assert_eq!(gradient[0], probability);
             assert_eq!(binary.value(&[x], &[0.0]), f64::from(x).max(0.0));
@@ -465,7 +579,7 @@ mod tests {
             let (value, gradient) = softmax(&x, &[1.0, 0.0, 0.0]);
             assert!(value.is_nan() && gradient.iter().all(|g| g.is_nan()), "{x:?}");
         }
-        let binary = |x, t| both(Loss::BinaryCrossEntropyWithLogits, &[x], &[t]);
+        let binary = |x, t| both(Loss::binary_cross_entropy_with_logits(), &[x], &[t]);
         for (x, certain) in [(all, 1.0), (none, 0.0)] {
             assert_eq!(binary(x, certain), (0.0, vec![0.0]));
             assert_eq!(binary(x, 1.0 - certain), (f64::INFINITY, vec![2.0 * certain - 1.0]));
@@ -486,7 +600,7 @@ mod tests {
     #[test]
     fn text_is_a_name_or_a_table() {
         let read = |text: &str| serde_json::from_str::<Loss>(text);
-        assert_eq!(read(r#""binary_cross_entropy""#).unwrap(), Loss::BinaryCrossEntropy);
+        assert_eq!(read(r#""binary_cross_entropy""#).unwrap(), Loss::binary_cross_entropy());
         assert_eq!(read(r#""softmax_cross_entropy""#).unwrap(), Loss::softmax_cross_entropy());
         let text = r#"{"type":"softmax_cross_entropy","label_smoothing":0.1}"#;
         let smooth = Loss::smooth_cross_entropy(0.1);
@@ -496,9 +610,11 @@ mod tests {
         let weights = ClassWeights::new(&[1.0, 2.5]);
         for loss in [
             Loss::MeanSquaredError,
-            Loss::BinaryCrossEntropy,
-            Loss::BinaryCrossEntropyWithLogits,
+            Loss::binary_cross_entropy(),
+            Loss::binary_cross_entropy_with_logits(),
             Loss::softmax_cross_entropy(),
+            Loss::BinaryCrossEntropy { class_weights: Some(weights.clone()) },
+            Loss::BinaryCrossEntropyWithLogits { class_weights: Some(weights.clone()) },
             Loss::SoftmaxCrossEntropy { label_smoothing: 0.1, class_weights: Some(weights) },
             Loss::Huber { delta: 0.25 },
         ] {

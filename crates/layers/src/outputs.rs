@@ -1,4 +1,4 @@
-use crate::loss::Loss;
+use crate::loss::{Domain, Loss};
 use crate::spec::{LayerSpec, NetworkSpec};
 
 /// What is known of the numbers that a layer gives in training, whatever its parameters.
@@ -94,13 +94,13 @@ impl Loss {
     /// Whether it is a function of such outputs: a binary cross-entropy of numbers between 0
     /// and 1, a loss of logits of anything but probabilities, which it would make probabilities
     /// of once more.
-    pub fn fits(self, outputs: Outputs) -> bool {
-        match self {
-            Self::MeanSquaredError | Self::Huber { .. } => true,
-            Self::BinaryCrossEntropy => {
+    pub fn fits(&self, outputs: Outputs) -> bool {
+        match self.domain() {
+            Domain::Numbers => true,
+            Domain::Probabilities => {
                 matches!(outputs, Outputs::UnitInterval | Outputs::Probabilities)
             }
-            Self::BinaryCrossEntropyWithLogits | Self::SoftmaxCrossEntropy { .. } => {
+            Domain::BinaryLogits | Domain::Logits => {
                 matches!(outputs, Outputs::Any | Outputs::UnitInterval)
             }
         }
@@ -153,8 +153,8 @@ mod tests {
         let all = [any, Outputs::UnitInterval, Outputs::Probabilities, dropped];
         for (loss, expected) in [
             (Loss::MeanSquaredError, [true, true, true, true]),
-            (Loss::BinaryCrossEntropy, [false, true, true, false]),
-            (Loss::BinaryCrossEntropyWithLogits, [true, true, false, false]),
+            (Loss::binary_cross_entropy(), [false, true, true, false]),
+            (Loss::binary_cross_entropy_with_logits(), [true, true, false, false]),
             (Loss::softmax_cross_entropy(), [true, true, false, false]),
         ] {
             assert_eq!(all.map(|outputs| loss.fits(outputs)), expected, "{loss:?}");

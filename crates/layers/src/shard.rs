@@ -67,7 +67,7 @@ impl<T: Element> Desk<T> {
         network: &Network<T>,
         batch: &impl Batch<T>,
         draw: Draw,
-        loss: Loss,
+        loss: &Loss,
         (shard, first, losses): (&mut Shard<T>, usize, &mut [f64]),
     ) {
         let n = losses.len();
@@ -92,7 +92,7 @@ impl<T: Element> Desk<T> {
         &mut self,
         network: &Network<T>,
         layers: usize,
-        loss: Loss,
+        loss: &Loss,
         n: usize,
         scale: f64,
     ) {
@@ -104,7 +104,7 @@ impl<T: Element> Desk<T> {
         let rows = y.chunks_exact(outputs).zip(targets);
         for ((y, t), gradient) in rows.zip(gradients.chunks_exact_mut(outputs)) {
             if cancels {
-                Loss::sigmoid_gradient(y, t, scale, gradient);
+                loss.sigmoid_gradient(y, t, scale, gradient);
             } else {
                 loss.gradient(y, t, scale, gradient);
             }

@@ -14,7 +14,7 @@ use crate::update::{TrainerState, Updater};
 
 /// How a [`Trainer`] learns. Batch and shard size are part of the arithmetic: with the
 /// same ones, the same samples give the same bits on any number of threads.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TrainerConfig {
     /// What is minimised.
     pub loss: Loss,
@@ -119,11 +119,15 @@ impl<T: Element> Trainer<T> {
     /// A trainer of this network.
     ///
     /// # Panics
-    /// If batch or shard size is 0.
+    /// If batch or shard size is 0, or the loss has class weights, but not one for each output.
     #[track_caller]
     pub fn new(network: Network<T>, config: TrainerConfig) -> Self {
-        let TrainerConfig { batch_size, shard_size, loss, .. } = config;
+        let TrainerConfig { batch_size, shard_size, .. } = config;
         assert!(batch_size > 0 && shard_size > 0, "batch and shard size: expected at least 1");
+        if let Some(weights) = config.loss.class_weights() {
+            let (found, outputs) = (weights.as_slice().len(), network.output_shape().len());
+            assert_eq!(found, outputs, "class weights: expected one for each output");
+        }
         let count = config.shards();
         let capacity = shard_size.min(batch_size);
         let threads = threads::available();
@@ -134,7 +138,7 @@ impl<T: Element> Trainer<T> {
         };
         let layers = network.chain().layers().len();
         let ends_in_sigmoid = matches!(network.spec().layers.last(), Some(LayerSpec::Sigmoid(_)));
-        let cancels = ends_in_sigmoid && loss == Loss::BinaryCrossEntropy && layers > 1;
+        let cancels = ends_in_sigmoid && config.loss.of_logits().is_some() && layers > 1;
         let sum = if count == 1 { 0 } else { 1 };
         Self {
             backward_layers: layers - usize::from(cancels),
@@ -200,7 +204,7 @@ impl<T: Element> Trainer<T> {
                 |index, shard, losses| {
                     desks.work_at_one(shared, |desk| {
                         let shard = (&mut shard[0], first + index * size, losses);
-                        desk.forward(shared, batch, self.draw(), config.loss, shard);
+                        desk.forward(shared, batch, self.draw(), &config.loss, shard);
                     });
                 },
             );
@@ -230,8 +234,8 @@ impl<T: Element> Trainer<T> {
     }
 
     /// The settings.
-    pub fn config(&self) -> TrainerConfig {
-        self.config
+    pub fn config(&self) -> &TrainerConfig {
+        &self.config
     }
 
     /// One step on the `samples` samples of `batch` with learning rate `rate`.
@@ -279,9 +283,9 @@ impl<T: Element> Trainer<T> {
         let (desk, shard) = (&mut desks.all()[0], &mut shards[0]);
         let scale = 1.0 / samples as f64;
         desk.limit_threads(threads);
-        desk.forward(network, batch, draw, config.loss, (shard, 0, &mut losses[..samples]));
+        desk.forward(network, batch, draw, &config.loss, (shard, 0, &mut losses[..samples]));
         shard.failure.take().map_or(Ok(()), Err)?;
-        desk.start_backward(network, *backward_layers, config.loss, samples, scale);
+        desk.start_backward(network, *backward_layers, &config.loss, samples, scale);
         let (inputs, workspace) = desk.pass(network, samples);
         if updater.is_plain_descent() {
             let rate = T::from_f64(rate);
@@ -304,7 +308,8 @@ impl<T: Element> Trainer<T> {
         let draw = self.draw();
         let Self { network, config, backward_layers, updater, shards, gradients, losses, .. } =
             self;
-        let TrainerConfig { loss, shard_size, .. } = *config;
+        let TrainerConfig { loss, shard_size, .. } = &*config;
+        let shard_size = *shard_size;
         let (layers, parameters) = (*backward_layers, network.parameters().len());
         let scale = 1.0 / samples as f64;
         let used = samples.div_ceil(shard_size);

@@ -88,7 +88,7 @@ fn filtered<T: Element>() -> Network<T> {
 }
 
 fn train<T: Element>(network: Network<T>, batch_size: usize, shard_size: usize) -> u64 {
-    let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::sgd());
+    let (loss, optimizer) = (Loss::binary_cross_entropy(), Optimizer::sgd());
     let config = TrainerConfig::new(loss, optimizer, [batch_size, shard_size]);
     let mut trainer = Trainer::new(network, config);
     let mut step = |samples| {

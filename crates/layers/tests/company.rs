@@ -72,7 +72,7 @@ const TOGETHER: &[usize] = &[1, 2, 3, 5, 16, 17, 64];
 
 const LOSSES: [Loss; 3] = [
     Loss::MeanSquaredError,
-    Loss::BinaryCrossEntropyWithLogits,
+    Loss::binary_cross_entropy_with_logits(),
     Loss::SoftmaxCrossEntropy { label_smoothing: 0.1, class_weights: None },
 ];
 

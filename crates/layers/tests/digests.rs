@@ -110,7 +110,7 @@ fn trainings() -> [Training; 7] {
         side: 19,
         init: Init::Xavier,
         config: TrainerConfig::new(
-            Loss::BinaryCrossEntropy,
+            Loss::binary_cross_entropy(),
             Optimizer::sgd(),
             [batch_size, shard_size],
         ),
@@ -151,7 +151,7 @@ impl Training {
         let mut network = (self.network)().build().expect("the layers fit");
         network.initialize(self.init, 1);
         let start = network.digest();
-        let mut trainer = Trainer::new(network, self.config);
+        let mut trainer = Trainer::new(network, self.config.clone());
         for step in 0..self.steps {
             let batch = Squares { step, side: self.side };
             let report = trainer.step(&batch, self.config.batch_size, self.rate);

@@ -77,13 +77,13 @@ fn network<T: Element>() -> Network<T> {
 }
 
 fn configs(batch_size: usize, shard_size: usize) -> Vec<TrainerConfig> {
-    let loss = Loss::smooth_cross_entropy(0.1);
-    let new = |optimizer| TrainerConfig::new(loss, optimizer, [batch_size, shard_size]);
-    let logits = Loss::BinaryCrossEntropyWithLogits;
-    let weighted = Loss::SoftmaxCrossEntropy {
-        label_smoothing: 0.1,
-        class_weights: Some(ClassWeights::new(&[1.0, 0.5, 2.0])),
+    let new = |optimizer| {
+        let loss = Loss::smooth_cross_entropy(0.1);
+        TrainerConfig::new(loss, optimizer, [batch_size, shard_size])
     };
+    let class_weights = Some(ClassWeights::new(&[1.0, 0.5, 2.0]));
+    let logits = Loss::BinaryCrossEntropyWithLogits { class_weights: class_weights.clone() };
+    let weighted = Loss::SoftmaxCrossEntropy { label_smoothing: 0.1, class_weights };
     let all = |optimizer| TrainerConfig {
         clip_norm: Some(0.5),
         average: Some(0.9),
@@ -101,8 +101,8 @@ fn configs(batch_size: usize, shard_size: usize) -> Vec<TrainerConfig> {
 }
 
 /// Trains a little and gives the bits of all that was learned and gathered.
-fn train<T: Element>(config: TrainerConfig) -> (Vec<u8>, u64) {
-    let mut trainer = Trainer::new(network::<T>(), config);
+fn train<T: Element>(config: &TrainerConfig) -> (Vec<u8>, u64) {
+    let mut trainer = Trainer::new(network::<T>(), config.clone());
     let most = config.batch_size;
     let mut step = |samples| {
         trainer.step(&Waves, samples, 0.01).expect("finite losses");
@@ -123,7 +123,7 @@ fn all<T: Element>() {
             let results: Vec<_> = Level::available()
                 .map(|level| {
                     set_level(level).expect("an available level");
-                    let (bytes, count) = train::<T>(config);
+                    let (bytes, count) = train::<T>(&config);
                     assert_eq!(count, 0, "allocations on {level}, {}: {config:?}", T::NAME);
                     (level, bytes)
                 })

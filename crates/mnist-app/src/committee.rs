@@ -43,7 +43,7 @@ pub(crate) fn train<T: Element>(
     let members = experiment.committee.map_or(1, Into::into);
     for member in 1..=members {
         let own = experiment.member(member);
-        let outputs = Outputs::of(own.networks.first(), Some(own.loss));
+        let outputs = Outputs::of(own.networks.first(), Some(&own.loss));
         let mut run = Run::<T>::prepare(flags, own, Some((&folder, member)))?;
         let mut silent = Console::silent();
         let of_member = if flags.json { &mut silent } else { &mut *console };

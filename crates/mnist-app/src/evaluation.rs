@@ -65,7 +65,7 @@ impl<T: Element> Evaluator<T> {
     /// # Panics
     /// If the network does not take such images, or has not one output for each class:
     /// see [`Samples::fit`].
-    pub fn evaluate(&mut self, network: &Network<T>, loss: Loss, samples: &Samples) -> Evaluation {
+    pub fn evaluate(&mut self, network: &Network<T>, loss: &Loss, samples: &Samples) -> Evaluation {
         let (together, classes) = (self.together, samples.classes().count());
         let mut losses = vec![0.0; samples.len()];
         let mut predictions = vec![None; samples.len()];
@@ -93,7 +93,7 @@ impl<T: Element> Slot<T> {
     fn evaluate(
         &mut self,
         network: &Network<T>,
-        loss: Loss,
+        loss: &Loss,
         (samples, first): (&Samples, usize),
         (losses, predictions, widened): (&mut [f64], &mut [Option<u8>], &mut [f64]),
     ) {

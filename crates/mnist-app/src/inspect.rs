@@ -75,9 +75,9 @@ fn look_into<T: Element>(
     let (inputs, targets) = batch(samples, network);
     let mut passes = Passes::new(network, &inputs, seed)?;
     passes.forward();
-    passes.backward(subject.loss, &targets);
+    passes.backward(&subject.loss, &targets);
 
-    let (losses, correct) = score(subject.loss, passes.output(), &targets, samples.len());
+    let (losses, correct) = score(&subject.loss, passes.output(), &targets, samples.len());
     let setting = Setting {
         name: subject.name.clone(),
         which,
@@ -135,7 +135,7 @@ impl Subject {
         Ok(Self {
             name: first.preset().unwrap_or(&origin).to_owned(),
             precision: first.precision(),
-            loss: first.loss(),
+            loss: first.loss().clone(),
             origin,
             weights: Weights::Model(Box::new(model)),
         })
@@ -151,7 +151,7 @@ impl Subject {
             name: experiment.name.clone(),
             origin: networks::origin(&experiment, flags.config.as_deref()),
             precision: experiment.precision,
-            loss: experiment.loss,
+            loss: experiment.loss.clone(),
             weights: Weights::Start(Box::new(experiment), flags.config.clone()),
         })
     }
@@ -231,7 +231,7 @@ fn batch<T: Element>(samples: &Samples, network: &Network<T>) -> (Vec<T>, Vec<T>
 }
 
 /// The losses, and how many samples have their largest output where the target has.
-fn score<T: Element>(loss: Loss, outputs: &[T], targets: &[T], count: usize) -> (Vec<f64>, usize) {
+fn score<T: Element>(loss: &Loss, outputs: &[T], targets: &[T], count: usize) -> (Vec<f64>, usize) {
     let len = targets.len() / count;
     let pairs = || outputs.chunks_exact(len).zip(targets.chunks_exact(len));
     let losses = pairs().map(|(y, t)| loss.value(y, t)).collect();

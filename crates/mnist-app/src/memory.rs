@@ -67,7 +67,8 @@ pub(crate) fn ask(what: &str, bytes: u64, remedy: &str) -> anyhow::Result<()> {
 pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> TrainerConfig {
     let cut = Cut::of(experiment, samples);
     let (batch_size, shard_size) = (cut.batch_size(), cut.shard_size());
-    let Experiment { loss, optimizer, clip_norm, average, seed, .. } = *experiment;
+    let Experiment { optimizer, clip_norm, average, seed, .. } = *experiment;
+    let loss = experiment.loss.clone();
     TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
 }
 

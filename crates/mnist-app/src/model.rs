@@ -196,10 +196,10 @@ impl Saved {
         let mut about = About::of(&metadata)?;
         if let Some(Run { experiment, .. }) = &run {
             about.precision = about.precision.or(Some(experiment.precision));
-            about.loss = about.loss.or(Some(experiment.loss));
+            about.loss.get_or_insert_with(|| experiment.loss.clone());
         }
         let network = AnyNetwork::read(weights, &mut about)?;
-        let refused = about.loss.and_then(|loss| match &network {
+        let refused = about.loss.as_ref().and_then(|loss| match &network {
             AnyNetwork::F32(network) => refuse_loss(loss, network),
             AnyNetwork::F64(network) => refuse_loss(loss, network),
         });
@@ -224,7 +224,7 @@ impl Saved {
         };
         ensure!(same_network, differs("network"));
         ensure!(seed.is_none_or(|seed| seed == experiment.seed), differs("seed"));
-        ensure!(loss.is_none_or(|loss| loss == experiment.loss), differs("loss"));
+        ensure!(loss.as_ref().is_none_or(|loss| *loss == experiment.loss), differs("loss"));
         ensure!(precision.is_none_or(|own| own == experiment.precision), differs("precision"));
         if let Some(digest) = weights_sha256 {
             run.check_end(digest)?;
@@ -247,8 +247,8 @@ impl Saved {
 
     /// What it was trained to make small; the squared error if neither its file nor its run
     /// says.
-    pub(crate) fn loss(&self) -> Loss {
-        self.about.loss.unwrap_or(Loss::MeanSquaredError)
+    pub(crate) fn loss(&self) -> &Loss {
+        self.about.loss.as_ref().unwrap_or(&Loss::MeanSquaredError)
     }
 
     /// The precision of its numbers.
@@ -277,7 +277,7 @@ impl Saved {
     }
 
     fn outputs(&self) -> Outputs {
-        Outputs::of(self.spec(), self.about.loss)
+        Outputs::of(self.spec(), self.about.loss.as_ref())
     }
 
     fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
@@ -291,7 +291,7 @@ impl Saved {
 
 fn evaluate<T: Element>(
     network: &Network<T>,
-    loss: Loss,
+    loss: &Loss,
     samples: &Samples,
 ) -> anyhow::Result<Evaluation> {
     Ok(Evaluator::new(network, samples.len(), 0)?.evaluate(network, loss, samples))

@@ -63,7 +63,7 @@ fn profile<T: Element>(
     for (which, (mut network, config)) in Which::each(experiment).zip(each) {
         let experiment = experiment.member(which.network);
         network.initialize(experiment.init, experiment.seed);
-        measure(flags, (&experiment, which), network, (config, simd), &mut report)?;
+        measure(flags, (&experiment, which), network, (&config, simd), &mut report)?;
     }
     Ok(())
 }
@@ -73,7 +73,7 @@ fn measure<T: Element>(
     flags: &ProfileFlags,
     (experiment, which): (&Experiment, Which),
     network: Network<T>,
-    (config, simd): (TrainerConfig, Level),
+    (config, simd): (&TrainerConfig, Level),
     report: &mut Report,
 ) -> anyhow::Result<()> {
     const REPETITIONS: usize = 200;
@@ -162,7 +162,7 @@ fn augmentation_seconds<T: Element>(
 
 /// The layers against the whole step, given the operations of a shard and the peak.
 fn step_line(
-    config: TrainerConfig,
+    config: &TrainerConfig,
     threads: usize,
     [shard_seconds, step_seconds]: [f64; 2],
     operations: f64,
@@ -561,13 +561,13 @@ impl<T: Element> Batch<T> for Drawn<T> {
 /// the work, and no weight.
 fn step_seconds<T: Element>(
     network: Network<T>,
-    config: TrainerConfig,
+    config: &TrainerConfig,
     repetitions: usize,
     stream: &mut Stream,
 ) -> anyhow::Result<f64> {
     let input_len = network.input_shape().len();
     let batch = Drawn { inputs: pixels(stream, config.batch_size * input_len), input_len };
-    let mut trainer = Trainer::new(network, config);
+    let mut trainer = Trainer::new(network, config.clone());
     trainer.step(&batch, config.batch_size, 0.0)?;
     let step = |trainer: &mut Trainer<T>| {
         // That the first one had a finite loss says that all have.

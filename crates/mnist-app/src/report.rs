@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use layers::Loss;
+use layers::{Domain, Loss};
 
 use crate::dataset::{Classes, Samples};
 use crate::evaluation::{Evaluation, mean};
@@ -48,7 +48,7 @@ pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
 
 /// How many test images were right, which classes were not, and what the error alone
 /// says of that.
-pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) -> String {
+pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: &Loss) -> String {
     let (correct, total) = (evaluation.correct(samples), samples.len());
     let mut text = accuracy(correct, total) + "\n" + &unanswered_line(evaluation);
     let (classes, confusion) = (samples.classes(), evaluation.confusion(samples));
@@ -57,10 +57,13 @@ pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: Loss) ->
     let constant = Constant::of(samples, loss);
     let error = evaluation.error();
     let outputs = classes.count();
-    let what = match loss {
-        Loss::SoftmaxCrossEntropy { .. } => "−ln of the right output's share, the mean".into(),
+    let mut what = match loss.domain() {
+        Domain::Logits => "−ln of the right output's share, the mean".into(),
         _ => format!("a mean over {outputs} outputs, of which {} should be 0", outputs - 1),
     };
+    if loss.class_weights().is_some() {
+        what.push_str(", each times its class's weight");
+    }
     let _ = writeln!(
         text,
         "The error alone does not show this: it is {what}. An answer that is the same for every \
@@ -233,21 +236,17 @@ struct Constant {
 }
 
 impl Constant {
-    fn of(samples: &Samples, loss: Loss) -> Self {
+    fn of(samples: &Samples, loss: &Loss) -> Self {
         let mut counts = vec![0; samples.classes().count()];
         samples.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);
         let total = samples.len() as f64;
         let shares = counts.iter().map(|&count| count as f64 / total);
         // Finite where there is no image of a class, as label smoothing asks for all.
         let ln = |share: f64| share.max(f64::MIN_POSITIVE).ln();
-        let answer: Vec<_> = match loss {
-            Loss::SoftmaxCrossEntropy { .. } => shares.map(ln).collect(),
-            Loss::BinaryCrossEntropyWithLogits => {
-                shares.map(|share| ln(share) - ln(1.0 - share)).collect()
-            }
-            Loss::MeanSquaredError | Loss::Huber { .. } | Loss::BinaryCrossEntropy => {
-                shares.collect()
-            }
+        let answer: Vec<_> = match loss.domain() {
+            Domain::Logits => shares.map(ln).collect(),
+            Domain::BinaryLogits => shares.map(|share| ln(share) - ln(1.0 - share)).collect(),
+            Domain::Numbers | Domain::Probabilities => shares.collect(),
         };
         let error = |label: usize| {
             let mut target = vec![0.0; answer.len()];
@@ -297,11 +296,11 @@ mod tests {
         for (loss, expected) in [
             (Loss::softmax_cross_entropy(), entropy),
             (weighted, -(often * often.ln() + 3.0 * seldom * seldom.ln())),
-            (Loss::BinaryCrossEntropyWithLogits, entropy),
-            (Loss::BinaryCrossEntropy, entropy),
+            (Loss::binary_cross_entropy_with_logits(), entropy),
+            (Loss::binary_cross_entropy(), entropy),
             (Loss::MeanSquaredError, often * seldom * seldom + seldom * often * often),
         ] {
-            let found = Constant::of(&samples, loss);
+            let found = Constant::of(&samples, &loss);
             assert!((found.error - expected).abs() < 1e-12, "{loss:?}: {found:?}, {expected}");
             assert_eq!(found.correct, 2);
         }

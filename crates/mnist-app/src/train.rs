@@ -281,7 +281,7 @@ impl<T: Element> Run<T> {
     fn evaluate(&mut self, epoch: usize) -> anyhow::Result<Evaluation> {
         self.averaged = self.averaged(epoch);
         let network = self.averaged.as_ref().unwrap_or(self.trainer.network());
-        let evaluation = self.evaluator.evaluate(network, self.experiment.loss, &self.test);
+        let evaluation = self.evaluator.evaluate(network, &self.experiment.loss, &self.test);
         let Some(sample) = evaluation.losses.iter().position(|loss| !loss.is_finite()) else {
             return Ok(evaluation);
         };
@@ -388,7 +388,7 @@ impl<T: Element> Run<T> {
         if self.experiment.notebook_report {
             text.push_str(&report::notebook_lines(evaluation, &self.test));
         }
-        text.push_str(&report::accuracy_lines(evaluation, &self.test, self.experiment.loss));
+        text.push_str(&report::accuracy_lines(evaluation, &self.test, &self.experiment.loss));
         text + &format!("weights: sha256 {}\n", self.network().digest())
     }
 }

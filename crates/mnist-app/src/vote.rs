@@ -6,7 +6,7 @@
 //! Distributions*, 1986). Who is sure that it is not this class counts, where in an
 //! arithmetic mean only those count who are sure of one.
 
-use layers::{LayerSpec, Loss, NetworkSpec, softmax};
+use layers::{Domain, LayerSpec, Loss, NetworkSpec, softmax};
 use tensor::{Element, map};
 
 use crate::dataset::Samples;
@@ -30,14 +30,12 @@ impl Outputs {
     /// targets are probabilities, and so is what it compares with them; a loss that takes
     /// logits makes probabilities of them first. Without a loss they are taken for logits
     /// of a softmax, as it is usual to train a network that ends in neither.
-    pub fn of(network: &NetworkSpec, loss: Option<Loss>) -> Self {
-        match (network.layers.last(), loss) {
+    pub fn of(network: &NetworkSpec, loss: Option<&Loss>) -> Self {
+        match (network.layers.last(), loss.map(Loss::domain)) {
             (Some(LayerSpec::Sigmoid(_) | LayerSpec::Softmax(_)), _) => Self::Probabilities,
-            (_, Some(Loss::MeanSquaredError | Loss::Huber { .. } | Loss::BinaryCrossEntropy)) => {
-                Self::Probabilities
-            }
-            (_, Some(Loss::BinaryCrossEntropyWithLogits)) => Self::BinaryLogits,
-            (_, Some(Loss::SoftmaxCrossEntropy { .. }) | None) => Self::Logits,
+            (_, Some(Domain::Numbers | Domain::Probabilities)) => Self::Probabilities,
+            (_, Some(Domain::BinaryLogits)) => Self::BinaryLogits,
+            (_, Some(Domain::Logits) | None) => Self::Logits,
         }
     }
 
@@ -116,7 +114,7 @@ impl Vote {
         let predictions = rows().map(predicted).collect();
         let likelihood = |(row, &label): (&[f64], &u8)| {
             // −ln p, finite where p has rounded to 0.
-            Loss::BinaryCrossEntropy.value(&[row[usize::from(label)]], &[1.0])
+            Loss::binary_cross_entropy().value(&[row[usize::from(label)]], &[1.0])
         };
         let losses = rows().zip(samples.labels()).map(likelihood).collect();
         Evaluation { losses, predictions, outputs }
@@ -137,15 +135,15 @@ mod tests {
             (dense(), softmax, Outputs::Logits),
             (dense(), None, Outputs::Logits),
             (Relu.into(), None, Outputs::Logits),
-            (dense(), Some(Loss::BinaryCrossEntropyWithLogits), Outputs::BinaryLogits),
+            (dense(), Some(Loss::binary_cross_entropy_with_logits()), Outputs::BinaryLogits),
             (dense(), Some(Loss::MeanSquaredError), Outputs::Probabilities),
-            (Sigmoid.into(), Some(Loss::BinaryCrossEntropy), Outputs::Probabilities),
+            (Sigmoid.into(), Some(Loss::binary_cross_entropy()), Outputs::Probabilities),
             (Sigmoid.into(), None, Outputs::Probabilities),
             (Softmax.into(), None, Outputs::Probabilities),
             (Softmax.into(), Some(Loss::MeanSquaredError), Outputs::Probabilities),
         ] {
             let network = NetworkSpec { input: vec![784], layers: vec![dense(), last.clone()] };
-            assert_eq!(Outputs::of(&network, loss), expected, "{last:?} {loss:?}");
+            assert_eq!(Outputs::of(&network, loss.as_ref()), expected, "{last:?} {loss:?}");
         }
     }
 

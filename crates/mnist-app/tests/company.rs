@@ -15,7 +15,7 @@ use tensor::{Element, reduce};
 /// The answers to so many images, one after another.
 fn alone<T: Element>(
     network: &Network<T>,
-    loss: Loss,
+    loss: &Loss,
     samples: &Samples,
     count: usize,
 ) -> Evaluation {
@@ -47,7 +47,7 @@ fn assert_same(found: &Evaluation, alone: &Evaluation, what: &str) {
 }
 
 /// One network on the first images, so many of them at most.
-fn check<T: Element>(what: &str, spec: &NetworkSpec, loss: Loss, samples: &Samples, most: usize) {
+fn check<T: Element>(what: &str, spec: &NetworkSpec, loss: &Loss, samples: &Samples, most: usize) {
     let mut network = spec.build::<T>().expect("layers that fit");
     network.initialize(layers::Init::He, 1);
     let samples = samples.clone().fit(&network).expect("images that fit");
@@ -92,8 +92,8 @@ fn the_answer_to_an_image_does_not_depend_on_those_beside_it() {
             if !met.contains(spec) {
                 // Six convolutions take a hundred times as long as one.
                 let (single, double) = if spec.layers.len() > 20 { (17, 2) } else { (65, 5) };
-                check::<f32>(name, spec, experiment.loss, &samples, single);
-                check::<f64>(&format!("{name} in f64"), spec, experiment.loss, &samples, double);
+                check::<f32>(name, spec, &experiment.loss, &samples, single);
+                check::<f64>(&format!("{name} in f64"), spec, &experiment.loss, &samples, double);
                 met.push(spec.clone());
             }
         }

@@ -121,7 +121,7 @@ fn assert_near(found: &[f64], expected: &[f64], what: &str) {
 
 #[test]
 fn every_loss_has_the_gradient_of_its_value() {
-    for loss in [Loss::MeanSquaredError, Loss::BinaryCrossEntropy] {
+    for loss in [Loss::MeanSquaredError, Loss::binary_cross_entropy()] {
         for len in [1, 3, 10, 17] {
             // From 0.1 to 0.9: nearer to the ends the logarithm bends within a step.
             let inside = |x: f64| 0.5 + 0.4 * x.sin();
@@ -139,7 +139,7 @@ fn every_loss_has_the_gradient_of_its_value() {
 fn loss_and_gradient(
     network: &Network<f64>,
     samples: &Samples<f64>,
-    loss: Loss,
+    loss: &Loss,
 ) -> (f64, Vec<f64>) {
     let (layers, n) = (network.spec().layers.len(), samples.len);
     let outputs = network.output_shape().len();
@@ -160,11 +160,11 @@ fn loss_and_gradient(
 fn check_network(input: &[usize], layers: &[LayerSpec], loss: Loss) {
     let mut network = network::<f64>(input, layers);
     let samples = Samples::random(&network, 3, 5);
-    let (_, gradients) = loss_and_gradient(&network, &samples, loss);
+    let (_, gradients) = loss_and_gradient(&network, &samples, &loss);
     let parameters = network.parameters().to_vec();
     let expected = differences(&parameters, |parameters| {
         network.parameters_mut().copy_from_slice(parameters);
-        loss_and_gradient(&network, &samples, loss).0
+        loss_and_gradient(&network, &samples, &loss).0
     });
     assert_near(&gradients, &expected, &format!("{loss:?} of {:?}", network.table()));
 }
@@ -180,7 +180,7 @@ fn networks_have_the_gradient_of_their_loss() {
         Dense::new(5).into(),
         Sigmoid.into(),
     ];
-    check_network(&[1, 5, 6], &notebook, Loss::BinaryCrossEntropy);
+    check_network(&[1, 5, 6], &notebook, Loss::binary_cross_entropy());
     check_network(&[1, 5, 6], &notebook, Loss::MeanSquaredError);
     let deep: [LayerSpec; 7] = [
         Conv2d::new(3, 2).into(),
@@ -192,7 +192,7 @@ fn networks_have_the_gradient_of_their_loss() {
         Softmax.into(),
     ];
     check_network(&[2, 5, 7], &deep, Loss::MeanSquaredError);
-    check_network(&[2, 5, 7], &deep, Loss::BinaryCrossEntropy);
+    check_network(&[2, 5, 7], &deep, Loss::binary_cross_entropy());
 }
 
 /// The gradient of the input of a layer that has no output to learn from is not asked

@@ -26,8 +26,8 @@ impl Draws {
         self.below(bound) == 0
     }
 
-    fn one<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
+    fn one<T: Clone>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())].clone()
     }
 
     /// A size, mostly one that makes sense.
@@ -124,8 +124,8 @@ impl Draws {
     fn config(&mut self) -> TrainerConfig {
         let loss = self.one(&[
             Loss::MeanSquaredError,
-            Loss::BinaryCrossEntropy,
-            Loss::BinaryCrossEntropyWithLogits,
+            Loss::binary_cross_entropy(),
+            Loss::binary_cross_entropy_with_logits(),
             Loss::softmax_cross_entropy(),
             Loss::smooth_cross_entropy(0.1),
             Loss::huber(),
@@ -147,17 +147,17 @@ impl Draws {
 }
 
 /// Runs an experiment to its end; whether it came to the predictions.
-fn run<T: Element>(spec: &NetworkSpec, config: TrainerConfig) -> bool {
+fn run<T: Element>(spec: &NetworkSpec, config: &TrainerConfig) -> bool {
     /// What a test may take of memory.
     const MOST_BYTES: u64 = 16 << 20;
     let Ok(footprint) = spec.footprint::<T>() else { return false };
-    if footprint.training(&config, 4) > MOST_BYTES {
+    if footprint.training(config, 4) > MOST_BYTES {
         return false;
     }
     let mut network = footprint.build();
     network.initialize(Init::He, 1);
     let most = config.batch_size;
-    let mut trainer = Trainer::new(network, config);
+    let mut trainer = Trainer::new(network, config.clone());
     for samples in [most, most.div_ceil(2)] {
         let batch = Samples::random(trainer.network(), samples, 2);
         if trainer.step(&batch, samples, 0.01).is_err() {
@@ -183,7 +183,7 @@ fn random_experiments_end_in_predictions_or_in_an_error() {
         let (pool, is_double) = (&pools[draws.below(4)], draws.once_in(2));
         let experiment = AssertUnwindSafe(|| {
             let run = if is_double { run::<f64> } else { run::<f32> };
-            pool.install(|| run(&spec, config))
+            pool.install(|| run(&spec, &config))
         });
         match catch_unwind(experiment) {
             Ok(is_finished) => finished += usize::from(is_finished),

@@ -2,8 +2,8 @@
 //! batch that is not full; and losses that are not finite.
 
 use layers::{
-    Bias, Conv2d, Dense, LayerSpec, Loss, Mode, Network, NonFinite, Optimizer, Reshape, Sigmoid,
-    Tanh, Trainer, TrainerConfig, Workspace,
+    Bias, ClassWeights, Conv2d, Dense, LayerSpec, Loss, Mode, Network, NonFinite, Optimizer,
+    Reshape, Sigmoid, Tanh, Trainer, TrainerConfig, Workspace,
 };
 use tensor::{Element, map};
 
@@ -23,7 +23,7 @@ fn notebook<T: Element>() -> Network<T> {
 }
 
 fn config(batch_size: usize, shard_size: usize) -> TrainerConfig {
-    let (loss, optimizer) = (Loss::BinaryCrossEntropy, Optimizer::sgd());
+    let (loss, optimizer) = (Loss::binary_cross_entropy(), Optimizer::sgd());
     TrainerConfig::new(loss, optimizer, [batch_size, shard_size])
 }
 
@@ -140,7 +140,7 @@ fn the_report_has_each_samples_loss_and_the_number_of_right_ones() {
         let rows = outputs.chunks_exact(5).zip(samples.targets.chunks_exact(5));
         let argmax = tensor::reduce::argmax::<f64>;
         let (losses, right): (Vec<_>, Vec<_>) = rows
-            .map(|(y, t)| (Loss::BinaryCrossEntropy.value(y, t), argmax(y) == argmax(t)))
+            .map(|(y, t)| (Loss::binary_cross_entropy().value(y, t), argmax(y) == argmax(t)))
             .unzip();
 
         let mut trainer = Trainer::new(network, config(7, shard_size));
@@ -160,6 +160,28 @@ fn a_saturated_sigmoid_still_learns_from_the_cross_entropy() {
     let mut trainer = Trainer::new(network, config(1, 1));
     trainer.step(&samples, 1, 0.5).expect("a finite loss");
     assert_eq!(trainer.network().parameters(), [-0.5, 59.5]);
+}
+
+/// The sigmoid and the cross-entropy are one function of the sigmoid's input, weights included.
+#[test]
+fn probabilities_and_their_logits_learn_the_same() {
+    for class_weights in [None, Some(ClassWeights::new(&[0.5, 0.0, 2.0, 1.0, 3.0]))] {
+        let loss = Loss::BinaryCrossEntropy { class_weights };
+        let of_logits = loss.of_logits().expect("that of logits");
+        let trained = |layers: &[LayerSpec], loss| {
+            let network = network::<f64>(&[4], layers);
+            let samples = Samples::random(&network, 3, 5);
+            let mut trainer = Trainer::new(network, TrainerConfig { loss, ..config(3, 2) });
+            trainer.step(&samples, 3, 0.5).expect("finite losses");
+            trainer.into_network().parameters().to_vec()
+        };
+        let dense = LayerSpec::from(Dense::new(5));
+        let probabilities = trained(&[dense.clone(), Sigmoid.into()], loss);
+        let logits = trained(&[dense], of_logits);
+        for (a, b) in probabilities.iter().zip(&logits) {
+            assert!((a - b).abs() < 1e-14, "{a}, {b}");
+        }
+    }
 }
 
 /// Two dense layers; the second multiplies its one input by the largest `f32`.

@@ -86,8 +86,8 @@ fn every_layer_takes_no_sample() {
 fn a_loss_of_no_numbers_has_a_gradient_of_none() {
     for loss in [
         Loss::MeanSquaredError,
-        Loss::BinaryCrossEntropy,
-        Loss::BinaryCrossEntropyWithLogits,
+        Loss::binary_cross_entropy(),
+        Loss::binary_cross_entropy_with_logits(),
         Loss::softmax_cross_entropy(),
         Loss::huber(),
     ] {

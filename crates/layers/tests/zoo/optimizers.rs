@@ -134,9 +134,9 @@ fn threads_change_no_bit_of_any_optimizer() {
 #[test]
 fn a_run_goes_on_from_its_state() {
     let config = everything(Optimizer::adam());
-    let mut whole = Trainer::new(wide(), config);
+    let mut whole = Trainer::new(wide(), config.clone());
     let expected = steps(&mut whole, 0..6);
-    let mut first = Trainer::new(wide(), config);
+    let mut first = Trainer::new(wide(), config.clone());
     let (_, state) = steps(&mut first, 0..3);
     let mut second = Trainer::new(first.into_network(), config);
     second.restore(state);

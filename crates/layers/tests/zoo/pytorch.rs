@@ -107,7 +107,7 @@ fn layers_agree_with_pytorch() {
 fn losses_agree_with_pytorch() {
     let (fixtures, losses) = read::<Loss>("zoo_losses.safetensors");
     for (name, case) in fixtures.cases() {
-        let loss = losses[name];
+        let loss = &losses[name];
         let (x, t) = (case.numbers::<f64>("logits"), case.numbers("target"));
         let [n, classes] = case.array("logits").shape[..] else { panic!("two axes") };
         let scale = 1.0 / n as f64;

@@ -4,11 +4,11 @@
 use std::borrow::Borrow;
 use std::path::Path;
 
-use anyhow::{anyhow, ensure};
-use layers::{Loss, Network, Outputs};
+use anyhow::{bail, ensure};
+use layers::{Domain, Loss, Network, Outputs};
 use tensor::Element;
 
-use super::place::of_setting;
+use super::place::{of_setting, origin};
 use super::{Experiment, narrow};
 use crate::networks::{Which, place};
 
@@ -130,11 +130,14 @@ pub(crate) fn check<T: Element>(
     narrow::check::<T>(experiment, config)?;
     for (which, network) in Which::each(experiment).zip(networks) {
         let network = network.borrow();
-        let refuse = |layer, complaint: String| {
-            Err(anyhow!("{}: {complaint}", place(experiment, config, which, Some(layer))))
-        };
-        if let Some(refused) = refuse_loss(experiment.loss, network) {
-            return refuse(refused.layer, format!("{}; {}", refused.complaint, refused.remedy));
+        if let Some(RefusedLoss { layer, complaint, remedy }) =
+            refuse_loss(&experiment.loss, network)
+        {
+            let origin = match layer {
+                Some(layer) => place(experiment, config, which, Some(layer)),
+                None => origin(experiment, config, &["loss".into()]),
+            };
+            bail!("{origin}: {complaint}; {remedy}");
         }
         let Some(single) = cut.single() else { continue };
         let mut normalized = network.layers().map(|running| running.layer.normalized_over());
@@ -145,7 +148,7 @@ pub(crate) fn check<T: Element>(
                  over in training, found a plane of 1×1 and {single}; {}",
                 cut.remedy()
             );
-            return refuse(layer, complaint);
+            bail!("{}: {complaint}", place(experiment, config, which, Some(layer)));
         }
     }
     let steps = cut.samples.div_ceil(cut.batch_size());
@@ -160,31 +163,31 @@ pub(crate) fn check<T: Element>(
 
 /// Why a loss is no function of what a network gives.
 pub(crate) struct RefusedLoss {
-    /// The layer that gives it.
-    layer: usize,
+    /// The layer that gives it; none where the loss itself does not suit the network.
+    layer: Option<usize>,
     /// What was expected and what found.
     pub(crate) complaint: String,
     remedy: String,
 }
 
 /// Whether a loss is a function of what a network gives.
-pub(crate) fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Option<RefusedLoss> {
+pub(crate) fn refuse_loss<T: Element>(loss: &Loss, network: &Network<T>) -> Option<RefusedLoss> {
     let spec = network.spec();
     let (outputs, layer) = spec.outputs();
     let (key, count) = (loss.key(), network.output_shape().len());
-    if let Some(classes) = loss.classes().filter(|&classes| classes != count) {
+    let weights = loss.class_weights().map(|weights| weights.as_slice().len());
+    if let Some(weights) = weights.filter(|&weights| weights != count) {
         let complaint = format!(
-            "expected {count} class_weights for the loss {key}, one for each output, found {classes}"
+            "expected {count} class_weights for the loss {key}, one for each output, found {weights}"
         );
-        let (layer, remedy) = (spec.layers.len().saturating_sub(1), "name one for each".into());
-        return Some(RefusedLoss { layer, complaint, remedy });
+        return Some(RefusedLoss { layer: None, complaint, remedy: "name one for each".into() });
     }
     if loss.fits(outputs) {
         return None;
     }
     let named = |layer: usize| format!("layer {layer} ({})", spec.layers[layer].summary());
     let is_dropped = outputs == Outputs::DroppedProbabilities;
-    if loss == Loss::BinaryCrossEntropy {
+    if loss.domain() == Domain::Probabilities {
         let complaint = format!(
             "expected outputs between 0 and 1 for the loss {key}, found {}, which does not keep \
              them there",
@@ -194,10 +197,10 @@ pub(crate) fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Optio
             true => "leave that layer out, or end with a sigmoid".into(),
             false => format!(
                 "choose loss = {:?}, or end with a sigmoid",
-                Loss::BinaryCrossEntropyWithLogits.key()
+                Loss::binary_cross_entropy_with_logits().key()
             ),
         };
-        return Some(RefusedLoss { layer, complaint, remedy });
+        return Some(RefusedLoss { layer: Some(layer), complaint, remedy });
     }
     let layer = spec.last_probabilities().unwrap_or(layer);
     let complaint = format!(
@@ -208,8 +211,11 @@ pub(crate) fn refuse_loss<T: Element>(loss: Loss, network: &Network<T>) -> Optio
     let remedy = match is_dropped {
         true => "leave that layer out".into(),
         false => {
-            format!("leave that layer out, or choose loss = {:?}", Loss::BinaryCrossEntropy.key())
+            format!(
+                "leave that layer out, or choose loss = {:?}",
+                Loss::binary_cross_entropy().key()
+            )
         }
     };
-    Some(RefusedLoss { layer, complaint, remedy })
+    Some(RefusedLoss { layer: Some(layer), complaint, remedy })
 }

@@ -74,20 +74,16 @@ impl<'a, T: Element> Passes<'a, T> {
     }
 
     /// Runs all layers backward from the gradient of the samples' mean loss.
-    pub(super) fn backward(&mut self, loss: Loss, targets: &[T]) {
+    pub(super) fn backward(&mut self, loss: &Loss, targets: &[T]) {
         let Self { input, samples, stages, scratch } = self;
         let scale = 1.0 / *samples as f64;
         let last = stages.len() - 1;
         stages[last].start_backward(loss, targets, scale, *samples);
-        // Where a sigmoid has rounded to 0 or 1, the product of its derivative and the
-        // loss's is 0 · ∞; as in training, the two are one function of its input.
         let in_sigmoid = matches!(stages[last].spec, LayerSpec::Sigmoid(_));
-        let joined = in_sigmoid && loss == Loss::BinaryCrossEntropy && last > 0;
         let mut next = last;
-        if joined {
+        if let Some(loss) = loss.of_logits().filter(|_| in_sigmoid && last > 0) {
             next -= 1;
-            let loss = Loss::BinaryCrossEntropyWithLogits;
-            stages[next].start_backward(loss, targets, scale, *samples);
+            stages[next].start_backward(&loss, targets, scale, *samples);
         }
         for index in (0..=next).rev() {
             let (before, rest) = stages.split_at_mut(index);
@@ -119,7 +115,7 @@ impl<T: Element> Stage<T> {
     }
 
     /// Writes the gradient of `scale` times the sum of the losses.
-    fn start_backward(&mut self, loss: Loss, targets: &[T], scale: f64, samples: usize) {
+    fn start_backward(&mut self, loss: &Loss, targets: &[T], scale: f64, samples: usize) {
         let len = targets.len() / samples;
         let rows = self.output.chunks_exact(len).zip(targets.chunks_exact(len));
         for ((y, t), gradient) in rows.zip(self.output_gradient.chunks_exact_mut(len)) {

@@ -49,7 +49,7 @@ pub fn idx(sizes: &[u32], contents: &[u8]) -> Vec<u8> {
 
 /// The experiment of a preset, on as many training samples as it says.
 pub fn trainer<T: Element>(experiment: &Experiment, network: Network<T>) -> Trainer<T> {
-    let Experiment { loss, optimizer, .. } = *experiment;
+    let (loss, optimizer) = (experiment.loss.clone(), experiment.optimizer);
     let (batch_size, shard_size) = (experiment.batch_size.get(), experiment.shard_size.get());
     Trainer::new(network, TrainerConfig::new(loss, optimizer, [batch_size, shard_size]))
 }

@@ -141,7 +141,7 @@ fn the_vote_is_the_geometric_mean_of_the_probabilities() {
     assert_eq!(twice[2]["test_correct"], many["test_correct"]);
 }
 
-fn vote(networks: &[Network<f32>], loss: Loss, samples: &Samples) -> Evaluation {
+fn vote(networks: &[Network<f32>], loss: &Loss, samples: &Samples) -> Evaluation {
     let mut vote = Vote::default();
     for network in networks {
         let mut evaluator = Evaluator::new(network, samples.len(), 0).unwrap();
@@ -170,12 +170,12 @@ fn networks_in_memory_vote_as_those_in_files_do() {
         let model = Model::open(&file).unwrap();
         from_files.add(model.outputs(), &model.evaluate(&samples).unwrap());
     }
-    let voted = vote(&networks, loss, &samples);
+    let voted = vote(&networks, &loss, &samples);
     assert_eq!(voted, from_files.evaluation(&samples));
     let sums = voted.outputs.chunks_exact(10).map(|row| row.iter().sum::<f64>());
     sums.for_each(|sum| assert!((sum - 1.0).abs() < 1e-12, "{sum}"));
     // The vote of one is that network, whose loss it has.
-    let alone = vote(&networks[..1], loss, &samples);
+    let alone = vote(&networks[..1], &loss, &samples);
     let model = Model::open(&here.path().join("0")).unwrap().evaluate(&samples).unwrap();
     assert_eq!(alone.predictions, model.predictions);
     assert!((alone.error() - model.error()).abs() < 1e-6, "{} {}", alone.error(), model.error());

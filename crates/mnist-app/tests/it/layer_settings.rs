@@ -54,10 +54,14 @@ fn a_run_of_all_of_them_has_the_same_bits_on_any_number_of_threads() {
 #[test]
 fn class_weights_that_are_not_one_for_each_output() {
     let here = tempfile::tempdir().unwrap();
-    let loss = "{ type = \"softmax_cross_entropy\", class_weights = [1, 2, 3] }";
-    fs::write(here.path().join("c.toml"), experiment(loss, LAYERS)).unwrap();
-    let line = format!("train --config c.toml --data {} --quiet", small_data().display());
-    let parts =
-        ["c.toml", "expected 10 class_weights for the loss softmax_cross_entropy", "found 3"];
-    refused(here.path(), &line, 1, &parts);
+    for loss in ["softmax_cross_entropy", "binary_cross_entropy_with_logits"] {
+        let table = format!("{{ type = \"{loss}\", class_weights = [1, 2, 3] }}");
+        let text = experiment(&table, LAYERS);
+        let line = text.lines().position(|line| line.contains("class_weights")).unwrap() + 1;
+        fs::write(here.path().join("c.toml"), text).unwrap();
+        let train = format!("train --config c.toml --data {} --quiet", small_data().display());
+        let place = format!("c.toml, line {line}");
+        let complaint = format!("expected 10 class_weights for the loss {loss}");
+        refused(here.path(), &train, 1, &[&place, &complaint, "found 3"]);
+    }
 }

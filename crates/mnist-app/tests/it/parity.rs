@@ -80,7 +80,7 @@ fn the_errors_of_samples_and_epochs_in_double_precision() {
     let test = &mnist().1;
     let network = trainer.network();
     let evaluation =
-        Evaluator::new(network, test.len(), 0).unwrap().evaluate(network, notebook().loss, test);
+        Evaluator::new(network, test.len(), 0).unwrap().evaluate(network, &notebook().loss, test);
     let expected = trace["test_correct_10000"].as_u64().unwrap();
     assert!(
         evaluation.correct(test).abs_diff(expected as usize) < 150,

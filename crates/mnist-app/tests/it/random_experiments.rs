@@ -93,6 +93,7 @@ impl Draws {
             "\"binary_cross_entropy_with_logits\"",
             "{ type = \"softmax_cross_entropy\", label_smoothing = 0.1 }",
             "{ type = \"softmax_cross_entropy\", class_weights = [1, 0.5, 2] }",
+            "{ type = \"binary_cross_entropy\", class_weights = [0, 0.5, 2] }",
             "\"huber\"",
         ]);
         let optimizer = self.one(&[

@@ -178,7 +178,7 @@ fn settings_of_losses_and_optimizers_that_mean_nothing() {
         ),
         (
             "loss = { type = \"binary_cross_entropy_with_logits\", label_smoothing = 0.1 }",
-            "label_smoothing: no such key; binary_cross_entropy_with_logits takes none",
+            "label_smoothing: no such key; binary_cross_entropy_with_logits takes class_weights",
         ),
     ] {
         let text = match setting.starts_with("loss") {
