@@ -11,7 +11,7 @@ use layers::sha256;
 use tensor::Element;
 use tensor::simd::Level;
 
-use crate::cli::TrainFlags;
+use crate::commands::train::Flags;
 use crate::console::Console;
 use crate::dataset;
 use crate::experiment::Experiment;
@@ -26,7 +26,7 @@ use crate::vote::{Outputs, Vote};
 /// # Errors
 /// As for a single network; if only lines of metrics were lost, at the end.
 pub(crate) fn train<T: Element>(
-    flags: &TrainFlags,
+    flags: &Flags,
     experiment: &Experiment,
     console: &mut Console,
     (start, simd): (Instant, Level),

@@ -10,19 +10,19 @@ use anyhow::anyhow;
 use layers::{Loss, Network, is_right};
 use tensor::Element;
 
-use crate::cli::InspectFlags;
+use crate::commands::inspect::Flags;
 use crate::console::{Console, notice};
 use crate::dataset::{Classes, Misfit, Part, Samples};
 use crate::evaluation::mean;
 use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision};
+use crate::memory;
 use crate::model::{Model, Saved};
 use crate::networks::{self, Which};
 use crate::own_data::Found;
 use crate::run_folder::named;
 use crate::threads::{self, Asked};
 use crate::train::{data_folder, require_classes, set_initial_weights};
-use crate::{memory, presets};
 
 use passes::Passes;
 use report::{InputLine, Line, Setting};
@@ -32,7 +32,7 @@ use report::{InputLine, Line, Setting};
 ///
 /// # Errors
 /// If something that the flags name is not what it should be.
-pub fn run(flags: &InspectFlags) -> anyhow::Result<()> {
+pub fn run(flags: &Flags) -> anyhow::Result<()> {
     threads::simd_level()?;
     let subject = Subject::read(flags)?;
     Asked::of(None)?.share(1, || match subject.precision {
@@ -41,7 +41,7 @@ pub fn run(flags: &InspectFlags) -> anyhow::Result<()> {
     })
 }
 
-fn inspect<T: Element>(flags: &InspectFlags, subject: &Subject) -> anyhow::Result<()> {
+fn inspect<T: Element>(flags: &Flags, subject: &Subject) -> anyhow::Result<()> {
     let (networks, of_weights) = subject.networks::<T>()?;
     let mut console = Console::default();
     let mut samples = subject.samples(flags, &mut console)?;
@@ -118,7 +118,7 @@ enum Weights {
 }
 
 impl Subject {
-    fn read(flags: &InspectFlags) -> anyhow::Result<Self> {
+    fn read(flags: &Flags) -> anyhow::Result<Self> {
         let mut subject = match &flags.model {
             Some(path) => Self::of_model(path)?,
             None => Self::of_experiment(flags)?,
@@ -141,23 +141,19 @@ impl Subject {
         })
     }
 
-    fn of_experiment(flags: &InspectFlags) -> anyhow::Result<Self> {
-        let mut experiment = match &flags.config {
-            Some(file) => Experiment::read(file)?,
-            None => presets::experiment(flags.preset.as_deref().unwrap_or(presets::DEFAULT))?,
-        };
-        experiment.seed = flags.seed.unwrap_or(experiment.seed);
+    fn of_experiment(flags: &Flags) -> anyhow::Result<Self> {
+        let experiment = flags.chosen.experiment(&flags.overrides())?;
         Ok(Self {
             name: experiment.name.clone(),
-            origin: networks::origin(&experiment, flags.config.as_deref()),
+            origin: networks::origin(&experiment, flags.chosen.config.as_deref()),
             precision: experiment.precision,
             loss: experiment.loss.clone(),
-            weights: Weights::Start(Box::new(experiment), flags.config.clone()),
+            weights: Weights::Start(Box::new(experiment), flags.chosen.config.clone()),
         })
     }
 
     /// The first training images of the data that it is about.
-    fn samples(&self, flags: &InspectFlags, console: &mut Console) -> anyhow::Result<Samples> {
+    fn samples(&self, flags: &Flags, console: &mut Console) -> anyhow::Result<Samples> {
         const SAMPLES: usize = 256;
         let count = Some(flags.samples.map_or(SAMPLES, Into::into));
         let flag = flags.data.as_deref();

@@ -6,9 +6,9 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use mnist_app::cli::Usage;
 use mnist_app::console::{is_unread, notice};
 use mnist_app::printable::one_line;
+use mnist_app::usage::Usage;
 
 fn main() -> ExitCode {
     let start = Instant::now();

@@ -15,12 +15,12 @@ use tensor::simd::Level;
 use tensor::{Buffer, Element, Scratch, peak};
 
 use crate::augmentation::{Augmentation, Augmenter};
-use crate::cli::ProfileFlags;
+use crate::commands::profile::Flags;
 use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision};
+use crate::memory;
 use crate::networks::{self, Which};
 use crate::threads::{self, Asked};
-use crate::{memory, presets};
 
 use report::{Direction, LayerLine, Line, Report};
 
@@ -32,25 +32,17 @@ use report::{Direction, LayerLine, Line, Report};
 ///
 /// # Errors
 /// If something that the flags name is not what it should be.
-pub fn run(flags: &ProfileFlags) -> anyhow::Result<()> {
+pub fn run(flags: &Flags) -> anyhow::Result<()> {
     let simd = threads::simd_level()?;
-    let mut experiment = match &flags.config {
-        Some(file) => Experiment::read(file)?,
-        None => presets::experiment(flags.preset.as_deref().unwrap_or(presets::DEFAULT))?,
-    };
-    flags.overrides.clone().apply(&mut experiment);
-    Asked::or_one(flags.threads)?.share(experiment.shards(), || match experiment.precision {
+    let experiment = flags.chosen.experiment(&flags.overrides())?;
+    Asked::or_one(flags.common.threads)?.share(experiment.shards(), || match experiment.precision {
         Precision::F32 => profile::<f32>(flags, &experiment, simd),
         Precision::F64 => profile::<f64>(flags, &experiment, simd),
     })
 }
 
-fn profile<T: Element>(
-    flags: &ProfileFlags,
-    experiment: &Experiment,
-    simd: Level,
-) -> anyhow::Result<()> {
-    let config = flags.config.as_deref();
+fn profile<T: Element>(flags: &Flags, experiment: &Experiment, simd: Level) -> anyhow::Result<()> {
+    let config = flags.chosen.config.as_deref();
     let networks = networks::build::<T>(experiment, config)?;
     let cut = Cut::batch(experiment);
     consistency::check(experiment, config, &networks, cut)?;
@@ -70,7 +62,7 @@ fn profile<T: Element>(
 
 /// Measures one network.
 fn measure<T: Element>(
-    flags: &ProfileFlags,
+    flags: &Flags,
     (experiment, which): (&Experiment, Which),
     network: Network<T>,
     (config, simd): (&TrainerConfig, Level),

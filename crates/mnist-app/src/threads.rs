@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use rayon::ThreadPoolBuilder;
 use tensor::simd::{Level, level_from_environment};
 
-use crate::cli::Usage;
+use crate::usage::Usage;
 
 /// The most threads that can be asked for.
 pub(crate) const MOST: usize = 1024;

@@ -13,7 +13,7 @@ use tensor::reduce::Total;
 use tensor::simd::Level;
 
 use crate::augmentation::Augmenter;
-use crate::cli::TrainFlags;
+use crate::commands::train::Flags;
 use crate::console::{Console, notice};
 use crate::dataset::{self, Classes, Digests, Misfit, Pick, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
@@ -25,19 +25,15 @@ use crate::networks::Which;
 use crate::printable::{Shown, require_utf8};
 use crate::threads::Asked;
 use crate::weights_file::WeightsFile;
-use crate::{committee, memory, networks, presets, report, threads};
+use crate::{committee, memory, networks, report, threads};
 
 /// Trains as the flags say; `start` is when the process began.
 ///
 /// # Errors
 /// If something that the flags name is not what it should be, or the training fails.
-pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
+pub fn run(flags: &Flags, start: Instant) -> anyhow::Result<()> {
     let simd = threads::simd_level()?;
-    let mut experiment = match &flags.config {
-        Some(file) => Experiment::read(file)?,
-        None => presets::experiment(flags.preset.as_deref().unwrap_or(presets::DEFAULT))?,
-    };
-    flags.overrides.clone().apply(&mut experiment);
+    let mut experiment = flags.chosen.experiment(&flags.overrides)?;
     if let Some(folder) = &flags.data {
         experiment.data = Some(absolute(folder));
     }
@@ -46,14 +42,14 @@ pub fn run(flags: &TrainFlags, start: Instant) -> anyhow::Result<()> {
     for (flag, path) in named {
         path.iter().try_for_each(|path| require_utf8(flag, path))?;
     }
-    Asked::of(flags.threads)?.share(experiment.shards(), || match experiment.precision {
+    Asked::of(flags.common.threads)?.share(experiment.shards(), || match experiment.precision {
         Precision::F32 => train::<f32>(flags, experiment, (start, simd)),
         Precision::F64 => train::<f64>(flags, experiment, (start, simd)),
     })
 }
 
 fn train<T: Element>(
-    flags: &TrainFlags,
+    flags: &Flags,
     experiment: Experiment,
     (start, simd): (Instant, Level),
 ) -> anyhow::Result<()> {
@@ -112,7 +108,7 @@ impl<T: Element> Run<T> {
     /// Checks all that can be checked before the first step, then makes the folder: that of a
     /// member, counted from 1, in its committee's.
     pub(crate) fn prepare(
-        flags: &TrainFlags,
+        flags: &Flags,
         experiment: Experiment,
         committee: Option<(&RunFolder, usize)>,
     ) -> anyhow::Result<Self> {
@@ -146,13 +142,13 @@ impl<T: Element> Run<T> {
     /// Trains all epochs, or until the target is reached, and writes what came of it.
     pub(crate) fn train(
         &mut self,
-        flags: &TrainFlags,
+        flags: &Flags,
         console: &mut Console,
         (start, simd): (Instant, Level),
     ) -> anyhow::Result<Outcome> {
         self.announce(flags.json, console);
         let epochs = self.experiment.epochs.get();
-        let bar = progress_bar(flags.quiet, self.train.len());
+        let bar = progress_bar(flags.common.quiet, self.train.len());
         let mut lines = self.folder.lines(METRICS)?;
         let mut last = None;
         let mut seconds = 0.0;
@@ -409,10 +405,10 @@ pub(crate) struct Start<T> {
 /// # Errors
 /// As for [`run`], up to the first step.
 pub(crate) fn check<T: Element>(
-    flags: &TrainFlags,
+    flags: &Flags,
     experiment: &Experiment,
 ) -> anyhow::Result<Start<T>> {
-    let config = flags.config.as_deref();
+    let config = flags.chosen.config.as_deref();
     let mut networks = networks::build::<T>(experiment, config)?;
     let mut of_weights = None;
     for network in &mut networks {

@@ -1,9 +1,15 @@
 //! `evaluate`: how saved networks do on the test images, each alone and all together.
 
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Instant;
+
 use anyhow::bail;
+use clap::Args;
 use serde::Serialize;
 
-use crate::cli::EvaluateFlags;
+use super::Common;
+use super::flags::count;
 use crate::console::Console;
 use crate::dataset::{Part, Samples};
 use crate::evaluation::Evaluation;
@@ -18,7 +24,7 @@ use crate::vote::Vote;
 
 /// How well the test images were told apart, for `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Accuracy {
+pub(super) struct Accuracy {
     test_correct: usize,
     test_total: usize,
     test_accuracy: f64,
@@ -39,13 +45,35 @@ struct Line<'a> {
     accuracy: Accuracy,
 }
 
-/// Tests models as the flags say.
-///
-/// # Errors
-/// If a model or the data are not what they should be.
-pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
+/// Tests models, several also by their vote
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Flags {
+    /// Models: each a model.safetensors or the folder of a run
+    #[arg(value_name = "MODEL", required = true)]
+    models: Vec<PathBuf>,
+    #[command(flatten)]
+    test: TestFlags,
+}
+
+/// How models are tested.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct TestFlags {
+    /// Other data than those that the models were made for
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Use the first N test images alone
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    test_limit: Option<NonZeroUsize>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     threads::simd_level()?;
-    let (models, found, asked) = read(flags)?;
+    let (flags, (models, found, asked)) = (&flags.test, flags.test.read(&flags.models)?);
     require_same_names(&models)?;
     asked.divide(found.samples[0].len(), || {
         let mut console = Console::default();
@@ -58,33 +86,26 @@ pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
     })
 }
 
-/// The models and the images to test them on, and what may be asked for to do so.
-pub(crate) fn read(flags: &EvaluateFlags) -> anyhow::Result<(Vec<Model>, Found, Asked)> {
-    let asked = Asked::of(flags.threads)?;
-    let (models, found) = asked.share(1, || {
-        let models = open(flags)?;
-        let found = test_data(flags, &models)?;
-        Ok((models, found))
-    })?;
-    Ok((models, found, asked))
-}
-
-/// All models, before the first of them is tested: what is no model is said at once.
-fn open(flags: &EvaluateFlags) -> anyhow::Result<Vec<Model>> {
-    if flags.json {
-        flags.models.iter().try_for_each(|path| require_utf8("model", path))?;
+impl TestFlags {
+    /// All models, before the first of them is tested, so that what is no model is said at once;
+    /// the images to test them on; and the threads to do so.
+    pub(super) fn read(&self, models: &[PathBuf]) -> anyhow::Result<(Vec<Model>, Found, Asked)> {
+        let asked = Asked::of(self.common.threads)?;
+        let (models, found) = asked.share(1, || {
+            if self.json {
+                models.iter().try_for_each(|path| require_utf8("model", path))?;
+            }
+            let models: Vec<_> = models.iter().map(|path| Model::open(path)).collect::<Result<_, _>>()?;
+            let limit = self.test_limit.map(Into::into);
+            let found = Found::of(&models, Part::Test, (self.data.as_deref(), limit))?;
+            Ok((models, found))
+        })?;
+        Ok((models, found, asked))
     }
-    flags.models.iter().map(|path| Model::open(path)).collect()
-}
-
-/// The images to test these models on.
-fn test_data(flags: &EvaluateFlags, models: &[Model]) -> anyhow::Result<Found> {
-    let limit = flags.test_limit.map(Into::into);
-    Found::of(models, Part::Test, (flags.data.as_deref(), limit))
 }
 
 impl Accuracy {
-    pub(crate) fn new(evaluation: &Evaluation, samples: &Samples) -> Self {
+    pub(super) fn new(evaluation: &Evaluation, samples: &Samples) -> Self {
         let (correct, total) = (evaluation.correct(samples), samples.len());
         Self {
             test_correct: correct,
@@ -112,7 +133,7 @@ fn require_same_names(models: &[Model]) -> anyhow::Result<()> {
 }
 
 fn alone(
-    flags: &EvaluateFlags,
+    flags: &TestFlags,
     model: &Model,
     (samples, mut console): (&Samples, Console),
 ) -> anyhow::Result<()> {
@@ -125,7 +146,7 @@ fn alone(
 }
 
 fn together(
-    flags: &EvaluateFlags,
+    flags: &TestFlags,
     models: &[Model],
     (of_each, mut console): (&[Samples], Console),
 ) -> anyhow::Result<()> {

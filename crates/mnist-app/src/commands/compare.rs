@@ -1,26 +1,38 @@
 //! `compare`: whether one of two saved networks is better on the same test images.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Instant;
 
+use clap::Args;
 use serde::Serialize;
 
-use crate::cli::EvaluateFlags;
+use super::evaluate::{Accuracy, TestFlags};
 use crate::console::Console;
 use crate::dataset::Samples;
-use crate::evaluate::{self, Accuracy};
 use crate::evaluation::Evaluation;
 use crate::model::Model;
 use crate::printable::Shown;
 use crate::statistics::{SIGNIFICANCE, mcnemar};
 use crate::{report, threads};
 
-/// Compares two models as the flags say.
-///
-/// # Errors
-/// If a model or the data are not what they should be.
-pub fn run(flags: &EvaluateFlags) -> anyhow::Result<()> {
+/// Tells by McNemar's test whether one of two models is better
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Flags {
+    /// A model: a model.safetensors or the folder of a run
+    #[arg(value_name = "A")]
+    a: PathBuf,
+    /// Another one
+    #[arg(value_name = "B")]
+    b: PathBuf,
+    #[command(flatten)]
+    test: TestFlags,
+}
+
+pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     threads::simd_level()?;
-    let (models, found, asked) = evaluate::read(flags)?;
+    let (models, found, asked) = flags.test.read(&[flags.a.clone(), flags.b.clone()])?;
+    let flags = &flags.test;
     let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
     asked.divide(found.samples[0].len(), || {
         let mut console = Console::default();

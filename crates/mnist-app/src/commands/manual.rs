@@ -1,0 +1,45 @@
+use std::io::Write;
+use std::time::Instant;
+
+use clap::{Args, CommandFactory};
+use clap_mangen::Man;
+
+use super::{Common, Words};
+use crate::console::Console;
+
+/// Prints the manual page
+///
+/// `mnist-app manual | man -l -` shows it.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Flags {
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) fn run(_: &Flags, _: Instant) -> anyhow::Result<()> {
+    Console::default().print(String::from_utf8_lossy(&page()?))
+}
+
+/// One page for all commands: a section for each.
+fn page() -> std::io::Result<Vec<u8>> {
+    let mut program = Words::command();
+    program.build();
+    let mut page = Vec::new();
+    let whole = Man::new(program.clone());
+    whole.render_title(&mut page)?;
+    whole.render_name_section(&mut page)?;
+    whole.render_synopsis_section(&mut page)?;
+    whole.render_description_section(&mut page)?;
+    for command in program.get_subcommands() {
+        let title = format!("mnist-app {}", command.get_name()).to_uppercase();
+        writeln!(page, ".SH \"{title}\"")?;
+        let about = command.get_long_about().or(command.get_about());
+        writeln!(page, "{}", about.map(ToString::to_string).unwrap_or_default())?;
+        let mut options = Vec::new();
+        Man::new(command.clone()).render_options_section(&mut options)?;
+        page.extend(options.splitn(2, |&byte| byte == b'\n').nth(1).unwrap_or_default());
+    }
+    whole.render_extra_section(&mut page)?;
+    whole.render_version_section(&mut page)?;
+    Ok(page)
+}

@@ -1,0 +1,31 @@
+use std::time::Instant;
+
+use clap::Args;
+
+use super::{Common, flags};
+use crate::console::Console;
+use crate::{networks, presets};
+
+/// Lists the built-in experiments, or prints one
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Flags {
+    /// The one to print, a file for `train --config`
+    #[arg(value_name = "NAME", value_parser = flags::preset)]
+    name: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
+    let mut console = Console::default();
+    if let Some(name) = &flags.name {
+        return console.print(presets::text(name).unwrap_or_default());
+    }
+    for name in presets::names() {
+        let experiment = presets::experiment(name)?;
+        let parameters = networks::parameters(&experiment)?;
+        let description = experiment.description;
+        console.line(format_args!("{name:<16}{parameters:>9} parameters  {description}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Wrong usage, told in one line.
+
+use std::fmt;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Wrong usage: the program ends with exit status 2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage(pub String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+impl Usage {
+    /// What clap complains of in the words of `command`, `mnist-app train`.
+    pub(crate) fn new(error: &clap::Error, command: &str) -> Self {
+        let said = Said(error);
+        let flag = said.flag();
+        let complaint = match error.kind() {
+            ErrorKind::InvalidSubcommand => format!(
+                "expected a command, found {:?}{}",
+                said.text(ContextKind::InvalidSubcommand),
+                said.meant(ContextKind::SuggestedSubcommand)
+            ),
+            ErrorKind::UnknownArgument if flag.starts_with('-') => format!(
+                "{flag}: no such flag of {command}{}",
+                said.meant(ContextKind::SuggestedArg)
+            ),
+            ErrorKind::UnknownArgument => {
+                format!("{command}: expected a flag, found {flag:?}{}", said.tip())
+            }
+            ErrorKind::ArgumentConflict => {
+                let other = name(&said.text(ContextKind::PriorArg));
+                if other == flag || other.is_empty() {
+                    format!("{flag}: expected at most once, found more often")
+                } else {
+                    format!("{flag}: expected either {other} or {flag}, found both")
+                }
+            }
+            ErrorKind::TooManyValues => {
+                format!("{flag}: expected no value, found {:?}", said.value())
+            }
+            ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+                let expected = said.expected();
+                let found = said.value();
+                let found = if found.is_empty() { "nothing".into() } else { format!("{found:?}") };
+                format!(
+                    "{flag}: expected {expected}, found {found}{}",
+                    said.meant(ContextKind::SuggestedValue)
+                )
+            }
+            ErrorKind::WrongNumberOfValues => format!(
+                "{flag}: expected {} of them, found {}",
+                said.text(ContextKind::ExpectedNumValues),
+                said.text(ContextKind::ActualNumValues)
+            ),
+            ErrorKind::MissingRequiredArgument => {
+                format!("{command}: expected {flag}, found nothing")
+            }
+            _ => first_line(error),
+        };
+        Self(format!("{complaint}; see {command} --help"))
+    }
+}
+
+/// What an error of clap says of itself.
+struct Said<'a>(&'a clap::Error);
+
+impl Said<'_> {
+    fn text(&self, kind: ContextKind) -> String {
+        self.0.get(kind).map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// The flag or argument that it is about, `--epochs`.
+    fn flag(&self) -> String {
+        match self.0.get(ContextKind::InvalidArg) {
+            Some(ContextValue::Strings(all)) => {
+                all.iter().map(|one| name(one)).collect::<Vec<_>>().join(" and ")
+            }
+            Some(other) => name(&other.to_string()),
+            None => String::new(),
+        }
+    }
+
+    fn value(&self) -> String {
+        self.text(ContextKind::InvalidValue)
+    }
+
+    /// What the value should have been: one of a few words, or what a function that reads
+    /// values says.
+    fn expected(&self) -> String {
+        if let Some(ContextValue::Strings(words)) = self.0.get(ContextKind::ValidValue)
+            && !words.is_empty()
+        {
+            return format!("one of {}", words.join(", "));
+        }
+        let source = std::error::Error::source(self.0);
+        source.map_or_else(|| "a value".into(), ToString::to_string)
+    }
+
+    /// `; did you mean --seed?`
+    fn meant(&self, kind: ContextKind) -> String {
+        let words = match self.0.get(kind) {
+            Some(ContextValue::String(word)) => word.clone(),
+            Some(ContextValue::Strings(words)) => words.join(" or "),
+            _ => return String::new(),
+        };
+        if words.is_empty() { words } else { format!("; did you mean {words}?") }
+    }
+
+    fn tip(&self) -> String {
+        self.meant(ContextKind::SuggestedSubcommand)
+    }
+}
+
+/// `--epochs` of `--epochs <N>`, `MODEL` of `<MODEL>...`.
+fn name(argument: &str) -> String {
+    let word = argument.split([' ', '=']).next().unwrap_or_default();
+    word.trim_matches(['<', '>', '[', ']', '.']).to_owned()
+}
+
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
