@@ -32,7 +32,7 @@ impl Usage {
                 said.meant(ContextKind::SuggestedArg)
             ),
             ErrorKind::UnknownArgument => {
-                format!("{command}: expected a flag, found {flag:?}{}", said.tip())
+                format!("{command}: expected a flag, found {flag:?}")
             }
             ErrorKind::ArgumentConflict => {
                 let other = name(&said.text(ContextKind::PriorArg));
@@ -64,7 +64,10 @@ impl Usage {
             }
             _ => first_line(error),
         };
-        Self(format!("{complaint}; see {command} --help"))
+        match complaint.ends_with('?') {
+            true => Self(complaint),
+            false => Self(format!("{complaint}; see {command} --help")),
+        }
     }
 }
 
@@ -112,16 +115,16 @@ impl Said<'_> {
         };
         if words.is_empty() { words } else { format!("; did you mean {words}?") }
     }
-
-    fn tip(&self) -> String {
-        self.meant(ContextKind::SuggestedSubcommand)
-    }
 }
 
-/// `--epochs` of `--epochs <N>`, `MODEL` of `<MODEL>...`.
+/// `--epochs` of `--epochs <N>`, `MODEL` of `<MODEL>...`, `MODEL or --preset` of
+/// `<MODEL|--preset <NAME>>`.
 fn name(argument: &str) -> String {
-    let word = argument.split([' ', '=']).next().unwrap_or_default();
-    word.trim_matches(['<', '>', '[', ']', '.']).to_owned()
+    let one = |argument: &str| {
+        let word = argument.split([' ', '=']).next().unwrap_or_default();
+        word.trim_matches(['<', '>', '[', ']', '.']).to_owned()
+    };
+    argument.split('|').map(one).collect::<Vec<_>>().join(" or ")
 }
 
 fn first_line(error: &clap::Error) -> String {

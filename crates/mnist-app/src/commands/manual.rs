@@ -37,7 +37,10 @@ fn page() -> std::io::Result<Vec<u8>> {
         writeln!(page, "{}", about.map(ToString::to_string).unwrap_or_default())?;
         let mut options = Vec::new();
         Man::new(command.clone()).render_options_section(&mut options)?;
-        page.extend(options.splitn(2, |&byte| byte == b'\n').nth(1).unwrap_or_default());
+        // Those of a command stand below its own title.
+        let options = String::from_utf8_lossy(&options);
+        let below = options.split_once(".SH OPTIONS\n").map_or(&*options, |(_, below)| below);
+        page.extend(below.replace(".SH ", ".SS ").into_bytes());
     }
     whole.render_extra_section(&mut page)?;
     whole.render_version_section(&mut page)?;

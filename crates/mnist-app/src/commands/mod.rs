@@ -171,7 +171,7 @@ mod tests {
             ("profile --repetitions 0", "--repetitions: expected a whole number from 1"),
             ("profile --preset notebook --config x.toml", "found both"),
             ("profile --epochs 3", "--epochs: no such flag"),
-            ("inspect", "MODEL"),
+            ("inspect", "mnist-app inspect: expected MODEL or --preset or --config, found nothing"),
             ("inspect a b", "\"b\""),
             ("inspect model --preset notebook", "found both"),
             ("inspect --preset notebook --config x.toml", "found both"),
