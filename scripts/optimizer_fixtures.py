@@ -3,10 +3,11 @@
 
     python3 scripts/optimizer_fixtures.py
 
-needs torch, numpy and safetensors, takes a second, and writes
+needs torch, numpy and safetensors, takes half a minute, and writes
 
     crates/layers/tests/fixtures/optimizers.safetensors   20 steps of each optimizer
-    crates/layers/tests/fixtures/schedules.safetensors    learning rates of whole runs
+    crates/layers/tests/fixtures/schedules.safetensors    learning rates of whole runs,
+                                                          and single ones of many
 
 All numbers are float64. A name is `CASE/ARRAY`; `__metadata__` holds one JSON object
 under "cases", from a case's name to its settings in the form that `layers` reads. The
@@ -171,7 +172,31 @@ def schedules():
     }
     arrays = {f"{case}/rates": rates(make, n) for case, (make, n, _) in all_rates.items()}
     cases = {case: {"schedule": ours, "rate": RATE} for case, (_, _, ours) in all_rates.items()}
+    # Every length from 1 to 400 and every hundredth of it, at one step each.
+    still = SGD([torch.zeros(1, requires_grad=True)], RATE)
+    still.step()
+    sampled = np.full((400, 100), np.nan)
+    for total in range(1, 401):
+        for hundredth in range(100):
+            try:
+                schedule = one_cycle(total, pct_start=hundredth / 100)(still)
+                schedule.last_epoch = sampled_step(total, hundredth) - 1
+                schedule.step()
+            except ZeroDivisionError:
+                continue  # a rise of a single step
+            sampled[total - 1, hundredth] = still.param_groups[0]["lr"]
+    arrays["sampled/one_cycle"] = sampled
+    for name, end in (("cosine", 0.0), ("cosine-0.1", 0.1)):
+        arrays[f"sampled/{name}"] = np.array([
+            rates(lambda o, n=n: CosineAnnealingLR(o, n, eta_min=end * RATE), n)[sampled_step(n, 0)]
+            for n in range(1, 401)
+        ])
     write("schedules.safetensors", arrays, cases)
+
+
+def sampled_step(total, hundredth):
+    """The step of a run that is compared."""
+    return (31 * hundredth + 7 * total) % total
 
 
 if __name__ == "__main__":

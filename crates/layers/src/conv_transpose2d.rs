@@ -115,6 +115,11 @@ impl ConvTranspose2d {
                 Shape::from(more),
             ));
         }
+        let groups = self.groups.unwrap_or(1);
+        if groups == 0 || !channels.is_multiple_of(groups) || !self.kernels.is_multiple_of(groups) {
+            let expected = format!("a divisor of {channels} channels and {} kernels", self.kernels);
+            return Err(ShapeError::new("ConvTranspose2d groups", expected, groups));
+        }
         let padding = [0, 1].map(|axis| self.padding.around(axis, 0, 0, 1));
         let output = [height, width].into_iter().enumerate().map(|(axis, len)| {
             let kernel = kernel[axis].saturating_sub(1).saturating_mul(dilation[axis]);
@@ -129,8 +134,13 @@ impl ConvTranspose2d {
             let found = Shape::from([self.kernels, output[0], output[1]]);
             return Err(ShapeError::new("ConvTranspose2d", expected, found));
         }
-        let sweep = Sweep { padding, stride, dilation, groups: self.groups.unwrap_or(1) };
+        let sweep = Sweep { padding, stride, dilation, groups };
         let output = [self.kernels, output[0], output[1]];
+        let numbers = output.into_iter().fold(1, usize::saturating_mul);
+        if numbers > Shape::MOST_NUMBERS {
+            let expected = format!("an output of at most {} numbers", Shape::MOST_NUMBERS);
+            return Err(ShapeError::new("ConvTranspose2d", expected, Shape::from(output)));
+        }
         let geometry = Correlation::with_sweep(output, channels, kernel, sweep)?;
         let input = Shape::from([channels, height, width]);
         if geometry.output_shape() != input {

@@ -14,7 +14,9 @@ pub struct GradientCheck {
 /// `f64`, on the function `E = Σ weights · output`.
 ///
 /// For differentiable layers both figures are around 1e-9; where a layer has a kink (a
-/// ReLU, a maximum), keep the inputs further from it than 1e-5.
+/// ReLU, a maximum), keep the inputs further from it than 1e-5. Differences of numbers of
+/// about 1 have themselves an error of about 1e-11, so gradients are not compared relative to
+/// less than 1e-3: choose weights and inputs of about 1, not of a millionth.
 ///
 /// # Panics
 /// If the slices have not the lengths that the layer says, for a whole number of samples.
@@ -74,7 +76,8 @@ pub(crate) fn differences(x: &[f64], mut f: impl FnMut(&[f64]) -> f64) -> Vec<f6
         .collect()
 }
 
-/// The largest difference, relative to the largest expected value; NaN if any is.
+/// The largest difference, relative to the largest expected value, or to 1e-3 if that is less;
+/// NaN if any is.
 pub(crate) fn distance(found: &[f64], expected: &[f64]) -> f64 {
     let largest = expected.iter().fold(1e-3_f64, |largest, x| largest.max(x.abs()));
     let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());

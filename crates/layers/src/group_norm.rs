@@ -12,6 +12,8 @@ use crate::tagged::not_negative;
 /// Mean and variance are a sample's own, so training and inference are the same, whatever the
 /// shard size. What [`BatchNorm2d`](crate::BatchNorm2d) asks of a shard no sample needs.
 ///
+/// A single number has no variance: a group has at least two.
+///
 /// # Shapes
 /// Input and output `(C, …)`, of any further axes; `weight`, `bias` `(C)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -221,7 +221,7 @@ impl Loss {
         }
     }
 
-    /// The loss of one sample.
+    /// The loss of one sample; 0 of one without outputs.
     ///
     /// # Panics
     /// If prediction and target differ in length, or there are not as many class weights.
@@ -229,6 +229,9 @@ impl Loss {
     pub fn value<T: Element>(&self, prediction: &[T], target: &[T]) -> f64 {
         let weights = Weights::of(self, target.len());
         let pairs = pairs(prediction, target);
+        if prediction.is_empty() {
+            return 0.0;
+        }
         let sum: f64 = match *self {
             Self::MeanSquaredError => {
                 pairs.map(|(p, t)| (p.to_f64() - t.to_f64()) * (p.to_f64() - t.to_f64())).sum()

@@ -66,11 +66,38 @@ impl<'de> Deserialize<'de> for Padding {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "\"valid\", \"same\", a whole number, [rows, columns], or \
                         [[above, below], [left, right]]";
-        number_or_pair(deserializer, expected, |name| match name {
+        number_or_pair::<D, Side, Self>(deserializer, expected, |name| match name {
             "valid" => Some(Self::Valid),
             "same" => Some(Self::Same),
             _ => None,
         })
+    }
+}
+
+/// The padding of one axis: the same on both sides, or before and after.
+struct Side(Size);
+
+impl From<usize> for Side {
+    fn from(both: usize) -> Self {
+        Self(both.into())
+    }
+}
+
+impl From<[usize; 2]> for Side {
+    fn from(pair: [usize; 2]) -> Self {
+        Self(pair.into())
+    }
+}
+
+impl<'de> Deserialize<'de> for Side {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        number_or_pair(deserializer, "a whole number, or [before, after]", |_| None)
+    }
+}
+
+impl From<[Side; 2]> for Padding {
+    fn from([rows, columns]: [Side; 2]) -> Self {
+        Self::from([rows.0, columns.0])
     }
 }
 
@@ -119,6 +146,8 @@ mod tests {
         }
         let mixed: Padding = serde_json::from_str("[1, [0, 3]]").unwrap();
         assert_eq!(mixed, Padding::Around([1, 1], [0, 3]));
+        let error = serde_json::from_str::<Padding>("[[1, 2], [3]]").unwrap_err().to_string();
+        assert!(error.contains("expected a whole number, or [before, after]"), "{error}");
         let error = serde_json::from_str::<Padding>(r#""full""#).unwrap_err().to_string();
         assert!(error.contains("expected \"valid\", \"same\", a whole number"), "{error}");
     }

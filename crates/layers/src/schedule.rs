@@ -140,7 +140,7 @@ impl Schedule {
     /// The learning rate of step `step` of `total`, counted from 0; from the last step
     /// on that of the last.
     ///
-    /// `rate` is the experiment's: the largest of them all.
+    /// `rate` is the experiment's, of which the schedule makes the others.
     pub fn rate(&self, rate: f64, step: usize, total: usize) -> f64 {
         let last = total.saturating_sub(1);
         let (step, total) = (step.min(last) as f64, total as f64);

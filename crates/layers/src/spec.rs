@@ -99,11 +99,14 @@ macro_rules! layer_spec {
             /// The layer for inputs of this shape.
             ///
             /// # Errors
-            /// If the layer cannot take such inputs.
+            /// If the layer cannot take such inputs, none of which is empty.
             pub fn build<T: Element>(
                 &self,
                 input: Shape,
             ) -> Result<Box<dyn Layer<T>>, ShapeError> {
+                if input.is_empty() {
+                    return Err(ShapeError::new("layer", "an input with axes of at least 1", input));
+                }
                 match self {$( Self::$name(layer) => layer.build(input), )*}
             }
         }

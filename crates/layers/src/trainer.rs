@@ -27,8 +27,8 @@ pub struct TrainerConfig {
     /// The largest norm of a step's gradient, all parameters together: a longer one is
     /// shortened to it. None: as long as it is.
     pub clip_norm: Option<f64>,
-    /// What the moving average of the parameters keeps each step, e.g. 0.999. None: no
-    /// average.
+    /// What the moving average of the parameters keeps each step, e.g. 0.999; it begins with
+    /// the parameters after the first one, as PyTorch's. None: no average.
     pub average: Option<f64>,
     /// Of what layers draw in training, such as the masks of a dropout.
     pub seed: u64,
@@ -177,7 +177,7 @@ impl<T: Element> Trainer<T> {
     }
 
     /// Sets what the layers of `network`, one of the same layers, have gathered to what they
-    /// observe in the first `samples` samples of `batch`, however many: the running statistics
+    /// observe in the first `samples` samples of `batch`, however many, unless there are none: the running statistics
     /// of a network with averaged parameters are measured for it, as by PyTorch's `update_bn`.
     ///
     /// The samples go through the network as in training, in shards of the trainer's size; the

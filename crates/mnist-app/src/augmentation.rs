@@ -28,8 +28,8 @@ pub struct Augmentation {
     /// Upright lines lean up to this many degrees either way.
     #[serde(default, deserialize_with = "lean")]
     pub shear: f64,
-    /// Whether every other image, by a draw of its own, is mirrored left to right. For pictures
-    /// that mean the same then; digits and letters do not.
+    /// Whether images are mirrored left to right, each by a draw of its own with a probability of
+    /// one half. For pictures that mean the same then; digits and letters do not.
     #[serde(default, skip_serializing_if = "is_not")]
     pub flip: bool,
     /// Each part of the image by itself.

@@ -10,7 +10,7 @@ use fearless_simd::Simd;
 use crate::Element;
 use crate::simd::{Kernel, dispatch};
 
-/// `numbers = bytes / 255`.
+/// `numbers = bytes / 255`, divided in `f32` whatever the element.
 #[track_caller]
 pub fn brightness<T: Element>(bytes: &[u8], numbers: &mut [T]) {
     assert_eq!(bytes.len(), numbers.len(), "brightness: length");

@@ -10,6 +10,9 @@ use crate::{Element, Scratch};
 
 /// `Σ a_i b_i` with 16 lanes of 32 bits (or 8 of 64), added by halves.
 ///
+/// It is the product of a matrix of one row, and no tree: of `n` numbers in 32 bits the error is at
+/// most `(n / 32 + 2) ε Σ |a_i b_i|`.
+///
 /// # Panics
 /// If the slices differ in length.
 #[track_caller]

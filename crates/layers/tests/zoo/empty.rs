@@ -83,7 +83,7 @@ fn every_layer_takes_no_sample() {
 }
 
 #[test]
-fn a_loss_of_no_numbers_has_a_gradient_of_none() {
+fn a_loss_of_no_numbers_is_0_and_has_a_gradient_of_none() {
     for loss in [
         Loss::MeanSquaredError,
         Loss::binary_cross_entropy(),
@@ -92,5 +92,6 @@ fn a_loss_of_no_numbers_has_a_gradient_of_none() {
         Loss::huber(),
     ] {
         loss.gradient::<f64>(&[], &[], 1.0, &mut []);
+        assert_eq!(loss.value::<f64>(&[], &[]), 0.0, "{loss:?}");
     }
 }

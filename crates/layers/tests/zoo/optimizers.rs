@@ -97,6 +97,41 @@ fn schedules_agree_with_pytorch() {
     }
 }
 
+/// Every length from 1 to 400 and every hundredth of it, at one step each.
+#[test]
+fn schedules_of_every_length_agree_with_pytorch() {
+    let fixtures = Fixtures::read("schedules.safetensors");
+    let sampled = fixtures.case("sampled");
+    // As the script that wrote them.
+    let step = |total: usize, hundredth: usize| (31 * hundredth + 7 * total) % total;
+    let check = |schedule: &Schedule, total, hundredth, expected: f64| {
+        let found = schedule.rate(0.05, step(total, hundredth), total);
+        let close = (found - expected).abs() <= 1e-12 * expected + 1e-16;
+        assert!(close, "{schedule:?} of {total}: expected {expected}, got {found}");
+    };
+    let (start_divisor, end_divisor) = (25.0, 10_000.0);
+    let mut left_out = 0;
+    for (at, &expected) in sampled.array("one_cycle").numbers.iter().enumerate() {
+        let (total, hundredth) = (at / 100 + 1, at % 100);
+        if expected.is_nan() {
+            // Where PyTorch divides by zero: a rise of a single step.
+            assert_eq!(hundredth * total, 100, "{total}");
+            left_out += 1;
+            continue;
+        }
+        let rise = hundredth as f64 / 100.0;
+        check(&Schedule::OneCycle { rise, start_divisor, end_divisor }, total, hundredth, expected);
+    }
+    assert!(left_out < 10, "{left_out}");
+    for (name, end) in [("cosine", 0.0), ("cosine-0.1", 0.1)] {
+        let rates = &sampled.array(name).numbers;
+        assert_eq!(rates.len(), 400);
+        for (at, &expected) in rates.iter().enumerate() {
+            check(&Schedule::Cosine { end, warmup: 0.0 }, at + 1, 0, expected);
+        }
+    }
+}
+
 /// Enough parameters for three parts of the optimizer's pass.
 fn wide() -> Network<f32> {
     network(&[151], &[Dense::new(211).into(), Tanh.into(), Dense::new(3).into()])

@@ -321,6 +321,8 @@ impl de::Error for Complaint {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use toml::de::DeTable;
 
     use super::{Complaint, MOST_FOUND, ParseError, What};
@@ -342,6 +344,8 @@ mod tests {
     struct Walk {
         /// The tables' keys and types.
         seen: Vec<String>,
+        /// All keys.
+        keys: HashSet<&'static str>,
     }
 
     impl Walk {
@@ -353,6 +357,7 @@ mod tests {
             assert!(message.starts_with(&format!(", line {line}: ")), "{text}: {message}");
             assert!(message.contains("foreign: no such key; "), "{text}: {message}");
             let What::UnknownKey(_, known) = complaint.what else { panic!("{text}: {message}") };
+            self.keys.extend(known);
             for &key in known {
                 self.key(depth, key, &|value| around(&format!("{key} = {value}")));
             }
@@ -457,6 +462,10 @@ mod tests {
             "residual",
         ] {
             assert!(walk.seen.iter().any(|seen| seen == name), "{name} not in {:?}", walk.seen);
+        }
+        let page = include_str!("../../../../docs/settings.md");
+        for name in walk.keys.iter().copied().chain(walk.seen.iter().map(String::as_str)) {
+            assert!(page.contains(&format!("`{name}`")), "{name}: not in docs/settings.md");
         }
         // One list of layers stands in a network and in a residual block, both in one network
         // or in several.

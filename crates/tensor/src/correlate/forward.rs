@@ -102,9 +102,12 @@ impl Correlation {
     /// Filtering is for `f32` where kernels are 3 × 3 with stride 1 and one group, and less
     /// work is done by more than a quarter: tiles from 16 channels and 16 kernels on with
     /// planes of 26 × 26, columns with fewer, from two channels and eight kernels on. It
-    /// does not depend on the level. The error is at most 24 ε, 3 · 10⁻⁶, of the largest `Σ |x| |k|`,
-    /// as a test holds, and a number that is not finite reaches all outputs of the tiles or
-    /// columns that see it; `f64`, which is there to check gradients, is
+    /// does not depend on the level. The error is at most `(24 + 2 m) ε` of the largest
+    /// `Σ |x| |k|`, where `m` products are added up at a point: one for each channel in tiles and
+    /// three in columns; of the gradient of kernels, one for each tile, or for each position of a
+    /// column. (A sum of `n` products as it is written has at most `n ε / 2`.) Tests hold it for
+    /// random numbers, constants and chessboards. A number that is not finite reaches all outputs
+    /// of the tiles or columns that see it; `f64`, which is there to check gradients, is
     /// always summed as it is written. [`Correlation::input_gradient_plan`] and
     /// [`Correlation::kernel_gradient_plan`] are those of the gradients.
     pub fn forward_plan<T: Element>(&self, level: Level, samples: usize) -> &'static str {

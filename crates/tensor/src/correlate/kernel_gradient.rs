@@ -16,6 +16,10 @@ impl Correlation {
     /// `∂E/∂K_dc = X_c ⋆valid ∂E/∂Y_d`, summed over the samples; of none, 0. A number that is not
     /// finite reaches the taps that meet it, and no others.
     ///
+    /// It is a sum of `n = N · OH · OW` products in one order, whose error is at most
+    /// `n ε / 2 · Σ |x g|` where none is saved by minimal filtering: of very many samples, add the
+    /// gradients of some at a time, as a trainer's shards do.
+    ///
     /// # Shapes
     /// `input (N, C, H, W)`, `output_gradient (N, D, OH, OW)`,
     /// `kernel_gradient (D, C/groups, KH, KW)`, overwritten.

@@ -33,6 +33,7 @@ impl Correlation {
         let group_channels = self.channels / self.groups;
         let (kernel, tap) = (place / self.taps(), place % self.taps());
         let (channel, [ky, kx]) = (tap / (kh * kw), [tap / kw % kh, tap % kw]);
+        let offset = [ky * self.dilation[0], kx * self.dilation[1]];
         let channel = kernel / (self.kernels / self.groups) * group_channels + channel;
         let inputs = input.chunks_exact(self.input_shape().len());
         let samples = inputs.zip(gradient.chunks_exact(self.output_shape().len()));
@@ -43,8 +44,8 @@ impl Correlation {
             for (at, &g) in g.iter().enumerate() {
                 let (oy, ox) = (at / self.out_width, at % self.out_width);
                 // One above or to the left of the input is a large number.
-                let y = (oy * self.stride[0] + ky).wrapping_sub(self.pad_height[0]);
-                let column = (ox * self.stride[1] + kx).wrapping_sub(self.pad_width[0]);
+                let y = (oy * self.stride[0] + offset[0]).wrapping_sub(self.pad_height[0]);
+                let column = (ox * self.stride[1] + offset[1]).wrapping_sub(self.pad_width[0]);
                 if y < self.height && column < self.width {
                     sum = x[y * self.width + column].mul_add(g, sum);
                 }

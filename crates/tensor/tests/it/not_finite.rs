@@ -1,6 +1,6 @@
 //! A number that is not finite reaches the sums that it is a term of, and no others.
 
-use tensor::{Bias, Correlation, Element, Scratch, reference};
+use tensor::{Bias, Correlation, Element, Scratch, Sweep, reference};
 
 /// Layers by every way that a gradient of kernels is computed, `f64` by sums as written.
 fn layers() -> Vec<Correlation> {
@@ -14,12 +14,19 @@ fn layers() -> Vec<Correlation> {
         layer([2, 9, 9], 20, [3, 2]).with_padding([1, 1], [0, 1]).expect("padding"),
         layer([4, 11, 12], 6, [3, 3]).with_stride([2, 1]).expect("stride"),
         layer([4, 11, 12], 6, [3, 3]).with_groups(2).expect("groups"),
+        layer([2, 11, 12], 6, [3, 2]).with_dilation([2, 3]).expect("dilation"),
+        strided_and_dilated(),
     ];
     for plan in ["dot products", "outer products", "outer and dot products", "columns of 4"] {
         assert!(all.iter().any(|layer| layer.kernel_gradient_plan::<f32>() == plan), "{plan}");
     }
     assert!(all.iter().any(|layer| layer.kernel_gradient_plan::<f32>() == "tiles of 4 × 4"));
     all
+}
+
+fn strided_and_dilated() -> Correlation {
+    let sweep = Sweep { padding: [[1, 2], [0, 1]], stride: [2, 1], dilation: [1, 2], groups: 1 };
+    Correlation::with_sweep([3, 9, 11], 4, [3, 3], sweep).expect("it fits")
 }
 
 fn kind<T: Element>(number: T) -> u8 {
