@@ -71,3 +71,26 @@ fn every_experiment_of_the_chapters_builds_and_bears_its_files_name() {
     }
     assert!(count > 0, "{}: no experiments", folder.display());
 }
+
+/// The blocks of TOML in a page.
+fn toml_blocks(page: &str) -> impl Iterator<Item = &str> {
+    page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next())
+}
+
+#[test]
+fn every_experiment_in_the_text_builds() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let pages = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
+    let mut count = 0;
+    for page in pages.chain([root.join("README.md")]) {
+        let text = fs::read_to_string(&page).unwrap();
+        for block in toml_blocks(&text).filter(|block| block.contains("[network]")) {
+            let experiment = Experiment::parse(block);
+            let experiment = experiment.unwrap_or_else(|error| panic!("{}{error}", page.display()));
+            networks::build::<f32>(&experiment, None).unwrap();
+            count += 1;
+        }
+    }
+    assert!(count >= 2, "{count} experiments");
+}
