@@ -1,6 +1,7 @@
 //! A number that is not finite reaches the sums that it is a term of, and no others.
 
-use tensor::{Bias, Correlation, Element, Scratch, reference};
+use tensor::simd::level;
+use tensor::{Arithmetic, Bias, Correlation, Element, Method, Plan, Scratch, reference};
 
 /// Layers by every way that a gradient of kernels is computed, `f64` by sums as written.
 fn layers() -> Vec<Correlation> {
@@ -15,11 +16,22 @@ fn layers() -> Vec<Correlation> {
         layer([4, 11, 12], 6, [3, 3]).with_stride([2, 1]).expect("stride"),
         layer([4, 11, 12], 6, [3, 3]).with_groups(2).expect("groups"),
     ];
-    for plan in ["dot products", "outer products", "outer and dot products", "columns of 4"] {
-        assert!(all.iter().any(|layer| layer.kernel_gradient_plan::<f32>() == plan), "{plan}");
+    let plans: Vec<_> =
+        all.iter().map(|layer| plan::<f32>(layer).kernel_gradient.to_string()).collect();
+    for plan in [
+        "dot products",
+        "outer products",
+        "outer and dot products",
+        "columns of 4",
+        "tiles of 4 × 4",
+    ] {
+        assert!(plans.iter().any(|found| found == plan), "{plan}");
     }
-    assert!(all.iter().any(|layer| layer.kernel_gradient_plan::<f32>() == "tiles of 4 × 4"));
     all
+}
+
+fn plan<T: Element>(layer: &Correlation) -> Plan {
+    layer.plan::<T>(level(), 1)
 }
 
 fn kind<T: Element>(number: T) -> u8 {
@@ -69,8 +81,7 @@ fn gradients_of_kernels_have_it_where_the_formula_has_it() {
 #[test]
 fn outputs_and_gradients_of_inputs_have_it_where_the_formula_has_it() {
     for layer in layers() {
-        let direct = |plan: &str| !plan.contains("of 4");
-        let level = tensor::simd::level();
+        let direct = |method: Method| method.arithmetic == Arithmetic::Direct;
         let (inputs, outputs) = (layer.input_shape().len(), layer.output_shape().len());
         let k = vec![0.5_f32; layer.kernels_shape().len()];
         for place in [0, inputs / 2, inputs - 1] {
@@ -82,8 +93,8 @@ fn outputs_and_gradients_of_inputs_have_it_where_the_formula_has_it() {
             let same = y.iter().zip(&expected).all(|(y, e)| y.is_nan() == e.is_nan());
             // Tiles and columns share it among their four or sixteen outputs.
             let more = y.iter().zip(&expected).all(|(y, e)| y.is_nan() || !e.is_nan());
-            let plan = layer.forward_plan::<f32>(level, 1);
-            assert!(if direct(plan) { same } else { more }, "{plan}, {place}: {layer:?}");
+            let method = plan::<f32>(&layer).forward;
+            assert!(if direct(method) { same } else { more }, "{method}, {place}: {layer:?}");
         }
         for place in [0, outputs / 2, outputs - 1] {
             let mut g = vec![1.0; outputs];
@@ -93,8 +104,8 @@ fn outputs_and_gradients_of_inputs_have_it_where_the_formula_has_it() {
             reference::input_gradient(&layer, &g, &k, &mut expected);
             let same = dx.iter().zip(&expected).all(|(x, e)| x.is_nan() == e.is_nan());
             let more = dx.iter().zip(&expected).all(|(x, e)| x.is_nan() || !e.is_nan());
-            let plan = layer.input_gradient_plan::<f32>(level, 1);
-            assert!(if direct(plan) { same } else { more }, "{plan}, {place}: {layer:?}");
+            let method = plan::<f32>(&layer).input_gradient;
+            assert!(if direct(method) { same } else { more }, "{method}, {place}: {layer:?}");
         }
     }
 }
