@@ -167,8 +167,9 @@ fn tiled() -> impl Strategy<Value = Case> {
     let kernels = prop_oneof![Just(16usize), Just(17), Just(19), Just(26), Just(37)];
     let sizes = (1..=3usize, channels, 5..=13usize, 5..=37usize, kernels);
     let padding = (0..=3usize, 0..=3usize, 0..=3usize, 0..=3usize);
-    (sizes, padding)
-        .prop_filter_map("tiles gain", |(sizes, padding)| planned(Arithmetic::Tiles, sizes, padding))
+    (sizes, padding).prop_filter_map("tiles gain", |(sizes, padding)| {
+        planned(Arithmetic::Tiles, sizes, padding)
+    })
 }
 
 /// Layers whose gradient of the kernels is computed tile by tile: some that fill vectors of
@@ -190,8 +191,9 @@ fn columns() -> impl Strategy<Value = Case> {
     let kernels = prop_oneof![4 => 3..=19usize, 1 => Just(33usize), 1 => Just(64)];
     let sizes = (1..=3usize, 2..=18usize, 4..=15usize, 8..=37usize, kernels);
     let padding = (0..=2usize, 0..=2usize, 0..=2usize, 0..=2usize);
-    (sizes, padding)
-        .prop_filter_map("columns gain", |(sizes, padding)| planned(Arithmetic::Columns, sizes, padding))
+    (sizes, padding).prop_filter_map("columns gain", |(sizes, padding)| {
+        planned(Arithmetic::Columns, sizes, padding)
+    })
 }
 
 type Sizes = (usize, usize, usize, usize, usize);

@@ -1,17 +1,11 @@
 use crate::simd::{Level, level};
-use crate::threads;
 use crate::{Element, Scratch, Shape, ShapeError};
 
-use super::direct::forward::{self, Forward};
-use super::direct::input_gradient::{self, InputGradient};
-use super::direct::{dot_products, outer_products};
 use super::geometry::{Geometry, Sweep};
 use super::not_finite;
-use super::plan::{Arithmetic, Choice, KernelArithmetic, Method, Plan};
-use super::task::{Bias, Task, Weights};
-use super::winograd::f4_1d::{self, Columns};
-use super::winograd::f4_2d::{self, Winograd};
-use super::winograd::{f4_1d_gradient, f4_2d_gradient, strips};
+use super::plan::{Choice, Plan};
+use super::run::{self, Direction};
+use super::task::Bias;
 
 /// A layer's correlation: its sizes for one sample,
 /// `(C, H, W) ⋆ (D, C/groups, KH, KW) → (D, OH, OW)`, and how it is computed.
@@ -189,10 +183,10 @@ impl Correlation {
             [
                 Direction::Forward.room::<T>(layer, plan.forward, n, threads),
                 Direction::InputGradient.room::<T>(layer, plan.input_gradient, n, threads),
-                kernel_gradient_room::<T>(layer, plan.kernel_gradient, n, threads),
+                run::kernel_gradient_room::<T>(layer, plan.kernel_gradient, n, threads),
             ]
             .into_iter()
-            .fold(most, larger)
+            .fold(most, run::larger)
         })
     }
 
@@ -281,138 +275,11 @@ impl Correlation {
             kernel_gradient.fill(T::ZERO);
             return;
         }
-        let (layer, operands) = (&self.geometry, [input, output_gradient]);
-        let threads = scratch.threads();
-        let of = |kernels| parts(layer, kernels, n, threads);
-        match self.choice::<T>().kernel_gradient {
-            KernelArithmetic::Tiles => {
-                f4_2d_gradient::sum(layer, operands, kernel_gradient, (scratch, of(layer.kernels)));
-            }
-            KernelArithmetic::Columns => {
-                f4_1d_gradient::sum(layer, operands, kernel_gradient, (scratch, of(layer.kernels)));
-            }
-            KernelArithmetic::Direct { outer, dots } => {
-                let (first, rest) = kernel_gradient.split_at_mut(outer * layer.taps());
-                if outer > 0 {
-                    let to = (&mut *scratch, of(outer));
-                    outer_products::sum(layer, outer, operands, first, to);
-                }
-                if dots > 0 {
-                    let to = (scratch, of(dots));
-                    dot_products::sum(layer, outer..layer.kernels, operands, rest, to);
-                }
-            }
-        }
-        not_finite::sum_again(layer, operands, kernel_gradient);
+        let arithmetic = self.choice::<T>().kernel_gradient;
+        let operands = [input, output_gradient];
+        run::kernel_gradient(&self.geometry, arithmetic, operands, kernel_gradient, scratch);
+        not_finite::sum_again(&self.geometry, operands, kernel_gradient);
     }
-}
-
-/// What is computed from planes and kernels.
-#[derive(Clone, Copy)]
-enum Direction {
-    Forward,
-    InputGradient,
-}
-
-impl Direction {
-    /// The layer as a method sees it.
-    fn layer(self, layer: &Geometry, method: Method) -> Geometry {
-        match (self, method.arithmetic) {
-            (Self::Forward, _) | (_, Arithmetic::Direct) => *layer,
-            (Self::InputGradient, _) => layer.adjoint(),
-        }
-    }
-
-    /// The numbers and indices of scratch memory that `n` samples take.
-    fn room<T>(self, layer: &Geometry, method: Method, n: usize, threads: usize) -> [usize; 2] {
-        let layer = &self.layer(layer, method);
-        let room = match (method.arithmetic, self) {
-            (Arithmetic::Direct, Self::Forward) => forward::room(layer, method.schedule),
-            (Arithmetic::Direct, _) => input_gradient::room::<T>(layer, method.schedule),
-            (Arithmetic::Tiles, _) => f4_2d::room(layer, n),
-            (Arithmetic::Columns, _) => f4_1d::room(layer),
-        };
-        threads::rooms(threads::parts(layer.multiply_adds(n), threads), room)
-    }
-
-    /// Computes `samples` as `method` says.
-    fn run<T: Element>(
-        self,
-        layer: &Geometry,
-        method: Method,
-        samples: usize,
-        (input, kernels, bias, output): (&[T], &[T], Bias<'_, T>, &mut [T]),
-        scratch: &mut Scratch<T>,
-    ) {
-        let threads = scratch.threads();
-        let (numbers, indices) = scratch.take(self.room::<T>(layer, method, samples, threads));
-        let (planes, adjoint, run): (_, _, fn(Task<'_, T>)) = match self {
-            Self::Forward => (layer.kernels, false, |task| T::correlate_forward(Forward(task))),
-            Self::InputGradient => {
-                (layer.channels, true, |task| T::correlate_input_gradient(InputGradient(task)))
-            }
-        };
-        let (unit, run): (_, fn(Task<'_, T>)) = match (method.arithmetic, self) {
-            (Arithmetic::Direct, _) if layer.groups > 1 => (planes, run),
-            (Arithmetic::Direct, Self::Forward) => (2, run),
-            (Arithmetic::Direct, Self::InputGradient) => (1, run),
-            (Arithmetic::Tiles, _) => (8, |task| T::correlate_by_tiles(Winograd(task))),
-            (Arithmetic::Columns, _) => {
-                (strips::KERNELS, |task| T::correlate_by_columns(Columns(task)))
-            }
-        };
-        let layer = self.layer(layer, method);
-        let task = Task {
-            layer,
-            schedule: method.schedule,
-            samples,
-            planes: 0..planes,
-            together: [method.schedule.samples_together(), unit],
-            input,
-            weights: Weights { numbers: kernels, adjoint },
-            bias,
-            output,
-            numbers,
-            indices,
-        };
-        let parts = threads::parts(layer.multiply_adds(samples), threads);
-        threads::run_divided(task, parts, run);
-    }
-}
-
-/// The scratch memory of the gradient of the kernels.
-fn kernel_gradient_room<T: Element>(
-    layer: &Geometry,
-    arithmetic: KernelArithmetic,
-    n: usize,
-    threads: usize,
-) -> [usize; 2] {
-    match arithmetic {
-        KernelArithmetic::Tiles => {
-            f4_2d_gradient::room(layer, n, parts(layer, layer.kernels, n, threads))
-        }
-        KernelArithmetic::Columns => {
-            f4_1d_gradient::room(layer, n, parts(layer, layer.kernels, n, threads))
-        }
-        KernelArithmetic::Direct { outer, dots } => {
-            let of_outer = outer_products::room::<T>(layer, outer, parts(layer, outer, n, threads));
-            let of_dots = dot_products::room(layer, n, parts(layer, dots, n, threads));
-            match (outer, dots) {
-                (_, 0) => of_outer,
-                (0, _) => of_dots,
-                _ => larger(of_outer, of_dots),
-            }
-        }
-    }
-}
-
-/// Into how many parts the gradient of so many of the kernels is cut.
-fn parts(layer: &Geometry, kernels: usize, n: usize, threads: usize) -> usize {
-    threads::parts(layer.multiply_adds(n) / layer.kernels * kernels, threads)
-}
-
-fn larger(a: [usize; 2], b: [usize; 2]) -> [usize; 2] {
-    [a[0].max(b[0]), a[1].max(b[1])]
 }
 
 /// How many samples `numbers` are, each `per_sample` long.

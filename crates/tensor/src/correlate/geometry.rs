@@ -53,7 +53,7 @@ impl Geometry {
     /// `(C, H, W)` as `sweep` says.
     ///
     /// # Errors
-    /// As [`Correlation::with_sweep`](super::Correlation::with_sweep).
+    /// As those of `Correlation::with_sweep`.
     pub(super) fn new(
         [channels, height, width]: [usize; 3],
         kernels: usize,

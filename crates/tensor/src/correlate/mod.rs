@@ -23,7 +23,7 @@
 //! | rows of whole vectors have no more positions than one line of all rows | rows, with vectors of 512 bits where they waste no more than those of 256 |
 //! | else | a line |
 //!
-//! A [`task`] is what a kernel is given; one file knows how it is divided among threads. Where numbers
+//! [`run`] gives the kernel its [`task`], which knows how it is divided among threads. Where numbers
 //! lie: [`layout`].
 
 mod correlation;
@@ -33,6 +33,7 @@ mod geometry;
 mod layout;
 mod not_finite;
 mod plan;
+mod run;
 mod task;
 mod winograd;
 

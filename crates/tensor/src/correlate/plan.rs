@@ -10,7 +10,7 @@ use crate::simd::Level;
 
 use super::cost;
 use super::geometry::Geometry;
-use super::layout::{Phase, fits_wide, wide};
+use super::layout::{Padded, Phase, fits_wide, wide};
 
 /// Which numbers are multiplied to give an output, or the gradient of an input. It changes
 /// rounding, so it depends on geometry and element alone.
@@ -61,7 +61,7 @@ pub enum Schedule {
         /// The layout of those that are left over.
         rest: VectorLayout,
     },
-    /// The same number of neighbouring tiles.
+    /// The same point of neighbouring tiles.
     TilesInLanes,
 }
 
@@ -135,48 +135,45 @@ impl Choice {
 
     /// How the outputs of `n` samples are computed at `level`.
     pub(super) fn forward<T>(&self, layer: &Geometry, level: Level, n: usize) -> Method {
+        let arithmetic = self.forward;
+        let rows = [layer.width, layer.out_width];
         let layout = || VectorLayout::of_outputs::<T>(layer, level);
-        self.method::<T>(self.forward, self.in_lanes[0], layout, (layer, level, n))
+        let in_lanes = self.in_lanes[0];
+        Method { arithmetic, schedule: schedule::<T>(arithmetic, rows, layout, in_lanes, level, n) }
     }
 
-    /// How the gradient of the input is.
+    /// How the gradient of their input is.
     pub(super) fn input_gradient<T>(&self, layer: &Geometry, level: Level, n: usize) -> Method {
+        let arithmetic = self.input_gradient;
+        let rows = [layer.out_width, layer.width];
         // The first phase is the largest.
         let phase = Phase::of(layer, 1, [0, 0]);
         let layout = || VectorLayout::of_phase::<T>(layer, &phase, has_wide::<T>(level));
-        self.method::<T>(
-            self.input_gradient,
-            self.in_lanes[1],
-            layout,
-            (&layer.adjoint(), level, n),
-        )
+        let in_lanes = self.in_lanes[1];
+        Method { arithmetic, schedule: schedule::<T>(arithmetic, rows, layout, in_lanes, level, n) }
     }
+}
 
-    #[inline(always)]
-    fn method<T>(
-        &self,
-        arithmetic: Arithmetic,
-        in_lanes: bool,
-        layout: impl Fn() -> VectorLayout,
-        (layer, level, n): (&Geometry, Level, usize),
-    ) -> Method {
-        let lanes = level.lanes::<T>();
-        let schedule = match arithmetic {
-            Arithmetic::Direct if in_lanes && n >= lanes.max(Self::FEWEST) => {
-                Schedule::BatchInLanes { lanes, rest: layout() }
-            }
-            Arithmetic::Direct => Schedule::Positions(layout()),
-            Arithmetic::Tiles => Schedule::TilesInLanes,
-            // Rows are read and written.
-            Arithmetic::Columns if layer.width < wide::<T>() => {
-                Schedule::Positions(VectorLayout::NarrowRows)
-            }
-            Arithmetic::Columns => Schedule::Positions(VectorLayout::of_rows::<T>(
-                layer.out_width,
-                has_wide::<T>(level),
-            )),
-        };
-        Method { arithmetic, schedule }
+/// Of `n` samples whose rows of `read` numbers become rows of `written` ones.
+fn schedule<T>(
+    arithmetic: Arithmetic,
+    [read, written]: [usize; 2],
+    direct: impl Fn() -> VectorLayout,
+    in_lanes: bool,
+    level: Level,
+    n: usize,
+) -> Schedule {
+    let lanes = level.lanes::<T>();
+    match arithmetic {
+        Arithmetic::Direct if in_lanes && n >= lanes.max(Choice::FEWEST) => {
+            Schedule::BatchInLanes { lanes, rest: direct() }
+        }
+        Arithmetic::Direct => Schedule::Positions(direct()),
+        Arithmetic::Tiles => Schedule::TilesInLanes,
+        Arithmetic::Columns => {
+            let has_wide = has_wide::<T>(level) && read >= wide::<T>();
+            Schedule::Positions(VectorLayout::of_rows::<T>(written, has_wide))
+        }
     }
 }
 
@@ -220,8 +217,7 @@ fn of_kernels<T: Element>(layer: &Geometry) -> KernelArithmetic {
 }
 
 fn forward_in_lanes<T: Element>(layer: &Geometry) -> bool {
-    let copied =
-        layer.channels * super::layout::Padded::of(layer).channel() + layer.output_shape().len();
+    let copied = layer.channels * Padded::of(layer).channel() + layer.output_shape().len();
     let in_vain = cost::positions::<T>(layer) - layer.out_plane();
     cost::gains_in_lanes(in_vain * layer.taps() * layer.kernels, copied)
 }
@@ -251,7 +247,7 @@ impl VectorLayout {
 
     /// Of outputs: what computes fewest positions.
     fn of_outputs<T>(layer: &Geometry, level: Level) -> Self {
-        let pitch = super::layout::Padded::of(layer).columns;
+        let pitch = Padded::of(layer).columns;
         // A line is written twice, which costs as much as some taps.
         if cost::of_a_row::<T>(layer.out_width) <= pitch + 4 * pitch / layer.taps() {
             Self::of_rows::<T>(layer.out_width, has_wide::<T>(level))
@@ -274,7 +270,7 @@ impl VectorLayout {
 }
 
 impl Schedule {
-    /// The layout of samples that are computed one after another.
+    /// The layout of samples that are computed one after another; tiles lie on one line.
     #[inline(always)]
     pub(super) fn layout(&self) -> VectorLayout {
         match *self {

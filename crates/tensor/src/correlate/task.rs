@@ -133,6 +133,33 @@ pub struct KernelTask<'a, T> {
     pub(super) numbers: &'a mut [T],
 }
 
+impl<'a, T> KernelTask<'a, T> {
+    /// All taps of some kernels.
+    pub(super) fn new(
+        layer: &Geometry,
+        kernels: Range<usize>,
+        together: [usize; 2],
+        [input, output_gradient]: [&'a [T]; 2],
+        sums: &'a mut [T],
+        (numbers, offsets): (&'a mut [T], &'a [usize]),
+    ) -> Self {
+        let (layer, taps) = (*layer, 0..layer.taps());
+        let samples = input.len() / layer.input_shape().len();
+        Self {
+            layer,
+            samples,
+            kernels,
+            taps,
+            together,
+            input,
+            output_gradient,
+            sums,
+            offsets,
+            numbers,
+        }
+    }
+}
+
 impl<T: Copy + Send + Sync> Divide for KernelTask<'_, T> {
     /// By kernels as long as there are several units of them, then by taps.
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {

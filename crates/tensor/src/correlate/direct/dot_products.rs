@@ -41,30 +41,24 @@ pub(crate) fn room(layer: &Geometry, n: usize, parts: usize) -> [usize; 2] {
     [parts.saturating_mul(sections(layer, n).len()), layer.taps()]
 }
 
-/// The gradient of some kernels.
+/// The gradient of the last `dots` kernels.
 pub(crate) fn sum<T: Element>(
     layer: &Geometry,
-    kernels: Range<usize>,
-    [input, output_gradient]: [&[T]; 2],
+    dots: usize,
+    operands: [&[T]; 2],
     gradient: &mut [T],
     (scratch, parts): (&mut Scratch<T>, usize),
 ) {
-    let samples = input.len() / layer.input_shape().len();
+    let samples = operands[0].len() / layer.input_shape().len();
     let (numbers, offsets) = scratch.take(room(layer, samples, parts));
     let channels = layer.channels / layer.groups;
     Padded::of(layer).taps([channels, layer.kernel_height, layer.kernel_width], offsets);
-    let task = KernelTask {
-        layer: *layer,
-        samples,
-        kernels,
-        taps: 0..layer.taps(),
-        together: [if layer.groups == 1 { 2 } else { layer.kernels / layer.groups }, layer.taps()],
-        input,
-        output_gradient,
-        sums: gradient,
-        offsets,
-        numbers,
+    let together = match layer.groups {
+        1 => [2, layer.taps()],
+        groups => [layer.kernels / groups, layer.taps()],
     };
+    let kernels = layer.kernels - dots..layer.kernels;
+    let task = KernelTask::new(layer, kernels, together, operands, gradient, (numbers, offsets));
     threads::run_divided(task, parts, |task| T::correlate_kernel_gradient(KernelGradient(task)));
 }
 

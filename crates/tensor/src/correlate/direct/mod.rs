@@ -1,6 +1,7 @@
 //! The sums as they are written.
 
-pub(crate) mod batch_in_lanes;
+mod batch_in_lanes;
+mod blocks;
 mod column_sums;
 pub(crate) mod dot_products;
 pub(crate) mod forward;

@@ -49,7 +49,7 @@ pub(crate) fn room<T>(layer: &Geometry, kernels: usize, parts: usize) -> [usize;
 pub(crate) fn sum<T: Element>(
     layer: &Geometry,
     kernels: usize,
-    [input, output_gradient]: [&[T]; 2],
+    operands: [&[T]; 2],
     gradient: &mut [T],
     (scratch, parts): (&mut Scratch<T>, usize),
 ) {
@@ -59,19 +59,9 @@ pub(crate) fn sum<T: Element>(
     let shape = [layer.channels, layer.kernel_height, layer.kernel_width];
     Padded::without_phases(layer).taps(shape, offsets);
     sums.fill(T::ZERO);
-    let task = KernelTask {
-        layer: *layer,
-        samples: input.len() / layer.input_shape().len(),
-        kernels: 0..kernels,
-        taps: 0..taps,
-        // Every part has full vectors; those that share a block transpose its gradients each.
-        together: [block::<T>(), layer.kernel_width],
-        input,
-        output_gradient,
-        sums,
-        offsets,
-        numbers,
-    };
+    // Every part has full vectors; those that share a block transpose its gradients each.
+    let together = [block::<T>(), layer.kernel_width];
+    let task = KernelTask::new(layer, 0..kernels, together, operands, sums, (numbers, offsets));
     threads::run_divided(task, parts, |task| T::correlate_outer_products(OuterProducts(task)));
     let blocks = sums.chunks(block::<T>() * taps);
     for (sums, gradient) in blocks.zip(gradient.chunks_mut(block::<T>() * taps)) {

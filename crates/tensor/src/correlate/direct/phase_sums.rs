@@ -13,7 +13,7 @@ use crate::microkernel::{Grid, Offset, Product};
 use crate::packing::{LARGEST_BLOCK, for_each_block};
 use crate::simd::Tiles;
 
-use super::input_gradient::Blocks;
+use super::blocks::Blocks;
 use super::multiply_in;
 
 /// Packs a phase's weights: rows by `(kx, c)`, taps by `(ky, d)` with `ky` falling.

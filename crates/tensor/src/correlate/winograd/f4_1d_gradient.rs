@@ -38,24 +38,15 @@ pub(crate) fn room(layer: &Geometry, n: usize, parts: usize) -> [usize; 2] {
 /// The gradient of all kernels.
 pub(crate) fn sum<T: Element>(
     layer: &Geometry,
-    [input, output_gradient]: [&[T]; 2],
+    operands: [&[T]; 2],
     gradient: &mut [T],
     (scratch, parts): (&mut Scratch<T>, usize),
 ) {
-    let samples = input.len() / layer.input_shape().len();
-    let (numbers, offsets) = scratch.take(room(layer, samples, parts));
-    let task = KernelTask {
-        layer: *layer,
-        samples,
-        kernels: 0..layer.kernels,
-        taps: 0..layer.taps(),
-        together: [tile(layer)[0], layer.taps()],
-        input,
-        output_gradient,
-        sums: gradient,
-        offsets,
-        numbers,
-    };
+    let samples = operands[0].len() / layer.input_shape().len();
+    let (numbers, _) = scratch.take(room(layer, samples, parts));
+    let together = [tile(layer)[0], layer.taps()];
+    let task =
+        KernelTask::new(layer, 0..layer.kernels, together, operands, gradient, (numbers, &[]));
     threads::run_divided(task, parts, |task| T::correlate_columns_gradient(ColumnsGradient(task)));
 }
 

@@ -66,28 +66,18 @@ pub(crate) fn room(layer: &Geometry, n: usize, parts: usize) -> [usize; 2] {
 /// The gradient of all kernels.
 pub(crate) fn sum<T: Element>(
     layer: &Geometry,
-    [input, output_gradient]: [&[T]; 2],
+    operands: [&[T]; 2],
     gradient: &mut [T],
     (scratch, parts): (&mut Scratch<T>, usize),
 ) {
     let (taps, lanes) = (layer.taps(), lanes_of(layer));
-    let samples = input.len() / layer.input_shape().len();
-    let (numbers, offsets) = scratch.take(room(layer, samples, parts));
+    let samples = operands[0].len() / layer.input_shape().len();
+    let (numbers, _) = scratch.take(room(layer, samples, parts));
     let (sums, numbers) = numbers.split_at_mut(sums_of(layer));
-    let task = KernelTask {
-        layer: *layer,
-        samples,
-        kernels: 0..layer.kernels,
-        taps: 0..taps,
-        // By channels: their tiles take longer to transform than those of the kernels, which every
-        // part transforms for itself.
-        together: [layer.kernels, 9],
-        input,
-        output_gradient,
-        sums,
-        offsets,
-        numbers,
-    };
+    // By channels: their tiles take longer to transform than those of the kernels, which every
+    // part transforms for itself.
+    let together = [layer.kernels, 9];
+    let task = KernelTask::new(layer, 0..layer.kernels, together, operands, sums, (numbers, &[]));
     threads::run_divided(task, parts, |task| T::correlate_tiles_gradient(WinogradGradient(task)));
     for (c, sums) in sums.chunks_exact(POINTS * lanes).enumerate() {
         for (block, kernels) in gradient.chunks_mut(MOST_LANES * taps).enumerate() {
