@@ -75,7 +75,7 @@ pub(super) fn tiles(layer: &Geometry) -> usize {
     POINTS * tiles_of(layer) * (c * d + TRANSFORMS * (c + d)) + KERNEL * c * d
 }
 
-/// The sum as it is written in the measure of [`columns`]: to write an output takes as long as 5.
+/// The sum as it is written, in the measure of [`columns`]: to write an output takes as long as 5.
 pub(super) fn direct_beside_columns(layer: &Geometry) -> usize {
     const WRITTEN: usize = 5;
     layer.out_plane() * (TAPS * layer.channels + WRITTEN) * layer.kernels

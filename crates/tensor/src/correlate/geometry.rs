@@ -223,7 +223,7 @@ impl Geometry {
 
     /// Multiply-adds of the forward pass of `n` samples; each gradient has as many.
     pub(super) fn multiply_adds(&self, n: usize) -> usize {
-        n.saturating_mul(self.output_shape().len() * self.taps())
+        n.saturating_mul(self.kernels * self.out_plane() * self.taps())
     }
 
     /// Weights of one kernel.

@@ -58,21 +58,22 @@ impl Direction {
     ) {
         let threads = scratch.threads();
         let (numbers, indices) = scratch.take(self.room::<T>(layer, method, samples, threads));
-        let (planes, adjoint, run): (_, _, fn(Task<'_, T>)) = match self {
-            Self::Forward => (layer.kernels, false, |task| T::correlate_forward(Forward(task))),
-            Self::InputGradient => {
-                (layer.channels, true, |task| T::correlate_input_gradient(InputGradient(task)))
-            }
-        };
+        // Planes that a part has multiples of.
         let (unit, run): (_, fn(Task<'_, T>)) = match (method.arithmetic, self) {
-            (Arithmetic::Direct, _) if layer.groups > 1 => (planes, run),
-            (Arithmetic::Direct, Self::Forward) => (2, run),
-            (Arithmetic::Direct, Self::InputGradient) => (1, run),
+            (Arithmetic::Direct, Self::Forward) => (2, |task| T::correlate_forward(Forward(task))),
+            (Arithmetic::Direct, Self::InputGradient) => {
+                (1, |task| T::correlate_input_gradient(InputGradient(task)))
+            }
             (Arithmetic::Tiles, _) => (8, |task| T::correlate_by_tiles(Winograd(task))),
             (Arithmetic::Columns, _) => {
                 (strips::KERNELS, |task| T::correlate_by_columns(Columns(task)))
             }
         };
+        let (planes, adjoint) = match self {
+            Self::Forward => (layer.kernels, false),
+            Self::InputGradient => (layer.channels, true),
+        };
+        let unit = if layer.groups > 1 { planes } else { unit };
         let layer = self.layer(layer, method);
         let task = Task {
             layer,

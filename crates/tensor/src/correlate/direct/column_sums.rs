@@ -23,9 +23,9 @@ pub(crate) struct ColumnSums<'a, T> {
 }
 
 impl<T: Element> ColumnSums<'_, T> {
-    /// `input[p] = Σ_kx sums of kx [p − kx · dilation]` for one sample, with `plane` for rows that do not
-    /// lie in the input as they do in the phase. Of a phase that is the input, what follows
-    /// the rows may be overwritten.
+    /// `input[p] = Σ_kx sums of kx [p − kx · dilation]` for one sample, with `plane` for rows that
+    /// do not lie in the input as they do in the phase. Of a phase that is the input, what
+    /// follows the rows may be overwritten.
     #[inline(always)]
     pub(crate) fn add<S: Simd>(&self, simd: S, plane: &mut [T], input: &mut [T]) {
         let Self { layer, phase, .. } = self;

@@ -14,8 +14,8 @@ use crate::simd::{Kernel, Tiles};
 use crate::threads;
 use crate::{Element, Scratch};
 
-/// How many samples are summed in registers before their sum joins the gradient. A part of the
-/// arithmetic, like the order of a sum: it depends on the layer's sizes alone.
+/// How many samples are summed in registers before their sum joins the gradient. It is arithmetic,
+/// like the order of a sum: it depends on the layer's sizes alone.
 fn samples_of_a_chunk(layer: &Geometry, n: usize) -> usize {
     /// Numbers of a chunk that stay in the second-level cache: 512 KiB of `f32`.
     const CHUNK: usize = 131_072;
@@ -130,7 +130,8 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
             }
             let (first, target) = (index == 0, &mut *sums);
             let range = (&layer, kernels.clone());
-            if fits_wide::<T>(chunk.len) {
+            // Said so, the compiler knows that narrow vectors end with the rows.
+            if !whole_rows || fits_wide::<T>(layer.out_width) {
                 gradients_of::<S, T, Whole<T::Wide<S>>>(
                     simd, range, &chunk, offsets, first, target,
                 );

@@ -18,7 +18,7 @@ use crate::simd::{Kernel, Tiles};
 use crate::threads;
 use crate::{Element, Scratch};
 
-/// Numbers of a band's transposed output gradients: 32 KiB of `f32`, a part of the first or
+/// Numbers of a band's transposed output gradients: 32 KiB of `f32`, which stay in the first or
 /// second cache, since every tile of taps reads them again.
 const BAND: usize = 8_192;
 
@@ -140,7 +140,7 @@ struct Band<'a, T> {
     /// Columns of a kernel whose taps meet neighbouring numbers of the input.
     neighbours: usize,
     positions: Range<usize>,
-    /// Memory for the output gradients with the kernels innermost,
+    /// Room for the output gradients with the kernels innermost,
     /// `(samples, positions, kernels)`.
     transposed: &'a mut [T],
     /// The samples' inputs, as the taps apply to them.

@@ -57,7 +57,7 @@ pub(crate) fn pack_phase<S: Simd, T: Element>(
     );
 }
 
-/// A block of `M` rows, kernel by kernel, since each is a stretch of memory.
+/// A block of `M` rows, kernel by kernel, since each is one stretch of numbers.
 #[inline(always)]
 fn pack_block<T: Element, const M: usize>(
     weights: &[T],

@@ -3,7 +3,7 @@
 //!
 //! Six input rows and four rows of the output gradient are transformed to six rows each.
 //! At each of the six points, the products of a kernel's row with a channel's at three
-//! places are summed over all columns, rows and samples, and the six sums transformed to
+//! offsets are summed over all columns, rows and samples, and the six sums transformed to
 //! the three weights of a kernel's column at the end: 18 multiply-adds where the sum as
 //! it is written takes 36.
 

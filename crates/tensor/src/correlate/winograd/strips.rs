@@ -19,8 +19,8 @@ pub(crate) fn tile(layer: &Geometry) -> [usize; 2] {
     if channels.next_multiple_of(3) <= channels.next_multiple_of(2) { [3, 3] } else { [4, 2] }
 }
 
-/// How the strips of all samples are cut into chunks, for the gradient of the kernels: a part of the
-/// arithmetic, as the order of a sum is, so it depends on the layer's sizes alone.
+/// How the strips of all samples are cut into chunks, for the gradient of the kernels. It is
+/// arithmetic, like the order of a sum: it depends on the layer's sizes alone.
 #[derive(Clone, Copy)]
 pub(crate) struct Chunks {
     /// Strips of a chunk.
@@ -32,7 +32,7 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// Numbers of a chunk: 384 KiB of `f32`, a part of the second-level cache.
+    /// Numbers of a chunk: 384 KiB of `f32`, which stay in the second-level cache.
     const NUMBERS: usize = 98_304;
 
     /// Of `n` samples.
