@@ -118,7 +118,7 @@ const fn outer(
     product(function, name, register, tile)
 }
 
-/// Kernels by points by vectors, each point with weights of its own: `columns.rs`.
+/// Kernels by points by vectors, each point with weights of its own: `f4_1d.rs`.
 const fn columns(
     function: &'static str,
     name: &'static str,
@@ -178,10 +178,10 @@ const RANK_ONE: Expected = Expected {
     ..product(AVX512, "rank-1 update", Register::Zmm, [4, 1])
 };
 
-/// The tiles of `microkernel.rs`, `outer_products.rs`, `columns.rs` and
-/// `columns_gradient.rs` that nearly all time is spent in, the transform of what some
+/// The tiles of `microkernel.rs`, `outer_products.rs`, `f4_1d.rs` and
+/// `f4_1d_gradient.rs` that nearly all time is spent in, the transform of what some
 /// of them multiply, and the loops over single vectors that a small network's step is made of.
-/// The tiles of `winograd_gradient.rs` look like products 8x2 and outer products 2x2.
+/// The tiles of `f4_2d_gradient.rs` look like products 8x2 and outer products 2x2.
 ///
 /// More spills are allowed where a tile has some and they hide behind its multiply-adds:
 /// the five sums of 8x3 that go through memory take less than the 24 cycles of a step.

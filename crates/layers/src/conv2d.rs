@@ -227,7 +227,7 @@ impl<T: Element> Layer<T> for Conv2dLayer {
         let (kernels, bias) = parameters.split_at(self.geometry.kernels_shape().len());
         let bias = match self.bias {
             Bias::None => tensor::Bias::None,
-            Bias::PerChannel => tensor::Bias::PerKernel(bias),
+            Bias::PerChannel => tensor::Bias::PerChannel(bias),
             Bias::Untied => tensor::Bias::Untied(bias),
         };
         self.geometry.forward(input, kernels, bias, output, context.scratch);

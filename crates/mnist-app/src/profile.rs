@@ -479,13 +479,13 @@ impl<T: Element> Bench<T> {
             };
             return Some(name.into());
         };
-        let of_kernels = layer.kernel_gradient_plan::<T>();
-        let of_input = layer.input_gradient_plan::<T>(self.simd, self.samples);
+        let plan = layer.plan::<T>(self.simd, self.samples);
+        let (of_kernels, of_input) = (plan.kernel_gradient, plan.input_gradient);
         Some(match pass {
-            Direction::Forward => layer.forward_plan::<T>(self.simd, self.samples).into(),
-            Direction::InputGradient => of_input.into(),
+            Direction::Forward => plan.forward.to_string(),
+            Direction::InputGradient => of_input.to_string(),
             _ if place.is_both(pass) => format!("{of_kernels}; {of_input}"),
-            _ => of_kernels.into(),
+            _ => of_kernels.to_string(),
         })
     }
 }

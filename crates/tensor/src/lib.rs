@@ -55,7 +55,9 @@ pub mod threads;
 mod windows;
 
 pub use buffer::Buffer;
-pub use correlate::{Bias, Correlation, Sweep};
+pub use correlate::{
+    Arithmetic, Bias, Correlation, KernelArithmetic, Method, Plan, Schedule, Sweep, VectorLayout,
+};
 pub use element::Element;
 pub use error::ShapeError;
 pub use plane::{convolve_full, convolve_valid, correlate_full, correlate_valid, rotate180};

@@ -83,7 +83,7 @@ pub fn forward<T: Element>(
         for (o, y) in y.iter_mut().enumerate() {
             match bias {
                 Bias::None => {}
-                Bias::PerKernel(bias) => *y += bias[o / plane],
+                Bias::PerChannel(bias) => *y += bias[o / plane],
                 Bias::Untied(bias) => *y += bias[o],
             }
         }

@@ -121,7 +121,7 @@ fn what_has_weights_says_how_it_is_computed() {
     // Kernels of 5×5 with a stride of 2.
     assert_eq!(kernel(6, "parameter_gradient"), "outer products");
     assert!(kernel(6, "both_gradients").starts_with("outer products; "));
-    assert_eq!(kernel(16, "forward"), "samples");
+    assert_eq!(kernel(16, "forward"), "batch in lanes");
     assert_eq!(kernel(21, "forward"), "dot products");
     let [augmentation] = of_kind(&lines, "augmentation")[..] else { panic!("{lines:?}") };
     let share = augmentation["of_step"].as_f64().unwrap();

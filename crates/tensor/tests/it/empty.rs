@@ -23,7 +23,7 @@ fn correlations<T: Element>() {
         let k = nan::<T>(layer.kernels_shape().len());
         let mut gradient = k.clone();
         layer.forward(&[], &k, Bias::None, &mut [], scratch);
-        layer.forward(&[], &k, Bias::PerKernel(&nan(kernels)), &mut [], scratch);
+        layer.forward(&[], &k, Bias::PerChannel(&nan(kernels)), &mut [], scratch);
         layer.input_gradient(&[], &k, &mut [], scratch);
         layer.kernel_gradient(&[], &[], &mut gradient, scratch);
         assert_zero(&gradient);

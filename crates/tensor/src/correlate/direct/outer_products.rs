@@ -10,177 +10,88 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdFloat};
 
+use crate::correlate::geometry::Geometry;
+use crate::correlate::layout::{Padded, transpose, wide};
+use crate::correlate::task::{KernelTask, Sections};
 use crate::microkernel::{fused, load, store, views};
 use crate::simd::{Kernel, Tiles};
-use crate::threads::{self, Divide};
+use crate::threads;
 use crate::{Element, Scratch};
 
-use super::Correlation;
-use super::padded::Padded;
-
-/// Numbers of a band's transposed output gradients: 32 KiB of `f32`, a part of the first or
+/// Numbers of a band's transposed output gradients: 32 KiB of `f32`, which stay in the first or
 /// second cache, since every tile of taps reads them again.
 const BAND: usize = 8_192;
 
-/// Kernels that are worked on together: two wide vectors.
+/// Kernels that are summed together: two wide vectors.
 const fn block<T>() -> usize {
-    128 / size_of::<T>()
+    2 * wide::<T>()
 }
 
-impl Correlation {
-    /// How many of the kernels, from the first on, fill wide vectors, so that their gradient
-    /// is summed as outer products: a property of the layer and the element, as the order
-    /// of the sum is.
-    pub(super) fn kernels_in_vectors<T: Element>(&self) -> usize {
-        let wide = 64 / size_of::<T>();
-        if self.groups == 1 { self.kernels / wide * wide } else { 0 }
-    }
+/// Samples whose output gradients are a band.
+fn samples_of_a_band<T>(layer: &Geometry) -> usize {
+    (BAND / (layer.out_plane() * block::<T>())).max(1)
+}
 
-    /// [`Correlation::kernel_gradient`] of the first `kernels` kernels, which
-    /// [fill wide vectors](Self::kernels_in_vectors).
-    pub(super) fn add_outer_products<T: Element>(
-        &self,
-        kernels: usize,
-        input: &[T],
-        output_gradient: &[T],
-        kernel_gradient: &mut [T],
-        scratch: &mut Scratch<T>,
-    ) {
-        let n = input.len() / self.input_shape().len();
-        let parts = self.parts_of(kernels, n, scratch.threads());
-        let room = self.outer_products_room::<T>(kernels, n, scratch.threads());
-        let (numbers, taps) = scratch.take(room);
-        let count = kernel_gradient.len();
-        let (sums, numbers) = numbers.split_at_mut(count);
-        let shape = [self.channels, self.kernel_height, self.kernel_width];
-        Padded::without_phases(self).taps(shape, taps);
-        sums.fill(T::ZERO);
-        let operation = OuterProducts {
-            layer: *self,
-            kernels: 0..kernels,
-            taps,
-            input,
-            output_gradient,
-            sums,
-            numbers,
-        };
-        threads::run_divided(operation, parts, T::correlate_outer_products);
-        let taps = self.taps();
-        let blocks = sums.chunks(block::<T>() * taps);
-        for (sums, gradient) in blocks.zip(kernel_gradient.chunks_mut(block::<T>() * taps)) {
-            let kernels = sums.len() / taps;
-            for (d, gradient) in gradient.chunks_exact_mut(taps).enumerate() {
-                let column = sums[d..].iter().step_by(kernels);
-                gradient.iter_mut().zip(column).for_each(|(gradient, &sum)| *gradient = sum);
-            }
+/// Padded copies of a band's inputs, and its transposed output gradients.
+fn sections<T>(layer: &Geometry) -> Sections<2> {
+    let padded = Padded::without_phases(layer);
+    let copy = if padded.is_input() { 0 } else { layer.channels * padded.channel() };
+    Sections([samples_of_a_band::<T>(layer) * copy, BAND])
+}
+
+/// The numbers and indices of scratch memory that so many kernels take in so many parts.
+pub(crate) fn room<T>(layer: &Geometry, kernels: usize, parts: usize) -> [usize; 2] {
+    let numbers = parts.saturating_mul(sections::<T>(layer).len());
+    [numbers.saturating_add(kernels * layer.taps()), layer.taps()]
+}
+
+/// The gradient of the first `kernels` kernels, which fill wide vectors.
+pub(crate) fn sum<T: Element>(
+    layer: &Geometry,
+    kernels: usize,
+    operands: [&[T]; 2],
+    gradient: &mut [T],
+    (scratch, parts): (&mut Scratch<T>, usize),
+) {
+    let taps = layer.taps();
+    let (numbers, offsets) = scratch.take(room::<T>(layer, kernels, parts));
+    let (sums, numbers) = numbers.split_at_mut(gradient.len());
+    let shape = [layer.channels, layer.kernel_height, layer.kernel_width];
+    Padded::without_phases(layer).taps(shape, offsets);
+    sums.fill(T::ZERO);
+    // Every part has full vectors; those that share a block transpose its gradients each.
+    let together = [block::<T>(), layer.kernel_width];
+    let task = KernelTask::new(layer, 0..kernels, together, operands, sums, (numbers, offsets));
+    threads::run_divided(task, parts, |task| T::correlate_outer_products(OuterProducts(task)));
+    let blocks = sums.chunks(block::<T>() * taps);
+    for (sums, gradient) in blocks.zip(gradient.chunks_mut(block::<T>() * taps)) {
+        let kernels = sums.len() / taps;
+        for (d, gradient) in gradient.chunks_exact_mut(taps).enumerate() {
+            let column = sums[d..].iter().step_by(kernels);
+            gradient.iter_mut().zip(column).for_each(|(gradient, &sum)| *gradient = sum);
         }
     }
 }
 
-impl Correlation {
-    /// The scratch memory of [`Correlation::add_outer_products`] of `n` samples.
-    pub(super) fn outer_products_room<T: Element>(
-        &self,
-        kernels: usize,
-        n: usize,
-        threads: usize,
-    ) -> [usize; 2] {
-        if kernels == 0 {
-            return [0; 2];
-        }
-        let parts = self.parts_of(kernels, n, threads);
-        let sums = kernels * self.taps();
-        [parts.saturating_mul(Memory::of::<T>(self).len()).saturating_add(sums), self.taps()]
-    }
-}
-
-/// Some samples whose output gradients are a band, and what they need of the scratch
-/// memory.
-struct Memory {
-    samples: usize,
-    /// Padded copies of their inputs.
-    copies: usize,
-    transposed: usize,
-}
-
-impl Memory {
-    #[inline(always)]
-    fn of<T: Element>(layer: &Correlation) -> Self {
-        let samples = (BAND / (layer.out_plane() * block::<T>())).max(1);
-        let padded = Padded::without_phases(layer);
-        let copy = if padded.is_input() { 0 } else { layer.channels * padded.channel() };
-        Self { samples, copies: samples * copy, transposed: BAND }
-    }
-
-    #[inline(always)]
-    fn len(&self) -> usize {
-        self.copies + self.transposed
-    }
-}
-
-/// The sums for some kernels and some taps on one thread.
-pub struct OuterProducts<'a, T> {
-    layer: Correlation,
-    kernels: Range<usize>,
-    /// Where the taps meet the output at the origin.
-    taps: &'a [usize],
-    input: &'a [T],
-    output_gradient: &'a [T],
-    /// Block of kernels by block, each `(taps, kernels)`.
-    sums: &'a mut [T],
-    numbers: &'a mut [T],
-}
-
-impl<T: Element> Divide for OuterProducts<'_, T> {
-    /// By kernels as far as there are blocks of them, then by rows of taps, so that every
-    /// part has full vectors; each of these transposes the gradients for itself.
-    fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
-        let Self { layer, input, output_gradient, .. } = self;
-        let Range { start, end } = self.kernels;
-        let (kernels, taps) = (end - start, self.taps.len());
-        let by_kernels = kernels > block::<T>();
-        let cut = if by_kernels {
-            threads::cut(kernels, left, parts, block::<T>())
-        } else {
-            threads::cut(taps, left, parts, layer.kernel_width)
-        };
-        let Some(cut) = cut else { return Err(self) };
-        let sums = self.sums.split_at_mut(cut * if by_kernels { taps } else { kernels });
-        let numbers = self.numbers.split_at_mut(self.numbers.len() * left / parts);
-        let part = |kernels, taps, sums, numbers| OuterProducts {
-            layer,
-            kernels,
-            taps,
-            input,
-            output_gradient,
-            sums,
-            numbers,
-        };
-        if by_kernels {
-            let middle = start + cut;
-            let first = part(start..middle, self.taps, sums.0, numbers.0);
-            return Ok((first, part(middle..end, self.taps, sums.1, numbers.1)));
-        }
-        let taps = self.taps.split_at(cut);
-        let first = part(start..end, taps.0, sums.0, numbers.0);
-        Ok((first, part(start..end, taps.1, sums.1, numbers.1)))
-    }
-}
+/// The sums for some kernels and some taps on one thread: block of kernels by block, each
+/// `(taps, kernels)`.
+pub struct OuterProducts<'a, T>(KernelTask<'a, T>);
 
 impl<T: Element> Kernel for OuterProducts<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { layer, kernels, taps, sums, .. } = self;
+        let KernelTask { layer, kernels, sums, numbers, .. } = self.0;
+        let taps = &self.0.offsets[self.0.taps];
         let padded = Padded::without_phases(&layer);
         let (input_len, output_len) = (layer.input_shape().len(), layer.output_shape().len());
         let (plane, block) = (layer.out_plane(), block::<T>());
-        let memory = Memory::of::<T>(&layer);
-        let (copies, transposed) = self.numbers.split_at_mut(memory.copies);
+        let samples = samples_of_a_band::<T>(&layer);
+        let [copies, transposed] = sections::<T>(&layer).carve(numbers);
         copies.fill(T::ZERO);
-        let inputs = self.input.chunks(memory.samples * input_len);
-        let gradients = self.output_gradient.chunks(memory.samples * output_len);
+        let inputs = self.0.input.chunks(samples * input_len);
+        let gradients = self.0.output_gradient.chunks(samples * output_len);
         for (inputs, gradients) in inputs.zip(gradients) {
             let samples = inputs.len() / input_len;
             let (mut numbers, mut stride) = (inputs, input_len);
@@ -229,7 +140,7 @@ struct Band<'a, T> {
     /// Columns of a kernel whose taps meet neighbouring numbers of the input.
     neighbours: usize,
     positions: Range<usize>,
-    /// Memory for the output gradients with the kernels innermost,
+    /// Room for the output gradients with the kernels innermost,
     /// `(samples, positions, kernels)`.
     transposed: &'a mut [T],
     /// The samples' inputs, as the taps apply to them.
@@ -376,75 +287,4 @@ impl<T: Element> Band<'_, T> {
         }
         tile
     }
-}
-
-/// `to (columns, rows)` from `from (rows, columns)`, each with its pitch.
-///
-/// A square of vectors is transposed by interleaving its first half with its second,
-/// once for each bit of an index: each time the bits of (row, column) rotate by one.
-///
-/// A function of its own for the compiler, shared by all that transpose.
-#[inline(always)]
-pub(super) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
-    simd: S,
-    (from, pitch): (&[V::Element], usize),
-    [rows, columns]: [usize; 2],
-    (to, to_pitch): (&mut [V::Element], usize),
-) {
-    transpose_to::<S, V>(
-        simd,
-        (from, pitch),
-        [rows, columns],
-        to,
-        #[inline(always)]
-        |column| column * to_pitch,
-    );
-}
-
-/// [`transpose`] with the place of each column.
-#[inline(always)]
-pub(super) fn transpose_to<S: Simd, V: SimdFloat<S, Element: Element>>(
-    simd: S,
-    (from, pitch): (&[V::Element], usize),
-    [rows, columns]: [usize; 2],
-    to: &mut [V::Element],
-    place: impl Fn(usize) -> usize,
-) {
-    simd.vectorize(
-        #[inline(always)]
-        || {
-            let lanes = V::LEN;
-            if rows < lanes || columns < lanes {
-                for column in 0..columns {
-                    for row in 0..rows {
-                        to[place(column) + row] = from[row * pitch + column];
-                    }
-                }
-                return;
-            }
-            // The last squares end with the rows and the columns, over a part of those before.
-            for row in (0..rows).step_by(lanes) {
-                let row = row.min(rows - lanes);
-                for column in (0..columns).step_by(lanes) {
-                    let column = column.min(columns - lanes);
-                    let mut square = [V::simd_from(simd, V::Element::ZERO); 16];
-                    for i in 0..lanes {
-                        square[i] = load(simd, from, (row + i) * pitch + column);
-                    }
-                    let mut bit = 1;
-                    while bit < lanes {
-                        let before = square;
-                        for i in 0..lanes / 2 {
-                            (square[2 * i], square[2 * i + 1]) =
-                                before[i].interleave(before[i + lanes / 2]);
-                        }
-                        bit *= 2;
-                    }
-                    for i in 0..lanes {
-                        store(square[i], to, place(column + i) + row);
-                    }
-                }
-            }
-        },
-    );
 }

@@ -1,11 +1,10 @@
-//! Correlation with kernels of 3 × 3, four output rows at a time, by minimal filtering in
-//! one direction.
+//! Minimal filtering in one direction, F(4, 3) down the columns, four output rows at a time.
 //!
 //! A column of four outputs depends on six inputs of each of the three columns that its
 //! kernel touches. Six transformed rows are made of six input rows; at each of the six
 //! points, the sum over channels and kernel columns is the direct one, and the six sums are
 //! transformed back in registers: 18 multiply-adds for a channel, a kernel and four outputs
-//! where the sum as it is written takes 36. Tiles of 4 × 4 (see [`super::winograd`]) take 9,
+//! where the sum as it is written takes 36. Tiles of 4 × 4 (see [`super::f4_2d`]) take 9,
 //! but pass through memory twice, which only many channels and kernels pay for.
 //!
 //! Rows are not cut into tiles, and lanes are columns, so nothing is shuffled. Errors are
@@ -16,191 +15,93 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
+use crate::correlate::geometry::Geometry;
+use crate::correlate::layout::MOST_LANES;
+use crate::correlate::plan::VectorLayout;
+use crate::correlate::task::{Bias, Sections, Task, Weights};
 use crate::microkernel::{fused, load, store, views};
 use crate::simd::{Kernel, Tiles};
-use crate::threads::Divide;
 
-use super::filtering::{Operands, Weights};
-use super::tile_transforms::{
-    INPUTS, OUTPUTS, transform_inputs, transform_output_gradients, transform_outputs,
-    transform_weights,
-};
-use super::{Bias, Correlation};
-
-/// Kernels of which the scratch memory has room for whole blocks.
-const MOST: usize = 4;
+use super::strips::{KERNELS, Plane};
+use super::tile_transforms::{INPUTS, OUTPUTS, transform_outputs, transform_weights};
 
 /// Numbers of a transformed kernel.
 const TRANSFORMED: usize = 3 * INPUTS;
 
-impl Correlation {
-    /// Whether rows hold a vector, and there are so few channels or kernels that tiles of
-    /// 4 × 4 are no better.
-    pub(super) fn fits_columns<T: Element>(&self) -> bool {
-        let few = self.channels.min(self.kernels) < 16;
-        self.may_be_filtered::<T>() && few && self.width.min(self.out_width) >= 8
-    }
-
-    /// A column of four outputs takes 18 multiply-adds for each channel and kernel, and its
-    /// transforms take as long as 40 for each channel and 24 for each kernel; an output of
-    /// the direct sum takes 9, and as long as 5 more for each kernel to be written. Rows
-    /// that only vectors of 256 bits fit are read half as long again. Columns must gain a
-    /// quarter, since the model is that rough. It was fitted to layers with 1 to 32 channels
-    /// and 2 to 64 kernels and planes of 8 × 8 to 222 × 222.
-    pub(super) fn gains_by_columns(&self) -> bool {
-        let columns = self.out_height.div_ceil(OUTPUTS) * self.out_width;
-        let (c, d) = (self.channels, self.kernels);
-        let products = if self.out_width < 16 { 27 } else { 18 } * c * d.next_multiple_of(4);
-        4 * self.out_plane() * (9 * c + 5) * d >= 5 * columns * (products + 40 * c + 24 * d)
-    }
+/// From one transformed row to the next.
+fn pitch(layer: &Geometry) -> usize {
+    (layer.width + layer.pad_width[0] + layer.pad_width[1]).next_multiple_of(MOST_LANES)
 }
 
-/// Sizes of the parts of the scratch memory.
-struct Memory {
-    packed: usize,
-    /// From one transformed row to the next.
-    pitch: usize,
-    rows: usize,
+/// A strip's transformed rows, and the transformed kernels.
+fn sections(layer: &Geometry) -> Sections<2> {
+    let kernels = layer.kernels.next_multiple_of(KERNELS);
+    Sections([layer.channels * INPUTS * pitch(layer), kernels * layer.channels * TRANSFORMED])
 }
 
-impl Memory {
-    #[inline(always)]
-    fn of(layer: &Correlation) -> Self {
-        let pitch = (layer.width + layer.pad_width[0] + layer.pad_width[1]).next_multiple_of(16);
-        Self {
-            packed: layer.kernels.next_multiple_of(MOST) * layer.channels * TRANSFORMED,
-            pitch,
-            rows: layer.channels * INPUTS * pitch,
-        }
-    }
-
-    fn len(&self) -> usize {
-        // A cache line's numbers are one part's.
-        (self.packed + self.rows).next_multiple_of(16)
-    }
+/// The numbers and indices of scratch memory that a part works in.
+pub(crate) fn room(layer: &Geometry) -> [usize; 2] {
+    [sections(layer).len(), 3 * layer.channels]
 }
 
 /// A correlation four rows at a time on one thread.
-pub struct Columns<'a, T>(pub(super) Operands<'a, T>);
-
-impl<T: Element> Divide for Columns<'_, T> {
-    fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
-        let Some(cut) = self.0.cut(left, parts, MOST) else { return Err(self) };
-        let (first, second) = self.0.split(cut, left, parts);
-        Ok((Self(first), Self(second)))
-    }
-}
+pub struct Columns<'a, T>(pub(crate) Task<'a, T>);
 
 impl<T: Element> Kernel for Columns<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let layer = self.0.layer;
-        let (width, wide) = (layer.out_width, T::Wide::<S>::LEN);
-        let fewest = width.next_multiple_of(wide) <= width.next_multiple_of(T::Narrow::<S>::LEN);
         if !S::MANY {
             self.run_with::<S, T::Narrow<S>, 2, 2>(simd);
-        } else if layer.width.min(width) >= wide && fewest {
-            self.run_with::<S, T::Wide<S>, 4, 1>(simd);
+        } else if self.0.schedule.layout() == VectorLayout::WideRows {
+            self.run_with::<S, T::Wide<S>, KERNELS, 1>(simd);
         } else {
-            self.run_with::<S, T::Narrow<S>, 4, 1>(simd);
+            self.run_with::<S, T::Narrow<S>, KERNELS, 1>(simd);
         }
     }
 }
 
 impl<T: Element> Columns<'_, T> {
-    /// How many numbers and indices it works in.
-    pub(super) fn memory(layer: &Correlation) -> [usize; 2] {
-        [Memory::of(layer).len(), 3 * layer.channels]
-    }
-
     /// With `M` kernels and `P` vectors of columns at a time.
     #[inline(always)]
     fn run_with<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
         self,
         simd: S,
     ) {
-        let Operands { layer, kernels, input, weights, bias, output, numbers, taps } = self.0;
-        let memory = Memory::of(&layer);
-        let (rows, rest) = numbers.split_at_mut(memory.rows);
-        let packed = &mut rest[..memory.packed];
-        pack_transformed::<S, T, M>(simd, &layer, kernels.clone(), weights, packed);
+        let Task { layer, planes, input, weights, bias, output, numbers, indices, .. } = self.0;
+        let pitch = pitch(&layer);
+        let [rows, packed] = sections(&layer).carve(numbers);
+        pack_transformed::<S, T, M>(simd, &layer, planes.clone(), weights, packed);
         rows.fill(T::ZERO);
-        let taps = &mut taps[..3 * layer.channels];
+        let taps = &mut indices[..3 * layer.channels];
         for (index, tap) in taps.iter_mut().enumerate() {
-            *tap = index / 3 * INPUTS * memory.pitch + index % 3;
+            *tap = index / 3 * INPUTS * pitch + index % 3;
         }
-        let (plane, out_plane) = (layer.height * layer.width, layer.out_plane());
+        let (plane, out_plane) = (layer.plane(), layer.out_plane());
         let inputs = input.chunks_exact(layer.channels * plane);
-        let outputs = output.chunks_exact_mut(kernels.len() * out_plane);
+        let outputs = output.chunks_exact_mut(planes.len() * out_plane);
         for (input, output) in inputs.zip(outputs) {
             for y in (0..layer.out_height).step_by(OUTPUTS) {
                 for (c, numbers) in input.chunks_exact(plane).enumerate() {
                     let (height, width) = (layer.height, layer.width);
                     let plane = Plane { numbers, above: layer.pad_height[0], height, width };
-                    let at = c * INPUTS * memory.pitch + layer.pad_width[0];
-                    plane.transform::<S, V, INPUTS>(simd, y, (rows, memory.pitch, at));
+                    let at = c * INPUTS * pitch + layer.pad_width[0];
+                    plane.transform::<S, V, INPUTS>(simd, y, (rows, pitch, at));
                 }
-                let strip = Strip { layer: &layer, rows, pitch: memory.pitch, taps, y };
-                for first in (0..kernels.len()).step_by(M) {
-                    let used = M.min(kernels.len() - first);
-                    let part = Part {
+                let strip = Strip { layer: &layer, rows, pitch, taps, y };
+                for first in (0..planes.len()).step_by(M) {
+                    let used = M.min(planes.len() - first);
+                    let kernels = planes.start + first..planes.start + first + used;
+                    let block = Block {
                         packed: &packed[first * layer.channels * TRANSFORMED..],
-                        bias: bias.part(kernels.start + first, used, out_plane),
+                        bias: bias.of(kernels, out_plane),
                         used,
                         output: &mut output[first * out_plane..],
                     };
-                    strip.run::<S, V, M, P>(simd, part);
+                    strip.run::<S, V, M, P>(simd, block);
                 }
             }
-        }
-    }
-}
-
-/// A plane of numbers, of which strips of rows are transformed.
-pub(super) struct Plane<'a, T> {
-    pub(super) numbers: &'a [T],
-    /// Rows of zeros above it.
-    pub(super) above: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-}
-
-impl<T: Element> Plane<'_, T> {
-    /// Transforms the `R` rows from `y` on, counted with those above, zeros where there are none, to six, which are
-    /// written to `to` from `at` on, `line` apart: rows of an input if they are six, of an
-    /// output gradient if they are four. Rows are no shorter than a vector.
-    #[inline(always)]
-    pub(super) fn transform<S: Simd, V: SimdFloat<S, Element = T>, const R: usize>(
-        &self,
-        simd: S,
-        y: usize,
-        (to, line, at): (&mut [T], usize, usize),
-    ) {
-        let zero = V::simd_from(simd, T::ZERO);
-        let last = self.width - V::LEN;
-        let mut x = 0;
-        loop {
-            let mut d = [zero; R];
-            for i in 0..R {
-                let row = y + i;
-                if row >= self.above && row - self.above < self.height {
-                    d[i] = load(simd, self.numbers, (row - self.above) * self.width + x);
-                }
-            }
-            let points = if R == INPUTS {
-                transform_inputs(simd, [d[0], d[1], d[2], d[3], d[R - 2], d[R - 1]])
-            } else {
-                transform_output_gradients(simd, [d[0], d[1], d[2], d[3]])
-            };
-            for i in 0..INPUTS {
-                store(points[i], to, i * line + at + x);
-            }
-            if x == last {
-                return;
-            }
-            x = last.min(x + V::LEN);
         }
     }
 }
@@ -210,7 +111,7 @@ impl<T: Element> Plane<'_, T> {
 #[inline(always)]
 fn pack_transformed<S: Simd, T: Element, const M: usize>(
     simd: S,
-    layer: &Correlation,
+    layer: &Geometry,
     kernels: Range<usize>,
     weights: Weights<'_, T>,
     packed: &mut [T],
@@ -240,7 +141,7 @@ fn pack_transformed<S: Simd, T: Element, const M: usize>(
 
 /// Four output rows of a sample.
 struct Strip<'a, T> {
-    layer: &'a Correlation,
+    layer: &'a Geometry,
     /// The transformed rows, `(channels, points, columns)`.
     rows: &'a [T],
     pitch: usize,
@@ -250,7 +151,7 @@ struct Strip<'a, T> {
 }
 
 /// What there is of a block of kernels.
-struct Part<'a, T> {
+struct Block<'a, T> {
     packed: &'a [T],
     used: usize,
     bias: Bias<'a, T>,
@@ -264,7 +165,7 @@ impl<T: Element> Strip<'_, T> {
     fn run<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
         &self,
         simd: S,
-        mut part: Part<'_, T>,
+        mut block: Block<'_, T>,
     ) {
         simd.vectorize(
             #[inline(always)]
@@ -276,7 +177,7 @@ impl<T: Element> Strip<'_, T> {
                     for p in 0..P {
                         starts[p] = (x + p * V::LEN).min(width - V::LEN);
                     }
-                    self.columns::<S, V, M, P>(simd, starts, &mut part);
+                    self.columns::<S, V, M, P>(simd, starts, &mut block);
                 }
             },
         );
@@ -289,24 +190,24 @@ impl<T: Element> Strip<'_, T> {
         &self,
         simd: S,
         starts: [usize; P],
-        part: &mut Part<'_, T>,
+        block: &mut Block<'_, T>,
     ) {
         let mut outputs = [[V::simd_from(simd, T::ZERO); OUTPUTS]; M];
         if P == 1 {
-            let sums: [[[V; INPUTS]; P]; M] = self.sums(simd, part.packed, starts, 0);
+            let sums: [[[V; INPUTS]; P]; M] = self.sums(simd, block.packed, starts, 0);
             for m in 0..M {
                 outputs[m] = transform_outputs(simd, sums[m][0]);
             }
-            self.write(simd, outputs, starts[0], part);
+            self.write(simd, outputs, starts[0], block);
         } else {
-            let a: [[[V; 3]; P]; M] = self.sums(simd, part.packed, starts, 0);
-            let b: [[[V; 3]; P]; M] = self.sums(simd, part.packed, starts, 3);
+            let a: [[[V; 3]; P]; M] = self.sums(simd, block.packed, starts, 0);
+            let b: [[[V; 3]; P]; M] = self.sums(simd, block.packed, starts, 3);
             for p in 0..P {
                 for m in 0..M {
                     let ([a0, a1, a2], [b0, b1, b2]) = (a[m][p], b[m][p]);
                     outputs[m] = transform_outputs(simd, [a0, a1, a2, b0, b1, b2]);
                 }
-                self.write(simd, outputs, starts[p], part);
+                self.write(simd, outputs, starts[p], block);
             }
         }
     }
@@ -357,16 +258,16 @@ impl<T: Element> Strip<'_, T> {
         simd: S,
         mut outputs: [[V; OUTPUTS]; M],
         x: usize,
-        part: &mut Part<'_, T>,
+        block: &mut Block<'_, T>,
     ) {
         let (width, plane) = (self.layer.out_width, self.layer.out_plane());
         let rows = OUTPUTS.min(self.layer.out_height - self.y);
         let first = self.y * width + x;
-        match part.bias {
+        match block.bias {
             Bias::None => {}
-            Bias::PerKernel(bias) => {
+            Bias::PerChannel(bias) => {
                 for m in 0..M {
-                    let bias = V::simd_from(simd, bias[m.min(part.used - 1)]);
+                    let bias = V::simd_from(simd, bias[m.min(block.used - 1)]);
                     for i in 0..OUTPUTS {
                         outputs[m][i] += bias;
                     }
@@ -375,7 +276,7 @@ impl<T: Element> Strip<'_, T> {
             Bias::Untied(bias) => {
                 for m in 0..M {
                     for i in 0..OUTPUTS {
-                        if m < part.used && i < rows {
+                        if m < block.used && i < rows {
                             outputs[m][i] +=
                                 load::<S, V>(simd, bias, m * plane + first + i * width);
                         }
@@ -384,9 +285,9 @@ impl<T: Element> Strip<'_, T> {
             }
         }
         // Without conditions the outputs stay in registers until they are written.
-        if part.used == M && rows == OUTPUTS {
+        if block.used == M && rows == OUTPUTS {
             for m in 0..M {
-                let to = &mut part.output[m * plane + first..][..(OUTPUTS - 1) * width + V::LEN];
+                let to = &mut block.output[m * plane + first..][..(OUTPUTS - 1) * width + V::LEN];
                 for i in 0..OUTPUTS {
                     store(outputs[m][i], to, i * width);
                 }
@@ -395,8 +296,8 @@ impl<T: Element> Strip<'_, T> {
         }
         for m in 0..M {
             for i in 0..OUTPUTS {
-                if m < part.used && i < rows {
-                    store(outputs[m][i], part.output, m * plane + first + i * width);
+                if m < block.used && i < rows {
+                    store(outputs[m][i], block.output, m * plane + first + i * width);
                 }
             }
         }

@@ -1,9 +1,9 @@
 //! The gradient of kernels of 3 × 3 from four rows of the output gradient at a time, by
-//! minimal filtering in one direction: the adjoint of [`super::columns`].
+//! minimal filtering in one direction: the adjoint of [`super::f4_1d`].
 //!
 //! Six input rows and four rows of the output gradient are transformed to six rows each.
 //! At each of the six points, the products of a kernel's row with a channel's at three
-//! places are summed over all columns, rows and samples, and the six sums transformed to
+//! offsets are summed over all columns, rows and samples, and the six sums transformed to
 //! the three weights of a kernel's column at the end: 18 multiply-adds where the sum as
 //! it is written takes 36.
 
@@ -11,165 +11,68 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
+use crate::correlate::geometry::Geometry;
+use crate::correlate::layout::MOST_LANES;
+use crate::correlate::task::{KernelTask, Sections};
 use crate::microkernel::{fused, load, sum_lanes, views};
 use crate::simd::{Kernel, Tiles};
-use crate::threads::{self, Divide};
+use crate::threads;
 use crate::{Element, Scratch};
 
-use super::Correlation;
-use super::columns::Plane;
+use super::strips::{Chunks, Plane, tile};
 use super::tile_transforms::{INPUTS, OUTPUTS, transform_weight_gradients};
 
-/// Lanes of a vector: lines end with a multiple of it, and have as much behind them.
-const LANES: usize = 16;
-
-/// Numbers of a chunk: 384 KiB of `f32`, a part of the second-level cache.
-const CHUNK: usize = 98_304;
-
-impl Correlation {
-    /// In the measure of [`super::columns`]: the transforms of a column of four take as long
-    /// as 25 multiply-adds for each channel and 32 for each kernel, and the sums across lanes
-    /// at the end of a chunk are the more the shorter it is. Of the direct sums, outer
-    /// products are somewhat faster than that measure but transpose, as long as 7 for
-    /// each kernel, and the dot products of few kernels take half as long again.
-    pub(super) fn gains_by_columns_gradient<T: Element>(&self) -> bool {
-        let memory = Memory::of(self, usize::MAX);
-        let columns = self.out_height.div_ceil(OUTPUTS) * memory.pitch;
-        let (c, d) = (self.channels, self.kernels);
-        let channels = c.next_multiple_of(self.channels_of_a_tile());
-        let kernels = d.next_multiple_of(self.kernels_of_a_tile());
-        let positions = memory.strips * memory.pitch;
-        let products = 18 * channels * kernels * (positions + 128) / positions;
-        let in_vectors = self.kernels_in_vectors::<T>();
-        let direct = in_vectors * (8 * c + 7) + (d - in_vectors) * 14 * c;
-        4 * self.out_plane() * direct >= 5 * columns * (products + 25 * c + 32 * d)
-    }
-
-    /// [`Correlation::kernel_gradient`] from four rows at a time.
-    pub(super) fn kernel_gradient_by_columns<T: Element>(
-        &self,
-        input: &[T],
-        output_gradient: &[T],
-        kernel_gradient: &mut [T],
-        scratch: &mut Scratch<T>,
-    ) {
-        let n = input.len() / self.input_shape().len();
-        let parts = threads::parts(self.work(n), scratch.threads());
-        let (numbers, _) = scratch.take(self.columns_gradient_room(n, scratch.threads()));
-        let operation = ColumnsGradient {
-            layer: *self,
-            kernels: 0..self.kernels,
-            input,
-            output_gradient,
-            kernel_gradient,
-            numbers,
-        };
-        threads::run_divided(operation, parts, T::correlate_columns_gradient);
-    }
-
-    /// The scratch memory of [`Correlation::kernel_gradient_by_columns`] of `n` samples.
-    pub(super) fn columns_gradient_room(&self, n: usize, threads: usize) -> [usize; 2] {
-        let parts = threads::parts(self.work(n), threads);
-        threads::rooms(parts, [Memory::of(self, n).len(self), 0])
-    }
-
-    /// Channels whose sums are in registers together: two or three, of which fewer than
-    /// one in three is computed in vain.
-    fn channels_of_a_tile(&self) -> usize {
-        if self.channels.next_multiple_of(3) <= self.channels.next_multiple_of(2) { 3 } else { 2 }
-    }
-
-    /// And kernels.
-    fn kernels_of_a_tile(&self) -> usize {
-        if self.channels_of_a_tile() == 3 { 3 } else { 4 }
-    }
+/// A chunk's lines of all channels, and of some kernels; and the sums of all.
+fn sections(layer: &Geometry, n: usize) -> Sections<3> {
+    let line = Chunks::of(layer, n).line;
+    let lines = |planes: usize| planes * INPUTS * line;
+    let sums = layer.kernels * layer.channels * 3 * INPUTS;
+    Sections([lines(layer.channels), lines(tile(layer)[0]), sums])
 }
 
-/// How the strips of four rows of all samples are cut into chunks: a part of the
-/// arithmetic, as the order of a sum is, so it depends on the layer's sizes alone.
-#[derive(Clone, Copy)]
-struct Memory {
-    /// Strips of a chunk.
-    strips: usize,
-    /// From a strip to the next on a line.
-    pitch: usize,
-    /// From one point's line to the next.
-    line: usize,
+/// The numbers and indices of scratch memory that `n` samples take in so many parts.
+pub(crate) fn room(layer: &Geometry, n: usize, parts: usize) -> [usize; 2] {
+    [parts.saturating_mul(sections(layer, n).len()), 0]
 }
 
-impl Memory {
-    #[inline(always)]
-    fn of(layer: &Correlation, n: usize) -> Self {
-        let pitch = layer.width + layer.pad_width[0] + layer.pad_width[1];
-        let all = n.saturating_mul(layer.out_height.div_ceil(OUTPUTS));
-        let strips = CHUNK / (INPUTS * (layer.channels + 4) * pitch);
-        let strips = strips.clamp(1, all.max(1));
-        Self { strips, pitch, line: (strips * pitch).next_multiple_of(LANES) + LANES }
-    }
-
-    fn len(&self, layer: &Correlation) -> usize {
-        let lines = layer.channels + layer.kernels_of_a_tile();
-        let sums = layer.kernels * layer.channels * 3;
-        // A cache line's numbers are one part's.
-        (INPUTS * (lines * self.line + sums)).next_multiple_of(LANES)
-    }
+/// The gradient of all kernels.
+pub(crate) fn sum<T: Element>(
+    layer: &Geometry,
+    operands: [&[T]; 2],
+    gradient: &mut [T],
+    (scratch, parts): (&mut Scratch<T>, usize),
+) {
+    let samples = operands[0].len() / layer.input_shape().len();
+    let (numbers, _) = scratch.take(room(layer, samples, parts));
+    let together = [tile(layer)[0], layer.taps()];
+    let task =
+        KernelTask::new(layer, 0..layer.kernels, together, operands, gradient, (numbers, &[]));
+    threads::run_divided(task, parts, |task| T::correlate_columns_gradient(ColumnsGradient(task)));
 }
 
 /// The gradients of some kernels on one thread.
-pub struct ColumnsGradient<'a, T> {
-    layer: Correlation,
-    kernels: Range<usize>,
-    input: &'a [T],
-    output_gradient: &'a [T],
-    kernel_gradient: &'a mut [T],
-    numbers: &'a mut [T],
-}
-
-impl<T: Element> Divide for ColumnsGradient<'_, T> {
-    fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
-        let Self { layer, input, output_gradient, .. } = self;
-        let Range { start, end } = self.kernels;
-        let unit = layer.kernels_of_a_tile();
-        let Some(cut) = threads::cut(end - start, left, parts, unit) else { return Err(self) };
-        let gradient = self.kernel_gradient.split_at_mut(cut * layer.taps());
-        let numbers = self.numbers.split_at_mut(self.numbers.len() * left / parts);
-        let part = |kernels, kernel_gradient, numbers| ColumnsGradient {
-            layer,
-            kernels,
-            input,
-            output_gradient,
-            kernel_gradient,
-            numbers,
-        };
-        Ok((
-            part(start..start + cut, gradient.0, numbers.0),
-            part(start + cut..end, gradient.1, numbers.1),
-        ))
-    }
-}
+pub struct ColumnsGradient<'a, T>(KernelTask<'a, T>);
 
 impl<T: Element> Kernel for ColumnsGradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { layer, kernels, input, output_gradient, kernel_gradient, numbers } = self;
+        let KernelTask { layer, samples: n, kernels, input, output_gradient, numbers, .. } = self.0;
         let (inputs, outputs) = (layer.input_shape().len(), layer.output_shape().len());
-        let n = input.len() / inputs;
-        let memory = Memory::of(&layer, n);
-        let (plane, out_plane) = (layer.height * layer.width, layer.out_plane());
-        let (channels, line) = (layer.channels, memory.line);
-        let (rows, rest) = numbers.split_at_mut(channels * INPUTS * line);
-        let (gradients, rest) = rest.split_at_mut(layer.kernels_of_a_tile() * INPUTS * line);
-        let sums = &mut rest[..kernels.len() * channels * 3 * INPUTS];
+        let Chunks { strips: chunk, pitch, line } = Chunks::of(&layer, n);
+        let (plane, out_plane, channels) = (layer.plane(), layer.out_plane(), layer.channels);
+        let [kernels_together, channels_together] = tile(&layer);
+        let [rows, gradients, sums] = sections(&layer, n).carve(numbers);
+        let sums = &mut sums[..kernels.len() * channels * 3 * INPUTS];
         rows.fill(T::ZERO);
         gradients.fill(T::ZERO);
         sums.fill(T::ZERO);
 
-        let (pitch, down) = (memory.pitch, layer.out_height.div_ceil(OUTPUTS));
+        let down = layer.out_height.div_ceil(OUTPUTS);
         let all = n * down;
-        for first in (0..all).step_by(memory.strips) {
-            let strips = Strips { range: first..all.min(first + memory.strips), down, pitch };
+        for first in (0..all).step_by(chunk) {
+            let strips = Strips { range: first..all.min(first + chunk), down, pitch };
             let positions = strips.range.len() * pitch;
             for c in 0..channels {
                 let planes = Planes {
@@ -183,7 +86,7 @@ impl<T: Element> Kernel for ColumnsGradient<'_, T> {
             }
             let mut d = 0;
             while d < kernels.len() {
-                let used = layer.kernels_of_a_tile().min(kernels.len() - d);
+                let used = kernels_together.min(kernels.len() - d);
                 for m in 0..used {
                     let planes = Planes {
                         numbers: &output_gradient[(kernels.start + d + m) * out_plane..],
@@ -195,14 +98,14 @@ impl<T: Element> Kernel for ColumnsGradient<'_, T> {
                     strips.transform::<S, T, OUTPUTS>(simd, &planes, (to, line));
                     // What a longer chunk left behind.
                     for to in to.chunks_exact_mut(line) {
-                        to[positions..positions.next_multiple_of(LANES)].fill(T::ZERO);
+                        to[positions..positions.next_multiple_of(MOST_LANES)].fill(T::ZERO);
                     }
                 }
                 let sums = &mut sums[d * channels * 3 * INPUTS..];
                 let chunk = Chunk { rows, gradients, line, channels, used, positions };
                 if !S::MANY {
                     chunk.add::<S, T::Wide<S>, 2, 1>(simd, sums);
-                } else if layer.channels_of_a_tile() == 3 {
+                } else if channels_together == 3 {
                     chunk.add::<S, T::Wide<S>, 3, 3>(simd, sums);
                 } else {
                     chunk.add::<S, T::Wide<S>, 4, 2>(simd, sums);
@@ -213,7 +116,7 @@ impl<T: Element> Kernel for ColumnsGradient<'_, T> {
 
         // `(kernels, channels, columns, points)` to `(kernels, channels, rows, columns)`.
         let (sums, _) = sums.as_chunks::<INPUTS>();
-        for (gradient, sums) in kernel_gradient.chunks_exact_mut(9).zip(sums.chunks_exact(3)) {
+        for (gradient, sums) in self.0.sums.chunks_exact_mut(9).zip(sums.chunks_exact(3)) {
             // A column in each lane.
             let mut points = [T::Slim::<S>::simd_from(simd, T::ZERO); INPUTS];
             for i in 0..INPUTS {

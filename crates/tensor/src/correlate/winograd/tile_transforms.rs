@@ -17,11 +17,11 @@ use crate::element::kernels::Kernels;
 use crate::microkernel::{fused, load, store};
 
 /// Outputs of a tile in each direction.
-pub(super) const OUTPUTS: usize = 4;
+pub(crate) const OUTPUTS: usize = 4;
 /// Inputs of a tile in each direction.
-pub(super) const INPUTS: usize = 6;
+pub(crate) const INPUTS: usize = 6;
 /// Numbers that a tile is transformed to.
-pub(super) const POINTS: usize = INPUTS * INPUTS;
+pub(crate) const POINTS: usize = INPUTS * INPUTS;
 
 #[inline(always)]
 fn constant<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, value: f64) -> V {
@@ -47,7 +47,7 @@ where
 
 /// `G g`.
 #[inline(always)]
-pub(super) fn transform_weights<S, V>(simd: S, [g0, g1, g2]: [V; 3]) -> [V; INPUTS]
+pub(crate) fn transform_weights<S, V>(simd: S, [g0, g1, g2]: [V; 3]) -> [V; INPUTS]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
@@ -62,7 +62,7 @@ where
 
 /// `Bᵀ d`.
 #[inline(always)]
-pub(super) fn transform_inputs<S, V>(simd: S, d: [V; INPUTS]) -> [V; INPUTS]
+pub(crate) fn transform_inputs<S, V>(simd: S, d: [V; INPUTS]) -> [V; INPUTS]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
@@ -78,7 +78,7 @@ where
 
 /// `Aᵀ m`.
 #[inline(always)]
-pub(super) fn transform_outputs<S, V>(simd: S, m: [V; INPUTS]) -> [V; OUTPUTS]
+pub(crate) fn transform_outputs<S, V>(simd: S, m: [V; INPUTS]) -> [V; OUTPUTS]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
@@ -96,7 +96,7 @@ where
 
 /// `A e`, the adjoint of [`transform_outputs`].
 #[inline(always)]
-pub(super) fn transform_output_gradients<S, V>(simd: S, e: [V; OUTPUTS]) -> [V; INPUTS]
+pub(crate) fn transform_output_gradients<S, V>(simd: S, e: [V; OUTPUTS]) -> [V; INPUTS]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
@@ -110,7 +110,7 @@ where
 
 /// `Gᵀ m`, the adjoint of [`transform_weights`].
 #[inline(always)]
-pub(super) fn transform_weight_gradients<S, V>(simd: S, m: [V; INPUTS]) -> [V; 3]
+pub(crate) fn transform_weight_gradients<S, V>(simd: S, m: [V; INPUTS]) -> [V; 3]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
@@ -149,7 +149,7 @@ fn along_and_across<V: Copy, const IN: usize, const OUT: usize>(
 
 /// `G g Gᵀ` of some kernels, one in each lane: the points by rows and columns.
 #[inline(always)]
-pub(super) fn weights<S, V>(simd: S, g: [V; 9]) -> [[V; INPUTS]; INPUTS]
+pub(crate) fn weights<S, V>(simd: S, g: [V; 9]) -> [[V; INPUTS]; INPUTS]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
@@ -164,7 +164,7 @@ where
 
 /// `A e Aᵀ` of a tile of some kernels' output gradients, a kernel in each lane.
 #[inline(always)]
-pub(super) fn output_gradients<S, V>(simd: S, e: [[V; OUTPUTS]; OUTPUTS]) -> [[V; INPUTS]; INPUTS]
+pub(crate) fn output_gradients<S, V>(simd: S, e: [[V; OUTPUTS]; OUTPUTS]) -> [[V; INPUTS]; INPUTS]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
@@ -179,7 +179,7 @@ where
 
 /// `Gᵀ m G` of some kernels, one in each lane: the weights by columns and rows.
 #[inline(always)]
-pub(super) fn weight_gradients<S, V>(simd: S, m: [[V; INPUTS]; INPUTS]) -> [[V; 3]; 3]
+pub(crate) fn weight_gradients<S, V>(simd: S, m: [[V; INPUTS]; INPUTS]) -> [[V; 3]; 3]
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
@@ -194,9 +194,9 @@ where
 
 /// Rows of numbers that lie `pitch` apart.
 #[derive(Clone, Copy)]
-pub(super) struct Rows {
-    pub(super) pitch: usize,
-    pub(super) count: usize,
+pub(crate) struct Rows {
+    pub(crate) pitch: usize,
+    pub(crate) count: usize,
 }
 
 /// Transforms the columns of tiles. `strips` holds six input rows for each row of
@@ -204,7 +204,7 @@ pub(super) struct Rows {
 /// tile row after tile row, the `4 · across` columns that tiles start with; in the other
 /// six the same from the fifth column on.
 #[inline(always)]
-pub(super) fn columns<S, V>(
+pub(crate) fn columns<S, V>(
     simd: S,
     (strips, rows): (&[V::Element], Rows),
     across: usize,
@@ -251,7 +251,7 @@ pub(super) fn columns<S, V>(
 /// Transforms the rows of `tiles` tiles, a tile in each lane, and writes point `p` of tile
 /// `t` to `points[p · stride + t]`.
 #[inline(always)]
-pub(super) fn rows<S, V>(
+pub(crate) fn rows<S, V>(
     simd: S,
     (lines, pitch): (&[V::Element], usize),
     tiles: usize,
@@ -281,7 +281,7 @@ pub(super) fn rows<S, V>(
 /// The outputs of `tiles` tiles from their sums at the points, as four lines of `pitch`
 /// numbers with the tiles' rows side by side.
 #[inline(always)]
-pub(super) fn outputs<S, V>(
+pub(crate) fn outputs<S, V>(
     simd: S,
     (points, stride): (&[V::Element], usize),
     tiles: usize,

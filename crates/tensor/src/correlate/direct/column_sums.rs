@@ -5,37 +5,35 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
+use crate::correlate::geometry::Geometry;
+use crate::correlate::layout::{Padded, Phase};
 use crate::microkernel::{load, store};
 
-use super::Correlation;
-use super::padded::Padded;
-use super::phase::Phase;
-
 /// The sums for some rows of a channel, of a phase of a sample, or of samples side by side.
-pub(super) struct ColumnSums<'a, T> {
-    pub(super) layer: &'a Correlation,
-    pub(super) phase: Phase,
+pub(crate) struct ColumnSums<'a, T> {
+    pub(crate) layer: &'a Geometry,
+    pub(crate) phase: Phase,
     /// Rows of the phase.
-    pub(super) rows: Range<usize>,
+    pub(crate) rows: Range<usize>,
     /// For each column `kx` of the kernel a line of rows, each preceded by as many zeros as
     /// the kernel reaches to the right.
-    pub(super) sums: &'a [T],
+    pub(crate) sums: &'a [T],
     /// From the line of a column to the next one's.
-    pub(super) pitch: usize,
+    pub(crate) pitch: usize,
 }
 
 impl<T: Element> ColumnSums<'_, T> {
-    /// `input[p] = Σ_kx sums of kx [p − kx · dilation]` for one sample, with `plane` for rows that do not
-    /// lie in the input as they do in the phase. Of a phase that is the input, what follows
-    /// the rows may be overwritten.
+    /// `input[p] = Σ_kx sums of kx [p − kx · dilation]` for one sample, with `plane` for rows that
+    /// do not lie in the input as they do in the phase. Of a phase that is the input, what
+    /// follows the rows may be overwritten.
     #[inline(always)]
-    pub(super) fn add<S: Simd>(&self, simd: S, plane: &mut [T], input: &mut [T]) {
+    pub(crate) fn add<S: Simd>(&self, simd: S, plane: &mut [T], input: &mut [T]) {
         let Self { layer, phase, .. } = self;
         if layer.step == [1, 1] && Padded::of(layer).is_input() {
             self.add_lines(simd, &mut input[self.rows.start * phase.pitch..]);
         } else {
             self.add_lines(simd, plane);
-            self.place(&plane[..self.rows.len() * phase.pitch], input);
+            self.copy_to_input(&plane[..self.rows.len() * phase.pitch], input);
         }
     }
 
@@ -58,9 +56,9 @@ impl<T: Element> ColumnSums<'_, T> {
         }
     }
 
-    /// Copies what of the rows lies within the input to its place there.
+    /// Copies what of the rows lies within the input to where it lies there.
     #[inline(always)]
-    fn place(&self, rows: &[T], input: &mut [T]) {
+    fn copy_to_input(&self, rows: &[T], input: &mut [T]) {
         let width = self.layer.width;
         for (y, row) in self.rows.clone().zip(rows.chunks_exact(self.phase.pitch)) {
             let Some(y) = self.row_in_input(y) else { continue };
@@ -79,7 +77,7 @@ impl<T: Element> ColumnSums<'_, T> {
 
     /// [`ColumnSums::add`] for as many samples side by side as `V` has lanes.
     #[inline(always)]
-    pub(super) fn add_samples<S: Simd, V>(&self, simd: S, input: &mut [T])
+    pub(crate) fn add_samples<S: Simd, V>(&self, simd: S, input: &mut [T])
     where
         V: SimdFloat<S, Element = T>,
     {

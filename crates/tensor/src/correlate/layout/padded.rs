@@ -1,14 +1,11 @@
 //! The input as the kernels walk over it.
 
-use fearless_simd::{Simd, SimdBase};
+use fearless_simd::Simd;
 
 use crate::Element;
-use crate::microkernel::{load, store};
+use crate::correlate::geometry::Geometry;
 
-use super::Correlation;
-
-/// Numbers that a last vector may read or write behind the data proper: one vector.
-pub(super) const SLACK: usize = 16;
+use super::rows::{Added, add_row};
 
 /// The layout of one sample's input with its padding, cut into phases by the stride.
 ///
@@ -16,10 +13,10 @@ pub(super) const SLACK: usize = 16;
 /// column `j` of phase `(py, px)` hold row `i·SH + py` and column `j·SW + px`, so that
 /// neighbouring outputs read neighbouring numbers again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Padded {
+pub(crate) struct Padded {
     /// Rows and columns of one phase of one channel.
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
     stride: [usize; 2],
     dilation: [usize; 2],
     top: usize,
@@ -29,7 +26,7 @@ pub(super) struct Padded {
 }
 
 impl Padded {
-    pub(super) fn of(layer: &Correlation) -> Self {
+    pub(crate) fn of(layer: &Geometry) -> Self {
         let height = layer.height + layer.pad_height[0] + layer.pad_height[1];
         let width = layer.width + layer.pad_width[0] + layer.pad_width[1];
         Self {
@@ -45,28 +42,28 @@ impl Padded {
     }
 
     /// The input with zeros around it as with stride 1: for numbers that are read one by one.
-    pub(super) fn without_phases(layer: &Correlation) -> Self {
-        Self::of(&Correlation { step: [1, 1], ..*layer })
+    pub(crate) fn without_phases(layer: &Geometry) -> Self {
+        Self::of(&Geometry { step: [1, 1], ..*layer })
     }
 
     /// Whether the layout is that of the input itself.
-    pub(super) fn is_input(&self) -> bool {
+    pub(crate) fn is_input(&self) -> bool {
         self.stride == [1, 1] && self.rows == self.height && self.columns == self.width
     }
 
     /// Numbers of one channel.
-    pub(super) fn channel(&self) -> usize {
+    pub(crate) fn channel(&self) -> usize {
         self.stride[0] * self.stride[1] * self.rows * self.columns
     }
 
     /// Positions from the first output to the last, counted with this layout's pitch.
-    pub(super) fn line(&self, layer: &Correlation) -> usize {
+    pub(crate) fn line(&self, layer: &Geometry) -> usize {
         (layer.out_height - 1) * self.columns + layer.out_width
     }
 
     /// Where row `y` and column `x` of channel `c` of the padded input lie.
     #[inline(always)]
-    pub(super) fn place(&self, c: usize, y: usize, x: usize) -> usize {
+    pub(crate) fn place(&self, c: usize, y: usize, x: usize) -> usize {
         let [sh, sw] = self.stride;
         let phase = (c * sh + y % sh) * sw + x % sw;
         (phase * self.rows + y / sh) * self.columns + x / sw
@@ -77,7 +74,7 @@ impl Padded {
     ///
     /// Phase and place are counted on, not divided out as in [`Padded::place`]: the divisions
     /// took a tenth of the time of one image.
-    pub(super) fn taps(&self, [channels, height, width]: [usize; 3], taps: &mut [usize]) {
+    pub(crate) fn taps(&self, [channels, height, width]: [usize; 3], taps: &mut [usize]) {
         let [sh, sw] = self.stride;
         let [down, across] = self.dilation;
         // Whole rows and columns of a phase from one weight to the next, and phases.
@@ -108,7 +105,7 @@ impl Padded {
     /// Copies whole channels of the input to their place in this layout, around which there
     /// must be zeros already: those of one sample serve the next one.
     #[inline(always)]
-    pub(super) fn copy<S: Simd, T: Element>(&self, simd: S, input: &[T], padded: &mut [T]) {
+    pub(crate) fn copy<S: Simd, T: Element>(&self, simd: S, input: &[T], padded: &mut [T]) {
         let channels = input.len() / (self.height * self.width);
         if self.is_input() {
             padded[..input.len()].copy_from_slice(input);
@@ -127,7 +124,7 @@ impl Padded {
     }
 
     /// Writes where the numbers of `channels` channels lie in this layout.
-    pub(super) fn places(&self, channels: usize, places: &mut [usize]) {
+    pub(crate) fn places(&self, channels: usize, places: &mut [usize]) {
         let (first, rest) = places.split_at_mut(self.height * self.width);
         for (y, row) in first.chunks_exact_mut(self.width).enumerate() {
             for (x, place) in row.iter_mut().enumerate() {
@@ -146,70 +143,15 @@ impl Padded {
 #[inline(always)]
 fn copy_every<S: Simd, T: Element>(simd: S, from: &[T], step: usize, to: &mut [T]) {
     match step {
-        1 => copy_row(simd, from, &mut to[..from.len()]),
+        1 => add_row(simd, from, Added::Nothing, &mut to[..from.len()]),
         _ => to.iter_mut().zip(from.iter().step_by(step)).for_each(|(to, &from)| *to = from),
-    }
-}
-
-/// `to = from`, with the widest vectors that a row holds, the last one overlapping: rows are
-/// too short for a call that copies memory.
-#[inline(always)]
-fn copy_row<S: Simd, T: Element>(simd: S, from: &[T], to: &mut [T]) {
-    if to.len() >= T::Wide::<S>::LEN {
-        copy_row_with::<S, T::Wide<S>>(simd, from, to);
-    } else if to.len() >= T::Narrow::<S>::LEN {
-        copy_row_with::<S, T::Narrow<S>>(simd, from, to);
-    } else if to.len() >= T::Slim::<S>::LEN {
-        copy_row_with::<S, T::Slim<S>>(simd, from, to);
-    } else {
-        to.copy_from_slice(from);
-    }
-}
-
-#[inline(always)]
-fn copy_row_with<S: Simd, V: SimdBase<S>>(simd: S, from: &[V::Element], to: &mut [V::Element]) {
-    let last = to.len() - V::LEN;
-    let mut x = 0;
-    loop {
-        store(load::<S, V>(simd, from, x), to, x);
-        if x == last {
-            return;
-        }
-        x = last.min(x + V::LEN);
-    }
-}
-
-/// Positions of an output row in vectors of `lanes`; no number of them if it is shorter than
-/// one.
-#[inline(always)]
-pub(super) fn row_positions(layer: &Correlation, lanes: usize) -> usize {
-    let width = layer.out_width;
-    if width < lanes { usize::MAX } else { width.next_multiple_of(lanes) }
-}
-
-/// Copies planes of `(rows, width)` into lines of `pitch`, zeros between the rows and up
-/// to `stride`, the distance from one plane's line to the next.
-#[inline(always)]
-pub(super) fn spread<T: Element>(
-    planes: &[T],
-    [rows, width]: [usize; 2],
-    [stride, pitch]: [usize; 2],
-    lines: &mut [T],
-) {
-    for (plane, line) in planes.chunks_exact(rows * width).zip(lines.chunks_exact_mut(stride)) {
-        for (y, row) in plane.chunks_exact(width).enumerate() {
-            let end = if y + 1 < rows { (y + 1) * pitch } else { stride };
-            let (copy, gap) = line[y * pitch..end].split_at_mut(width);
-            copy.copy_from_slice(row);
-            gap.fill(T::ZERO);
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Padded;
-    use crate::Correlation;
+    use crate::correlate::geometry::{Geometry, Sweep};
 
     #[test]
     fn taps_counted_on_are_those_divided_out() {
@@ -222,8 +164,8 @@ mod tests {
             ([3, 4], [3, 3], [5, 2]),
         ] {
             let [dy, dx] = dilation;
-            let layer = Correlation::new([3, 11, 13], 2, kernel).unwrap();
-            let layer = layer.with_dilation(dilation).unwrap().with_stride(stride).unwrap();
+            let sweep = Sweep { stride, dilation, ..Sweep::default() };
+            let layer = Geometry::new([3, 11, 13], 2, kernel, sweep).unwrap();
             let padded = Padded::of(&layer);
             let mut taps = vec![usize::MAX; 3 * kernel[0] * kernel[1]];
             padded.taps([3, kernel[0], kernel[1]], &mut taps);
