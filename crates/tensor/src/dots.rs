@@ -18,9 +18,9 @@
 use fearless_simd::{Simd, SimdBase, SimdFloat};
 
 use crate::Element;
-use crate::microkernel::{fused, load, store, sum_lanes, sums_of_four};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
+use crate::vector::{fused, load, store, sum_lanes, sums_of_four};
 
 /// `c[n][o] = Σ_i a[n][i] · b[o][i] (+ bias[o])`.
 pub struct Dots<'a, T> {

@@ -32,7 +32,6 @@ mod dots;
 mod element;
 mod error;
 pub mod image;
-mod lanes;
 pub mod map;
 pub mod matrix;
 mod microkernel;
@@ -52,6 +51,7 @@ pub mod simd;
 mod sums;
 mod tensor;
 pub mod threads;
+mod vector;
 mod windows;
 
 pub use buffer::Buffer;

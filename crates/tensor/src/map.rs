@@ -11,9 +11,9 @@ use fearless_simd::{Select, Simd, SimdBase, SimdFloat};
 
 use crate::Element;
 use crate::element::kernels::Kernels;
-use crate::microkernel::{fused, load, load_part, store};
 use crate::normal;
 use crate::simd::Kernel;
+use crate::vector::{fused, load, load_part, store};
 
 /// `x ← exp x`.
 pub fn exp<T: Element>(x: &mut [T]) {

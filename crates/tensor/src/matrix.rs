@@ -7,13 +7,11 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::dots::Dots;
-use crate::lanes::Whole;
-use crate::microkernel::{
-    Grid, Offset, Product, fused, load, load_part, multiply, multiply_narrow, store,
-};
+use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow};
 use crate::packing::{pack, packed_len};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
+use crate::vector::{Whole, fused, load, load_part, store};
 use crate::{Element, Scratch};
 
 /// `C = A Bᵀ + bias`, the bias added to each row of `C`.

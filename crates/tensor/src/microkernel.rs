@@ -15,86 +15,12 @@
 //! keep it fast: arrays with constant sizes become registers, loops over them are
 //! written with indices since a closure would not be compiled for the vector level.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
+use fearless_simd::{Simd, SimdFrom};
 
 use crate::Element;
-use crate::lanes::{Halves, Lanes, Whole};
 use crate::packing::block;
 use crate::simd::Tiles;
-
-/// The vector at `at` in `numbers`.
-#[inline(always)]
-pub(crate) fn load<S: Simd, V: SimdBase<S>>(simd: S, numbers: &[V::Element], at: usize) -> V {
-    V::from_slice(simd, &numbers[at..at + V::LEN])
-}
-
-/// Writes `vector` at `at` in `numbers`.
-#[inline(always)]
-pub(crate) fn store<S: Simd, V: SimdBase<S>>(vector: V, numbers: &mut [V::Element], at: usize) {
-    vector.store_slice(&mut numbers[at..at + V::LEN]);
-}
-
-/// `a · b + c`, rounded once.
-///
-/// Where the processor cannot do that in one instruction it is some thirty, too many
-/// for each place that multiplies; there it is a call.
-#[inline(always)]
-pub(crate) fn fused<S: Simd, V: SimdFloat<S>>(_: S, a: V, b: V, c: V) -> V {
-    #[inline(never)]
-    fn emulated<S: Simd, V: SimdFloat<S>>(a: V, b: V, c: V) -> V {
-        a.mul_add_precise(b, c)
-    }
-    if S::MANY || S::SOME { a.mul_add_precise(b, c) } else { emulated(a, b, c) }
-}
-
-/// The first `len < LEN` lanes from `at` in `numbers`, the others zero.
-#[inline(always)]
-pub(crate) fn load_part<S: Simd, V>(simd: S, numbers: &[V::Element], at: usize, len: usize) -> V
-where
-    V: SimdFloat<S, Element: Element>,
-{
-    let mut vector = V::simd_from(simd, V::Element::ZERO);
-    vector.as_mut_slice()[..len].copy_from_slice(&numbers[at..at + len]);
-    vector
-}
-
-/// The sum of the lanes, by halves: lane `i` and lane `i + LEN/2`, and so on down.
-#[inline(always)]
-pub(crate) fn sum_lanes<S: Simd, V: SimdFloat<S, Element: Element>>(vector: V) -> V::Element {
-    let mut sum = vector;
-    if V::LEN >= 16 {
-        sum = sum + sum.slide::<8>(sum);
-    }
-    if V::LEN >= 8 {
-        sum = sum + sum.slide::<4>(sum);
-    }
-    sum = sum + sum.slide::<2>(sum);
-    sum = sum + sum.slide::<1>(sum);
-    sum.as_slice()[0]
-}
-
-/// [`sum_lanes`] of four vectors, with fewer shuffles: each step down halves the lanes of two at
-/// once.
-#[inline(always)]
-pub(crate) fn sums_of_four<S: Simd, V: SimdFloat<S, Element: Element>>(
-    [a, b, c, d]: [V; 4],
-) -> [V::Element; 4] {
-    #[inline(always)]
-    fn halve<S: Simd, V: SimdFloat<S>>(a: V, b: V) -> V {
-        let (low, high) = a.interleave(b);
-        low + high
-    }
-    // From here on lane 4 · i + n is lane i of vector n.
-    let mut sum = halve(halve(a, c), halve(b, d));
-    if V::LEN >= 16 {
-        sum = sum + sum.slide::<8>(sum);
-    }
-    if V::LEN >= 8 {
-        sum = sum + sum.slide::<4>(sum);
-    }
-    let sums = sum.as_slice();
-    [sums[0], sums[1], sums[2], sums[3]]
-}
+use crate::vector::{Halves, Lanes, Whole, fused, groups_of_views};
 
 /// The positions of an output plane that vectors start at.
 ///
@@ -403,36 +329,6 @@ fn tile<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
         }
     }
     sums
-}
-
-/// The numbers from each start on, all views equally long: so one check of an index
-/// is a check for all of them.
-#[inline(always)]
-pub(crate) fn views<T, const N: usize>(numbers: &[T], starts: [usize; N]) -> [&[T]; N] {
-    let [views] = groups_of_views(numbers, [starts]);
-    views
-}
-
-/// [`views`] in `P` groups.
-#[inline(always)]
-fn groups_of_views<T, const N: usize, const P: usize>(
-    numbers: &[T],
-    starts: [[usize; N]; P],
-) -> [[&[T]; N]; P] {
-    let mut last = 0;
-    for p in 0..P {
-        for n in 0..N {
-            last = last.max(starts[p][n]);
-        }
-    }
-    let len = numbers.len() - last;
-    let mut views = [[numbers; N]; P];
-    for p in 0..P {
-        for n in 0..N {
-            views[p][n] = &numbers[starts[p][n]..][..len];
-        }
-    }
-    views
 }
 
 /// The rows of one operand of [`dots`]: row `i` of view `v` starts at

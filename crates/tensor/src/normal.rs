@@ -5,7 +5,7 @@ use fearless_simd::{Select, Simd, SimdFloat};
 use crate::Element;
 use crate::element::kernels::Kernels;
 use crate::map::{constant, exp_of, polynomial};
-use crate::microkernel::fused;
+use crate::vector::fused;
 
 /// `Φ(x)`, the probability that a standard normal variable is less than `x`, and its
 /// derivative `φ(x) = exp(−x²/2) / √(2π)`.

@@ -12,9 +12,9 @@
 use fearless_simd::{Select, Simd, SimdBase, SimdFrom};
 
 use crate::Element;
-use crate::microkernel::{fused, load, store};
 use crate::simd::Kernel;
-use crate::sums::{Numbers, Rows, Terms, Tree, load_rest, sums};
+use crate::sums::{Numbers, Rows, Terms, Tree, sums};
+use crate::vector::{fused, load, load_rest, store};
 
 /// What [`forward`] measures of each channel: its mean, its unbiased variance (of a single
 /// number, for which there is none, 0), and `1 / √(variance + ε)` of the other variance.

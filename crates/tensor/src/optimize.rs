@@ -9,8 +9,8 @@
 use fearless_simd::{Select, Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
-use crate::microkernel::{fused, load, load_part, store};
 use crate::simd::Kernel;
+use crate::vector::{fused, load, load_part, store};
 
 /// Gradient descent with momentum.
 #[derive(Clone, Copy, Debug)]

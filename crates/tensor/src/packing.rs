@@ -4,8 +4,8 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::Element;
-use crate::microkernel::{load, store, views};
 use crate::simd::Registers;
+use crate::vector::{load, store, views};
 
 /// The most rows of a block.
 pub(crate) const LARGEST_BLOCK: usize = 8;

@@ -9,10 +9,10 @@ use std::ops::Range;
 
 use fearless_simd::{Select, Simd, SimdBase, SimdFloat};
 
-use crate::microkernel::{load, store, sum_lanes};
 use crate::reduce::RowSums;
 use crate::simd::Kernel;
 use crate::sums::Rows;
+use crate::vector::{load, store, sum_lanes};
 use crate::windows::Windows;
 use crate::{Element, Shape, ShapeError};
 

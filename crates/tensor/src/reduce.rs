@@ -3,9 +3,9 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::matrix::multiply_vector;
-use crate::microkernel::{load, load_part, store};
 use crate::simd::Kernel;
 use crate::sums::{Numbers, Rows, Tree, sums};
+use crate::vector::{load, load_part, store};
 use crate::{Element, Scratch};
 
 /// `Σ a_i b_i` with 16 lanes of 32 bits (or 8 of 64), added by halves.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
-use crate::microkernel::{load, store};
+use crate::vector::{load, store};
 
 use super::Correlation;
 use super::padded::Padded;

@@ -16,9 +16,9 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
-use crate::microkernel::{fused, load, store, views};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::Divide;
+use crate::vector::{fused, load, store, views};
 
 use super::filtering::{Operands, Weights};
 use super::tile_transforms::{

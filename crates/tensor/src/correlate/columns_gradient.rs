@@ -11,9 +11,9 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
-use crate::microkernel::{fused, load, sum_lanes, views};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
+use crate::vector::{fused, load, sum_lanes, views};
 use crate::{Element, Scratch};
 
 use super::Correlation;

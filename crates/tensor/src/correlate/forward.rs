@@ -2,11 +2,11 @@ use std::marker::PhantomData;
 
 use fearless_simd::{Simd, SimdBase};
 
-use crate::lanes::Whole;
 use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow};
 use crate::packing::{pack_rows, packed_len};
 use crate::simd::{Kernel, Level, Tiles, dispatch_at};
 use crate::threads::{self, Divide};
+use crate::vector::Whole;
 use crate::{Element, Scratch};
 
 use super::Correlation;

@@ -2,11 +2,11 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFloat};
 
-use crate::lanes::Whole;
 use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow};
 use crate::packing::{LARGEST_BLOCK, for_each_block, packed_len};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
+use crate::vector::Whole;
 use crate::{Element, Scratch};
 
 use super::column_sums::ColumnSums;

@@ -2,10 +2,10 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
-use crate::lanes::{Halves, Lanes, Whole};
 use crate::microkernel::{Views, dots};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
+use crate::vector::{Halves, Lanes, Whole};
 use crate::{Element, Scratch};
 
 use super::Correlation;

@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdFloat};
 
-use crate::microkernel::{fused, load, store, views};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
+use crate::vector::{fused, load, store, views};
 use crate::{Element, Scratch};
 
 use super::Correlation;

@@ -3,7 +3,7 @@
 use fearless_simd::{Simd, SimdBase};
 
 use crate::Element;
-use crate::microkernel::{load, store};
+use crate::vector::{load, store};
 
 use super::Correlation;
 

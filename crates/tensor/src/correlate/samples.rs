@@ -8,8 +8,8 @@
 use fearless_simd::{Simd, SimdFloat};
 
 use crate::Element;
-use crate::lanes::Whole;
-use crate::microkernel::{Grid, Offset, Product, load, multiply, store};
+use crate::microkernel::{Grid, Offset, Product, multiply};
+use crate::vector::{Whole, load, store};
 
 use super::outer_products::{transpose, transpose_to};
 use super::padded::{Padded, row_positions};

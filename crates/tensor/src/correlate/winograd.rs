@@ -22,11 +22,11 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
-use crate::lanes::Whole;
-use crate::microkernel::{Grid, Offset, Product, load, load_part, multiply, store};
+use crate::microkernel::{Grid, Offset, Product, multiply};
 use crate::packing::{for_each_block, packed_len};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::Divide;
+use crate::vector::{Whole, load, load_part, store};
 
 use super::filtering::{Operands, Weights};
 use super::tile_transforms::{self, INPUTS, OUTPUTS, POINTS, Rows, columns, outputs, rows};

@@ -14,9 +14,9 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
-use crate::microkernel::{fused, load, store, views};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
+use crate::vector::{fused, load, store, views};
 use crate::{Element, Scratch};
 
 use super::Correlation;
