@@ -1,6 +1,7 @@
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tensor::{Element, map, reduce};
+use tensor::activation::{Activation, Sigmoid};
+use tensor::{Element, reduce};
 
 use crate::class_weights::{self, ClassWeights};
 use crate::softmax::{below, largest, softmax};
@@ -248,7 +249,7 @@ impl Loss {
             }
             Self::BinaryCrossEntropyWithLogits => {
                 gradient.copy_from_slice(prediction);
-                map::sigmoid(gradient);
+                Sigmoid.apply(gradient);
                 for (g, (_, t)) in gradient.iter_mut().zip(pairs(prediction, target)) {
                     *g = (*g - t) * mean;
                 }

@@ -1,4 +1,4 @@
-use tensor::{Element, optimize, reduce, threads};
+use tensor::{Element, map, reduce, threads};
 
 use crate::layer::Role;
 use crate::network::Network;
@@ -128,7 +128,7 @@ impl<T: Element> Updater<T> {
             }
             update(runs, first, &updates, [&mut *w, g, m, v]);
             if !average.is_empty() {
-                optimize::average(average, w, rest);
+                map::lerp(average, rest, w);
             }
         });
     }

@@ -18,6 +18,7 @@
 use fearless_simd::{Simd, SimdBase, SimdFloat};
 
 use crate::Element;
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::vector::{fused, load, store, sum_lanes, sums_of_four};
@@ -53,6 +54,8 @@ impl<T: Element> Divide for Dots<'_, T> {
         ))
     }
 }
+
+per_element!(Dots);
 
 impl<T: Element> Kernel for Dots<'_, T> {
     type Output = ();

@@ -8,13 +8,14 @@
 use fearless_simd::Simd;
 
 use crate::Element;
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, dispatch};
 
 /// `numbers = bytes / 255`.
 #[track_caller]
 pub fn brightness<T: Element>(bytes: &[u8], numbers: &mut [T]) {
     assert_eq!(bytes.len(), numbers.len(), "brightness: length");
-    T::pixels(Pixels(Work::Brightness { bytes, numbers }));
+    Pixels(Work::Brightness { bytes, numbers }).launch();
 }
 
 /// The brightness of `plane (H, W)` at places `[y, x]` between its pixels, from 0 to 1: a
@@ -29,7 +30,7 @@ pub fn resample<T: Element>(
     let fits = plane.len() == size[0] * size[1]
         && places.iter().all(|places| places.len() == numbers.len());
     assert!(fits, "resample: {} bytes of {size:?}, {} numbers", plane.len(), numbers.len());
-    T::pixels(Pixels(Work::Resample { plane, size, places, numbers }));
+    Pixels(Work::Resample { plane, size, places, numbers }).launch();
 }
 
 /// Four neighbouring nodes of a line of them, and their weights.
@@ -99,6 +100,8 @@ enum Work<'a, T> {
 
 /// Places that are worked on together: arrays of that size are vectors for the compiler.
 const TOGETHER: usize = 16;
+
+per_element!(Pixels);
 
 impl<T: Element> Kernel for Pixels<'_, T> {
     type Output = ();

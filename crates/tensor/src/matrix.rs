@@ -7,6 +7,7 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::dots::Dots;
+use crate::element::kernels::per_element;
 use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow};
 use crate::packing::{pack, packed_len};
 use crate::simd::{Kernel, Tiles};
@@ -34,7 +35,7 @@ pub fn multiply_transposed<T: Element>(
     assert!(bias.is_none_or(|bias| bias.len() == o), "bias: expected {o} numbers");
     let parts = threads::parts(work([n, i, o]), scratch.threads());
     let operation = Dots { a, b, bias, c, n, i, o };
-    threads::run_divided(operation, parts, T::dots);
+    threads::run_divided(operation, parts, Dots::launch);
 }
 
 /// `y = W x + bias`.
@@ -120,7 +121,7 @@ fn rows_product<T: Element>(
     let parts = threads::parts(work([n, r, p]), scratch.threads());
     let (numbers, taps) = scratch.take(self::scratch([n, r, p], scratch.threads()));
     let operation = RowsProduct { a, a_strides, b, c, n, r, p, numbers, taps };
-    threads::run_divided(operation, parts, T::rows_product);
+    threads::run_divided(operation, parts, RowsProduct::launch);
 }
 
 /// Rank-1 update with a step, and the product with the transpose on the way:
@@ -144,7 +145,7 @@ pub fn rank_one_step<T: Element>(
 ) {
     assert_eq!(weights.len(), g.len() * x.len(), "W: length");
     assert!(y.as_ref().is_none_or(|y| y.len() == x.len()), "y: expected {} numbers", x.len());
-    T::update(Update { weights, g, x, rate, y });
+    Update { weights, g, x, rate, y }.launch();
 }
 
 /// `c[n][p] = Σ_r a[n · a_strides[0] + r · a_strides[1]] · b[r][p]`.
@@ -176,6 +177,8 @@ impl<T: Element> Divide for RowsProduct<'_, T> {
         ))
     }
 }
+
+per_element!(RowsProduct);
 
 impl<T: Element> Kernel for RowsProduct<'_, T> {
     type Output = ();
@@ -231,6 +234,8 @@ pub struct Update<'a, T> {
     rate: T,
     y: Option<&'a mut [T]>,
 }
+
+per_element!(Update);
 
 impl<T: Element> Kernel for Update<'_, T> {
     type Output = ();

@@ -12,6 +12,7 @@
 use fearless_simd::{Select, Simd, SimdBase, SimdFrom};
 
 use crate::Element;
+use crate::element::kernels::per_element;
 use crate::simd::Kernel;
 use crate::sums::{Numbers, Rows, Terms, Tree, sums};
 use crate::vector::{fused, load, load_rest, store};
@@ -35,7 +36,7 @@ pub fn forward<T: Element>(
     let constants = [weight.len(), bias.len(), mean.len(), variance.len(), inverse.len()];
     check([x.len(), y.len()], shape, &constants);
     let work = Work::Forward { epsilon, weight, bias, measured, y };
-    T::normalize(Normalize { x, shape, rectify, work });
+    Normalize { x, shape, rectify, work }.launch();
 }
 
 /// `y = scale_c (x − mean_c) + shift_c`, or 0 if `rectify` and that is less.
@@ -48,7 +49,7 @@ pub fn scale<T: Element>(
     y: &mut [T],
 ) {
     check([x.len(), y.len()], shape, &[mean.len(), scale.len(), shift.len()]);
-    T::normalize(Normalize { x, shape, rectify, work: Work::Scale { mean, scale, shift, y } });
+    Normalize { x, shape, rectify, work: Work::Scale { mean, scale, shift, y } }.launch();
 }
 
 /// The gradients of [`forward`]'s weight and bias, and of `x` if it is asked for, from that
@@ -69,7 +70,7 @@ pub fn backward<T: Element>(
     check([x.len(), result], shape, &[weight_gradient.len(), bias_gradient.len()]);
     let constants = [weight, bias, mean, inverse];
     let work = Work::Backward { g, constants, weight_gradient, bias_gradient, x_gradient };
-    T::normalize(Normalize { x, shape, rectify, work });
+    Normalize { x, shape, rectify, work }.launch();
 }
 
 #[track_caller]
@@ -112,6 +113,8 @@ enum Work<'a, T> {
         x_gradient: Option<&'a mut [T]>,
     },
 }
+
+per_element!(Normalize);
 
 impl<T: Element> Kernel for Normalize<'_, T> {
     type Output = ();

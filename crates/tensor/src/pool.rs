@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use fearless_simd::{Select, Simd, SimdBase, SimdFloat};
 
+use crate::element::kernels::per_element;
 use crate::reduce::RowSums;
 use crate::simd::Kernel;
 use crate::sums::Rows;
@@ -112,7 +113,7 @@ impl Pooling {
     #[track_caller]
     pub fn max<T: Element>(&self, input: &[T], output: &mut [T]) {
         self.check(input.len(), output.len());
-        T::max_pool(MaxPool { geometry: *self, input, output, rectify: false });
+        MaxPool { geometry: *self, input, output, rectify: false }.launch();
     }
 
     /// The largest number of each window of `max(x, 0)`, to the bits of
@@ -127,7 +128,7 @@ impl Pooling {
     #[track_caller]
     pub fn rectified_max<T: Element>(&self, input: &[T], output: &mut [T]) {
         self.check(input.len(), output.len());
-        T::max_pool(MaxPool { geometry: *self, input, output, rectify: true });
+        MaxPool { geometry: *self, input, output, rectify: true }.launch();
     }
 
     /// The gradient of [`Pooling::max`]: each window's goes to the first, row by row, of
@@ -169,13 +170,8 @@ impl Pooling {
     ) {
         self.check(input.len(), output_gradient.len());
         self.check(input_gradient.len(), output_gradient.len());
-        T::max_pool_gradient(MaxPoolGradient {
-            geometry: *self,
-            input,
-            output_gradient,
-            input_gradient,
-            rectify,
-        });
+        MaxPoolGradient { geometry: *self, input, output_gradient, input_gradient, rectify }
+            .launch();
     }
 
     /// The mean of each window. One of more than 64 numbers is summed in the order of
@@ -189,7 +185,7 @@ impl Pooling {
         let Windows { size: [height, width], .. } = self.windows;
         if height.saturating_mul(width) > SMALL {
             output.fill(T::ZERO);
-            T::row_sums(RowSums { x: input, rows: &|index| self.window(index), sums: output });
+            RowSums { x: input, rows: &|index| self.window(index), sums: output }.launch();
             for (index, mean) in output.iter_mut().enumerate() {
                 *mean *= self.share::<T>(index % self.count());
             }
@@ -308,6 +304,8 @@ pub struct MaxPool<'a, T> {
     /// Whether numbers below 0 count as 0.
     rectify: bool,
 }
+
+per_element!(MaxPool);
 
 impl<T: Element> Kernel for MaxPool<'_, T> {
     type Output = ();
@@ -484,6 +482,8 @@ pub struct MaxPoolGradient<'a, T> {
     input_gradient: &'a mut [T],
     rectify: bool,
 }
+
+per_element!(MaxPoolGradient);
 
 impl<T: Element> Kernel for MaxPoolGradient<'_, T> {
     type Output = ();

@@ -2,6 +2,7 @@
 
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
+use crate::element::kernels::per_element;
 use crate::matrix::multiply_vector;
 use crate::simd::Kernel;
 use crate::sums::{Numbers, Rows, Tree, sums};
@@ -28,7 +29,7 @@ pub fn dot<T: Element>(a: &[T], b: &[T]) -> T {
 pub fn add_row_sums<T: Element>(x: &[T], row: usize, sums: &mut [T]) {
     assert_eq!(x.len(), sums.len() * row, "add_row_sums: length");
     let rows = |index| Rows { first: index * row, pitch: row, count: 1, len: row };
-    T::row_sums(RowSums { x, rows: &rows, sums });
+    RowSums { x, rows: &rows, sums }.launch();
 }
 
 /// Writes to each of `sums (C)` the sum of its planes in all samples of `x (N, C, P)`, in the
@@ -43,7 +44,7 @@ pub fn sum_planes<T: Element>(x: &[T], plane: usize, sums: &mut [T]) {
     assert_eq!(x.len(), count * sample, "sum_planes: length, of samples of {sample}");
     sums.fill(T::ZERO);
     let rows = |channel| Rows { first: channel * plane, pitch: sample, count, len: plane };
-    T::row_sums(RowSums { x, rows: &rows, sums });
+    RowSums { x, rows: &rows, sums }.launch();
 }
 
 /// Sums of rows: to each of `sums` those are added that `rows` tells.
@@ -52,6 +53,8 @@ pub struct RowSums<'a, T> {
     pub(crate) rows: &'a dyn Fn(usize) -> Rows,
     pub(crate) sums: &'a mut [T],
 }
+
+per_element!(RowSums);
 
 impl<T: Element> Kernel for RowSums<'_, T> {
     type Output = ();
@@ -126,7 +129,7 @@ pub fn argmax<T: Element>(x: &[T]) -> Option<usize> {
 pub fn sum_parts<T: Element>(parts: &[T], [count, stride]: [usize; 2], at: usize, sum: &mut [T]) {
     let end = if count == 0 { 0 } else { (count - 1) * stride + at + sum.len() };
     assert!(at + sum.len() <= stride && end <= parts.len(), "sum_parts: {count} parts of {stride}");
-    T::tree_sum(TreeSum { parts, count, stride, at, sum });
+    TreeSum { parts, count, stride, at, sum }.launch();
 }
 
 /// See [`sum_parts`].
@@ -137,6 +140,8 @@ pub struct TreeSum<'a, T> {
     at: usize,
     sum: &'a mut [T],
 }
+
+per_element!(TreeSum);
 
 impl<T: Element> Kernel for TreeSum<'_, T> {
     type Output = ();

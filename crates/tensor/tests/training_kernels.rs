@@ -3,8 +3,9 @@
 //!
 //! One test function: the level is a property of the process.
 
+use tensor::activation::{Activation, Elu, Gelu, HardSwish, LeakyRelu, Relu, Silu, Softplus};
 use tensor::image::{self, Spline};
-use tensor::optimize::{self, Adam, Lion, Momentum, RmsProp};
+use tensor::optimize::{Adam, Descent, Lion, Momentum, RmsProp};
 use tensor::random::{drop_out, philox};
 use tensor::simd::{Level, set_level};
 use tensor::{Element, map, normalize, reference};
@@ -43,14 +44,15 @@ fn maps<T: Element>() -> Vec<Vec<T>> {
     let x: Vec<T> = numbers(2001, 1, 12.0).into_iter().chain(numbers(2000, 2, 1e-3)).collect();
     let wide = || x.iter().map(|x| x.to_f64());
     let mut all = Vec::new();
-    for (f, expected, what) in [
-        (map::gelu as fn(&mut [T]), reference::gelu as fn(f64) -> f64, "gelu"),
-        (map::silu, reference::silu, "silu"),
-        (map::softplus, reference::softplus, "softplus"),
-        (map::hard_swish, reference::hard_swish, "hard swish"),
-        (|x| map::elu(x, T::ONE), |x| reference::elu(x, 1.0), "elu"),
-        (|x| map::elu(x, T::from_f64(0.25)), |x| reference::elu(x, 0.25), "elu of ¼"),
-    ] {
+    let functions: [(fn(&mut [T]), fn(f64) -> f64, &str); 6] = [
+        (|x| Gelu.apply(x), reference::gelu, "gelu"),
+        (|x| Silu.apply(x), reference::silu, "silu"),
+        (|x| Softplus.apply(x), reference::softplus, "softplus"),
+        (|x| HardSwish.apply(x), reference::hard_swish, "hard swish"),
+        (|x| Elu { alpha: 1.0 }.apply(x), |x| reference::elu(x, 1.0), "elu"),
+        (|x| Elu { alpha: 0.25 }.apply(x), |x| reference::elu(x, 0.25), "elu of ¼"),
+    ];
+    for (f, expected, what) in functions {
         let mut y = x.clone();
         f(&mut y);
         assert_close(&y, wide().map(expected), 2.0, what);
@@ -65,11 +67,11 @@ fn maps<T: Element>() -> Vec<Vec<T>> {
     let density = |x: f64| libm::exp(-0.5 * x * x) / (2.0 * std::f64::consts::PI).sqrt();
     let probability = |x: f64| 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
     let mut g = vec![T::ONE; x.len()];
-    map::gelu_gradient(&mut g, &x);
+    Gelu.multiply_derivative(&mut g, &x);
     assert_close(&g, wide().map(|x| probability(x) + x * density(x)), 4.0, "gelu gradient");
     all.push(g);
     let mut g = vec![T::ONE; x.len()];
-    map::silu_gradient(&mut g, &x);
+    Silu.multiply_derivative(&mut g, &x);
     let derivative = |x: f64| {
         let s = reference::sigmoid(x);
         s * (1.0 + x * (1.0 - s))
@@ -77,11 +79,11 @@ fn maps<T: Element>() -> Vec<Vec<T>> {
     assert_close(&g, wide().map(derivative), 8.0, "silu gradient");
     all.push(g);
     let mut g = vec![T::ONE; x.len()];
-    map::softplus_gradient(&mut g, &x);
+    Softplus.multiply_derivative(&mut g, &x);
     assert_close(&g, wide().map(reference::sigmoid), 2.0, "softplus gradient");
     all.push(g);
     let mut g = vec![T::ONE; x.len()];
-    map::hard_swish_gradient(&mut g, &x);
+    HardSwish.multiply_derivative(&mut g, &x);
     let derivative = |x: f64| match x {
         ..=-3.0 => 0.0,
         3.0.. => 1.0,
@@ -90,8 +92,8 @@ fn maps<T: Element>() -> Vec<Vec<T>> {
     assert_close(&g, wide().map(derivative), 2.0, "hard swish gradient");
     all.push(g);
     let (mut y, mut g) = (x.clone(), vec![T::ONE; x.len()]);
-    map::elu(&mut y, T::from_f64(0.25));
-    map::elu_gradient(&mut g, &y, T::from_f64(0.25));
+    Elu { alpha: 0.25 }.apply(&mut y);
+    Elu { alpha: 0.25 }.multiply_derivative(&mut g, &y);
     let derivative = |x: f64| if x > 0.0 { 1.0 } else { 0.25 * libm::exp(x) };
     assert_close(&g, wide().map(derivative), 4.0, "elu gradient");
     all.push(g);
@@ -104,21 +106,21 @@ fn maps<T: Element>() -> Vec<Vec<T>> {
     };
     let large = T::from_f64(1e30).to_f64();
     let ln_2 = T::from_f64(std::f64::consts::LN_2).to_f64();
-    assert_eq!(ends(map::softplus), [0.0, 0.0, ln_2, large, f64::INFINITY]);
-    assert_eq!(ends(map::hard_swish), [0.0, 0.0, 0.0, large, f64::INFINITY]);
-    assert_eq!(ends(|x| map::elu(x, T::ONE)), [-1.0, -1.0, 0.0, large, f64::INFINITY]);
+    assert_eq!(ends(|x| Softplus.apply(x)), [0.0, 0.0, ln_2, large, f64::INFINITY]);
+    assert_eq!(ends(|x| HardSwish.apply(x)), [0.0, 0.0, 0.0, large, f64::INFINITY]);
+    assert_eq!(ends(|x| Elu { alpha: 1.0 }.apply(x)), [-1.0, -1.0, 0.0, large, f64::INFINITY]);
     let slope = T::from_f64(0.25);
     let leaky = |x: T| if x > T::ZERO { x } else { x * slope };
     let (mut y, mut g) = (x.clone(), x.clone());
-    map::leaky_relu(&mut y, slope);
-    map::leaky_relu_gradient(&mut g, &x, slope);
+    LeakyRelu { slope: 0.25 }.apply(&mut y);
+    LeakyRelu { slope: 0.25 }.multiply_derivative(&mut g, &x);
     assert!(y == g && y == x.iter().map(|&x| leaky(x)).collect::<Vec<_>>());
     all.push(y);
     for x in [f64::NAN, f64::INFINITY] {
         let mut y = [T::from_f64(x); 3];
-        map::gelu(&mut y[..1]);
-        map::silu(&mut y[1..2]);
-        map::leaky_relu(&mut y[2..], slope);
+        Gelu.apply(&mut y[..1]);
+        Silu.apply(&mut y[1..2]);
+        LeakyRelu { slope: 0.25 }.apply(&mut y[2..]);
         assert!(
             y.iter()
                 .all(|y| y.to_f64().to_bits() == x.to_bits() || x.is_nan() && y.to_f64().is_nan())
@@ -193,7 +195,7 @@ fn normalization<T: Element>(plane: usize) -> Vec<Vec<T>> {
     // A rectifier behind it gives the bits of one that runs alone.
     let alone = |y: &[T]| {
         let mut rectified = y.to_vec();
-        map::relu(&mut rectified);
+        Relu.apply(&mut rectified);
         rectified
     };
     let mut rectified = [x.clone(), g.clone(), x.clone()];
@@ -205,7 +207,7 @@ fn normalization<T: Element>(plane: usize) -> Vec<Vec<T>> {
     normalize::scale(&x, shape, [&all[0], &weight, &shift], true, scaled_rectified);
     assert_eq!(*scaled_rectified, alone(&scaled));
     let mut passed = g.clone();
-    map::relu_gradient(&mut passed, y_rectified);
+    Relu.multiply_derivative(&mut passed, y_rectified);
     let mut expected = x.clone();
     let [of_weight, of_bias] = [a, b];
     normalize::backward(
@@ -236,14 +238,14 @@ fn optimizers<T: Element>(len: usize) -> Vec<Vec<T>> {
         wide.map(|[w, g, m, v]| f(w, g, m, v)).collect::<Vec<_>>().into_iter()
     };
     let mut w = start.clone();
-    optimize::descend(&mut w, &g, of(0.5), of(0.25));
+    Descent { rate: of(0.5), weight_decay: of(0.25) }.step(&mut w, &g);
     assert_close(&w, each(&|w, g, _, _| w - 0.5 * (g + 0.25 * w)), 2.0, "descent");
     let mut all = vec![w];
     for nesterov in [false, true] {
         let (mut w, mut velocity) = (start.clone(), m.clone());
         let (rate, weight_decay, momentum) = (of(0.5), of(0.25), of(0.75));
         let step = Momentum { rate, weight_decay, momentum, nesterov };
-        optimize::momentum(&mut w, &g, &mut velocity, step);
+        step.step(&mut w, &g, &mut velocity);
         let next = |w: f64, g: f64, m: f64| 0.75 * m + g + 0.25 * w;
         assert_close(&velocity, each(&|w, g, m, _| next(w, g, m)), 2.0, "velocity");
         let direction = |w, g, m| {
@@ -263,7 +265,7 @@ fn optimizers<T: Element>(len: usize) -> Vec<Vec<T>> {
         shrink: of(0.75),
     };
     let (mut w, mut mean, mut square) = (start.clone(), m.clone(), v.clone());
-    optimize::adam(&mut w, &g, &mut mean, &mut square, &step);
+    step.step(&mut w, &g, &mut mean, &mut square);
     let slope = |w: f64, g: f64| g + 0.25 * 0.75 * w;
     let next_mean = |w, g, m: f64| m + 0.25 * (slope(w, g) - m);
     let next_square = |w, g, v: f64| 0.5 * v + 0.5 * slope(w, g) * slope(w, g);
@@ -274,7 +276,7 @@ fn optimizers<T: Element>(len: usize) -> Vec<Vec<T>> {
     };
     assert_close(&w, each(&next), 8.0, "adam");
     let mut average = m.clone();
-    optimize::average(&mut average, &g, of(0.25));
+    map::lerp(&mut average, of(0.25), &g);
     assert_close(&average, each(&|_, g, m, _| m + 0.25 * (g - m)), 2.0, "average");
     all.extend([w, mean, square, average]);
     let [start, g, m, v] = [&start[..], &g[..], &m[..], &v[..]];
@@ -300,11 +302,11 @@ fn rms_prop<T: Element>([start, g, m, v]: [&[T]; 4], each: &Each<'_>) -> Vec<Vec
     let next_square = |w, g, v: f64| 0.75 * v + 0.25 * slope(w, g) * slope(w, g);
     let direction = |w, g, v| slope(w, g) / (next_square(w, g, v).sqrt() + 0.125);
     let (mut w, mut square) = (start.to_vec(), v.to_vec());
-    optimize::rms_prop(&mut w, g, &mut [], &mut square, step);
+    step.step(&mut w, g, &mut [], &mut square);
     assert_close(&square, each(&|w, g, _, v| next_square(w, g, v)), 4.0, "square");
     assert_close(&w, each(&|w, g, _, v| w - 0.5 * direction(w, g, v)), 8.0, "rms_prop");
     let (mut moved, mut velocity, mut square) = (start.to_vec(), m.to_vec(), v.to_vec());
-    optimize::rms_prop(&mut moved, g, &mut velocity, &mut square, step);
+    step.step(&mut moved, g, &mut velocity, &mut square);
     let next = |w, g, m: f64, v| 0.75 * m + direction(w, g, v);
     assert_close(&velocity, each(&next), 8.0, "velocity");
     assert_close(&moved, each(&|w, g, m, v| w - 0.5 * next(w, g, m, v)), 8.0, "with momentum");
@@ -315,14 +317,14 @@ fn lion<T: Element>([start, g, m]: [&[T]; 3], each: &Each<'_>) -> Vec<Vec<T>> {
     let of = T::from_f64;
     let step = Lion { rate: of(0.5), rest1: of(0.25), rest2: of(0.125), shrink: of(0.75) };
     let (mut w, mut mean) = (start.to_vec(), m.to_vec());
-    optimize::lion(&mut w, g, &mut mean, step);
+    step.step(&mut w, g, &mut mean);
     assert_close(&mean, each(&|_, g, m, _| m + 0.125 * (g - m)), 2.0, "mean of lion");
     let direction = |g: f64, m: f64| (m + 0.25 * (g - m)).signum();
     assert_close(&w, each(&|w, g, m, _| 0.75 * w - 0.5 * direction(g, m)), 2.0, "lion");
     // No gradient and no mean of any: the parameter stays. A NaN stays one.
     let (mut still, mut mean) = (vec![T::ONE; 2], vec![T::ZERO; 2]);
     let nan = [T::ZERO, T::from_f64(f64::NAN)];
-    optimize::lion(&mut still, &nan, &mut mean, Lion { shrink: T::ONE, ..step });
+    Lion { shrink: T::ONE, ..step }.step(&mut still, &nan, &mut mean);
     assert!(still[0] == T::ONE && still[1].to_f64().is_nan() && mean[1].to_f64().is_nan());
     vec![w, mean]
 }

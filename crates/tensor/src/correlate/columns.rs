@@ -16,6 +16,7 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, Tiles};
 use crate::threads::Divide;
 use crate::vector::{fused, load, store, views};
@@ -90,6 +91,8 @@ impl<T: Element> Divide for Columns<'_, T> {
         Ok((Self(first), Self(second)))
     }
 }
+
+per_element!(f32: Columns);
 
 impl<T: Element> Kernel for Columns<'_, T> {
     type Output = ();

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::vector::{fused, load, sum_lanes, views};
@@ -64,7 +65,7 @@ impl Correlation {
             kernel_gradient,
             numbers,
         };
-        threads::run_divided(operation, parts, T::correlate_columns_gradient);
+        threads::run_divided(operation, parts, ColumnsGradient::launch);
     }
 
     /// The scratch memory of [`Correlation::kernel_gradient_by_columns`] of `n` samples.
@@ -147,6 +148,8 @@ impl<T: Element> Divide for ColumnsGradient<'_, T> {
         ))
     }
 }
+
+per_element!(f32: ColumnsGradient);
 
 impl<T: Element> Kernel for ColumnsGradient<'_, T> {
     type Output = ();

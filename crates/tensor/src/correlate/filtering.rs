@@ -133,10 +133,10 @@ impl Correlation {
         let operands = Operands { layer, kernels, input, weights, bias, output, numbers, taps };
         match filtering {
             Filtering::Tiles => {
-                threads::run_divided(Winograd::new(operands), parts, T::correlate_by_tiles);
+                threads::run_divided(Winograd::new(operands), parts, Winograd::launch);
             }
             Filtering::Columns => {
-                threads::run_divided(Columns(operands), parts, T::correlate_by_columns);
+                threads::run_divided(Columns(operands), parts, Columns::launch);
             }
         }
     }

@@ -2,6 +2,7 @@ use std::marker::PhantomData;
 
 use fearless_simd::{Simd, SimdBase};
 
+use crate::element::kernels::per_element;
 use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow};
 use crate::packing::{pack_rows, packed_len};
 use crate::simd::{Kernel, Level, Tiles, dispatch_at};
@@ -74,7 +75,7 @@ impl Correlation {
         let (numbers, taps) = scratch.take(self.direct_room(side_by_side, parts));
         let layer = *self;
         let forward = Forward { layer, side_by_side, input, kernels, bias, output, numbers, taps };
-        threads::run_divided(forward, parts, T::correlate_forward);
+        threads::run_divided(forward, parts, Forward::launch);
     }
 
     /// The scratch memory of [`Correlation::forward`] of `n` samples.
@@ -271,6 +272,8 @@ impl<T: Element> Kernel for Plan<T> {
         Cut::choose::<S, T>(&self.layer, Padded::of(&self.layer).columns)
     }
 }
+
+per_element!(Forward);
 
 impl<T: Element> Kernel for Forward<'_, T> {
     type Output = ();

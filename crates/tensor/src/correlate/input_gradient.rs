@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFloat};
 
+use crate::element::kernels::per_element;
 use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow};
 use crate::packing::{LARGEST_BLOCK, for_each_block, packed_len};
 use crate::simd::{Kernel, Tiles};
@@ -56,7 +57,7 @@ impl Correlation {
             numbers,
             taps,
         };
-        threads::run_divided(operation, parts, T::correlate_input_gradient);
+        threads::run_divided(operation, parts, InputGradient::launch);
     }
 
     /// The scratch memory of [`Correlation::input_gradient`] of `n` samples.
@@ -231,6 +232,8 @@ impl<T: Element> Divide for InputGradient<'_, T> {
         Ok((first, second))
     }
 }
+
+per_element!(InputGradient);
 
 impl<T: Element> Kernel for InputGradient<'_, T> {
     type Output = ();

@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
+use crate::element::kernels::per_element;
 use crate::microkernel::{Views, dots};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
@@ -76,7 +77,7 @@ impl Correlation {
             numbers,
             taps,
         };
-        threads::run_divided(operation, parts, T::correlate_kernel_gradient);
+        threads::run_divided(operation, parts, KernelGradient::launch);
     }
 
     /// Into how many parts the gradient of so many of the kernels is cut.
@@ -204,6 +205,8 @@ struct Chunk<'a, T> {
     len: usize,
     pitch: [usize; 2],
 }
+
+per_element!(KernelGradient);
 
 impl<T: Element> Kernel for KernelGradient<'_, T> {
     type Output = ();

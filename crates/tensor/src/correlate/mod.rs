@@ -18,12 +18,5 @@ mod tile_transforms;
 mod winograd;
 mod winograd_gradient;
 
-pub use columns::Columns;
-pub use columns_gradient::ColumnsGradient;
-pub use forward::{Bias, Forward};
+pub use forward::Bias;
 pub use geometry::{Correlation, Sweep};
-pub use input_gradient::InputGradient;
-pub use kernel_gradient::KernelGradient;
-pub use outer_products::OuterProducts;
-pub use winograd::Winograd;
-pub use winograd_gradient::WinogradGradient;

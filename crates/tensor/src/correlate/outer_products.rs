@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdFloat};
 
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::vector::{fused, load, store, views};
@@ -64,7 +65,7 @@ impl Correlation {
             sums,
             numbers,
         };
-        threads::run_divided(operation, parts, T::correlate_outer_products);
+        threads::run_divided(operation, parts, OuterProducts::launch);
         let taps = self.taps();
         let blocks = sums.chunks(block::<T>() * taps);
         for (sums, gradient) in blocks.zip(kernel_gradient.chunks_mut(block::<T>() * taps)) {
@@ -166,6 +167,8 @@ impl<T: Element> Divide for OuterProducts<'_, T> {
         Ok((first, part(start..end, taps.1, sums.1, numbers.1)))
     }
 }
+
+per_element!(OuterProducts);
 
 impl<T: Element> Kernel for OuterProducts<'_, T> {
     type Output = ();

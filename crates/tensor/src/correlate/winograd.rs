@@ -22,6 +22,7 @@ use std::ops::Range;
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
 use crate::Element;
+use crate::element::kernels::per_element;
 use crate::microkernel::{Grid, Offset, Product, multiply};
 use crate::packing::{for_each_block, packed_len};
 use crate::simd::{Kernel, Tiles};
@@ -170,6 +171,8 @@ impl<T: Element> Divide for Winograd<'_, T> {
         Ok((part(first), part(second)))
     }
 }
+
+per_element!(f32: Winograd);
 
 impl<T: Element> Kernel for Winograd<'_, T> {
     type Output = ();

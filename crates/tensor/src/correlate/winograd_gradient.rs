@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
 use crate::vector::{fused, load, store, views};
@@ -66,7 +67,7 @@ impl Correlation {
             sums,
             numbers,
         };
-        threads::run_divided(operation, parts, T::correlate_tiles_gradient);
+        threads::run_divided(operation, parts, WinogradGradient::launch);
         for (c, sums) in sums.chunks_exact(POINTS * lanes).enumerate() {
             for (block, kernels) in kernel_gradient.chunks_mut(LANES * taps).enumerate() {
                 for tap in 0..9 {
@@ -167,6 +168,8 @@ impl<T: Element> Divide for WinogradGradient<'_, T> {
         Ok((part(start..start + cut, sums.0, numbers.0), part(start + cut..end, sums.1, numbers.1)))
     }
 }
+
+per_element!(f32: WinogradGradient);
 
 impl<T: Element> Kernel for WinogradGradient<'_, T> {
     type Output = ();

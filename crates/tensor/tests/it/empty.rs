@@ -1,7 +1,10 @@
 //! No samples, no numbers, sums of nothing: every public operation takes them, and gives nothing
 //! or zeros. What has a shape of its own, planes, windows and channels, is never empty.
 
-use tensor::optimize::{self, Adam, Momentum};
+use tensor::activation::{
+    Activation, Elu, Gelu, HardSwish, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh,
+};
+use tensor::optimize::{Adam, Descent, Lion, Momentum, RmsProp};
 use tensor::random::drop_out;
 use tensor::{Bias, Correlation, Element, Pooling, Scratch, image, map, matrix, normalize, reduce};
 
@@ -87,22 +90,23 @@ fn sums<T: Element>() {
 }
 
 fn maps<T: Element>() {
-    for f in [map::exp, map::sigmoid, map::tanh, map::relu, map::gelu, map::silu] {
-        f(&mut [] as &mut [T]);
+    fn activation<T: Element>(f: impl Activation) {
+        f.apply::<T>(&mut []);
+        f.multiply_derivative::<T>(&mut [], &[]);
     }
-    for f in [
-        map::gelu_gradient,
-        map::silu_gradient,
-        map::sigmoid_gradient,
-        map::tanh_gradient,
-        map::relu_gradient,
-        map::add,
-    ] {
-        f(&mut [] as &mut [T], &[]);
-    }
-    map::leaky_relu(&mut [] as &mut [T], T::ONE);
-    map::leaky_relu_gradient(&mut [] as &mut [T], &[], T::ONE);
+    activation::<T>(Sigmoid);
+    activation::<T>(Tanh);
+    activation::<T>(Relu);
+    activation::<T>(LeakyRelu { slope: 1.0 });
+    activation::<T>(Gelu);
+    activation::<T>(Silu);
+    activation::<T>(Elu { alpha: 1.0 });
+    activation::<T>(Softplus);
+    activation::<T>(HardSwish);
+    map::exp::<T>(&mut []);
+    map::add::<T>(&mut [], &[]);
     map::add_scaled(&mut [] as &mut [T], T::ONE, &[]);
+    map::lerp(&mut [] as &mut [T], T::ONE, &[]);
     drop_out(&mut [] as &mut [T], [0; 3], [0; 2], 1, T::ONE);
     image::brightness::<T>(&[], &mut []);
     image::resample::<T>(&[], [0, 0], [&[], &[]], &mut []);
@@ -112,8 +116,8 @@ fn maps<T: Element>() {
 fn steps<T: Element>() {
     let one = T::ONE;
     let momentum = Momentum { rate: one, weight_decay: one, momentum: one, nesterov: true };
-    optimize::momentum(&mut [], &[], &mut [], momentum);
-    optimize::descend(&mut [], &[], one, one);
+    momentum.step(&mut [], &[], &mut []);
+    Descent { rate: one, weight_decay: one }.step(&mut [], &[]);
     let adam = Adam {
         rate: one,
         rest1: one,
@@ -124,8 +128,12 @@ fn steps<T: Element>() {
         weight_decay: one,
         shrink: one,
     };
-    optimize::adam(&mut [], &[], &mut [], &mut [], &adam);
-    optimize::average(&mut [], &[], one);
+    adam.step(&mut [], &[], &mut [], &mut []);
+    let alpha = one;
+    let rms_prop =
+        RmsProp { rate: one, alpha, rest: one, epsilon: one, weight_decay: one, momentum: one };
+    rms_prop.step(&mut [], &[], &mut [], &mut []);
+    Lion { rate: one, rest1: one, rest2: one, shrink: one }.step(&mut [], &[], &mut []);
 }
 
 fn normalizations<T: Element>() {
