@@ -218,7 +218,7 @@ impl<T: Element> Kernel for RowsProduct<'_, T> {
             continues: false,
             offset: Offset::None,
         };
-        if S::MANY && p >= T::Wide::<S>::LEN {
+        if S::LARGE && p >= T::Wide::<S>::LEN {
             multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, self.c);
         } else {
             multiply_narrow(simd, &product, self.c);

@@ -147,7 +147,7 @@ pub(crate) fn multiply<S: Simd, T: Element, L: Lanes<S, T>>(
             let weights = &product.packed[at..at + size * taps];
             let weights = &weights[size * start..][..size * product.taps.len()];
             let part = Part { product, weights, first, count };
-            walk = if S::MANY && const { L::PIECES == 2 } {
+            walk = if S::LARGE && const { L::PIECES == 2 } {
                 // Halves cost a load each: fewer of them leave fewer over.
                 match size {
                     1 => part.run::<S, L, 1, 8>(simd, panel, output),
@@ -156,7 +156,7 @@ pub(crate) fn multiply<S: Simd, T: Element, L: Lanes<S, T>>(
                     6 => part.run::<S, L, 6, 2>(simd, panel, output),
                     _ => part.run::<S, L, 8, 2>(simd, panel, output),
                 }
-            } else if S::MANY {
+            } else if S::LARGE {
                 match size {
                     1 => part.run::<S, L, 1, 8>(simd, panel, output),
                     2 => part.run::<S, L, 2, 8>(simd, panel, output),
@@ -164,7 +164,7 @@ pub(crate) fn multiply<S: Simd, T: Element, L: Lanes<S, T>>(
                     6 => part.run::<S, L, 6, 4>(simd, panel, output),
                     _ => part.run::<S, L, 8, 2>(simd, panel, output),
                 }
-            } else if S::SOME {
+            } else if S::MEDIUM {
                 match size {
                     1 => part.run::<S, L, 1, 6>(simd, panel, output),
                     2 => part.run::<S, L, 2, 5>(simd, panel, output),
@@ -187,7 +187,7 @@ pub(crate) fn multiply_narrow<S: Simd, T: Element>(
     product: &Product<'_, T>,
     output: &mut [T],
 ) {
-    if S::MANY {
+    if S::LARGE {
         multiply::<S, T, Halves<T>>(simd, product, output);
     } else {
         multiply::<S, T, Whole<T::Narrow<S>>>(simd, product, output);

@@ -301,8 +301,9 @@ pub fn tanh(x: f64) -> f64 {
     libm::tanh(x)
 }
 
-/// The brightness of a plane of bytes at a place `[y, x]` between pixels; 0 outside.
-pub fn resample(plane: &[u8], [height, width]: [usize; 2], [y, x]: [f32; 2]) -> f32 {
+/// The twin of [`crate::image::grid_sample`]: the brightness of a plane of bytes at a position
+/// `[y, x]` between pixels; 0 outside.
+pub fn grid_sample(plane: &[u8], [height, width]: [usize; 2], [y, x]: [f32; 2]) -> f32 {
     // From one pixel outside on, all is 0; so the whole part below is never negative.
     let (y, x) = (y.clamp(-1.0, height as f32) + 1.0, x.clamp(-1.0, width as f32) + 1.0);
     let (below, right) = (y as i32 as usize, x as i32 as usize);

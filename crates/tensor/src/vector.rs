@@ -55,7 +55,7 @@ pub(crate) fn fused<S: Simd, V: SimdFloat<S>>(_: S, a: V, b: V, c: V) -> V {
     fn emulated<S: Simd, V: SimdFloat<S>>(a: V, b: V, c: V) -> V {
         a.mul_add_precise(b, c)
     }
-    if S::MANY || S::SOME { a.mul_add_precise(b, c) } else { emulated(a, b, c) }
+    if S::LARGE || S::MEDIUM { a.mul_add_precise(b, c) } else { emulated(a, b, c) }
 }
 
 /// The sum of the lanes, by halves: lane `i` and lane `i + LEN/2`, and so on down.

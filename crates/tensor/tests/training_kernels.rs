@@ -334,7 +334,7 @@ fn lion<T: Element>([start, g, m]: [&[T]; 3], each: &Each<'_>) -> Vec<Vec<T>> {
 fn images<T: Element>() {
     let bytes: Vec<_> = (0..=255).collect();
     let mut found = numbers::<T>(256, 15, 1.0);
-    image::brightness(&bytes, &mut found);
+    image::u8_to_unit(&bytes, &mut found);
     let widened = |number: f32| T::from_f64(f64::from(number));
     let expected = bytes.iter().map(|&byte| widened(f32::from(byte) / 255.0));
     assert_eq!(found, expected.collect::<Vec<_>>());
@@ -348,8 +348,8 @@ fn images<T: Element>() {
         let [ys, xs] = &places;
         for count in [1, 16, 75] {
             let mut found = numbers::<T>(count, 18, 1.0);
-            image::resample(&plane, size, [&ys[..count], &xs[..count]], &mut found);
-            let at = ys.iter().zip(xs).map(|(&y, &x)| reference::resample(&plane, size, [y, x]));
+            image::grid_sample(&plane, size, [&ys[..count], &xs[..count]], &mut found);
+            let at = ys.iter().zip(xs).map(|(&y, &x)| reference::grid_sample(&plane, size, [y, x]));
             assert_eq!(found, at.take(count).map(widened).collect::<Vec<_>>());
         }
     }
@@ -362,7 +362,7 @@ fn images<T: Element>() {
         .collect();
     for splines in [&splines[..], &[]] {
         let [mut ys, mut xs] = [[f32::NAN; 20]; 2];
-        image::places(&matrix, [3, 5], (&nodes, splines), [&mut ys, &mut xs]);
+        image::affine_grid(&matrix, [3, 5], (&nodes, splines), [&mut ys, &mut xs]);
         for (axis, found) in [ys, xs].iter().enumerate() {
             let [by_y, by_x, start] = matrix[axis];
             for (index, &found) in found.iter().enumerate() {
@@ -387,7 +387,7 @@ fn images<T: Element>() {
         ([0.0, 2.0], 0.0),
         ([0.0, -7.0], 0.0),
     ] {
-        assert_eq!(reference::resample(&plane, [2, 2], place), brightness / 255.0, "{place:?}");
+        assert_eq!(reference::grid_sample(&plane, [2, 2], place), brightness / 255.0, "{place:?}");
     }
 }
 

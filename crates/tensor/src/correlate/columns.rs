@@ -102,7 +102,7 @@ impl<T: Element> Kernel for Columns<'_, T> {
         let layer = self.0.layer;
         let (width, wide) = (layer.out_width, T::Wide::<S>::LEN);
         let fewest = width.next_multiple_of(wide) <= width.next_multiple_of(T::Narrow::<S>::LEN);
-        if !S::MANY {
+        if !S::LARGE {
             self.run_with::<S, T::Narrow<S>, 2, 2>(simd);
         } else if layer.width.min(width) >= wide && fewest {
             self.run_with::<S, T::Wide<S>, 4, 1>(simd);

@@ -203,7 +203,7 @@ impl<T: Element> Kernel for ColumnsGradient<'_, T> {
                 }
                 let sums = &mut sums[d * channels * 3 * INPUTS..];
                 let chunk = Chunk { rows, gradients, line, channels, used, positions };
-                if !S::MANY {
+                if !S::LARGE {
                     chunk.add::<S, T::Wide<S>, 2, 1>(simd, sums);
                 } else if layer.channels_of_a_tile() == 3 {
                     chunk.add::<S, T::Wide<S>, 3, 3>(simd, sums);
@@ -267,7 +267,7 @@ impl Strips {
             let y = strip % self.down * OUTPUTS;
             let at = (strip - self.range.start) * self.pitch + planes.padding[1];
             let plane = Plane { numbers, above: planes.padding[0], height, width };
-            if S::MANY && width >= T::Wide::<S>::LEN {
+            if S::LARGE && width >= T::Wide::<S>::LEN {
                 plane.transform::<S, T::Wide<S>, R>(simd, y, (to, line, at));
             } else {
                 plane.transform::<S, T::Narrow<S>, R>(simd, y, (to, line, at));

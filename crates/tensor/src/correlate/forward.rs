@@ -248,7 +248,7 @@ impl Cut {
         let rows = |lanes| row_positions(layer, lanes);
         // A line is written twice, which costs as much as some taps.
         let line = pitch + 4 * pitch / layer.taps();
-        if S::MANY && rows(wide) <= rows(narrow).min(line) {
+        if S::LARGE && rows(wide) <= rows(narrow).min(line) {
             Self::WideRows
         } else if rows(narrow) <= line {
             Self::NarrowRows
@@ -296,14 +296,14 @@ impl<T: Element> Kernel for Forward<'_, T> {
             pack_rows(simd, weights, [kernels, taps], packed);
         }
         let (tap_table, places) = self.taps.split_at_mut(taps);
-        let lanes = if S::MANY { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
+        let lanes = if S::LARGE { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
         let samples = if side_by_side { n / lanes * lanes } else { 0 };
         let (input, inputs) = self.input.split_at(samples * input_len);
         let (output, outputs) = self.output.split_at_mut(samples * output_len);
         if samples > 0 {
             let (layer, bias) = (&layer, self.bias);
             let work = Samples { layer, packed, bias, taps: tap_table, places };
-            if S::MANY {
+            if S::LARGE {
                 work.correlate::<S, T::Wide<S>>(simd, input, copy, line, output);
             } else {
                 work.correlate::<S, T::Narrow<S>>(simd, input, copy, line, output);
@@ -354,14 +354,14 @@ impl<T: Element> Kernel for Forward<'_, T> {
                 },
             };
             match cut {
-                Cut::WideRows if S::MANY => {
+                Cut::WideRows if S::LARGE => {
                     multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, output);
                 }
                 Cut::WideRows | Cut::NarrowRows => multiply_narrow(simd, &product, output),
                 Cut::Line => {
                     product.offset = Offset::None;
                     product.output_stride = line_len;
-                    if S::MANY {
+                    if S::LARGE {
                         multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, line);
                     } else {
                         multiply_narrow(simd, &product, line);

@@ -258,7 +258,7 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
             pack_phase(simd, &layer, phase, kernels, channels, packed);
         }
         let channels = channels.len();
-        let lanes = if S::MANY { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
+        let lanes = if S::LARGE { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
         let [output_len, input_len] =
             [layer.output_shape().len(), channels * layer.height * layer.width];
         let n = output_gradient.len() / output_len;
@@ -268,7 +268,7 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
         if samples > 0 {
             let memory = Memory::of::<T>(&layer, lanes, true);
             let work = Work { layer: &layer, lanes, channels: all.len(), packed, memory };
-            if S::MANY {
+            if S::LARGE {
                 work.run_side_by_side::<S, T::Wide<S>>(simd, output, input, numbers, taps);
             } else {
                 work.run_side_by_side::<S, T::Narrow<S>>(simd, output, input, numbers, taps);
@@ -417,7 +417,7 @@ impl<T: Element> Work<'_, T> {
                                 };
                                 if *lanes == 1 {
                                     columns.add(simd, spare, input);
-                                } else if S::MANY {
+                                } else if S::LARGE {
                                     columns.add_samples::<S, T::Wide<S>>(simd, input);
                                 } else {
                                     columns.add_samples::<S, T::Narrow<S>>(simd, input);
@@ -593,7 +593,7 @@ impl<T: Element> Pass<'_, T> {
         let (wide, narrow) = (T::Wide::<S>::LEN, T::Narrow::<S>::LEN);
         let wide = grid.len >= wide
             && grid.len.next_multiple_of(wide) == grid.len.next_multiple_of(narrow);
-        if S::MANY && wide {
+        if S::LARGE && wide {
             multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, sums);
         } else {
             multiply_narrow(simd, &product, sums);

@@ -272,7 +272,7 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
                 gradients_of::<S, T, Whole<T::Wide<S>>>(
                     simd, range, &chunk, tap_table, first, target,
                 );
-            } else if S::MANY {
+            } else if S::LARGE {
                 gradients_of::<S, T, Halves<T>>(simd, range, &chunk, tap_table, first, target);
             } else {
                 gradients_of::<S, T, Whole<T::Narrow<S>>>(
@@ -309,13 +309,13 @@ fn gradients_of<S: Simd, T: Element, L: Lanes<S, T>>(
                 true => block::<S, T, L, 1, 5>(simd, chunk, at, taps, first_chunk, target),
                 false => block::<S, T, L, 1, 3>(simd, chunk, at, taps, first_chunk, target),
             }
-        } else if S::MANY && vectors >= 8 && !of_five {
+        } else if S::LARGE && vectors >= 8 && !of_five {
             block::<S, T, L, 8, 3>(simd, chunk, at, taps, first_chunk, target)
-        } else if S::MANY && vectors >= 4 && of_five {
+        } else if S::LARGE && vectors >= 4 && of_five {
             block::<S, T, L, 4, 5>(simd, chunk, at, taps, first_chunk, target)
         } else if of_five {
             block::<S, T, L, 2, 5>(simd, chunk, at, taps, first_chunk, target)
-        } else if (S::MANY || S::SOME) && vectors >= 4 {
+        } else if (S::LARGE || S::MEDIUM) && vectors >= 4 {
             block::<S, T, L, 4, 3>(simd, chunk, at, taps, first_chunk, target)
         } else {
             block::<S, T, L, 2, 3>(simd, chunk, at, taps, first_chunk, target)

@@ -264,19 +264,19 @@ impl<T: Element> Band<'_, T> {
         while first < taps.len() {
             let rest = &taps[first..];
             let sums = &mut sums[first * count..];
-            first += if S::MANY && const { KV == 2 } {
+            first += if S::LARGE && const { KV == 2 } {
                 match rest.len() {
                     9.. => self.add_tile::<S, V, KV, 9, 1>(simd, rest, sums),
                     _ => self.add_tile::<S, V, KV, 3, 1>(simd, rest, sums),
                 }
-            } else if S::MANY {
+            } else if S::LARGE {
                 match (self.neighbours, rest.len()) {
                     // One vector a position: reads of addresses would take longer than it.
                     (5, 15..) => self.add_tile::<S, V, KV, 3, 5>(simd, rest, sums),
                     (_, 12..) => self.add_tile::<S, V, KV, 12, 1>(simd, rest, sums),
                     _ => self.add_tile::<S, V, KV, 4, 1>(simd, rest, sums),
                 }
-            } else if S::SOME && const { KV == 1 } {
+            } else if S::MEDIUM && const { KV == 1 } {
                 self.add_tile::<S, V, KV, 6, 1>(simd, rest, sums)
             } else {
                 self.add_tile::<S, V, KV, 2, 1>(simd, rest, sums)

@@ -179,7 +179,7 @@ impl<T: Element> Kernel for Winograd<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if S::MANY {
+        if S::LARGE {
             self.run_with::<S, T::Wide<S>>(simd);
         } else {
             self.run_with::<S, T::Narrow<S>>(simd);
@@ -453,7 +453,7 @@ enum Added<'a, T> {
 /// a call that copies memory.
 #[inline(always)]
 fn add_row<S: Simd, T: Element>(simd: S, from: &[T], added: Added<'_, T>, to: &mut [T]) {
-    if S::MANY && to.len() >= T::Wide::<S>::LEN {
+    if S::LARGE && to.len() >= T::Wide::<S>::LEN {
         add_row_with::<S, T::Wide<S>>(simd, from, added, to);
     } else if to.len() >= T::Narrow::<S>::LEN {
         add_row_with::<S, T::Narrow<S>>(simd, from, added, to);

@@ -176,7 +176,7 @@ impl<T: Element> Kernel for WinogradGradient<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if S::MANY {
+        if S::LARGE {
             self.run_with::<S, T::Wide<S>>(simd);
         } else {
             self.run_with::<S, T::Narrow<S>>(simd);
@@ -342,7 +342,7 @@ impl Block {
         let mut c = 0;
         while c < self.channels {
             let operands = (inputs, gradients);
-            c += if !S::MANY {
+            c += if !S::LARGE {
                 self.add_tile::<S, T, KV, 2>(simd, c, operands, sums)
             } else if const { KV == 2 } || self.channels - c <= 8 {
                 self.add_tile::<S, T, KV, 8>(simd, c, operands, sums)

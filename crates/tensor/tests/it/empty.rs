@@ -108,9 +108,9 @@ fn maps<T: Element>() {
     map::add_scaled(&mut [] as &mut [T], T::ONE, &[]);
     map::lerp(&mut [] as &mut [T], T::ONE, &[]);
     drop_out(&mut [] as &mut [T], [0; 3], [0; 2], 1, T::ONE);
-    image::brightness::<T>(&[], &mut []);
-    image::resample::<T>(&[], [0, 0], [&[], &[]], &mut []);
-    image::places(&[[0.0; 3]; 2], [0, 0], (&[], &[]), [&mut [], &mut []]);
+    image::u8_to_unit::<T>(&[], &mut []);
+    image::grid_sample::<T>(&[], [0, 0], [&[], &[]], &mut []);
+    image::affine_grid(&[[0.0; 3]; 2], [0, 0], (&[], &[]), [&mut [], &mut []]);
 }
 
 fn steps<T: Element>() {
