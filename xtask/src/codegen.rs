@@ -145,7 +145,7 @@ const fn tile_rows(function: &'static str, register: Register, broadcasts: usize
 }
 
 /// A loop over single vectors, or over pairs where a vector is two registers: an operation of
-/// `map.rs` or `optimize.rs`. Its constants are in registers or broadcast.
+/// `map.rs`, `activation.rs` or `optimize.rs`. Its constants are in registers or broadcast.
 const fn elementwise(
     function: &'static str,
     name: &'static str,

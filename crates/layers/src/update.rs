@@ -121,7 +121,7 @@ impl<T: Element> Updater<T> {
         let slices = [parameters, sum, momentum, squares, average];
         threads::for_each_part(slices, PART, threads, |first, [w, g, m, v, average]| {
             if count > 0 {
-                reduce::sum_parts(parts, [count, stride], first, g);
+                reduce::sum_pairwise(parts, [count, stride], first, g);
             }
             if let Some(scale) = scale {
                 g.iter_mut().for_each(|g| *g *= scale);
@@ -168,7 +168,7 @@ fn sum_and_norm<T: Element>(
     let stride = sum.len();
     threads::for_each_chunk((sum, NORM_PART), (squares, 1), threads, |index, sum, squares| {
         if count > 0 {
-            reduce::sum_parts(parts, [count, stride], index * NORM_PART, sum);
+            reduce::sum_pairwise(parts, [count, stride], index * NORM_PART, sum);
         }
         squares[0] = sum_of_squares(sum);
     });

@@ -12,7 +12,7 @@ use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow};
 use crate::packing::{pack, packed_len};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
-use crate::vector::{Whole, fused, load, load_part, store};
+use crate::vector::{Whole, fused, load, load_partial, store};
 use crate::{Element, Scratch};
 
 /// `C = A Bᵀ + bias`, the bias added to each row of `C`.
@@ -288,13 +288,13 @@ impl<T: Element> Update<'_, T> {
         }
         if whole < len {
             let rest = len - whole;
-            let x: T::Wide<S> = load_part(simd, self.x, whole, rest);
+            let x: T::Wide<S> = load_partial(simd, self.x, whole, rest);
             let mut sum = match &self.y {
-                Some(y) => load_part(simd, y, whole, rest),
+                Some(y) => load_partial(simd, y, whole, rest),
                 None => T::Wide::<S>::simd_from(simd, T::ZERO),
             };
             for m in 0..M {
-                let weight: T::Wide<S> = load_part(simd, rows, m * len + whole, rest);
+                let weight: T::Wide<S> = load_partial(simd, rows, m * len + whole, rest);
                 sum = fused(simd, weight, g[m], sum);
                 let next = fused(simd, g[m] * x, rate, weight);
                 rows[m * len + whole..][..rest].copy_from_slice(&next.as_slice()[..rest]);

@@ -146,32 +146,32 @@ pub(crate) fn multiply<S: Simd, T: Element, L: Lanes<S, T>>(
             let size = block(simd, product.rows - first);
             let weights = &product.packed[at..at + size * taps];
             let weights = &weights[size * start..][..size * product.taps.len()];
-            let part = Part { product, weights, first, count };
+            let block = RowBlock { product, weights, first, count };
             walk = if S::LARGE && const { L::PIECES == 2 } {
                 // Halves cost a load each: fewer of them leave fewer over.
                 match size {
-                    1 => part.run::<S, L, 1, 8>(simd, panel, output),
-                    2 => part.run::<S, L, 2, 4>(simd, panel, output),
-                    4 => part.run::<S, L, 4, 3>(simd, panel, output),
-                    6 => part.run::<S, L, 6, 2>(simd, panel, output),
-                    _ => part.run::<S, L, 8, 2>(simd, panel, output),
+                    1 => block.run::<S, L, 1, 8>(simd, panel, output),
+                    2 => block.run::<S, L, 2, 4>(simd, panel, output),
+                    4 => block.run::<S, L, 4, 3>(simd, panel, output),
+                    6 => block.run::<S, L, 6, 2>(simd, panel, output),
+                    _ => block.run::<S, L, 8, 2>(simd, panel, output),
                 }
             } else if S::LARGE {
                 match size {
-                    1 => part.run::<S, L, 1, 8>(simd, panel, output),
-                    2 => part.run::<S, L, 2, 8>(simd, panel, output),
-                    4 => part.run::<S, L, 4, 5>(simd, panel, output),
-                    6 => part.run::<S, L, 6, 4>(simd, panel, output),
-                    _ => part.run::<S, L, 8, 2>(simd, panel, output),
+                    1 => block.run::<S, L, 1, 8>(simd, panel, output),
+                    2 => block.run::<S, L, 2, 8>(simd, panel, output),
+                    4 => block.run::<S, L, 4, 5>(simd, panel, output),
+                    6 => block.run::<S, L, 6, 4>(simd, panel, output),
+                    _ => block.run::<S, L, 8, 2>(simd, panel, output),
                 }
             } else if S::MEDIUM {
                 match size {
-                    1 => part.run::<S, L, 1, 6>(simd, panel, output),
-                    2 => part.run::<S, L, 2, 5>(simd, panel, output),
-                    _ => part.run::<S, L, 4, 3>(simd, panel, output),
+                    1 => block.run::<S, L, 1, 6>(simd, panel, output),
+                    2 => block.run::<S, L, 2, 5>(simd, panel, output),
+                    _ => block.run::<S, L, 4, 3>(simd, panel, output),
                 }
             } else {
-                part.run::<S, L, 2, 1>(simd, panel, output)
+                block.run::<S, L, 2, 1>(simd, panel, output)
             };
             first += size;
             at += size * taps;
@@ -195,14 +195,14 @@ pub(crate) fn multiply_narrow<S: Simd, T: Element>(
 }
 
 /// One block of rows of a [`Product`] at some of its positions.
-struct Part<'a, T> {
+struct RowBlock<'a, T> {
     product: &'a Product<'a, T>,
     weights: &'a [T],
     first: usize,
     count: usize,
 }
 
-impl<T: Element> Part<'_, T> {
+impl<T: Element> RowBlock<'_, T> {
     /// `M` rows, `P` vectors of positions at a time; returns the walk where it ended.
     ///
     /// A function of its own for the compiler, shared by all that multiply.
@@ -220,11 +220,11 @@ impl<T: Element> Part<'_, T> {
                 let (weights, _) = self.weights.as_chunks::<M>();
                 let mut left = self.count;
                 while left >= P {
-                    part::<S, T, L, M, P>(simd, product, weights, first, &mut walk, output);
+                    next_tile::<S, T, L, M, P>(simd, product, weights, first, &mut walk, output);
                     left -= P;
                 }
                 while left > 0 {
-                    part::<S, T, L, M, 1>(simd, product, weights, first, &mut walk, output);
+                    next_tile::<S, T, L, M, 1>(simd, product, weights, first, &mut walk, output);
                     left -= 1;
                 }
                 walk
@@ -235,7 +235,7 @@ impl<T: Element> Part<'_, T> {
 
 /// The next `P` vectors of the walk, computed and stored.
 #[inline(always)]
-fn part<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
+fn next_tile<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
     simd: S,
     product: &Product<'_, T>,
     weights: &[[T; M]],
@@ -385,10 +385,10 @@ pub(crate) fn dots<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const Q:
             let (a_at, b_at) = (row * a.pitch + whole, row * b.pitch + whole);
             let mut x = [zero; Q];
             for q in 0..Q {
-                x[q] = L::load_part(simd, b_views[q], b_at, len - whole);
+                x[q] = L::load_partial(simd, b_views[q], b_at, len - whole);
             }
             for m in 0..M {
-                let factor = L::load_part(simd, a_views[m], a_at, len - whole);
+                let factor = L::load_partial(simd, a_views[m], a_at, len - whole);
                 for q in 0..Q {
                     sums[m][q] = fused(simd, x[q], factor, sums[m][q]);
                 }

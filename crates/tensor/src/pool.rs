@@ -232,8 +232,7 @@ impl Pooling {
     fn window(&self, output: usize) -> Rows {
         let [height, width] = self.input;
         let (plane, window) = (output / self.count(), output % self.count());
-        let (rows, _) = self.along(0, window / self.output[1]);
-        let (columns, _) = self.along(1, window % self.output[1]);
+        let [(rows, _), (columns, _)] = self.axes(window);
         let first = (plane * height + rows.start) * width + columns.start;
         if columns.len() == width {
             Rows { first, pitch: 0, count: 1, len: rows.len() * width }
@@ -261,20 +260,24 @@ impl Pooling {
         (inside, counted)
     }
 
+    /// [`Pooling::along`] both axes.
+    #[inline(always)]
+    fn axes(&self, window: usize) -> [(Range<usize>, usize); 2] {
+        [self.along(0, window / self.output[1]), self.along(1, window % self.output[1])]
+    }
+
     /// Where in the plane the rows of a window start, and how long they are.
     #[inline(always)]
     fn rows(&self, window: usize) -> (impl Iterator<Item = usize> + use<>, usize) {
         let [_, width] = self.input;
-        let (rows, _) = self.along(0, window / self.output[1]);
-        let (columns, _) = self.along(1, window % self.output[1]);
+        let [(rows, _), (columns, _)] = self.axes(window);
         (rows.map(move |row| row * width + columns.start), columns.len())
     }
 
-    /// The part that each number of a window has in its mean.
+    /// The share that each number of a window has in its mean.
     #[inline(always)]
     fn share<T: Element>(&self, window: usize) -> T {
-        let (_, rows) = self.along(0, window / self.output[1]);
-        let (_, columns) = self.along(1, window % self.output[1]);
+        let [(_, rows), (_, columns)] = self.axes(window);
         T::ONE / T::from_f64(rows as f64 * columns as f64)
     }
 

@@ -6,7 +6,7 @@ use crate::element::kernels::per_element;
 use crate::matrix::multiply_vector;
 use crate::simd::Kernel;
 use crate::sums::{Numbers, Rows, Tree, sums};
-use crate::vector::{load, load_part, store};
+use crate::vector::{load, load_partial, store};
 use crate::{Element, Scratch};
 
 /// `Σ a_i b_i` with 16 lanes of 32 bits (or 8 of 64), added by halves.
@@ -120,21 +120,29 @@ pub fn argmax<T: Element>(x: &[T]) -> Option<usize> {
     (!x.is_empty()).then_some(best)
 }
 
-/// `sum[i] = Σ_s parts[s · stride + at + i]`, added pairwise in a fixed tree:
+/// `sum[i] = Σ_s addends[s · stride + at + i]`, added pairwise in a fixed tree:
 /// `((0 + 1) + (2 + 3)) + …`, a rest that is no power of two last.
 ///
 /// # Panics
-/// If `parts` is too short for `count` parts.
+/// If `addends` is too short for `count` of them.
 #[track_caller]
-pub fn sum_parts<T: Element>(parts: &[T], [count, stride]: [usize; 2], at: usize, sum: &mut [T]) {
+pub fn sum_pairwise<T: Element>(
+    addends: &[T],
+    [count, stride]: [usize; 2],
+    at: usize,
+    sum: &mut [T],
+) {
     let end = if count == 0 { 0 } else { (count - 1) * stride + at + sum.len() };
-    assert!(at + sum.len() <= stride && end <= parts.len(), "sum_parts: {count} parts of {stride}");
-    TreeSum { parts, count, stride, at, sum }.launch();
+    assert!(
+        at + sum.len() <= stride && end <= addends.len(),
+        "sum_pairwise: {count} addends of {stride}"
+    );
+    TreeSum { addends, count, stride, at, sum }.launch();
 }
 
-/// See [`sum_parts`].
+/// See [`sum_pairwise`].
 pub struct TreeSum<'a, T> {
-    parts: &'a [T],
+    addends: &'a [T],
     count: usize,
     stride: usize,
     at: usize,
@@ -157,19 +165,19 @@ impl<T: Element> Kernel for TreeSum<'_, T> {
         while at < len {
             let width = if at < whole { lanes } else { len - whole };
             tree.clear();
-            let mut part = 0;
-            while part < self.count {
-                // Four parts at a time stay in registers.
-                let (sum, level) = if part + 4 <= self.count {
+            let mut next = 0;
+            while next < self.count {
+                // Four addends at a time stay in registers.
+                let (sum, level) = if next + 4 <= self.count {
                     let left =
-                        self.part(simd, part, at, width) + self.part(simd, part + 1, at, width);
-                    let right = self.part(simd, part + 2, at, width);
-                    (left + (right + self.part(simd, part + 3, at, width)), 2)
+                        self.addend(simd, next, at, width) + self.addend(simd, next + 1, at, width);
+                    let right = self.addend(simd, next + 2, at, width);
+                    (left + (right + self.addend(simd, next + 3, at, width)), 2)
                 } else {
-                    (self.part(simd, part, at, width), 0)
+                    (self.addend(simd, next, at, width), 0)
                 };
                 tree.add([sum], level);
-                part += 1 << level;
+                next += 1 << level;
             }
             let [sum] = tree.sum().unwrap_or([zero]);
             if width == lanes {
@@ -183,14 +191,14 @@ impl<T: Element> Kernel for TreeSum<'_, T> {
 }
 
 impl<T: Element> TreeSum<'_, T> {
-    /// The `width` numbers at `at` of a part, a whole vector or less.
+    /// The `width` numbers at `at` of an addend, a whole vector or less.
     #[inline(always)]
-    fn part<S: Simd>(&self, simd: S, part: usize, at: usize, width: usize) -> T::Wide<S> {
-        let place = part * self.stride + self.at + at;
+    fn addend<S: Simd>(&self, simd: S, index: usize, at: usize, width: usize) -> T::Wide<S> {
+        let place = index * self.stride + self.at + at;
         if width == T::Wide::<S>::LEN {
-            load(simd, self.parts, place)
+            load(simd, self.addends, place)
         } else {
-            load_part(simd, self.parts, place, width)
+            load_partial(simd, self.addends, place, width)
         }
     }
 }

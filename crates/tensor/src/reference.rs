@@ -259,7 +259,7 @@ pub fn sum<T: Element>(rows: &[&[T]]) -> T {
 }
 
 /// `((0 + 1) + (2 + 3)) + …`: the largest power of two first, each by halves. The twin of
-/// [`crate::reduce::sum_parts`] and [`crate::reduce::sum`].
+/// [`crate::reduce::sum_pairwise`] and [`crate::reduce::sum`].
 pub fn tree<T: Element>(parts: &[T]) -> T {
     match parts {
         [] => T::ZERO,

@@ -15,7 +15,7 @@ pub(crate) fn load<S: Simd, V: SimdBase<S>>(simd: S, numbers: &[V::Element], at:
 
 /// The first `len < LEN` lanes from `at` in `numbers`, the others zero.
 #[inline(always)]
-pub(crate) fn load_part<S: Simd, V>(simd: S, numbers: &[V::Element], at: usize, len: usize) -> V
+pub(crate) fn load_partial<S: Simd, V>(simd: S, numbers: &[V::Element], at: usize, len: usize) -> V
 where
     V: SimdFloat<S, Element: Element>,
 {
@@ -35,7 +35,7 @@ pub(crate) fn load_rest<S: Simd, T: Element>(
     if at + T::Wide::<S>::LEN <= numbers.len() {
         load(simd, numbers, at)
     } else {
-        load_part(simd, numbers, at, rest)
+        load_partial(simd, numbers, at, rest)
     }
 }
 
@@ -129,10 +129,10 @@ pub(crate) fn for_each_vector<S: Simd, T: Element, const N: usize, const R: usiz
     let rest = len - whole;
     if rest > 0 {
         for n in 0..N {
-            old[n] = load_part(simd, changed[n], whole, rest);
+            old[n] = load_partial(simd, changed[n], whole, rest);
         }
         for r in 0..R {
-            others[r] = load_part(simd, read[r], whole, rest);
+            others[r] = load_partial(simd, read[r], whole, rest);
         }
         let new = f(old, others);
         for n in 0..N {
@@ -183,7 +183,7 @@ pub(crate) trait Lanes<S: Simd, T: Element> {
     /// The vector whose pieces are at `at` in the views; one piece is in the first.
     fn load(simd: S, views: [&[T]; 2], at: usize) -> Self::Vector;
     /// Of each piece the first `len < LEN` lanes, the others zero.
-    fn load_part(simd: S, views: [&[T]; 2], at: usize, len: usize) -> Self::Vector;
+    fn load_partial(simd: S, views: [&[T]; 2], at: usize, len: usize) -> Self::Vector;
     /// Writes the pieces to their places; one piece to the first.
     fn store(vector: Self::Vector, numbers: &mut [T], at: [usize; 2]);
     /// The sums of the pieces' lanes, by halves; of one piece the first.
@@ -204,8 +204,8 @@ impl<S: Simd, V: SimdFloat<S, Element: Element>> Lanes<S, V::Element> for Whole<
     }
 
     #[inline(always)]
-    fn load_part(simd: S, [view, _]: [&[V::Element]; 2], at: usize, len: usize) -> V {
-        load_part(simd, view, at, len)
+    fn load_partial(simd: S, [view, _]: [&[V::Element]; 2], at: usize, len: usize) -> V {
+        load_partial(simd, view, at, len)
     }
 
     #[inline(always)]
@@ -235,9 +235,9 @@ impl<S: Simd, T: Element> Lanes<S, T> for Halves<T> {
     }
 
     #[inline(always)]
-    fn load_part(simd: S, [low, high]: [&[T]; 2], at: usize, len: usize) -> T::Wide<S> {
-        let low: T::Narrow<S> = load_part(simd, low, at, len);
-        low.combine(load_part::<S, T::Narrow<S>>(simd, high, at, len))
+    fn load_partial(simd: S, [low, high]: [&[T]; 2], at: usize, len: usize) -> T::Wide<S> {
+        let low: T::Narrow<S> = load_partial(simd, low, at, len);
+        low.combine(load_partial::<S, T::Narrow<S>>(simd, high, at, len))
     }
 
     #[inline(always)]

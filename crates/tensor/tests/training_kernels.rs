@@ -74,6 +74,8 @@ fn activation<T: Element, A: Activation>(
     }
     let known = if A::DERIVED_FROM == DerivedFrom::Input { &x } else { &y };
     f.multiply_derivative(&mut g, known);
+    f.apply::<T>(&mut []);
+    f.multiply_derivative::<T>(&mut [], &[]);
     assert_close(&g, wide(&x).into_iter().map(|x| twin(x)[1]), units, &format!("{what}'"));
     vec![y, g]
 }

@@ -27,7 +27,7 @@ use crate::microkernel::{Grid, Offset, Product, multiply};
 use crate::packing::{for_each_block, packed_len};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::Divide;
-use crate::vector::{Whole, load, load_part, store};
+use crate::vector::{Whole, load, load_partial, store};
 
 use super::filtering::{Operands, Weights};
 use super::tile_transforms::{self, INPUTS, OUTPUTS, POINTS, Rows, columns, outputs, rows};
@@ -278,7 +278,7 @@ fn transform_block<S: Simd, T: Element>(
                         taps[tap] = if used == lanes {
                             load(simd, kernels, at)
                         } else {
-                            load_part(simd, kernels, at, used)
+                            load_partial(simd, kernels, at, used)
                         };
                     }
                     let points = tile_transforms::weights(simd, taps);
