@@ -3,7 +3,7 @@
 //!
 //! A channel is finished before the next one is begun: what the first pass over its planes
 //! reads, the others find in the near caches. A rectifier behind it is done in the same passes,
-//! to the bits of [`map::relu`](crate::map::relu) and its gradient.
+//! to the bits of [`Relu`](crate::activation::Relu) and its gradient.
 //!
 //! # Panics
 //! Every function panics if numbers are not whole samples `(C, P)`, or a constant or a result

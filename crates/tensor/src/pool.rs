@@ -117,7 +117,7 @@ impl Pooling {
     }
 
     /// The largest number of each window of `max(x, 0)`, to the bits of
-    /// [`map::relu`](crate::map::relu) and [`Pooling::max`] one after the other: the
+    /// [`Relu`](crate::activation::Relu) and [`Pooling::max`] one after the other: the
     /// rectifier keeps the order of numbers, so it need only see the largest.
     ///
     /// # Shapes
