@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
-use tensor::{Element, Shape, ShapeError, map};
+use tensor::activation::{self, Activation, DerivedFrom};
+use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::{Context, InPlace, Layer, Mode, Pass};
 use crate::spec::Buildable;
@@ -101,132 +102,94 @@ pub struct Softplus;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HardSwish;
 
-/// What a derivative is computed from.
-#[derive(PartialEq, Eq)]
-enum Known {
-    /// The argument: the input must survive, so the layer has memory of its own.
-    Input,
-    /// The value: the layer can work in place.
-    Output,
-}
-
-/// A function of one number.
+/// A description of a function of one number.
 trait Function: Copy + std::fmt::Debug + Send + Sync + 'static {
-    const KNOWN: Known = Known::Output;
+    type Activation: Activation;
 
     fn summary(self) -> String {
         format!("{self:?}")
     }
 
-    fn apply<T: Element>(self, x: &mut [T]);
-
-    /// Multiplies `gradient` with the derivative, given what [`Function::KNOWN`] says.
-    fn derive<T: Element>(self, known: &[T], gradient: &mut [T]);
+    fn activation(self) -> Self::Activation;
 }
 
 impl Function for Sigmoid {
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::sigmoid(x);
-    }
+    type Activation = activation::Sigmoid;
 
-    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
-        map::sigmoid_gradient(gradient, output);
+    fn activation(self) -> Self::Activation {
+        activation::Sigmoid
     }
 }
 
 impl Function for Tanh {
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::tanh(x);
-    }
+    type Activation = activation::Tanh;
 
-    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
-        map::tanh_gradient(gradient, output);
+    fn activation(self) -> Self::Activation {
+        activation::Tanh
     }
 }
 
 impl Function for Relu {
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::relu(x);
-    }
+    type Activation = activation::Relu;
 
-    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
-        map::relu_gradient(gradient, output);
+    fn activation(self) -> Self::Activation {
+        activation::Relu
     }
 }
 
 impl Function for LeakyRelu {
+    type Activation = activation::LeakyRelu;
+
     fn summary(self) -> String {
         format!("LeakyRelu slope {}", self.slope)
     }
 
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::leaky_relu(x, T::from_f64(self.slope));
-    }
-
-    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
-        map::leaky_relu_gradient(gradient, output, T::from_f64(self.slope));
+    fn activation(self) -> Self::Activation {
+        activation::LeakyRelu { slope: self.slope }
     }
 }
 
 impl Function for Gelu {
-    const KNOWN: Known = Known::Input;
+    type Activation = activation::Gelu;
 
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::gelu(x);
-    }
-
-    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
-        map::gelu_gradient(gradient, input);
+    fn activation(self) -> Self::Activation {
+        activation::Gelu
     }
 }
 
 impl Function for Silu {
-    const KNOWN: Known = Known::Input;
+    type Activation = activation::Silu;
 
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::silu(x);
-    }
-
-    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
-        map::silu_gradient(gradient, input);
+    fn activation(self) -> Self::Activation {
+        activation::Silu
     }
 }
 
 impl Function for Elu {
+    type Activation = activation::Elu;
+
     fn summary(self) -> String {
         format!("Elu alpha {}", self.alpha)
     }
 
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::elu(x, T::from_f64(self.alpha));
-    }
-
-    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
-        map::elu_gradient(gradient, output, T::from_f64(self.alpha));
+    fn activation(self) -> Self::Activation {
+        activation::Elu { alpha: self.alpha }
     }
 }
 
 impl Function for Softplus {
-    const KNOWN: Known = Known::Input;
+    type Activation = activation::Softplus;
 
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::softplus(x);
-    }
-
-    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
-        map::softplus_gradient(gradient, input);
+    fn activation(self) -> Self::Activation {
+        activation::Softplus
     }
 }
 
 impl Function for HardSwish {
-    const KNOWN: Known = Known::Input;
+    type Activation = activation::HardSwish;
 
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::hard_swish(x);
-    }
-
-    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
-        map::hard_swish_gradient(gradient, input);
+    fn activation(self) -> Self::Activation {
+        activation::HardSwish
     }
 }
 
@@ -236,17 +199,17 @@ impl<F: Function> Buildable for F {
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
-        Ok(Box::new(ActivationLayer { shape: input, function: *self }))
+        Ok(Box::new(ActivationLayer { shape: input, activation: self.activation() }))
     }
 }
 
 #[derive(Debug)]
-struct ActivationLayer<F> {
+struct ActivationLayer<A> {
     shape: Shape,
-    function: F,
+    activation: A,
 }
 
-impl<T: Element, F: Function> Layer<T> for ActivationLayer<F> {
+impl<T: Element, A: Activation> Layer<T> for ActivationLayer<A> {
     fn input_shape(&self) -> Shape {
         self.shape
     }
@@ -257,7 +220,7 @@ impl<T: Element, F: Function> Layer<T> for ActivationLayer<F> {
 
     fn forward(&self, _: &[T], input: &[T], output: &mut [T], _: Context<'_, T>) {
         output.copy_from_slice(input);
-        self.function.apply(output);
+        self.activation.apply(output);
     }
 
     fn backward(
@@ -270,29 +233,29 @@ impl<T: Element, F: Function> Layer<T> for ActivationLayer<F> {
     ) {
         if let Some(gradient) = input_gradient {
             gradient.copy_from_slice(pass.output_gradient);
-            let known = match F::KNOWN {
-                Known::Input => pass.input,
-                Known::Output => pass.output,
+            let known = match A::DERIVED_FROM {
+                DerivedFrom::Input => pass.input,
+                DerivedFrom::Output => pass.output,
             };
-            self.function.derive(known, gradient);
+            self.activation.multiply_derivative(gradient, known);
         }
     }
 
     fn needs_output(&self) -> bool {
-        F::KNOWN == Known::Output
+        A::DERIVED_FROM == DerivedFrom::Output
     }
 
     fn in_place(&self) -> Option<&dyn InPlace<T>> {
-        (F::KNOWN == Known::Output).then_some(self as _)
+        (A::DERIVED_FROM == DerivedFrom::Output).then_some(self as _)
     }
 }
 
-impl<T: Element, F: Function> InPlace<T> for ActivationLayer<F> {
+impl<T: Element, A: Activation> InPlace<T> for ActivationLayer<A> {
     fn forward_in_place(&self, data: &mut [T], _: Mode) {
-        self.function.apply(data);
+        self.activation.apply(data);
     }
 
     fn backward_in_place(&self, output: &[T], gradient: &mut [T], _: Mode) {
-        self.function.derive(output, gradient);
+        self.activation.multiply_derivative(gradient, output);
     }
 }

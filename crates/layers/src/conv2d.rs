@@ -190,7 +190,7 @@ impl Bias {
             }
             Self::Untied => {
                 let samples = output_gradient.len() / output.len();
-                reduce::sum_parts(output_gradient, [samples, output.len()], 0, gradient);
+                reduce::sum_pairwise(output_gradient, [samples, output.len()], 0, gradient);
             }
         }
     }

@@ -105,7 +105,7 @@ impl<T: Element> Layer<T> for DenseLayer {
         let n = g.len() / outputs;
         let scratch = context.scratch;
         matrix::multiply_from_transposed(g, input, weight_gradient, [n, outputs, inputs], scratch);
-        reduce::sum_parts(g, [n, outputs], 0, bias_gradient);
+        reduce::sum_pairwise(g, [n, outputs], 0, bias_gradient);
         if let Some(input_gradient) = input_gradient {
             let weights = &parameters[..outputs * inputs];
             matrix::multiply_matrix(g, weights, input_gradient, [n, outputs, inputs], scratch);

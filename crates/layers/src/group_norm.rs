@@ -225,7 +225,7 @@ impl<T: Element> Layer<T> for GroupNormLayer {
             let to = Some(&mut input_gradient[range]);
             normalize::backward((x, scaled), as_groups, constants, false, part, to);
         }
-        reduce::sum_parts(parts, [samples, 2 * self.channels], 0, gradients);
+        reduce::sum_pairwise(parts, [samples, 2 * self.channels], 0, gradients);
     }
 
     fn scratch(&self, samples: usize, _: usize) -> [usize; 2] {

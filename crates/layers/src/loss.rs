@@ -1,6 +1,7 @@
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tensor::{Element, map, reduce};
+use tensor::activation::{Activation, Sigmoid};
+use tensor::{Element, reduce};
 
 use crate::class_weights::{self, ClassWeights};
 use crate::softmax::{below, largest, softmax};
@@ -316,7 +317,7 @@ impl Loss {
             }
             Self::BinaryCrossEntropyWithLogits { .. } => {
                 gradient.copy_from_slice(prediction);
-                map::sigmoid(gradient);
+                Sigmoid.apply(gradient);
                 for (class, (g, (_, t))) in
                     gradient.iter_mut().zip(pairs(prediction, target)).enumerate()
                 {

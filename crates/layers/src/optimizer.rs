@@ -1,6 +1,6 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
-use tensor::optimize::{Adam, Lion, Momentum, RmsProp};
-use tensor::{Element, optimize};
+use tensor::Element;
+use tensor::optimize::{Adam, Descent, Lion, Momentum, RmsProp};
 
 use crate::tagged::{fraction, name_or_table, not_negative};
 
@@ -313,7 +313,7 @@ impl Optimizer {
         let decay = |weight_decay: f64| if decays { weight_decay } else { 0.0 };
         match self {
             Self::Sgd { momentum: 0.0, weight_decay, .. } => {
-                Update::Descent { rate: of(rate), weight_decay: of(decay(weight_decay)) }
+                Update::Descent(Descent { rate: of(rate), weight_decay: of(decay(weight_decay)) })
             }
             Self::Sgd { momentum, nesterov, weight_decay, .. } => Update::Momentum(Momentum {
                 rate: of(rate),
@@ -378,7 +378,7 @@ fn adam_step<T: Element>([beta1, beta2]: [f64; 2], epsilon: f64, rate: f64, step
 /// An optimizer's step with its coefficients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Update<T> {
-    Descent { rate: T, weight_decay: T },
+    Descent(Descent<T>),
     Momentum(Momentum<T>),
     Adam(Adam<T>),
     RmsProp(RmsProp<T>),
@@ -389,11 +389,11 @@ impl<T: Element> Update<T> {
     /// Changes some of the parameters, with their gradients and what is remembered.
     pub(crate) fn apply(&self, w: &mut [T], g: &[T], [m, v]: [&mut [T]; 2]) {
         match self {
-            Self::Descent { rate, weight_decay } => optimize::descend(w, g, *rate, *weight_decay),
-            Self::Momentum(step) => optimize::momentum(w, g, m, *step),
-            Self::Adam(step) => optimize::adam(w, g, m, v, step),
-            Self::RmsProp(step) => optimize::rms_prop(w, g, m, v, *step),
-            Self::Lion(step) => optimize::lion(w, g, m, *step),
+            Self::Descent(update) => update.step(w, g),
+            Self::Momentum(update) => update.step(w, g, m),
+            Self::Adam(update) => update.step(w, g, m, v),
+            Self::RmsProp(update) => update.step(w, g, m, v),
+            Self::Lion(update) => update.step(w, g, m),
         }
     }
 }

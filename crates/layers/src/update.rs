@@ -1,4 +1,4 @@
-use tensor::{Element, optimize, reduce, threads};
+use tensor::{Element, map, reduce, threads};
 
 use crate::layer::Role;
 use crate::network::Network;
@@ -121,14 +121,14 @@ impl<T: Element> Updater<T> {
         let slices = [parameters, sum, momentum, squares, average];
         threads::for_each_part(slices, PART, threads, |first, [w, g, m, v, average]| {
             if count > 0 {
-                reduce::sum_parts(parts, [count, stride], first, g);
+                reduce::sum_pairwise(parts, [count, stride], first, g);
             }
             if let Some(scale) = scale {
                 g.iter_mut().for_each(|g| *g *= scale);
             }
             update(runs, first, &updates, [&mut *w, g, m, v]);
             if !average.is_empty() {
-                optimize::average(average, w, rest);
+                map::lerp(average, rest, w);
             }
         });
     }
@@ -168,7 +168,7 @@ fn sum_and_norm<T: Element>(
     let stride = sum.len();
     threads::for_each_chunk((sum, NORM_PART), (squares, 1), threads, |index, sum, squares| {
         if count > 0 {
-            reduce::sum_parts(parts, [count, stride], index * NORM_PART, sum);
+            reduce::sum_pairwise(parts, [count, stride], index * NORM_PART, sum);
         }
         squares[0] = sum_of_squares(sum);
     });

@@ -7,7 +7,8 @@
 //! arithmetic mean only those count who are sure of one.
 
 use layers::{Domain, LayerSpec, Loss, NetworkSpec, softmax};
-use tensor::{Element, map};
+use tensor::Element;
+use tensor::activation::{Activation, Sigmoid};
 
 use crate::dataset::Samples;
 use crate::evaluation::{Evaluation, predicted};
@@ -46,7 +47,7 @@ impl Outputs {
             Self::Probabilities => probabilities.copy_from_slice(outputs),
             Self::BinaryLogits => {
                 probabilities.copy_from_slice(outputs);
-                map::sigmoid(probabilities);
+                Sigmoid.apply(probabilities);
             }
         }
     }

@@ -293,7 +293,7 @@ impl Samples {
 
     /// Writes an image as numbers from 0 to 1.
     pub fn write_image<T: Element>(&self, index: usize, input: &mut [T]) {
-        image::brightness(self.image(index), input);
+        image::u8_to_unit(self.image(index), input);
     }
 
     /// Writes what a network should say to an image: 1 for its class, 0 for the others.

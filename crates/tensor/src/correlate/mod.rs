@@ -38,14 +38,6 @@ mod task;
 mod winograd;
 
 pub use correlation::Correlation;
-pub use direct::dot_products::KernelGradient;
-pub use direct::forward::Forward;
-pub use direct::input_gradient::InputGradient;
-pub use direct::outer_products::OuterProducts;
 pub use geometry::Sweep;
 pub use plan::{Arithmetic, KernelArithmetic, Method, Plan, Schedule, VectorLayout};
 pub use task::Bias;
-pub use winograd::f4_1d::Columns;
-pub use winograd::f4_1d_gradient::ColumnsGradient;
-pub use winograd::f4_2d::Winograd;
-pub use winograd::f4_2d_gradient::WinogradGradient;

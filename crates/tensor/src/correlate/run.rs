@@ -9,8 +9,8 @@ use super::direct::{dot_products, outer_products};
 use super::geometry::Geometry;
 use super::plan::{Arithmetic, KernelArithmetic, Method};
 use super::task::{Bias, Task, Weights};
-use super::winograd::f4_1d::{self, Columns};
-use super::winograd::f4_2d::{self, Winograd};
+use super::winograd::f4_1d::{self, F4Columns};
+use super::winograd::f4_2d::{self, F4Tiles};
 use super::winograd::{f4_1d_gradient, f4_2d_gradient, strips};
 
 /// What is computed from planes and kernels.
@@ -60,13 +60,13 @@ impl Direction {
         let (numbers, indices) = scratch.take(self.room::<T>(layer, method, samples, threads));
         // Planes that a part has multiples of.
         let (unit, run): (_, fn(Task<'_, T>)) = match (method.arithmetic, self) {
-            (Arithmetic::Direct, Self::Forward) => (2, |task| T::correlate_forward(Forward(task))),
+            (Arithmetic::Direct, Self::Forward) => (2, |task| Forward::launch(Forward(task))),
             (Arithmetic::Direct, Self::InputGradient) => {
-                (1, |task| T::correlate_input_gradient(InputGradient(task)))
+                (1, |task| InputGradient::launch(InputGradient(task)))
             }
-            (Arithmetic::Tiles, _) => (8, |task| T::correlate_by_tiles(Winograd(task))),
+            (Arithmetic::Tiles, _) => (8, |task| F4Tiles::launch(F4Tiles(task))),
             (Arithmetic::Columns, _) => {
-                (strips::KERNELS, |task| T::correlate_by_columns(Columns(task)))
+                (strips::KERNELS, |task| F4Columns::launch(F4Columns(task)))
             }
         };
         let (planes, adjoint) = match self {

@@ -11,8 +11,8 @@ use crate::Element;
 use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{Padded, transpose, transpose_to};
 use crate::correlate::task::Bias;
-use crate::lanes::Whole;
-use crate::microkernel::{Grid, Offset, Product, load, multiply, store};
+use crate::microkernel::{Grid, Offset, Product, multiply};
+use crate::vector::{Whole, load, store};
 
 /// Channels of a group that are laid side by side and multiplied before the next ones are: a
 /// position is multiplied with their weights of a kernel, about 200, while its input is in the

@@ -7,7 +7,7 @@ use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 use crate::Element;
 use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{Padded, Phase};
-use crate::microkernel::{load, store};
+use crate::vector::{load, store};
 
 /// The sums for some rows of a channel, of a phase of a sample, or of samples side by side.
 pub(crate) struct ColumnSums<'a, T> {

@@ -8,10 +8,11 @@ use fearless_simd::{Simd, SimdFrom};
 use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{MOST_LANES, Padded, fits_wide, narrow, spread, wide};
 use crate::correlate::task::{KernelTask, Sections};
-use crate::lanes::{Halves, Lanes, Whole};
+use crate::element::kernels::per_element;
 use crate::microkernel::{Views, dots};
 use crate::simd::{Kernel, Tiles};
 use crate::threads;
+use crate::vector::{Halves, Lanes, Whole};
 use crate::{Element, Scratch};
 
 /// How many samples are summed in registers before their sum joins the gradient. It is arithmetic,
@@ -59,11 +60,11 @@ pub(crate) fn sum<T: Element>(
     };
     let kernels = layer.kernels - dots..layer.kernels;
     let task = KernelTask::new(layer, kernels, together, operands, gradient, (numbers, offsets));
-    threads::run_divided(task, parts, |task| T::correlate_kernel_gradient(KernelGradient(task)));
+    threads::run_divided(task, parts, |task| DotProducts::launch(DotProducts(task)));
 }
 
 /// The gradients of some kernels on one thread.
-pub struct KernelGradient<'a, T>(KernelTask<'a, T>);
+pub(crate) struct DotProducts<'a, T>(KernelTask<'a, T>);
 
 /// A chunk of samples as the tiles read it.
 struct Chunk<'a, T> {
@@ -80,7 +81,9 @@ struct Chunk<'a, T> {
     pitch: [usize; 2],
 }
 
-impl<T: Element> Kernel for KernelGradient<'_, T> {
+per_element!(DotProducts);
+
+impl<T: Element> Kernel for DotProducts<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -135,7 +138,7 @@ impl<T: Element> Kernel for KernelGradient<'_, T> {
                 gradients_of::<S, T, Whole<T::Wide<S>>>(
                     simd, range, &chunk, offsets, first, target,
                 );
-            } else if S::MANY {
+            } else if S::LARGE {
                 gradients_of::<S, T, Halves<T>>(simd, range, &chunk, offsets, first, target);
             } else {
                 gradients_of::<S, T, Whole<T::Narrow<S>>>(
@@ -172,13 +175,13 @@ fn gradients_of<S: Simd, T: Element, L: Lanes<S, T>>(
                 true => block::<S, T, L, 1, 5>(simd, chunk, at, taps, first_chunk, target),
                 false => block::<S, T, L, 1, 3>(simd, chunk, at, taps, first_chunk, target),
             }
-        } else if S::MANY && vectors >= 8 && !of_five {
+        } else if S::LARGE && vectors >= 8 && !of_five {
             block::<S, T, L, 8, 3>(simd, chunk, at, taps, first_chunk, target)
-        } else if S::MANY && vectors >= 4 && of_five {
+        } else if S::LARGE && vectors >= 4 && of_five {
             block::<S, T, L, 4, 5>(simd, chunk, at, taps, first_chunk, target)
         } else if of_five {
             block::<S, T, L, 2, 5>(simd, chunk, at, taps, first_chunk, target)
-        } else if (S::MANY || S::SOME) && vectors >= 4 {
+        } else if (S::LARGE || S::MEDIUM) && vectors >= 4 {
             block::<S, T, L, 4, 3>(simd, chunk, at, taps, first_chunk, target)
         } else {
             block::<S, T, L, 2, 3>(simd, chunk, at, taps, first_chunk, target)

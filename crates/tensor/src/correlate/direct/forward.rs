@@ -7,6 +7,7 @@ use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{MOST_LANES, Padded, add_row};
 use crate::correlate::plan::{Schedule, VectorLayout};
 use crate::correlate::task::{Bias, Sections, Task};
+use crate::element::kernels::per_element;
 use crate::microkernel::{Grid, Offset, Product};
 use crate::packing::{pack_rows, packed_len};
 use crate::simd::{Kernel, Tiles};
@@ -40,7 +41,9 @@ pub(crate) fn room(layer: &Geometry, schedule: Schedule) -> [usize; 2] {
 }
 
 /// The forward pass on one thread.
-pub struct Forward<'a, T>(pub(crate) Task<'a, T>);
+pub(crate) struct Forward<'a, T>(pub(crate) Task<'a, T>);
+
+per_element!(Forward);
 
 impl<T: Element> Kernel for Forward<'_, T> {
     type Output = ();
@@ -64,7 +67,7 @@ impl<T: Element> Kernel for Forward<'_, T> {
         }
         let (tap_table, places) = self.0.indices.split_at_mut(taps);
         let together = if let Schedule::BatchInLanes { .. } = schedule {
-            let lanes = if S::MANY { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
+            let lanes = if S::LARGE { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
             n / lanes * lanes
         } else {
             0
@@ -73,7 +76,7 @@ impl<T: Element> Kernel for Forward<'_, T> {
         let (output, outputs) = self.0.output.split_at_mut(together * layer.output_shape().len());
         if together > 0 {
             let batch = BatchInLanes { layer: &layer, packed, bias, taps: tap_table, places };
-            if S::MANY {
+            if S::LARGE {
                 batch.correlate::<S, T::Wide<S>>(simd, input, copy, line, output);
             } else {
                 batch.correlate::<S, T::Narrow<S>>(simd, input, copy, line, output);

@@ -7,6 +7,7 @@ use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{Padded, Phase, transpose};
 use crate::correlate::plan::Schedule;
 use crate::correlate::task::Task;
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, Tiles};
 
 use super::blocks::Blocks;
@@ -29,7 +30,9 @@ pub(crate) fn room<T>(layer: &Geometry, schedule: Schedule) -> [usize; 2] {
 /// broadcast product; the input gradient is these sums, each moved `kx` to the right,
 /// added up. So there are as many multiply-adds as in the forward pass, where a full
 /// correlation of the zero-padded output gradient would multiply by its zeros.
-pub struct InputGradient<'a, T>(pub(crate) Task<'a, T>);
+pub(crate) struct InputGradient<'a, T>(pub(crate) Task<'a, T>);
+
+per_element!(InputGradient);
 
 impl<T: Element> Kernel for InputGradient<'_, T> {
     type Output = ();
@@ -54,7 +57,7 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
             let phase = Phase::of(&layer, 1, [phase / across, phase % across]);
             pack_phase(simd, &layer, phase, kernels, channels, packed);
         }
-        let lanes = if S::MANY { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
+        let lanes = if S::LARGE { T::Wide::<S>::LEN } else { T::Narrow::<S>::LEN };
         let together = if in_lanes { n / lanes * lanes } else { 0 };
         let (output_gradient, output_gradients) =
             input.split_at(together * layer.output_shape().len());
@@ -65,7 +68,7 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
             let [lines, inputs, sums, _] = blocks.sections(&layer, lanes).carve(numbers);
             let packed = PackedLayer { layer: &layer, lanes, channels, packed, blocks };
             let scratch = [lines, inputs, sums];
-            if S::MANY {
+            if S::LARGE {
                 packed.in_lanes::<S, T::Wide<S>>(simd, output_gradient, gradient, scratch, indices);
             } else {
                 packed.in_lanes::<S, T::Narrow<S>>(
@@ -216,7 +219,7 @@ impl<T: Element> PackedLayer<'_, T> {
                                 };
                                 if *lanes == 1 {
                                     columns.add(simd, spare, input);
-                                } else if S::MANY {
+                                } else if S::LARGE {
                                     columns.add_samples::<S, T::Wide<S>>(simd, input);
                                 } else {
                                     columns.add_samples::<S, T::Narrow<S>>(simd, input);

@@ -12,9 +12,9 @@ mod phase_sums;
 use fearless_simd::Simd;
 
 use crate::Element;
-use crate::lanes::Whole;
 use crate::microkernel::{Product, multiply, multiply_narrow};
 use crate::simd::Tiles;
+use crate::vector::Whole;
 
 use super::plan::VectorLayout;
 
@@ -26,7 +26,7 @@ fn multiply_in<S: Simd, T: Element>(
     product: &Product<'_, T>,
     output: &mut [T],
 ) {
-    if S::MANY && layout != VectorLayout::NarrowRows {
+    if S::LARGE && layout != VectorLayout::NarrowRows {
         multiply::<S, T, Whole<T::Wide<S>>>(simd, product, output);
     } else {
         multiply_narrow(simd, product, output);

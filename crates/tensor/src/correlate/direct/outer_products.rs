@@ -13,9 +13,10 @@ use fearless_simd::{Simd, SimdFloat};
 use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{Padded, transpose, wide};
 use crate::correlate::task::{KernelTask, Sections};
-use crate::microkernel::{fused, load, store, views};
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, Tiles};
 use crate::threads;
+use crate::vector::{fused, load, store, views};
 use crate::{Element, Scratch};
 
 /// Numbers of a band's transposed output gradients: 32 KiB of `f32`, which stay in the first or
@@ -62,7 +63,7 @@ pub(crate) fn sum<T: Element>(
     // Every part has full vectors; those that share a block transpose its gradients each.
     let together = [block::<T>(), layer.kernel_width];
     let task = KernelTask::new(layer, 0..kernels, together, operands, sums, (numbers, offsets));
-    threads::run_divided(task, parts, |task| T::correlate_outer_products(OuterProducts(task)));
+    threads::run_divided(task, parts, |task| OuterProducts::launch(OuterProducts(task)));
     let blocks = sums.chunks(block::<T>() * taps);
     for (sums, gradient) in blocks.zip(gradient.chunks_mut(block::<T>() * taps)) {
         let kernels = sums.len() / taps;
@@ -75,7 +76,9 @@ pub(crate) fn sum<T: Element>(
 
 /// The sums for some kernels and some taps on one thread: block of kernels by block, each
 /// `(taps, kernels)`.
-pub struct OuterProducts<'a, T>(KernelTask<'a, T>);
+pub(crate) struct OuterProducts<'a, T>(KernelTask<'a, T>);
+
+per_element!(OuterProducts);
 
 impl<T: Element> Kernel for OuterProducts<'_, T> {
     type Output = ();
@@ -172,19 +175,19 @@ impl<T: Element> Band<'_, T> {
         while first < taps.len() {
             let rest = &taps[first..];
             let sums = &mut sums[first * count..];
-            first += if S::MANY && const { KV == 2 } {
+            first += if S::LARGE && const { KV == 2 } {
                 match rest.len() {
                     9.. => self.add_tile::<S, V, KV, 9, 1>(simd, rest, sums),
                     _ => self.add_tile::<S, V, KV, 3, 1>(simd, rest, sums),
                 }
-            } else if S::MANY {
+            } else if S::LARGE {
                 match (self.neighbours, rest.len()) {
                     // One vector a position: reads of addresses would take longer than it.
                     (5, 15..) => self.add_tile::<S, V, KV, 3, 5>(simd, rest, sums),
                     (_, 12..) => self.add_tile::<S, V, KV, 12, 1>(simd, rest, sums),
                     _ => self.add_tile::<S, V, KV, 4, 1>(simd, rest, sums),
                 }
-            } else if S::SOME && const { KV == 1 } {
+            } else if S::MEDIUM && const { KV == 1 } {
                 self.add_tile::<S, V, KV, 6, 1>(simd, rest, sums)
             } else {
                 self.add_tile::<S, V, KV, 2, 1>(simd, rest, sums)

@@ -110,7 +110,7 @@ impl<T: Element> PhaseSums<'_, T> {
         let Self { layer, phase, .. } = *self;
         let kernels = layer.kernels / layer.groups;
         let width = layer.out_width * phase.lanes;
-        let layout = VectorLayout::of_phase::<T>(layer, &phase, S::MANY);
+        let layout = VectorLayout::of_phase::<T>(layer, &phase, S::LARGE);
         let out_plane = layer.out_height * width;
         let (gradients, pitch, stride) = if layout != VectorLayout::Line {
             (output, width, out_plane)

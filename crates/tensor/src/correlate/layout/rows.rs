@@ -3,7 +3,7 @@
 use fearless_simd::{Simd, SimdBase, SimdFloat};
 
 use crate::Element;
-use crate::microkernel::{load, store};
+use crate::vector::{load, store};
 
 /// What is added to the numbers of a row.
 #[derive(Clone, Copy)]

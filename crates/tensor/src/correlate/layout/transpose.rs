@@ -3,7 +3,7 @@
 use fearless_simd::{Simd, SimdFloat};
 
 use crate::Element;
-use crate::microkernel::{load, store};
+use crate::vector::{load, store};
 
 /// `to (columns, rows)` from `from (rows, columns)`, each with its pitch.
 ///

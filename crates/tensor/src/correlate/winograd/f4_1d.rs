@@ -19,8 +19,9 @@ use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::MOST_LANES;
 use crate::correlate::plan::VectorLayout;
 use crate::correlate::task::{Bias, Sections, Task, Weights};
-use crate::microkernel::{fused, load, store, views};
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, Tiles};
+use crate::vector::{fused, load, store, views};
 
 use super::strips::{KERNELS, Plane};
 use super::tile_transforms::{INPUTS, OUTPUTS, transform_outputs, transform_weights};
@@ -45,14 +46,16 @@ pub(crate) fn room(layer: &Geometry) -> [usize; 2] {
 }
 
 /// A correlation four rows at a time on one thread.
-pub struct Columns<'a, T>(pub(crate) Task<'a, T>);
+pub(crate) struct F4Columns<'a, T>(pub(crate) Task<'a, T>);
 
-impl<T: Element> Kernel for Columns<'_, T> {
+per_element!(f32: F4Columns);
+
+impl<T: Element> Kernel for F4Columns<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if !S::MANY {
+        if !S::LARGE {
             self.run_with::<S, T::Narrow<S>, 2, 2>(simd);
         } else if self.0.schedule.layout() == VectorLayout::WideRows {
             self.run_with::<S, T::Wide<S>, KERNELS, 1>(simd);
@@ -62,7 +65,7 @@ impl<T: Element> Kernel for Columns<'_, T> {
     }
 }
 
-impl<T: Element> Columns<'_, T> {
+impl<T: Element> F4Columns<'_, T> {
     /// With `M` kernels and `P` vectors of columns at a time.
     #[inline(always)]
     fn run_with<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(

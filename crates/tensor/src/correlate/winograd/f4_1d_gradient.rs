@@ -14,9 +14,10 @@ use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::MOST_LANES;
 use crate::correlate::task::{KernelTask, Sections};
-use crate::microkernel::{fused, load, sum_lanes, views};
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, Tiles};
 use crate::threads;
+use crate::vector::{fused, load, sum_lanes, views};
 use crate::{Element, Scratch};
 
 use super::strips::{Chunks, Plane, tile};
@@ -47,13 +48,15 @@ pub(crate) fn sum<T: Element>(
     let together = [tile(layer)[0], layer.taps()];
     let task =
         KernelTask::new(layer, 0..layer.kernels, together, operands, gradient, (numbers, &[]));
-    threads::run_divided(task, parts, |task| T::correlate_columns_gradient(ColumnsGradient(task)));
+    threads::run_divided(task, parts, |task| F4ColumnsGradient::launch(F4ColumnsGradient(task)));
 }
 
 /// The gradients of some kernels on one thread.
-pub struct ColumnsGradient<'a, T>(KernelTask<'a, T>);
+pub(crate) struct F4ColumnsGradient<'a, T>(KernelTask<'a, T>);
 
-impl<T: Element> Kernel for ColumnsGradient<'_, T> {
+per_element!(f32: F4ColumnsGradient);
+
+impl<T: Element> Kernel for F4ColumnsGradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -103,7 +106,7 @@ impl<T: Element> Kernel for ColumnsGradient<'_, T> {
                 }
                 let sums = &mut sums[d * channels * 3 * INPUTS..];
                 let chunk = Chunk { rows, gradients, line, channels, used, positions };
-                if !S::MANY {
+                if !S::LARGE {
                     chunk.add::<S, T::Wide<S>, 2, 1>(simd, sums);
                 } else if channels_together == 3 {
                     chunk.add::<S, T::Wide<S>, 3, 3>(simd, sums);
@@ -167,7 +170,7 @@ impl Strips {
             let y = strip % self.down * OUTPUTS;
             let at = (strip - self.range.start) * self.pitch + planes.padding[1];
             let plane = Plane { numbers, above: planes.padding[0], height, width };
-            if S::MANY && width >= T::Wide::<S>::LEN {
+            if S::LARGE && width >= T::Wide::<S>::LEN {
                 plane.transform::<S, T::Wide<S>, R>(simd, y, (to, line, at));
             } else {
                 plane.transform::<S, T::Narrow<S>, R>(simd, y, (to, line, at));

@@ -23,10 +23,11 @@ use crate::Element;
 use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{Added, MOST_LANES, add_row};
 use crate::correlate::task::{Bias, Sections, Task, Weights};
-use crate::lanes::Whole;
-use crate::microkernel::{Grid, Offset, Product, load, load_part, multiply, store};
+use crate::element::kernels::per_element;
+use crate::microkernel::{Grid, Offset, Product, multiply};
 use crate::packing::{for_each_block, packed_len};
 use crate::simd::{Kernel, Tiles};
+use crate::vector::{Whole, load, load_partial, store};
 
 use super::tile_rows::{TileRows, Tiling};
 use super::tile_transforms::{self, INPUTS, OUTPUTS, POINTS, outputs};
@@ -61,14 +62,16 @@ pub(crate) fn room(layer: &Geometry, n: usize) -> [usize; 2] {
 }
 
 /// A correlation tile by tile on one thread.
-pub struct Winograd<'a, T>(pub(crate) Task<'a, T>);
+pub(crate) struct F4Tiles<'a, T>(pub(crate) Task<'a, T>);
 
-impl<T: Element> Kernel for Winograd<'_, T> {
+per_element!(f32: F4Tiles);
+
+impl<T: Element> Kernel for F4Tiles<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if S::MANY {
+        if S::LARGE {
             self.run_with::<S, T::Wide<S>>(simd);
         } else {
             self.run_with::<S, T::Narrow<S>>(simd);
@@ -76,7 +79,7 @@ impl<T: Element> Kernel for Winograd<'_, T> {
     }
 }
 
-impl<T: Element> Winograd<'_, T> {
+impl<T: Element> F4Tiles<'_, T> {
     #[inline(always)]
     fn run_with<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S) {
         let Task { layer, samples, planes, input, weights, bias, output, numbers, indices, .. } =
@@ -162,7 +165,7 @@ fn transform_block<S: Simd, T: Element>(
                         taps[tap] = if used == lanes {
                             load(simd, kernels, at)
                         } else {
-                            load_part(simd, kernels, at, used)
+                            load_partial(simd, kernels, at, used)
                         };
                     }
                     let points = tile_transforms::weights(simd, taps);

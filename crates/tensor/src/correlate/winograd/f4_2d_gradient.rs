@@ -17,9 +17,10 @@ use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
 use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{MOST_LANES, transpose};
 use crate::correlate::task::{KernelTask, Sections};
-use crate::microkernel::{fused, load, store, views};
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, Tiles};
 use crate::threads;
+use crate::vector::{fused, load, store, views};
 use crate::{Element, Scratch};
 
 use super::tile_rows::{TileRows, Tiling};
@@ -78,7 +79,7 @@ pub(crate) fn sum<T: Element>(
     // part transforms for itself.
     let together = [layer.kernels, 9];
     let task = KernelTask::new(layer, 0..layer.kernels, together, operands, sums, (numbers, &[]));
-    threads::run_divided(task, parts, |task| T::correlate_tiles_gradient(WinogradGradient(task)));
+    threads::run_divided(task, parts, |task| F4TilesGradient::launch(F4TilesGradient(task)));
     for (c, sums) in sums.chunks_exact(POINTS * lanes).enumerate() {
         for (block, kernels) in gradient.chunks_mut(MOST_LANES * taps).enumerate() {
             for tap in 0..9 {
@@ -92,14 +93,16 @@ pub(crate) fn sum<T: Element>(
 
 /// The sums for some channels on one thread: `(channels, points, kernels)`, at the end nine weights
 /// instead of the points.
-pub struct WinogradGradient<'a, T>(KernelTask<'a, T>);
+pub(crate) struct F4TilesGradient<'a, T>(KernelTask<'a, T>);
 
-impl<T: Element> Kernel for WinogradGradient<'_, T> {
+per_element!(f32: F4TilesGradient);
+
+impl<T: Element> Kernel for F4TilesGradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if S::MANY {
+        if S::LARGE {
             self.run_with::<S, T::Wide<S>>(simd);
         } else {
             self.run_with::<S, T::Narrow<S>>(simd);
@@ -107,7 +110,7 @@ impl<T: Element> Kernel for WinogradGradient<'_, T> {
     }
 }
 
-impl<T: Element> WinogradGradient<'_, T> {
+impl<T: Element> F4TilesGradient<'_, T> {
     /// With tiles of the input in the lanes of `V`.
     #[inline(always)]
     fn run_with<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S) {
@@ -269,7 +272,7 @@ impl Block {
         let mut c = 0;
         while c < self.channels {
             let operands = (inputs, gradients);
-            c += if !S::MANY {
+            c += if !S::LARGE {
                 self.add_tile::<S, T, KV, 2>(simd, c, operands, sums)
             } else if const { KV == 2 } || self.channels - c <= 8 {
                 self.add_tile::<S, T, KV, 8>(simd, c, operands, sums)

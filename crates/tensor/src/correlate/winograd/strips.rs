@@ -5,7 +5,7 @@ use fearless_simd::{Simd, SimdFloat};
 use crate::Element;
 use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::MOST_LANES;
-use crate::microkernel::{load, store};
+use crate::vector::{load, store};
 
 use super::tile_transforms::{INPUTS, OUTPUTS, transform_inputs, transform_output_gradients};
 

@@ -14,7 +14,7 @@ use fearless_simd::{Simd, SimdFloat};
 
 use crate::Element;
 use crate::element::kernels::Kernels;
-use crate::microkernel::{fused, load, store};
+use crate::vector::{fused, load, store};
 
 /// Outputs of a tile in each direction.
 pub(crate) const OUTPUTS: usize = 4;
