@@ -2,104 +2,181 @@ use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, map};
 
 use crate::layer::{Context, InPlace, Layer, Mode, Pass};
-use crate::spec::Buildable;
+use crate::layer_config::{LayerConfig, Outputs};
 use crate::tagged::not_negative;
 
-/// `y = 1 / (1 + exp −x)`, element by element; any shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sigmoid;
+/// An activation: its type and the name of it in text, the number that it can be set to with
+/// what it is if nothing is said, its function and the multiplication with its derivative, what
+/// that is computed from and the largest that it gets, and what is known of the outputs.
+macro_rules! activation {
+    (
+        $(#[$attribute:meta])*
+        $name:ident $({ $(#[$field_attribute:meta])* $field:ident: $default:literal })?,
+        $text:literal,
+        ($apply:path, $derive:path) of $known:ident up to $largest:literal,
+        $outputs:path
+    ) => {
+        activation!(@type $(#[$attribute])* $name $($(#[$field_attribute])* $field $default)?);
 
-/// `y = tanh x`, element by element; any shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tanh;
+        impl LayerConfig for $name {
+            const TYPE: &'static str = $text;
 
-/// `y = max(x, 0)`, element by element; any shape. Its derivative at 0 is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Relu;
+            fn summary(&self) -> String {
+                let settings = String::new() $(+ " " + stringify!($field) + &format!(" {}", self.$field))?;
+                format!("{}{settings}", stringify!($name))
+            }
 
-/// `y = x` where `x > 0`, else `slope · x`, element by element; any shape. The slope is
-/// 0.01 if nothing is said; its derivative at 0 is the slope.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LeakyRelu {
-    #[serde(default = "slope", deserialize_with = "not_negative")]
-    slope: f64,
+            fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+                Ok(Box::new(ActivationLayer { shape: input, function: *self }))
+            }
+
+            fn outputs(&self, inputs: Outputs) -> Option<Outputs> {
+                $outputs(inputs)
+            }
+
+            fn largest_derivative(&self) -> Option<f64> {
+                Some($largest)
+            }
+        }
+
+        impl Function for $name {
+            const KNOWN: Known = Known::$known;
+
+            fn apply<T: Element>(self, x: &mut [T]) {
+                $apply(x $(, T::from_f64(self.$field))?);
+            }
+
+            fn derive<T: Element>(self, known: &[T], gradient: &mut [T]) {
+                $derive(gradient, known $(, T::from_f64(self.$field))?);
+            }
+        }
+    };
+    (@type $(#[$attribute:meta])* $name:ident) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name;
+    };
+    (
+        @type $(#[$attribute:meta])* $name:ident
+        $(#[$field_attribute:meta])* $field:ident $default:literal
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            #[serde(deserialize_with = "not_negative")]
+            $field: f64,
+        }
+
+        impl $name {
+            $(#[$field_attribute])*
+            ///
+            /// # Panics
+            /// If it is negative or not finite.
+            #[track_caller]
+            pub fn new($field: f64) -> Self {
+                let (name, field) = (stringify!($name), stringify!($field));
+                let fits = $field >= 0.0 && $field.is_finite();
+                assert!(fits, "{name}: expected a finite {field} of at least 0, got {}", $field);
+                Self { $field }
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $field: $default }
+            }
+        }
+    };
 }
 
-fn slope() -> f64 {
-    0.01
+activation! {
+    /// `y = 1 / (1 + exp −x)`, element by element; any shape.
+    Sigmoid, "sigmoid",
+    (map::sigmoid, map::sigmoid_gradient) of Output up to 0.25, probabilities
 }
 
-impl LeakyRelu {
-    /// With this slope where the input is negative.
-    ///
-    /// # Panics
-    /// If the slope is negative or not finite.
-    #[track_caller]
-    pub fn new(slope: f64) -> Self {
-        let fits = slope >= 0.0 && slope.is_finite();
-        assert!(fits, "LeakyRelu: expected a finite slope of at least 0, got {slope}");
-        Self { slope }
-    }
+activation! {
+    /// `y = tanh x`, element by element; any shape.
+    Tanh, "tanh",
+    (map::tanh, map::tanh_gradient) of Output up to 1.0, within_unit_interval
 }
 
-impl Default for LeakyRelu {
-    fn default() -> Self {
-        Self { slope: slope() }
-    }
+activation! {
+    /// `y = max(x, 0)`, element by element; any shape. Its derivative at 0 is 0.
+    Relu, "relu",
+    (map::relu, map::relu_gradient) of Output up to 1.0, unchanged_from_0
 }
 
-/// `y = x Φ(x)` with Φ the distribution of a standard normal variable, element by
-/// element; any shape. The exact function (Hendrycks and Gimpel, 2016), PyTorch's
-/// default, not its approximation by a tanh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gelu;
-
-/// `y = x / (1 + exp −x)`, element by element; any shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Silu;
-
-/// `y = x` where `x > 0`, else `alpha (exp x − 1)`, element by element; any shape (Clevert et
-/// al., 2016). Alpha is 1 if nothing is said.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Elu {
-    #[serde(default = "alpha", deserialize_with = "not_negative")]
-    alpha: f64,
+activation! {
+    /// `y = x` where `x > 0`, else `slope · x`, element by element; any shape. The slope is
+    /// 0.01 if nothing is said; its derivative at 0 is the slope.
+    LeakyRelu {
+        /// With this slope where the input is negative.
+        slope: 0.01
+    }, "leaky_relu",
+    (map::leaky_relu, map::leaky_relu_gradient) of Output up to 1.0, unchanged_from_0
 }
 
-fn alpha() -> f64 {
-    1.0
+activation! {
+    /// `y = x Φ(x)` with Φ the distribution of a standard normal variable, element by
+    /// element; any shape. The exact function (Hendrycks and Gimpel, 2016), PyTorch's
+    /// default, not its approximation by a tanh.
+    Gelu, "gelu",
+    (map::gelu, map::gelu_gradient) of Input up to 1.128_9, within_unit_interval
 }
 
-impl Elu {
-    /// With this limit, its sign turned, where the input goes to −∞.
-    ///
-    /// # Panics
-    /// If alpha is negative or not finite.
-    #[track_caller]
-    pub fn new(alpha: f64) -> Self {
-        let fits = alpha >= 0.0 && alpha.is_finite();
-        assert!(fits, "Elu: expected a finite alpha of at least 0, got {alpha}");
-        Self { alpha }
-    }
+activation! {
+    /// `y = x / (1 + exp −x)`, element by element; any shape.
+    Silu, "silu",
+    (map::silu, map::silu_gradient) of Input up to 1.099_8, within_unit_interval
 }
 
-impl Default for Elu {
-    fn default() -> Self {
-        Self { alpha: alpha() }
-    }
+activation! {
+    /// `y = x` where `x > 0`, else `alpha (exp x − 1)`, element by element; any shape (Clevert et
+    /// al., 2016). Alpha is 1 if nothing is said.
+    Elu {
+        /// With this limit, its sign turned, where the input goes to −∞.
+        alpha: 1.0
+    }, "elu",
+    (map::elu, map::elu_gradient) of Output up to 1.0, unchanged_from_0
 }
 
-/// `y = ln(1 + exp x)`, element by element; any shape. Exact however large `x` is; PyTorch's
-/// gives `x` from 20 on, which is 2·10⁻⁹ less.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Softplus;
+activation! {
+    /// `y = ln(1 + exp x)`, element by element; any shape. Exact however large `x` is; PyTorch's
+    /// gives `x` from 20 on, which is 2·10⁻⁹ less.
+    Softplus, "softplus",
+    (map::softplus, map::softplus_gradient) of Input up to 1.0, of_any_size
+}
 
-/// `y = x · min(max(x + 3, 0), 6) / 6`, element by element; any shape (Howard et al., 2019).
-/// Its derivative at −3 is 0, at 3 it is 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HardSwish;
+activation! {
+    /// `y = x · min(max(x + 3, 0), 6) / 6`, element by element; any shape (Howard et al., 2019).
+    /// Its derivative at −3 is 0, at 3 it is 1.
+    HardSwish, "hard_swish",
+    (map::hard_swish, map::hard_swish_gradient) of Input up to 1.5, within_unit_interval
+}
+
+/// Of numbers of any size, probabilities.
+fn probabilities(_: Outputs) -> Option<Outputs> {
+    Some(Outputs::Probabilities)
+}
+
+/// Of a number between 0 and 1, another one.
+fn within_unit_interval(inputs: Outputs) -> Option<Outputs> {
+    Some(match inputs {
+        Outputs::Any | Outputs::DroppedProbabilities => Outputs::Any,
+        Outputs::UnitInterval | Outputs::Probabilities => Outputs::UnitInterval,
+    })
+}
+
+/// Numbers of at least 0 stay as they are.
+fn unchanged_from_0(inputs: Outputs) -> Option<Outputs> {
+    (inputs == Outputs::Any).then_some(Outputs::Any)
+}
+
+fn of_any_size(_: Outputs) -> Option<Outputs> {
+    Some(Outputs::Any)
+}
 
 /// What a derivative is computed from.
 #[derive(PartialEq, Eq)]
@@ -112,132 +189,12 @@ enum Known {
 
 /// A function of one number.
 trait Function: Copy + std::fmt::Debug + Send + Sync + 'static {
-    const KNOWN: Known = Known::Output;
-
-    fn summary(self) -> String {
-        format!("{self:?}")
-    }
+    const KNOWN: Known;
 
     fn apply<T: Element>(self, x: &mut [T]);
 
     /// Multiplies `gradient` with the derivative, given what [`Function::KNOWN`] says.
     fn derive<T: Element>(self, known: &[T], gradient: &mut [T]);
-}
-
-impl Function for Sigmoid {
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::sigmoid(x);
-    }
-
-    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
-        map::sigmoid_gradient(gradient, output);
-    }
-}
-
-impl Function for Tanh {
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::tanh(x);
-    }
-
-    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
-        map::tanh_gradient(gradient, output);
-    }
-}
-
-impl Function for Relu {
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::relu(x);
-    }
-
-    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
-        map::relu_gradient(gradient, output);
-    }
-}
-
-impl Function for LeakyRelu {
-    fn summary(self) -> String {
-        format!("LeakyRelu slope {}", self.slope)
-    }
-
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::leaky_relu(x, T::from_f64(self.slope));
-    }
-
-    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
-        map::leaky_relu_gradient(gradient, output, T::from_f64(self.slope));
-    }
-}
-
-impl Function for Gelu {
-    const KNOWN: Known = Known::Input;
-
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::gelu(x);
-    }
-
-    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
-        map::gelu_gradient(gradient, input);
-    }
-}
-
-impl Function for Silu {
-    const KNOWN: Known = Known::Input;
-
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::silu(x);
-    }
-
-    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
-        map::silu_gradient(gradient, input);
-    }
-}
-
-impl Function for Elu {
-    fn summary(self) -> String {
-        format!("Elu alpha {}", self.alpha)
-    }
-
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::elu(x, T::from_f64(self.alpha));
-    }
-
-    fn derive<T: Element>(self, output: &[T], gradient: &mut [T]) {
-        map::elu_gradient(gradient, output, T::from_f64(self.alpha));
-    }
-}
-
-impl Function for Softplus {
-    const KNOWN: Known = Known::Input;
-
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::softplus(x);
-    }
-
-    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
-        map::softplus_gradient(gradient, input);
-    }
-}
-
-impl Function for HardSwish {
-    const KNOWN: Known = Known::Input;
-
-    fn apply<T: Element>(self, x: &mut [T]) {
-        map::hard_swish(x);
-    }
-
-    fn derive<T: Element>(self, input: &[T], gradient: &mut [T]) {
-        map::hard_swish_gradient(gradient, input);
-    }
-}
-
-impl<F: Function> Buildable for F {
-    fn summary(&self) -> String {
-        Function::summary(*self)
-    }
-
-    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
-        Ok(Box::new(ActivationLayer { shape: input, function: *self }))
-    }
 }
 
 #[derive(Debug)]

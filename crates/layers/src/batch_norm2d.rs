@@ -2,7 +2,8 @@ use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, normalize};
 
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role};
-use crate::spec::Buildable;
+use crate::layer_config::LayerConfig;
+use crate::normalization::{epsilon, scale_and_shift};
 use crate::tagged::{fraction, not_negative};
 
 /// Each channel brought to mean 0 and variance 1, then to a learned scale and shift:
@@ -30,10 +31,6 @@ fn momentum() -> f64 {
     0.1
 }
 
-fn epsilon() -> f64 {
-    1e-5
-}
-
 impl Default for BatchNorm2d {
     /// PyTorch's momentum of 0.1 and ε of 1e-5.
     fn default() -> Self {
@@ -59,7 +56,9 @@ impl BatchNorm2d {
     }
 }
 
-impl Buildable for BatchNorm2d {
+impl LayerConfig for BatchNorm2d {
+    const TYPE: &'static str = "batch_norm2d";
+
     fn summary(&self) -> String {
         "BatchNorm2d".into()
     }
@@ -115,18 +114,13 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        let shape = Shape::from(self.channels);
-        vec![
-            Parameter { name: "weight".into(), shape, role: Role::Constant(1.0) },
-            Parameter { name: "bias".into(), shape, role: Role::Constant(0.0) },
-        ]
+        scale_and_shift(self.channels)
     }
 
     fn state(&self) -> Vec<Parameter> {
-        let shape = Shape::from(self.channels);
         vec![
-            Parameter { name: "running_mean".into(), shape, role: Role::Constant(0.0) },
-            Parameter { name: "running_var".into(), shape, role: Role::Variance },
+            Parameter::new("running_mean", self.channels, Role::Constant(0.0)),
+            Parameter::new("running_var", self.channels, Role::Variance),
         ]
     }
 

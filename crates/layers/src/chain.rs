@@ -3,7 +3,8 @@ use std::ops::Range;
 use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::{Context, Layer, Parameter, Pass, Work};
-use crate::spec::{Fused, LayerSpec};
+use crate::layer_spec::LayerSpec;
+use crate::spec::Fused;
 
 /// Layers one after another, and where the numbers of each lie.
 ///

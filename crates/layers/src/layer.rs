@@ -237,6 +237,13 @@ pub struct Parameter {
     pub role: Role,
 }
 
+impl Parameter {
+    /// An array of this name and shape, initialised as its role says.
+    pub fn new(name: impl Into<String>, shape: impl Into<Shape>, role: Role) -> Self {
+        Self { name: name.into(), shape: shape.into(), role }
+    }
+}
+
 /// What a parameter is, as far as its initialisation asks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Role {

@@ -9,8 +9,9 @@ use crate::digest::sha256_of_numbers;
 use crate::footprint::Footprint;
 use crate::init::Init;
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Running};
+use crate::layer_spec::LayerSpec;
 use crate::random::{Purpose, Stream};
-use crate::spec::{BuildError, LayerSpec, NetworkSpec};
+use crate::spec::{BuildError, NetworkSpec};
 use crate::workspace::Workspace;
 
 /// A list of layers, one flat vector of all their parameters, and one of their state:

@@ -1,72 +1,7 @@
+use crate::layer_config::Outputs;
+use crate::layer_spec::LayerSpec;
 use crate::loss::{Domain, Loss};
-use crate::spec::{LayerSpec, NetworkSpec};
-
-/// What is known of the numbers that a layer gives in training, whatever its parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outputs {
-    /// Nothing.
-    Any,
-    /// They lie between 0 and 1.
-    UnitInterval,
-    /// They lie between 0 and 1 since a layer made probabilities of numbers of any size.
-    Probabilities,
-    /// They are such probabilities, of which a dropout has set some to 0 and made the others
-    /// larger.
-    DroppedProbabilities,
-}
-
-impl LayerSpec {
-    /// What is known of the outputs for such inputs.
-    fn outputs(&self, inputs: Outputs) -> Outputs {
-        match self {
-            Self::Sigmoid(_) | Self::Softmax(_) => Outputs::Probabilities,
-            // The same numbers, or some of them, or means of them, or less where they are
-            // negative.
-            Self::Flatten(_)
-            | Self::Reshape(_)
-            | Self::MaxPool2d(_)
-            | Self::AvgPool2d(_)
-            | Self::GlobalAvgPool2d(_)
-            | Self::Relu(_)
-            | Self::LeakyRelu(_)
-            | Self::Elu(_) => inputs,
-            // Of a number between 0 and 1 another one.
-            Self::Tanh(_) | Self::Gelu(_) | Self::Silu(_) | Self::HardSwish(_) => match inputs {
-                Outputs::Any | Outputs::DroppedProbabilities => Outputs::Any,
-                Outputs::UnitInterval | Outputs::Probabilities => Outputs::UnitInterval,
-            },
-            // It makes larger what it keeps.
-            Self::Dropout(_) => match inputs {
-                Outputs::Any | Outputs::UnitInterval => Outputs::Any,
-                Outputs::Probabilities | Outputs::DroppedProbabilities => {
-                    Outputs::DroppedProbabilities
-                }
-            },
-            Self::Conv2d(_)
-            | Self::ConvTranspose2d(_)
-            | Self::Dense(_)
-            | Self::BatchNorm2d(_)
-            | Self::GroupNorm(_)
-            | Self::LayerNorm(_)
-            | Self::Softplus(_)
-            | Self::Residual(_) => Outputs::Any,
-        }
-    }
-
-    /// Whether it makes the outputs what they are for such inputs, in more than their places.
-    fn makes(&self, inputs: Outputs) -> bool {
-        match self {
-            Self::Flatten(_)
-            | Self::Reshape(_)
-            | Self::MaxPool2d(_)
-            | Self::AvgPool2d(_)
-            | Self::GlobalAvgPool2d(_) => false,
-            // Numbers of at least 0 stay as they are.
-            Self::Relu(_) | Self::LeakyRelu(_) | Self::Elu(_) => inputs == Outputs::Any,
-            _ => true,
-        }
-    }
-}
+use crate::spec::NetworkSpec;
 
 impl NetworkSpec {
     /// What is known of the network's outputs for inputs between 0 and 1, and the place of the
@@ -75,17 +10,16 @@ impl NetworkSpec {
         let mut outputs = Outputs::UnitInterval;
         let mut place = self.layers.len().saturating_sub(1);
         for (index, layer) in self.layers.iter().enumerate() {
-            if layer.makes(outputs) {
-                place = index;
+            if let Some(made) = layer.outputs(outputs) {
+                (outputs, place) = (made, index);
             }
-            outputs = layer.outputs(outputs);
         }
         (outputs, place)
     }
 
     /// The place of the last layer that makes probabilities, if one does.
     pub fn last_probabilities(&self) -> Option<usize> {
-        let makes = |layer: &LayerSpec| layer.outputs(Outputs::Any) == Outputs::Probabilities;
+        let makes = |layer: &LayerSpec| layer.outputs(Outputs::Any) == Some(Outputs::Probabilities);
         self.layers.iter().rposition(makes)
     }
 }

@@ -5,7 +5,7 @@ use tensor::{Buffer, Element};
 use crate::layer::{Draw, Mode};
 use crate::loss::{Loss, is_right};
 use crate::network::Network;
-use crate::spec::LayerSpec;
+use crate::layer_spec::LayerSpec;
 use crate::trainer::{Batch, NonFinite};
 use crate::workspace::Workspace;
 

@@ -9,7 +9,7 @@ use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::pace::Pace;
 use crate::shard::{Desks, Shard};
-use crate::spec::LayerSpec;
+use crate::layer_spec::LayerSpec;
 use crate::update::{TrainerState, Updater};
 
 /// How a [`Trainer`] learns. Batch and shard size are part of the arithmetic: with the

@@ -7,6 +7,7 @@ use tensor::Element;
 
 use crate::bounded::listed;
 use crate::layer::Parameter;
+use crate::layer_config::OwnLayers;
 use crate::network::Network;
 use crate::weights_header::{NETWORK, WeightsHeader};
 
@@ -127,7 +128,15 @@ fn refuse_numbers<T: Element>(file: (&WeightsHeader, &[u8]), array: &Parameter) 
 /// If the bytes are no safetensors, do not describe a network, or describe another one
 /// than they hold.
 pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
-    let mut network = open(bytes)?.0.footprint()?.build();
+    network_of_with::<T, ()>(bytes)
+}
+
+/// [`network_of`] of a file whose network has layers of the types `O` beside built-in ones.
+///
+/// # Errors
+/// As [`network_of`]; a layer of another type is named.
+pub fn network_of_with<T: Element, O: OwnLayers>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
+    let mut network = open(bytes)?.0.footprint_with::<T, O>()?.build();
     load_weights(&mut network, bytes)?;
     Ok(network)
 }
