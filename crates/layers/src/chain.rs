@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use tensor::{Element, Shape, ShapeError};
 
-use crate::layer::{Context, Layer, Parameter, Pass, Work};
+use crate::layer::{Context, Layer, Parameter, Pass, Work, larger};
 use crate::layer_spec::LayerSpec;
 use crate::spec::Fused;
 
@@ -317,11 +317,6 @@ impl<T: Element> Placed<T> {
         let gap = n * (self.memory.start - self.output.end);
         (output, &mut rest[gap..][..n * self.memory.len()])
     }
-}
-
-/// Numbers and indices that have room for either.
-pub(crate) fn larger(a: [usize; 2], b: [usize; 2]) -> [usize; 2] {
-    [a[0].max(b[0]), a[1].max(b[1])]
 }
 
 /// The place of `n` samples.

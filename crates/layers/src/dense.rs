@@ -1,8 +1,7 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, map, matrix, reduce};
 
-use crate::chain::larger;
-use crate::layer::{Context, Layer, Parameter, Pass, Role};
+use crate::layer::{Context, Layer, Parameter, Pass, Role, larger};
 use crate::layer_config::LayerConfig;
 use crate::tagged::finite;
 

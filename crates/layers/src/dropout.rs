@@ -46,9 +46,7 @@ impl LayerConfig for Dropout {
     fn outputs(&self, inputs: Outputs) -> Option<Outputs> {
         Some(match inputs {
             Outputs::Any | Outputs::UnitInterval => Outputs::Any,
-            Outputs::Probabilities | Outputs::DroppedProbabilities => {
-                Outputs::DroppedProbabilities
-            }
+            Outputs::Probabilities | Outputs::DroppedProbabilities => Outputs::DroppedProbabilities,
         })
     }
 }

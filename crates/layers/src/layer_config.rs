@@ -135,7 +135,7 @@ macro_rules! tuples {
     )*};
 }
 
-tuples!(() (A) (A, B) (A, B, C) (A, B, C, E) (A, B, C, E, F) (A, B, C, E, F, G));
+tuples! { () (A) (A, B) (A, B, C) (A, B, C, E) (A, B, C, E, F) (A, B, C, E, F, G) }
 
 /// A layer of another crate; see [`LayerSpec::own`](crate::LayerSpec::own).
 ///

@@ -29,6 +29,9 @@
 //! assert_eq!(output.len(), 10);
 //! # Ok::<(), layers::BuildError>(())
 //! ```
+//!
+//! A layer of your own is a type with a [`LayerConfig`], which builds a [`Layer`]:
+//! `examples/04-own-layer.rs` checks the gradients of one, trains it, saves it, and reads it back.
 
 #![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
@@ -39,8 +42,8 @@ mod bounded;
 mod chain;
 mod class_weights;
 mod conv2d;
-mod convolution;
 mod conv_transpose2d;
+mod convolution;
 mod dense;
 mod digest;
 mod dropout;
@@ -74,8 +77,8 @@ mod weights;
 mod weights_header;
 mod workspace;
 
-pub use class_weights::ClassWeights;
 pub use bias::Bias;
+pub use class_weights::ClassWeights;
 pub use digest::{sha256, sha256_of};
 pub use footprint::Footprint;
 pub use gradient_check::{GradientCheck, gradient_check};
@@ -93,6 +96,6 @@ pub use softmax::softmax;
 pub use spec::{BuildError, NetworkSpec, NetworkText};
 pub use trainer::{Batch, NonFinite, StepReport, Trainer, TrainerConfig};
 pub use update::TrainerState;
-pub use weights::{WeightsError, load_weights, metadata_of, network_of, network_of_with, save_weights};
-pub use weights_header::WeightsHeader;
+pub use weights::{load_weights, metadata_of, network_of, network_of_with, save_weights};
+pub use weights_header::{WeightsError, WeightsHeader};
 pub use workspace::Workspace;

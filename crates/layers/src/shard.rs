@@ -3,9 +3,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tensor::{Buffer, Element};
 
 use crate::layer::{Draw, Mode};
+use crate::layer_spec::LayerSpec;
 use crate::loss::{Loss, is_right};
 use crate::network::Network;
-use crate::layer_spec::LayerSpec;
 use crate::trainer::{Batch, NonFinite};
 use crate::workspace::Workspace;
 

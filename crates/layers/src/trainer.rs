@@ -4,12 +4,12 @@ use std::time::Instant;
 use tensor::{Buffer, Element, reduce, threads};
 
 use crate::layer::Draw;
+use crate::layer_spec::LayerSpec;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::pace::Pace;
 use crate::shard::{Desks, Shard};
-use crate::layer_spec::LayerSpec;
 use crate::update::{TrainerState, Updater};
 
 /// How a [`Trainer`] learns. Batch and shard size are part of the arithmetic: with the

@@ -9,7 +9,7 @@ use crate::bounded::listed;
 use crate::layer::Parameter;
 use crate::layer_config::OwnLayers;
 use crate::network::Network;
-use crate::weights_header::{NETWORK, WeightsHeader};
+use crate::weights_header::{NETWORK, WeightsError, WeightsHeader};
 
 /// The parameters and the state of a network as the bytes of a safetensors file, in the network's
 /// precision. Its `__metadata__` holds the network's description, so that the file alone
@@ -197,21 +197,3 @@ impl<T: Element> View for Array<'_, T> {
         size_of_val(self.numbers)
     }
 }
-
-/// Weights that cannot be read, or that are not those of the network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WeightsError(String);
-
-impl WeightsError {
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Display for WeightsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for WeightsError {}

@@ -17,7 +17,6 @@ use crate::layer_config::OwnLayers;
 use crate::layer_spec::LayerText;
 use crate::network::Network;
 use crate::spec::{NetworkSpec, NetworkText};
-use crate::weights::WeightsError;
 
 /// The key of `__metadata__` under which the network is described.
 pub(crate) const NETWORK: &str = "network";
@@ -299,3 +298,21 @@ fn shape_text(dims: &[usize]) -> String {
         shortened(&format!("{dims:?}"))
     }
 }
+
+/// Weights that cannot be read, or that are not those of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightsError(String);
+
+impl WeightsError {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for WeightsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WeightsError {}
