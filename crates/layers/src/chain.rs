@@ -2,8 +2,8 @@ use std::ops::Range;
 
 use tensor::{Element, Shape, ShapeError};
 
+use crate::builtin::LayerSpec;
 use crate::layer::{Context, Layer, Parameter, Pass, Work, larger};
-use crate::layer_spec::LayerSpec;
 use crate::spec::Fused;
 
 /// Layers one after another, and where the numbers of each lie.

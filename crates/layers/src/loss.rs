@@ -2,8 +2,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::{Element, map, reduce};
 
+use crate::builtin::softmax::{below, largest, softmax};
 use crate::class_weights::{self, ClassWeights};
-use crate::softmax::{below, largest, softmax};
 use crate::tagged::{bounded, fraction, name_or_table};
 
 /// How far predictions are from their targets.

@@ -4,12 +4,12 @@ use std::ops::Range;
 use tensor::{Buffer, Element, Shape, ShapeError};
 
 use crate::bounded::shortened;
+use crate::builtin::LayerSpec;
 use crate::chain::{Chain, too_large};
 use crate::digest::sha256_of_numbers;
 use crate::footprint::Footprint;
 use crate::init::Init;
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Running};
-use crate::layer_spec::LayerSpec;
 use crate::random::{Purpose, Stream};
 use crate::spec::{BuildError, NetworkSpec};
 use crate::workspace::Workspace;

@@ -1,5 +1,5 @@
+use crate::builtin::LayerSpec;
 use crate::layer_config::Outputs;
-use crate::layer_spec::LayerSpec;
 use crate::loss::{Domain, Loss};
 use crate::spec::NetworkSpec;
 

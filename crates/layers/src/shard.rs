@@ -2,8 +2,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tensor::{Buffer, Element};
 
+use crate::builtin::LayerSpec;
 use crate::layer::{Draw, Mode};
-use crate::layer_spec::LayerSpec;
 use crate::loss::{Loss, is_right};
 use crate::network::Network;
 use crate::trainer::{Batch, NonFinite};

@@ -3,9 +3,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError};
 
+use crate::builtin::{LayerSpec, LayerText};
 use crate::layer::Layer;
 use crate::layer_config::OwnLayers;
-use crate::layer_spec::{LayerSpec, LayerText};
 
 /// A network as text: the shape of one input sample and the list of layers.
 ///

@@ -3,8 +3,8 @@ use std::time::Instant;
 
 use tensor::{Buffer, Element, reduce, threads};
 
+use crate::builtin::LayerSpec;
 use crate::layer::Draw;
-use crate::layer_spec::LayerSpec;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;

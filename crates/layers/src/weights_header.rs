@@ -10,11 +10,11 @@ use serde_json::error::Category;
 use tensor::{Element, Shape};
 
 use crate::bounded::{listed, shortened};
+use crate::builtin::LayerText;
 use crate::chain::Chain;
 use crate::footprint::Footprint;
 use crate::layer::Parameter;
 use crate::layer_config::OwnLayers;
-use crate::layer_spec::LayerText;
 use crate::network::Network;
 use crate::spec::{NetworkSpec, NetworkText};
 

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Correlation, Element, Shape, ShapeError, Sweep, map};
 
-use crate::bias::Bias;
-use crate::convolution::{convolution, fans, parameters};
+use super::bias::Bias;
+use super::convolution::{convolution, fans, parameters};
 use crate::layer::{Context, Layer, Parameter, Pass};
 use crate::layer_config::LayerConfig;
 use crate::padding::Padding;

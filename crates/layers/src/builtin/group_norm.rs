@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, normalize, reduce};
 
+use super::normalization::{epsilon, scale_and_shift};
 use crate::layer::{Context, Layer, Mode, Parameter, Pass};
 use crate::layer_config::LayerConfig;
-use crate::normalization::{epsilon, scale_and_shift};
 use crate::tagged::not_negative;
 
 /// The channels of each sample in groups, each group brought to mean 0 and variance 1, then each

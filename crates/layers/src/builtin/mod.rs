@@ -1,3 +1,21 @@
+//! The built-in layers: a file for each or for a few alike, and the list of them, which networks
+//! are read from and built of.
+
+mod activation;
+mod batch_norm2d;
+mod bias;
+mod conv2d;
+mod conv_transpose2d;
+mod convolution;
+mod dense;
+mod dropout;
+mod group_norm;
+mod normalization;
+mod pool2d;
+mod reshape;
+mod residual;
+pub(crate) mod softmax;
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -9,10 +27,13 @@ use crate::layer::Layer;
 use crate::layer_config::{LayerConfig, Outputs, OwnLayer, OwnLayers};
 use crate::tagged::name_or_table;
 
+pub use bias::Bias;
+pub use softmax::softmax;
+
 /// The built-in layers, by their files.
 macro_rules! layer_spec {
     ($($file:ident: $($name:ident),+;)*) => {
-        $( pub use crate::$file::{$($name),+}; )*
+        $( pub use $file::{$($name),+}; )*
 
         /// One layer of a [`NetworkSpec`](crate::NetworkSpec).
         #[derive(Clone, Debug, PartialEq)]

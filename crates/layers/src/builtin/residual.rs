@@ -1,11 +1,11 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use tensor::{Element, Shape, ShapeError, map};
 
+use super::{LayerSpec, LayerText};
 use crate::bounded::listed;
 use crate::chain::Chain;
 use crate::layer::{Context, Layer, Parameter, Pass};
 use crate::layer_config::{LayerConfig, OwnLayers};
-use crate::layer_spec::{LayerSpec, LayerText};
 
 /// Layers and a way around them: `y = x + f(x)` (He et al., 2016).
 ///

@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, normalize};
 
+use super::normalization::{epsilon, scale_and_shift};
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role};
 use crate::layer_config::LayerConfig;
-use crate::normalization::{epsilon, scale_and_shift};
 use crate::tagged::{fraction, not_negative};
 
 /// Each channel brought to mean 0 and variance 1, then to a learned scale and shift:
