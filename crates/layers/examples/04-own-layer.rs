@@ -1,4 +1,4 @@
-//! A layer of your own: PReLU (He et al., 2015), a rectifier that learns its slope.
+//! A layer of your own: `PReLU` (He et al., 2015), a rectifier that learns its slope.
 //!
 //! `y = x` where `x > 0`, else `y = a_c · x`, with one learned number `a_c` for each channel `c`.
 //! It is checked against finite differences, trained, saved, and read back.
@@ -129,10 +129,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::momentum(0.9), [64, 64]);
     let mut trainer = Trainer::new(network, config);
     let mut error = f64::INFINITY;
-    for step in 0..=1000 {
+    for step in 0..=400 {
         let losses = trainer.step(&Distances, 64, 0.05)?.losses;
         error = losses.iter().sum::<f64>() / 64.0;
-        if step % 200 == 0 {
+        if step % 100 == 0 {
             println!("step {step:>4}: error {error:.6}");
         }
     }
