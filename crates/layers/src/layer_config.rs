@@ -54,11 +54,7 @@ pub trait LayerConfig: Debug + Serialize + DeserializeOwned + Send + Sync + 'sta
     ///
     /// # Errors
     /// If there is a setting that the layer does not know or have.
-    fn read<'de, O, D>(settings: D) -> Result<Self, D::Error>
-    where
-        O: OwnLayers,
-        D: Deserializer<'de>,
-    {
+    fn read<'de, O: OwnLayers, D: Deserializer<'de>>(settings: D) -> Result<Self, D::Error> {
         Self::deserialize(settings)
     }
 }
@@ -93,10 +89,10 @@ pub trait OwnLayers {
     ///
     /// # Errors
     /// As [`LayerConfig::read`].
-    fn read<'de, O, D>(name: &str, settings: D) -> Result<OwnLayer, D::Error>
-    where
-        O: OwnLayers,
-        D: Deserializer<'de>;
+    fn read<'de, O: OwnLayers, D: Deserializer<'de>>(
+        name: &str,
+        settings: D,
+    ) -> Result<OwnLayer, D::Error>;
 }
 
 impl<L: LayerConfig> OwnLayers for L {
@@ -104,11 +100,10 @@ impl<L: LayerConfig> OwnLayers for L {
         vec![L::TYPE]
     }
 
-    fn read<'de, O, D>(_: &str, settings: D) -> Result<OwnLayer, D::Error>
-    where
-        O: OwnLayers,
-        D: Deserializer<'de>,
-    {
+    fn read<'de, O: OwnLayers, D: Deserializer<'de>>(
+        _: &str,
+        settings: D,
+    ) -> Result<OwnLayer, D::Error> {
         <L as LayerConfig>::read::<O, D>(settings).map(OwnLayer::new)
     }
 }
@@ -121,11 +116,7 @@ macro_rules! tuples {
                 types.concat()
             }
 
-            fn read<'de, O, D>(name: &str, _settings: D) -> Result<OwnLayer, D::Error>
-            where
-                O: OwnLayers,
-                D: Deserializer<'de>,
-            {
+            fn read<'de, O: OwnLayers, D: Deserializer<'de>>(name: &str, _settings: D) -> Result<OwnLayer, D::Error> {
                 $(if $own::types().contains(&name) {
                     return $own::read::<O, D>(name, _settings);
                 })*
@@ -141,31 +132,20 @@ tuples! { () (A) (A, B) (A, B, C) (A, B, C, E) (A, B, C, E, F) (A, B, C, E, F, G
 ///
 /// Two are equal if their types have one name and their settings are the same in text.
 #[derive(Clone, Debug)]
-pub struct OwnLayer(Arc<dyn AnyConfig>);
+pub struct OwnLayer(Arc<dyn Erased>);
 
-/// What a [`LayerConfig`] says, whatever its type.
-trait AnyConfig: Debug + Send + Sync {
+/// What a [`LayerConfig`] says of itself, whatever its type.
+pub(crate) trait Described: Debug + Send + Sync {
     fn type_name(&self) -> &'static str;
-    fn build_f32(&self, input: Shape) -> Result<Box<dyn Layer<f32>>, ShapeError>;
-    fn build_f64(&self, input: Shape) -> Result<Box<dyn Layer<f64>>, ShapeError>;
     fn summary(&self) -> String;
     fn outputs(&self, inputs: Outputs) -> Option<Outputs>;
     fn largest_derivative(&self) -> Option<f64>;
     fn count(&self) -> usize;
-    fn settings(&self) -> serde_json::Result<Value>;
 }
 
-impl<L: LayerConfig> AnyConfig for L {
+impl<L: LayerConfig> Described for L {
     fn type_name(&self) -> &'static str {
         L::TYPE
-    }
-
-    fn build_f32(&self, input: Shape) -> Result<Box<dyn Layer<f32>>, ShapeError> {
-        self.build(input)
-    }
-
-    fn build_f64(&self, input: Shape) -> Result<Box<dyn Layer<f64>>, ShapeError> {
-        self.build(input)
     }
 
     fn summary(&self) -> String {
@@ -183,6 +163,24 @@ impl<L: LayerConfig> AnyConfig for L {
     fn count(&self) -> usize {
         LayerConfig::count(self)
     }
+}
+
+/// What else an [`OwnLayer`] needs. Apart, so that of built-in layers only what is built of them
+/// is compiled.
+trait Erased: Described {
+    fn build_f32(&self, input: Shape) -> Result<Box<dyn Layer<f32>>, ShapeError>;
+    fn build_f64(&self, input: Shape) -> Result<Box<dyn Layer<f64>>, ShapeError>;
+    fn settings(&self) -> serde_json::Result<Value>;
+}
+
+impl<L: LayerConfig> Erased for L {
+    fn build_f32(&self, input: Shape) -> Result<Box<dyn Layer<f32>>, ShapeError> {
+        self.build(input)
+    }
+
+    fn build_f64(&self, input: Shape) -> Result<Box<dyn Layer<f64>>, ShapeError> {
+        self.build(input)
+    }
 
     fn settings(&self) -> serde_json::Result<Value> {
         serde_json::to_value(self)
@@ -194,8 +192,8 @@ impl OwnLayer {
         Self(Arc::new(layer))
     }
 
-    pub(crate) fn type_name(&self) -> &'static str {
-        self.0.type_name()
+    pub(crate) fn described(&self) -> &dyn Described {
+        &*self.0
     }
 
     pub(crate) fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
@@ -206,27 +204,11 @@ impl OwnLayer {
         };
         Ok(*layer.downcast().expect("elements are f32 and f64"))
     }
-
-    pub(crate) fn summary(&self) -> String {
-        self.0.summary()
-    }
-
-    pub(crate) fn outputs(&self, inputs: Outputs) -> Option<Outputs> {
-        self.0.outputs(inputs)
-    }
-
-    pub(crate) fn largest_derivative(&self) -> Option<f64> {
-        self.0.largest_derivative()
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.0.count()
-    }
 }
 
 impl PartialEq for OwnLayer {
     fn eq(&self, other: &Self) -> bool {
-        let [one, two] = [self, other].map(|own| (own.type_name(), own.0.settings().ok()));
+        let [one, two] = [self, other].map(|own| (own.0.type_name(), own.0.settings().ok()));
         one == two
     }
 }
@@ -236,4 +218,10 @@ impl Serialize for OwnLayer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.settings().map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
+}
+
+/// The axes of an input that is an image.
+pub(crate) fn image_axes(layer: &'static str, input: Shape) -> Result<[usize; 3], ShapeError> {
+    let expected = "an input with three axes (C, H, W)";
+    input.axes().ok_or_else(|| ShapeError::new(layer, expected, input))
 }

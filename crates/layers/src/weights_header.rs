@@ -101,11 +101,7 @@ impl WeightsHeader {
     ///
     /// # Errors
     /// As [`WeightsHeader::footprint`].
-    pub fn footprint_with<T, O>(&self) -> Result<Footprint<T>, WeightsError>
-    where
-        T: Element,
-        O: OwnLayers,
-    {
+    pub fn footprint_with<T: Element, O: OwnLayers>(&self) -> Result<Footprint<T>, WeightsError> {
         let text = self.0.metadata().as_ref().and_then(|metadata| metadata.get(NETWORK));
         let text = text.ok_or_else(|| {
             WeightsError::new(format!(

@@ -3,7 +3,7 @@ use tensor::{Element, Shape, ShapeError, normalize};
 
 use super::normalization::{epsilon, scale_and_shift};
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role};
-use crate::layer_config::LayerConfig;
+use crate::layer_config::{LayerConfig, image_axes};
 use crate::tagged::{fraction, not_negative};
 
 /// Each channel brought to mean 0 and variance 1, then to a learned scale and shift:
@@ -64,23 +64,20 @@ impl LayerConfig for BatchNorm2d {
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
-        let expected = "an input with three axes (C, H, W)";
-        let layer = self.layer(input, false);
-        Ok(Box::new(layer.ok_or_else(|| ShapeError::new("BatchNorm2d", expected, input))?))
+        Ok(Box::new(self.layer(input, false)?))
     }
 }
 
 impl BatchNorm2d {
     /// The layer that does the work of a rectifier behind it too.
     pub(crate) fn build_rectified<T: Element>(&self, input: Shape) -> Option<Box<dyn Layer<T>>> {
-        Some(Box::new(self.layer(input, true)?))
+        Some(Box::new(self.layer(input, true).ok()?))
     }
 
-    /// None if the input has not three axes.
-    fn layer(self, input: Shape, rectify: bool) -> Option<BatchNorm2dLayer> {
-        let [channels, height, width] = input.axes()?;
+    fn layer(self, input: Shape, rectify: bool) -> Result<BatchNorm2dLayer, ShapeError> {
+        let [channels, height, width] = image_axes("BatchNorm2d", input)?;
         let plane = height * width;
-        Some(BatchNorm2dLayer { spec: self, shape: input, channels, plane, rectify })
+        Ok(BatchNorm2dLayer { spec: self, shape: input, channels, plane, rectify })
     }
 }
 

@@ -4,7 +4,7 @@ use tensor::{Correlation, Element, Shape, ShapeError, Sweep, map};
 use super::bias::Bias;
 use super::convolution::{convolution, fans, parameters};
 use crate::layer::{Context, Layer, Parameter, Pass};
-use crate::layer_config::LayerConfig;
+use crate::layer_config::{LayerConfig, image_axes};
 use crate::padding::Padding;
 use crate::size::Size;
 use crate::tagged::finite;

@@ -109,9 +109,7 @@ macro_rules! convolution {
                     return Err(ShapeError::new(stringify!($name), "at least one kernel", 0));
                 }
                 self.bias.check(stringify!($name), self.initial_bias)?;
-                input.axes().ok_or_else(|| {
-                    ShapeError::new(stringify!($name), "an input with three axes (C, H, W)", input)
-                })
+                image_axes(stringify!($name), input)
             }
 
             /// The kernels' size, the stride and the dilation.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::Layer;
-use crate::layer_config::{LayerConfig, Outputs, OwnLayer, OwnLayers};
+use crate::layer_config::{Described, LayerConfig, Outputs, OwnLayer, OwnLayers};
 use crate::tagged::name_or_table;
 
 pub use bias::Bias;
@@ -58,19 +58,10 @@ macro_rules! layer_spec {
             /// The names of the built-in types in text.
             pub const TYPES: &'static [&'static str] = &[$($($name::TYPE),+),*];
 
-            /// The name of the type in text.
-            pub fn type_name(&self) -> &'static str {
+            fn described(&self) -> &dyn Described {
                 match self {
-                    $($( Self::$name(_) => $name::TYPE, )+)*
-                    Self::Own(layer) => layer.type_name(),
-                }
-            }
-
-            /// The layer in a few words.
-            pub fn summary(&self) -> String {
-                match self {
-                    $($( Self::$name(layer) => layer.summary(), )+)*
-                    Self::Own(layer) => layer.summary(),
+                    $($( Self::$name(layer) => layer, )+)*
+                    Self::Own(layer) => layer.described(),
                 }
             }
 
@@ -88,43 +79,14 @@ macro_rules! layer_spec {
                 }
             }
 
-            /// See [`LayerConfig::outputs`].
-            pub(crate) fn outputs(&self, inputs: Outputs) -> Option<Outputs> {
-                match self {
-                    $($( Self::$name(layer) => layer.outputs(inputs), )+)*
-                    Self::Own(layer) => layer.outputs(inputs),
-                }
-            }
-
-            /// See [`LayerConfig::largest_derivative`].
-            pub fn largest_derivative(&self) -> Option<f64> {
-                match self {
-                    $($( Self::$name(layer) => layer.largest_derivative(), )+)*
-                    Self::Own(layer) => layer.largest_derivative(),
-                }
-            }
-
-            /// How many layers it is, those inside of it counted.
-            pub fn count(&self) -> usize {
-                match self {
-                    $($( Self::$name(layer) => layer.count(), )+)*
-                    Self::Own(layer) => layer.count(),
-                }
-            }
-
             /// Reads the settings of a layer of the type `name`, one of [`LayerSpec::TYPES`] or of
             /// those of `O`.
-            fn read<'de, O, D>(name: &str, settings: D) -> Result<Self, D::Error>
-            where
-                O: OwnLayers,
-                D: Deserializer<'de>,
-            {
+            fn read<'de, O: OwnLayers, D: Deserializer<'de>>(
+                name: &str,
+                settings: D,
+            ) -> Result<Self, D::Error> {
                 match name {
-                    $($(
-                        $name::TYPE => {
-                            <$name as LayerConfig>::read::<O, D>(settings).map(Self::$name)
-                        }
-                    )+)*
+                    $($( $name::TYPE => <$name as LayerConfig>::read::<O, D>(settings).map(Self::$name), )+)*
                     _ => O::read::<O, D>(name, settings).map(Self::Own),
                 }
             }
@@ -174,6 +136,31 @@ impl LayerSpec {
         let name = L::TYPE;
         assert!(!Self::TYPES.contains(&name), "{name:?}: expected a type that is not built in");
         Self::Own(OwnLayer::new(layer))
+    }
+
+    /// The name of the type in text.
+    pub fn type_name(&self) -> &'static str {
+        self.described().type_name()
+    }
+
+    /// The layer in a few words.
+    pub fn summary(&self) -> String {
+        self.described().summary()
+    }
+
+    /// See [`LayerConfig::outputs`].
+    pub(crate) fn outputs(&self, inputs: Outputs) -> Option<Outputs> {
+        self.described().outputs(inputs)
+    }
+
+    /// See [`LayerConfig::largest_derivative`].
+    pub fn largest_derivative(&self) -> Option<f64> {
+        self.described().largest_derivative()
+    }
+
+    /// How many layers it is, those inside of it counted.
+    pub fn count(&self) -> usize {
+        self.described().count()
     }
 }
 

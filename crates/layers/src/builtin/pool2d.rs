@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use tensor::{Element, Pooling, Shape, ShapeError, Windows};
 
 use crate::layer::{Context, Layer, Pass};
-use crate::layer_config::{LayerConfig, Outputs};
+use crate::layer_config::{LayerConfig, Outputs, image_axes};
 use crate::padding::Padding;
 use crate::size::Size;
 
@@ -55,9 +55,7 @@ macro_rules! pooling {
             }
 
             fn geometry(&self, input: Shape, count_padding: bool) -> Result<Pooling, ShapeError> {
-                let channels = input.axes().ok_or_else(|| {
-                    ShapeError::new(stringify!($name), "an input with three axes (C, H, W)", input)
-                })?;
+                let channels = image_axes(stringify!($name), input)?;
                 let (size, stride) = (self.size.pair(), self.stride.unwrap_or(self.size).pair());
                 let around = |axis: usize| {
                     self.padding.around(axis, channels[1 + axis], size[axis], stride[axis])
@@ -184,10 +182,7 @@ impl LayerConfig for GlobalAvgPool2d {
     const TYPE: &'static str = "global_avg_pool2d";
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
-        let channels = input.axes().ok_or_else(|| {
-            ShapeError::new("GlobalAvgPool2d", "an input with three axes (C, H, W)", input)
-        })?;
-        let [_, height, width] = channels;
+        let channels @ [_, height, width] = image_axes("GlobalAvgPool2d", input)?;
         let geometry = Pooling::new(channels, [height, width], [height, width])?;
         let output = Shape::from(input.dims()[0]);
         Ok(Box::new(AvgPool2dLayer { geometry, output }))

@@ -78,11 +78,7 @@ impl LayerConfig for Residual {
         1 + self.layers.iter().map(LayerSpec::count).sum::<usize>()
     }
 
-    fn read<'de, O, D>(settings: D) -> Result<Self, D::Error>
-    where
-        O: OwnLayers,
-        D: Deserializer<'de>,
-    {
+    fn read<'de, O: OwnLayers, D: Deserializer<'de>>(settings: D) -> Result<Self, D::Error> {
         Text::<O>::deserialize(settings).map(Self::from)
     }
 }

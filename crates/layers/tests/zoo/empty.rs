@@ -21,7 +21,7 @@ fn every_layer_takes_no_sample() {
         }
     }
     let missing = LayerSpec::TYPES.iter().find(|name| !met.contains(name));
-    assert_eq!(missing, None, "expected a network with it in examples/03-every-layer.rs");
+    assert_eq!(missing, None, "expected a network with it in examples/06-every-layer.rs");
 }
 
 #[test]

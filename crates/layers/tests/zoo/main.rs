@@ -4,7 +4,7 @@
 
 mod building;
 mod empty;
-#[path = "../../examples/03-every-layer.rs"]
+#[path = "../../examples/06-every-layer.rs"]
 #[allow(dead_code)]
 mod every_layer;
 // The reader of `crates/tensor`, on this crate's files.
@@ -12,6 +12,7 @@ mod every_layer;
 mod fixtures;
 mod gradients;
 mod optimizers;
+mod outputs;
 mod own_layer;
 mod pooled;
 mod pytorch;

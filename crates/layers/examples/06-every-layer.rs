@@ -5,7 +5,7 @@
 //! all samples together, and shards that threads share. What is printed is the same on every
 //! machine, in debug and in release: `cargo xtask ci` compares the two.
 //!
-//!     cargo run -p layers --example 03-every-layer
+//!     cargo run -p layers --example 06-every-layer
 
 use layers::{
     AvgPool2d, Batch, BatchNorm2d, Bias, Conv2d, ConvTranspose2d, Dense, Dropout, Elu, Flatten,
