@@ -1,11 +1,11 @@
 //! Layers written outside of the crate: in networks, inside of other layers, in files.
 
 use layers::{
-    Context, Dense, Flatten, Layer, LayerConfig, LayerSpec, Loss, Network, NetworkSpec,
-    NetworkText, Optimizer, Outputs, Parameter, Pass, Relu, Residual, Role, Trainer, TrainerConfig,
-    Workspace, gradient_check, network_of, network_of_with, save_weights,
+    Context, Dense, Flatten, Layer, LayerConfig, LayerSpec, LayerText, Loss, Network, NetworkSpec,
+    NetworkText, Optimizer, Outputs, OwnLayers, Parameter, Pass, Relu, Residual, Role, Trainer,
+    TrainerConfig, Workspace, gradient_check, network_of, network_of_with, save_weights,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tensor::{Element, Shape, ShapeError};
 
 use crate::samples::{Samples, normal};
@@ -49,6 +49,41 @@ impl LayerConfig for Minus {
 
     fn largest_derivative(&self) -> Option<f64> {
         Some(1.0)
+    }
+}
+
+/// A container: the layer inside of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(from = "WrapperText<()>")]
+struct Wrapper {
+    inside: LayerSpec,
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "O: OwnLayers")]
+struct WrapperText<O> {
+    inside: LayerText<O>,
+}
+
+impl<O> From<WrapperText<O>> for Wrapper {
+    fn from(text: WrapperText<O>) -> Self {
+        Self { inside: text.inside.into() }
+    }
+}
+
+impl LayerConfig for Wrapper {
+    const TYPE: &'static str = "wrapper";
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        self.inside.build(input)
+    }
+
+    fn count(&self) -> usize {
+        1 + self.inside.count()
+    }
+
+    fn read<'de, O: OwnLayers, D: Deserializer<'de>>(settings: D) -> Result<Self, D::Error> {
+        WrapperText::<O>::deserialize(settings).map(Self::from)
     }
 }
 
@@ -203,8 +238,20 @@ fn they_stand_in_text_as_others_do() {
 }
 
 #[test]
+fn a_container_of_another_crate_may_hold_layers_of_other_crates() {
+    let residual = Residual::new().add(LayerSpec::own(Minus));
+    let layer = LayerSpec::own(Wrapper { inside: residual.into() });
+    let text = serde_json::to_string(&layer).expect("text");
+    let read: LayerText<(Wrapper, Minus)> = serde_json::from_str(&text).expect("known");
+    assert_eq!(LayerSpec::from(read), layer);
+    assert_eq!((layer.count(), layer.build::<f32>(Shape::from(3)).is_ok()), (3, true));
+    let error = serde_json::from_str::<LayerText<Wrapper>>(&text).expect_err("one unknown");
+    assert!(error.to_string().contains("unknown variant `minus`"), "{error}");
+}
+
+#[test]
 fn what_is_wrong_with_them_is_said() {
-    fn complaint<O: layers::OwnLayers + std::fmt::Debug>(layer: &str) -> String {
+    fn complaint<O: OwnLayers + std::fmt::Debug>(layer: &str) -> String {
         let text = format!(r#"{{"input":[3],"layers":[{layer}]}}"#);
         serde_json::from_str::<NetworkText<O>>(&text).expect_err(layer).to_string()
     }
