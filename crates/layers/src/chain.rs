@@ -2,8 +2,9 @@ use std::ops::Range;
 
 use tensor::{Element, Shape, ShapeError};
 
-use crate::layer::{Context, Layer, Parameter, Pass, Work};
-use crate::spec::{Fused, LayerSpec};
+use crate::builtin::LayerSpec;
+use crate::layer::{Context, Layer, Parameter, Pass, Work, larger};
+use crate::spec::Fused;
 
 /// Layers one after another, and where the numbers of each lie.
 ///
@@ -316,11 +317,6 @@ impl<T: Element> Placed<T> {
         let gap = n * (self.memory.start - self.output.end);
         (output, &mut rest[gap..][..n * self.memory.len()])
     }
-}
-
-/// Numbers and indices that have room for either.
-pub(crate) fn larger(a: [usize; 2], b: [usize; 2]) -> [usize; 2] {
-    [a[0].max(b[0]), a[1].max(b[1])]
 }
 
 /// The place of `n` samples.

@@ -115,6 +115,11 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
     }
 }
 
+/// Scratch memory, as [`Layer::scratch`] counts it, that has room for either.
+pub(crate) fn larger(a: [usize; 2], b: [usize; 2]) -> [usize; 2] {
+    [a[0].max(b[0]), a[1].max(b[1])]
+}
+
 /// A layer without parameters whose output can take the place of its input, and the
 /// gradient of its input the place of the gradient of its output.
 pub trait InPlace<T: Element> {
@@ -235,6 +240,13 @@ pub struct Parameter {
     pub shape: Shape,
     /// How it is initialised.
     pub role: Role,
+}
+
+impl Parameter {
+    /// An array of this name and shape, initialised as its role says.
+    pub fn new(name: impl Into<String>, shape: impl Into<Shape>, role: Role) -> Self {
+        Self { name: name.into(), shape: shape.into(), role }
+    }
 }
 
 /// What a parameter is, as far as its initialisation asks.

@@ -3,8 +3,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::activation::{Activation, Sigmoid};
 use tensor::{Element, reduce};
 
+use crate::builtin::softmax::{below, largest, softmax};
 use crate::class_weights::{self, ClassWeights};
-use crate::softmax::{below, largest, softmax};
 use crate::tagged::{bounded, fraction, name_or_table};
 
 /// How far predictions are from their targets.

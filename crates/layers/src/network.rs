@@ -4,13 +4,14 @@ use std::ops::Range;
 use tensor::{Buffer, Element, Shape, ShapeError};
 
 use crate::bounded::shortened;
+use crate::builtin::LayerSpec;
 use crate::chain::{Chain, too_large};
 use crate::digest::sha256_of_numbers;
 use crate::footprint::Footprint;
 use crate::init::Init;
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Running};
 use crate::random::{Purpose, Stream};
-use crate::spec::{BuildError, LayerSpec, NetworkSpec};
+use crate::spec::{BuildError, NetworkSpec};
 use crate::workspace::Workspace;
 
 /// A list of layers, one flat vector of all their parameters, and one of their state:

@@ -2,10 +2,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tensor::{Buffer, Element};
 
+use crate::builtin::LayerSpec;
 use crate::layer::{Draw, Mode};
 use crate::loss::{Loss, is_right};
 use crate::network::Network;
-use crate::spec::LayerSpec;
 use crate::trainer::{Batch, NonFinite};
 use crate::workspace::Workspace;
 

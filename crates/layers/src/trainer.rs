@@ -3,13 +3,13 @@ use std::time::Instant;
 
 use tensor::{Buffer, Element, reduce, threads};
 
+use crate::builtin::LayerSpec;
 use crate::layer::Draw;
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::pace::Pace;
 use crate::shard::{Desks, Shard};
-use crate::spec::LayerSpec;
 use crate::update::{TrainerState, Updater};
 
 /// How a [`Trainer`] learns. Batch and shard size are part of the arithmetic: with the

@@ -7,8 +7,9 @@ use tensor::Element;
 
 use crate::bounded::listed;
 use crate::layer::Parameter;
+use crate::layer_config::OwnLayers;
 use crate::network::Network;
-use crate::weights_header::{NETWORK, WeightsHeader};
+use crate::weights_header::{NETWORK, WeightsError, WeightsHeader};
 
 /// The parameters and the state of a network as the bytes of a safetensors file, in the network's
 /// precision. Its `__metadata__` holds the network's description, so that the file alone
@@ -127,7 +128,15 @@ fn refuse_numbers<T: Element>(file: (&WeightsHeader, &[u8]), array: &Parameter) 
 /// If the bytes are no safetensors, do not describe a network, or describe another one
 /// than they hold.
 pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
-    let mut network = open(bytes)?.0.footprint()?.build();
+    network_of_with::<T, ()>(bytes)
+}
+
+/// [`network_of`] of a file whose network has layers of the types `O` beside built-in ones.
+///
+/// # Errors
+/// As [`network_of`]; a layer of another type is named.
+pub fn network_of_with<T: Element, O: OwnLayers>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
+    let mut network = open(bytes)?.0.footprint_with::<T, O>()?.build();
     load_weights(&mut network, bytes)?;
     Ok(network)
 }
@@ -188,21 +197,3 @@ impl<T: Element> View for Array<'_, T> {
         size_of_val(self.numbers)
     }
 }
-
-/// Weights that cannot be read, or that are not those of the network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WeightsError(String);
-
-impl WeightsError {
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Display for WeightsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for WeightsError {}

@@ -1,6 +1,6 @@
 //! Layers as text, and what they say of inputs that they cannot take.
 
-use layers::{NetworkSpec, Residual, Tanh};
+use layers::{Dense, LayerSpec, Loss, NetworkSpec, Optimizer, Relu, Residual, Tanh};
 use tensor::Shape;
 
 #[test]
@@ -162,8 +162,8 @@ fn summaries_tell_what_is_not_usual() {
         {"type":"group_norm","groups":4},
         {"type":"elu","alpha":0.5}
     ]"#;
-    let layers: Vec<layers::LayerSpec> = serde_json::from_str(text).expect("layers");
-    let summaries: Vec<_> = layers.iter().map(layers::LayerSpec::summary).collect();
+    let layers: Vec<LayerSpec> = serde_json::from_str(text).expect("layers");
+    let summaries: Vec<_> = layers.iter().map(LayerSpec::summary).collect();
     assert_eq!(
         summaries,
         [
@@ -179,7 +179,44 @@ fn summaries_tell_what_is_not_usual() {
             "Elu alpha 0.5",
         ]
     );
-    let block = layers::LayerSpec::from(Residual::new().add(Tanh).add(Tanh));
+    let block = LayerSpec::from(Residual::new().add(Tanh).add(Tanh));
     assert_eq!(block.summary(), "Residual [Tanh; Tanh]");
     assert_eq!(block.build::<f32>(Shape::from(3)).expect("fits").output_shape(), Shape::from(3));
+}
+
+#[test]
+fn the_type_may_stand_anywhere() {
+    let dense = LayerSpec::from(Dense::new(3).initial_bias(-2.0));
+    for text in [
+        r#"{"type":"dense","outputs":3,"initial_bias":-2}"#,
+        r#"{"outputs":3,"initial_bias":-2,"type":"dense"}"#,
+        r#"{"outputs":3,"type":"dense","initial_bias":-2.0}"#,
+    ] {
+        assert_eq!(serde_json::from_str::<LayerSpec>(text).unwrap(), dense, "{text}");
+    }
+    let relu: LayerSpec = serde_json::from_str(r#"{"type":"relu"}"#).unwrap();
+    assert_eq!(relu, Relu.into());
+    let residual = r#"{"layers":[{"outputs":3,"type":"dense"}],"type":"residual"}"#;
+    assert!(serde_json::from_str::<LayerSpec>(residual).is_ok());
+}
+
+#[test]
+fn keys_that_a_type_does_not_know_are_refused_wherever_the_type_stands() {
+    fn complaint<T: serde::de::DeserializeOwned + std::fmt::Debug>(text: &str) -> String {
+        serde_json::from_str::<T>(text).expect_err(text).to_string()
+    }
+    for (before, after) in [("\"foreign\":3,", ""), ("", ",\"foreign\":3")] {
+        let table = |name: &str| format!(r#"{{{before}"type":"{name}"{after}}}"#);
+        for message in [
+            complaint::<LayerSpec>(&table("relu")),
+            complaint::<LayerSpec>(&table("batch_norm2d")),
+            complaint::<Loss>(&table("mean_squared_error")),
+            complaint::<Loss>(&table("softmax_cross_entropy")),
+            complaint::<Optimizer>(&table("sgd")),
+        ] {
+            assert!(message.contains("unknown field `foreign`"), "{message}");
+        }
+    }
+    assert!(complaint::<Loss>("{}").contains("missing field `type`"));
+    assert!(complaint::<Loss>("{\"foreign\":3}").contains("missing field `type`"));
 }

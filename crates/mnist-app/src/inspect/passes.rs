@@ -138,7 +138,7 @@ impl<T: Element> Stage<T> {
     /// Asks the layer itself for its derivative: what it makes of a gradient of ones.
     fn find_saturated(&mut self, input: &[T], scratch: &mut Scratch<T>) {
         const SHARE: f64 = 0.01;
-        let Some(largest) = largest_derivative(&self.spec) else { return };
+        let Some(largest) = self.spec.largest_derivative() else { return };
         let mut derivatives = vec![T::ZERO; input.len()];
         self.output_gradient.fill(T::ONE);
         self.backward(input, Some(&mut derivatives), scratch);
@@ -165,22 +165,6 @@ impl<T: Element> Stage<T> {
             parameter_gradient: learns
                 .then(|| root_mean_square(&self.gradients) / root_mean_square(&self.parameters)),
         }
-    }
-}
-
-/// Of a layer that is a function of one number.
-fn largest_derivative(spec: &LayerSpec) -> Option<f64> {
-    match spec {
-        LayerSpec::Sigmoid(_) => Some(0.25),
-        LayerSpec::Tanh(_)
-        | LayerSpec::Relu(_)
-        | LayerSpec::LeakyRelu(_)
-        | LayerSpec::Elu(_)
-        | LayerSpec::Softplus(_) => Some(1.0),
-        LayerSpec::HardSwish(_) => Some(1.5),
-        LayerSpec::Gelu(_) => Some(1.128_9),
-        LayerSpec::Silu(_) => Some(1.099_8),
-        _ => None,
     }
 }
 

@@ -1,9 +1,8 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, map, matrix, reduce};
 
-use crate::chain::larger;
-use crate::layer::{Context, Layer, Parameter, Pass, Role};
-use crate::spec::Buildable;
+use crate::layer::{Context, Layer, Parameter, Pass, Role, larger};
+use crate::layer_config::LayerConfig;
 use crate::tagged::finite;
 
 /// A linear map with learned weights and bias: `Y = X Wᵀ + b`.
@@ -34,7 +33,9 @@ impl Dense {
     }
 }
 
-impl Buildable for Dense {
+impl LayerConfig for Dense {
+    const TYPE: &'static str = "dense";
+
     fn summary(&self) -> String {
         format!("Dense {} outputs", self.outputs)
     }
@@ -76,12 +77,8 @@ impl<T: Element> Layer<T> for DenseLayer {
         let role = Role::Weight { fan_in: self.inputs, fan_out: self.outputs };
         let bias = self.initial_bias.map_or(Role::Bias, Role::Constant);
         vec![
-            Parameter {
-                name: "weight".into(),
-                shape: Shape::from([self.outputs, self.inputs]),
-                role,
-            },
-            Parameter { name: "bias".into(), shape: Shape::from(self.outputs), role: bias },
+            Parameter::new("weight", [self.outputs, self.inputs], role),
+            Parameter::new("bias", self.outputs, bias),
         ]
     }
 

@@ -3,7 +3,7 @@ use tensor::random::{drop_out, share_of_words};
 use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::{Context, Draw, InPlace, Layer, Mode, Pass};
-use crate::spec::Buildable;
+use crate::layer_config::{LayerConfig, Outputs};
 use crate::tagged::fraction;
 
 /// In training, each number is set to 0 with probability `p` and divided by `1 − p`
@@ -31,13 +31,23 @@ impl Dropout {
     }
 }
 
-impl Buildable for Dropout {
+impl LayerConfig for Dropout {
+    const TYPE: &'static str = "dropout";
+
     fn summary(&self) -> String {
         format!("Dropout {}", self.p)
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
         Ok(Box::new(DropoutLayer { shape: input, p: self.p }))
+    }
+
+    /// It makes larger what it keeps.
+    fn outputs(&self, inputs: Outputs) -> Option<Outputs> {
+        Some(match inputs {
+            Outputs::Any | Outputs::UnitInterval => Outputs::Any,
+            Outputs::Probabilities | Outputs::DroppedProbabilities => Outputs::DroppedProbabilities,
+        })
     }
 }
 

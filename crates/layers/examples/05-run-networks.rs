@@ -1,6 +1,6 @@
 //! Networks from files: what each answers to some inputs.
 //!
-//!     cargo run -p layers --example 04-run-networks -- FOLDER…
+//!     cargo run -p layers --example 05-run-networks -- FOLDER…
 //!
 //! reads from each folder `network.json` (a `NetworkSpec`), `weights.safetensors` (as
 //! `load_weights` takes it) and `input.bin` (samples one after another, `f32`, little-endian),

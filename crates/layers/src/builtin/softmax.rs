@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, map, reduce};
 
 use crate::layer::{Context, Layer, Pass};
-use crate::spec::Buildable;
+use crate::layer_config::{LayerConfig, Outputs};
 
 /// Probabilities from logits: `y_i = exp x_i / Σ_j exp x_j`, over one axis `(I)`.
 ///
@@ -12,16 +12,18 @@ use crate::spec::Buildable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Softmax;
 
-impl Buildable for Softmax {
-    fn summary(&self) -> String {
-        "Softmax".into()
-    }
+impl LayerConfig for Softmax {
+    const TYPE: &'static str = "softmax";
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
         match input.dims() {
             &[classes] if classes > 0 => Ok(Box::new(SoftmaxLayer { classes })),
             _ => Err(ShapeError::new("Softmax", "an input with one axis (I)", input)),
         }
+    }
+
+    fn outputs(&self, _: Outputs) -> Option<Outputs> {
+        Some(Outputs::Probabilities)
     }
 }
 

@@ -2,9 +2,9 @@ use serde::{Deserialize, Serialize};
 use tensor::{Element, Pooling, Shape, ShapeError, Windows};
 
 use crate::layer::{Context, Layer, Pass};
+use crate::layer_config::{LayerConfig, Outputs, image_axes};
 use crate::padding::Padding;
 use crate::size::Size;
-use crate::spec::Buildable;
 
 /// A pooling with the settings that every one has, and those of its own.
 macro_rules! pooling {
@@ -55,9 +55,7 @@ macro_rules! pooling {
             }
 
             fn geometry(&self, input: Shape, count_padding: bool) -> Result<Pooling, ShapeError> {
-                let channels = input.axes().ok_or_else(|| {
-                    ShapeError::new(stringify!($name), "an input with three axes (C, H, W)", input)
-                })?;
+                let channels = image_axes(stringify!($name), input)?;
                 let (size, stride) = (self.size.pair(), self.stride.unwrap_or(self.size).pair());
                 let around = |axis: usize| {
                     self.padding.around(axis, channels[1 + axis], size[axis], stride[axis])
@@ -105,7 +103,9 @@ impl MaxPool2d {
     }
 }
 
-impl Buildable for MaxPool2d {
+impl LayerConfig for MaxPool2d {
+    const TYPE: &'static str = "max_pool2d";
+
     fn summary(&self) -> String {
         self.summary_of_windows()
     }
@@ -113,6 +113,10 @@ impl Buildable for MaxPool2d {
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
         let geometry = self.geometry(input, true)?;
         Ok(Box::new(MaxPool2dLayer { geometry, rectify: false }))
+    }
+
+    fn outputs(&self, _: Outputs) -> Option<Outputs> {
+        None
     }
 }
 
@@ -152,7 +156,9 @@ impl AvgPool2d {
     }
 }
 
-impl Buildable for AvgPool2d {
+impl LayerConfig for AvgPool2d {
+    const TYPE: &'static str = "avg_pool2d";
+
     fn summary(&self) -> String {
         let counted = if self.count_include_pad { "" } else { ", padding not counted" };
         self.summary_of_windows() + counted
@@ -162,25 +168,28 @@ impl Buildable for AvgPool2d {
         let geometry = self.geometry(input, self.count_include_pad)?;
         Ok(Box::new(AvgPool2dLayer { geometry, output: geometry.output_shape() }))
     }
+
+    fn outputs(&self, _: Outputs) -> Option<Outputs> {
+        None
+    }
 }
 
 /// The mean of each plane: `(C, H, W) → (C)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GlobalAvgPool2d;
 
-impl Buildable for GlobalAvgPool2d {
-    fn summary(&self) -> String {
-        "GlobalAvgPool2d".into()
-    }
+impl LayerConfig for GlobalAvgPool2d {
+    const TYPE: &'static str = "global_avg_pool2d";
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
-        let channels = input.axes().ok_or_else(|| {
-            ShapeError::new("GlobalAvgPool2d", "an input with three axes (C, H, W)", input)
-        })?;
-        let [_, height, width] = channels;
+        let channels @ [_, height, width] = image_axes("GlobalAvgPool2d", input)?;
         let geometry = Pooling::new(channels, [height, width], [height, width])?;
         let output = Shape::from(input.dims()[0]);
         Ok(Box::new(AvgPool2dLayer { geometry, output }))
+    }
+
+    fn outputs(&self, _: Outputs) -> Option<Outputs> {
+        None
     }
 }
 

@@ -1,8 +1,9 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, normalize};
 
+use super::normalization::{epsilon, scale_and_shift};
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role};
-use crate::spec::Buildable;
+use crate::layer_config::{LayerConfig, image_axes};
 use crate::tagged::{fraction, not_negative};
 
 /// Each channel brought to mean 0 and variance 1, then to a learned scale and shift:
@@ -30,10 +31,6 @@ fn momentum() -> f64 {
     0.1
 }
 
-fn epsilon() -> f64 {
-    1e-5
-}
-
 impl Default for BatchNorm2d {
     /// PyTorch's momentum of 0.1 and ε of 1e-5.
     fn default() -> Self {
@@ -59,29 +56,28 @@ impl BatchNorm2d {
     }
 }
 
-impl Buildable for BatchNorm2d {
+impl LayerConfig for BatchNorm2d {
+    const TYPE: &'static str = "batch_norm2d";
+
     fn summary(&self) -> String {
         "BatchNorm2d".into()
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
-        let expected = "an input with three axes (C, H, W)";
-        let layer = self.layer(input, false);
-        Ok(Box::new(layer.ok_or_else(|| ShapeError::new("BatchNorm2d", expected, input))?))
+        Ok(Box::new(self.layer(input, false)?))
     }
 }
 
 impl BatchNorm2d {
     /// The layer that does the work of a rectifier behind it too.
     pub(crate) fn build_rectified<T: Element>(&self, input: Shape) -> Option<Box<dyn Layer<T>>> {
-        Some(Box::new(self.layer(input, true)?))
+        Some(Box::new(self.layer(input, true).ok()?))
     }
 
-    /// None if the input has not three axes.
-    fn layer(self, input: Shape, rectify: bool) -> Option<BatchNorm2dLayer> {
-        let [channels, height, width] = input.axes()?;
+    fn layer(self, input: Shape, rectify: bool) -> Result<BatchNorm2dLayer, ShapeError> {
+        let [channels, height, width] = image_axes("BatchNorm2d", input)?;
         let plane = height * width;
-        Some(BatchNorm2dLayer { spec: self, shape: input, channels, plane, rectify })
+        Ok(BatchNorm2dLayer { spec: self, shape: input, channels, plane, rectify })
     }
 }
 
@@ -115,18 +111,13 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        let shape = Shape::from(self.channels);
-        vec![
-            Parameter { name: "weight".into(), shape, role: Role::Constant(1.0) },
-            Parameter { name: "bias".into(), shape, role: Role::Constant(0.0) },
-        ]
+        scale_and_shift(self.channels)
     }
 
     fn state(&self) -> Vec<Parameter> {
-        let shape = Shape::from(self.channels);
         vec![
-            Parameter { name: "running_mean".into(), shape, role: Role::Constant(0.0) },
-            Parameter { name: "running_var".into(), shape, role: Role::Variance },
+            Parameter::new("running_mean", self.channels, Role::Constant(0.0)),
+            Parameter::new("running_var", self.channels, Role::Variance),
         ]
     }
 

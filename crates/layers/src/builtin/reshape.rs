@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::{Context, InPlace, Layer, Mode, Pass};
-use crate::spec::Buildable;
+use crate::layer_config::{LayerConfig, Outputs};
 
 /// The same numbers under another shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,9 @@ impl Reshape {
     }
 }
 
-impl Buildable for Reshape {
+impl LayerConfig for Reshape {
+    const TYPE: &'static str = "reshape";
+
     fn summary(&self) -> String {
         "Reshape".into()
     }
@@ -42,19 +44,25 @@ impl Buildable for Reshape {
         }
         Ok(Box::new(ReshapeLayer { input, output }))
     }
+
+    fn outputs(&self, _: Outputs) -> Option<Outputs> {
+        None
+    }
 }
 
 /// All numbers of a sample on one axis: `(C, H, W) → (C·H·W)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flatten;
 
-impl Buildable for Flatten {
-    fn summary(&self) -> String {
-        "Flatten".into()
-    }
+impl LayerConfig for Flatten {
+    const TYPE: &'static str = "flatten";
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
         Reshape::flat().build(input)
+    }
+
+    fn outputs(&self, _: Outputs) -> Option<Outputs> {
+        None
     }
 }
 

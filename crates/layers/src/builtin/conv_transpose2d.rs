@@ -1,105 +1,51 @@
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 use tensor::{Correlation, Element, Shape, ShapeError, Sweep, map};
 
-use crate::conv2d::Bias;
-use crate::layer::{Context, Layer, Parameter, Pass, Role};
+use super::bias::Bias;
+use super::convolution::{convolution, fans, parameters};
+use crate::layer::{Context, Layer, Parameter, Pass};
+use crate::layer_config::{LayerConfig, image_axes};
 use crate::padding::Padding;
 use crate::size::Size;
-use crate::spec::Buildable;
 use crate::tagged::finite;
 
-/// The transpose of a convolution with learned kernels: what [`Conv2d`](crate::Conv2d) makes of
-/// a gradient of its output, `Y_d = B_d + Σ_c X_c *full K_cd`, a full **convolution** (Zeiler et
-/// al., 2010; Dumoulin and Visin, 2016). It makes planes larger: with a stride, each number of
-/// the input stands for that many rows and columns of the output.
-///
-/// # Shapes
-/// Input `(C, H, W)`, `weight (C, D / groups, KH, KW)`, output `(D, OH, OW)` with
-/// `OH = (H − 1) stride − padding + dilation (KH − 1) + 1 + output_padding`; `bias` as
-/// [`Bias`] says. The output's padding is added below and to the right and is less than the
-/// stride: with it the convolution of which this is the transpose has the same number of
-/// outputs. (PyTorch also takes one that is less than the dilation only.)
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConvTranspose2d {
-    kernels: usize,
-    size: Size,
-    #[serde(default, skip_serializing_if = "Padding::is_valid")]
-    padding: Padding,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    output_padding: Option<Size>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    stride: Option<Size>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    dilation: Option<Size>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    groups: Option<usize>,
-    #[serde(default)]
-    bias: Bias,
-    /// Overrides what the initialisation would give the bias.
-    #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
-    initial_bias: Option<f64>,
+convolution! {
+    /// The transpose of a convolution with learned kernels: what [`Conv2d`](crate::Conv2d) makes of
+    /// a gradient of its output, `Y_d = B_d + Σ_c X_c *full K_cd`, a full **convolution** (Zeiler et
+    /// al., 2010; Dumoulin and Visin, 2016). It makes planes larger: with a stride, each number of
+    /// the input stands for that many rows and columns of the output.
+    ///
+    /// # Shapes
+    /// Input `(C, H, W)`, `weight (C, D / groups, KH, KW)`, output `(D, OH, OW)` with
+    /// `OH = (H − 1) stride − padding + dilation (KH − 1) + 1 + output_padding`; `bias` as
+    /// [`Bias`] says. The output's padding is added below and to the right and is less than the
+    /// stride: with it the convolution of which this is the transpose has the same number of
+    /// outputs. (PyTorch also takes one that is less than the dilation only.)
+    ConvTranspose2d {
+        /// The same without so many rows and columns at the edges of the output.
+        padding,
+        {
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            output_padding: Option<Size>,
+        }
+        /// The same with so many rows and columns of the output from one of the input to the next.
+        stride,
+        /// The same with so many rows and columns of the output from one of the kernel to the
+        /// next.
+        dilation,
+    }
 }
 
 impl ConvTranspose2d {
-    /// `kernels` output channels, square kernels with sides of `size`, a bias per channel.
-    pub fn new(kernels: usize, size: impl Into<Size>) -> Self {
-        Self {
-            kernels,
-            size: size.into(),
-            padding: Padding::default(),
-            output_padding: None,
-            stride: None,
-            dilation: None,
-            groups: None,
-            bias: Bias::default(),
-            initial_bias: None,
-        }
-    }
-
-    /// The same without so many rows and columns at the edges of the output.
-    pub fn padding(self, padding: Padding) -> Self {
-        Self { padding, ..self }
-    }
-
     /// The same with so many rows below and columns to the right more.
     pub fn output_padding(self, output_padding: impl Into<Size>) -> Self {
         Self { output_padding: Some(output_padding.into()), ..self }
     }
 
-    /// The same with so many rows and columns of the output from one of the input to the next.
-    pub fn stride(self, stride: impl Into<Size>) -> Self {
-        Self { stride: Some(stride.into()), ..self }
-    }
-
-    /// The same with so many rows and columns of the output from one of the kernel to the next.
-    pub fn dilation(self, dilation: impl Into<Size>) -> Self {
-        Self { dilation: Some(dilation.into()), ..self }
-    }
-
-    /// The same with channels and kernels cut into groups that do not see each other.
-    pub fn groups(self, groups: usize) -> Self {
-        Self { groups: Some(groups), ..self }
-    }
-
-    /// The same with another bias.
-    pub fn bias(self, bias: Bias) -> Self {
-        Self { bias, ..self }
-    }
-
-    /// The same with every element of the bias starting at `value`.
-    pub fn initial_bias(self, value: f64) -> Self {
-        Self { initial_bias: Some(value), ..self }
-    }
-
     /// The convolution of which this is the transpose: from the output to the input.
     fn geometry(&self, [channels, height, width]: [usize; 3]) -> Result<Correlation, ShapeError> {
-        let or = |size: Option<Size>, default: usize| size.map_or([default; 2], Size::pair);
-        let (kernel, stride, dilation) =
-            (self.size.pair(), or(self.stride, 1), or(self.dilation, 1));
-        let more = or(self.output_padding, 0);
+        let [kernel, stride, dilation] = self.sizes();
+        let more = self.output_padding.map_or([0; 2], Size::pair);
         if self.padding == Padding::Same {
             return Err(ShapeError::new(
                 "ConvTranspose2d padding",
@@ -150,32 +96,17 @@ impl ConvTranspose2d {
     }
 }
 
-impl Buildable for ConvTranspose2d {
+impl LayerConfig for ConvTranspose2d {
+    const TYPE: &'static str = "conv_transpose2d";
+
     fn summary(&self) -> String {
-        let mut text = format!("ConvTranspose2d {} kernels {}", self.kernels, self.size);
-        // Writing to a string cannot fail.
-        for (name, setting) in [
-            ("stride", self.stride),
-            ("dilation", self.dilation),
-            ("output padding", self.output_padding),
-        ] {
-            let _ = setting.map_or(Ok(()), |size| write!(text, ", {name} {size}"));
-        }
-        let _ = write!(text, "{}", self.padding);
-        let _ = self.groups.map_or(Ok(()), |groups| write!(text, ", {groups} groups"));
-        text + self.bias.summary()
+        let more = self.output_padding.map(|size| format!(", output padding {size}"));
+        self.summary_with(&more.unwrap_or_default())
     }
 
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
-        let channels = input.axes().ok_or_else(|| {
-            ShapeError::new("ConvTranspose2d", "an input with three axes (C, H, W)", input)
-        })?;
-        if self.kernels == 0 {
-            return Err(ShapeError::new("ConvTranspose2d", "at least one kernel", 0));
-        }
-        let geometry = self.geometry(channels)?;
+        let geometry = self.geometry(self.channels(input)?)?;
         let Self { bias, initial_bias, .. } = *self;
-        bias.check("ConvTranspose2d", initial_bias)?;
         Ok(Box::new(ConvTranspose2dLayer { geometry, bias, initial_bias }))
     }
 }
@@ -198,14 +129,9 @@ impl<T: Element> Layer<T> for ConvTranspose2dLayer {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        let shape = self.geometry.kernels_shape();
-        let [channels, kernels, height, width] = shape.axes().unwrap_or_default();
-        let taps = height * width;
-        let (fan_in, fan_out) = (channels / self.geometry.groups() * taps, kernels * taps);
-        let role = Role::Weight { fan_in, fan_out };
-        let mut all = vec![Parameter { name: "weight".into(), shape, role }];
-        all.extend(self.bias.parameter(self.geometry.input_shape(), self.initial_bias));
-        all
+        let bias = self.bias.parameter(self.geometry.input_shape(), self.initial_bias);
+        let [fan_out, fan_in] = fans(&self.geometry);
+        parameters(&self.geometry, [fan_in, fan_out], bias)
     }
 
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {

@@ -1,8 +1,9 @@
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, normalize, reduce};
 
-use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role};
-use crate::spec::Buildable;
+use super::normalization::{epsilon, scale_and_shift};
+use crate::layer::{Context, Layer, Mode, Parameter, Pass};
+use crate::layer_config::LayerConfig;
 use crate::tagged::not_negative;
 
 /// The channels of each sample in groups, each group brought to mean 0 and variance 1, then each
@@ -35,10 +36,6 @@ pub struct GroupNorm {
 pub struct LayerNorm {
     #[serde(default = "epsilon", deserialize_with = "not_negative")]
     epsilon: f64,
-}
-
-fn epsilon() -> f64 {
-    1e-5
 }
 
 impl GroupNorm {
@@ -81,7 +78,9 @@ impl Default for LayerNorm {
     }
 }
 
-impl Buildable for GroupNorm {
+impl LayerConfig for GroupNorm {
+    const TYPE: &'static str = "group_norm";
+
     fn summary(&self) -> String {
         format!("GroupNorm {} groups", self.groups)
     }
@@ -91,7 +90,9 @@ impl Buildable for GroupNorm {
     }
 }
 
-impl Buildable for LayerNorm {
+impl LayerConfig for LayerNorm {
+    const TYPE: &'static str = "layer_norm";
+
     fn summary(&self) -> String {
         "LayerNorm".into()
     }
@@ -144,11 +145,7 @@ impl<T: Element> Layer<T> for GroupNormLayer {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        let shape = Shape::from(self.channels);
-        vec![
-            Parameter { name: "weight".into(), shape, role: Role::Constant(1.0) },
-            Parameter { name: "bias".into(), shape, role: Role::Constant(0.0) },
-        ]
+        scale_and_shift(self.channels)
     }
 
     /// Mean and inverse deviation of each group.

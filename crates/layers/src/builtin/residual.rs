@@ -1,10 +1,11 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tensor::{Element, Shape, ShapeError, map};
 
+use super::{LayerSpec, LayerText};
 use crate::bounded::listed;
 use crate::chain::Chain;
 use crate::layer::{Context, Layer, Parameter, Pass};
-use crate::spec::{Buildable, LayerSpec};
+use crate::layer_config::{LayerConfig, OwnLayers};
 
 /// Layers and a way around them: `y = x + f(x)` (He et al., 2016).
 ///
@@ -12,7 +13,7 @@ use crate::spec::{Buildable, LayerSpec};
 /// the block between the passes, so nothing is computed twice. The names of their
 /// parameters are those of a PyTorch `Sequential` inside of one: `"3.0.weight"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Text<()>")]
 pub struct Residual {
     layers: Vec<LayerSpec>,
 }
@@ -29,11 +30,6 @@ impl Residual {
         self.layers.push(layer.into());
         self
     }
-
-    /// What is inside.
-    pub(crate) fn layers(&self) -> &[LayerSpec] {
-        &self.layers
-    }
 }
 
 impl Default for Residual {
@@ -42,7 +38,22 @@ impl Default for Residual {
     }
 }
 
-impl Buildable for Residual {
+/// A [`Residual`] as it is read.
+#[derive(Deserialize)]
+#[serde(rename = "Residual", deny_unknown_fields, bound = "O: OwnLayers")]
+struct Text<O> {
+    layers: Vec<LayerText<O>>,
+}
+
+impl<O> From<Text<O>> for Residual {
+    fn from(text: Text<O>) -> Self {
+        Self { layers: text.layers.into_iter().map(LayerSpec::from).collect() }
+    }
+}
+
+impl LayerConfig for Residual {
+    const TYPE: &'static str = "residual";
+
     fn summary(&self) -> String {
         let inside: Vec<_> = self.layers.iter().map(LayerSpec::summary).collect();
         format!("Residual [{}]", listed(&inside))
@@ -61,6 +72,14 @@ impl Buildable for Residual {
             return Err(ShapeError::new("Residual", expected, chain.output_shape()));
         }
         Ok(Box::new(ResidualLayer(chain)))
+    }
+
+    fn count(&self) -> usize {
+        1 + self.layers.iter().map(LayerSpec::count).sum::<usize>()
+    }
+
+    fn read<'de, O: OwnLayers, D: Deserializer<'de>>(settings: D) -> Result<Self, D::Error> {
+        Text::<O>::deserialize(settings).map(Self::from)
     }
 }
 
