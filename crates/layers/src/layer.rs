@@ -125,28 +125,6 @@ pub trait InPlace<T: Element> {
     fn backward_in_place(&self, output: &[T], gradient: &mut [T], mode: Mode);
 }
 
-/// A layer of a network, as the passes through the network run it.
-#[derive(Clone, Copy, Debug)]
-pub struct Running<'a, T> {
-    /// The layer; of two whose work is done in one, the one that does both.
-    pub layer: &'a dyn Layer<T>,
-    /// Whether it works in the memory of the layer before it.
-    pub in_place: bool,
-    /// Where its work is done.
-    pub work: Work,
-}
-
-/// Where the work of a layer is done; what is done in another one would be done in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// In its own passes.
-    Here,
-    /// In those of the next layer.
-    InNext,
-    /// In those of the layer before it.
-    InBefore,
-}
-
 /// What the forward pass met and left, lent to the backward pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Pass<'a, T> {
@@ -235,6 +213,12 @@ pub struct Parameter {
     pub shape: Shape,
     /// How it is initialised.
     pub role: Role,
+}
+
+/// The numbers that an array starts with before it is initialised or learned.
+pub(crate) fn start_values<T: Element>(array: &Parameter) -> impl Iterator<Item = T> + use<T> {
+    let value = T::from_f64(array.role.constant().unwrap_or(0.0));
+    std::iter::repeat_n(value, array.shape.len())
 }
 
 /// What a parameter is, as far as its initialisation asks.

@@ -145,32 +145,6 @@ layer_spec!(
     Residual
 );
 
-/// One layer that does the work of two neighbours in its own passes, to the same bits.
-pub(crate) enum Fused<T> {
-    /// In the place of the first: its output, and the gradient of it that it is given, are
-    /// those of the second.
-    InFirst(Box<dyn Layer<T>>),
-    /// In the place of the second: it reads the input of the first, which must give the first
-    /// the same derivatives as its output does.
-    InSecond(Box<dyn Layer<T>>),
-}
-
-impl<T: Element> Fused<T> {
-    /// For inputs of the first that [`LayerSpec::build`] accepts; `None` if two layers are as
-    /// fast as one.
-    pub(crate) fn build(first: &LayerSpec, second: &LayerSpec, input: Shape) -> Option<Self> {
-        match (first, second) {
-            (LayerSpec::BatchNorm2d(first), LayerSpec::Relu(_)) => {
-                first.build_rectified(input).map(Self::InFirst)
-            }
-            (LayerSpec::Relu(_), LayerSpec::MaxPool2d(second)) => {
-                second.build_rectified(input).map(Self::InSecond)
-            }
-            _ => None,
-        }
-    }
-}
-
 /// A network whose layers do not fit together.
 ///
 /// Prints the culprit, what it expected and what it found, and the table of all layers

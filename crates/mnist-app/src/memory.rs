@@ -72,11 +72,15 @@ pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> Trainer
     TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
 }
 
-/// What a training takes, and then the file of what came of it, beside the network, which is
-/// there already.
-pub(crate) fn of_training<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
+/// What training steps take beside the network, which is there already.
+pub(crate) fn of_steps<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
     let training = footprint.training(config, rayon::current_num_threads());
-    training.saturating_sub(footprint.network()).saturating_add(footprint.file())
+    training.saturating_sub(footprint.network())
+}
+
+/// What a training takes, and then the file of what came of it, beside the network.
+pub(crate) fn of_training<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
+    of_steps(footprint, config).saturating_add(footprint.file())
 }
 
 /// Refuses a training that takes more memory than there is.

@@ -15,3 +15,4 @@ mod random_experiments;
 mod samples;
 mod training;
 mod weights;
+mod workspaces;
