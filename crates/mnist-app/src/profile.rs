@@ -190,13 +190,12 @@ fn bounded_config<T: Element>(
 ) -> anyhow::Result<TrainerConfig> {
     let footprint = network.spec().footprint::<T>()?;
     let config = memory::trainer_config(experiment, experiment.batch_size.get());
-    memory::ask_for_training(&footprint, &config)?;
-    // The layers are measured on a shard, the step on a batch of images, beside each other.
-    let images = (config.batch_size as u64).saturating_mul(footprint.image());
-    let bytes = footprint.inspection(config.shard_size).saturating_add(images);
-    let bytes = bytes.saturating_add(memory::of_steps(&footprint, &config));
-    let what = format!("batch size {}", config.batch_size);
+    // The layers are measured on a shard, then the step on a batch of images.
+    let what = format!("the layers with shard size {}", config.shard_size);
+    let bytes = footprint.inspection(config.shard_size);
     memory::ask(&what, bytes, "choose a smaller --batch-size or --shard-size")?;
+    let images = (config.batch_size as u64).saturating_mul(footprint.image());
+    memory::ask_for_training(&footprint, &config, images)?;
     Ok(config)
 }
 
