@@ -190,12 +190,11 @@ fn bounded_config<T: Element>(
 ) -> anyhow::Result<TrainerConfig> {
     let footprint = network.spec().footprint::<T>()?;
     let config = memory::trainer_config(experiment, experiment.batch_size.get());
-    // The layers are measured on a shard, then the step on a batch of images.
-    let what = format!("the layers with shard size {}", config.shard_size);
-    let bytes = footprint.inspection(config.shard_size);
-    memory::ask(&what, bytes, "choose a smaller --batch-size or --shard-size")?;
     let images = (config.batch_size as u64).saturating_mul(footprint.image());
     memory::ask_for_training(&footprint, &config, images)?;
+    // Before the steps, the layers are measured one by one on a shard.
+    let what = format!("the layers with shard size {}", config.shard_size);
+    memory::ask(&what, footprint.inspection(config.shard_size), "choose a smaller --shard-size")?;
     Ok(config)
 }
 
