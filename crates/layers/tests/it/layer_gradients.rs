@@ -1,4 +1,4 @@
-//! Finite differences of every layer of the zoo, on random odd shapes.
+//! Finite differences of every layer, on random odd shapes.
 
 use layers::{
     AvgPool2d, BatchNorm2d, Bias, Context, Conv2d, ConvTranspose2d, Dropout, Elu, Flatten, Gelu,
