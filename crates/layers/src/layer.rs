@@ -74,8 +74,8 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
     /// observed, weighted by their numbers of samples.
     fn gather(&self, _state: &mut [T], _observed: &[T]) {}
 
-    /// Sets the state to the mean of what shards observed: what [`Layer::gather`] would come to
-    /// with the same parameters for ever.
+    /// Sets the state to the mean of what shards observed: what [`Layer::gather`] would
+    /// come to with the same parameters for ever.
     fn settle(&self, _state: &mut [T], _observed: &[T]) {}
 
     /// How many numbers for each sample a forward pass leaves to the backward pass beside
@@ -154,7 +154,7 @@ pub struct Context<'a, T> {
 }
 
 impl<'a, T> Context<'a, T> {
-    /// The context of a layer that gathers and measures nothing.
+    /// The context of a layer that has no state and measures nothing.
     pub fn new(scratch: &'a mut Scratch<T>, mode: Mode) -> Self {
         Self { scratch, mode, state: &[], observed: &mut [], memory: &mut [] }
     }

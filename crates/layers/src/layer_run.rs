@@ -12,7 +12,8 @@ use crate::layer::{Context, Layer, Mode, Pass, start_values};
 /// use tensor::{Scratch, Shape};
 ///
 /// let layer = LayerSpec::from(Relu).build::<f32>(Shape::from([3]))?;
-/// let (mut run, mut scratch) = (LayerRun::new(&*layer, 1, Mode::training()), Scratch::sequential());
+/// let mut run = LayerRun::new(&*layer, 1, Mode::training());
+/// let mut scratch = Scratch::sequential();
 /// let (input, mut input_gradient) = ([-1.0, 0.0, 2.0], [0.0; 3]);
 /// run.forward(&input, &mut scratch);
 /// assert_eq!(*run.output, [0.0, 0.0, 2.0]);

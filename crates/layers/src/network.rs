@@ -202,7 +202,8 @@ impl<T: Element> Network<T> {
         self.chain.gather(&mut self.state, observed);
     }
 
-    /// Sets the state to what shards observed, as [`Layer::settle`](crate::Layer::settle) says.
+    /// Sets the state to what shards observed, as
+    /// [`Layer::settle`](crate::Layer::settle) says.
     pub(crate) fn settle(&mut self, observed: &[T]) {
         self.chain.settle(&mut self.state, observed);
     }

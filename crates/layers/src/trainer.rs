@@ -79,7 +79,7 @@ impl<T: Element> Trainer<T> {
     }
 
     /// The network with the moving average of the parameters; with the parameters as they
-    /// are if there is no average, or no step was taken. What the layers have gathered is that
+    /// are if there is no average, or no step was taken. The layers' running statistics are those
     /// of the network without average: see [`Trainer::measure_state`].
     pub fn averaged_network(&self) -> Network<T> {
         let mut network = self.network.clone();
@@ -90,9 +90,9 @@ impl<T: Element> Trainer<T> {
         network
     }
 
-    /// Sets what the layers of `network`, a clone of the trainer's, have gathered to what they
-    /// observe in the first `samples` samples of `batch`, however many: the running statistics
-    /// of a network with averaged parameters are measured for it, as by PyTorch's `update_bn`.
+    /// Sets the running statistics of `network`, a clone of the trainer's, to what its layers
+    /// observe in the first `samples` samples of `batch`, however many: those of a network with
+    /// averaged parameters are measured for it, as by PyTorch's `update_bn`.
     ///
     /// The samples go through the network as in training, in shards of the trainer's size; the
     /// mean over shards is weighted by their numbers of samples, in their order.
