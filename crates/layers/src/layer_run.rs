@@ -99,10 +99,9 @@ impl<'a, T: Element> LayerRun<'a, T> {
         input_gradient: Option<&mut [T]>,
         scratch: &mut Scratch<T>,
     ) {
-        let Self { layer, mode, parameters, state, observed, memory, .. } = self;
+        let Self { layer, mode, parameters, state, gradients, observed, memory, .. } = self;
         let pass = Pass { input, output: &self.output, output_gradient: &self.output_gradient };
         let context = Context { scratch, mode: *mode, state, observed, memory };
-        let gradients = &mut self.gradients;
         layer.backward_and_step(parameters, rate, pass, gradients, input_gradient, context);
     }
 }

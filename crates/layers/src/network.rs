@@ -47,17 +47,8 @@ pub struct NetworkLayer<'a, T> {
 }
 
 impl<'a, T: Element> NetworkLayer<'a, T> {
-    /// The layer by itself with these numbers, for `samples` samples.
-    pub fn run(&self, samples: usize, mode: Mode) -> LayerRun<'a, T> {
-        self.run_of(self.layer, samples, mode)
-    }
-
-    /// The layer that passes run with these numbers, for `samples` samples.
-    pub fn run_fused(&self, samples: usize, mode: Mode) -> LayerRun<'a, T> {
-        self.run_of(self.running, samples, mode)
-    }
-
-    fn run_of(&self, layer: &'a dyn Layer<T>, samples: usize, mode: Mode) -> LayerRun<'a, T> {
+    /// Either of the two, with these numbers, for `samples` samples.
+    pub fn run(&self, layer: &'a dyn Layer<T>, samples: usize, mode: Mode) -> LayerRun<'a, T> {
         let mut run = LayerRun::new(layer, samples, mode.of_layer(self.index));
         run.parameters.copy_from_slice(self.parameters);
         run.state.copy_from_slice(self.state);

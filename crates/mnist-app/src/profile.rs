@@ -234,7 +234,7 @@ impl<T: Element> Bench<T> {
         let mut input = pixels(&mut self.stream, self.samples * network.input_shape().len());
         let mut after_parameters = false;
         for layer in network.layers() {
-            let run = layer.run_fused(self.samples, Mode::training());
+            let run = layer.run(layer.running, self.samples, Mode::training());
             let mut measured = Measured { layer, run, after_parameters };
             let first = lines.len();
             lines.push(self.forward(&mut measured, &input));

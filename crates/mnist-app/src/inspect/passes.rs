@@ -34,7 +34,7 @@ impl<'a, T: Element> Passes<'a, T> {
         let mode = Mode::Training(Draw { seed, ..Draw::default() });
         let stage = |layer: NetworkLayer<'a, T>| Stage {
             layer,
-            run: layer.run(samples, mode),
+            run: layer.run(layer.layer, samples, mode),
             saturated: None,
         };
         let stages = network.layers().map(stage).collect();
