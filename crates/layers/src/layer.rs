@@ -74,8 +74,8 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
     /// observed, weighted by their numbers of samples.
     fn gather(&self, _state: &mut [T], _observed: &[T]) {}
 
-    /// Sets the state to the mean of what shards observed: what [`Layer::gather`] would come to
-    /// with the same parameters for ever.
+    /// Sets the state to the mean of what shards observed: what [`Layer::gather`] would
+    /// come to with the same parameters for ever.
     fn settle(&self, _state: &mut [T], _observed: &[T]) {}
 
     /// How many numbers for each sample a forward pass leaves to the backward pass beside
@@ -130,28 +130,6 @@ pub trait InPlace<T: Element> {
     fn backward_in_place(&self, output: &[T], gradient: &mut [T], mode: Mode);
 }
 
-/// A layer of a network, as the passes through the network run it.
-#[derive(Clone, Copy, Debug)]
-pub struct Running<'a, T> {
-    /// The layer; of two whose work is done in one, the one that does both.
-    pub layer: &'a dyn Layer<T>,
-    /// Whether it works in the memory of the layer before it.
-    pub in_place: bool,
-    /// Where its work is done.
-    pub work: Work,
-}
-
-/// Where the work of a layer is done; what is done in another one would be done in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// In its own passes.
-    Here,
-    /// In those of the next layer.
-    InNext,
-    /// In those of the layer before it.
-    InBefore,
-}
-
 /// What the forward pass met and left, lent to the backward pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Pass<'a, T> {
@@ -181,7 +159,7 @@ pub struct Context<'a, T> {
 }
 
 impl<'a, T> Context<'a, T> {
-    /// The context of a layer that gathers and measures nothing.
+    /// The context of a layer that has no state and measures nothing.
     pub fn new(scratch: &'a mut Scratch<T>, mode: Mode) -> Self {
         Self { scratch, mode, state: &[], observed: &mut [], memory: &mut [] }
     }
@@ -247,6 +225,12 @@ impl Parameter {
     pub fn new(name: impl Into<String>, shape: impl Into<Shape>, role: Role) -> Self {
         Self { name: name.into(), shape: shape.into(), role }
     }
+}
+
+/// The numbers that an array starts with before it is initialised or learned.
+pub(crate) fn start_values<T: Element>(array: &Parameter) -> impl Iterator<Item = T> + use<T> {
+    let value = T::from_f64(array.role.constant().unwrap_or(0.0));
+    std::iter::repeat_n(value, array.shape.len())
 }
 
 /// What a parameter is, as far as its initialisation asks.

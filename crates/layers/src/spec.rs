@@ -1,10 +1,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tensor::{Element, Shape, ShapeError};
+use tensor::ShapeError;
 
 use crate::builtin::{LayerSpec, LayerText};
-use crate::layer::Layer;
 use crate::layer_config::OwnLayers;
 
 /// A network as text: the shape of one input sample and the list of layers.
@@ -57,32 +56,6 @@ pub struct NetworkText<O> {
 impl<O> From<NetworkText<O>> for NetworkSpec {
     fn from(NetworkText { input, layers }: NetworkText<O>) -> Self {
         Self { input, layers: layers.into_iter().map(LayerSpec::from).collect() }
-    }
-}
-
-/// One layer that does the work of two neighbours in its own passes, to the same bits.
-pub(crate) enum Fused<T> {
-    /// In the place of the first: its output, and the gradient of it that it is given, are
-    /// those of the second.
-    InFirst(Box<dyn Layer<T>>),
-    /// In the place of the second: it reads the input of the first, which must give the first
-    /// the same derivatives as its output does.
-    InSecond(Box<dyn Layer<T>>),
-}
-
-impl<T: Element> Fused<T> {
-    /// For inputs of the first that [`LayerSpec::build`] accepts; `None` if two layers are as
-    /// fast as one.
-    pub(crate) fn build(first: &LayerSpec, second: &LayerSpec, input: Shape) -> Option<Self> {
-        match (first, second) {
-            (LayerSpec::BatchNorm2d(first), LayerSpec::Relu(_)) => {
-                first.build_rectified(input).map(Self::InFirst)
-            }
-            (LayerSpec::Relu(_), LayerSpec::MaxPool2d(second)) => {
-                second.build_rectified(input).map(Self::InSecond)
-            }
-            _ => None,
-        }
     }
 }
 

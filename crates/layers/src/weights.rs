@@ -59,7 +59,7 @@ fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
     Ok(())
 }
 
-/// Replaces the parameters and the state of `network` by those in the bytes of a safetensors file, of
+/// Replaces the parameters and the state of `network` by those in the bytes of a safetensors file of
 /// 32 or 64 bits each.
 ///
 /// # Errors

@@ -430,7 +430,8 @@ pub(crate) fn check<T: Element>(
         train = train.fit(network).map_err(misfit)?;
         test = test.fit(network).map_err(misfit)?;
         let config = memory::trainer_config(experiment, train.len());
-        memory::ask_for_training::<T>(&network.spec().footprint()?, &config)?;
+        let footprint = network.spec().footprint::<T>()?;
+        memory::ask_for_training(&footprint, &config, footprint.file())?;
     }
     require_classes(experiment, of_weights.as_ref(), &train)?;
     consistency::check(experiment, config, &networks, Cut::of(experiment, train.len()))?;

@@ -143,7 +143,7 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
         let Context { scratch, mode, state, observed, memory } = context;
         let inner = Context { scratch, mode, state, observed, memory: &mut *memory };
         self.0.forward(parameters, input, inner);
-        let last = self.0.output_place(self.0.layers().len() - 1);
+        let last = self.0.output_range(self.0.layers().len() - 1);
         output.copy_from_slice(&memory[n * last.start..n * last.end]);
         map::add(output, input);
     }
@@ -157,8 +157,8 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
         context: Context<'_, T>,
     ) {
         let (chain, n) = (&self.0, self.samples(pass.input.len()));
-        let place = n * chain.gradient_place().start;
-        context.memory[place..][..pass.output_gradient.len()].copy_from_slice(pass.output_gradient);
+        let start = n * chain.gradient_range().start;
+        context.memory[start..][..pass.output_gradient.len()].copy_from_slice(pass.output_gradient);
         let inside = input_gradient.as_deref_mut();
         let layers = chain.layers().len();
         chain.walk_back(

@@ -1,8 +1,8 @@
 //! Finite differences of every layer, every loss and whole networks, in double precision.
 
 use layers::{
-    Bias, Context, Conv2d, Dense, Layer, LayerSpec, Loss, Mode, Network, Pass, Relu, Reshape,
-    Sigmoid, Softmax, Tanh, Workspace, gradient_check,
+    Bias, Context, Conv2d, Dense, Layer, LayerSpec, Loss, Mode, Network, Parameter, Pass, Relu,
+    Reshape, Role, Sigmoid, Softmax, Tanh, Workspace, gradient_check,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -61,6 +61,10 @@ impl Layer<f64> for Wrong {
 
     fn output_shape(&self) -> Shape {
         Shape::from(3)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter { name: "w".into(), shape: Shape::from(1), role: Role::Bias }]
     }
 
     fn forward(&self, w: &[f64], input: &[f64], output: &mut [f64], _: Context<'_, f64>) {

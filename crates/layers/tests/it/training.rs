@@ -35,7 +35,7 @@ fn in_pool<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
 fn fused_is_two_passes<T: Element>(n: usize) {
     let rate = T::from_f64(0.37);
     let mut fused = notebook::<T>();
-    let mut plain = notebook::<T>();
+    let mut plain = fused.clone();
     let layers = fused.spec().layers.len();
     let input = normal(n * fused.input_shape().len(), 1);
     let g = normal::<T>(n * fused.output_shape().len(), 2);

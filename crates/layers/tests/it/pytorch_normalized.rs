@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use layers::{
-    Context, Layer, Loss, Mode, NetworkSpec, Optimizer, Parameter, Pass, Trainer, TrainerConfig,
+    Layer, LayerRun, Loss, Mode, NetworkSpec, Optimizer, Parameter, Trainer, TrainerConfig,
     Workspace,
 };
 use tensor::simd::level;
@@ -32,7 +32,7 @@ fn flat<T: Element>(case: &Case, what: &str, arrays: &[Parameter]) -> Vec<T> {
 
 fn layer_agrees<T: Element>(name: &str, case: &Case, layer: &dyn Layer<T>) {
     let parameters = flat::<T>(case, "before", &layer.parameters());
-    let mut state = flat::<T>(case, "before", &layer.state());
+    let state = flat::<T>(case, "before", &layer.state());
     let input = case.numbers::<T>("input");
     let g = case.numbers::<T>("output_gradient");
     assert_eq!(case.array("output").shape[1..], *layer.output_shape().dims(), "{name}");
@@ -43,42 +43,28 @@ fn layer_agrees<T: Element>(name: &str, case: &Case, layer: &dyn Layer<T>) {
         assert_close(found, expected, bound, &format!("{name}, {array}"));
     };
 
-    let mut lent = Lent::new(layer, n);
-    let mut output = nan(g.len());
-    layer.forward(&parameters, &input, &mut output, lent.context(Mode::training(), &state));
-    close(&output, &case.array("output").numbers, "output");
-    let (mut gradients, mut input_gradient) = (nan(parameters.len()), nan(input.len()));
-    let pass = Pass { input: &input, output: &output, output_gradient: &g };
-    let context = lent.context(Mode::training(), &state);
-    layer.backward(&parameters, pass, &mut gradients, Some(&mut input_gradient), context);
+    let mut scratch = Scratch::sequential();
+    scratch.numbers(1000).copy_from_slice(&nan(1000));
+    let run_in = |mode, state: &[T]| {
+        let mut run = LayerRun::new(layer, n, mode);
+        run.parameters.copy_from_slice(&parameters);
+        run.state.copy_from_slice(state);
+        run
+    };
+    let mut run = run_in(Mode::training(), &state);
+    run.forward(&input, &mut scratch);
+    close(&run.output, &case.array("output").numbers, "output");
+    let mut input_gradient = nan(input.len());
+    run.output_gradient.copy_from_slice(&g);
+    run.backward(&input, Some(&mut input_gradient), &mut scratch);
     close(&input_gradient, &case.array("input_gradient").numbers, "input gradient");
-    close(&gradients, &flat::<f64>(case, "gradient", &layer.parameters()), "gradient");
+    close(&run.gradients, &flat::<f64>(case, "gradient", &layer.parameters()), "gradient");
 
-    layer.gather(&mut state, &lent.observed);
-    close(&state, &flat::<f64>(case, "after", &layer.state()), "state");
-    let (mut lent, mut output) = (Lent::new(layer, n), nan(g.len()));
-    layer.forward(&parameters, &input, &mut output, lent.context(Mode::Inference, &state));
-    close(&output, &case.array("inference").numbers, "inference");
-}
-
-/// What a layer is lent, full of NaN.
-struct Lent<T> {
-    scratch: Scratch<T>,
-    observed: Vec<T>,
-    memory: Vec<T>,
-}
-
-impl<T: Element> Lent<T> {
-    fn new(layer: &dyn Layer<T>, n: usize) -> Self {
-        let mut scratch = Scratch::sequential();
-        scratch.numbers(1000).copy_from_slice(&nan(1000));
-        Self { scratch, observed: nan(layer.observed()), memory: nan(n * layer.memory()) }
-    }
-
-    fn context<'a>(&'a mut self, mode: Mode, state: &'a [T]) -> Context<'a, T> {
-        let Self { scratch, observed, memory } = self;
-        Context { scratch, mode, state, observed, memory }
-    }
+    layer.gather(&mut run.state, &run.observed);
+    close(&run.state, &flat::<f64>(case, "after", &layer.state()), "state");
+    let mut inference = run_in(Mode::Inference, &run.state);
+    inference.forward(&input, &mut scratch);
+    close(&inference.output, &case.array("inference").numbers, "inference");
 }
 
 fn layers_agree<T: Element>() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// threads are tried, and a half of them, as long as that is faster; after a rest all
 /// threads are watched again. The number of threads changes no bit of a result.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct AdaptiveThreads {
     all: usize,
     threads: usize,
     phase: Phase,
@@ -54,7 +54,7 @@ const CROWDED: f64 = 1.5;
 /// number of threads, and costs half of its time, where nothing else changes.
 const RESTS: [u32; 2] = [8, 64];
 
-impl Pace {
+impl AdaptiveThreads {
     /// For steps that at most `threads` threads can share.
     pub(crate) fn new(threads: usize) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Pace {
         if self.threads == self.all { usize::MAX } else { self.threads }
     }
 
-    /// Takes note of a step, which ran on [`Pace::limit`] threads. All steps must have
+    /// Takes note of a step, which ran on [`AdaptiveThreads::limit`] threads. All steps must have
     /// the same work.
     pub(crate) fn after(&mut self, duration: Duration) {
         if self.threads == self.all {
@@ -169,44 +169,44 @@ mod tests {
     }
 
     /// Takes `steps` steps; returns how many ran on fewer threads than there are.
-    fn run(pace: &mut Pace, machine: Machine, steps: usize) -> usize {
+    fn run(adaptive: &mut AdaptiveThreads, machine: Machine, steps: usize) -> usize {
         let mut on_fewer = 0;
         for index in 0..steps {
-            let threads = pace.limit().min(pace.all);
-            on_fewer += usize::from(threads < pace.all);
-            pace.after(Duration::from_secs_f64(machine(index, threads) / 1e3));
+            let threads = adaptive.limit().min(adaptive.all);
+            on_fewer += usize::from(threads < adaptive.all);
+            adaptive.after(Duration::from_secs_f64(machine(index, threads) / 1e3));
         }
         on_fewer
     }
 
     #[test]
     fn a_quiet_machine_is_used_whole() {
-        assert_eq!(run(&mut Pace::new(2), quiet, 20_000), 0);
+        assert_eq!(run(&mut AdaptiveThreads::new(2), quiet, 20_000), 0);
     }
 
     #[test]
     fn one_thread_goes_on_while_a_neighbour_has_a_core() {
-        let mut pace = Pace::new(2);
-        run(&mut pace, quiet, 1_000);
-        let on_two = 1_000 - run(&mut pace, crowded, 1_000);
+        let mut adaptive = AdaptiveThreads::new(2);
+        run(&mut adaptive, quiet, 1_000);
+        let on_two = 1_000 - run(&mut adaptive, crowded, 1_000);
         assert!(on_two < 80, "it is noticed soon: {on_two} steps on two threads");
-        let on_two = 10_000 - run(&mut pace, crowded, 10_000);
+        let on_two = 10_000 - run(&mut adaptive, crowded, 10_000);
         assert!((1..150).contains(&on_two), "two are tried seldom: {on_two} of 10000 steps");
-        let on_one = run(&mut pace, quiet, 2_000);
+        let on_one = run(&mut adaptive, quiet, 2_000);
         assert!(on_one < 1_000, "the neighbour's leaving is noticed: {on_one} steps on one");
-        assert_eq!(run(&mut pace, quiet, 10_000), 0);
+        assert_eq!(run(&mut adaptive, quiet, 10_000), 0);
     }
 
     #[test]
     fn a_neighbour_who_was_there_first_is_noticed() {
-        assert!(run(&mut Pace::new(2), crowded, 1_000) > 900);
+        assert!(run(&mut AdaptiveThreads::new(2), crowded, 1_000) > 900);
     }
 
     #[test]
     fn slower_steps_are_no_neighbour() {
-        let mut pace = Pace::new(2);
-        run(&mut pace, quiet, 1_000);
-        let on_one = run(&mut pace, slowed, 10_000);
+        let mut adaptive = AdaptiveThreads::new(2);
+        run(&mut adaptive, quiet, 1_000);
+        let on_one = run(&mut adaptive, slowed, 10_000);
         assert!((1..30).contains(&on_one), "one window on one thread: {on_one} steps");
     }
 
@@ -219,9 +219,9 @@ mod tests {
             2 => 2.0,
             _ => 2.5,
         };
-        let mut pace = Pace::new(9);
-        run(&mut pace, machine, 200);
-        assert_eq!(pace.limit(), 2);
+        let mut adaptive = AdaptiveThreads::new(9);
+        run(&mut adaptive, machine, 200);
+        assert_eq!(adaptive.limit(), 2);
     }
 
     #[test]
@@ -230,12 +230,12 @@ mod tests {
             (100 | 101, 4) => 190.0,
             _ => 100.0,
         };
-        assert_eq!(run(&mut Pace::new(4), machine, 1_000), 0);
+        assert_eq!(run(&mut AdaptiveThreads::new(4), machine, 1_000), 0);
     }
 
     #[test]
     fn one_thread_has_no_choice() {
-        assert!(!Pace::new(1).has_choice());
-        assert!(Pace::new(2).has_choice());
+        assert!(!AdaptiveThreads::new(1).has_choice());
+        assert!(AdaptiveThreads::new(2).has_choice());
     }
 }

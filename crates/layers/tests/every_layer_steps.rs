@@ -1,4 +1,4 @@
-//! A network with every layer of the zoo, under every optimizer: after the first two
+//! A network with every layer, under every optimizer: after the first two
 //! steps nothing is allocated, and each SIMD level trains to the same bits.
 //!
 //! One test function: the level and the counter of allocations belong to the process.

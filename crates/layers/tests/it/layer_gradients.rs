@@ -1,9 +1,9 @@
-//! Finite differences of every layer of the zoo, on random odd shapes.
+//! Finite differences of every layer, on random odd shapes.
 
 use layers::{
-    AvgPool2d, BatchNorm2d, Bias, Context, Conv2d, ConvTranspose2d, Dropout, Elu, Flatten, Gelu,
-    GlobalAvgPool2d, GroupNorm, HardSwish, Layer, LayerNorm, LayerSpec, LeakyRelu, MaxPool2d, Mode,
-    Padding, Residual, Role, Silu, Softplus, Tanh, gradient_check,
+    AvgPool2d, BatchNorm2d, Bias, Conv2d, ConvTranspose2d, Dropout, Elu, Flatten, Gelu,
+    GlobalAvgPool2d, GroupNorm, HardSwish, Layer, LayerNorm, LayerRun, LayerSpec, LeakyRelu,
+    MaxPool2d, Mode, Padding, Residual, Silu, Softplus, Tanh, gradient_check,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
@@ -117,18 +117,10 @@ fn a_kernel_larger_than_the_plane_that_its_padding_surrounds() {
 /// What the layer answers to these samples together.
 fn answers<T: Element>(layer: &dyn Layer<T>, parameters: &[T], input: &[T]) -> Vec<T> {
     let n = input.len() / layer.input_shape().len();
-    let state = layer.state().into_iter().flat_map(|array| {
-        let start = if array.role == Role::Variance { T::ONE } else { T::ZERO };
-        vec![start; array.shape.len()]
-    });
-    let (state, mut observed) = (state.collect::<Vec<_>>(), vec![T::ZERO; layer.observed()]);
-    let mut memory = vec![T::ZERO; n * layer.memory()];
-    let mut scratch = Scratch::sequential();
-    let mut context = Context::new(&mut scratch, Mode::Inference);
-    (context.state, context.observed, context.memory) = (&state, &mut observed, &mut memory);
-    let mut output = vec![T::from_f64(f64::NAN); n * layer.output_shape().len()];
-    layer.forward(parameters, input, &mut output, context);
-    output
+    let mut run = LayerRun::new(layer, n, Mode::Inference);
+    run.parameters.copy_from_slice(parameters);
+    run.forward(input, &mut Scratch::sequential());
+    run.output.to_vec()
 }
 
 fn answers_alone<T: Element>(spec: &LayerSpec, input: &[usize], n: usize, seed: u64) {

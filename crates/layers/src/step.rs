@@ -1,0 +1,47 @@
+//! What goes into a training step, and what comes out of it.
+
+use std::fmt;
+
+/// The samples of one step.
+pub trait Batch<T>: Sync {
+    /// Writes samples `first..first + n` of the step, `n` being what the slices hold:
+    /// their inputs, and their targets in the shape of the network's output.
+    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]);
+}
+
+/// What a step measured, before it changed the parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport<'a> {
+    /// The loss of each sample.
+    pub losses: &'a [f64],
+    /// How many samples had their largest output where the target has.
+    pub correct: usize,
+}
+
+/// A loss that is not a number, or infinite; the parameters are as before the step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NonFinite {
+    /// The sample's place in the step.
+    pub sample: usize,
+    /// The first layer whose output for this sample is not finite, and its summary; none
+    /// if all are, and only the loss is not.
+    pub layer: Option<(usize, String)>,
+}
+
+impl fmt::Display for NonFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "loss: expected a finite number, got none for sample {} of the step",
+            self.sample
+        )?;
+        match &self.layer {
+            Some((index, summary)) => {
+                write!(f, "; the output of layer {index} ({summary}) is the first not finite")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for NonFinite {}
