@@ -4,12 +4,47 @@
 //! `KH KW` kernel size, `OH OW` output size; a dense layer has `I` inputs and `O`
 //! outputs.
 //!
-//! A layer is pure mathematics: it knows its shapes, never its numbers. The numbers of
-//! all layers lie in one flat vector in the [`Network`], what a pass computes lies in a
-//! [`Workspace`], and each layer is lent its slices of both.
+//! A convolutional network learns from images in memory:
 //!
 //! ```
-//! use layers::{Bias, Conv2d, Dense, Init, Network, Reshape, Sigmoid, Tanh, Workspace};
+//! use layers::{
+//!     Conv2d, Dense, Epochs, Flatten, Init, Inputs, Loss, MaxPool2d, Network, Optimizer, Relu,
+//!     Trainer, TrainerConfig,
+//! };
+//!
+//! // 60 images of 8 × 8 pixels, a byte each: a bright row (class 0) or column (class 1).
+//! let (mut pixels, labels) = (vec![0_u8; 60 * 64], Vec::from_iter((0..60).map(|at| at % 2)));
+//! for (at, image) in pixels.chunks_exact_mut(64).enumerate() {
+//!     let line = at / 2 % 8;
+//!     (0..8).for_each(|to| image[if at % 2 == 0 { 8 * line + to } else { 8 * to + line }] = 255);
+//! }
+//!
+//! let data = Inputs::bytes(&pixels).with_classes(&labels, 2)?;
+//! let mut network = Network::<f32>::builder([1, 8, 8])
+//!     .add(Conv2d::new(4, 3))
+//!     .add(Relu)
+//!     .add(MaxPool2d::new(2))
+//!     .add(Flatten)
+//!     .add(Dense::new(2))
+//!     .build()?;
+//! network.initialize(Init::He, 1);
+//! let config = TrainerConfig::new(Loss::softmax_cross_entropy(), Optimizer::adam(), [10, 5]);
+//! let mut trainer = Trainer::new(network, config);
+//! for epoch in Epochs::new(10, 0.01) {
+//!     println!("{}", trainer.epoch(&data, &epoch)?);
+//! }
+//! let network = trainer.into_network();
+//! assert!(network.evaluate(&data, &Loss::softmax_cross_entropy()).accuracy() > 0.9);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A layer is pure mathematics: it knows its shapes, never its numbers. The numbers of
+//! all layers lie in one flat vector in the [`Network`], what a pass computes lies in a
+//! [`Workspace`], and each layer is lent its slices of both. So a network predicts on many threads
+//! at once, each with a workspace of its own:
+//!
+//! ```
+//! use layers::{Bias, Conv2d, Dense, Init, Network, Reshape, Sigmoid, Tanh, Workspace, answer};
 //!
 //! let mut network = Network::<f32>::builder([1, 28, 28])
 //!     .add(Conv2d::new(6, 3).bias(Bias::Untied))
@@ -25,8 +60,9 @@
 //!
 //! let image = vec![0.0; 28 * 28];
 //! let mut workspace = Workspace::new(&network, 1);
-//! let output = network.predict(&image, &mut workspace);
-//! assert_eq!(output.len(), 10);
+//! let outputs = network.predict(&image, &mut workspace);
+//! assert_eq!(outputs.len(), 10);
+//! println!("class {:?}", answer(outputs));
 //! # Ok::<(), layers::BuildError>(())
 //! ```
 
@@ -39,9 +75,12 @@ mod chain;
 mod class_weights;
 mod conv2d;
 mod conv_transpose2d;
+mod dataset;
 mod dense;
 mod digest;
 mod dropout;
+mod epoch;
+mod evaluation;
 mod footprint;
 mod gradient_check;
 mod group_norm;
@@ -74,9 +113,12 @@ pub use batch_norm2d::BatchNorm2d;
 pub use class_weights::ClassWeights;
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Bias, Conv2d};
+pub use dataset::{Dataset, DatasetError, InMemory, Inputs, Subset};
 pub use dense::Dense;
 pub use digest::{sha256, sha256_of};
 pub use dropout::Dropout;
+pub use epoch::{Epoch, EpochReport, Epochs};
+pub use evaluation::{Evaluation, Evaluator};
 pub use footprint::Footprint;
 pub use gradient_check::{GradientCheck, gradient_check};
 pub use group_norm::{GroupNorm, LayerNorm};
@@ -94,7 +136,7 @@ pub use schedule::Schedule;
 pub use size::Size;
 pub use softmax::{Softmax, softmax};
 pub use spec::{BuildError, LayerSpec, NetworkSpec};
-pub use trainer::{Batch, NonFinite, StepReport, Trainer, TrainerConfig};
+pub use trainer::{NonFinite, StepReport, Trainer, TrainerConfig};
 pub use update::TrainerState;
 pub use weights::{WeightsError, load_weights, metadata_of, network_of, save_weights};
 pub use weights_header::WeightsHeader;

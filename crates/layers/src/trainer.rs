@@ -3,6 +3,7 @@ use std::time::Instant;
 
 use tensor::{Buffer, Element, reduce, threads};
 
+use crate::dataset::Dataset;
 use crate::layer::Draw;
 use crate::loss::Loss;
 use crate::network::Network;
@@ -48,13 +49,6 @@ impl TrainerConfig {
     }
 }
 
-/// The samples of one step.
-pub trait Batch<T>: Sync {
-    /// Writes samples `first..first + n` of the step, `n` being what the slices hold:
-    /// their inputs, and their targets in the shape of the network's output.
-    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]);
-}
-
 /// What a step measured, before it changed the parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport<'a> {
@@ -67,7 +61,7 @@ pub struct StepReport<'a> {
 /// A loss that is not a number, or infinite; the parameters are as before the step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NonFinite {
-    /// The sample's place in the step.
+    /// The sample's index in the data that the step or the epoch was given.
     pub sample: usize,
     /// The first layer whose output for this sample is not finite, and its summary; none
     /// if all are, and only the loss is not.
@@ -76,11 +70,7 @@ pub struct NonFinite {
 
 impl fmt::Display for NonFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "loss: expected a finite number, got none for sample {} of the step",
-            self.sample
-        )?;
+        write!(f, "loss: expected a finite number, got none for sample {}", self.sample)?;
         match &self.layer {
             Some((index, summary)) => {
                 write!(f, "; the output of layer {index} ({summary}) is the first not finite")
@@ -177,12 +167,13 @@ impl<T: Element> Trainer<T> {
     }
 
     /// Sets what the layers of `network`, one of the same layers, have gathered to what they
-    /// observe in the first `samples` samples of `batch`, however many: the running statistics
+    /// observe in the samples of `data`, however many: the running statistics
     /// of a network with averaged parameters are measured for it, as by PyTorch's `update_bn`.
     ///
     /// The samples go through the network as in training, in shards of the trainer's size; the
     /// mean over shards is weighted by their numbers of samples, in their order.
-    pub fn measure_state(&self, network: &mut Network<T>, batch: &impl Batch<T>, samples: usize) {
+    pub fn measure_state(&self, network: &mut Network<T>, data: &impl Dataset<T>) {
+        let samples = data.len();
         if network.state().is_empty() || samples == 0 {
             return;
         }
@@ -204,7 +195,7 @@ impl<T: Element> Trainer<T> {
                 |index, shard, losses| {
                     desks.work_at_one(shared, |desk| {
                         let shard = (&mut shard[0], first + index * size, losses);
-                        desk.forward(shared, batch, self.draw(), &config.loss, shard);
+                        desk.forward(shared, data, self.draw(), &config.loss, shard);
                     });
                 },
             );
@@ -238,7 +229,7 @@ impl<T: Element> Trainer<T> {
         &self.config
     }
 
-    /// One step on the `samples` samples of `batch` with learning rate `rate`.
+    /// One step on all samples of `batch` with learning rate `rate`.
     ///
     /// # Errors
     /// If a sample's loss is not finite; the parameters are then as before.
@@ -248,18 +239,18 @@ impl<T: Element> Trainer<T> {
     #[track_caller]
     pub fn step(
         &mut self,
-        batch: &impl Batch<T>,
-        samples: usize,
+        batch: &impl Dataset<T>,
         rate: f64,
     ) -> Result<StepReport<'_>, NonFinite> {
+        let samples = batch.len();
         let most = self.config.batch_size;
         assert!((1..=most).contains(&samples), "step: expected 1 to {most} samples, got {samples}");
         let threads = self.pace.limit();
         let began = (self.pace.has_choice() && samples == most).then(Instant::now);
         if self.shards.len() == 1 {
-            self.step_whole(batch, samples, (rate, threads))?;
+            self.step_whole(batch, (rate, threads))?;
         } else {
-            self.step_sharded(batch, samples, (rate, threads))?;
+            self.step_sharded(batch, (rate, threads))?;
         }
         if let Some(began) = began {
             self.pace.after(began.elapsed());
@@ -273,10 +264,10 @@ impl<T: Element> Trainer<T> {
     /// left to the layers.
     fn step_whole(
         &mut self,
-        batch: &impl Batch<T>,
-        samples: usize,
+        batch: &impl Dataset<T>,
         (rate, threads): (f64, usize),
     ) -> Result<(), NonFinite> {
+        let samples = batch.len();
         let draw = self.draw();
         let Self { network, config, backward_layers, updater, shards, desks, .. } = self;
         let (gradients, losses) = (&mut self.gradients, &mut self.losses);
@@ -301,10 +292,10 @@ impl<T: Element> Trainer<T> {
 
     fn step_sharded(
         &mut self,
-        batch: &impl Batch<T>,
-        samples: usize,
+        batch: &impl Dataset<T>,
         (rate, threads): (f64, usize),
     ) -> Result<(), NonFinite> {
+        let samples = batch.len();
         let draw = self.draw();
         let Self { network, config, backward_layers, updater, shards, gradients, losses, .. } =
             self;
@@ -368,16 +359,12 @@ impl<T: Element> Trainer<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Conv2d, Dense, Flatten, Init, Relu};
+    use crate::{Conv2d, Dense, Flatten, Init, Inputs, Relu};
 
-    struct Waves;
-
-    impl Batch<f32> for Waves {
-        fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
-            let wave = |at: usize| ((first + 1) * (at + 1) % 17) as f32 / 17.0;
-            inputs.iter_mut().enumerate().for_each(|(at, x)| *x = wave(at));
-            targets.iter_mut().enumerate().for_each(|(at, t)| *t = wave(at + 3));
-        }
+    /// So many samples of `len` numbers, each different.
+    fn waves(samples: usize, len: usize) -> Vec<f32> {
+        let wave = |at: usize| ((at / len + 1) * (at % len + 1) % 17) as f32 / 17.0;
+        (0..samples * len).map(wave).collect()
     }
 
     /// The parameters after steps on at most so many of three threads, in turn. A layer
@@ -394,10 +381,12 @@ mod tests {
         let mut config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), sizes);
         config.clip_norm = Some(0.1);
         let mut trainer = Trainer::new(network, config);
+        let (inputs, targets) = (waves(sizes[0], 30 * 31), waves(sizes[0], 10));
+        let batch = Inputs::numbers(&inputs).with_targets(&targets, 10).expect("a data set");
         for threads in threads {
             let step =
                 if sizes[0] > sizes[1] { Trainer::step_sharded } else { Trainer::step_whole };
-            step(&mut trainer, &Waves, sizes[0], (0.01, threads)).expect("finite losses");
+            step(&mut trainer, &batch, (0.01, threads)).expect("finite losses");
         }
         trainer.into_network().parameters().to_vec()
     }

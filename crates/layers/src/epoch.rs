@@ -1,0 +1,247 @@
+use std::fmt;
+
+use tensor::Element;
+use tensor::reduce::Total;
+
+use crate::dataset::{Dataset, Subset};
+use crate::random::{Purpose, Stream};
+use crate::schedule::Schedule;
+use crate::trainer::{NonFinite, StepReport, Trainer};
+
+/// The epochs of a training, counted from 1: each goes once through all samples, by default in
+/// an order drawn anew, with a learning rate that stays the same.
+///
+/// An epoch depends on none before it, so a training goes on with `.skip(epochs that are done)`.
+#[derive(Clone, Debug)]
+pub struct Epochs {
+    next: Epoch,
+}
+
+impl Epochs {
+    /// As many epochs with this learning rate.
+    pub fn new(count: usize, learning_rate: f64) -> Self {
+        let schedule = Schedule::default();
+        Self { next: Epoch { number: 1, count, learning_rate, schedule, shuffle: true } }
+    }
+
+    /// The same with a learning rate that follows a schedule over all steps of all epochs.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.next.schedule = schedule;
+        self
+    }
+
+    /// The same in a random order or, if not `shuffle`, in the order of the data.
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.next.shuffle = shuffle;
+        self
+    }
+}
+
+impl Iterator for Epochs {
+    type Item = Epoch;
+
+    fn next(&mut self) -> Option<Epoch> {
+        let epoch = self.next.clone();
+        self.next.number += 1;
+        (epoch.number <= epoch.count).then_some(epoch)
+    }
+}
+
+/// One of [`Epochs`]: in which order it takes the samples, and with which learning rates.
+#[derive(Clone, Debug)]
+pub struct Epoch {
+    number: usize,
+    count: usize,
+    learning_rate: f64,
+    schedule: Schedule,
+    shuffle: bool,
+}
+
+impl Epoch {
+    /// Which epoch it is, counted from 1.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The order in which it takes so many samples. A shuffled one starts from the order of the
+    /// data, so that it is a function of seed and epoch alone.
+    pub fn order(&self, seed: u64, samples: usize) -> Vec<usize> {
+        let mut order: Vec<_> = (0..samples).collect();
+        if self.shuffle {
+            Stream::new(seed, Purpose::Shuffle, self.number as u64).shuffle(&mut order);
+        }
+        order
+    }
+
+    /// The learning rate of step `step` of its `steps`, counted from 0.
+    fn rate(&self, step: usize, steps: usize) -> f64 {
+        let before = (self.number - 1) * steps;
+        self.schedule.rate(self.learning_rate, before + step, self.count * steps)
+    }
+}
+
+/// What an epoch measured, each sample when it was met, before the step that it was part of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpochReport {
+    /// Which epoch it was, counted from 1.
+    pub epoch: usize,
+    /// How many epochs there are to be.
+    pub epochs: usize,
+    /// The mean of the samples' losses.
+    pub loss: f64,
+    /// How many samples had their largest output where the target has.
+    pub correct: usize,
+    /// How many samples there were.
+    pub samples: usize,
+    /// The learning rate of the last step.
+    pub learning_rate: f64,
+}
+
+impl EpochReport {
+    /// The share of the samples that were right.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.samples as f64
+    }
+}
+
+impl fmt::Display for EpochReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { epoch, epochs, loss, .. } = self;
+        let percent = 100.0 * self.accuracy();
+        write!(f, "epoch {epoch} of {epochs}: loss {loss:.4}, {percent:.2} % right")
+    }
+}
+
+impl<T: Element> Trainer<T> {
+    /// Takes a step on each batch of the data. A shuffled order is drawn from the trainer's seed.
+    ///
+    /// # Errors
+    /// If a loss is not finite; the parameters are then as before its step, and the sample that
+    /// the error names is the one with this index in the data.
+    ///
+    /// # Panics
+    /// If there are no samples, or they are not of the network's numbers of inputs and outputs.
+    #[track_caller]
+    pub fn epoch(
+        &mut self,
+        data: &impl Dataset<T>,
+        epoch: &Epoch,
+    ) -> Result<EpochReport, NonFinite> {
+        self.epoch_with(data, epoch, |_, _| {})
+    }
+
+    /// [`Trainer::epoch`], with a call after each step, of its learning rate and its report.
+    ///
+    /// # Errors
+    /// As of [`Trainer::epoch`].
+    ///
+    /// # Panics
+    /// As [`Trainer::epoch`].
+    #[track_caller]
+    pub fn epoch_with(
+        &mut self,
+        data: &impl Dataset<T>,
+        epoch: &Epoch,
+        mut after_step: impl FnMut(f64, &StepReport<'_>),
+    ) -> Result<EpochReport, NonFinite> {
+        let samples = data.len();
+        assert!(samples > 0, "epoch: expected at least one sample, got none");
+        let order = epoch.order(self.config().seed, samples);
+        let batches = order.chunks(self.config().batch_size);
+        let steps = batches.len();
+        let (mut total, mut correct, mut learning_rate) = (Total::default(), 0, 0.0);
+        for (step, indices) in batches.enumerate() {
+            learning_rate = epoch.rate(step, steps);
+            let report =
+                self.step(&Subset::new(data, indices), learning_rate).map_err(|error| {
+                    let sample = indices[error.sample];
+                    NonFinite { sample, ..error }
+                })?;
+            report.losses.iter().for_each(|&loss| total.add(loss));
+            correct += report.correct;
+            after_step(learning_rate, &report);
+        }
+        let loss = total.value() / samples as f64;
+        let (epoch, epochs) = (epoch.number, epoch.count);
+        Ok(EpochReport { epoch, epochs, loss, correct, samples, learning_rate })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Epochs;
+    use crate::{
+        Dense, Init, Inputs, Loss, Network, NonFinite, Optimizer, Schedule, Tanh, Trainer,
+        TrainerConfig,
+    };
+
+    const INPUTS: [f64; 10] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+    const LABELS: [u8; 10] = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1];
+
+    fn trainer(batch_size: usize) -> Trainer<f64> {
+        let network = Network::builder([1]).add(Dense::new(3)).add(Tanh).add(Dense::new(2));
+        let mut network = network.build().expect("the layers fit");
+        network.initialize(Init::Xavier, 1);
+        let sizes = [batch_size, 2];
+        Trainer::new(
+            network,
+            TrainerConfig::new(Loss::softmax_cross_entropy(), Optimizer::sgd(), sizes),
+        )
+    }
+
+    #[test]
+    fn epochs_are_counted_and_shuffled_each_in_its_own_order() {
+        let epochs: Vec<_> = Epochs::new(3, 0.1).collect();
+        assert_eq!(epochs.iter().map(super::Epoch::number).collect::<Vec<_>>(), [1, 2, 3]);
+        let orders: Vec<_> = epochs.iter().map(|epoch| epoch.order(7, 10)).collect();
+        assert!(orders[0] != orders[1] && orders[1] != orders[2]);
+        let second = Epochs::new(3, 0.1).nth(1).expect("three epochs");
+        assert_eq!(second.order(7, 10), orders[1]);
+        let mut unsorted = Epochs::new(1, 0.1).shuffle(false);
+        assert!(unsorted.next().expect("an epoch").order(7, 10).is_sorted());
+    }
+
+    #[test]
+    fn an_epoch_learns_from_each_sample_once_at_the_schedules_rates() {
+        let data = Inputs::numbers(&INPUTS).with_classes(&LABELS, 2).expect("a data set");
+        let mut trainer = trainer(4);
+        let mut seen = Vec::new();
+        let epochs = Epochs::new(40, 0.5).schedule(Schedule::Cosine { end: 0.0, warmup: 0.0 });
+        let mut reports = Vec::new();
+        for epoch in epochs {
+            let report = trainer.epoch_with(&data, &epoch, |rate, step| {
+                seen.push((rate, step.losses.len()));
+            });
+            reports.push(report.expect("finite losses"));
+        }
+        assert_eq!(seen[..3].iter().map(|(_, samples)| *samples).collect::<Vec<_>>(), [4, 4, 2]);
+        assert_eq!((seen.len(), seen[0].0), (120, 0.5));
+        assert!(seen.is_sorted_by(|(before, _), (after, _)| before > after));
+        let (first, last) = (reports[0], reports[39]);
+        assert_eq!((last.epoch, last.epochs, last.samples), (40, 40, 10));
+        assert_eq!(last.learning_rate, seen[119].0);
+        assert!(last.loss < first.loss && last.accuracy() >= 0.8, "{first}; {last}");
+        assert!(last.to_string().starts_with("epoch 40 of 40: loss 0."), "{last}");
+        let evaluation = trainer.network().evaluate(&data, &trainer.config().loss);
+        assert_eq!((evaluation.losses.len(), evaluation.outputs.len()), (10, 20));
+        assert!(evaluation.loss() < first.loss && evaluation.accuracy() >= 0.8);
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_names_the_sample_in_the_data() {
+        let mut inputs = INPUTS;
+        inputs[6] = f64::NAN;
+        let data = Inputs::numbers(&inputs).with_classes(&LABELS, 2).expect("a data set");
+        let epoch = Epochs::new(1, 0.1).next().expect("an epoch");
+        let error = trainer(3).epoch(&data, &epoch).expect_err("a loss that is not finite");
+        assert_eq!(error, NonFinite { sample: 6, layer: Some((0, "Dense 3 outputs".into())) });
+    }
+
+    #[test]
+    #[should_panic = "data set: expected 1 inputs a sample, as the network has"]
+    fn samples_of_another_size_are_refused() {
+        let data = Inputs::numbers(&INPUTS).with_classes(&LABELS[..5], 2).expect("a data set");
+        let epoch = Epochs::new(1, 0.1).next().expect("an epoch");
+        let _ = trainer(3).epoch(&data, &epoch);
+    }
+}
