@@ -20,8 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Network::builder([2]).add(Dense::new(3)).add(Tanh).add(Dense::new(1)).add(Tanh).build()?;
     network.initialize(Init::Xavier, 1);
 
-    let mut trainer =
-        Trainer::new(network, TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [4, 4]));
+    let mut trainer = Trainer::new(
+        network,
+        TrainerConfig::new(Loss::mean_squared_error(), Optimizer::sgd(), [4, 4]),
+    );
 
     let truth_table = Inputs::numbers(INPUTS.as_flattened()).with_targets(&TARGETS, 1)?;
     println!("epoch  error");

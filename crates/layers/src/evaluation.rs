@@ -1,7 +1,8 @@
 use tensor::{Buffer, Element, reduce, threads};
 
+use crate::answer::is_right;
 use crate::dataset::{Dataset, gather};
-use crate::loss::{Loss, is_right};
+use crate::loss::Loss;
 use crate::network::Network;
 use crate::workspace::Workspace;
 

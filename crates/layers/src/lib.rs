@@ -69,10 +69,10 @@
 #![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 mod activation;
+mod answer;
 mod batch_norm2d;
 mod bounded;
 mod chain;
-mod class_weights;
 mod conv2d;
 mod conv_transpose2d;
 mod dataset;
@@ -109,8 +109,8 @@ mod weights_header;
 mod workspace;
 
 pub use activation::{Elu, Gelu, HardSwish, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh};
+pub use answer::{answer, is_right};
 pub use batch_norm2d::BatchNorm2d;
-pub use class_weights::ClassWeights;
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::{Bias, Conv2d};
 pub use dataset::{Dataset, DatasetError, InMemory, Inputs, Subset};
@@ -124,9 +124,9 @@ pub use gradient_check::{GradientCheck, gradient_check};
 pub use group_norm::{GroupNorm, LayerNorm};
 pub use init::Init;
 pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role, Running, Work};
-pub use loss::{Domain, Loss, answer, is_right};
+pub use loss::*;
 pub use network::{Network, NetworkBuilder};
-pub use optimizer::Optimizer;
+pub use optimizer::{Adam, AdamW, Lion, Optimizer, RmsProp, Sgd};
 pub use outputs::Outputs;
 pub use padding::Padding;
 pub use pool2d::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};

@@ -2,9 +2,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tensor::{Buffer, Element};
 
+use crate::answer::is_right;
 use crate::dataset::{Dataset, gather};
 use crate::layer::{Draw, Mode};
-use crate::loss::{Loss, is_right};
+use crate::loss::Loss;
 use crate::network::Network;
 use crate::spec::LayerSpec;
 use crate::trainer::NonFinite;

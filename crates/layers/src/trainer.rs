@@ -378,7 +378,7 @@ mod tests {
             .build()
             .expect("a network");
         network.initialize(Init::He, 0);
-        let mut config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), sizes);
+        let mut config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::adam(), sizes);
         config.clip_norm = Some(0.1);
         let mut trainer = Trainer::new(network, config);
         let (inputs, targets) = (waves(sizes[0], 30 * 31), waves(sizes[0], 10));

@@ -141,7 +141,7 @@ fn footprints<T: Element>() {
         .add(Dense::new(10));
     for (sizes, average) in [([32, 8], None), ([32, 32], Some(0.9)), ([1, 1], None)] {
         let network = wide.clone().build().expect("a network");
-        let mut config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), sizes);
+        let mut config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::adam(), sizes);
         config.average = average;
         let footprint = wide.footprint().expect("a network");
         let what = format!("{}, sizes {sizes:?}", T::NAME);

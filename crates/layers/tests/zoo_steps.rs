@@ -4,10 +4,10 @@
 //! One test function: the level and the counter of allocations belong to the process.
 
 use layers::{
-    AvgPool2d, BatchNorm2d, Bias, ClassWeights, Conv2d, ConvTranspose2d, Dense, Dropout, Elu,
-    Flatten, Gelu, GlobalAvgPool2d, GroupNorm, HardSwish, InMemory, Init, Inputs, LayerNorm,
-    LeakyRelu, Loss, MaxPool2d, Network, Optimizer, Padding, Relu, Residual, Silu, Softplus,
-    Subset, Trainer, TrainerConfig,
+    AvgPool2d, BatchNorm2d, Bias, BinaryCrossEntropyWithLogits, ClassWeights, Conv2d,
+    ConvTranspose2d, Dense, Dropout, Elu, Flatten, Gelu, GlobalAvgPool2d, GroupNorm, HardSwish,
+    InMemory, Init, Inputs, LayerNorm, LeakyRelu, Loss, MaxPool2d, Network, Optimizer, Padding,
+    Relu, Residual, Silu, SoftmaxCrossEntropy, Softplus, Subset, Trainer, TrainerConfig,
 };
 use tensor::Element;
 use tensor::simd::{Level, set_level};
@@ -74,8 +74,8 @@ fn configs(batch_size: usize, shard_size: usize) -> Vec<TrainerConfig> {
         TrainerConfig::new(loss, optimizer, [batch_size, shard_size])
     };
     let class_weights = Some(ClassWeights::new(&[1.0, 0.5, 2.0]));
-    let logits = Loss::BinaryCrossEntropyWithLogits { class_weights: class_weights.clone() };
-    let weighted = Loss::SoftmaxCrossEntropy { label_smoothing: 0.1, class_weights };
+    let logits = Loss::from(BinaryCrossEntropyWithLogits { class_weights: class_weights.clone() });
+    let weighted = Loss::from(SoftmaxCrossEntropy { label_smoothing: 0.1, class_weights });
     let all = |optimizer| TrainerConfig {
         clip_norm: Some(0.5),
         average: Some(0.9),

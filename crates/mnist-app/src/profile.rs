@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use layers::random::{Purpose, Stream};
 use layers::{
-    Context, Inputs, Layer, LayerSpec, Mode, Network, Optimizer, Pass, Role, Running, Trainer,
+    Context, Inputs, Layer, LayerSpec, Mode, Network, Optimizer, Pass, Role, Running, Sgd, Trainer,
     TrainerConfig, Work,
 };
 use tensor::simd::Level;
@@ -492,7 +492,7 @@ impl<T: Element> Bench<T> {
 
 /// Whether a step is `w ← w − η g` and nothing else.
 fn is_plain_descent(optimizer: Optimizer) -> bool {
-    matches!(optimizer, Optimizer::Sgd { momentum: 0.0, weight_decay: 0.0, .. })
+    matches!(optimizer, Optimizer::Sgd(Sgd { momentum: 0.0, weight_decay: 0.0, .. }))
 }
 
 /// Multiply-adds of the forward pass for one sample: for each output, one for each input

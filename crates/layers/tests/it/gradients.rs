@@ -121,7 +121,7 @@ fn assert_near(found: &[f64], expected: &[f64], what: &str) {
 
 #[test]
 fn every_loss_has_the_gradient_of_its_value() {
-    for loss in [Loss::MeanSquaredError, Loss::binary_cross_entropy()] {
+    for loss in [Loss::mean_squared_error(), Loss::binary_cross_entropy()] {
         for len in [1, 3, 10, 17] {
             // From 0.1 to 0.9: nearer to the ends the logarithm bends within a step.
             let inside = |x: f64| 0.5 + 0.4 * x.sin();
@@ -181,7 +181,7 @@ fn networks_have_the_gradient_of_their_loss() {
         Sigmoid.into(),
     ];
     check_network(&[1, 5, 6], &notebook, Loss::binary_cross_entropy());
-    check_network(&[1, 5, 6], &notebook, Loss::MeanSquaredError);
+    check_network(&[1, 5, 6], &notebook, Loss::mean_squared_error());
     let deep: [LayerSpec; 7] = [
         Conv2d::new(3, 2).into(),
         Tanh.into(),
@@ -191,7 +191,7 @@ fn networks_have_the_gradient_of_their_loss() {
         Dense::new(4).into(),
         Softmax.into(),
     ];
-    check_network(&[2, 5, 7], &deep, Loss::MeanSquaredError);
+    check_network(&[2, 5, 7], &deep, Loss::mean_squared_error());
     check_network(&[2, 5, 7], &deep, Loss::binary_cross_entropy());
 }
 

@@ -44,7 +44,7 @@ fn small_network() -> Network<f32> {
 
 /// The parameters after some steps of as many shards as samples.
 fn train(batch: &impl Dataset<f32>) -> Vec<u8> {
-    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), [SAMPLES, 1]);
+    let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::adam(), [SAMPLES, 1]);
     let mut trainer = Trainer::new(small_network(), config);
     for _ in 0..15 {
         trainer.step(batch, 0.01).expect("finite losses");

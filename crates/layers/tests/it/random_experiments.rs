@@ -123,7 +123,7 @@ impl Draws {
 
     fn config(&mut self) -> TrainerConfig {
         let loss = self.one(&[
-            Loss::MeanSquaredError,
+            Loss::mean_squared_error(),
             Loss::binary_cross_entropy(),
             Loss::binary_cross_entropy_with_logits(),
             Loss::softmax_cross_entropy(),
@@ -200,7 +200,7 @@ fn random_experiments_end_in_predictions_or_in_an_error() {
 fn a_network_without_parameters_takes_steps() {
     let layers = [AvgPool2d::new(2).into(), Flatten.into()];
     let spec = NetworkSpec { input: vec![1, 8, 6], layers: layers.to_vec() };
-    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), [12, 3]);
+    let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::adam(), [12, 3]);
     let mut trainer = Trainer::new(spec.build::<f32>().expect("a network"), config);
     assert_eq!(trainer.network().output_shape(), Shape::from(12));
     let batch = random(trainer.network(), 12, 4);

@@ -2,8 +2,8 @@
 //! batch that is not full; and losses that are not finite.
 
 use layers::{
-    Bias, ClassWeights, Conv2d, Dense, LayerSpec, Loss, Mode, Network, NonFinite, Optimizer,
-    Reshape, Sigmoid, Tanh, Trainer, TrainerConfig, Workspace,
+    Bias, BinaryCrossEntropy, ClassWeights, Conv2d, Dense, LayerSpec, Loss, Mode, Network,
+    NonFinite, Optimizer, Reshape, Sigmoid, Tanh, Trainer, TrainerConfig, Workspace,
 };
 use tensor::{Element, map};
 
@@ -93,7 +93,7 @@ fn threads_inside_an_operation_change_no_bit() {
             let layers = [Conv2d::new(7, 5).into(), Reshape::flat().into(), Dense::new(11).into()];
             let network = network::<f32>(&[3, 27, 30], &layers);
             let samples = random(&network, 5, 1);
-            let config = TrainerConfig { loss: Loss::MeanSquaredError, ..config(5, 5) };
+            let config = TrainerConfig { loss: Loss::mean_squared_error(), ..config(5, 5) };
             let mut trainer = Trainer::new(network, config);
             for _ in 0..2 {
                 trainer.step(&samples, 0.01).expect("finite losses");
@@ -166,7 +166,7 @@ fn a_saturated_sigmoid_still_learns_from_the_cross_entropy() {
 #[test]
 fn probabilities_and_their_logits_learn_the_same() {
     for class_weights in [None, Some(ClassWeights::new(&[0.5, 0.0, 2.0, 1.0, 3.0]))] {
-        let loss = Loss::BinaryCrossEntropy { class_weights };
+        let loss = Loss::from(BinaryCrossEntropy { class_weights });
         let of_logits = loss.of_logits().expect("that of logits");
         let trained = |layers: &[LayerSpec], loss| {
             let network = network::<f64>(&[4], layers);
@@ -202,7 +202,7 @@ fn failure(mut trainer: Trainer<f32>, inputs: &[f32]) -> NonFinite {
 #[test]
 fn a_loss_that_is_not_finite_names_sample_and_layer_and_changes_nothing() {
     for shard_size in [2, 5] {
-        let trainer = || overflowing(Loss::MeanSquaredError, shard_size);
+        let trainer = || overflowing(Loss::mean_squared_error(), shard_size);
         let error = failure(trainer(), &[0.0, 0.5, 1.0, 4.0, 9.0]);
         assert_eq!(error, NonFinite { sample: 3, layer: Some((1, "Dense 2 outputs".into())) });
         assert_eq!(
@@ -220,7 +220,7 @@ fn a_loss_that_overflows_on_its_own_names_no_layer() {
     let mut network =
         network::<f64>(&[1], &[Dense::new(1).into(), Tanh.into(), Dense::new(1).into()]);
     network.parameters_mut().copy_from_slice(&[1.0, 0.0, 1e200, 0.0]);
-    let config = TrainerConfig { loss: Loss::MeanSquaredError, ..config(2, 1) };
+    let config = TrainerConfig { loss: Loss::mean_squared_error(), ..config(2, 1) };
     let mut trainer = Trainer::new(network, config);
     let samples = samples([vec![0.0, 1.0], vec![0.0; 2]], 2);
     let error = trainer.step(&samples, 0.1).expect_err("a loss that is not finite");

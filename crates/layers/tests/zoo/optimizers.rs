@@ -54,7 +54,7 @@ fn twenty_steps_of_every_optimizer_agree_with_pytorch() {
     for (case, description) in describe::<Description>(&fixtures) {
         for shard_size in [7, 2] {
             let Description { optimizer, rate, clip_norm, average } = description;
-            let config = TrainerConfig::new(Loss::MeanSquaredError, optimizer, [7, shard_size]);
+            let config = TrainerConfig::new(Loss::mean_squared_error(), optimizer, [7, shard_size]);
             let config = TrainerConfig { clip_norm, average, ..config };
             let mut trainer = Trainer::new(start(&fixtures), config);
             let expected = fixtures.case(&case).array("parameters");
@@ -97,7 +97,7 @@ fn wide() -> Network<f32> {
 }
 
 fn everything(optimizer: Optimizer) -> TrainerConfig {
-    let config = TrainerConfig::new(Loss::MeanSquaredError, optimizer, [9, 2]);
+    let config = TrainerConfig::new(Loss::mean_squared_error(), optimizer, [9, 2]);
     TrainerConfig { clip_norm: Some(0.1), average: Some(0.9), ..config }
 }
 

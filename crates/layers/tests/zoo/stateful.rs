@@ -121,7 +121,7 @@ fn running_statistics_are_the_weighted_mean_of_the_shards() {
         let layers = [BatchNorm2d::new().into(), Flatten.into(), Dense::new(2).into()];
         network::<f64>(&[1, 3, 4], &layers)
     };
-    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [5, 2]);
+    let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::sgd(), [5, 2]);
     let mut trainer = Trainer::new(network(), config);
     let [inputs, targets] = arrays(trainer.network(), 5, 0);
     let [mut mean, mut variance] = [0.0, 0.0];
@@ -150,7 +150,7 @@ fn the_state_of_an_averaged_network_is_measured_for_it() {
         Flatten.into(),
         Dense::new(2).into(),
     ];
-    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [5, 2]);
+    let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::sgd(), [5, 2]);
     let config = TrainerConfig { average: Some(0.9), ..config };
     let mut trainer = Trainer::new(network(&[1, 3, 4], &layers), config);
     let many = arrays(trainer.network(), 350, 0);
