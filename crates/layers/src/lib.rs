@@ -126,7 +126,7 @@ pub use init::Init;
 pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role, Running, Work};
 pub use loss::*;
 pub use network::{Network, NetworkBuilder};
-pub use optimizer::{Adam, AdamW, Lion, Optimizer, RmsProp, Sgd};
+pub use optimizer::*;
 pub use outputs::Outputs;
 pub use padding::Padding;
 pub use pool2d::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};

@@ -445,6 +445,24 @@ mod tests {
     use super::Optimizer;
 
     #[test]
+    fn every_optimizer_is_written_with_all_its_settings() {
+        for (optimizer, text) in [
+            (Optimizer::sgd(), r#"{"type":"sgd","momentum":0.0,"nesterov":false,"#),
+            (Optimizer::adam(), r#"{"type":"adam","beta1":0.9,"beta2":0.999,"epsilon":1e-8,"#),
+            (Optimizer::adamw(), r#"{"type":"adamw","beta1":0.9,"beta2":0.999,"epsilon":1e-8,"#),
+            (
+                Optimizer::rmsprop(),
+                r#"{"type":"rmsprop","alpha":0.99,"epsilon":1e-8,"momentum":0.0,"#,
+            ),
+            (Optimizer::lion(), r#"{"type":"lion","beta1":0.9,"beta2":0.99,"#),
+        ] {
+            let optimizer = optimizer.with_weight_decay(0.5, true);
+            let expected = format!(r#"{text}"weight_decay":0.5,"decay_biases":true}}"#);
+            assert_eq!(serde_json::to_string(&optimizer).unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn text_is_a_name_or_a_table_with_what_differs() {
         let read = |text: &str| serde_json::from_str::<Optimizer>(text);
         assert_eq!(read(r#""adam""#).unwrap(), Optimizer::adam());

@@ -190,3 +190,26 @@ fn text_is_a_name_or_a_table() {
         assert!(error.contains(wanted), "{error}");
     }
 }
+
+#[test]
+fn every_loss_is_written_with_what_it_says() {
+    let texts = Loss::ALL.iter().map(|loss| serde_json::to_string(loss).unwrap());
+    let expected = [
+        r#""mean_squared_error""#,
+        r#""binary_cross_entropy""#,
+        r#""binary_cross_entropy_with_logits""#,
+        r#"{"type":"huber","delta":1.0}"#,
+        r#"{"type":"softmax_cross_entropy","label_smoothing":0.0}"#,
+    ];
+    assert_eq!(texts.collect::<Vec<_>>(), expected);
+    for loss in Loss::ALL {
+        let key = format!("{:?}", loss.key());
+        assert_eq!(serde_json::from_str::<Loss>(&key).unwrap(), *loss);
+    }
+    let class_weights = Some(ClassWeights::new(&[1.0, 2.0]));
+    let weighted = Loss::from(SoftmaxCrossEntropy { label_smoothing: 0.1, class_weights });
+    assert_eq!(
+        serde_json::to_string(&weighted).unwrap(),
+        r#"{"type":"softmax_cross_entropy","label_smoothing":0.1,"class_weights":[1.0,2.0]}"#
+    );
+}
