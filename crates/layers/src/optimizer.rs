@@ -6,9 +6,6 @@ use crate::tagged::{fraction, name_or_table, not_negative};
 /// All there is to an optimizer beside its settings, which are its fields: in text they have
 /// their names, and those of [`Default`] where nothing is said.
 trait Rule: Default {
-    /// λ, and whether it is for biases too.
-    fn weight_decay(&mut self) -> (&mut f64, &mut bool);
-
     /// Whether a momentum is remembered for each parameter, and whether a mean of squares is.
     fn moments(&self) -> [bool; 2];
 
@@ -100,8 +97,11 @@ macro_rules! optimizers {
                 }
             }
 
+            /// λ, and whether it is for biases too.
             fn weight_decay(&mut self) -> (&mut f64, &mut bool) {
-                match self { $(Self::$Optimizer(optimizer) => optimizer.weight_decay(),)* }
+                match self {
+                    $(Self::$Optimizer(of) => (&mut of.weight_decay, &mut of.decay_biases),)*
+                }
             }
         }
     };
@@ -115,41 +115,45 @@ optimizers! {
     lion: Lion,
 }
 
-/// The part of a [`Rule`] that is the same for all.
-macro_rules! weight_decay {
-    () => {
-        fn weight_decay(&mut self) -> (&mut f64, &mut bool) {
-            (&mut self.weight_decay, &mut self.decay_biases)
+/// Makes the type of an optimizer from its settings with their defaults. All have a weight decay.
+macro_rules! settings {
+    (
+        $(#[$doc:meta])*
+        $Optimizer:ident { $($(#[$of:meta])* $name:ident: $type:ty = $default:expr,)* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $Optimizer {
+            $($(#[$of])* pub $name: $type,)*
+            /// Whether λ is for biases too.
+            pub decay_biases: bool,
+        }
+
+        impl Default for $Optimizer {
+            fn default() -> Self {
+                Self { $($name: $default,)* decay_biases: true }
+            }
         }
     };
 }
 
-/// Gradient descent: `w ← w − η g`; with momentum `v ← μ v + g`, `w ← w − η v`, or in
-/// Nesterov's form `w ← w − η (g + μ v)`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Sgd {
-    /// μ, 0 by default.
-    #[serde(deserialize_with = "fraction")]
-    pub momentum: f64,
-    /// Whether the step looks ahead along the new velocity.
-    pub nesterov: bool,
-    /// λ: `g ← g + λ w` comes first. 0 by default.
-    #[serde(deserialize_with = "not_negative")]
-    pub weight_decay: f64,
-    /// Whether λ is for biases too.
-    pub decay_biases: bool,
-}
-
-impl Default for Sgd {
-    fn default() -> Self {
-        Self { momentum: 0.0, nesterov: false, weight_decay: 0.0, decay_biases: true }
+settings! {
+    /// Gradient descent: `w ← w − η g`; with momentum `v ← μ v + g`, `w ← w − η v`, or in
+    /// Nesterov's form `w ← w − η (g + μ v)`.
+    Sgd {
+        /// μ, 0 by default.
+        #[serde(deserialize_with = "fraction")]
+        momentum: f64 = 0.0,
+        /// Whether the step looks ahead along the new velocity.
+        nesterov: bool = false,
+        /// λ: `g ← g + λ w` comes first. 0 by default.
+        #[serde(deserialize_with = "not_negative")]
+        weight_decay: f64 = 0.0,
     }
 }
 
 impl Rule for Sgd {
-    weight_decay!();
-
     fn moments(&self) -> [bool; 2] {
         [self.momentum != 0.0, false]
     }
@@ -165,36 +169,26 @@ impl Rule for Sgd {
     }
 }
 
-/// Adam (Kingma and Ba, 2015): the mean of the gradients over the root of the mean
-/// of their squares, both moving and corrected for their start at 0.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Adam {
-    /// What the mean keeps each step, 0.9 by default.
-    #[serde(deserialize_with = "fraction")]
-    pub beta1: f64,
-    /// What the mean of squares keeps each step, 0.999 by default.
-    #[serde(deserialize_with = "fraction")]
-    pub beta2: f64,
-    /// Added to the root, 1e-8 by default.
-    #[serde(deserialize_with = "not_negative")]
-    pub epsilon: f64,
-    /// λ: `g ← g + λ w` comes first. 0 by default.
-    #[serde(deserialize_with = "not_negative")]
-    pub weight_decay: f64,
-    /// Whether λ is for biases too.
-    pub decay_biases: bool,
-}
-
-impl Default for Adam {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, decay_biases: true }
+settings! {
+    /// Adam (Kingma and Ba, 2015): the mean of the gradients over the root of the mean
+    /// of their squares, both moving and corrected for their start at 0.
+    Adam {
+        /// What the mean keeps each step, 0.9 by default.
+        #[serde(deserialize_with = "fraction")]
+        beta1: f64 = 0.9,
+        /// What the mean of squares keeps each step, 0.999 by default.
+        #[serde(deserialize_with = "fraction")]
+        beta2: f64 = 0.999,
+        /// Added to the root, 1e-8 by default.
+        #[serde(deserialize_with = "not_negative")]
+        epsilon: f64 = 1e-8,
+        /// λ: `g ← g + λ w` comes first. 0 by default.
+        #[serde(deserialize_with = "not_negative")]
+        weight_decay: f64 = 0.0,
     }
 }
 
 impl Rule for Adam {
-    weight_decay!();
-
     fn moments(&self) -> [bool; 2] {
         [true, true]
     }
@@ -210,36 +204,26 @@ impl Rule for Adam {
     }
 }
 
-/// Adam with decoupled weight decay (Loshchilov and Hutter, 2019): `w ← w − η λ w`
-/// comes first, and the gradient knows nothing of it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdamW {
-    /// As Adam's.
-    #[serde(deserialize_with = "fraction")]
-    pub beta1: f64,
-    /// As Adam's.
-    #[serde(deserialize_with = "fraction")]
-    pub beta2: f64,
-    /// As Adam's.
-    #[serde(deserialize_with = "not_negative")]
-    pub epsilon: f64,
-    /// λ, 0.01 by default.
-    #[serde(deserialize_with = "not_negative")]
-    pub weight_decay: f64,
-    /// Whether λ is for biases too.
-    pub decay_biases: bool,
-}
-
-impl Default for AdamW {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, decay_biases: true }
+settings! {
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019): `w ← w − η λ w`
+    /// comes first, and the gradient knows nothing of it.
+    AdamW {
+        /// As Adam's.
+        #[serde(deserialize_with = "fraction")]
+        beta1: f64 = 0.9,
+        /// As Adam's.
+        #[serde(deserialize_with = "fraction")]
+        beta2: f64 = 0.999,
+        /// As Adam's.
+        #[serde(deserialize_with = "not_negative")]
+        epsilon: f64 = 1e-8,
+        /// λ, 0.01 by default.
+        #[serde(deserialize_with = "not_negative")]
+        weight_decay: f64 = 0.01,
     }
 }
 
 impl Rule for AdamW {
-    weight_decay!();
-
     fn moments(&self) -> [bool; 2] {
         [true, true]
     }
@@ -282,37 +266,27 @@ fn adam_step<T: Element>([beta1, beta2]: [f64; 2], epsilon: f64, step: Step) -> 
     }
 }
 
-/// `RMSprop` (Hinton, 2012): the gradient over the root of the moving mean of its squares,
-/// `v ← α v + (1 − α) g²`, `w ← w − η g / (√v + ε)`; with momentum
-/// `m ← μ m + g / (√v + ε)`, `w ← w − η m`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RmsProp {
-    /// α, what the mean of squares keeps each step, 0.99 by default.
-    #[serde(deserialize_with = "fraction")]
-    pub alpha: f64,
-    /// Added to the root, 1e-8 by default.
-    #[serde(deserialize_with = "not_negative")]
-    pub epsilon: f64,
-    /// μ, 0 by default.
-    #[serde(deserialize_with = "fraction")]
-    pub momentum: f64,
-    /// λ: `g ← g + λ w` comes first. 0 by default.
-    #[serde(deserialize_with = "not_negative")]
-    pub weight_decay: f64,
-    /// Whether λ is for biases too.
-    pub decay_biases: bool,
-}
-
-impl Default for RmsProp {
-    fn default() -> Self {
-        Self { alpha: 0.99, epsilon: 1e-8, momentum: 0.0, weight_decay: 0.0, decay_biases: true }
+settings! {
+    /// `RMSprop` (Hinton, 2012): the gradient over the root of the moving mean of its squares,
+    /// `v ← α v + (1 − α) g²`, `w ← w − η g / (√v + ε)`; with momentum
+    /// `m ← μ m + g / (√v + ε)`, `w ← w − η m`.
+    RmsProp {
+        /// α, what the mean of squares keeps each step, 0.99 by default.
+        #[serde(deserialize_with = "fraction")]
+        alpha: f64 = 0.99,
+        /// Added to the root, 1e-8 by default.
+        #[serde(deserialize_with = "not_negative")]
+        epsilon: f64 = 1e-8,
+        /// μ, 0 by default.
+        #[serde(deserialize_with = "fraction")]
+        momentum: f64 = 0.0,
+        /// λ: `g ← g + λ w` comes first. 0 by default.
+        #[serde(deserialize_with = "not_negative")]
+        weight_decay: f64 = 0.0,
     }
 }
 
 impl Rule for RmsProp {
-    weight_decay!();
-
     fn moments(&self) -> [bool; 2] {
         [self.momentum != 0.0, true]
     }
@@ -334,35 +308,25 @@ impl Rule for RmsProp {
     }
 }
 
-/// Lion (Chen et al., 2023): a step of the same length for every parameter, in the direction
-/// of a mean of the gradients, `w ← w − η sign(β₁ m + (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`,
-/// with decoupled weight decay, `w ← w − η λ w` first. It takes a learning rate of a third to
-/// a tenth of Adam's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Lion {
-    /// What the direction has of the mean, 0.9 by default.
-    #[serde(deserialize_with = "fraction")]
-    pub beta1: f64,
-    /// What the mean keeps each step, 0.99 by default.
-    #[serde(deserialize_with = "fraction")]
-    pub beta2: f64,
-    /// λ, 0 by default.
-    #[serde(deserialize_with = "not_negative")]
-    pub weight_decay: f64,
-    /// Whether λ is for biases too.
-    pub decay_biases: bool,
-}
-
-impl Default for Lion {
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.99, weight_decay: 0.0, decay_biases: true }
+settings! {
+    /// Lion (Chen et al., 2023): a step of the same length for every parameter, in the direction
+    /// of a mean of the gradients, `w ← w − η sign(β₁ m + (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`,
+    /// with decoupled weight decay, `w ← w − η λ w` first. It takes a learning rate of a third to
+    /// a tenth of Adam's.
+    Lion {
+        /// What the direction has of the mean, 0.9 by default.
+        #[serde(deserialize_with = "fraction")]
+        beta1: f64 = 0.9,
+        /// What the mean keeps each step, 0.99 by default.
+        #[serde(deserialize_with = "fraction")]
+        beta2: f64 = 0.99,
+        /// λ, 0 by default.
+        #[serde(deserialize_with = "not_negative")]
+        weight_decay: f64 = 0.0,
     }
 }
 
 impl Rule for Lion {
-    weight_decay!();
-
     fn moments(&self) -> [bool; 2] {
         [true, false]
     }
