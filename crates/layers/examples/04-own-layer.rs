@@ -6,7 +6,7 @@
 //!     cargo run -p layers --example 04-own-layer
 
 use layers::{
-    Batch, Context, Dense, Init, Layer, LayerConfig, LayerSpec, Loss, Network, Optimizer,
+    Context, Dense, Epochs, Init, Inputs, Layer, LayerConfig, LayerSpec, Loss, Network, Optimizer,
     Parameter, Pass, Role, Trainer, TrainerConfig, Workspace, gradient_check, network_of,
     network_of_with, save_weights,
 };
@@ -95,19 +95,6 @@ impl<T: Element> Layer<T> for PReluLayer {
     }
 }
 
-/// What is to be learned: how far two numbers are from each other.
-struct Distances;
-
-impl Batch<f32> for Distances {
-    fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
-        let samples = inputs.chunks_exact_mut(2).zip(targets);
-        for (place, (pair, target)) in (first..).zip(samples) {
-            pair.copy_from_slice(&[(place % 8) as f32 / 8.0, (place / 8) as f32 / 8.0]);
-            *target = (pair[0] - pair[1]).abs();
-        }
-    }
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Two samples of two channels with three numbers each.
     let layer = PRelu { slope: 0.25 }.build::<f64>(Shape::from([2, 3]))?;
@@ -126,16 +113,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .add(Dense::new(1))
         .build()?;
     network.initialize(Init::Xavier, 1);
-    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::momentum(0.9), [64, 64]);
+    let pairs: Vec<f32> = (0..64).flat_map(|at| [at % 8, at / 8]).map(|x| x as f32 / 8.0).collect();
+    let distances: Vec<f32> = pairs.chunks(2).map(|pair| (pair[0] - pair[1]).abs()).collect();
+    let data = Inputs::numbers(&pairs).with_targets(&distances, 1)?;
+    let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::momentum(0.9), [64, 64]);
     let mut trainer = Trainer::new(network, config);
     let mut error = f64::INFINITY;
-    for step in 0..=400 {
-        let losses = trainer.step(&Distances, 64, 0.05)?.losses;
-        error = losses.iter().sum::<f64>() / 64.0;
-        if step % 100 == 0 {
-            println!("step {step:>4}: error {error:.6}");
-        }
+    for epoch in Epochs::new(400, 0.05) {
+        error = trainer.epoch(&data, &epoch)?.loss;
     }
+    println!("error after 400 steps: {error:.6}");
     let network = trainer.into_network();
     for (parameter, range) in network.named_parameters() {
         println!("{:<8} {:?}", parameter.name, &network.parameters()[range]);

@@ -8,10 +8,10 @@
 //!     cargo run -p layers --example 06-every-layer
 
 use layers::{
-    AvgPool2d, Batch, BatchNorm2d, Bias, Conv2d, ConvTranspose2d, Dense, Dropout, Elu, Flatten,
+    AvgPool2d, BatchNorm2d, Bias, Conv2d, ConvTranspose2d, Dataset, Dense, Dropout, Elu, Flatten,
     Gelu, GlobalAvgPool2d, GroupNorm, HardSwish, Init, LayerNorm, LayerSpec, LeakyRelu, Loss,
     MaxPool2d, NetworkSpec, Optimizer, Padding, Relu, Reshape, Residual, Sigmoid, Silu, Softmax,
-    Softplus, Tanh, Trainer, TrainerConfig, Workspace,
+    Softplus, Tanh, Trainer, TrainerConfig,
 };
 use tensor::Element;
 
@@ -61,21 +61,23 @@ pub fn examples() -> Vec<Example> {
 }
 
 /// Samples of three classes, which differ in how fast they go up and down.
-struct Waves;
+struct Waves {
+    samples: usize,
+}
 
-impl<T: Element> Batch<T> for Waves {
-    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
-        let len = inputs.len() / (targets.len() / 3);
-        let samples = inputs.chunks_exact_mut(len).zip(targets.chunks_exact_mut(3));
-        for (index, (input, target)) in samples.enumerate() {
-            let (sample, class) = (first + index, (first + index) % 3);
-            for (at, x) in input.iter_mut().enumerate() {
-                let height = ((at + sample) * (class + 1)) % 7;
-                *x = T::from_f64(height as f64 / 7.0 - 0.4);
-            }
-            target.fill(T::ZERO);
-            target[class] = T::ONE;
+impl<T: Element> Dataset<T> for Waves {
+    fn len(&self) -> usize {
+        self.samples
+    }
+
+    fn write(&self, index: usize, input: &mut [T], target: &mut [T]) {
+        let class = index % 3;
+        for (at, x) in input.iter_mut().enumerate() {
+            let height = ((at + index) * (class + 1)) % 7;
+            *x = T::from_f64(height as f64 / 7.0 - 0.4);
         }
+        target.fill(T::ZERO);
+        target[class] = T::ONE;
     }
 }
 
@@ -95,7 +97,7 @@ fn train<T: Element>((input, layers): &Example) -> Result<(f64, f64, String), Er
             TrainerConfig::new(Loss::softmax_cross_entropy(), Optimizer::momentum(0.5), sizes);
         let mut trainer = Trainer::new(network, config);
         for step in 0..steps {
-            let losses = trainer.step(&Waves, batch_size, 0.02)?.losses;
+            let losses = trainer.step(&Waves { samples: batch_size }, 0.02)?.losses;
             let mean = losses.iter().sum::<f64>() / losses.len() as f64;
             if step == 0 {
                 before = mean;
@@ -110,10 +112,8 @@ fn train<T: Element>((input, layers): &Example) -> Result<(f64, f64, String), Er
 
 /// Asks for the outputs of some samples.
 fn predict<T: Element>(network: &layers::Network<T>, samples: usize) -> Result<(), Error> {
-    let mut inputs = vec![T::ZERO; samples * network.input_shape().len()];
-    Waves.gather(0, &mut inputs, &mut vec![T::ZERO; samples * 3]);
-    let mut workspace = Workspace::parallel(network, samples);
-    let outputs = network.predict(&inputs, &mut workspace);
+    let loss = Loss::softmax_cross_entropy();
+    let outputs = network.evaluate(&Waves { samples }, &loss).outputs;
     if outputs.len() != samples * 3 || !outputs.iter().all(|output| output.is_finite()) {
         return Err(format!("expected {} finite outputs, found {outputs:?}", samples * 3).into());
     }

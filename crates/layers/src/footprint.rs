@@ -17,7 +17,7 @@ use crate::trainer_config::TrainerConfig;
 /// let footprint = builder.footprint()?;
 /// assert_eq!(footprint.parameters(), 7_850);
 /// assert_eq!(footprint.network(), 4 * 7_850);
-/// let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [60_000; 2]);
+/// let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::sgd(), [60_000; 2]);
 /// assert!(footprint.training(&config, 1) > 60_000 * 784 * 4);
 /// # Ok::<(), layers::BuildError>(())
 /// ```

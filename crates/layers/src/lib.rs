@@ -4,12 +4,47 @@
 //! `KH KW` kernel size, `OH OW` output size; a dense layer has `I` inputs and `O`
 //! outputs.
 //!
-//! A layer is pure mathematics: it knows its shapes, never its numbers. The numbers of
-//! all layers lie in one flat vector in the [`Network`], what a pass computes lies in a
-//! [`Workspace`], and each layer is lent its slices of both.
+//! A convolutional network learns from images in memory:
 //!
 //! ```
-//! use layers::{Bias, Conv2d, Dense, Init, Network, Reshape, Sigmoid, Tanh, Workspace};
+//! use layers::{
+//!     Conv2d, Dense, Epochs, Flatten, Init, Inputs, Loss, MaxPool2d, Network, Optimizer, Relu,
+//!     Trainer, TrainerConfig,
+//! };
+//!
+//! // 60 images of 8 × 8 pixels, a byte each: a bright row (class 0) or column (class 1).
+//! let (mut pixels, labels) = (vec![0_u8; 60 * 64], Vec::from_iter((0..60).map(|at| at % 2)));
+//! for (at, image) in pixels.chunks_exact_mut(64).enumerate() {
+//!     let line = at / 2 % 8;
+//!     (0..8).for_each(|to| image[if at % 2 == 0 { 8 * line + to } else { 8 * to + line }] = 255);
+//! }
+//!
+//! let data = Inputs::bytes(&pixels).with_classes(&labels, 2)?;
+//! let mut network = Network::<f32>::builder([1, 8, 8])
+//!     .add(Conv2d::new(4, 3))
+//!     .add(Relu)
+//!     .add(MaxPool2d::new(2))
+//!     .add(Flatten)
+//!     .add(Dense::new(2))
+//!     .build()?;
+//! network.initialize(Init::He, 1);
+//! let config = TrainerConfig::new(Loss::softmax_cross_entropy(), Optimizer::adam(), [10, 5]);
+//! let mut trainer = Trainer::new(network, config);
+//! for epoch in Epochs::new(10, 0.01) {
+//!     println!("{}", trainer.epoch(&data, &epoch)?);
+//! }
+//! let network = trainer.into_network();
+//! assert!(network.evaluate(&data, &Loss::softmax_cross_entropy()).accuracy() > 0.9);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A layer is pure mathematics: it knows its shapes, never its numbers. The numbers of
+//! all layers lie in one flat vector in the [`Network`], what a pass computes lies in a
+//! [`Workspace`], and each layer is lent its slices of both. So a network predicts on many threads
+//! at once, each with a workspace of its own:
+//!
+//! ```
+//! use layers::{Bias, Conv2d, Dense, Init, Network, Reshape, Sigmoid, Tanh, Workspace, answer};
 //!
 //! let mut network = Network::<f32>::builder([1, 28, 28])
 //!     .add(Conv2d::new(6, 3).bias(Bias::Untied))
@@ -25,8 +60,9 @@
 //!
 //! let image = vec![0.0; 28 * 28];
 //! let mut workspace = Workspace::new(&network, 1);
-//! let output = network.predict(&image, &mut workspace);
-//! assert_eq!(output.len(), 10);
+//! let outputs = network.predict(&image, &mut workspace);
+//! assert_eq!(outputs.len(), 10);
+//! println!("class {:?}", answer(outputs));
 //! # Ok::<(), layers::BuildError>(())
 //! ```
 //!
@@ -36,12 +72,15 @@
 #![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 mod adaptive_threads;
+mod answer;
 mod backward_start;
 mod bounded;
 mod builtin;
 mod chain;
-mod class_weights;
+mod dataset;
 mod digest;
+mod epoch;
+mod evaluation;
 mod fit;
 mod footprint;
 mod fusion;
@@ -70,10 +109,13 @@ mod weights;
 mod weights_header;
 mod workspace;
 
+pub use answer::{answer, is_right};
 pub use backward_start::BackwardStart;
 pub use builtin::*;
-pub use class_weights::ClassWeights;
+pub use dataset::{Dataset, DatasetError, InMemory, Inputs, Subset};
 pub use digest::{sha256, sha256_of};
+pub use epoch::{Epoch, EpochReport, Epochs};
+pub use evaluation::{Evaluation, Evaluator};
 pub use footprint::Footprint;
 pub use fusion::FusedInto;
 pub use gradient_check::{GradientCheck, gradient_check};
@@ -81,14 +123,14 @@ pub use init::Init;
 pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role};
 pub use layer_config::{LayerConfig, Outputs, OwnLayer, OwnLayers};
 pub use layer_run::LayerRun;
-pub use loss::{Domain, Loss, answer, is_right};
+pub use loss::*;
 pub use network::{Network, NetworkBuilder, NetworkLayer};
-pub use optimizer::Optimizer;
+pub use optimizer::*;
 pub use padding::Padding;
 pub use schedule::Schedule;
 pub use size::Size;
 pub use spec::{BuildError, NetworkSpec, NetworkText};
-pub use step::{Batch, NonFinite, StepReport};
+pub use step::{NonFinite, StepReport};
 pub use trainer::Trainer;
 pub use trainer_config::TrainerConfig;
 pub use update::TrainerState;

@@ -2,12 +2,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tensor::{Buffer, Element};
 
+use crate::answer::is_right;
 use crate::backward_start::BackwardStart;
 use crate::builtin::LayerSpec;
+use crate::dataset::{Dataset, gather};
 use crate::layer::{Draw, Mode, larger};
-use crate::loss::{Loss, is_right};
+use crate::loss::Loss;
 use crate::network::Network;
-use crate::step::{Batch, NonFinite};
+use crate::step::NonFinite;
 use crate::workspace::Workspace;
 
 /// What a step keeps of the samples that went through the network together.
@@ -61,16 +63,16 @@ impl<T: Element> Worker<T> {
     pub(crate) fn forward(
         &mut self,
         network: &Network<T>,
-        batch: &impl Batch<T>,
+        data: &impl Dataset<T>,
         draw: Draw,
         loss: &Loss,
         (shard, first, losses): (&mut Shard<T>, usize, &mut [f64]),
     ) {
         let n = losses.len();
-        let outputs = network.output_shape().len();
-        let inputs = &mut self.inputs[..n * network.input_shape().len()];
+        let (input_len, outputs) = (network.input_shape().len(), network.output_shape().len());
+        let inputs = &mut self.inputs[..n * input_len];
         let targets = &mut self.targets[..n * outputs];
-        batch.gather(first, inputs, targets);
+        gather(data, first, (&mut *inputs, input_len), (&mut *targets, outputs));
         let draw = Draw { first_sample: first as u64, ..draw };
         network.forward(inputs, &mut self.workspace, Mode::Training(draw));
         shard.clear();

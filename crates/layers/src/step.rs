@@ -1,13 +1,6 @@
-//! What goes into a training step, and what comes out of it.
+//! What comes out of a training step.
 
 use std::fmt;
-
-/// The samples of one step.
-pub trait Batch<T>: Sync {
-    /// Writes samples `first..first + n` of the step, `n` being what the slices hold:
-    /// their inputs, and their targets in the shape of the network's output.
-    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]);
-}
 
 /// What a step measured, before it changed the parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,7 +14,7 @@ pub struct StepReport<'a> {
 /// A loss that is not a number, or infinite; the parameters are as before the step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NonFinite {
-    /// The sample's place in the step.
+    /// The sample's index in the data that the step or the epoch was given.
     pub sample: usize,
     /// The first layer whose output for this sample is not finite, and its summary; none
     /// if all are, and only the loss is not.
@@ -30,11 +23,7 @@ pub struct NonFinite {
 
 impl fmt::Display for NonFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "loss: expected a finite number, got none for sample {} of the step",
-            self.sample
-        )?;
+        write!(f, "loss: expected a finite number, got none for sample {}", self.sample)?;
         match &self.layer {
             Some((index, summary)) => {
                 write!(f, "; the output of layer {index} ({summary}) is the first not finite")

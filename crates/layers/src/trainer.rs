@@ -4,10 +4,11 @@ use tensor::{Buffer, Element, reduce, threads};
 
 use crate::adaptive_threads::AdaptiveThreads;
 use crate::backward_start::BackwardStart;
+use crate::dataset::Dataset;
 use crate::layer::Draw;
 use crate::network::Network;
 use crate::shard::{Shard, Workers};
-use crate::step::{Batch, NonFinite, StepReport};
+use crate::step::{NonFinite, StepReport};
 use crate::trainer_config::TrainerConfig;
 use crate::update::{TrainerState, Updater};
 
@@ -91,8 +92,8 @@ impl<T: Element> Trainer<T> {
     }
 
     /// Sets the running statistics of `network`, a clone of the trainer's, to what its layers
-    /// observe in the first `samples` samples of `batch`, however many, unless there are none: those of a
-    /// network with averaged parameters are measured for it, as by PyTorch's `update_bn`.
+    /// observe in the samples of `data`, however many, unless there are none: those of a network
+    /// with averaged parameters are measured for it, as by PyTorch's `update_bn`.
     ///
     /// The samples go through the network as in training, in shards of the trainer's size; the
     /// mean over shards is weighted by their numbers of samples, in their order.
@@ -100,7 +101,8 @@ impl<T: Element> Trainer<T> {
     /// # Panics
     /// If `network` is no clone of the trainer's, as [`Trainer::averaged_network`] is.
     #[track_caller]
-    pub fn measure_state(&self, network: &mut Network<T>, batch: &impl Batch<T>, samples: usize) {
+    pub fn measure_state(&self, network: &mut Network<T>, data: &impl Dataset<T>) {
+        let samples = data.len();
         if network.state().is_empty() || samples == 0 {
             return;
         }
@@ -122,7 +124,7 @@ impl<T: Element> Trainer<T> {
                 |index, shard, losses| {
                     workers.lend(shared, |worker| {
                         let shard = (&mut shard[0], first + index * size, losses);
-                        worker.forward(shared, batch, self.draw(), &config.loss, shard);
+                        worker.forward(shared, data, self.draw(), &config.loss, shard);
                     });
                 },
             );
@@ -156,7 +158,7 @@ impl<T: Element> Trainer<T> {
         &self.config
     }
 
-    /// One step on the `samples` samples of `batch` with learning rate `rate`.
+    /// One step on all samples of `batch` with learning rate `rate`.
     ///
     /// # Errors
     /// If a sample's loss is not finite; the parameters are then as before.
@@ -166,18 +168,18 @@ impl<T: Element> Trainer<T> {
     #[track_caller]
     pub fn step(
         &mut self,
-        batch: &impl Batch<T>,
-        samples: usize,
+        batch: &impl Dataset<T>,
         rate: f64,
     ) -> Result<StepReport<'_>, NonFinite> {
+        let samples = batch.len();
         let most = self.config.batch_size;
         assert!((1..=most).contains(&samples), "step: expected 1 to {most} samples, got {samples}");
         let threads = self.threads.limit();
         let began = (self.threads.has_choice() && samples == most).then(Instant::now);
         if self.shards.len() == 1 {
-            self.step_whole(batch, samples, (rate, threads))?;
+            self.step_whole(batch, (rate, threads))?;
         } else {
-            self.step_sharded(batch, samples, (rate, threads))?;
+            self.step_sharded(batch, (rate, threads))?;
         }
         if let Some(began) = began {
             self.threads.after(began.elapsed());
@@ -191,10 +193,10 @@ impl<T: Element> Trainer<T> {
     /// left to the layers.
     fn step_whole(
         &mut self,
-        batch: &impl Batch<T>,
-        samples: usize,
+        batch: &impl Dataset<T>,
         (rate, threads): (f64, usize),
     ) -> Result<(), NonFinite> {
+        let samples = batch.len();
         let draw = self.draw();
         let Self { network, config, backward_start: start, updater, shards, workers, .. } = self;
         let (gradients, losses) = (&mut self.gradients, &mut self.losses);
@@ -218,10 +220,10 @@ impl<T: Element> Trainer<T> {
 
     fn step_sharded(
         &mut self,
-        batch: &impl Batch<T>,
-        samples: usize,
+        batch: &impl Dataset<T>,
         (rate, threads): (f64, usize),
     ) -> Result<(), NonFinite> {
+        let samples = batch.len();
         let draw = self.draw();
         let Self { network, config, backward_start, updater, shards, gradients, losses, .. } = self;
         let TrainerConfig { loss, shard_size, .. } = &*config;
@@ -283,16 +285,12 @@ impl<T: Element> Trainer<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Conv2d, Dense, Flatten, Init, Loss, Optimizer, Relu};
+    use crate::{Conv2d, Dense, Flatten, Init, Inputs, Loss, Optimizer, Relu};
 
-    struct Waves;
-
-    impl Batch<f32> for Waves {
-        fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
-            let wave = |at: usize| ((first + 1) * (at + 1) % 17) as f32 / 17.0;
-            inputs.iter_mut().enumerate().for_each(|(at, x)| *x = wave(at));
-            targets.iter_mut().enumerate().for_each(|(at, t)| *t = wave(at + 3));
-        }
+    /// So many samples of `len` numbers, each different.
+    fn waves(samples: usize, len: usize) -> Vec<f32> {
+        let wave = |at: usize| ((at / len + 1) * (at % len + 1) % 17) as f32 / 17.0;
+        (0..samples * len).map(wave).collect()
     }
 
     /// The parameters after steps on at most so many of three threads, in turn. A layer
@@ -306,13 +304,15 @@ mod tests {
             .build()
             .expect("a network");
         network.initialize(Init::He, 0);
-        let mut config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), sizes);
+        let mut config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::adam(), sizes);
         config.clip_norm = Some(0.1);
         let mut trainer = Trainer::new(network, config);
+        let (inputs, targets) = (waves(sizes[0], 30 * 31), waves(sizes[0], 10));
+        let batch = Inputs::numbers(&inputs).with_targets(&targets, 10).expect("a data set");
         for threads in threads {
             let step =
                 if sizes[0] > sizes[1] { Trainer::step_sharded } else { Trainer::step_whole };
-            step(&mut trainer, &Waves, sizes[0], (0.01, threads)).expect("finite losses");
+            step(&mut trainer, &batch, (0.01, threads)).expect("finite losses");
         }
         trainer.into_network().parameters().to_vec()
     }

@@ -2,7 +2,7 @@ use tensor::{Element, map, reduce, threads};
 
 use crate::layer::Role;
 use crate::network::Network;
-use crate::optimizer::{Optimizer, Update};
+use crate::optimizer::{Optimizer, Step};
 use crate::trainer_config::TrainerConfig;
 
 /// Takes the optimizer's steps: sums the shards' gradients, clips the sum, changes the
@@ -109,7 +109,7 @@ impl<T: Element> Updater<T> {
         let decay = if *steps == 0 { Some(0.0) } else { self.average_decay };
         let rest = T::from_f64(1.0 - decay.unwrap_or(0.0));
         *steps += 1;
-        let updates = [true, false].map(|decays| self.optimizer.update(rate, *steps, decays));
+        let (optimizer, of_step) = (self.optimizer, self.optimizer.steps(rate, *steps));
         let runs = &self.runs;
         let slices = [parameters, sum, momentum, squares, average];
         threads::for_each_part(slices, PART, threads, |first, [w, g, m, v, average]| {
@@ -119,7 +119,7 @@ impl<T: Element> Updater<T> {
             if let Some(scale) = scale {
                 g.iter_mut().for_each(|g| *g *= scale);
             }
-            update(runs, first, &updates, [&mut *w, g, m, v]);
+            update(runs, first, (optimizer, of_step), [&mut *w, g, m, v]);
             if !average.is_empty() {
                 map::lerp(average, rest, w);
             }
@@ -131,7 +131,7 @@ impl<T: Element> Updater<T> {
 fn update<T: Element>(
     runs: &[(usize, bool)],
     first: usize,
-    updates: &[Update<T>; 2],
+    (optimizer, [decaying, other]): (Optimizer, [Step; 2]),
     [w, g, m, v]: [&mut [T]; 4],
 ) {
     let (mut at, len) = (0, w.len());
@@ -139,7 +139,8 @@ fn update<T: Element>(
         let end = end.clamp(first + at, first + len) - first;
         if end > at {
             let moments = [slice(m, at, end), slice(v, at, end)];
-            updates[usize::from(!decays)].apply(&mut w[at..end], &g[at..end], moments);
+            let step = if decays { decaying } else { other };
+            optimizer.apply(step, &mut w[at..end], &g[at..end], moments);
             at = end;
         }
     }

@@ -71,9 +71,9 @@ const NETWORKS: &[(&str, usize, &str)] = &[
 const TOGETHER: &[usize] = &[1, 2, 3, 5, 16, 17, 64];
 
 const LOSSES: [Loss; 3] = [
-    Loss::MeanSquaredError,
+    Loss::mean_squared_error(),
     Loss::binary_cross_entropy_with_logits(),
-    Loss::SoftmaxCrossEntropy { label_smoothing: 0.1, class_weights: None },
+    Loss::smooth_cross_entropy(0.1),
 ];
 
 /// Numbers in (-1, 1), no two alike.

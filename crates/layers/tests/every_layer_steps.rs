@@ -4,9 +4,10 @@
 //! One test function: the level and the counter of allocations belong to the process.
 
 use layers::{
-    AvgPool2d, Batch, BatchNorm2d, Bias, ClassWeights, Conv2d, ConvTranspose2d, Dense, Dropout,
-    Elu, Flatten, Gelu, GlobalAvgPool2d, GroupNorm, HardSwish, Init, LayerNorm, LeakyRelu, Loss,
-    MaxPool2d, Network, Optimizer, Padding, Relu, Residual, Silu, Softplus, Trainer, TrainerConfig,
+    AvgPool2d, BatchNorm2d, Bias, BinaryCrossEntropyWithLogits, ClassWeights, Conv2d,
+    ConvTranspose2d, Dense, Dropout, Elu, Flatten, Gelu, GlobalAvgPool2d, GroupNorm, HardSwish,
+    InMemory, Init, Inputs, LayerNorm, LeakyRelu, Loss, MaxPool2d, Network, Optimizer, Padding,
+    Relu, Residual, Silu, SoftmaxCrossEntropy, Softplus, Subset, Trainer, TrainerConfig,
 };
 use tensor::Element;
 use tensor::simd::{Level, set_level};
@@ -21,22 +22,13 @@ fn allocations(run: impl FnOnce()) -> u64 {
     dhat::HeapStats::get().total_blocks - before
 }
 
-/// Samples that are computed, not kept.
-struct Waves;
-
-impl<T: Element> Batch<T> for Waves {
-    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
-        let samples = inputs.chunks_exact_mut(30 * 31).zip(targets.chunks_exact_mut(3));
-        for (sample, (inputs, targets)) in samples.enumerate() {
-            let sample = first + sample;
-            for (at, x) in inputs.iter_mut().enumerate() {
-                *x = T::from_f64((((sample + 1) * (at + 1)) % 17) as f64 / 17.0);
-            }
-            for (class, t) in targets.iter_mut().enumerate() {
-                *t = T::from_f64(f64::from(u8::from(class == sample % 3)));
-            }
-        }
-    }
+/// So many samples of three classes.
+fn waves<T: Element>(len: usize) -> InMemory<'static, T> {
+    const INPUTS: usize = 30 * 31;
+    let wave = |at: usize| ((at / INPUTS + 1) * (at % INPUTS + 1) % 17) as f64 / 17.0;
+    let inputs: Vec<_> = (0..len * INPUTS).map(|at| T::from_f64(wave(at))).collect();
+    let labels: Vec<_> = (0..len).map(|sample| sample % 3).collect();
+    Inputs::numbers(inputs).with_classes(&labels, 3).expect("a data set")
 }
 
 fn network<T: Element>() -> Network<T> {
@@ -82,8 +74,8 @@ fn configs(batch_size: usize, shard_size: usize) -> Vec<TrainerConfig> {
         TrainerConfig::new(loss, optimizer, [batch_size, shard_size])
     };
     let class_weights = Some(ClassWeights::new(&[1.0, 0.5, 2.0]));
-    let logits = Loss::BinaryCrossEntropyWithLogits { class_weights: class_weights.clone() };
-    let weighted = Loss::SoftmaxCrossEntropy { label_smoothing: 0.1, class_weights };
+    let logits = Loss::from(BinaryCrossEntropyWithLogits { class_weights: class_weights.clone() });
+    let weighted = Loss::from(SoftmaxCrossEntropy { label_smoothing: 0.1, class_weights });
     let all = |optimizer| TrainerConfig {
         clip_norm: Some(0.5),
         average: Some(0.9),
@@ -104,8 +96,9 @@ fn configs(batch_size: usize, shard_size: usize) -> Vec<TrainerConfig> {
 fn train<T: Element>(config: &TrainerConfig) -> (Vec<u8>, u64) {
     let mut trainer = Trainer::new(network::<T>(), config.clone());
     let most = config.batch_size;
+    let (data, order) = (waves(most), (0..most).collect::<Vec<_>>());
     let mut step = |samples| {
-        trainer.step(&Waves, samples, 0.01).expect("finite losses");
+        trainer.step(&Subset::new(&data, &order[..samples]), 0.01).expect("finite losses");
     };
     step(most);
     step(most);

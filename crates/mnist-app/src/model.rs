@@ -248,7 +248,8 @@ impl Saved {
     /// What it was trained to make small; the squared error if neither its file nor its run
     /// says.
     pub(crate) fn loss(&self) -> &Loss {
-        self.about.loss.as_ref().unwrap_or(&Loss::MeanSquaredError)
+        const OTHERWISE: &Loss = &Loss::mean_squared_error();
+        self.about.loss.as_ref().unwrap_or(OTHERWISE)
     }
 
     /// The precision of its numbers.

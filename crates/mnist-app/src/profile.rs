@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use layers::random::{Purpose, Stream};
 use layers::{
-    Batch, FusedInto, Layer, LayerRun, LayerSpec, Mode, Network, NetworkLayer, Role, Trainer,
+    FusedInto, Inputs, Layer, LayerRun, LayerSpec, Mode, Network, NetworkLayer, Role, Trainer,
     TrainerConfig,
 };
 use tensor::simd::Level;
@@ -454,24 +454,6 @@ fn pixels<T: Element>(stream: &mut Stream, len: usize) -> Buffer<T> {
     pixels
 }
 
-/// The samples of a step, already drawn.
-struct Drawn<T> {
-    inputs: Buffer<T>,
-    input_len: usize,
-}
-
-impl<T: Element> Batch<T> for Drawn<T> {
-    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
-        inputs.copy_from_slice(&self.inputs[first * self.input_len..][..inputs.len()]);
-        let samples = inputs.len() / self.input_len;
-        let outputs = targets.len() / samples;
-        for (sample, target) in targets.chunks_exact_mut(outputs).enumerate() {
-            target.fill(T::ZERO);
-            target[(first + sample) % outputs] = T::ONE;
-        }
-    }
-}
-
 /// The median time of a training step: with learning rate 0, which changes nothing of
 /// the work, and no weight.
 fn step_seconds<T: Element>(
@@ -480,13 +462,15 @@ fn step_seconds<T: Element>(
     repetitions: usize,
     stream: &mut Stream,
 ) -> anyhow::Result<f64> {
-    let input_len = network.input_shape().len();
-    let batch = Drawn { inputs: pixels(stream, config.batch_size * input_len), input_len };
+    let (samples, outputs) = (config.batch_size, network.output_shape().len());
+    let inputs = pixels::<T>(stream, samples * network.input_shape().len());
+    let labels: Vec<_> = (0..samples).map(|sample| sample % outputs).collect();
+    let batch = Inputs::numbers(&*inputs).with_classes(&labels, outputs)?;
     let mut trainer = Trainer::new(network, config.clone());
-    trainer.step(&batch, config.batch_size, 0.0)?;
+    trainer.step(&batch, 0.0)?;
     let step = |trainer: &mut Trainer<T>| {
         // That the first one had a finite loss says that all have.
-        let _ = trainer.step(&batch, config.batch_size, 0.0);
+        let _ = trainer.step(&batch, 0.0);
     };
     Ok(median(repetitions, &mut trainer, |_| {}, step))
 }

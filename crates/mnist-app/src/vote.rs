@@ -137,11 +137,11 @@ mod tests {
             (dense(), None, Outputs::Logits),
             (Relu.into(), None, Outputs::Logits),
             (dense(), Some(Loss::binary_cross_entropy_with_logits()), Outputs::BinaryLogits),
-            (dense(), Some(Loss::MeanSquaredError), Outputs::Probabilities),
+            (dense(), Some(Loss::mean_squared_error()), Outputs::Probabilities),
             (Sigmoid.into(), Some(Loss::binary_cross_entropy()), Outputs::Probabilities),
             (Sigmoid.into(), None, Outputs::Probabilities),
             (Softmax.into(), None, Outputs::Probabilities),
-            (Softmax.into(), Some(Loss::MeanSquaredError), Outputs::Probabilities),
+            (Softmax.into(), Some(Loss::mean_squared_error()), Outputs::Probabilities),
         ] {
             let network = NetworkSpec { input: vec![784], layers: vec![dense(), last.clone()] };
             assert_eq!(Outputs::of(&network, loss.as_ref()), expected, "{last:?} {loss:?}");

@@ -3,11 +3,12 @@
 
 use layers::{
     BatchNorm2d, Conv2d, Dense, Draw, Dropout, Flatten, LayerSpec, Loss, Mode, Network, Optimizer,
-    Relu, Residual, Trainer, TrainerConfig, Workspace, load_weights, network_of, save_weights,
+    Relu, Residual, Subset, Trainer, TrainerConfig, Workspace, load_weights, network_of,
+    save_weights,
 };
 use tensor::Element;
 
-use crate::samples::{Samples, bits, network, normal};
+use crate::samples::{arrays, bits, network, normal, random, samples};
 
 /// Drops `p` of 1000 ones in each of 3 samples.
 fn dropped(p: f64, mode: Mode) -> Vec<f32> {
@@ -74,8 +75,8 @@ fn trainer(network: Network<f64>, shard_size: usize) -> Trainer<f64> {
 
 fn steps(trainer: &mut Trainer<f64>, steps: std::ops::Range<u64>) -> [Vec<u8>; 2] {
     for step in steps {
-        let samples = Samples::random(trainer.network(), 7, step);
-        trainer.step(&samples, 7, 0.01).expect("finite losses");
+        let samples = random(trainer.network(), 7, step);
+        trainer.step(&samples, 0.01).expect("finite losses");
     }
     [bits(trainer.network().parameters()), bits(trainer.network().state())]
 }
@@ -120,18 +121,18 @@ fn running_statistics_are_the_weighted_mean_of_the_shards() {
         let layers = [BatchNorm2d::new().into(), Flatten.into(), Dense::new(2).into()];
         network::<f64>(&[1, 3, 4], &layers)
     };
-    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [5, 2]);
+    let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::sgd(), [5, 2]);
     let mut trainer = Trainer::new(network(), config);
-    let samples = Samples::random(trainer.network(), 5, 0);
+    let [inputs, targets] = arrays(trainer.network(), 5, 0);
     let [mut mean, mut variance] = [0.0, 0.0];
-    for shard in samples.inputs.chunks(24) {
+    for shard in inputs.chunks(24) {
         let (n, sum) = (shard.len() as f64, shard.iter().sum::<f64>());
         let squares: f64 = shard.iter().map(|x| (x - sum / n) * (x - sum / n)).sum();
         mean += n / 60.0 * sum / n;
         variance += n / 60.0 * squares / (n - 1.0);
     }
     assert_eq!(trainer.network().state(), [0.0, 1.0]);
-    trainer.step(&samples, 5, 0.01).expect("finite losses");
+    trainer.step(&samples([inputs, targets], 5), 0.01).expect("finite losses");
     let [running_mean, running_var] = trainer.network().state() else { panic!("two numbers") };
     assert!((running_mean - 0.1 * mean).abs() < 1e-12, "{running_mean}");
     assert!((running_var - (0.9 + 0.1 * variance)).abs() < 1e-12, "{running_var}");
@@ -149,19 +150,21 @@ fn the_state_of_an_averaged_network_is_measured_for_it() {
         Flatten.into(),
         Dense::new(2).into(),
     ];
-    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [5, 2]);
+    let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::sgd(), [5, 2]);
     let config = TrainerConfig { average: Some(0.9), ..config };
     let mut trainer = Trainer::new(network(&[1, 3, 4], &layers), config);
-    let many = Samples::random(trainer.network(), 350, 0);
+    let many = arrays(trainer.network(), 350, 0);
     for step in 1..4 {
-        let samples = Samples::random(trainer.network(), 5, step);
-        trainer.step(&samples, 5, 0.1).expect("finite losses");
+        let samples = random(trainer.network(), 5, step);
+        trainer.step(&samples, 0.1).expect("finite losses");
     }
     let on = |threads, count| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         pool.install(|| {
             let mut averaged = trainer.averaged_network();
-            trainer.measure_state(&mut averaged, &many, count);
+            let first: Vec<_> = (0..count).collect();
+            let many = samples(many.clone(), 350);
+            trainer.measure_state(&mut averaged, &Subset::new(&many, &first));
             averaged
         })
     };
@@ -177,7 +180,7 @@ fn the_state_of_an_averaged_network_is_measured_for_it() {
         let mut expected = [0.0; 4];
         for at in (0..count).step_by(2) {
             let n = (count - at).min(2);
-            let output = first.predict(&many.inputs[at * 12..(at + n) * 12], &mut workspace);
+            let output = first.predict(&many[0][at * 12..(at + n) * 12], &mut workspace);
             for channel in 0..2 {
                 let numbers: Vec<_> =
                     output.chunks_exact(6).skip(channel).step_by(2).flatten().collect();

@@ -27,7 +27,7 @@ fn every_layer_takes_no_sample() {
 #[test]
 fn a_loss_of_no_numbers_is_0_and_has_a_gradient_of_none() {
     for loss in [
-        Loss::MeanSquaredError,
+        Loss::mean_squared_error(),
         Loss::binary_cross_entropy(),
         Loss::binary_cross_entropy_with_logits(),
         Loss::softmax_cross_entropy(),

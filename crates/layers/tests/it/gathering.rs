@@ -1,16 +1,18 @@
-//! A batch that is gathered by several threads itself: a thread that waits for them inside of
-//! [`Batch::gather`] may take up another shard of the same step.
+//! A data set whose samples are computed by several threads: a thread that waits for them inside
+//! of [`Dataset::write`] may take up another shard of the same step.
 
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use layers::{Batch, Dense, LayerSpec, Loss, Network, Optimizer, Tanh, Trainer, TrainerConfig};
+use layers::{
+    Dataset, Dense, InMemory, LayerSpec, Loss, Network, Optimizer, Tanh, Trainer, TrainerConfig,
+};
 
-use crate::samples::{Samples, bits, network};
+use crate::samples::{bits, network, random};
 
-/// Gathers a sample when threads have met.
-struct SideBySide(Samples<f32>);
+/// Writes a sample when threads have met.
+struct SideBySide(InMemory<'static, f32>);
 
 /// Tasks that other threads may take, and that let the pool's other tasks go first, as a thread
 /// does that waits for a task of its own.
@@ -22,10 +24,14 @@ fn meet(depth: usize) {
     }
 }
 
-impl Batch<f32> for SideBySide {
-    fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
+impl Dataset<f32> for SideBySide {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn write(&self, index: usize, input: &mut [f32], target: &mut [f32]) {
         meet(2);
-        self.0.gather(first, inputs, targets);
+        self.0.write(index, input, target);
     }
 }
 
@@ -37,18 +43,18 @@ fn small_network() -> Network<f32> {
 }
 
 /// The parameters after some steps of as many shards as samples.
-fn train(batch: &impl Batch<f32>) -> Vec<u8> {
-    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), [SAMPLES, 1]);
+fn train(batch: &impl Dataset<f32>) -> Vec<u8> {
+    let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::adam(), [SAMPLES, 1]);
     let mut trainer = Trainer::new(small_network(), config);
     for _ in 0..15 {
-        trainer.step(batch, SAMPLES, 0.01).expect("finite losses");
+        trainer.step(batch, 0.01).expect("finite losses");
     }
     bits(trainer.network().parameters())
 }
 
 #[test]
-fn gathering_on_several_threads_ends_and_changes_no_bit() {
-    let samples = || Samples::random(&small_network(), SAMPLES, 3);
+fn writing_samples_on_several_threads_ends_and_changes_no_bit() {
+    let samples = || random(&small_network(), SAMPLES, 3);
     let expected = train(&samples());
     let (sender, results) = mpsc::channel();
     // Threads that hang are left behind: the test ends with the process.

@@ -2,7 +2,7 @@
 
 use layers::random::{Purpose, Stream};
 use layers::{
-    Batch, Conv2d, Dense, Flatten, Init, Loss, MaxPool2d, Network, Optimizer, Relu, Trainer,
+    Conv2d, Dataset, Dense, Flatten, Init, Loss, MaxPool2d, Network, Optimizer, Relu, Trainer,
     TrainerConfig,
 };
 
@@ -11,20 +11,20 @@ struct Stripes {
     seed: u64,
 }
 
-impl Batch<f32> for Stripes {
-    fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
-        let samples = inputs.chunks_exact_mut(99).zip(targets.chunks_exact_mut(2));
-        for (sample, (image, target)) in samples.enumerate() {
-            let epoch = (first + sample) as u64;
-            let mut stream = Stream::new(self.seed, Purpose::Shuffle, epoch);
-            image.fill_with(|| stream.uniform() as f32);
-            let class = stream.below(2);
-            let line = stream.below(9);
-            for at in 0..9 {
-                image[if class == 0 { line * 11 + at } else { at * 11 + line }] += 0.7;
-            }
-            target.copy_from_slice(&[f32::from(class == 0), f32::from(class == 1)]);
+impl Dataset<f32> for Stripes {
+    fn len(&self) -> usize {
+        50
+    }
+
+    fn write(&self, index: usize, image: &mut [f32], target: &mut [f32]) {
+        let mut stream = Stream::new(self.seed, Purpose::Shuffle, index as u64);
+        image.fill_with(|| stream.uniform() as f32);
+        let class = stream.below(2);
+        let line = stream.below(9);
+        for at in 0..9 {
+            image[if class == 0 { line * 11 + at } else { at * 11 + line }] += 0.7;
         }
+        target.copy_from_slice(&[f32::from(class == 0), f32::from(class == 1)]);
     }
 }
 
@@ -47,7 +47,7 @@ fn it_learns_to_tell_rows_from_columns() {
     let mut trainer = trainer();
     let mut correct = 0;
     for step in 0..120 {
-        let report = trainer.step(&Stripes { seed: step }, 50, 0.01).expect("finite losses");
+        let report = trainer.step(&Stripes { seed: step }, 0.01).expect("finite losses");
         correct += if step < 110 { 0 } else { report.correct };
     }
     assert!(correct >= 450, "{correct} of 500 right in the last ten steps");

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use layers::{
-    Dense, Loss, Network, Optimizer, Schedule, Tanh, Trainer, TrainerConfig, TrainerState,
+    Dense, InMemory, Loss, Network, Optimizer, Schedule, Tanh, Trainer, TrainerConfig, TrainerState,
 };
 use serde::Deserialize;
 
 use crate::fixtures::{Fixtures, assert_close};
-use crate::samples::{Samples, bits, network};
+use crate::samples::{bits, network, random, samples};
 
 #[derive(Deserialize)]
 struct Description {
@@ -39,18 +39,12 @@ fn start(fixtures: &Fixtures) -> Network<f64> {
     network
 }
 
-fn batches(fixtures: &Fixtures) -> Vec<Samples<f64>> {
+fn batches(fixtures: &Fixtures) -> Vec<InMemory<'static, f64>> {
     let problem = fixtures.case("problem");
     let [steps, len] = problem.array("inputs").shape[..2] else { panic!("two axes") };
     let (inputs, targets) = (problem.numbers("inputs"), problem.numbers("targets"));
     let steps = inputs.chunks(inputs.len() / steps).zip(targets.chunks(targets.len() / steps));
-    steps
-        .map(|(inputs, targets)| Samples {
-            inputs: inputs.to_vec(),
-            targets: targets.to_vec(),
-            len,
-        })
-        .collect()
+    steps.map(|(inputs, targets)| samples([inputs.to_vec(), targets.to_vec()], len)).collect()
 }
 
 #[test]
@@ -60,13 +54,13 @@ fn twenty_steps_of_every_optimizer_agree_with_pytorch() {
     for (case, description) in describe::<Description>(&fixtures) {
         for shard_size in [7, 2] {
             let Description { optimizer, rate, clip_norm, average } = description;
-            let config = TrainerConfig::new(Loss::MeanSquaredError, optimizer, [7, shard_size]);
+            let config = TrainerConfig::new(Loss::mean_squared_error(), optimizer, [7, shard_size]);
             let config = TrainerConfig { clip_norm, average, ..config };
             let mut trainer = Trainer::new(start(&fixtures), config);
             let expected = fixtures.case(&case).array("parameters");
             let rows = expected.numbers.chunks(expected.shape[1]);
             for (step, (batch, expected)) in batches.iter().zip(rows).enumerate() {
-                trainer.step(batch, 7, rate).expect("finite losses");
+                trainer.step(batch, rate).expect("finite losses");
                 let found = trainer.network().parameters();
                 assert_close(found, expected, 1e-12, &format!("{case}, step {step}"));
             }
@@ -138,7 +132,7 @@ fn wide() -> Network<f32> {
 }
 
 fn everything(optimizer: Optimizer) -> TrainerConfig {
-    let config = TrainerConfig::new(Loss::MeanSquaredError, optimizer, [9, 2]);
+    let config = TrainerConfig::new(Loss::mean_squared_error(), optimizer, [9, 2]);
     TrainerConfig { clip_norm: Some(0.1), average: Some(0.9), ..config }
 }
 
@@ -148,8 +142,8 @@ fn in_pool<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
 
 fn steps(trainer: &mut Trainer<f32>, steps: std::ops::Range<u64>) -> (Vec<u8>, TrainerState<f32>) {
     for step in steps {
-        let samples = Samples::random(trainer.network(), 9, step);
-        trainer.step(&samples, 9, 0.01).expect("finite losses");
+        let samples = random(trainer.network(), 9, step);
+        trainer.step(&samples, 0.01).expect("finite losses");
     }
     (bits(trainer.network().parameters()), trainer.state().clone())
 }

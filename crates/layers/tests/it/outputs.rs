@@ -39,7 +39,7 @@ fn losses_fit_what_they_are_functions_of() {
     let (any, dropped) = (Outputs::Any, Outputs::DroppedProbabilities);
     let all = [any, Outputs::UnitInterval, Outputs::Probabilities, dropped];
     for (loss, expected) in [
-        (Loss::MeanSquaredError, [true, true, true, true]),
+        (Loss::mean_squared_error(), [true, true, true, true]),
         (Loss::binary_cross_entropy(), [false, true, true, false]),
         (Loss::binary_cross_entropy_with_logits(), [true, true, false, false]),
         (Loss::softmax_cross_entropy(), [true, true, false, false]),

@@ -8,7 +8,7 @@ use layers::{
 use serde::{Deserialize, Deserializer, Serialize};
 use tensor::{Element, Shape, ShapeError};
 
-use crate::samples::{Samples, normal};
+use crate::samples::{normal, random};
 
 /// `y = factor · weight · x`, a weight for each number.
 #[derive(Debug, Serialize, Deserialize)]
@@ -163,11 +163,11 @@ fn spec() -> NetworkSpec {
 fn trained<T: Element>() -> Network<T> {
     let mut network = spec().build::<T>().expect("it fits");
     network.initialize(layers::Init::Xavier, 3);
-    let samples = Samples::random(&network, 8, 5);
-    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [8, 4]);
+    let samples = random(&network, 8, 5);
+    let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::sgd(), [8, 4]);
     let mut trainer = Trainer::new(network, config);
     let mut error = || {
-        let losses = trainer.step(&samples, 8, 0.1).expect("finite").losses;
+        let losses = trainer.step(&samples, 0.1).expect("finite").losses;
         losses.iter().sum::<f64>()
     };
     let before = error();

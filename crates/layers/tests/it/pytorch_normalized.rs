@@ -11,7 +11,7 @@ use tensor::simd::level;
 use tensor::{Element, Scratch, Shape};
 
 use crate::fixtures::{Case, Fixtures, assert_close, bound};
-use crate::samples::{Samples, nan};
+use crate::samples::{nan, samples};
 
 fn read<T: for<'de> serde::Deserialize<'de>>(file: &str) -> (Fixtures, BTreeMap<String, T>) {
     let fixtures = Fixtures::read(file);
@@ -131,8 +131,8 @@ fn training_agrees_with_pytorch() {
         let batches =
             inputs.chunks(inputs.len() / steps).zip(targets.chunks(targets.len() / steps));
         for ((inputs, targets), expected) in batches.zip(&losses.numbers) {
-            let batch = Samples { inputs: inputs.to_vec(), targets: targets.to_vec(), len: n };
-            let report = trainer.step(&batch, n, 0.01).expect("finite losses");
+            let batch = samples([inputs.to_vec(), targets.to_vec()], n);
+            let report = trainer.step(&batch, 0.01).expect("finite losses");
             let found = report.losses.iter().sum::<f64>() / n as f64;
             assert_close(&[found], &[*expected], 1e-9, name);
         }

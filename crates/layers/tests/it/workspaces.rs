@@ -5,7 +5,7 @@ use layers::{
     Dense, LayerSpec, Loss, Mode, Network, Optimizer, Relu, Tanh, Trainer, TrainerConfig,
 };
 
-use crate::samples::{Samples, network};
+use crate::samples::{network, random};
 
 fn of(activation: impl Into<LayerSpec>) -> Network<f32> {
     network(&[4], &[Dense::new(4).into(), activation.into(), Dense::new(3).into()])
@@ -47,8 +47,8 @@ fn a_trainer_measures_the_state_of_clones_alone() {
         let normalization = layers::BatchNorm2d::new().into();
         network::<f32>(&[1, 2, 2], &[normalization])
     };
-    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [2, 2]);
+    let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::sgd(), [2, 2]);
     let trainer = Trainer::new(normalized(), config);
-    let samples = Samples::random(trainer.network(), 2, 1);
-    trainer.measure_state(&mut normalized(), &samples, 2);
+    let samples = random(trainer.network(), 2, 1);
+    trainer.measure_state(&mut normalized(), &samples);
 }

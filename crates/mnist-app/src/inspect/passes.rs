@@ -1,6 +1,6 @@
 //! A forward and a backward pass that keep everything.
 
-use layers::{BackwardStart, Draw, LayerRun, LayerSpec, Loss, Mode, Network, NetworkLayer};
+use layers::{BackwardStart, Draw, LayerRun, Loss, Mode, Network, NetworkLayer};
 use tensor::{Element, Scratch, Shape};
 
 use super::report::{LayerLine, Statistics};

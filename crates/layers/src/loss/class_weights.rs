@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use tensor::Element;
 
 /// What the classes of a cross-entropy count, a number from 0 on for each.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,10 +47,38 @@ impl<'de> Deserialize<'de> for ClassWeights {
 }
 
 /// Where the key is there.
-pub(crate) fn some<'de, D: Deserializer<'de>>(
+pub(super) fn some<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<ClassWeights>, D::Error> {
     ClassWeights::deserialize(deserializer).map(Some)
+}
+
+/// What each class counts: 1 where nothing is said.
+#[derive(Clone, Copy)]
+pub struct Weights<'a>(Option<&'a [f64]>);
+
+impl<'a> Weights<'a> {
+    #[track_caller]
+    pub(super) fn of(weights: Option<&'a ClassWeights>, classes: usize) -> Self {
+        let weights = weights.map(ClassWeights::as_slice);
+        let count = weights.map_or(classes, <[f64]>::len);
+        assert_eq!(count, classes, "loss: class weights of as many classes as there are");
+        Self(weights)
+    }
+
+    pub(super) fn of_class(self, class: usize) -> f64 {
+        self.0.map_or(1.0, |weights| weights[class])
+    }
+
+    /// `x` times the class's weight.
+    pub(super) fn times<T: Element>(self, class: usize, x: T) -> T {
+        self.0.map_or(x, |weights| x * T::from_f64(weights[class]))
+    }
+}
+
+/// `weight · cost`, nothing if the weight is 0, though the cost be infinite.
+pub(super) fn weighted(weight: f64, cost: f64) -> f64 {
+    if weight == 0.0 && cost == f64::INFINITY { 0.0 } else { weight * cost }
 }
 
 #[cfg(test)]
