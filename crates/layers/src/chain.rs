@@ -28,8 +28,8 @@ pub(crate) struct Placed<T> {
     /// The layer works in the memory of the layer before it.
     pub(crate) in_place: bool,
     pub(crate) parameters: Range<usize>,
-    pub(crate) state: Range<usize>,
-    observed: Range<usize>,
+    pub(crate) buffers: Range<usize>,
+    batch_statistics: Range<usize>,
     /// Of one sample: the output, and what the layer keeps.
     output: Range<usize>,
     memory: Range<usize>,
@@ -57,7 +57,7 @@ impl<T: Element> Chain<T> {
     ) -> Result<Self, (usize, ShapeError, Vec<Shape>)> {
         let mut shapes = vec![input_shape];
         let mut layers: Vec<Placed<T>> = Vec::new();
-        let [mut parameters, mut state, mut observed, mut next] = [0; 4];
+        let [mut parameters, mut buffers, mut batch_statistics, mut next] = [0; 4];
         for (index, spec) in specs.iter().enumerate() {
             let layer = match spec.build::<T>(shapes[index]) {
                 Ok(layer) => layer,
@@ -110,8 +110,8 @@ impl<T: Element> Chain<T> {
             }
             layers.push(Placed {
                 parameters: append(&mut parameters, len(&layer.parameters())),
-                state: append(&mut state, len(&layer.state())),
-                observed: append(&mut observed, layer.observed()),
+                buffers: append(&mut buffers, len(&layer.buffers())),
+                batch_statistics: append(&mut batch_statistics, layer.batch_statistics()),
                 layer,
                 fused: with_previous,
                 fused_into,
@@ -143,13 +143,13 @@ impl<T: Element> Chain<T> {
         self.layers[..layers].last().map_or(0, |placed| placed.parameters.end)
     }
 
-    pub(crate) fn observed(&self) -> usize {
-        self.layers.last().map_or(0, |placed| placed.observed.end)
+    pub(crate) fn batch_statistics(&self) -> usize {
+        self.layers.last().map_or(0, |placed| placed.batch_statistics.end)
     }
 
-    /// How many numbers the layers gather.
-    pub(crate) fn state(&self) -> usize {
-        self.layers.last().map_or(0, |placed| placed.state.end)
+    /// How many numbers the buffers have.
+    pub(crate) fn buffers(&self) -> usize {
+        self.layers.last().map_or(0, |placed| placed.buffers.end)
     }
 
     /// How many numbers the memory has for one sample.
@@ -213,26 +213,26 @@ impl<T: Element> Chain<T> {
         before.map_or(input, |range| &outputs[of(n, range)])
     }
 
-    /// What [`Layer::gather`] says, for each layer.
-    pub(crate) fn gather(&self, state: &mut [T], observed: &[T]) {
+    /// What [`Layer::update_buffers`] says, for each layer.
+    pub(crate) fn update_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
         for placed in &self.layers {
-            let observed = &observed[placed.observed.clone()];
-            placed.layer.gather(&mut state[placed.state.clone()], observed);
+            let batch_statistics = &batch_statistics[placed.batch_statistics.clone()];
+            placed.layer.update_buffers(&mut buffers[placed.buffers.clone()], batch_statistics);
         }
     }
 
-    /// What [`Layer::settle`] says, for each layer.
-    pub(crate) fn settle(&self, state: &mut [T], observed: &[T]) {
+    /// What [`Layer::set_buffers`] says, for each layer.
+    pub(crate) fn set_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
         for placed in &self.layers {
-            let observed = &observed[placed.observed.clone()];
-            placed.layer.settle(&mut state[placed.state.clone()], observed);
+            let batch_statistics = &batch_statistics[placed.batch_statistics.clone()];
+            placed.layer.set_buffers(&mut buffers[placed.buffers.clone()], batch_statistics);
         }
     }
 
     /// Runs all layers forward; the memory keeps what the backward pass needs.
     pub(crate) fn forward(&self, parameters: &[T], input: &[T], context: Context<'_, T>) {
         let n = input.len() / self.input_shape.len();
-        let Context { scratch, mode, state, observed, memory } = context;
+        let Context { scratch, mode, buffers, batch_statistics, memory } = context;
         for (index, placed) in self.layers.iter().enumerate() {
             let Some(layer) = self.running(index, self.layers.len()) else { continue };
             let mode = mode.of_layer(index);
@@ -246,8 +246,8 @@ impl<T: Element> Chain<T> {
                     let context = Context {
                         scratch: &mut *scratch,
                         mode,
-                        state: &state[placed.state.clone()],
-                        observed: &mut observed[placed.observed.clone()],
+                        buffers: &buffers[placed.buffers.clone()],
+                        batch_statistics: &mut batch_statistics[placed.batch_statistics.clone()],
                         memory,
                     };
                     let parameters = &parameters[placed.parameters.clone()];
@@ -280,7 +280,7 @@ impl<T: Element> Chain<T> {
         ),
     ) {
         let n = input.len() / self.input_shape.len();
-        let Context { scratch, mode, state, observed, memory } = context;
+        let Context { scratch, mode, buffers, batch_statistics, memory } = context;
         let (memory, gradients) = memory.split_at_mut(n * self.gradients[0].start);
         let (mut gradient, mut next) =
             gradients.split_at_mut(n * (self.gradients[1].start - self.gradients[0].start));
@@ -304,8 +304,8 @@ impl<T: Element> Chain<T> {
                     let context = Context {
                         scratch: &mut *scratch,
                         mode,
-                        state: &state[placed.state.clone()],
-                        observed: &mut observed[placed.observed.clone()],
+                        buffers: &buffers[placed.buffers.clone()],
+                        batch_statistics: &mut batch_statistics[placed.batch_statistics.clone()],
                         memory,
                     };
                     let target = if index > first {

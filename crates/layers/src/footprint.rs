@@ -68,9 +68,9 @@ impl<T: Element> Footprint<T> {
         self.chain.parameters_of(self.chain.layers().len())
     }
 
-    /// Of the network: its parameters and its state.
+    /// Of the network: its parameters and its buffers.
     pub fn network(&self) -> u64 {
-        Bytes::<T>::new().add(1, self.parameters()).add(1, self.chain.state()).sum
+        Bytes::<T>::new().add(1, self.parameters()).add(1, self.chain.buffers()).sum
     }
 
     /// Of the bytes of a file of the network, while they are written or read: the file, and its
@@ -88,7 +88,7 @@ impl<T: Element> Footprint<T> {
         Bytes::<T>::new()
             .add(samples, chain.gradient_range().start)
             .add(samples, chain.input_shape().len())
-            .add(1, chain.observed())
+            .add(1, chain.batch_statistics())
             .add_scratch(chain.scratch(samples, 1))
             .sum
     }
@@ -106,7 +106,7 @@ impl<T: Element> Footprint<T> {
             .add_bytes(1 + averages, self.network())
             .add(gradients, parameters)
             .add(moments + averages, parameters)
-            .add(shards.saturating_add(1), chain.observed())
+            .add(shards.saturating_add(1), chain.batch_statistics())
             .add_bytes(threads.min(shards), self.shard(config, threads))
             .sum
     }
@@ -120,7 +120,7 @@ impl<T: Element> Footprint<T> {
             .add(samples, chain.memory())
             .add(samples, chain.input_shape().len())
             .add(samples, chain.output_shape().len())
-            .add(1, chain.observed())
+            .add(1, chain.batch_statistics())
             .add_scratch(chain.scratch(samples, threads))
             .sum
     }
@@ -145,7 +145,7 @@ impl<T: Element> Footprint<T> {
             .add(1, self.parameters())
             .add(samples, kept.saturating_add(ends).saturating_add(largest))
             .add_bytes(samples, product(&[marks]))
-            .add(1, chain.observed())
+            .add(1, chain.batch_statistics())
             .add_scratch(chain.scratch(samples, 1))
             .sum
     }

@@ -17,7 +17,7 @@ pub enum FusedInto {
 
 /// The table of the neighbours that are fused where the one that is fused into the other would
 /// work in place: which of the two that is, and the layer that does the work of both, to the
-/// same bits, with the other one's parameters, state and memory. None if two layers are as fast
+/// same bits, with the other one's parameters, buffers and memory. None if two layers are as fast
 /// as one.
 ///
 /// `input` is that of the first, and one that it takes.

@@ -51,15 +51,15 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
         map::add_scaled(parameters, -rate, gradients);
     }
 
-    /// What the layer gathers while it learns and nobody optimises, such as running
-    /// statistics, in the order in which it lies in [`Context::state`]. A role that is a
+    /// What the layer updates while it learns and nobody optimises, such as running
+    /// statistics, in the order in which they lie in [`Context::buffers`]. A role that is a
     /// constant is what it starts with, any other 0.
-    fn state(&self) -> Vec<Parameter> {
+    fn buffers(&self) -> Vec<Parameter> {
         Vec::new()
     }
 
-    /// How many numbers a forward pass measures: the length of [`Context::observed`].
-    fn observed(&self) -> usize {
+    /// How many numbers a forward pass measures: the length of [`Context::batch_statistics`].
+    fn batch_statistics(&self) -> usize {
         0
     }
 
@@ -70,13 +70,13 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
         None
     }
 
-    /// Moves the state towards what a step measured: the mean of what its shards
+    /// Moves the buffers towards what a step measured: the mean of what its shards
     /// observed, weighted by their numbers of samples.
-    fn gather(&self, _state: &mut [T], _observed: &[T]) {}
+    fn update_buffers(&self, _buffers: &mut [T], _batch_statistics: &[T]) {}
 
-    /// Sets the state to the mean of what shards observed: what [`Layer::gather`] would
+    /// Sets the buffers to the mean of what shards observed: what [`Layer::update_buffers`] would
     /// come to with the same parameters for ever.
-    fn settle(&self, _state: &mut [T], _observed: &[T]) {}
+    fn set_buffers(&self, _buffers: &mut [T], _batch_statistics: &[T]) {}
 
     /// How many numbers for each sample a forward pass leaves to the backward pass beside
     /// the output: the length of [`Context::memory`] for one sample.
@@ -148,20 +148,20 @@ pub struct Context<'a, T> {
     pub scratch: &'a mut Scratch<T>,
     /// What the pass is for.
     pub mode: Mode,
-    /// What the layer has gathered, as [`Layer::state`] says.
-    pub state: &'a [T],
+    /// The buffers, as [`Layer::buffers`] says.
+    pub buffers: &'a [T],
     /// What the forward pass measures, lent to the backward pass again; as
-    /// [`Layer::observed`] says.
-    pub observed: &'a mut [T],
+    /// [`Layer::batch_statistics`] says.
+    pub batch_statistics: &'a mut [T],
     /// What the forward pass leaves to the backward pass, for all samples; as
     /// [`Layer::memory`] says.
     pub memory: &'a mut [T],
 }
 
 impl<'a, T> Context<'a, T> {
-    /// The context of a layer that has no state and measures nothing.
+    /// The context of a layer that has no buffers and measures nothing.
     pub fn new(scratch: &'a mut Scratch<T>, mode: Mode) -> Self {
-        Self { scratch, mode, state: &[], observed: &mut [], memory: &mut [] }
+        Self { scratch, mode, buffers: &[], batch_statistics: &mut [], memory: &mut [] }
     }
 }
 
@@ -208,10 +208,10 @@ pub struct Draw {
     pub layer: u64,
 }
 
-/// A named array of a layer's parameters, or of its state.
+/// A named array of a layer's parameters, or of its buffers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// `"weight"` or `"bias"`; in the network, `"3.weight"`. Of the state, such as
+    /// `"weight"` or `"bias"`; in the network, `"3.weight"`. Of the buffers, such as
     /// `"running_mean"`.
     pub name: String,
     /// The axes, as in PyTorch.

@@ -28,21 +28,21 @@ pub struct LayerRun<'a, T> {
     mode: Mode,
     /// As [`Layer::parameters`] says, one array after another.
     pub parameters: Buffer<T>,
-    /// As [`Layer::state`] says, one array after another.
-    pub state: Vec<T>,
+    /// As [`Layer::buffers`] says, one array after another.
+    pub buffers: Vec<T>,
     /// `(N, …)`, as [`LayerRun::forward`] computes it.
     pub output: Buffer<T>,
     /// `(N, …)`, the loss's with respect to the output: what [`LayerRun::backward`] begins with.
     pub output_gradient: Buffer<T>,
     /// The loss's with respect to the parameters, in their order.
     pub gradients: Buffer<T>,
-    /// As [`Layer::observed`] says.
-    pub observed: Vec<T>,
+    /// As [`Layer::batch_statistics`] says.
+    pub batch_statistics: Vec<T>,
     memory: Buffer<T>,
 }
 
 impl<'a, T: Element> LayerRun<'a, T> {
-    /// For `samples` samples; with the state that a network starts with, and parameters of 0.
+    /// For `samples` samples; with the buffers that a network starts with, and parameters of 0.
     /// What passes compute is NaN until they do.
     pub fn new(layer: &'a dyn Layer<T>, samples: usize, mode: Mode) -> Self {
         let nan = |len| {
@@ -56,11 +56,11 @@ impl<'a, T: Element> LayerRun<'a, T> {
             layer,
             mode,
             parameters: Buffer::zeros(parameters),
-            state: layer.state().iter().flat_map(start_values).collect(),
+            buffers: layer.buffers().iter().flat_map(start_values).collect(),
             output_gradient: output.clone(),
             output,
             gradients: nan(parameters),
-            observed: nan(layer.observed()).to_vec(),
+            batch_statistics: nan(layer.batch_statistics()).to_vec(),
             memory: nan(samples * layer.memory()),
         }
     }
@@ -72,8 +72,8 @@ impl<'a, T: Element> LayerRun<'a, T> {
 
     /// Computes the output for `input`, `(N, …)`.
     pub fn forward(&mut self, input: &[T], scratch: &mut Scratch<T>) {
-        let Self { layer, mode, parameters, state, output, observed, memory, .. } = self;
-        let context = Context { scratch, mode: *mode, state, observed, memory };
+        let Self { layer, mode, parameters, buffers, output, batch_statistics, memory, .. } = self;
+        let context = Context { scratch, mode: *mode, buffers, batch_statistics, memory };
         layer.forward(parameters, input, output, context);
     }
 
@@ -85,9 +85,9 @@ impl<'a, T: Element> LayerRun<'a, T> {
         input_gradient: Option<&mut [T]>,
         scratch: &mut Scratch<T>,
     ) {
-        let Self { layer, mode, parameters, state, observed, memory, .. } = self;
+        let Self { layer, mode, parameters, buffers, batch_statistics, memory, .. } = self;
         let pass = Pass { input, output: &self.output, output_gradient: &self.output_gradient };
-        let context = Context { scratch, mode: *mode, state, observed, memory };
+        let context = Context { scratch, mode: *mode, buffers, batch_statistics, memory };
         layer.backward(parameters, pass, &mut self.gradients, input_gradient, context);
     }
 
@@ -99,9 +99,10 @@ impl<'a, T: Element> LayerRun<'a, T> {
         input_gradient: Option<&mut [T]>,
         scratch: &mut Scratch<T>,
     ) {
-        let Self { layer, mode, parameters, state, gradients, observed, memory, .. } = self;
+        let Self { layer, mode, parameters, buffers, gradients, batch_statistics, memory, .. } =
+            self;
         let pass = Pass { input, output: &self.output, output_gradient: &self.output_gradient };
-        let context = Context { scratch, mode: *mode, state, observed, memory };
+        let context = Context { scratch, mode: *mode, buffers, batch_statistics, memory };
         layer.backward_and_step(parameters, rate, pass, gradients, input_gradient, context);
     }
 }

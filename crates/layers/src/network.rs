@@ -14,8 +14,8 @@ use crate::layer_run::LayerRun;
 use crate::random::{Purpose, Stream};
 use crate::spec::{BuildError, NetworkSpec};
 
-/// A list of layers, one flat vector of all their parameters, and one of their state:
-/// what they gather and nobody optimises.
+/// A list of layers, one flat vector of all their parameters, and one of their buffers:
+/// what they update and nobody optimises.
 ///
 /// Clones have numbers of their own and share the built layers.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Network<T> {
     spec: NetworkSpec,
     chain: Arc<Chain<T>>,
     parameters: Buffer<T>,
-    state: Vec<T>,
+    buffers: Vec<T>,
 }
 
 /// A layer of a network.
@@ -43,8 +43,8 @@ pub struct NetworkLayer<'a, T> {
     pub in_place: bool,
     /// Its parameters, as [`Layer::parameters`] says.
     pub parameters: &'a [T],
-    /// Its state, as [`Layer::state`] says.
-    pub state: &'a [T],
+    /// Its buffers, as [`Layer::buffers`] says.
+    pub buffers: &'a [T],
 }
 
 impl<'a, T: Element> NetworkLayer<'a, T> {
@@ -52,7 +52,7 @@ impl<'a, T: Element> NetworkLayer<'a, T> {
     pub fn run(&self, layer: &'a dyn Layer<T>, samples: usize, mode: Mode) -> LayerRun<'a, T> {
         let mut run = LayerRun::new(layer, samples, mode.of_layer(self.index));
         run.parameters.copy_from_slice(self.parameters);
-        run.state.copy_from_slice(self.state);
+        run.buffers.copy_from_slice(self.buffers);
         run
     }
 }
@@ -123,7 +123,7 @@ impl<T: Element> Network<T> {
             fused_into: placed.fused_into,
             in_place: placed.in_place,
             parameters: &self.parameters[placed.parameters.clone()],
-            state: &self.state[placed.state.clone()],
+            buffers: &self.buffers[placed.buffers.clone()],
         })
     }
 
@@ -147,14 +147,14 @@ impl<T: Element> Network<T> {
         &mut self.parameters
     }
 
-    /// What the layers gather while they learn, layer by layer: running statistics.
-    pub fn state(&self) -> &[T] {
-        &self.state
+    /// What the layers update while they learn, layer by layer: running statistics.
+    pub fn buffers(&self) -> &[T] {
+        &self.buffers
     }
 
-    /// What the layers gather while they learn, layer by layer: running statistics.
-    pub fn state_mut(&mut self) -> &mut [T] {
-        &mut self.state
+    /// What the layers update while they learn, layer by layer: running statistics.
+    pub fn buffers_mut(&mut self) -> &mut [T] {
+        &mut self.buffers
     }
 
     /// Name, shape and range of each array of parameters, in order. The names are those
@@ -163,9 +163,9 @@ impl<T: Element> Network<T> {
         self.chain.named(|layer| layer.parameters())
     }
 
-    /// The same of the arrays of [`Network::state`].
-    pub fn named_state(&self) -> Vec<(Parameter, Range<usize>)> {
-        self.chain.named(|layer| layer.state())
+    /// The same of the arrays of [`Network::buffers`].
+    pub fn named_buffers(&self) -> Vec<(Parameter, Range<usize>)> {
+        self.chain.named(|layer| layer.buffers())
     }
 
     /// The layers' summaries with their output shapes and numbers of parameters.
@@ -188,25 +188,25 @@ impl<T: Element> Network<T> {
         sha256_of_numbers(&self.parameters)
     }
 
-    /// Moves the state towards what the shards of a step observed, as
-    /// [`Layer::gather`](crate::Layer::gather) says.
-    pub(crate) fn gather(&mut self, observed: &[T]) {
-        self.chain.gather(&mut self.state, observed);
+    /// Moves the buffers towards what the shards of a step observed, as
+    /// [`Layer::update_buffers`](crate::Layer::update_buffers) says.
+    pub(crate) fn update_buffers(&mut self, batch_statistics: &[T]) {
+        self.chain.update_buffers(&mut self.buffers, batch_statistics);
     }
 
-    /// Sets the state to what shards observed, as
-    /// [`Layer::settle`](crate::Layer::settle) says.
-    pub(crate) fn settle(&mut self, observed: &[T]) {
-        self.chain.settle(&mut self.state, observed);
+    /// Sets the buffers to what shards observed, as
+    /// [`Layer::set_buffers`](crate::Layer::set_buffers) says.
+    pub(crate) fn set_buffers(&mut self, batch_statistics: &[T]) {
+        self.chain.set_buffers(&mut self.buffers, batch_statistics);
     }
 
     pub(crate) fn chain(&self) -> &Arc<Chain<T>> {
         &self.chain
     }
 
-    /// The layers, the parameters to be changed, and the state.
+    /// The layers, the parameters to be changed, and the buffers.
     pub(crate) fn numbers_mut(&mut self) -> (&Chain<T>, &mut [T], &[T]) {
-        (&self.chain, &mut self.parameters, &self.state)
+        (&self.chain, &mut self.parameters, &self.buffers)
     }
 }
 
@@ -215,8 +215,8 @@ impl<T: Element> Footprint<T> {
     pub fn build(self) -> Network<T> {
         let Self { spec, chain } = self;
         let parameters = Buffer::zeros(chain.parameters_of(chain.layers().len()));
-        let arrays = chain.named(|layer| layer.state());
-        let state = arrays.iter().flat_map(|(array, _)| start_values(array)).collect();
-        Network { spec, chain: Arc::new(chain), parameters, state }
+        let arrays = chain.named(|layer| layer.buffers());
+        let buffers = arrays.iter().flat_map(|(array, _)| start_values(array)).collect();
+        Network { spec, chain: Arc::new(chain), parameters, buffers }
     }
 }

@@ -28,7 +28,7 @@ impl<T: Element> Network<T> {
     #[track_caller]
     pub fn forward(&self, input: &[T], workspace: &mut Workspace<T>, mode: Mode) {
         workspace.start(self.chain(), input.len(), mode);
-        self.chain().forward(self.parameters(), input, workspace.context(self.state()));
+        self.chain().forward(self.parameters(), input, workspace.context(self.buffers()));
     }
 
     /// Runs the first `layers` layers backward, from the gradient of their output that
@@ -50,7 +50,7 @@ impl<T: Element> Network<T> {
         assert_eq!(gradients.len(), parameters.len(), "gradients: length");
         gradients[chain.parameters_of(layers)..].fill(T::ZERO);
         walk_back(
-            (chain, self.state()),
+            (chain, self.buffers()),
             (input, layers),
             workspace,
             |(layer, range), pass, input_gradient, context| {
@@ -75,10 +75,10 @@ impl<T: Element> Network<T> {
         workspace: &mut Workspace<T>,
         gradients: &mut [T],
     ) {
-        let (chain, parameters, state) = self.numbers_mut();
+        let (chain, parameters, buffers) = self.numbers_mut();
         assert_eq!(gradients.len(), parameters.len(), "gradients: length");
         walk_back(
-            (chain, state),
+            (chain, buffers),
             (input, layers),
             workspace,
             |(layer, range), pass, input_gradient, context| {
@@ -97,7 +97,7 @@ impl<T: Element> Network<T> {
 
 #[track_caller]
 fn walk_back<T: Element>(
-    (chain, state): (&Chain<T>, &[T]),
+    (chain, buffers): (&Chain<T>, &[T]),
     (input, layers): (&[T], usize),
     workspace: &mut Workspace<T>,
     step: impl FnMut((&dyn Layer<T>, Range<usize>), Pass<'_, T>, Option<&mut [T]>, Context<'_, T>),
@@ -105,5 +105,5 @@ fn walk_back<T: Element>(
     workspace.check(chain);
     let n = workspace.samples();
     assert_eq!(input.len(), n * chain.input_shape().len(), "input: length");
-    chain.walk_back(input, layers, None, workspace.context(state), step);
+    chain.walk_back(input, layers, None, workspace.context(buffers), step);
 }

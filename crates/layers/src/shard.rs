@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 #[derive(Debug)]
 pub(crate) struct Shard<T> {
     /// What the layers measured.
-    pub(crate) observed: Vec<T>,
+    pub(crate) batch_statistics: Vec<T>,
     /// How many samples had their largest output where the target has.
     pub(crate) correct: usize,
     /// The first sample whose loss is not finite.
@@ -25,8 +25,8 @@ pub(crate) struct Shard<T> {
 
 impl<T: Element> Shard<T> {
     pub(crate) fn new(network: &Network<T>) -> Self {
-        let observed = vec![T::ZERO; network.chain().observed()];
-        Self { observed, correct: 0, failure: None }
+        let batch_statistics = vec![T::ZERO; network.chain().batch_statistics()];
+        Self { batch_statistics, correct: 0, failure: None }
     }
 
     /// Makes it a shard without samples.
@@ -81,7 +81,7 @@ impl<T: Element> Worker<T> {
             *value = loss.value(y, t);
             shard.correct += usize::from(is_right(y, t));
         }
-        shard.observed.copy_from_slice(self.workspace.observed());
+        shard.batch_statistics.copy_from_slice(self.workspace.batch_statistics());
         shard.failure = self.failure(network, losses, first);
     }
 

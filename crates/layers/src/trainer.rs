@@ -12,7 +12,7 @@ use crate::step::{NonFinite, StepReport};
 use crate::trainer_config::TrainerConfig;
 use crate::update::{TrainerState, Updater};
 
-/// Shards that [`Trainer::measure_state`] sends through a network at a time.
+/// Shards that [`Trainer::measure_buffers`] sends through a network at a time.
 const MEASURED: usize = 64;
 
 /// Trains a network, one batch a step.
@@ -23,7 +23,7 @@ pub struct Trainer<T> {
     backward_start: BackwardStart,
     updater: Updater<T>,
     /// The mean of what the shards observed.
-    observed: Vec<T>,
+    batch_statistics: Vec<T>,
     shards: Vec<Shard<T>>,
     /// One for each thread, or one for all if the batch is one shard.
     workers: Workers<T>,
@@ -62,7 +62,7 @@ impl<T: Element> Trainer<T> {
             gradients: Buffer::zeros(network.parameters().len().saturating_mul(count + sum)),
             losses: vec![0.0; batch_size],
             updater: Updater::new(&network, &config),
-            observed: vec![T::ZERO; network.chain().observed()],
+            batch_statistics: vec![T::ZERO; network.chain().batch_statistics()],
             threads: AdaptiveThreads::new(if count == 1 { threads } else { threads.min(count) }),
             network,
             config,
@@ -81,7 +81,7 @@ impl<T: Element> Trainer<T> {
 
     /// The network with the moving average of the parameters; with the parameters as they
     /// are if there is no average, or no step was taken. The layers' running statistics are those
-    /// of the network without average: see [`Trainer::measure_state`].
+    /// of the network without average: see [`Trainer::measure_buffers`].
     pub fn averaged_network(&self) -> Network<T> {
         let mut network = self.network.clone();
         let TrainerState { average, steps, .. } = self.updater.state();
@@ -101,14 +101,14 @@ impl<T: Element> Trainer<T> {
     /// # Panics
     /// If `network` is no clone of the trainer's, as [`Trainer::averaged_network`] is.
     #[track_caller]
-    pub fn measure_state(&self, network: &mut Network<T>, data: &impl Dataset<T>) {
+    pub fn measure_buffers(&self, network: &mut Network<T>, data: &impl Dataset<T>) {
         let samples = data.len();
-        if network.state().is_empty() || samples == 0 {
+        if network.buffers().is_empty() || samples == 0 {
             return;
         }
         let Self { config, workers, .. } = self;
         let size = config.shard_size.min(config.batch_size);
-        let mut sums = vec![reduce::Total::default(); network.chain().observed()];
+        let mut sums = vec![reduce::Total::default(); network.chain().batch_statistics()];
         let mut losses = vec![0.0; MEASURED * size];
         // Where a batch is one shard, the threads share its operations.
         let threads = if self.shards.len() == 1 { 1 } else { threads::available() };
@@ -129,14 +129,14 @@ impl<T: Element> Trainer<T> {
                 },
             );
             for (shard, losses) in shards.iter().zip(losses.chunks(size)) {
-                for (sum, observed) in sums.iter_mut().zip(&shard.observed) {
-                    sum.add(losses.len() as f64 * observed.to_f64());
+                for (sum, batch_statistics) in sums.iter_mut().zip(&shard.batch_statistics) {
+                    sum.add(losses.len() as f64 * batch_statistics.to_f64());
                 }
             }
         }
         let mean = |sum: &reduce::Total| T::from_f64(sum.value() / samples as f64);
-        let observed: Vec<_> = sums.iter().map(mean).collect();
-        network.settle(&observed);
+        let batch_statistics: Vec<_> = sums.iter().map(mean).collect();
+        network.set_buffers(&batch_statistics);
     }
 
     /// What must be kept beside the network for a run to go on.
@@ -214,7 +214,7 @@ impl<T: Element> Trainer<T> {
             network.backward(inputs, layers, workspace, gradients);
             updater.step((rate, threads), (&[], 0), gradients, network.parameters_mut());
         }
-        network.gather(&shard.observed);
+        network.update_buffers(&shard.batch_statistics);
         Ok(())
     }
 
@@ -255,7 +255,7 @@ impl<T: Element> Trainer<T> {
         self.workers.equip();
         shards.iter_mut().find_map(|shard| shard.failure.take()).map_or(Ok(()), Err)?;
         updater.step((rate, threads), (of_shards, used), sum, network.parameters_mut());
-        self.gather(used, samples);
+        self.update_buffers(used, samples);
         Ok(())
     }
 
@@ -267,18 +267,18 @@ impl<T: Element> Trainer<T> {
 
     /// Gathers the mean of what the first `used` shards observed, weighted by their numbers of
     /// samples: sums in `f64`, in the tree of a [`reduce::Total`].
-    fn gather(&mut self, used: usize, samples: usize) {
+    fn update_buffers(&mut self, used: usize, samples: usize) {
         let size = self.config.shard_size;
         let mut total = reduce::Total::default();
-        for (index, observed) in self.observed.iter_mut().enumerate() {
+        for (index, batch_statistics) in self.batch_statistics.iter_mut().enumerate() {
             total.clear();
             for (number, shard) in self.shards[..used].iter().enumerate() {
                 let own = size.min(samples - number * size) as f64;
-                total.add(own * shard.observed[index].to_f64());
+                total.add(own * shard.batch_statistics[index].to_f64());
             }
-            *observed = T::from_f64(total.value() / samples as f64);
+            *batch_statistics = T::from_f64(total.value() / samples as f64);
         }
-        self.network.gather(&self.observed);
+        self.network.update_buffers(&self.batch_statistics);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::layer_config::OwnLayers;
 use crate::network::Network;
 use crate::weights_header::{NETWORK, WeightsError, WeightsHeader};
 
-/// The parameters and the state of a network as the bytes of a safetensors file, in the network's
+/// The parameters and the buffers of a network as the bytes of a safetensors file, in the network's
 /// precision. Its `__metadata__` holds the network's description, so that the file alone
 /// is enough to predict, and `metadata` beside it.
 ///
@@ -26,7 +26,7 @@ pub fn save_weights<T: Element>(
     let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
     let metadata = metadata.chain([(NETWORK.to_owned(), spec)]).collect();
     let parameters = named(network.named_parameters(), network.parameters());
-    let tensors = parameters.chain(named(network.named_state(), network.state()));
+    let tensors = parameters.chain(named(network.named_buffers(), network.buffers()));
     let mut file = safetensors::serialize(tensors, Some(metadata)).map_err(|error| fail(&error))?;
     sort_header(&mut file).map_err(|error| fail(&error))?;
     // What is written can be read.
@@ -59,7 +59,7 @@ fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
     Ok(())
 }
 
-/// Replaces the parameters and the state of `network` by those in the bytes of a safetensors file of
+/// Replaces the parameters and the buffers of `network` by those in the bytes of a safetensors file of
 /// 32 or 64 bits each.
 ///
 /// # Errors
@@ -73,8 +73,8 @@ pub fn load_weights<T: Element>(
     let (header, body) = open(bytes)?;
     header.check(network)?;
     let file = (&header, body);
-    let (parameters, state) = (network.named_parameters(), network.named_state());
-    let arrays = parameters.iter().chain(&state).map(|(array, _)| array);
+    let (parameters, buffers) = (network.named_parameters(), network.named_buffers());
+    let arrays = parameters.iter().chain(&buffers).map(|(array, _)| array);
     let complaints: Vec<_> = arrays.filter_map(|array| refuse_numbers::<T>(file, array)).collect();
     if !complaints.is_empty() {
         return Err(WeightsError::new(format!("weights: {}", listed(&complaints))));
@@ -86,7 +86,7 @@ pub fn load_weights<T: Element>(
         }
     };
     read(parameters, network.parameters_mut());
-    read(state, network.state_mut());
+    read(buffers, network.buffers_mut());
     Ok(())
 }
 

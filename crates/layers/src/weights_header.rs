@@ -117,7 +117,7 @@ impl WeightsHeader {
         Ok(footprint)
     }
 
-    /// Whether the file's arrays are the parameters and the state of `network`.
+    /// Whether the file's arrays are the parameters and the buffers of `network`.
     ///
     /// # Errors
     /// If their names, shapes or types are others: the message lists those that differ.
@@ -127,8 +127,8 @@ impl WeightsHeader {
 
     fn check_chain<T: Element>(&self, chain: &Chain<T>) -> Result<(), WeightsError> {
         let parameters = chain.named(|layer| layer.parameters());
-        let state = chain.named(|layer| layer.state());
-        let expected: Vec<_> = parameters.into_iter().chain(state).collect();
+        let buffers = chain.named(|layer| layer.buffers());
+        let expected: Vec<_> = parameters.into_iter().chain(buffers).collect();
         let wrong = expected.iter().filter_map(|(array, _)| self.complaint(array));
         let mut complaints: Vec<_> = wrong.collect();
         let known: HashSet<_> = expected.iter().map(|(array, _)| &*array.name).collect();

@@ -20,7 +20,7 @@ pub struct Workspace<T> {
     mode: Mode,
     /// The numbers of all layers, as the chain lays them out.
     memory: Buffer<T>,
-    observed: Vec<T>,
+    batch_statistics: Vec<T>,
     scratch: Scratch<T>,
 }
 
@@ -54,7 +54,7 @@ impl<T: Element> Workspace<T> {
             samples: 0,
             mode: Mode::Inference,
             memory: Buffer::zeros(capacity.saturating_mul(numbers)),
-            observed: vec![T::ZERO; chain.observed()],
+            batch_statistics: vec![T::ZERO; chain.batch_statistics()],
             scratch,
             chain,
         }
@@ -93,8 +93,8 @@ impl<T: Element> Workspace<T> {
     }
 
     /// What the layers measured in the last forward pass for training.
-    pub(crate) fn observed(&self) -> &[T] {
-        &self.observed
+    pub(crate) fn batch_statistics(&self) -> &[T] {
+        &self.batch_statistics
     }
 
     /// What the operations work in.
@@ -127,9 +127,9 @@ impl<T: Element> Workspace<T> {
         self.mode = mode;
     }
 
-    /// What the layers of a network with this state work with.
-    pub(crate) fn context<'a>(&'a mut self, state: &'a [T]) -> Context<'a, T> {
-        let Self { scratch, mode, observed, memory, .. } = self;
-        Context { scratch, mode: *mode, state, observed, memory }
+    /// What the layers of a network with these buffers work with.
+    pub(crate) fn context<'a>(&'a mut self, buffers: &'a [T]) -> Context<'a, T> {
+        let Self { scratch, mode, batch_statistics, memory, .. } = self;
+        Context { scratch, mode: *mode, buffers, batch_statistics, memory }
     }
 }

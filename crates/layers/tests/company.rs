@@ -87,7 +87,7 @@ fn network<T: Element>(text: &str) -> Network<T> {
     let mut network = spec.build().expect("layers that fit");
     network.initialize(Init::He, 5);
     // Means and variances as if it had learned.
-    for (at, number) in network.state_mut().iter_mut().enumerate() {
+    for (at, number) in network.buffers_mut().iter_mut().enumerate() {
         *number = T::from_f64(0.3 + 0.1 * (at % 9) as f64);
     }
     network

@@ -105,7 +105,7 @@ fn train<T: Element>(config: &TrainerConfig) -> (Vec<u8>, u64) {
     let count = allocations(|| [most, most.div_ceil(2), 1, most].into_iter().for_each(&mut step));
     let mut bytes = Vec::new();
     T::extend_le_bytes(trainer.network().parameters(), &mut bytes);
-    T::extend_le_bytes(trainer.network().state(), &mut bytes);
+    T::extend_le_bytes(trainer.network().buffers(), &mut bytes);
     T::extend_le_bytes(trainer.averaged_network().parameters(), &mut bytes);
     (bytes, count)
 }

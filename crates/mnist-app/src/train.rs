@@ -254,7 +254,7 @@ impl<T: Element> Run<T> {
         let data = Augmented { samples, augmenter: augmenter.as_ref(), epoch: epoch.number() };
         let order = epoch.order(trainer.config().seed, samples.len());
         let mut network = trainer.averaged_network();
-        trainer.measure_state(&mut network, &Subset::new(&data, &order));
+        trainer.measure_buffers(&mut network, &Subset::new(&data, &order));
         Some(network)
     }
 

@@ -91,7 +91,7 @@ struct BatchNorm2dLayer {
     rectify: bool,
 }
 
-/// What a forward pass measures, `(C)` each: the state's two first, in its order.
+/// What a forward pass measures, `(C)` each: the buffers' first two, in their order.
 const MEASURED: usize = 3;
 
 /// Three arrays `(C)`.
@@ -114,14 +114,14 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         scale_and_shift(self.channels)
     }
 
-    fn state(&self) -> Vec<Parameter> {
+    fn buffers(&self) -> Vec<Parameter> {
         vec![
             Parameter::new("running_mean", self.channels, Role::Constant(0.0)),
             Parameter::new("running_var", self.channels, Role::Variance),
         ]
     }
 
-    fn observed(&self) -> usize {
+    fn batch_statistics(&self) -> usize {
         MEASURED * self.channels
     }
 
@@ -129,15 +129,15 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         Some(self.plane)
     }
 
-    fn gather(&self, state: &mut [T], observed: &[T]) {
+    fn update_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
         let momentum = T::from_f64(self.spec.momentum);
-        for (state, &observed) in state.iter_mut().zip(observed) {
-            *state = (observed - *state).mul_add(momentum, *state);
+        for (running, &of_batch) in buffers.iter_mut().zip(batch_statistics) {
+            *running = (of_batch - *running).mul_add(momentum, *running);
         }
     }
 
-    fn settle(&self, state: &mut [T], observed: &[T]) {
-        state.copy_from_slice(&observed[..state.len()]);
+    fn set_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
+        buffers.copy_from_slice(&batch_statistics[..buffers.len()]);
     }
 
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {
@@ -146,13 +146,13 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         let epsilon = T::from_f64(self.spec.epsilon);
         match context.mode {
             Mode::Training(_) => {
-                let measured = split(context.observed, self.channels);
+                let measured = split(context.batch_statistics, self.channels);
                 let parameters = [weight, bias];
                 let rectify = self.rectify;
                 normalize::forward(input, shape, epsilon, parameters, rectify, measured, output);
             }
             Mode::Inference => {
-                let (mean, variance) = context.state.split_at(self.channels);
+                let (mean, variance) = context.buffers.split_at(self.channels);
                 let scale = context.scratch.numbers(self.channels);
                 for ((scale, &weight), &variance) in scale.iter_mut().zip(weight).zip(variance) {
                     *scale = weight * (T::ONE / (variance + epsilon).sqrt());
@@ -171,7 +171,7 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         context: Context<'_, T>,
     ) {
         let (weight, bias) = parameters.split_at(self.channels);
-        let (mean, rest) = context.observed.split_at(self.channels);
+        let (mean, rest) = context.batch_statistics.split_at(self.channels);
         let (_, inverse) = rest.split_at(self.channels);
         let gradients = gradients.split_at_mut(self.channels);
         normalize::backward(

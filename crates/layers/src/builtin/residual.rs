@@ -110,24 +110,24 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
         arrays(self.0.named(|layer| layer.parameters()))
     }
 
-    fn state(&self) -> Vec<Parameter> {
-        arrays(self.0.named(|layer| layer.state()))
+    fn buffers(&self) -> Vec<Parameter> {
+        arrays(self.0.named(|layer| layer.buffers()))
     }
 
-    fn observed(&self) -> usize {
-        self.0.observed()
+    fn batch_statistics(&self) -> usize {
+        self.0.batch_statistics()
     }
 
     fn normalized_over(&self) -> Option<usize> {
         self.0.layers().iter().filter_map(|placed| placed.layer.normalized_over()).min()
     }
 
-    fn gather(&self, state: &mut [T], observed: &[T]) {
-        self.0.gather(state, observed);
+    fn update_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
+        self.0.update_buffers(buffers, batch_statistics);
     }
 
-    fn settle(&self, state: &mut [T], observed: &[T]) {
-        self.0.settle(state, observed);
+    fn set_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
+        self.0.set_buffers(buffers, batch_statistics);
     }
 
     fn memory(&self) -> usize {
@@ -140,8 +140,8 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
 
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {
         let n = self.samples(input.len());
-        let Context { scratch, mode, state, observed, memory } = context;
-        let inner = Context { scratch, mode, state, observed, memory: &mut *memory };
+        let Context { scratch, mode, buffers, batch_statistics, memory } = context;
+        let inner = Context { scratch, mode, buffers, batch_statistics, memory: &mut *memory };
         self.0.forward(parameters, input, inner);
         let last = self.0.output_range(self.0.layers().len() - 1);
         output.copy_from_slice(&memory[n * last.start..n * last.end]);

@@ -78,7 +78,7 @@ fn steps(trainer: &mut Trainer<f64>, steps: std::ops::Range<u64>) -> [Vec<u8>; 2
         let samples = random(trainer.network(), 7, step);
         trainer.step(&samples, 0.01).expect("finite losses");
     }
-    [bits(trainer.network().parameters()), bits(trainer.network().state())]
+    [bits(trainer.network().parameters()), bits(trainer.network().buffers())]
 }
 
 #[test]
@@ -131,12 +131,12 @@ fn running_statistics_are_the_weighted_mean_of_the_shards() {
         mean += n / 60.0 * sum / n;
         variance += n / 60.0 * squares / (n - 1.0);
     }
-    assert_eq!(trainer.network().state(), [0.0, 1.0]);
+    assert_eq!(trainer.network().buffers(), [0.0, 1.0]);
     trainer.step(&samples([inputs, targets], 5), 0.01).expect("finite losses");
-    let [running_mean, running_var] = trainer.network().state() else { panic!("two numbers") };
+    let [running_mean, running_var] = trainer.network().buffers() else { panic!("two numbers") };
     assert!((running_mean - 0.1 * mean).abs() < 1e-12, "{running_mean}");
     assert!((running_var - (0.9 + 0.1 * variance)).abs() < 1e-12, "{running_var}");
-    assert_eq!(trainer.averaged_network().state(), trainer.network().state());
+    assert_eq!(trainer.averaged_network().buffers(), trainer.network().buffers());
 }
 
 /// Statistics of averaged parameters are those that the shards of its own pass have, at any
@@ -164,14 +164,14 @@ fn the_state_of_an_averaged_network_is_measured_for_it() {
             let mut averaged = trainer.averaged_network();
             let first: Vec<_> = (0..count).collect();
             let many = samples(many.clone(), 350);
-            trainer.measure_state(&mut averaged, &Subset::new(&many, &first));
+            trainer.measure_buffers(&mut averaged, &Subset::new(&many, &first));
             averaged
         })
     };
     // 5 samples are shards of 2, 2 and 1, 350 of them more than go through at a time.
     for count in [5, 350] {
         let averaged = on(1, count);
-        assert!(on(3, count).state() == averaged.state());
+        assert!(on(3, count).buffers() == averaged.buffers());
         assert_eq!(averaged.parameters(), trainer.averaged_network().parameters());
         let mut first = network::<f64>(&[1, 3, 4], &layers[..1]);
         let parameters = first.parameters().len();
@@ -191,15 +191,15 @@ fn the_state_of_an_averaged_network_is_measured_for_it() {
                 expected[2 + channel] += squares / (len - 1.0) * n as f64 / count as f64;
             }
         }
-        for (found, expected) in averaged.state().iter().zip(expected) {
+        for (found, expected) in averaged.buffers().iter().zip(expected) {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         }
         // The second normalisation sees what the first has normalised: its bias.
         let bias = &averaged.parameters()[parameters + 2..parameters + 4];
-        for (mean, bias) in averaged.state()[4..6].iter().zip(bias) {
+        for (mean, bias) in averaged.buffers()[4..6].iter().zip(bias) {
             assert!((mean - bias).abs() < 1e-12, "{mean} {bias}");
         }
-        assert_ne!(averaged.state(), trainer.averaged_network().state());
+        assert_ne!(averaged.buffers(), trainer.averaged_network().buffers());
     }
 }
 
@@ -208,13 +208,14 @@ fn survives_a_file<T: Element>() {
     let parameters = normal(network.parameters().len(), 1);
     network.parameters_mut().copy_from_slice(&parameters);
     // No variance is below 0.
-    let state =
-        normal::<T>(network.state().len(), 2).into_iter().map(|x| if x < T::ZERO { -x } else { x });
-    network.state_mut().copy_from_slice(&state.collect::<Vec<_>>());
+    let state = normal::<T>(network.buffers().len(), 2)
+        .into_iter()
+        .map(|x| if x < T::ZERO { -x } else { x });
+    network.buffers_mut().copy_from_slice(&state.collect::<Vec<_>>());
     let file = save_weights(&network, &[]).expect("a file");
     let read = network_of::<T>(&file).expect("the network");
-    assert!(read.state() == network.state() && read.parameters() == network.parameters());
-    let names: Vec<_> = network.named_state().into_iter().map(|(array, _)| array.name).collect();
+    assert!(read.buffers() == network.buffers() && read.parameters() == network.parameters());
+    let names: Vec<_> = network.named_buffers().into_iter().map(|(array, _)| array.name).collect();
     assert_eq!(names, ["1.running_mean", "1.running_var", "3.1.running_mean", "3.1.running_var"]);
 }
 

@@ -32,7 +32,7 @@ fn flat<T: Element>(case: &Case, what: &str, arrays: &[Parameter]) -> Vec<T> {
 
 fn layer_agrees<T: Element>(name: &str, case: &Case, layer: &dyn Layer<T>) {
     let parameters = flat::<T>(case, "before", &layer.parameters());
-    let state = flat::<T>(case, "before", &layer.state());
+    let buffers = flat::<T>(case, "before", &layer.buffers());
     let input = case.numbers::<T>("input");
     let g = case.numbers::<T>("output_gradient");
     assert_eq!(case.array("output").shape[1..], *layer.output_shape().dims(), "{name}");
@@ -45,13 +45,13 @@ fn layer_agrees<T: Element>(name: &str, case: &Case, layer: &dyn Layer<T>) {
 
     let mut scratch = Scratch::sequential();
     scratch.numbers(1000).copy_from_slice(&nan(1000));
-    let run_in = |mode, state: &[T]| {
+    let run_in = |mode, buffers: &[T]| {
         let mut run = LayerRun::new(layer, n, mode);
         run.parameters.copy_from_slice(&parameters);
-        run.state.copy_from_slice(state);
+        run.buffers.copy_from_slice(buffers);
         run
     };
-    let mut run = run_in(Mode::training(), &state);
+    let mut run = run_in(Mode::training(), &buffers);
     run.forward(&input, &mut scratch);
     close(&run.output, &case.array("output").numbers, "output");
     let mut input_gradient = nan(input.len());
@@ -60,9 +60,9 @@ fn layer_agrees<T: Element>(name: &str, case: &Case, layer: &dyn Layer<T>) {
     close(&input_gradient, &case.array("input_gradient").numbers, "input gradient");
     close(&run.gradients, &flat::<f64>(case, "gradient", &layer.parameters()), "gradient");
 
-    layer.gather(&mut run.state, &run.observed);
-    close(&run.state, &flat::<f64>(case, "after", &layer.state()), "state");
-    let mut inference = run_in(Mode::Inference, &run.state);
+    layer.update_buffers(&mut run.buffers, &run.batch_statistics);
+    close(&run.buffers, &flat::<f64>(case, "after", &layer.buffers()), "buffers");
+    let mut inference = run_in(Mode::Inference, &run.buffers);
     inference.forward(&input, &mut scratch);
     close(&inference.output, &case.array("inference").numbers, "inference");
 }
@@ -138,10 +138,10 @@ fn training_agrees_with_pytorch() {
         }
         let network = trainer.into_network();
         let parameters = network.named_parameters().into_iter();
-        let state = network.named_state().into_iter();
+        let buffers = network.named_buffers().into_iter();
         for (arrays, numbers) in [
             (parameters.collect::<Vec<_>>(), network.parameters()),
-            (state.collect(), network.state()),
+            (buffers.collect(), network.buffers()),
         ] {
             for (array, range) in arrays {
                 let expected = &case.array(&format!("after/{}", array.name)).numbers;

@@ -50,5 +50,5 @@ fn a_trainer_measures_the_state_of_clones_alone() {
     let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::sgd(), [2, 2]);
     let trainer = Trainer::new(normalized(), config);
     let samples = random(trainer.network(), 2, 1);
-    trainer.measure_state(&mut normalized(), &samples);
+    trainer.measure_buffers(&mut normalized(), &samples);
 }
