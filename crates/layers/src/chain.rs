@@ -2,9 +2,36 @@ use std::ops::Range;
 
 use tensor::{Element, Shape, ShapeError};
 
-use crate::builtin::LayerSpec;
-use crate::fusion::{FusedInto, fused};
 use crate::layer::{Context, Layer, Parameter, Pass, larger};
+
+/// What a chain is built of: the settings of a layer.
+pub(crate) trait Link {
+    /// The layer for inputs of this shape.
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError>;
+
+    /// Of this layer and the next one: which is fused into the other where it would work in
+    /// place, and the layer that does the work of both, to the same bits, with the other one's
+    /// parameters, buffers and memory. None if two layers are as fast as one.
+    ///
+    /// `input` is that of this layer, and one that it takes.
+    fn fused<T: Element>(
+        &self,
+        next: &Self,
+        input: Shape,
+    ) -> Option<(FusedInto, Box<dyn Layer<T>>)>;
+}
+
+/// Into which neighbour a layer is fused, whose passes then do the work of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FusedInto {
+    /// None: it has passes of its own.
+    None,
+    /// The next layer. That one reads this one's input.
+    Next,
+    /// The previous layer. That one's output, and the gradient of it that it is given, are this
+    /// one's.
+    Previous,
+}
 
 /// Layers one after another, and where the numbers of each lie.
 ///
@@ -53,13 +80,13 @@ impl<T: Element> Chain<T> {
     /// first.
     pub(crate) fn build(
         input_shape: Shape,
-        specs: &[LayerSpec],
+        links: &[impl Link],
     ) -> Result<Self, (usize, ShapeError, Vec<Shape>)> {
         let mut shapes = vec![input_shape];
         let mut layers: Vec<Placed<T>> = Vec::new();
         let [mut parameters, mut buffers, mut batch_statistics, mut next] = [0; 4];
-        for (index, spec) in specs.iter().enumerate() {
-            let layer = match spec.build::<T>(shapes[index]) {
+        for (index, link) in links.iter().enumerate() {
+            let layer = match link.build::<T>(shapes[index]) {
                 Ok(layer) => layer,
                 Err(cause) => return Err((index, cause, shapes)),
             };
@@ -86,7 +113,7 @@ impl<T: Element> Chain<T> {
                 before.fused.is_none() && before.fused_into == FusedInto::None
             };
             if let Some(before) = layers.last_mut().filter(alone) {
-                match fused(&specs[index - 1], spec, shapes[index - 1]) {
+                match links[index - 1].fused(link, shapes[index - 1]) {
                     Some((FusedInto::Next, both)) if before.in_place => {
                         (before.fused_into, with_previous) = (FusedInto::Next, Some(both));
                     }

@@ -1,39 +1,30 @@
-use tensor::{Element, Shape};
+//! The table of neighbours that are done as one layer.
+
+use tensor::{Element, Shape, ShapeError};
 
 use crate::builtin::LayerSpec;
+use crate::chain::{FusedInto, Link};
 use crate::layer::Layer;
 
-/// Into which neighbour a layer is fused, whose passes then do the work of both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FusedInto {
-    /// None: it has passes of its own.
-    None,
-    /// The next layer. That one reads this one's input.
-    Next,
-    /// The previous layer. That one's output, and the gradient of it that it is given, are this
-    /// one's.
-    Previous,
-}
+impl Link for LayerSpec {
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        Self::build(self, input)
+    }
 
-/// The table of the neighbours that are fused where the one that is fused into the other would
-/// work in place: which of the two that is, and the layer that does the work of both, to the
-/// same bits, with the other one's parameters, buffers and memory. None if two layers are as fast
-/// as one.
-///
-/// `input` is that of the first, and one that it takes.
-pub(crate) fn fused<T: Element>(
-    first: &LayerSpec,
-    second: &LayerSpec,
-    input: Shape,
-) -> Option<(FusedInto, Box<dyn Layer<T>>)> {
-    Some(match (first, second) {
-        (LayerSpec::BatchNorm2d(first), LayerSpec::Relu(_)) => {
-            (FusedInto::Previous, first.build_rectified(input)?)
-        }
-        // The sign of the rectifier's input is that of its output: either gives its derivative.
-        (LayerSpec::Relu(_), LayerSpec::MaxPool2d(second)) => {
-            (FusedInto::Next, second.build_rectified(input)?)
-        }
-        _ => return None,
-    })
+    fn fused<T: Element>(
+        &self,
+        next: &Self,
+        input: Shape,
+    ) -> Option<(FusedInto, Box<dyn Layer<T>>)> {
+        Some(match (self, next) {
+            (Self::BatchNorm2d(first), Self::Relu(_)) => {
+                (FusedInto::Previous, first.build_rectified(input)?)
+            }
+            // The sign of the rectifier's input is that of its output: either gives its derivative.
+            (Self::Relu(_), Self::MaxPool2d(second)) => {
+                (FusedInto::Next, second.build_rectified(input)?)
+            }
+            _ => return None,
+        })
+    }
 }

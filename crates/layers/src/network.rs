@@ -4,10 +4,9 @@ use std::sync::Arc;
 use tensor::{Buffer, Element, Shape};
 
 use crate::builtin::LayerSpec;
-use crate::chain::Chain;
+use crate::chain::{Chain, FusedInto};
 use crate::digest::sha256_of_numbers;
 use crate::footprint::Footprint;
-use crate::fusion::FusedInto;
 use crate::init::Init;
 use crate::layer::{Layer, Mode, Parameter, start_values};
 use crate::layer_run::LayerRun;
