@@ -327,7 +327,7 @@ def main():
             except Inexpressible as reason:
                 reasons[str(reason)] += 1
         folders = [str(work / name) for name in expected]
-        cargo = ["cargo", "run", "--quiet", "-p", "layers", "--example", "04-run-networks", "--"]
+        cargo = ["cargo", "run", "--quiet", "-p", "layers", "--example", "05-run-networks", "--"]
         subprocess.run([*cargo, *folders], cwd=ROOT, check=True)
         wrong = 0
         for name, (right, finish) in expected.items():

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::path::Path;
 
-use layers::Workspace;
+use layers::{Subset, Workspace};
 use safetensors::Dtype;
 use tensor::{Element, Scratch};
 
@@ -74,11 +74,13 @@ fn network(model: Model, arrays: &mut Arrays) -> Result<(), Box<dyn Error>> {
     let order = images.order().iter().flat_map(|&index| (index as i64).to_le_bytes()).collect();
     let order = Array { dtype: Dtype::I64, shape: vec![count], bytes: order };
     arrays.push((format!("{name}/order"), order));
+    let data = images.data();
     for size in model.batch_sizes() {
         let mut trainer = model.trainer(size);
         let mut losses = Vec::new();
         for step in 0..STEPS {
-            let report = trainer.step(&images.batch(step, size), size, model.rate())?;
+            let batch = Subset::new(&data, images.batch(step, size));
+            let report = trainer.step(&batch, model.rate())?;
             losses.push(report.losses.iter().sum::<f64>() / size as f64);
         }
         let losses = Array::numbers(vec![STEPS], &losses);

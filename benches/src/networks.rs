@@ -1,7 +1,7 @@
 use layers::random::{Purpose, Stream};
 use layers::{
-    Batch, Bias, BuildError, Conv2d, Dense, Flatten, Init, Loss, MaxPool2d, Network, Optimizer,
-    Relu, Reshape, Sigmoid, Tanh, Trainer, TrainerConfig,
+    Bias, BuildError, Conv2d, Dense, Flatten, InMemory, Init, Inputs, Loss, MaxPool2d, Network,
+    Optimizer, Relu, Reshape, Sigmoid, Tanh, Trainer, TrainerConfig,
 };
 use tensor::Element;
 
@@ -168,28 +168,19 @@ impl Images {
         self.pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect()
     }
 
-    /// Batch `step` of `size` images, from the start again when all were seen.
-    pub fn batch(&self, step: usize, size: usize) -> impl Batch<f32> {
-        let batches = self.order.len() / size;
-        Drawn { images: self, indices: &self.order[step % batches * size..][..size] }
+    /// The images to train on.
+    ///
+    /// # Panics
+    /// Never: they fit.
+    pub fn data(&self) -> InMemory<'static, f32> {
+        let data = Inputs::bytes(self.pixels.clone()).with_classes(&self.labels, 10);
+        data.unwrap_or_else(|error| panic!("{error}"))
     }
-}
 
-struct Drawn<'a> {
-    images: &'a Images,
-    indices: &'a [usize],
-}
-
-impl Batch<f32> for Drawn<'_> {
-    fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
-        let samples = inputs.chunks_exact_mut(Images::PIXELS).zip(targets.chunks_exact_mut(10));
-        for ((input, target), &index) in samples.zip(&self.indices[first..]) {
-            let pixels = &self.images.pixels[index * Images::PIXELS..][..Images::PIXELS];
-            for (number, &pixel) in input.iter_mut().zip(pixels) {
-                *number = f32::from(pixel) / 255.0;
-            }
-            target.fill(0.0);
-            target[usize::from(self.images.labels[index])] = 1.0;
-        }
+    /// The places of the images of batch `step`, `size` of them, from the start again when all
+    /// were seen.
+    pub fn batch(&self, step: usize, size: usize) -> &[usize] {
+        let batches = self.order.len() / size;
+        &self.order[step % batches * size..][..size]
     }
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use layers::Workspace;
+use layers::{Subset, Workspace};
 use tensor::simd::Level;
 use tensor::{Scratch, threads};
 
@@ -100,9 +100,11 @@ impl Workload {
 fn step(model: Model, size: usize) -> Box<dyn FnMut() + Send> {
     let mut trainer = model.trainer(size);
     let images = Images::new(model.images());
+    let data = images.data();
     let mut number = 0;
     Box::new(move || {
-        let report = trainer.step(&images.batch(number, size), size, model.rate());
+        let batch = Subset::new(&data, images.batch(number, size));
+        let report = trainer.step(&batch, model.rate());
         black_box(report.unwrap_or_else(|error| panic!("{error}")).correct);
         number += 1;
     })

@@ -7,21 +7,12 @@
 //!     cargo run -p layers --example 01-xor
 
 use layers::{
-    Batch, Dense, Init, Loss, Network, Optimizer, Tanh, Trainer, TrainerConfig, Workspace,
+    Dense, Epochs, Init, Inputs, Loss, Network, Optimizer, Tanh, Trainer, TrainerConfig, Workspace,
 };
 
+/// The four lines of the truth table.
 const INPUTS: [[f64; 2]; 4] = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
 const TARGETS: [f64; 4] = [0.0, 1.0, 1.0, 0.0];
-
-/// The four lines of the truth table: all of them in every step.
-struct TruthTable;
-
-impl Batch<f64> for TruthTable {
-    fn gather(&self, first: usize, inputs: &mut [f64], targets: &mut [f64]) {
-        inputs.copy_from_slice(&INPUTS.as_flattened()[2 * first..][..inputs.len()]);
-        targets.copy_from_slice(&TARGETS[first..][..targets.len()]);
-    }
-}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // h = tanh(W₁ x + b₁) with three hidden units, y = tanh(W₂ h + b₂).
@@ -29,26 +20,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Network::builder([2]).add(Dense::new(3)).add(Tanh).add(Dense::new(1)).add(Tanh).build()?;
     network.initialize(Init::Xavier, 1);
 
-    let mut trainer =
-        Trainer::new(network, TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [4, 4]));
+    let mut trainer = Trainer::new(
+        network,
+        TrainerConfig::new(Loss::mean_squared_error(), Optimizer::sgd(), [4, 4]),
+    );
 
+    let truth_table = Inputs::numbers(INPUTS.as_flattened()).with_targets(&TARGETS, 1)?;
     println!("epoch  error");
-    let mut epoch = 0;
-    loop {
-        // A step: forward, the loss E = mean (y − t)², backward for ∂E/∂W of every layer,
-        // and W ← W − 0.2 · ∂E/∂W. The report is of the network before the step.
-        let report = trainer.step(&TruthTable, TARGETS.len(), 0.2)?;
-        let error = report.losses.iter().sum::<f64>() / report.losses.len() as f64;
-        if epoch % 200 == 0 || error < 0.001 {
-            println!("{epoch:>5}  {error:.6}");
+    let mut error = f64::INFINITY;
+    for epoch in Epochs::new(10_000, 0.2) {
+        // All four lines are one step: forward, the loss E = mean (y − t)², backward for ∂E/∂W
+        // of every layer, and W ← W − 0.2 · ∂E/∂W. The report is of the network before it.
+        error = trainer.epoch(&truth_table, &epoch)?.loss;
+        if epoch.number() % 200 == 1 || error < 0.001 {
+            println!("{:>5}  {error:.6}", epoch.number());
         }
         if error < 0.001 {
             break;
         }
-        epoch += 1;
-        if epoch > 10_000 {
-            return Err(format!("no solution found: the error is still {error}").into());
-        }
+    }
+    if error >= 0.001 {
+        return Err(format!("no solution found: the error is still {error}").into());
     }
 
     let network = trainer.into_network();

@@ -2,13 +2,41 @@ use std::ops::Range;
 
 use tensor::{Element, Shape, ShapeError};
 
-use crate::layer::{Context, Layer, Parameter, Pass, Work};
-use crate::spec::{Fused, LayerSpec};
+use crate::layer::{Context, Layer, Parameter, Pass, larger};
+
+/// What a chain is built of: the settings of a layer.
+pub(crate) trait Link {
+    /// The layer for inputs of this shape.
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError>;
+
+    /// Of this layer and the next one: which is fused into the other where it would work in
+    /// place, and the layer that does the work of both, to the same bits, with the other one's
+    /// parameters, buffers and memory. None if two layers are as fast as one.
+    ///
+    /// `input` is that of this layer, and one that it takes.
+    fn fused<T: Element>(
+        &self,
+        next: &Self,
+        input: Shape,
+    ) -> Option<(FusedInto, Box<dyn Layer<T>>)>;
+}
+
+/// Into which neighbour a layer is fused, whose passes then do the work of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FusedInto {
+    /// None: it has passes of its own.
+    None,
+    /// The next layer. That one reads this one's input.
+    Next,
+    /// The previous layer. That one's output, and the gradient of it that it is given, are this
+    /// one's.
+    Previous,
+}
 
 /// Layers one after another, and where the numbers of each lie.
 ///
 /// Of a pass over `n` samples, the numbers of a layer lie in the chain's memory at `n`
-/// times the places that are given for one sample: the outputs, each followed by what
+/// times the ranges that are given for one sample: the outputs, each followed by what
 /// its layer keeps, and behind them the gradients of two neighbouring outputs.
 #[derive(Debug)]
 pub(crate) struct Chain<T> {
@@ -21,22 +49,22 @@ pub(crate) struct Chain<T> {
 #[derive(Debug)]
 pub(crate) struct Placed<T> {
     pub(crate) layer: Box<dyn Layer<T>>,
+    /// The layer that does the work of this one and of a neighbour that is fused into it.
+    fused: Option<Box<dyn Layer<T>>>,
+    pub(crate) fused_into: FusedInto,
+    /// The layer works in the memory of the layer before it.
+    pub(crate) in_place: bool,
     pub(crate) parameters: Range<usize>,
-    pub(crate) state: Range<usize>,
-    observed: Range<usize>,
+    pub(crate) buffers: Range<usize>,
+    batch_statistics: Range<usize>,
     /// Of one sample: the output, and what the layer keeps.
     output: Range<usize>,
     memory: Range<usize>,
-    /// The layer works in the memory of the layer before it.
-    pub(crate) in_place: bool,
-    pub(crate) work: Work,
-    /// The layer that does the work of the next one too, if that is done in this one.
-    with_next: Option<Box<dyn Layer<T>>>,
 }
 
-/// Where a buffer of `len` numbers for a sample ends that starts at `start`, and where
-/// the next one may start: at a whole number of vectors.
-fn place(start: usize, len: usize) -> (Range<usize>, usize) {
+/// Where `len` numbers of a sample lie that begin at `start`, and where the next may begin: at a
+/// whole number of vectors.
+fn range(start: usize, len: usize) -> (Range<usize>, usize) {
     (start..start + len, (start + len).next_multiple_of(16))
 }
 
@@ -52,13 +80,13 @@ impl<T: Element> Chain<T> {
     /// first.
     pub(crate) fn build(
         input_shape: Shape,
-        specs: &[LayerSpec],
+        links: &[impl Link],
     ) -> Result<Self, (usize, ShapeError, Vec<Shape>)> {
         let mut shapes = vec![input_shape];
         let mut layers: Vec<Placed<T>> = Vec::new();
-        let [mut parameters, mut state, mut observed, mut next] = [0; 4];
-        for (index, spec) in specs.iter().enumerate() {
-            let mut layer = match spec.build::<T>(shapes[index]) {
+        let [mut parameters, mut buffers, mut batch_statistics, mut next] = [0; 4];
+        for (index, link) in links.iter().enumerate() {
+            let layer = match link.build::<T>(shapes[index]) {
                 Ok(layer) => layer,
                 Err(cause) => return Err((index, cause, shapes)),
             };
@@ -72,7 +100,7 @@ impl<T: Element> Chain<T> {
                 return Err((index, too_large(layer.output_shape()), shapes));
             }
             shapes.push(layer.output_shape());
-            let range = |end: &mut usize, len| {
+            let append = |end: &mut usize, len| {
                 *end += len;
                 *end - len..*end
             };
@@ -80,14 +108,17 @@ impl<T: Element> Chain<T> {
                 && layers
                     .last()
                     .is_some_and(|before| !before.layer.needs_output() || layer.keeps_values());
-            let mut work = Work::Here;
-            if let Some(before) = layers.last_mut().filter(|before| before.work == Work::Here) {
-                match Fused::build(&specs[index - 1], spec, shapes[index - 1]) {
-                    Some(Fused::InFirst(both)) if in_place => {
-                        (before.with_next, work) = (Some(both), Work::InBefore);
+            let (mut fused_into, mut with_previous) = (FusedInto::None, None);
+            let alone = |before: &&mut Placed<T>| {
+                before.fused.is_none() && before.fused_into == FusedInto::None
+            };
+            if let Some(before) = layers.last_mut().filter(alone) {
+                match links[index - 1].fused(link, shapes[index - 1]) {
+                    Some((FusedInto::Next, both)) if before.in_place => {
+                        (before.fused_into, with_previous) = (FusedInto::Next, Some(both));
                     }
-                    Some(Fused::InSecond(both)) if before.in_place => {
-                        (layer, before.work) = (both, Work::InNext);
+                    Some((FusedInto::Previous, both)) if in_place => {
+                        (before.fused, fused_into) = (Some(both), FusedInto::Previous);
                     }
                     _ => {}
                 }
@@ -100,25 +131,25 @@ impl<T: Element> Chain<T> {
                     memory = next..next;
                 }
                 _ => {
-                    (output, next) = place(next, output_len);
-                    (memory, next) = place(next, layer.memory());
+                    (output, next) = range(next, output_len);
+                    (memory, next) = range(next, layer.memory());
                 }
             }
             layers.push(Placed {
-                parameters: range(&mut parameters, len(&layer.parameters())),
-                state: range(&mut state, len(&layer.state())),
-                observed: range(&mut observed, layer.observed()),
+                parameters: append(&mut parameters, len(&layer.parameters())),
+                buffers: append(&mut buffers, len(&layer.buffers())),
+                batch_statistics: append(&mut batch_statistics, layer.batch_statistics()),
                 layer,
+                fused: with_previous,
+                fused_into,
+                in_place,
                 output,
                 memory,
-                in_place,
-                work,
-                with_next: None,
             });
         }
         let largest = shapes[1..].iter().map(Shape::len).max().unwrap_or(0);
-        let (first, next) = place(next, largest);
-        let (second, _) = place(next, largest);
+        let (first, next) = range(next, largest);
+        let (second, _) = range(next, largest);
         Ok(Self { input_shape, layers, gradients: [first, second] })
     }
 
@@ -139,13 +170,13 @@ impl<T: Element> Chain<T> {
         self.layers[..layers].last().map_or(0, |placed| placed.parameters.end)
     }
 
-    pub(crate) fn observed(&self) -> usize {
-        self.layers.last().map_or(0, |placed| placed.observed.end)
+    pub(crate) fn batch_statistics(&self) -> usize {
+        self.layers.last().map_or(0, |placed| placed.batch_statistics.end)
     }
 
-    /// How many numbers the layers gather.
-    pub(crate) fn state(&self) -> usize {
-        self.layers.last().map_or(0, |placed| placed.state.end)
+    /// How many numbers the buffers have.
+    pub(crate) fn buffers(&self) -> usize {
+        self.layers.last().map_or(0, |placed| placed.buffers.end)
     }
 
     /// How many numbers the memory has for one sample.
@@ -153,8 +184,8 @@ impl<T: Element> Chain<T> {
         self.gradients[1].end
     }
 
-    /// Name, shape and place of each array that `arrays` tells of a layer: the layer's
-    /// place in the chain, a dot, and the array.
+    /// Name, shape and range of each array that `arrays` tells of a layer: the layer's
+    /// index in the chain, a dot, and the array.
     pub(crate) fn named(
         &self,
         arrays: impl Fn(&dyn Layer<T>) -> Vec<Parameter>,
@@ -179,67 +210,87 @@ impl<T: Element> Chain<T> {
     }
 
     /// Where a layer's output lies in the memory, for one sample.
-    pub(crate) fn output_place(&self, layer: usize) -> Range<usize> {
+    pub(crate) fn output_range(&self, layer: usize) -> Range<usize> {
         self.layers[layer].output.clone()
     }
 
-    /// Where the backward pass starts from, for one sample.
-    pub(crate) fn gradient_place(&self) -> Range<usize> {
+    /// Where the gradient lies that the backward pass starts from, for one sample.
+    pub(crate) fn gradient_range(&self) -> Range<usize> {
         self.gradients[0].clone()
     }
 
-    /// What [`Layer::gather`] says, for each layer.
-    pub(crate) fn gather(&self, state: &mut [T], observed: &[T]) {
-        for placed in &self.layers {
-            let observed = &observed[placed.observed.clone()];
-            placed.layer.gather(&mut state[placed.state.clone()], observed);
+    /// What runs at `index` in passes through the first `layers` layers: of two of them that are
+    /// fused, nothing at the index of one, and the layer that does both at that of the other.
+    fn running(&self, index: usize, layers: usize) -> Option<&dyn Layer<T>> {
+        let placed = &self.layers[index];
+        let with_next =
+            self.layers.get(index + 1).is_some_and(|next| next.fused_into == FusedInto::Previous);
+        let is_last = index + 1 == layers;
+        match placed.fused_into {
+            FusedInto::Previous => None,
+            FusedInto::Next if !is_last => None,
+            _ if is_last && with_next => Some(&*placed.layer),
+            _ => Some(placed.running()),
         }
     }
 
-    /// What [`Layer::settle`] says, for each layer.
-    pub(crate) fn settle(&self, state: &mut [T], observed: &[T]) {
+    /// The input of a layer, among the outputs before it.
+    fn input_of<'a>(&self, index: usize, n: usize, input: &'a [T], outputs: &'a [T]) -> &'a [T] {
+        let before = index.checked_sub(1).map(|before| &self.layers[before].output);
+        before.map_or(input, |range| &outputs[of(n, range)])
+    }
+
+    /// What [`Layer::update_buffers`] says, for each layer.
+    pub(crate) fn update_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
         for placed in &self.layers {
-            let observed = &observed[placed.observed.clone()];
-            placed.layer.settle(&mut state[placed.state.clone()], observed);
+            let batch_statistics = &batch_statistics[placed.batch_statistics.clone()];
+            placed.layer.update_buffers(&mut buffers[placed.buffers.clone()], batch_statistics);
+        }
+    }
+
+    /// What [`Layer::set_buffers`] says, for each layer.
+    pub(crate) fn set_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
+        for placed in &self.layers {
+            let batch_statistics = &batch_statistics[placed.batch_statistics.clone()];
+            placed.layer.set_buffers(&mut buffers[placed.buffers.clone()], batch_statistics);
         }
     }
 
     /// Runs all layers forward; the memory keeps what the backward pass needs.
     pub(crate) fn forward(&self, parameters: &[T], input: &[T], context: Context<'_, T>) {
         let n = input.len() / self.input_shape.len();
-        let Context { scratch, mode, state, observed, memory } = context;
-        let mut before = None;
+        let Context { scratch, mode, buffers, batch_statistics, memory } = context;
         for (index, placed) in self.layers.iter().enumerate() {
-            if placed.work != Work::Here {
-                continue;
-            }
+            let Some(layer) = self.running(index, self.layers.len()) else { continue };
             let mode = mode.of_layer(index);
-            let layer = placed.running();
             match layer.in_place() {
                 Some(layer) if placed.in_place => {
                     layer.forward_in_place(&mut memory[of(n, &placed.output)], mode);
                 }
                 _ => {
                     let (earlier, later) = memory.split_at_mut(n * placed.output.start);
-                    let (output, keeps) = placed.split(n, later);
+                    let (output, memory) = placed.split(n, later);
                     let context = Context {
                         scratch: &mut *scratch,
                         mode,
-                        state: &state[placed.state.clone()],
-                        observed: &mut observed[placed.observed.clone()],
-                        memory: keeps,
+                        buffers: &buffers[placed.buffers.clone()],
+                        batch_statistics: &mut batch_statistics[placed.batch_statistics.clone()],
+                        memory,
                     };
-                    let input = before.map_or(input, |place| &earlier[of(n, place)]);
                     let parameters = &parameters[placed.parameters.clone()];
-                    layer.forward(parameters, input, output, context);
+                    layer.forward(
+                        parameters,
+                        self.input_of(index, n, input, earlier),
+                        output,
+                        context,
+                    );
                 }
             }
-            before = Some(&placed.output);
         }
     }
 
     /// Runs the first `layers` layers backward from the gradient of their output, which
-    /// lies at [`Chain::gradient_place`]: as far as there are parameters, or to the
+    /// lies at [`Chain::gradient_range`]: as far as there are parameters, or to the
     /// gradient of the input if that is asked for. `step` does the backward pass of a layer
     /// with the parameters in that range.
     pub(crate) fn walk_back(
@@ -256,7 +307,7 @@ impl<T: Element> Chain<T> {
         ),
     ) {
         let n = input.len() / self.input_shape.len();
-        let Context { scratch, mode, state, observed, memory } = context;
+        let Context { scratch, mode, buffers, batch_statistics, memory } = context;
         let (memory, gradients) = memory.split_at_mut(n * self.gradients[0].start);
         let (mut gradient, mut next) =
             gradients.split_at_mut(n * (self.gradients[1].start - self.gradients[0].start));
@@ -264,13 +315,7 @@ impl<T: Element> Chain<T> {
         let learned = self.layers[..layers].iter().position(learned);
         let Some(first) = input_gradient.as_ref().map(|_| 0).or(learned) else { return };
         for (index, placed) in self.layers[..layers].iter().enumerate().skip(first).rev() {
-            let is_last = index + 1 == layers;
-            match placed.work {
-                Work::InNext if !is_last => continue,
-                Work::InBefore => continue,
-                _ => {}
-            }
-            let layer = if is_last { &*placed.layer } else { placed.running() };
+            let Some(layer) = self.running(index, layers) else { continue };
             let mode = mode.of_layer(index);
             let output_gradient = &mut gradient[..n * placed.layer.output_shape().len()];
             match layer.in_place() {
@@ -280,16 +325,15 @@ impl<T: Element> Chain<T> {
                 }
                 _ => {
                     let (earlier, later) = memory.split_at_mut(n * placed.output.start);
-                    let (output, keeps) = placed.split(n, later);
-                    let before = index.checked_sub(1).map(|before| &self.layers[before].output);
-                    let input = before.map_or(input, |place| &earlier[of(n, place)]);
+                    let (output, memory) = placed.split(n, later);
+                    let input = self.input_of(index, n, input, earlier);
                     let pass = Pass { input, output, output_gradient };
                     let context = Context {
                         scratch: &mut *scratch,
                         mode,
-                        state: &state[placed.state.clone()],
-                        observed: &mut observed[placed.observed.clone()],
-                        memory: keeps,
+                        buffers: &buffers[placed.buffers.clone()],
+                        batch_statistics: &mut batch_statistics[placed.batch_statistics.clone()],
+                        memory,
                     };
                     let target = if index > first {
                         Some(&mut next[..input.len()])
@@ -305,9 +349,9 @@ impl<T: Element> Chain<T> {
 }
 
 impl<T: Element> Placed<T> {
-    /// The layer that does the work of this one and, where that is done here, of its neighbour.
+    /// The layer that does the work of this one, and of a neighbour that is fused into it.
     pub(crate) fn running(&self) -> &dyn Layer<T> {
-        self.with_next.as_deref().unwrap_or(&*self.layer)
+        self.fused.as_deref().unwrap_or(&*self.layer)
     }
 
     /// The output and what the layer keeps, in memory that begins with the output.
@@ -318,14 +362,9 @@ impl<T: Element> Placed<T> {
     }
 }
 
-/// Numbers and indices that have room for either.
-pub(crate) fn larger(a: [usize; 2], b: [usize; 2]) -> [usize; 2] {
-    [a[0].max(b[0]), a[1].max(b[1])]
-}
-
-/// The place of `n` samples.
-fn of(n: usize, place: &Range<usize>) -> Range<usize> {
-    n * place.start..n * place.end
+/// The range of `n` samples.
+fn of(n: usize, range: &Range<usize>) -> Range<usize> {
+    n * range.start..n * range.end
 }
 
 pub(crate) fn too_large(shape: Shape) -> ShapeError {

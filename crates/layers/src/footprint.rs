@@ -1,9 +1,8 @@
 use tensor::Element;
 
 use crate::chain::Chain;
-use crate::network::Network;
 use crate::spec::NetworkSpec;
-use crate::trainer::TrainerConfig;
+use crate::trainer_config::TrainerConfig;
 
 /// A network whose layers fit together, before it has any numbers: how much memory it, its
 /// training and its answers would take.
@@ -18,7 +17,7 @@ use crate::trainer::TrainerConfig;
 /// let footprint = builder.footprint()?;
 /// assert_eq!(footprint.parameters(), 7_850);
 /// assert_eq!(footprint.network(), 4 * 7_850);
-/// let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::sgd(), [60_000; 2]);
+/// let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::sgd(), [60_000; 2]);
 /// assert!(footprint.training(&config, 1) > 60_000 * 784 * 4);
 /// # Ok::<(), layers::BuildError>(())
 /// ```
@@ -69,9 +68,9 @@ impl<T: Element> Footprint<T> {
         self.chain.parameters_of(self.chain.layers().len())
     }
 
-    /// Of the network: its parameters and its state.
+    /// Of the network: its parameters and its buffers.
     pub fn network(&self) -> u64 {
-        Bytes::<T>::new().add(1, self.parameters()).add(1, self.chain.state()).sum
+        Bytes::<T>::new().add(1, self.parameters()).add(1, self.chain.buffers()).sum
     }
 
     /// Of the bytes of a file of the network, while they are written or read: the file, and its
@@ -87,9 +86,9 @@ impl<T: Element> Footprint<T> {
     pub fn inference(&self, samples: usize) -> u64 {
         let chain = &self.chain;
         Bytes::<T>::new()
-            .add(samples, chain.gradient_place().start)
+            .add(samples, chain.gradient_range().start)
             .add(samples, chain.input_shape().len())
-            .add(1, chain.observed())
+            .add(1, chain.batch_statistics())
             .add_scratch(chain.scratch(samples, 1))
             .sum
     }
@@ -107,7 +106,7 @@ impl<T: Element> Footprint<T> {
             .add_bytes(1 + averages, self.network())
             .add(gradients, parameters)
             .add(moments + averages, parameters)
-            .add(shards.saturating_add(1), chain.observed())
+            .add(shards.saturating_add(1), chain.batch_statistics())
             .add_bytes(threads.min(shards), self.shard(config, threads))
             .sum
     }
@@ -121,14 +120,14 @@ impl<T: Element> Footprint<T> {
             .add(samples, chain.memory())
             .add(samples, chain.input_shape().len())
             .add(samples, chain.output_shape().len())
-            .add(1, chain.observed())
+            .add(1, chain.batch_statistics())
             .add_scratch(chain.scratch(samples, threads))
             .sum
     }
 
-    /// Of all passes of the network over so many samples at once, with every intermediate
-    /// result, its gradient, and a mark of a byte in memory of its own; the network is there
-    /// three times, as it was read, in the precision wanted, and layer by layer.
+    /// Beside the network, of all passes over so many samples at once with its layers one by one
+    /// ([`LayerRun`](crate::LayerRun)): parameters, every intermediate result, its gradient, and a
+    /// mark of a byte.
     pub fn inspection(&self, samples: usize) -> u64 {
         let chain = &self.chain;
         let outputs = chain.layers().iter().map(|placed| placed.layer.output_shape().len());
@@ -142,11 +141,11 @@ impl<T: Element> Footprint<T> {
         });
         let ends = chain.input_shape().len() + chain.output_shape().len();
         Bytes::<T>::new()
-            .add_bytes(3, self.network())
+            .add_bytes(1, self.network())
             .add(1, self.parameters())
             .add(samples, kept.saturating_add(ends).saturating_add(largest))
             .add_bytes(samples, product(&[marks]))
-            .add(1, chain.observed())
+            .add(1, chain.batch_statistics())
             .add_scratch(chain.scratch(samples, 1))
             .sum
     }
@@ -154,10 +153,5 @@ impl<T: Element> Footprint<T> {
     /// Of the input of one sample.
     pub fn image(&self) -> u64 {
         Bytes::<T>::new().add(1, self.chain.input_shape().len()).sum
-    }
-
-    /// The network with all parameters 0.
-    pub fn build(self) -> Network<T> {
-        Network::new(self)
     }
 }

@@ -1,5 +1,7 @@
-use crate::layer::{Context, Layer, Mode, Pass};
 use tensor::Scratch;
+
+use crate::layer::{Layer, Mode};
+use crate::layer_run::LayerRun;
 
 /// How far the gradients of a layer or loss are from finite differences.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -26,33 +28,24 @@ pub fn gradient_check(
     input: &[f64],
     weights: &[f64],
 ) -> GradientCheck {
-    let mode = Mode::training();
     let n = input.len() / layer.input_shape().len();
-    let state: Vec<f64> =
-        layer.state().iter().flat_map(|array| vec![0.0; array.shape.len()]).collect();
+    let mut run = LayerRun::new(layer, n, Mode::training());
+    run.output_gradient.copy_from_slice(weights);
     let mut scratch = Scratch::sequential();
-    let (mut observed, mut memory) =
-        (vec![f64::NAN; layer.observed()], vec![f64::NAN; n * layer.memory()]);
     let mut value = |parameters: &[f64], input: &[f64]| {
-        let mut output = vec![f64::NAN; weights.len()];
-        let (scratch, observed, memory) = (&mut scratch, &mut observed[..], &mut memory[..]);
-        let context = Context { scratch, mode, state: &state, observed, memory };
-        layer.forward(parameters, input, &mut output, context);
-        (output.iter().zip(weights).map(|(y, w)| y * w).sum::<f64>(), output)
+        run.parameters.copy_from_slice(parameters);
+        run.output.fill(f64::NAN);
+        run.forward(input, &mut scratch);
+        run.output.iter().zip(weights).map(|(y, w)| y * w).sum::<f64>()
     };
-    let parameter_differences = differences(parameters, |changed| value(changed, input).0);
-    let input_differences = differences(input, |changed| value(parameters, changed).0);
+    let parameter_differences = differences(parameters, |changed| value(changed, input));
+    let input_differences = differences(input, |changed| value(parameters, changed));
     // Last, since it leaves behind what the backward pass needs.
-    let (_, output) = value(parameters, input);
-
-    let mut gradients = vec![f64::NAN; parameters.len()];
+    value(parameters, input);
     let mut input_gradient = vec![f64::NAN; input.len()];
-    let pass = Pass { input, output: &output, output_gradient: weights };
-    let (scratch, observed, memory) = (&mut scratch, &mut observed[..], &mut memory[..]);
-    let context = Context { scratch, mode, state: &state, observed, memory };
-    layer.backward(parameters, pass, &mut gradients, Some(&mut input_gradient), context);
+    run.backward(input, Some(&mut input_gradient), &mut scratch);
     GradientCheck {
-        parameters: distance(&gradients, &parameter_differences),
+        parameters: distance(&run.gradients, &parameter_differences),
         input: distance(&input_gradient, &input_differences),
     }
 }

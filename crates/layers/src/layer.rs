@@ -51,15 +51,15 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
         map::add_scaled(parameters, -rate, gradients);
     }
 
-    /// What the layer gathers while it learns and nobody optimises, such as running
-    /// statistics, in the order in which it lies in [`Context::state`]. A role that is a
+    /// What the layer updates while it learns and nobody optimises, such as running
+    /// statistics, in the order in which they lie in [`Context::buffers`]. A role that is a
     /// constant is what it starts with, any other 0.
-    fn state(&self) -> Vec<Parameter> {
+    fn buffers(&self) -> Vec<Parameter> {
         Vec::new()
     }
 
-    /// How many numbers a forward pass measures: the length of [`Context::observed`].
-    fn observed(&self) -> usize {
+    /// How many numbers a forward pass measures: the length of [`Context::batch_statistics`].
+    fn batch_statistics(&self) -> usize {
         0
     }
 
@@ -70,13 +70,13 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
         None
     }
 
-    /// Moves the state towards what a step measured: the mean of what its shards
+    /// Moves the buffers towards what a step measured: the mean of what its shards
     /// observed, weighted by their numbers of samples.
-    fn gather(&self, _state: &mut [T], _observed: &[T]) {}
+    fn update_buffers(&self, _buffers: &mut [T], _batch_statistics: &[T]) {}
 
-    /// Sets the state to the mean of what shards observed: what [`Layer::gather`] would come to
-    /// with the same parameters for ever.
-    fn settle(&self, _state: &mut [T], _observed: &[T]) {}
+    /// Sets the buffers to the mean of what shards observed: what [`Layer::update_buffers`] would
+    /// come to with the same parameters for ever.
+    fn set_buffers(&self, _buffers: &mut [T], _batch_statistics: &[T]) {}
 
     /// How many numbers for each sample a forward pass leaves to the backward pass beside
     /// the output: the length of [`Context::memory`] for one sample.
@@ -115,6 +115,11 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
     }
 }
 
+/// Scratch memory, as [`Layer::scratch`] counts it, that has room for either.
+pub(crate) fn larger(a: [usize; 2], b: [usize; 2]) -> [usize; 2] {
+    [a[0].max(b[0]), a[1].max(b[1])]
+}
+
 /// A layer without parameters whose output can take the place of its input, and the
 /// gradient of its input the place of the gradient of its output.
 pub trait InPlace<T: Element> {
@@ -123,28 +128,6 @@ pub trait InPlace<T: Element> {
 
     /// Turns the gradient of the output into that of the input, given the output.
     fn backward_in_place(&self, output: &[T], gradient: &mut [T], mode: Mode);
-}
-
-/// A layer of a network, as the passes through the network run it.
-#[derive(Clone, Copy, Debug)]
-pub struct Running<'a, T> {
-    /// The layer; of two whose work is done in one, the one that does both.
-    pub layer: &'a dyn Layer<T>,
-    /// Whether it works in the memory of the layer before it.
-    pub in_place: bool,
-    /// Where its work is done.
-    pub work: Work,
-}
-
-/// Where the work of a layer is done; what is done in another one would be done in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// In its own passes.
-    Here,
-    /// In those of the next layer.
-    InNext,
-    /// In those of the layer before it.
-    InBefore,
 }
 
 /// What the forward pass met and left, lent to the backward pass.
@@ -165,20 +148,20 @@ pub struct Context<'a, T> {
     pub scratch: &'a mut Scratch<T>,
     /// What the pass is for.
     pub mode: Mode,
-    /// What the layer has gathered, as [`Layer::state`] says.
-    pub state: &'a [T],
+    /// The buffers, as [`Layer::buffers`] says.
+    pub buffers: &'a [T],
     /// What the forward pass measures, lent to the backward pass again; as
-    /// [`Layer::observed`] says.
-    pub observed: &'a mut [T],
+    /// [`Layer::batch_statistics`] says.
+    pub batch_statistics: &'a mut [T],
     /// What the forward pass leaves to the backward pass, for all samples; as
     /// [`Layer::memory`] says.
     pub memory: &'a mut [T],
 }
 
 impl<'a, T> Context<'a, T> {
-    /// The context of a layer that gathers and measures nothing.
+    /// The context of a layer that has no buffers and measures nothing.
     pub fn new(scratch: &'a mut Scratch<T>, mode: Mode) -> Self {
-        Self { scratch, mode, state: &[], observed: &mut [], memory: &mut [] }
+        Self { scratch, mode, buffers: &[], batch_statistics: &mut [], memory: &mut [] }
     }
 }
 
@@ -225,16 +208,29 @@ pub struct Draw {
     pub layer: u64,
 }
 
-/// A named array of a layer's parameters, or of its state.
+/// A named array of a layer's parameters, or of its buffers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// `"weight"` or `"bias"`; in the network, `"3.weight"`. Of the state, such as
+    /// `"weight"` or `"bias"`; in the network, `"3.weight"`. Of the buffers, such as
     /// `"running_mean"`.
     pub name: String,
     /// The axes, as in PyTorch.
     pub shape: Shape,
     /// How it is initialised.
     pub role: Role,
+}
+
+impl Parameter {
+    /// An array of this name and shape, initialised as its role says.
+    pub fn new(name: impl Into<String>, shape: impl Into<Shape>, role: Role) -> Self {
+        Self { name: name.into(), shape: shape.into(), role }
+    }
+}
+
+/// The numbers that an array starts with before it is initialised or learned.
+pub(crate) fn start_values<T: Element>(array: &Parameter) -> impl Iterator<Item = T> + use<T> {
+    let value = T::from_f64(array.role.constant().unwrap_or(0.0));
+    std::iter::repeat_n(value, array.shape.len())
 }
 
 /// What a parameter is, as far as its initialisation asks.

@@ -1,26 +1,59 @@
-use std::fmt::Write as _;
 use std::ops::Range;
+use std::sync::Arc;
 
-use tensor::{Buffer, Element, Shape, ShapeError};
+use tensor::{Buffer, Element, Shape};
 
-use crate::bounded::shortened;
-use crate::chain::{Chain, too_large};
+use crate::builtin::LayerSpec;
+use crate::chain::{Chain, FusedInto};
 use crate::digest::sha256_of_numbers;
 use crate::footprint::Footprint;
 use crate::init::Init;
-use crate::layer::{Context, Layer, Mode, Parameter, Pass, Running};
+use crate::layer::{Layer, Mode, Parameter, start_values};
+use crate::layer_run::LayerRun;
 use crate::random::{Purpose, Stream};
-use crate::spec::{BuildError, LayerSpec, NetworkSpec};
-use crate::workspace::Workspace;
+use crate::spec::{BuildError, NetworkSpec};
 
-/// A list of layers, one flat vector of all their parameters, and one of their state:
-/// what they gather and nobody optimises.
-#[derive(Debug)]
+/// A list of layers, one flat vector of all their parameters, and one of their buffers:
+/// what they update and nobody optimises.
+///
+/// Clones have numbers of their own and share the built layers.
+#[derive(Clone, Debug)]
 pub struct Network<T> {
     spec: NetworkSpec,
-    chain: Chain<T>,
+    chain: Arc<Chain<T>>,
     parameters: Buffer<T>,
-    state: Vec<T>,
+    buffers: Vec<T>,
+}
+
+/// A layer of a network.
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkLayer<'a, T> {
+    /// Its index in the network, from 0.
+    pub index: usize,
+    /// What it was built from.
+    pub spec: &'a LayerSpec,
+    /// The layer by itself.
+    pub layer: &'a dyn Layer<T>,
+    /// The layer that passes run: with the work of a neighbour that is fused into it.
+    pub running: &'a dyn Layer<T>,
+    /// Into which neighbour it is fused itself.
+    pub fused_into: FusedInto,
+    /// Whether it works in the memory of the layer before it.
+    pub in_place: bool,
+    /// Its parameters, as [`Layer::parameters`] says.
+    pub parameters: &'a [T],
+    /// Its buffers, as [`Layer::buffers`] says.
+    pub buffers: &'a [T],
+}
+
+impl<'a, T: Element> NetworkLayer<'a, T> {
+    /// Either of the two, with these numbers, for `samples` samples.
+    pub fn run(&self, layer: &'a dyn Layer<T>, samples: usize, mode: Mode) -> LayerRun<'a, T> {
+        let mut run = LayerRun::new(layer, samples, mode.of_layer(self.index));
+        run.parameters.copy_from_slice(self.parameters);
+        run.buffers.copy_from_slice(self.buffers);
+        run
+    }
 }
 
 /// Collects the layers of a [`Network`].
@@ -61,74 +94,7 @@ impl NetworkSpec {
     /// # Errors
     /// If a layer cannot take the output of the one before it.
     pub fn build<T: Element>(&self) -> Result<Network<T>, BuildError> {
-        self.footprint().map(Network::new)
-    }
-
-    /// What the network and its passes would take of memory.
-    ///
-    /// # Errors
-    /// If a layer cannot take the output of the one before it.
-    pub fn footprint<T: Element>(&self) -> Result<Footprint<T>, BuildError> {
-        let fail = |layer, cause, shapes: &[Shape]| {
-            Err(BuildError { layer, cause, table: self.table(shapes) })
-        };
-        if self.input.is_empty() || self.input.len() >= Shape::MAX_RANK || self.input.contains(&0) {
-            let expected = "an input sample with one to three axes, none of them 0";
-            let found = shortened(&format!("{:?}", self.input));
-            return fail(None, ShapeError::new("network", expected, found), &[]);
-        }
-        let input_shape = Shape::new(&self.input);
-        if input_shape.checked_len().is_none() {
-            return fail(None, too_large(input_shape), &[]);
-        }
-        let (count, most) = (self.count(), Self::MOST_LAYERS);
-        if count > most {
-            let expected = format!("at most {most}, those inside of others counted");
-            let cause = ShapeError::new("layers", expected, count);
-            return Err(BuildError { layer: None, cause, table: String::new() });
-        }
-        let chain = match Chain::<T>::build(input_shape, &self.layers) {
-            Ok(chain) => chain,
-            Err((layer, cause, shapes)) => return fail(Some(layer), cause, &shapes),
-        };
-        if chain.layers().is_empty() {
-            return fail(
-                Some(0),
-                ShapeError::new("network", "at least one layer", 0),
-                &[input_shape],
-            );
-        }
-        Ok(Footprint { spec: self.clone(), chain })
-    }
-
-    /// The layers with their output shapes as far as they are known; of many, the first and
-    /// those around the last whose shape is known.
-    fn table(&self, shapes: &[Shape]) -> String {
-        let input = shortened(&format!("{:?}", self.input));
-        let mut table = format!("     {:<36}{input}", "input");
-        let last_known = shapes.len().saturating_sub(1);
-        let is_shown = |index: usize| {
-            self.layers.len() <= 50 || index < 10 || index.abs_diff(last_known) <= 10
-        };
-        let mut left_out = 0;
-        for (index, layer) in self.layers.iter().enumerate() {
-            if !is_shown(index) {
-                left_out += 1;
-                continue;
-            }
-            if left_out > 0 {
-                let _ = write!(table, "\n      … {left_out} layers");
-                left_out = 0;
-            }
-            let shape = shapes.get(index + 1).map_or_else(String::new, ToString::to_string);
-            let mark = if index + 1 == shapes.len() { "→" } else { " " };
-            let row = format!(" {mark} {index:>2} {:<36}{shape}", layer.summary());
-            let _ = write!(table, "\n{}", row.trim_end());
-        }
-        if left_out > 0 {
-            let _ = write!(table, "\n      … {left_out} layers");
-        }
-        table
+        self.footprint().map(Footprint::build)
     }
 }
 
@@ -140,36 +106,23 @@ impl<T: Element> Network<T> {
         NetworkBuilder { spec, element: std::marker::PhantomData }
     }
 
-    /// The network with all parameters 0.
-    pub(crate) fn new(Footprint { spec, chain }: Footprint<T>) -> Self {
-        let parameters = Buffer::zeros(chain.parameters_of(chain.layers().len()));
-        let mut state = Vec::new();
-        for (array, range) in chain.named(|layer| layer.state()) {
-            state.resize(range.end, T::from_f64(array.role.constant().unwrap_or(0.0)));
-        }
-        Self { spec, chain, parameters, state }
-    }
-
-    /// Another network with the same layers and numbers.
-    pub(crate) fn duplicate(&self) -> Self {
-        let build = self.spec.build();
-        let mut network = build.unwrap_or_else(|_| unreachable!("the layers have fitted once"));
-        network.parameters.copy_from_slice(&self.parameters);
-        network.state.copy_from_slice(&self.state);
-        network
-    }
-
     /// What the network was built from.
     pub fn spec(&self) -> &NetworkSpec {
         &self.spec
     }
 
-    /// The layers, first to last, as passes run them.
-    pub fn layers(&self) -> impl Iterator<Item = Running<'_, T>> {
-        self.chain.layers().iter().map(|placed| Running {
-            layer: placed.running(),
+    /// The layers, first to last.
+    pub fn layers(&self) -> impl Iterator<Item = NetworkLayer<'_, T>> {
+        let layers = self.spec.layers.iter().zip(self.chain.layers()).enumerate();
+        layers.map(|(index, (spec, placed))| NetworkLayer {
+            index,
+            spec,
+            layer: &*placed.layer,
+            running: placed.running(),
+            fused_into: placed.fused_into,
             in_place: placed.in_place,
-            work: placed.work,
+            parameters: &self.parameters[placed.parameters.clone()],
+            buffers: &self.buffers[placed.buffers.clone()],
         })
     }
 
@@ -193,34 +146,32 @@ impl<T: Element> Network<T> {
         &mut self.parameters
     }
 
-    /// What the layers gather while they learn, layer by layer: running statistics.
-    pub fn state(&self) -> &[T] {
-        &self.state
+    /// What the layers update while they learn, layer by layer: running statistics.
+    pub fn buffers(&self) -> &[T] {
+        &self.buffers
     }
 
-    /// What the layers gather while they learn, layer by layer: running statistics.
-    pub fn state_mut(&mut self) -> &mut [T] {
-        &mut self.state
+    /// What the layers update while they learn, layer by layer: running statistics.
+    pub fn buffers_mut(&mut self) -> &mut [T] {
+        &mut self.buffers
     }
 
-    /// Name, shape and place of each array of parameters, in order. The names are those
-    /// of a PyTorch `Sequential`: the layer's place in the list, a dot, and the array.
+    /// Name, shape and range of each array of parameters, in order. The names are those
+    /// of a PyTorch `Sequential`: the layer's index in the list, a dot, and the array.
     pub fn named_parameters(&self) -> Vec<(Parameter, Range<usize>)> {
         self.chain.named(|layer| layer.parameters())
     }
 
-    /// The same of the arrays of [`Network::state`].
-    pub fn named_state(&self) -> Vec<(Parameter, Range<usize>)> {
-        self.chain.named(|layer| layer.state())
+    /// The same of the arrays of [`Network::buffers`].
+    pub fn named_buffers(&self) -> Vec<(Parameter, Range<usize>)> {
+        self.chain.named(|layer| layer.buffers())
     }
 
     /// The layers' summaries with their output shapes and numbers of parameters.
     pub fn table(&self) -> Vec<(String, Shape, usize)> {
-        let rows = self.spec.layers.iter().zip(self.chain.layers());
-        rows.map(|(spec, placed)| {
-            (spec.summary(), placed.layer.output_shape(), placed.parameters.len())
-        })
-        .collect()
+        self.layers()
+            .map(|layer| (layer.spec.summary(), layer.layer.output_shape(), layer.parameters.len()))
+            .collect()
     }
 
     /// Draws all parameters anew, in their order, from the stream of `seed`.
@@ -236,109 +187,35 @@ impl<T: Element> Network<T> {
         sha256_of_numbers(&self.parameters)
     }
 
-    /// The outputs for whole samples of `input`.
-    ///
-    /// # Panics
-    /// If `input` does not hold whole samples, or more of them than the workspace.
-    #[track_caller]
-    pub fn predict<'w>(&self, input: &[T], workspace: &'w mut Workspace<T>) -> &'w [T] {
-        self.forward(input, workspace, Mode::Inference);
-        workspace.output()
+    /// Moves the buffers towards what the shards of a step observed, as
+    /// [`Layer::update_buffers`](crate::Layer::update_buffers) says.
+    pub(crate) fn update_buffers(&mut self, batch_statistics: &[T]) {
+        self.chain.update_buffers(&mut self.buffers, batch_statistics);
     }
 
-    /// Runs all layers forward; the workspace keeps what the backward pass needs.
-    ///
-    /// # Panics
-    /// If `input` does not hold whole samples, or more of them than the workspace.
-    #[track_caller]
-    pub fn forward(&self, input: &[T], workspace: &mut Workspace<T>, mode: Mode) {
-        workspace.start(self, input.len(), mode);
-        self.chain.forward(&self.parameters, input, workspace.context(&self.state));
+    /// Sets the buffers to what shards observed, as
+    /// [`Layer::set_buffers`](crate::Layer::set_buffers) says.
+    pub(crate) fn set_buffers(&mut self, batch_statistics: &[T]) {
+        self.chain.set_buffers(&mut self.buffers, batch_statistics);
     }
 
-    /// Moves the state towards what the shards of a step observed, as
-    /// [`Layer::gather`](crate::Layer::gather) says.
-    pub(crate) fn gather(&mut self, observed: &[T]) {
-        self.chain.gather(&mut self.state, observed);
-    }
-
-    /// Sets the state to what shards observed, as [`Layer::settle`](crate::Layer::settle) says.
-    pub(crate) fn settle(&mut self, observed: &[T]) {
-        self.chain.settle(&mut self.state, observed);
-    }
-
-    /// Runs the first `layers` layers backward, from the gradient of their output that
-    /// [`Workspace::output_gradient`] was given, as far as there are parameters;
-    /// leaves the gradients of all parameters in `gradients`.
-    ///
-    /// # Panics
-    /// If `input` or `gradients` has not the length of the forward pass.
-    #[track_caller]
-    pub fn backward(
-        &self,
-        input: &[T],
-        layers: usize,
-        workspace: &mut Workspace<T>,
-        gradients: &mut [T],
-    ) {
-        assert_eq!(gradients.len(), self.parameters.len(), "gradients: length");
-        gradients[self.chain.parameters_of(layers)..].fill(T::ZERO);
-        self.walk_back(
-            input,
-            layers,
-            workspace,
-            |(layer, range), pass, input_gradient, context| {
-                let parameters = &self.parameters[range.clone()];
-                layer.backward(parameters, pass, &mut gradients[range], input_gradient, context);
-            },
-        );
-    }
-
-    /// [`Network::backward`], with a step of gradient descent on each layer's parameters
-    /// as soon as its gradient is known: `parameters ← parameters − rate · gradients`,
-    /// to the same bits.
-    #[track_caller]
-    pub fn backward_and_step(
-        &mut self,
-        input: &[T],
-        layers: usize,
-        rate: T,
-        workspace: &mut Workspace<T>,
-        gradients: &mut [T],
-    ) {
-        assert_eq!(gradients.len(), self.parameters.len(), "gradients: length");
-        let mut parameters = std::mem::take(&mut self.parameters);
-        self.walk_back(
-            input,
-            layers,
-            workspace,
-            |(layer, range), pass, input_gradient, context| {
-                layer.backward_and_step(
-                    &mut parameters[range.clone()],
-                    rate,
-                    pass,
-                    &mut gradients[range],
-                    input_gradient,
-                    context,
-                );
-            },
-        );
-        self.parameters = parameters;
-    }
-
-    fn walk_back(
-        &self,
-        input: &[T],
-        layers: usize,
-        workspace: &mut Workspace<T>,
-        step: impl FnMut((&dyn Layer<T>, Range<usize>), Pass<'_, T>, Option<&mut [T]>, Context<'_, T>),
-    ) {
-        let n = workspace.samples();
-        assert_eq!(input.len(), n * self.input_shape().len(), "input: length");
-        self.chain.walk_back(input, layers, None, workspace.context(&self.state), step);
-    }
-
-    pub(crate) fn chain(&self) -> &Chain<T> {
+    pub(crate) fn chain(&self) -> &Arc<Chain<T>> {
         &self.chain
+    }
+
+    /// The layers, the parameters to be changed, and the buffers.
+    pub(crate) fn numbers_mut(&mut self) -> (&Chain<T>, &mut [T], &[T]) {
+        (&self.chain, &mut self.parameters, &self.buffers)
+    }
+}
+
+impl<T: Element> Footprint<T> {
+    /// The network with all parameters 0.
+    pub fn build(self) -> Network<T> {
+        let Self { spec, chain } = self;
+        let parameters = Buffer::zeros(chain.parameters_of(chain.layers().len()));
+        let arrays = chain.named(|layer| layer.buffers());
+        let buffers = arrays.iter().flat_map(|(array, _)| start_values(array)).collect();
+        Network { spec, chain: Arc::new(chain), parameters, buffers }
     }
 }

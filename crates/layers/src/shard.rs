@@ -2,18 +2,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tensor::{Buffer, Element};
 
-use crate::layer::{Draw, Mode};
-use crate::loss::{Loss, is_right};
+use crate::answer::is_right;
+use crate::backward_start::BackwardStart;
+use crate::builtin::LayerSpec;
+use crate::dataset::{Dataset, gather};
+use crate::layer::{Draw, Mode, larger};
+use crate::loss::Loss;
 use crate::network::Network;
-use crate::spec::LayerSpec;
-use crate::trainer::{Batch, NonFinite};
+use crate::step::NonFinite;
 use crate::workspace::Workspace;
 
 /// What a step keeps of the samples that went through the network together.
 #[derive(Debug)]
 pub(crate) struct Shard<T> {
     /// What the layers measured.
-    pub(crate) observed: Vec<T>,
+    pub(crate) batch_statistics: Vec<T>,
     /// How many samples had their largest output where the target has.
     pub(crate) correct: usize,
     /// The first sample whose loss is not finite.
@@ -22,8 +25,8 @@ pub(crate) struct Shard<T> {
 
 impl<T: Element> Shard<T> {
     pub(crate) fn new(network: &Network<T>) -> Self {
-        let observed = vec![T::ZERO; network.chain().observed()];
-        Self { observed, correct: 0, failure: None }
+        let batch_statistics = vec![T::ZERO; network.chain().batch_statistics()];
+        Self { batch_statistics, correct: 0, failure: None }
     }
 
     /// Makes it a shard without samples.
@@ -32,16 +35,16 @@ impl<T: Element> Shard<T> {
     }
 }
 
-/// Where a thread works on shards, one after another: what one leaves in the caches of the
+/// What a thread computes shards with, one after another: what one leaves in the caches of the
 /// workspace, the next one finds there.
 #[derive(Debug)]
-pub(crate) struct Desk<T> {
+pub(crate) struct Worker<T> {
     workspace: Workspace<T>,
     inputs: Buffer<T>,
     targets: Vec<T>,
 }
 
-impl<T: Element> Desk<T> {
+impl<T: Element> Worker<T> {
     fn new(network: &Network<T>, workspace: Workspace<T>) -> Self {
         let (inputs, outputs) = (network.input_shape().len(), network.output_shape().len());
         Self {
@@ -56,25 +59,20 @@ impl<T: Element> Desk<T> {
         self.workspace.limit_threads(threads);
     }
 
-    /// The inputs of the last pass, and the workspace for the way back.
-    pub(crate) fn pass(&mut self, network: &Network<T>, n: usize) -> (&[T], &mut Workspace<T>) {
-        (&self.inputs[..n * network.input_shape().len()], &mut self.workspace)
-    }
-
     /// Gathers a shard's samples, `losses.len()` of them from `first` on, and runs forward.
     pub(crate) fn forward(
         &mut self,
         network: &Network<T>,
-        batch: &impl Batch<T>,
+        data: &impl Dataset<T>,
         draw: Draw,
         loss: &Loss,
         (shard, first, losses): (&mut Shard<T>, usize, &mut [f64]),
     ) {
         let n = losses.len();
-        let outputs = network.output_shape().len();
-        let inputs = &mut self.inputs[..n * network.input_shape().len()];
+        let (input_len, outputs) = (network.input_shape().len(), network.output_shape().len());
+        let inputs = &mut self.inputs[..n * input_len];
         let targets = &mut self.targets[..n * outputs];
-        batch.gather(first, inputs, targets);
+        gather(data, first, (&mut *inputs, input_len), (&mut *targets, outputs));
         let draw = Draw { first_sample: first as u64, ..draw };
         network.forward(inputs, &mut self.workspace, Mode::Training(draw));
         shard.clear();
@@ -83,32 +81,24 @@ impl<T: Element> Desk<T> {
             *value = loss.value(y, t);
             shard.correct += usize::from(is_right(y, t));
         }
-        shard.observed.copy_from_slice(self.workspace.observed());
+        shard.batch_statistics.copy_from_slice(self.workspace.batch_statistics());
         shard.failure = self.failure(network, losses, first);
     }
 
-    /// Writes the gradient of `scale` times the sum of the losses.
+    /// Starts the way back of the `n` samples that went forward, with the gradient of `scale`
+    /// times the sum of their losses; returns their inputs, and the workspace for the rest of it.
     pub(crate) fn start_backward(
         &mut self,
         network: &Network<T>,
-        layers: usize,
+        start: BackwardStart,
         loss: &Loss,
         n: usize,
         scale: f64,
-    ) {
+    ) -> (&[T], &mut Workspace<T>) {
         let outputs = network.output_shape().len();
-        let targets = self.targets[..n * outputs].chunks_exact(outputs);
-        let last = network.chain().layers().len();
-        let cancels = layers < last;
-        let (y, gradients) = self.workspace.output_gradient(last);
-        let rows = y.chunks_exact(outputs).zip(targets);
-        for ((y, t), gradient) in rows.zip(gradients.chunks_exact_mut(outputs)) {
-            if cancels {
-                loss.sigmoid_gradient(y, t, scale, gradient);
-            } else {
-                loss.gradient(y, t, scale, gradient);
-            }
-        }
+        let (y, gradient) = self.workspace.output_gradient(network.spec().layers.len());
+        start.gradient(loss, [y, &self.targets[..n * outputs]], outputs, scale, gradient);
+        (&self.inputs[..n * network.input_shape().len()], &mut self.workspace)
     }
 
     fn failure(&self, network: &Network<T>, losses: &[f64], first: usize) -> Option<NonFinite> {
@@ -123,65 +113,64 @@ impl<T: Element> Desk<T> {
     }
 }
 
-/// The desks that no thread works at.
+/// The workers that no thread uses.
 #[derive(Debug)]
-pub(crate) struct Desks<T> {
-    free: Mutex<Vec<Desk<T>>>,
-    /// Samples that a desk has room for.
+pub(crate) struct Workers<T> {
+    free: Mutex<Vec<Worker<T>>>,
+    /// Samples that a worker has room for.
     capacity: usize,
 }
 
-impl<T: Element> Desks<T> {
-    /// One desk for all threads, which share the operations on a shard of `capacity` samples.
+impl<T: Element> Workers<T> {
+    /// One worker for all threads, which share the operations on a shard of `capacity` samples.
     pub(crate) fn shared(network: &Network<T>, capacity: usize) -> Self {
-        let desk = Desk::new(network, Workspace::parallel(network, capacity));
-        Self { free: Mutex::new(vec![desk]), capacity }
+        let worker = Worker::new(network, Workspace::parallel(network, capacity));
+        Self { free: Mutex::new(vec![worker]), capacity }
     }
 
-    /// `count` desks, one for each thread, for shards of up to `capacity` samples.
+    /// `count` workers, one for each thread, for shards of up to `capacity` samples.
     pub(crate) fn of_threads(network: &Network<T>, count: usize, capacity: usize) -> Self {
-        let mut desks = Self { free: Mutex::default(), capacity };
-        let all = (0..count).map(|_| desks.another(network)).collect();
-        *desks.all() = all;
-        desks
+        let mut workers = Self { free: Mutex::default(), capacity };
+        let all = (0..count).map(|_| workers.another(network)).collect();
+        *workers.all() = all;
+        workers
     }
 
-    fn another(&self, network: &Network<T>) -> Desk<T> {
-        Desk::new(network, Workspace::new(network, self.capacity))
+    fn another(&self, network: &Network<T>) -> Worker<T> {
+        Worker::new(network, Workspace::new(network, self.capacity))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Desk<T>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Worker<T>>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All desks, between two steps.
-    pub(crate) fn all(&mut self) -> &mut Vec<Desk<T>> {
+    /// All workers, between two steps.
+    pub(crate) fn all(&mut self) -> &mut Vec<Worker<T>> {
         self.free.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does `work` at a desk that no other work is done at.
+    /// Lends a worker that nobody else uses.
     ///
-    /// Meanwhile no lock is held, and nobody waits for a desk: work calls code that is not
+    /// Meanwhile no lock is held, and nobody waits for a worker: `use_it` calls code that is not
     /// ours, to gather samples, and a thread that waits in there for others may begin with
-    /// another shard before it comes back to this one. So there may be more work begun than
-    /// there are threads; the desk for it is made when it is first missed.
-    pub(crate) fn work_at_one(&self, network: &Network<T>, work: impl FnOnce(&mut Desk<T>)) {
+    /// another shard before it comes back to this one. So more workers may be in use than
+    /// there are threads; another one is made when it is first missed.
+    pub(crate) fn lend(&self, network: &Network<T>, use_it: impl FnOnce(&mut Worker<T>)) {
         let free = self.lock().pop();
-        let mut desk = free.unwrap_or_else(|| self.another(network));
-        work(&mut desk);
-        self.lock().push(desk);
+        let mut worker = free.unwrap_or_else(|| self.another(network));
+        use_it(&mut worker);
+        self.lock().push(worker);
     }
 
-    /// Gives each desk as much scratch memory as any has: a thread that comes later than others
+    /// Gives each worker as much scratch memory as any has: a thread that comes later than others
     /// need not allocate.
     pub(crate) fn equip(&mut self) {
         let mut rooms = [0; 2];
-        for desk in self.all() {
-            let room = desk.workspace.scratch().room();
-            rooms = [rooms[0].max(room[0]), rooms[1].max(room[1])];
+        for worker in self.all() {
+            rooms = larger(rooms, worker.workspace.scratch().room());
         }
-        for desk in self.all() {
-            desk.workspace.scratch().make_room(rooms);
+        for worker in self.all() {
+            worker.workspace.scratch().make_room(rooms);
         }
     }
 }

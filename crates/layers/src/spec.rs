@@ -1,21 +1,10 @@
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
-use tensor::{Element, Shape, ShapeError};
+use serde::{Deserialize, Serialize};
+use tensor::ShapeError;
 
-use crate::activation::{Elu, Gelu, HardSwish, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh};
-use crate::batch_norm2d::BatchNorm2d;
-use crate::conv_transpose2d::ConvTranspose2d;
-use crate::conv2d::Conv2d;
-use crate::dense::Dense;
-use crate::dropout::Dropout;
-use crate::group_norm::{GroupNorm, LayerNorm};
-use crate::layer::Layer;
-use crate::pool2d::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
-use crate::reshape::{Flatten, Reshape};
-use crate::residual::Residual;
-use crate::softmax::Softmax;
-use crate::tagged::name_or_table;
+use crate::builtin::{LayerSpec, LayerText};
+use crate::layer_config::OwnLayers;
 
 /// A network as text: the shape of one input sample and the list of layers.
 ///
@@ -32,7 +21,7 @@ use crate::tagged::name_or_table;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a network, that is its input and layers")]
+#[serde(from = "NetworkText<()>")]
 pub struct NetworkSpec {
     /// The axes of one sample.
     pub input: Vec<usize>,
@@ -48,129 +37,25 @@ impl NetworkSpec {
 
     /// How many layers there are, those inside of others counted.
     pub(crate) fn count(&self) -> usize {
-        count(&self.layers)
+        self.layers.iter().map(LayerSpec::count).sum()
     }
 }
 
-fn count(layers: &[LayerSpec]) -> usize {
-    let inside = |layer: &LayerSpec| match layer {
-        LayerSpec::Residual(residual) => count(residual.layers()),
-        _ => 0,
-    };
-    layers.iter().map(|layer| 1 + inside(layer)).sum()
+/// A [`NetworkSpec`] as it is read from text, with layers that are built in or of the types `O`.
+///
+/// `serde_json::from_str::<NetworkText<MyLayer>>(text)?.into()` is a network that may have a
+/// `MyLayer`, inside of other layers too.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename = "NetworkSpec", deny_unknown_fields, bound = "O: OwnLayers")]
+#[serde(expecting = "a network, that is its input and layers")]
+pub struct NetworkText<O> {
+    input: Vec<usize>,
+    layers: Vec<LayerText<O>>,
 }
 
-/// What can be said of a layer before its input shape is known.
-pub(crate) trait Buildable {
-    /// The layer in a few words.
-    fn summary(&self) -> String;
-
-    /// The layer for inputs of this shape.
-    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError>;
-}
-
-macro_rules! layer_spec {
-    ($($name:ident),*) => {
-        /// One layer of a [`NetworkSpec`].
-        #[derive(Clone, Debug, PartialEq, Serialize)]
-        #[serde(tag = "type", rename_all = "snake_case")]
-        pub enum LayerSpec {$(
-            #[doc = concat!("See [`", stringify!($name), "`].")]
-            $name($name),
-        )*}
-
-        /// What [`LayerSpec`] is read as: the form that serde derives.
-        #[derive(Deserialize)]
-        #[serde(remote = "LayerSpec", rename_all = "snake_case")]
-        enum Table {$( $name($name), )*}
-
-        $(impl From<$name> for LayerSpec {
-            fn from(layer: $name) -> Self {
-                Self::$name(layer)
-            }
-        })*
-
-        impl LayerSpec {
-            /// The layer in a few words.
-            pub fn summary(&self) -> String {
-                match self {$( Self::$name(layer) => layer.summary(), )*}
-            }
-
-            /// The layer for inputs of this shape.
-            ///
-            /// # Errors
-            /// If the layer cannot take such inputs, none of which is empty.
-            pub fn build<T: Element>(
-                &self,
-                input: Shape,
-            ) -> Result<Box<dyn Layer<T>>, ShapeError> {
-                if input.is_empty() {
-                    return Err(ShapeError::new("layer", "an input with axes of at least 1", input));
-                }
-                match self {$( Self::$name(layer) => layer.build(input), )*}
-            }
-        }
-    };
-}
-
-impl<'de> Deserialize<'de> for LayerSpec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(transparent)]
-        struct Whole(#[serde(with = "Table")] LayerSpec);
-        name_or_table(deserializer).map(|Whole(layer)| layer)
-    }
-}
-
-layer_spec!(
-    Conv2d,
-    ConvTranspose2d,
-    MaxPool2d,
-    AvgPool2d,
-    GlobalAvgPool2d,
-    BatchNorm2d,
-    GroupNorm,
-    LayerNorm,
-    Dense,
-    Sigmoid,
-    Tanh,
-    Relu,
-    LeakyRelu,
-    Gelu,
-    Silu,
-    Elu,
-    Softplus,
-    HardSwish,
-    Softmax,
-    Dropout,
-    Flatten,
-    Reshape,
-    Residual
-);
-
-/// One layer that does the work of two neighbours in its own passes, to the same bits.
-pub(crate) enum Fused<T> {
-    /// In the place of the first: its output, and the gradient of it that it is given, are
-    /// those of the second.
-    InFirst(Box<dyn Layer<T>>),
-    /// In the place of the second: it reads the input of the first, which must give the first
-    /// the same derivatives as its output does.
-    InSecond(Box<dyn Layer<T>>),
-}
-
-impl<T: Element> Fused<T> {
-    /// For inputs of the first that [`LayerSpec::build`] accepts; `None` if two layers are as
-    /// fast as one.
-    pub(crate) fn build(first: &LayerSpec, second: &LayerSpec, input: Shape) -> Option<Self> {
-        match (first, second) {
-            (LayerSpec::BatchNorm2d(first), LayerSpec::Relu(_)) => {
-                first.build_rectified(input).map(Self::InFirst)
-            }
-            (LayerSpec::Relu(_), LayerSpec::MaxPool2d(second)) => {
-                second.build_rectified(input).map(Self::InSecond)
-            }
-            _ => None,
-        }
+impl<O> From<NetworkText<O>> for NetworkSpec {
+    fn from(NetworkText { input, layers }: NetworkText<O>) -> Self {
+        Self { input, layers: layers.into_iter().map(LayerSpec::from).collect() }
     }
 }
 

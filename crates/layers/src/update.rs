@@ -1,9 +1,9 @@
-use tensor::{Element, optimize, reduce, threads};
+use tensor::{Element, map, reduce, threads};
 
 use crate::layer::Role;
 use crate::network::Network;
-use crate::optimizer::{Optimizer, Update};
-use crate::trainer::TrainerConfig;
+use crate::optimizer::{Optimizer, Step};
+use crate::trainer_config::TrainerConfig;
 
 /// Takes the optimizer's steps: sums the shards' gradients, clips the sum, changes the
 /// parameters and their moving average, in parts that threads share.
@@ -65,13 +65,6 @@ impl<T: Element> Updater<T> {
         Self { optimizer, clip_norm, average_decay, state, squares, runs }
     }
 
-    /// Whether all there is to a step is `w ← w − η g`.
-    pub(crate) fn is_plain_descent(&self) -> bool {
-        self.optimizer.is_plain_descent()
-            && self.clip_norm.is_none()
-            && self.average_decay.is_none()
-    }
-
     /// Counts a step that the layers took themselves.
     pub(crate) fn count_step(&mut self) {
         self.state.steps += 1;
@@ -94,19 +87,19 @@ impl<T: Element> Updater<T> {
     }
 
     /// A step on `parameters` with learning rate `rate`, on at most `threads` threads. The
-    /// gradient is the sum of `count` parts, each as long as `sum`, and is left in `sum`;
-    /// if there are no parts, `sum` holds it already.
+    /// gradient is the sum of the `count` shards' `gradients`, each as long as `sum`, and is left
+    /// in `sum`; if there are none, `sum` holds it already.
     pub(crate) fn step(
         &mut self,
         (rate, threads): (f64, usize),
-        (parts, mut count): (&[T], usize),
+        (gradients, mut count): (&[T], usize),
         sum: &mut [T],
         parameters: &mut [T],
     ) {
         let stride = sum.len();
         let mut scale = None;
         if let Some(most) = self.clip_norm {
-            let norm = sum_and_norm((parts, count), sum, &mut self.squares, threads);
+            let norm = sum_and_norm((gradients, count), sum, &mut self.squares, threads);
             let factor = most / (norm + CLIP_EPSILON);
             scale = (factor < 1.0).then(|| T::from_f64(factor));
             count = 0;
@@ -116,19 +109,19 @@ impl<T: Element> Updater<T> {
         let decay = if *steps == 0 { Some(0.0) } else { self.average_decay };
         let rest = T::from_f64(1.0 - decay.unwrap_or(0.0));
         *steps += 1;
-        let updates = [true, false].map(|decays| self.optimizer.update(rate, *steps, decays));
+        let (optimizer, of_step) = (self.optimizer, self.optimizer.steps(rate, *steps));
         let runs = &self.runs;
         let slices = [parameters, sum, momentum, squares, average];
         threads::for_each_part(slices, PART, threads, |first, [w, g, m, v, average]| {
             if count > 0 {
-                reduce::sum_parts(parts, [count, stride], first, g);
+                reduce::sum_pairwise(gradients, [count, stride], first, g);
             }
             if let Some(scale) = scale {
                 g.iter_mut().for_each(|g| *g *= scale);
             }
-            update(runs, first, &updates, [&mut *w, g, m, v]);
+            update(runs, first, (optimizer, of_step), [&mut *w, g, m, v]);
             if !average.is_empty() {
-                optimize::average(average, w, rest);
+                map::lerp(average, rest, w);
             }
         });
     }
@@ -138,29 +131,30 @@ impl<T: Element> Updater<T> {
 fn update<T: Element>(
     runs: &[(usize, bool)],
     first: usize,
-    updates: &[Update<T>; 2],
+    (optimizer, [decaying, other]): (Optimizer, [Step; 2]),
     [w, g, m, v]: [&mut [T]; 4],
 ) {
     let (mut at, len) = (0, w.len());
     for &(end, decays) in runs {
         let end = end.clamp(first + at, first + len) - first;
         if end > at {
-            let moments = [part(m, at, end), part(v, at, end)];
-            updates[usize::from(!decays)].apply(&mut w[at..end], &g[at..end], moments);
+            let moments = [slice(m, at, end), slice(v, at, end)];
+            let step = if decays { decaying } else { other };
+            optimizer.apply(step, &mut w[at..end], &g[at..end], moments);
             at = end;
         }
     }
 }
 
 /// The numbers from `at` to `end`, or none of none.
-fn part<T>(numbers: &mut [T], at: usize, end: usize) -> &mut [T] {
+fn slice<T>(numbers: &mut [T], at: usize, end: usize) -> &mut [T] {
     if numbers.is_empty() { numbers } else { &mut numbers[at..end] }
 }
 
-/// Sums the parts into `sum`, and returns the norm of it: the squares added in `f64`,
+/// Sums the shards' gradients into `sum`, and returns the norm of it: the squares added in `f64`,
 /// [`NORM_PART`] by [`NORM_PART`], whichever thread does which.
 fn sum_and_norm<T: Element>(
-    (parts, count): (&[T], usize),
+    (gradients, count): (&[T], usize),
     sum: &mut [T],
     squares: &mut [f64],
     threads: usize,
@@ -168,7 +162,7 @@ fn sum_and_norm<T: Element>(
     let stride = sum.len();
     threads::for_each_chunk((sum, NORM_PART), (squares, 1), threads, |index, sum, squares| {
         if count > 0 {
-            reduce::sum_parts(parts, [count, stride], index * NORM_PART, sum);
+            reduce::sum_pairwise(gradients, [count, stride], index * NORM_PART, sum);
         }
         squares[0] = sum_of_squares(sum);
     });

@@ -7,10 +7,11 @@ use tensor::Element;
 
 use crate::bounded::listed;
 use crate::layer::Parameter;
+use crate::layer_config::OwnLayers;
 use crate::network::Network;
-use crate::weights_header::{NETWORK, WeightsHeader};
+use crate::weights_header::{NETWORK, WeightsError, WeightsHeader};
 
-/// The parameters and the state of a network as the bytes of a safetensors file, in the network's
+/// The parameters and the buffers of a network as the bytes of a safetensors file, in the network's
 /// precision. Its `__metadata__` holds the network's description, so that the file alone
 /// is enough to predict, and `metadata` beside it.
 ///
@@ -25,7 +26,7 @@ pub fn save_weights<T: Element>(
     let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
     let metadata = metadata.chain([(NETWORK.to_owned(), spec)]).collect();
     let parameters = named(network.named_parameters(), network.parameters());
-    let tensors = parameters.chain(named(network.named_state(), network.state()));
+    let tensors = parameters.chain(named(network.named_buffers(), network.buffers()));
     let mut file = safetensors::serialize(tensors, Some(metadata)).map_err(|error| fail(&error))?;
     sort_header(&mut file).map_err(|error| fail(&error))?;
     // What is written can be read.
@@ -58,7 +59,7 @@ fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
     Ok(())
 }
 
-/// Replaces the parameters and the state of `network` by those in the bytes of a safetensors file, of
+/// Replaces the parameters and the buffers of `network` by those in the bytes of a safetensors file of
 /// 32 or 64 bits each.
 ///
 /// # Errors
@@ -72,8 +73,8 @@ pub fn load_weights<T: Element>(
     let (header, body) = open(bytes)?;
     header.check(network)?;
     let file = (&header, body);
-    let (parameters, state) = (network.named_parameters(), network.named_state());
-    let arrays = parameters.iter().chain(&state).map(|(array, _)| array);
+    let (parameters, buffers) = (network.named_parameters(), network.named_buffers());
+    let arrays = parameters.iter().chain(&buffers).map(|(array, _)| array);
     let complaints: Vec<_> = arrays.filter_map(|array| refuse_numbers::<T>(file, array)).collect();
     if !complaints.is_empty() {
         return Err(WeightsError::new(format!("weights: {}", listed(&complaints))));
@@ -85,7 +86,7 @@ pub fn load_weights<T: Element>(
         }
     };
     read(parameters, network.parameters_mut());
-    read(state, network.state_mut());
+    read(buffers, network.buffers_mut());
     Ok(())
 }
 
@@ -127,7 +128,15 @@ fn refuse_numbers<T: Element>(file: (&WeightsHeader, &[u8]), array: &Parameter) 
 /// If the bytes are no safetensors, do not describe a network, or describe another one
 /// than they hold.
 pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
-    let mut network = open(bytes)?.0.footprint()?.build();
+    network_of_with::<T, ()>(bytes)
+}
+
+/// [`network_of`] of a file whose network has layers of the types `O` beside built-in ones.
+///
+/// # Errors
+/// As [`network_of`]; a layer of another type is named.
+pub fn network_of_with<T: Element, O: OwnLayers>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
+    let mut network = open(bytes)?.0.footprint_with::<T, O>()?.build();
     load_weights(&mut network, bytes)?;
     Ok(network)
 }
@@ -188,21 +197,3 @@ impl<T: Element> View for Array<'_, T> {
         size_of_val(self.numbers)
     }
 }
-
-/// Weights that cannot be read, or that are not those of the network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WeightsError(String);
-
-impl WeightsError {
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Display for WeightsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for WeightsError {}

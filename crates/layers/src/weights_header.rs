@@ -10,12 +10,13 @@ use serde_json::error::Category;
 use tensor::{Element, Shape};
 
 use crate::bounded::{listed, shortened};
+use crate::builtin::LayerText;
 use crate::chain::Chain;
 use crate::footprint::Footprint;
 use crate::layer::Parameter;
+use crate::layer_config::OwnLayers;
 use crate::network::Network;
-use crate::spec::{LayerSpec, NetworkSpec};
-use crate::weights::WeightsError;
+use crate::spec::{NetworkSpec, NetworkText};
 
 /// The key of `__metadata__` under which the network is described.
 pub(crate) const NETWORK: &str = "network";
@@ -93,6 +94,14 @@ impl WeightsHeader {
     /// # Errors
     /// If the file describes no network, or another one than it holds.
     pub fn footprint<T: Element>(&self) -> Result<Footprint<T>, WeightsError> {
+        self.footprint_with::<T, ()>()
+    }
+
+    /// The same of a network whose layers are built in or of the types `O`.
+    ///
+    /// # Errors
+    /// As [`WeightsHeader::footprint`].
+    pub fn footprint_with<T: Element, O: OwnLayers>(&self) -> Result<Footprint<T>, WeightsError> {
         let text = self.0.metadata().as_ref().and_then(|metadata| metadata.get(NETWORK));
         let text = text.ok_or_else(|| {
             WeightsError::new(format!(
@@ -102,13 +111,13 @@ impl WeightsHeader {
         })?;
         let fail =
             |error: &dyn fmt::Display| WeightsError::new(format!("weights, {NETWORK:?}: {error}"));
-        let spec = described(text).map_err(|error| fail(&error))?;
+        let spec = described::<O>(text).map_err(|error| fail(&error))?;
         let footprint = spec.footprint::<T>().map_err(|error| fail(&error))?;
         self.check_chain(&footprint.chain)?;
         Ok(footprint)
     }
 
-    /// Whether the file's arrays are the parameters and the state of `network`.
+    /// Whether the file's arrays are the parameters and the buffers of `network`.
     ///
     /// # Errors
     /// If their names, shapes or types are others: the message lists those that differ.
@@ -118,8 +127,8 @@ impl WeightsHeader {
 
     fn check_chain<T: Element>(&self, chain: &Chain<T>) -> Result<(), WeightsError> {
         let parameters = chain.named(|layer| layer.parameters());
-        let state = chain.named(|layer| layer.state());
-        let expected: Vec<_> = parameters.into_iter().chain(state).collect();
+        let buffers = chain.named(|layer| layer.buffers());
+        let expected: Vec<_> = parameters.into_iter().chain(buffers).collect();
         let wrong = expected.iter().filter_map(|(array, _)| self.complaint(array));
         let mut complaints: Vec<_> = wrong.collect();
         let known: HashSet<_> = expected.iter().map(|(array, _)| &*array.name).collect();
@@ -252,9 +261,9 @@ fn json_complaint(error: &serde_json::Error) -> String {
 }
 
 /// The network that a text describes, or what of it describes none, in plain words.
-fn described(text: &str) -> Result<NetworkSpec, String> {
-    if let Ok(spec) = serde_json::from_str(text) {
-        return Ok(spec);
+fn described<O: OwnLayers>(text: &str) -> Result<NetworkSpec, String> {
+    if let Ok(spec) = serde_json::from_str::<NetworkText<O>>(text) {
+        return Ok(spec.into());
     }
     let complaint = |what: &str, expected: &str, found: &dyn fmt::Display| {
         Err(format!("{what}expected {expected}, got {}", shortened(&found.to_string())))
@@ -270,7 +279,7 @@ fn described(text: &str) -> Result<NetworkSpec, String> {
     let Value::Array(layers) = layers else {
         return complaint("layers: ", "a list of layers", &layers);
     };
-    let is_unknown = |layer: &&Value| LayerSpec::deserialize(*layer).is_err();
+    let is_unknown = |layer: &&Value| LayerText::<O>::deserialize(*layer).is_err();
     if let Some((place, layer)) = layers.iter().enumerate().find(|(_, layer)| is_unknown(layer)) {
         return complaint(&format!("layer {place}: "), "one that this version knows", layer);
     }
@@ -285,3 +294,21 @@ fn shape_text(dims: &[usize]) -> String {
         shortened(&format!("{dims:?}"))
     }
 }
+
+/// Weights that cannot be read, or that are not those of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightsError(String);
+
+impl WeightsError {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for WeightsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WeightsError {}

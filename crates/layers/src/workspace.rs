@@ -1,49 +1,45 @@
-use std::ops::Range;
+use std::sync::Arc;
 
 use tensor::{Buffer, Element, Scratch};
 
+use crate::chain::Chain;
 use crate::layer::{Context, Mode};
 use crate::network::Network;
 
 /// The memory of one pass through a network: outputs of all layers, gradients, scratch.
 ///
-/// Nothing is allocated after the first pass. A network serves several workspaces at
-/// once, each on its own thread.
+/// It serves the network that it was made for and its clones; any other panics. Nothing is
+/// allocated after the first pass. A network serves several workspaces at once, each on its
+/// own thread.
 #[derive(Clone, Debug)]
 pub struct Workspace<T> {
+    /// The layers, which clones of a network share.
+    chain: Arc<Chain<T>>,
     capacity: usize,
     samples: usize,
     mode: Mode,
-    input_len: usize,
-    /// The numbers of all layers, as the network's chain places them.
+    /// The numbers of all layers, as the chain lays them out.
     memory: Buffer<T>,
-    observed: Vec<T>,
+    batch_statistics: Vec<T>,
     scratch: Scratch<T>,
-    /// Of one sample: each layer's output, and the gradient of the last one.
-    outputs: Vec<Range<usize>>,
-    gradient: usize,
 }
 
 impl<T: Element> Workspace<T> {
     /// Memory for passes of up to `capacity` samples on the calling thread.
     pub fn new(network: &Network<T>, capacity: usize) -> Self {
-        Self::with_scratch(network, capacity, Scratch::sequential())
+        Self::with_memory(network, (capacity, network.chain().memory()), Scratch::sequential())
     }
 
     /// The same without room for gradients: for [`Network::predict`] alone. A backward pass
     /// in it panics.
     pub fn for_inference(network: &Network<T>, capacity: usize) -> Self {
-        let numbers = network.chain().gradient_place().start;
+        let numbers = network.chain().gradient_range().start;
         Self::with_memory(network, (capacity, numbers), Scratch::sequential())
     }
 
-    /// The same, for passes whose operations may use all threads of the current pool.
+    /// As [`Workspace::new`], for passes whose operations may use all threads of the current pool.
     pub fn parallel(network: &Network<T>, capacity: usize) -> Self {
-        Self::with_scratch(network, capacity, Scratch::parallel())
-    }
-
-    fn with_scratch(network: &Network<T>, capacity: usize, scratch: Scratch<T>) -> Self {
-        Self::with_memory(network, (capacity, network.chain().memory()), scratch)
+        Self::with_memory(network, (capacity, network.chain().memory()), Scratch::parallel())
     }
 
     /// With memory of `numbers` numbers for each sample.
@@ -52,17 +48,15 @@ impl<T: Element> Workspace<T> {
         (capacity, numbers): (usize, usize),
         scratch: Scratch<T>,
     ) -> Self {
-        let chain = network.chain();
+        let chain = Arc::clone(network.chain());
         Self {
             capacity,
             samples: 0,
             mode: Mode::Inference,
-            input_len: network.input_shape().len(),
             memory: Buffer::zeros(capacity.saturating_mul(numbers)),
-            observed: vec![T::ZERO; chain.observed()],
+            batch_statistics: vec![T::ZERO; chain.batch_statistics()],
             scratch,
-            outputs: (0..chain.layers().len()).map(|layer| chain.output_place(layer)).collect(),
-            gradient: chain.gradient_place().start,
+            chain,
         }
     }
 
@@ -78,28 +72,29 @@ impl<T: Element> Workspace<T> {
 
     /// The output of the network in the last forward pass.
     pub fn output(&self) -> &[T] {
-        self.layer_output(self.outputs.len() - 1)
+        self.layer_output(self.chain.layers().len() - 1)
     }
 
     /// The output of a layer in the last forward pass; where the next layer works in
-    /// the same memory, that layer's, and where the next layer does this one's work too,
-    /// this one's input.
+    /// the same memory, that layer's, and where this layer is fused into the next one, this
+    /// one's input.
     pub fn layer_output(&self, layer: usize) -> &[T] {
-        let place = &self.outputs[layer];
-        &self.memory[self.samples * place.start..self.samples * place.end]
+        let range = self.chain.output_range(layer);
+        &self.memory[self.samples * range.start..self.samples * range.end]
     }
 
     /// Where the backward pass through `layers` layers expects the gradient of their
     /// output, with that output beside it.
     pub fn output_gradient(&mut self, layers: usize) -> (&[T], &mut [T]) {
-        let (n, place) = (self.samples, &self.outputs[layers - 1]);
-        let (outputs, gradients) = self.memory.split_at_mut(n * self.gradient);
-        (&outputs[n * place.start..n * place.end], &mut gradients[..n * place.len()])
+        let (n, range) = (self.samples, self.chain.output_range(layers - 1));
+        let start = n * self.chain.gradient_range().start;
+        let (outputs, gradients) = self.memory.split_at_mut(start);
+        (&outputs[n * range.start..n * range.end], &mut gradients[..n * range.len()])
     }
 
     /// What the layers measured in the last forward pass for training.
-    pub(crate) fn observed(&self) -> &[T] {
-        &self.observed
+    pub(crate) fn batch_statistics(&self) -> &[T] {
+        &self.batch_statistics
     }
 
     /// What the operations work in.
@@ -112,22 +107,29 @@ impl<T: Element> Workspace<T> {
         self.scratch.limit_threads(threads);
     }
 
+    /// That it is a workspace of these layers.
+    #[track_caller]
+    pub(crate) fn check(&self, chain: &Chain<T>) {
+        let is_same = std::ptr::eq(&*self.chain, chain);
+        assert!(is_same, "workspace: expected one of this network or of a clone, got another's");
+    }
+
     /// Begins a pass with an input of so many numbers.
     #[track_caller]
-    pub(crate) fn start(&mut self, network: &Network<T>, numbers: usize, mode: Mode) {
-        let (len, capacity) = (self.input_len, self.capacity);
+    pub(crate) fn start(&mut self, chain: &Chain<T>, numbers: usize, mode: Mode) {
+        self.check(chain);
+        let (shape, capacity) = (chain.input_shape(), self.capacity);
         assert!(
-            numbers.is_multiple_of(len) && numbers / len <= capacity,
-            "input: expected at most {capacity} samples of {}, got {numbers} numbers",
-            network.input_shape(),
+            numbers.is_multiple_of(shape.len()) && numbers / shape.len() <= capacity,
+            "input: expected at most {capacity} samples of {shape}, got {numbers} numbers",
         );
-        self.samples = numbers / len;
+        self.samples = numbers / shape.len();
         self.mode = mode;
     }
 
-    /// What the layers of a network with this state work with.
-    pub(crate) fn context<'a>(&'a mut self, state: &'a [T]) -> Context<'a, T> {
-        let Self { scratch, mode, observed, memory, .. } = self;
-        Context { scratch, mode: *mode, state, observed, memory }
+    /// What the layers of a network with these buffers work with.
+    pub(crate) fn context<'a>(&'a mut self, buffers: &'a [T]) -> Context<'a, T> {
+        let Self { scratch, mode, batch_statistics, memory, .. } = self;
+        Context { scratch, mode: *mode, buffers, batch_statistics, memory }
     }
 }

@@ -7,8 +7,9 @@
 use std::sync::Barrier;
 
 use layers::{
-    Batch, BatchNorm2d, Bias, Conv2d, Dense, Flatten, Loss, MaxPool2d, Network, Optimizer, Padding,
-    Relu, Reshape, Residual, Sigmoid, Softmax, Tanh, Trainer, TrainerConfig, Workspace,
+    BatchNorm2d, Bias, Conv2d, Dense, Flatten, InMemory, Inputs, Loss, MaxPool2d, Network,
+    Optimizer, Padding, Relu, Reshape, Residual, Sigmoid, Softmax, Subset, Tanh, Trainer,
+    TrainerConfig, Workspace,
 };
 use tensor::simd::level;
 use tensor::{Correlation, Element};
@@ -23,18 +24,13 @@ fn allocations(run: impl FnOnce()) -> u64 {
     dhat::HeapStats::get().total_blocks - before
 }
 
-/// Samples that are computed, not kept.
-struct Waves;
-
-impl<T: Element> Batch<T> for Waves {
-    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
-        for (at, x) in inputs.iter_mut().enumerate() {
-            *x = T::from_f64((((first + 1) * (at + 1)) % 17) as f64 / 17.0);
-        }
-        for (at, t) in targets.iter_mut().enumerate() {
-            *t = T::from_f64(((first + at) % 2) as f64);
-        }
-    }
+/// So many samples for a network.
+fn waves<T: Element>(network: &Network<T>, len: usize) -> InMemory<'static, T> {
+    let (inputs, outputs) = (network.input_shape().len(), network.output_shape().len());
+    let wave = |at: usize| ((at / inputs + 1) * (at % inputs + 1) % 17) as f64 / 17.0;
+    let inputs: Vec<_> = (0..len * inputs).map(|at| T::from_f64(wave(at))).collect();
+    let targets: Vec<_> = (0..len * outputs).map(|at| T::from_f64((at % 2) as f64)).collect();
+    Inputs::numbers(inputs).with_targets(targets, outputs).expect("a data set")
 }
 
 /// A network with each layer of the crate, large enough for its operations to be spread
@@ -76,13 +72,14 @@ fn filtered<T: Element>() -> Network<T> {
     for spec in &network.spec().layers {
         let layer = spec.build::<T>(shape).expect("a layer");
         let plan = |correlation: &Correlation| {
-            [correlation.forward_plan::<T>(level(), 4), correlation.kernel_gradient_plan::<T>()]
+            let plan = correlation.plan::<T>(level(), 4);
+            [plan.forward.to_string(), plan.kernel_gradient.to_string()]
         };
         plans.extend(layer.correlation().map(plan));
         shape = layer.output_shape();
     }
     for plan in ["columns of 4", "tiles of 4 × 4"] {
-        assert_eq!(plans.contains(&[plan; 2]), T::NAME == "f32", "{plans:?}");
+        assert_eq!(plans.contains(&[plan, plan].map(str::to_owned)), T::NAME == "f32", "{plans:?}");
     }
     network
 }
@@ -90,9 +87,11 @@ fn filtered<T: Element>() -> Network<T> {
 fn train<T: Element>(network: Network<T>, batch_size: usize, shard_size: usize) -> u64 {
     let (loss, optimizer) = (Loss::binary_cross_entropy(), Optimizer::sgd());
     let config = TrainerConfig::new(loss, optimizer, [batch_size, shard_size]);
+    let data = waves(&network, batch_size);
+    let order: Vec<_> = (0..batch_size).rev().collect();
     let mut trainer = Trainer::new(network, config);
     let mut step = |samples| {
-        trainer.step(&Waves, samples, 0.01).expect("finite losses");
+        trainer.step(&Subset::new(&data, &order[..samples]), 0.01).expect("finite losses");
     };
     step(batch_size);
     step(batch_size);
@@ -143,15 +142,16 @@ fn footprints<T: Element>() {
         .add(Dense::new(10));
     for (sizes, average) in [([32, 8], None), ([32, 32], Some(0.9)), ([1, 1], None)] {
         let network = wide.clone().build().expect("a network");
-        let mut config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), sizes);
+        let mut config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::adam(), sizes);
         config.average = average;
         let footprint = wide.footprint().expect("a network");
         let what = format!("{}, sizes {sizes:?}", T::NAME);
         // The trainer takes the network over.
         let bytes = footprint.training(&config, 2) - footprint.network();
+        let batch = waves(&network, sizes[0]);
         assert_bytes(&what, bytes, || {
             let mut trainer = Trainer::new(network, config);
-            trainer.step(&Waves, sizes[0], 0.01).expect("finite losses");
+            trainer.step(&batch, 0.01).expect("finite losses");
             let averaged = average.map(|_| trainer.averaged_network());
             (trainer, averaged)
         });

@@ -6,7 +6,7 @@
 
 use layers::random::{Purpose, Stream};
 use layers::{
-    Batch, BatchNorm2d, Bias, Conv2d, Dense, Dropout, Flatten, Init, Loss, MaxPool2d, Network,
+    BatchNorm2d, Bias, Conv2d, Dataset, Dense, Dropout, Flatten, Init, Loss, MaxPool2d, Network,
     NetworkBuilder, Optimizer, Padding, Relu, Reshape, Sigmoid, Tanh, Trainer, TrainerConfig,
 };
 use tensor::simd::{Level, set_level};
@@ -25,24 +25,25 @@ const FILTERED_SHARDS: &str = "2c6202abad2abd9eb5836f494bca8e4207690619dcf6f886c
 struct Squares {
     step: u64,
     side: usize,
+    len: usize,
 }
 
-impl Batch<f32> for Squares {
-    fn gather(&self, first: usize, inputs: &mut [f32], targets: &mut [f32]) {
+impl Dataset<f32> for Squares {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn write(&self, index: usize, image: &mut [f32], target: &mut [f32]) {
         let side = self.side;
-        let samples = inputs.chunks_exact_mut(side * side).zip(targets.chunks_exact_mut(10));
-        for (sample, (image, target)) in samples.enumerate() {
-            let epoch = 1000 * self.step + (first + sample) as u64;
-            let mut stream = Stream::new(5, Purpose::Shuffle, epoch);
-            image.fill_with(|| stream.uniform() as f32 * 0.5);
-            let class = stream.below(10);
-            let corner = class / 5 * (side / 2) * side + class % 5 * (side / 5);
-            for y in 0..side / 2 {
-                image[corner + y * side..][..side / 5].iter_mut().for_each(|x| *x += 0.5);
-            }
-            target.fill(0.0);
-            target[class] = 1.0;
+        let mut stream = Stream::new(5, Purpose::Shuffle, 1000 * self.step + index as u64);
+        image.fill_with(|| stream.uniform() as f32 * 0.5);
+        let class = stream.below(10);
+        let corner = class / 5 * (side / 2) * side + class % 5 * (side / 5);
+        for y in 0..side / 2 {
+            image[corner + y * side..][..side / 5].iter_mut().for_each(|x| *x += 0.5);
         }
+        target.fill(0.0);
+        target[class] = 1.0;
     }
 }
 
@@ -153,8 +154,8 @@ impl Training {
         let start = network.digest();
         let mut trainer = Trainer::new(network, self.config.clone());
         for step in 0..self.steps {
-            let batch = Squares { step, side: self.side };
-            let report = trainer.step(&batch, self.config.batch_size, self.rate);
+            let batch = Squares { step, side: self.side, len: self.config.batch_size };
+            let report = trainer.step(&batch, self.rate);
             let losses = report.expect("finite losses").losses;
             assert!(losses.iter().all(|&loss| loss > 0.0), "{}: losses {losses:?}", self.name);
         }

@@ -64,7 +64,7 @@ const AUGMENTATION: u32 = u32::MAX;
 /// so that they draw the same with it and without.
 const FLIP: u32 = u32::MAX;
 
-/// Pixels of a row whose places are known before their brightness is asked for.
+/// Pixels of a row whose positions are known before their brightness is asked for.
 const TOGETHER: usize = 64;
 
 /// Deforms the images of one size.
@@ -130,14 +130,14 @@ impl Augmenter {
             let displacements = self.row_of_nodes(&map, y);
             for start in (0..width).step_by(TOGETHER) {
                 let count = TOGETHER.min(width - start);
-                let mut places = [[0.0; TOGETHER]; 2];
-                let [ys, xs] = places.each_mut().map(|places| &mut places[..count]);
-                self.places(&map, &displacements, [y, start], [ys, xs]);
-                let [ys, xs] = places.each_ref().map(|places| &places[..count]);
+                let mut grid = [[0.0; TOGETHER]; 2];
+                let [ys, xs] = grid.each_mut().map(|axis| &mut axis[..count]);
+                self.grid(&map, &displacements, [y, start], [ys, xs]);
+                let [ys, xs] = grid.each_ref().map(|axis| &axis[..count]);
                 for (image, output) in image.chunks_exact(plane).zip(output.chunks_exact_mut(plane))
                 {
                     let output = &mut output[y * width + start..][..count];
-                    image::resample(image, self.size, [ys, xs], output);
+                    image::grid_sample(image, self.size, [ys, xs], output);
                 }
             }
         }
@@ -199,16 +199,16 @@ impl Augmenter {
 
     /// Where in the original image the brightness of pixels of row `y` comes from, from column
     /// `first` on.
-    fn places(
+    fn grid(
         &self,
         map: &Map,
         row: &[[f32; 2]; MOST_NODES],
         [y, first]: [usize; 2],
-        places: [&mut [f32]; 2],
+        grid: [&mut [f32]; 2],
     ) {
         let elastic = self.augmentation.elastic.is_some();
-        let splines = if elastic { &self.splines[1][first..][..places[0].len()] } else { &[] };
-        image::places(&map.matrix, [y, first], (row, splines), places);
+        let splines = if elastic { &self.splines[1][first..][..grid[0].len()] } else { &[] };
+        image::affine_grid(&map.matrix, [y, first], (row, splines), grid);
     }
 }
 
@@ -394,7 +394,7 @@ mod tests {
         for (y, x) in [(0, 0), (2, 3), (4, 6)] {
             let row = augmenter.row_of_nodes(&map, y);
             let [mut from_y, mut from_x] = [0.0; 2].map(|place: f32| [place]);
-            augmenter.places(&map, &row, [y, x], [&mut from_y, &mut from_x]);
+            augmenter.grid(&map, &row, [y, x], [&mut from_y, &mut from_x]);
             let ([from_y], [from_x]) = (from_y, from_x);
             assert!((from_y - (y as f32 + 1.0)).abs() < 1e-6, "{from_y}");
             assert!((from_x - (x as f32 - 2.0)).abs() < 1e-6, "{from_x}");

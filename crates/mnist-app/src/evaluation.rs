@@ -1,8 +1,7 @@
 //! What a network makes of samples that it does not learn from.
 
-use layers::{Loss, Network, Workspace, answer};
-use rayon::prelude::*;
-use tensor::{Buffer, Element, reduce};
+use layers::{Loss, Network, answer};
+use tensor::{Element, reduce};
 
 use crate::dataset::{Classes, Samples};
 use crate::memory;
@@ -19,17 +18,7 @@ pub(crate) struct Together {
 
 /// The memory to evaluate a network in, one part for each thread.
 #[derive(Debug)]
-pub struct Evaluator<T> {
-    together: usize,
-    slots: Vec<Slot<T>>,
-}
-
-#[derive(Debug)]
-struct Slot<T> {
-    workspace: Workspace<T>,
-    inputs: Buffer<T>,
-    target: Vec<T>,
-}
+pub struct Evaluator<T>(layers::Evaluator<T>);
 
 /// How a network did on some samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,12 +41,7 @@ impl<T: Element> Evaluator<T> {
     pub fn new(network: &Network<T>, samples: usize, taken: u64) -> anyhow::Result<Self> {
         let footprint = network.spec().footprint::<T>()?;
         let Together { samples, threads } = memory::together(&footprint, samples, taken)?;
-        let slot = |_| Slot {
-            workspace: Workspace::for_inference(network, samples),
-            inputs: Buffer::zeros(samples * network.input_shape().len()),
-            target: vec![T::ZERO; network.output_shape().len()],
-        };
-        Ok(Self { together: samples, slots: (0..threads).map(slot).collect() })
+        Ok(Self(layers::Evaluator::new(network, samples, threads)))
     }
 
     /// Runs all samples through the network.
@@ -66,52 +50,9 @@ impl<T: Element> Evaluator<T> {
     /// If the network does not take such images, or has not one output for each class:
     /// see [`Samples::fit`].
     pub fn evaluate(&mut self, network: &Network<T>, loss: &Loss, samples: &Samples) -> Evaluation {
-        let (together, classes) = (self.together, samples.classes().count());
-        let mut losses = vec![0.0; samples.len()];
-        let mut predictions = vec![None; samples.len()];
-        let mut outputs = vec![0.0; samples.len() * classes];
-        let chunks = samples.len().div_ceil(together);
-        let part = chunks.div_ceil(self.slots.len()).max(1) * together;
-        let results = losses.par_chunks_mut(part).zip(predictions.par_chunks_mut(part));
-        let results = results.zip(outputs.par_chunks_mut(part * classes));
-        results.zip(&mut self.slots).enumerate().for_each(
-            |(index, (((losses, predictions), outputs), slot))| {
-                let chunks = losses.chunks_mut(together).zip(predictions.chunks_mut(together));
-                let chunks = chunks.zip(outputs.chunks_mut(together * classes));
-                for (chunk, ((losses, predictions), outputs)) in chunks.enumerate() {
-                    let first = index * part + chunk * together;
-                    let results = (losses, predictions, outputs);
-                    slot.evaluate(network, loss, (samples, first), results);
-                }
-            },
-        );
-        Evaluation { losses, predictions, outputs }
-    }
-}
-
-impl<T: Element> Slot<T> {
-    fn evaluate(
-        &mut self,
-        network: &Network<T>,
-        loss: &Loss,
-        (samples, first): (&Samples, usize),
-        (losses, predictions, widened): (&mut [f64], &mut [Option<u8>], &mut [f64]),
-    ) {
-        let Self { workspace, inputs, target } = self;
-        let input_len = network.input_shape().len();
-        let inputs = &mut inputs[..losses.len() * input_len];
-        for (index, input) in inputs.chunks_exact_mut(input_len).enumerate() {
-            samples.write_image(first + index, input);
-        }
-        let outputs = network.predict(inputs, workspace);
-        for (widened, output) in widened.iter_mut().zip(outputs) {
-            *widened = output.to_f64();
-        }
-        for (index, output) in outputs.chunks_exact(target.len()).enumerate() {
-            samples.write_target(first + index, target);
-            losses[index] = loss.value(output, target);
-            predictions[index] = predicted(output);
-        }
+        let layers::Evaluation { losses, outputs, .. } = self.0.evaluate(network, loss, samples);
+        let rows = outputs.chunks_exact(network.output_shape().len());
+        Evaluation { predictions: rows.map(predicted).collect(), losses, outputs }
     }
 }
 

@@ -73,7 +73,7 @@ fn look_into<T: Element>(
     samples: &Samples,
 ) -> anyhow::Result<Vec<Line>> {
     let (inputs, targets) = batch(samples, network);
-    let mut passes = Passes::new(network, &inputs, seed)?;
+    let mut passes = Passes::new(network, &inputs, seed);
     passes.forward();
     passes.backward(&subject.loss, &targets);
 

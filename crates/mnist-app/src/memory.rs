@@ -72,25 +72,32 @@ pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> Trainer
     TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
 }
 
-/// What a training takes, and then the file of what came of it, beside the network, which is
-/// there already.
-pub(crate) fn of_training<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
+/// What training steps take beside the network, which is there already.
+pub(crate) fn of_steps<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
     let training = footprint.training(config, rayon::current_num_threads());
-    training.saturating_sub(footprint.network()).saturating_add(footprint.file())
+    training.saturating_sub(footprint.network())
 }
 
-/// Refuses a training that takes more memory than there is.
+/// What a training takes beside the network, and then the file of what came of it.
+pub(crate) fn of_training<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
+    of_steps(footprint, config).saturating_add(footprint.file())
+}
+
+/// Refuses a training that takes more memory than there is, with so many bytes that are not the
+/// trainer's.
 ///
 /// # Errors
 /// If it does; the message has its parts and what would take less.
 pub(crate) fn ask_for_training<T: Element>(
     footprint: &Footprint<T>,
     config: &TrainerConfig,
+    others: u64,
 ) -> anyhow::Result<()> {
     let TrainerConfig { batch_size, shard_size, .. } = *config;
     let threads = rayon::current_num_threads();
-    let shards = batch_size.div_ceil(shard_size);
-    let (of_shards, all) = (footprint.shard(config, threads), of_training(footprint, config));
+    let shards = config.shards();
+    let all = of_steps(footprint, config).saturating_add(others);
+    let of_shards = footprint.shard(config, threads);
     let working = threads.min(shards);
     let at_once = of_shards.saturating_mul(working as u64);
     let remedy = if at_once > all / 2 {

@@ -248,7 +248,8 @@ impl Saved {
     /// What it was trained to make small; the squared error if neither its file nor its run
     /// says.
     pub(crate) fn loss(&self) -> &Loss {
-        self.about.loss.as_ref().unwrap_or(&Loss::MeanSquaredError)
+        const OTHERWISE: &Loss = &Loss::mean_squared_error();
+        self.about.loss.as_ref().unwrap_or(OTHERWISE)
     }
 
     /// The precision of its numbers.
@@ -343,8 +344,8 @@ fn converted<A: Element, B: Element>(network: &Network<A>) -> anyhow::Result<Net
         to.iter_mut().zip(from).for_each(|(to, from)| *to = B::from_f64(from.to_f64()));
     };
     convert(network.parameters(), other.parameters_mut());
-    convert(network.state(), other.state_mut());
-    let mut numbers = other.parameters().iter().chain(other.state());
+    convert(network.buffers(), other.buffers_mut());
+    let mut numbers = other.parameters().iter().chain(other.buffers());
     ensure!(
         numbers.all(|number| number.is_finite()),
         "--precision {}: expected weights that are finite in it, found some that are not",

@@ -157,7 +157,8 @@ pub(crate) fn build<T: Element>(
             spec.footprint::<T>().map_err(|error| anyhow!("{}: {error}", place(error.layer())))?;
         // Whatever is to be done with it, a sample goes forward and backward.
         let remedy = "choose a smaller network or smaller images";
-        memory::ask(&format!("{which}, one image"), footprint.inspection(1), remedy)?;
+        let bytes = footprint.network().saturating_add(footprint.inspection(1));
+        memory::ask(&format!("{which}, one image"), bytes, remedy)?;
         let network = footprint.build();
         if let Some(first) = networks.first() {
             let (expected, found) = (first.input_shape(), network.input_shape());

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use layers::random::{Purpose, Stream};
 use layers::{
-    Batch, Context, Layer, LayerSpec, Mode, Network, Optimizer, Pass, Role, Running, Trainer,
-    TrainerConfig, Work,
+    FusedInto, Inputs, Layer, LayerRun, LayerSpec, Mode, Network, NetworkLayer, Role, Trainer,
+    TrainerConfig,
 };
 use tensor::simd::Level;
 use tensor::{Buffer, Element, Scratch, peak};
@@ -69,7 +69,7 @@ fn measure<T: Element>(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     const REPETITIONS: usize = 200;
-    let shards = config.batch_size.div_ceil(config.shard_size);
+    let shards = config.shards();
     let threads = rayon::current_num_threads();
     // As in a training step: only the operations of a single shard are shared.
     let layer_threads = if shards == 1 { threads } else { 1 };
@@ -96,8 +96,8 @@ fn measure<T: Element>(
         simd,
         peak: layer_peak,
         repetitions,
-        fused: shards == 1 && is_plain_descent(experiment.optimizer),
-        lent: Lent::new(if shards == 1 { Scratch::parallel() } else { Scratch::sequential() }),
+        steps_in_layers: config.steps_in_layers(),
+        scratch: if shards == 1 { Scratch::parallel() } else { Scratch::sequential() },
         stream: Stream::new(experiment.seed, Purpose::Shuffle, 0),
     };
     let lines = bench.layers(&network);
@@ -160,7 +160,7 @@ fn step_line(
     operations: f64,
     peak: f64,
 ) -> Line {
-    let shards = config.batch_size.div_ceil(config.shard_size);
+    let shards = config.shards();
     // The last shard may be smaller.
     let whole_shards = config.batch_size as f64 / config.shard_size as f64;
     let layers_seconds = shard_seconds * whole_shards / threads.min(shards) as f64;
@@ -182,13 +182,11 @@ fn bounded_config<T: Element>(
 ) -> anyhow::Result<TrainerConfig> {
     let footprint = network.spec().footprint::<T>()?;
     let config = memory::trainer_config(experiment, experiment.batch_size.get());
-    memory::ask_for_training(&footprint, &config)?;
-    // The layers are measured on a shard, the step on a batch of images, beside each other.
     let images = (config.batch_size as u64).saturating_mul(footprint.image());
-    let bytes = footprint.inspection(config.shard_size).saturating_add(images);
-    let bytes = bytes.saturating_add(footprint.training(&config, rayon::current_num_threads()));
-    let what = format!("batch size {}", config.batch_size);
-    memory::ask(&what, bytes, "choose a smaller --batch-size or --shard-size")?;
+    memory::ask_for_training(&footprint, &config, images)?;
+    // Before the steps, the layers are measured one by one on a shard.
+    let what = format!("the layers with shard size {}", config.shard_size);
+    memory::ask(&what, footprint.inspection(config.shard_size), "choose a smaller --shard-size")?;
     Ok(config)
 }
 
@@ -200,60 +198,24 @@ struct Bench<T> {
     peak: f64,
     repetitions: usize,
     /// Whether a training step leaves the descent to the layers.
-    fused: bool,
-    lent: Lent<T>,
+    steps_in_layers: bool,
+    scratch: Scratch<T>,
     stream: Stream,
 }
 
-/// What the layer at hand is lent beside its operands.
-struct Lent<T> {
-    scratch: Scratch<T>,
-    state: Vec<T>,
-    observed: Vec<T>,
-    memory: Buffer<T>,
-}
-
-impl<T: Element> Lent<T> {
-    fn new(scratch: Scratch<T>) -> Self {
-        Self { scratch, state: Vec::new(), observed: Vec::new(), memory: Buffer::default() }
-    }
-
-    /// Makes room for the passes of `layer`.
-    fn prepare(&mut self, layer: &dyn Layer<T>, samples: usize) {
-        let state = layer.state().iter().map(|parameter| parameter.shape.len()).sum();
-        self.state = vec![T::ZERO; state];
-        self.observed = vec![T::ZERO; layer.observed()];
-        self.memory = Buffer::zeros(samples * layer.memory());
-    }
-
-    fn context(&mut self) -> Context<'_, T> {
-        Context {
-            scratch: &mut self.scratch,
-            mode: Mode::training(),
-            state: &self.state,
-            observed: &mut self.observed,
-            memory: &mut self.memory,
-        }
-    }
-}
-
-/// A layer among the others.
-struct Place<'a, T> {
-    index: usize,
-    spec: &'a LayerSpec,
-    layer: &'a dyn Layer<T>,
-    parameters: &'a [T],
-    /// Whether it works in the memory of the layer before it.
-    in_place: bool,
+/// A layer that is measured.
+struct Measured<'a, T> {
+    layer: NetworkLayer<'a, T>,
+    run: LayerRun<'a, T>,
     /// Whether a layer before it has parameters, so that its input's gradient is wanted.
     after_parameters: bool,
 }
 
-impl<T> Place<'_, T> {
-    /// Whether a pass computes both gradients, of the parameters and of the input.
-    fn is_both(&self, pass: Direction) -> bool {
-        pass == Direction::BothGradients
-            || pass == Direction::GradientsAndStep && self.after_parameters
+impl<T> Measured<'_, T> {
+    /// Whether a call computes both gradients, of the parameters and of the input.
+    fn is_both(&self, direction: Direction) -> bool {
+        direction == Direction::BothGradients
+            || direction == Direction::GradientsAndStep && self.after_parameters
     }
 }
 
@@ -262,188 +224,145 @@ impl<T: Element> Bench<T> {
     fn layers(&mut self, network: &Network<T>) -> Vec<LayerLine> {
         let mut lines = Vec::new();
         let mut input = pixels(&mut self.stream, self.samples * network.input_shape().len());
-        let mut parameters = network.parameters();
         let mut after_parameters = false;
-        let specs = network.spec().layers.iter().enumerate();
-        for ((index, spec), Running { layer, in_place, work }) in specs.zip(network.layers()) {
-            let count = layer.parameters().iter().map(|parameter| parameter.shape.len()).sum();
-            let (own, rest) = parameters.split_at(count);
-            let place = Place { index, spec, layer, parameters: own, in_place, after_parameters };
-            let mut output = Buffer::zeros(self.samples * layer.output_shape().len());
+        for layer in network.layers() {
+            let run = layer.run(layer.running, self.samples, Mode::training());
+            let mut measured = Measured { layer, run, after_parameters };
             let first = lines.len();
-            lines.push(self.forward(&place, &input, &mut output));
-            self.backward(&place, [&input, &output], &mut lines);
-            let elsewhere = match work {
-                Work::Here => None,
-                Work::InNext => Some("in the next layer"),
-                Work::InBefore => Some("in the layer before"),
+            lines.push(self.forward(&mut measured, &input));
+            self.backward(&mut measured, &input, &mut lines);
+            let elsewhere = match layer.fused_into {
+                FusedInto::None => None,
+                FusedInto::Next => Some("in the next layer"),
+                FusedInto::Previous => Some("in the layer before"),
             };
             if let Some(elsewhere) = elsewhere {
                 for line in &mut lines[first..] {
                     (line.in_step, line.kernel) = (false, Some(elsewhere.into()));
                 }
             }
-            after_parameters |= count > 0;
-            (input, parameters) = (output, rest);
+            after_parameters |= !layer.parameters.is_empty();
+            input = measured.run.output;
         }
         lines
     }
 
-    fn forward(&mut self, place: &Place<'_, T>, input: &[T], output: &mut [T]) -> LayerLine {
-        let Place { layer, parameters, .. } = *place;
-        let (repetitions, lent) = (self.repetitions, &mut self.lent);
-        lent.prepare(layer, self.samples);
-        let mut call = |output: &mut [T]| layer.forward(parameters, input, output, lent.context());
-        call(output);
-        let seconds = match layer.in_place() {
-            Some(layer) if place.in_place => {
+    fn forward(&mut self, measured: &mut Measured<'_, T>, input: &[T]) -> LayerLine {
+        let (repetitions, scratch) = (self.repetitions, &mut self.scratch);
+        let Measured { layer, run, .. } = measured;
+        run.forward(input, scratch);
+        let seconds = match layer.running.in_place() {
+            Some(running) if layer.in_place => {
                 let mut data = Buffer::from(input);
                 let restore = |data: &mut Buffer<T>| data.copy_from_slice(input);
-                median(repetitions, &mut data, restore, |data| {
-                    layer.forward_in_place(data, Mode::training());
-                })
+                let call = |data: &mut Buffer<T>| running.forward_in_place(data, Mode::training());
+                median(repetitions, &mut data, restore, call)
             }
-            _ => median(repetitions, output, |_| {}, call),
+            _ => median(repetitions, run, |_| {}, |run| run.forward(input, scratch)),
         };
-        let read = parameters.len() + input.len();
-        self.line(place, Direction::Forward, seconds, [read, output.len()])
+        let sizes = [layer.parameters.len() + input.len(), run.output.len()];
+        self.line(measured, Direction::Forward, seconds, sizes)
     }
 
     /// What of the backward pass a training step may ask for.
-    fn backward(&mut self, place: &Place<'_, T>, data: [&[T]; 2], lines: &mut Vec<LayerLine>) {
-        let parameters = place.parameters;
-        let [input, output] = data;
-        let mut gradient = Buffer::zeros(output.len());
+    fn backward(
+        &mut self,
+        measured: &mut Measured<'_, T>,
+        input: &[T],
+        lines: &mut Vec<LayerLine>,
+    ) {
+        let gradient = &mut measured.run.output_gradient;
         gradient.fill_with(|| T::from_f64(self.stream.normal() * 1e-3));
-        let sizes = [input.len() + gradient.len(), parameters.len()];
-        let learns = !parameters.is_empty();
+        let parameters = measured.layer.parameters.len();
+        let sizes = [input.len() + gradient.len(), parameters];
+        let (learns, after_parameters) = (parameters > 0, measured.after_parameters);
         if learns {
-            let seconds = self.gradients(place, data, &gradient, false);
-            let mut line = self.line(place, Direction::ParameterGradient, seconds, sizes);
-            line.in_step = !self.fused && !place.after_parameters;
+            let seconds = self.gradients(&mut measured.run, input, false);
+            let mut line = self.line(measured, Direction::ParameterGradient, seconds, sizes);
+            line.in_step = !self.steps_in_layers && !after_parameters;
             lines.push(line);
         }
-        if place.after_parameters {
-            let mut line = self.input_gradient(place, data, &gradient);
-            line.in_step = !(self.fused && learns);
+        if after_parameters {
+            let mut line = self.input_gradient(measured, input);
+            line.in_step = !(self.steps_in_layers && learns);
             lines.push(line);
         }
-        if learns && self.fused {
-            let seconds = self.gradients_and_step(place, data, &gradient);
-            let more = if place.after_parameters { input.len() } else { 0 };
-            let sizes = [sizes[0] + parameters.len(), sizes[1] + more];
-            lines.push(self.line(place, Direction::GradientsAndStep, seconds, sizes));
+        if learns && self.steps_in_layers {
+            let seconds = self.gradients_and_step(measured, input);
+            let more = if after_parameters { input.len() } else { 0 };
+            let sizes = [sizes[0] + parameters, sizes[1] + more];
+            lines.push(self.line(measured, Direction::GradientsAndStep, seconds, sizes));
         }
     }
 
-    /// The pass that ends with the gradient of the input.
-    fn input_gradient(
-        &mut self,
-        place: &Place<'_, T>,
-        data: [&[T]; 2],
-        gradient: &[T],
-    ) -> LayerLine {
-        let Place { layer, parameters, .. } = *place;
-        let [input, output] = data;
+    /// The call that ends with the gradient of the input.
+    fn input_gradient(&mut self, measured: &mut Measured<'_, T>, input: &[T]) -> LayerLine {
+        let NetworkLayer { running: layer, in_place, parameters, .. } = measured.layer;
+        let run = &mut measured.run;
         let seconds = match layer.in_place() {
-            Some(layer) if place.in_place => {
-                let mut data = Buffer::from(gradient);
-                let restore = |data: &mut Buffer<T>| data.copy_from_slice(gradient);
+            Some(layer) if in_place => {
+                let LayerRun { output, output_gradient, .. } = &*run;
+                let mut data = output_gradient.clone();
+                let restore = |data: &mut Buffer<T>| data.copy_from_slice(output_gradient);
                 let call =
                     |data: &mut Buffer<T>| layer.backward_in_place(output, data, Mode::training());
                 median(self.repetitions, &mut data, restore, call)
             }
-            _ => self.gradients(place, data, gradient, true),
+            _ => self.gradients(run, input, true),
         };
+        let outputs = measured.run.output.len();
         let (direction, read) = if !parameters.is_empty() {
             (Direction::BothGradients, input.len() + parameters.len())
         } else if layer.keeps_values() {
             (Direction::InputGradient, 0)
         } else if layer.needs_output() {
-            (Direction::InputGradient, output.len())
+            (Direction::InputGradient, outputs)
         } else {
             (Direction::InputGradient, input.len())
         };
-        let sizes = [read + gradient.len(), parameters.len() + input.len()];
-        self.line(place, direction, seconds, sizes)
+        self.line(measured, direction, seconds, [read + outputs, parameters.len() + input.len()])
     }
 
     /// Seconds of the layer's backward pass with a step of descent.
-    fn gradients_and_step(
-        &mut self,
-        place: &Place<'_, T>,
-        [input, output]: [&[T]; 2],
-        output_gradient: &[T],
-    ) -> f64 {
-        let Place { layer, after_parameters, .. } = *place;
-        let lent = &mut self.lent;
-        let mut memory = Buffer::zeros(place.parameters.len());
-        let mut input_gradient = after_parameters.then(|| Buffer::zeros(input.len()));
-        let mut parameters = Buffer::from(place.parameters);
-        median(
-            self.repetitions,
-            &mut parameters,
-            |_| {},
-            |parameters| {
-                let pass = Pass { input, output, output_gradient };
-                let context = lent.context();
-                let input_gradient = input_gradient.as_deref_mut();
-                // The rate changes nothing of the work, and no parameter.
-                let rate = T::ZERO;
-                layer.backward_and_step(
-                    parameters,
-                    rate,
-                    pass,
-                    &mut memory,
-                    input_gradient,
-                    context,
-                );
-            },
-        )
+    fn gradients_and_step(&mut self, measured: &mut Measured<'_, T>, input: &[T]) -> f64 {
+        let mut input_gradient = measured.after_parameters.then(|| Buffer::zeros(input.len()));
+        let (run, scratch) = (&mut measured.run, &mut self.scratch);
+        let call = |run: &mut LayerRun<'_, T>| {
+            // The rate changes nothing of the work, and no parameter.
+            run.backward_and_step(input, T::ZERO, input_gradient.as_deref_mut(), scratch);
+        };
+        median(self.repetitions, run, |_| {}, call)
     }
 
     /// Seconds of the layer's backward pass.
-    fn gradients(
-        &mut self,
-        place: &Place<'_, T>,
-        [input, output]: [&[T]; 2],
-        output_gradient: &[T],
-        of_input: bool,
-    ) -> f64 {
-        let Place { layer, parameters, .. } = *place;
-        let lent = &mut self.lent;
-        let mut gradients =
-            (Buffer::zeros(parameters.len()), of_input.then(|| Buffer::zeros(input.len())));
-        median(
-            self.repetitions,
-            &mut gradients,
-            |_| {},
-            |(gradients, input_gradient)| {
-                let pass = Pass { input, output, output_gradient };
-                let context = lent.context();
-                layer.backward(parameters, pass, gradients, input_gradient.as_deref_mut(), context);
-            },
-        )
+    fn gradients(&mut self, run: &mut LayerRun<'_, T>, input: &[T], of_input: bool) -> f64 {
+        let mut input_gradient = of_input.then(|| Buffer::zeros(input.len()));
+        let scratch = &mut self.scratch;
+        let call = |run: &mut LayerRun<'_, T>| {
+            run.backward(input, input_gradient.as_deref_mut(), scratch);
+        };
+        median(self.repetitions, run, |_| {}, call)
     }
 
     /// A line about `seconds`, given how many numbers were read and written.
     fn line(
         &self,
-        place: &Place<'_, T>,
-        pass: Direction,
+        measured: &Measured<'_, T>,
+        direction: Direction,
         seconds: f64,
         [read, written]: [usize; 2],
     ) -> LayerLine {
-        let products = (self.samples * multiply_adds(place.layer)) as f64;
-        let operations = if place.is_both(pass) { 4.0 } else { 2.0 } * products;
+        let NetworkLayer { index, spec, running, in_place, .. } = measured.layer;
+        let products = (self.samples * multiply_adds(running)) as f64;
+        let operations = if measured.is_both(direction) { 4.0 } else { 2.0 } * products;
         let rate = (operations > 0.0).then_some(operations / seconds);
         // Nothing is moved where the output is the input.
-        let moves = !(place.in_place && place.layer.keeps_values());
+        let moves = !(in_place && running.keeps_values());
         let bytes = |numbers: usize| if moves { numbers * size_of::<T>() } else { 0 };
         LayerLine {
-            layer: place.index,
-            name: place.spec.summary(),
-            pass,
+            layer: index,
+            name: spec.summary(),
+            pass: direction,
             in_step: true,
             seconds,
             seconds_per_sample: seconds / self.samples as f64,
@@ -451,40 +370,36 @@ impl<T: Element> Bench<T> {
             of_peak: rate.map(|rate| rate / self.peak),
             bytes_read: bytes(read),
             bytes_written: bytes(written),
-            kernel: self.kernel(place, pass),
+            kernel: self.kernel(measured, direction),
             operations,
         }
     }
 
-    /// How a pass is computed: a correlation as it says itself, of both gradients that of the
+    /// How a direction is computed: a correlation as it says itself, of both gradients that of the
     /// kernels first.
-    fn kernel(&self, place: &Place<'_, T>, pass: Direction) -> Option<String> {
-        if place.in_place {
+    fn kernel(&self, measured: &Measured<'_, T>, direction: Direction) -> Option<String> {
+        let NetworkLayer { spec, running, in_place, .. } = measured.layer;
+        if in_place {
             return Some("in place".into());
         }
-        let Some(layer) = place.layer.correlation() else {
-            let LayerSpec::Dense(_) = place.spec else { return None };
-            let name = match pass {
+        let Some(correlation) = running.correlation() else {
+            let LayerSpec::Dense(_) = spec else { return None };
+            let name = match direction {
                 Direction::Forward => "dot products",
                 Direction::GradientsAndStep if self.samples == 1 => "rank-1 update",
                 _ => "row products",
             };
             return Some(name.into());
         };
-        let of_kernels = layer.kernel_gradient_plan::<T>();
-        let of_input = layer.input_gradient_plan::<T>(self.simd, self.samples);
-        Some(match pass {
-            Direction::Forward => layer.forward_plan::<T>(self.simd, self.samples).into(),
-            Direction::InputGradient => of_input.into(),
-            _ if place.is_both(pass) => format!("{of_kernels}; {of_input}"),
-            _ => of_kernels.into(),
+        let plan = correlation.plan::<T>(self.simd, self.samples);
+        let (of_kernels, of_input) = (plan.kernel_gradient, plan.input_gradient);
+        Some(match direction {
+            Direction::Forward => plan.forward.to_string(),
+            Direction::InputGradient => of_input.to_string(),
+            _ if measured.is_both(direction) => format!("{of_kernels}; {of_input}"),
+            _ => of_kernels.to_string(),
         })
     }
-}
-
-/// Whether a step is `w ← w − η g` and nothing else.
-fn is_plain_descent(optimizer: Optimizer) -> bool {
-    matches!(optimizer, Optimizer::Sgd { momentum: 0.0, weight_decay: 0.0, .. })
 }
 
 /// Multiply-adds of the forward pass for one sample: for each output, one for each input
@@ -531,24 +446,6 @@ fn pixels<T: Element>(stream: &mut Stream, len: usize) -> Buffer<T> {
     pixels
 }
 
-/// The samples of a step, already drawn.
-struct Drawn<T> {
-    inputs: Buffer<T>,
-    input_len: usize,
-}
-
-impl<T: Element> Batch<T> for Drawn<T> {
-    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
-        inputs.copy_from_slice(&self.inputs[first * self.input_len..][..inputs.len()]);
-        let samples = inputs.len() / self.input_len;
-        let outputs = targets.len() / samples;
-        for (sample, target) in targets.chunks_exact_mut(outputs).enumerate() {
-            target.fill(T::ZERO);
-            target[(first + sample) % outputs] = T::ONE;
-        }
-    }
-}
-
 /// The median time of a training step: with learning rate 0, which changes nothing of
 /// the work, and no weight.
 fn step_seconds<T: Element>(
@@ -557,13 +454,15 @@ fn step_seconds<T: Element>(
     repetitions: usize,
     stream: &mut Stream,
 ) -> anyhow::Result<f64> {
-    let input_len = network.input_shape().len();
-    let batch = Drawn { inputs: pixels(stream, config.batch_size * input_len), input_len };
+    let (samples, outputs) = (config.batch_size, network.output_shape().len());
+    let inputs = pixels::<T>(stream, samples * network.input_shape().len());
+    let labels: Vec<_> = (0..samples).map(|sample| sample % outputs).collect();
+    let batch = Inputs::numbers(&*inputs).with_classes(&labels, outputs)?;
     let mut trainer = Trainer::new(network, config.clone());
-    trainer.step(&batch, config.batch_size, 0.0)?;
+    trainer.step(&batch, 0.0)?;
     let step = |trainer: &mut Trainer<T>| {
         // That the first one had a finite loss says that all have.
-        let _ = trainer.step(&batch, config.batch_size, 0.0);
+        let _ = trainer.step(&batch, 0.0);
     };
     Ok(median(repetitions, &mut trainer, |_| {}, step))
 }

@@ -263,7 +263,7 @@ impl Constant {
 
 #[cfg(test)]
 mod tests {
-    use layers::{ClassWeights, Loss};
+    use layers::{ClassWeights, Loss, SoftmaxCrossEntropy};
 
     use super::{Constant, shown_layers};
     use crate::dataset::{Part, Samples};
@@ -292,13 +292,13 @@ mod tests {
         let entropy = -(often * often.ln() + seldom * seldom.ln());
         let weights = ClassWeights::new(&[1.0, 3.0]);
         let weighted =
-            Loss::SoftmaxCrossEntropy { label_smoothing: 0.0, class_weights: Some(weights) };
+            Loss::from(SoftmaxCrossEntropy { label_smoothing: 0.0, class_weights: Some(weights) });
         for (loss, expected) in [
             (Loss::softmax_cross_entropy(), entropy),
             (weighted, -(often * often.ln() + 3.0 * seldom * seldom.ln())),
             (Loss::binary_cross_entropy_with_logits(), entropy),
             (Loss::binary_cross_entropy(), entropy),
-            (Loss::MeanSquaredError, often * seldom * seldom + seldom * often * often),
+            (Loss::mean_squared_error(), often * seldom * seldom + seldom * often * often),
         ] {
             let found = Constant::of(&samples, &loss);
             assert!((found.error - expected).abs() < 1e-12, "{loss:?}: {found:?}, {expected}");

@@ -6,16 +6,16 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, ensure};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
-use layers::random::{Purpose, Stream};
-use layers::{Network, Trainer, Workspace, load_weights, save_weights};
+use layers::{
+    Epoch, EpochReport, Epochs, Network, Subset, Trainer, Workspace, load_weights, save_weights,
+};
 use tensor::Element;
-use tensor::reduce::Total;
 use tensor::simd::Level;
 
 use crate::augmentation::Augmenter;
 use crate::commands::train::Flags;
 use crate::console::{Console, notice};
-use crate::dataset::{self, Classes, Digests, Misfit, Pick, Samples};
+use crate::dataset::{self, Augmented, Classes, Digests, Misfit, Samples};
 use crate::evaluation::{Evaluation, Evaluator, mean};
 use crate::experiment::consistency::{self, Cut};
 use crate::experiment::{Experiment, Precision, absolute, place};
@@ -97,8 +97,6 @@ pub(crate) struct Run<T> {
     evaluator: Evaluator<T>,
     train: Samples,
     test: Samples,
-    /// The order in which an epoch takes the training samples.
-    order: Vec<usize>,
     folder: RunFolder,
     /// Whether a step has changed the weights.
     moved: bool,
@@ -131,7 +129,6 @@ impl<T: Element> Run<T> {
             averaged: None,
             augmenter,
             evaluator,
-            order: (0..train.len()).collect(),
             train,
             test,
             folder,
@@ -152,24 +149,26 @@ impl<T: Element> Run<T> {
         let mut lines = self.folder.lines(METRICS)?;
         let mut last = None;
         let mut seconds = 0.0;
-        for epoch in 1..=epochs {
-            bar.set_message(format!("{epoch}/{epochs}"));
+        let Experiment { learning_rate, schedule, shuffle, .. } = &self.experiment;
+        let all = Epochs::new(epochs, *learning_rate).schedule(schedule.clone()).shuffle(*shuffle);
+        for epoch in all {
+            bar.set_message(format!("{}/{epochs}", epoch.number()));
             bar.reset();
             let began = Instant::now();
-            let (train_error, learning_rate) = self.epoch(epoch, &bar)?;
+            let report = self.epoch(&epoch, &bar)?;
             let train_seconds = began.elapsed().as_secs_f64();
             seconds += train_seconds;
             let wall_seconds = start.elapsed().as_secs_f64();
-            let evaluation = self.evaluate(epoch)?;
+            let evaluation = self.evaluate(&epoch)?;
             let metrics = EpochMetrics {
-                epoch,
-                train_error,
+                epoch: report.epoch,
+                train_error: report.loss,
                 train_seconds,
                 samples_per_second: self.train.len() as f64 / train_seconds,
                 test_error: evaluation.error(),
                 test_correct: evaluation.correct(&self.test),
                 test_total: self.test.len(),
-                learning_rate,
+                learning_rate: report.learning_rate,
                 weights_sha256: self.network().digest(),
             };
             let line = serde_json::to_string(&metrics)?;
@@ -230,51 +229,33 @@ impl<T: Element> Run<T> {
         self.averaged.as_ref().unwrap_or(self.trainer.network())
     }
 
-    /// Takes a step on each batch; returns the mean of the samples' losses as they were
-    /// met, and the last learning rate.
-    fn epoch(&mut self, epoch: usize, bar: &ProgressBar) -> anyhow::Result<(f64, f64)> {
-        if self.experiment.shuffle {
-            // Each epoch starts from the files' order, so that it can be drawn without
-            // those before it.
-            self.order.iter_mut().enumerate().for_each(|(place, index)| *index = place);
-            let mut stream = Stream::new(self.experiment.seed, Purpose::Shuffle, epoch as u64);
-            stream.shuffle(&mut self.order);
-        }
-        let Experiment { learning_rate, schedule, epochs, .. } = &self.experiment;
-        let batches = self.order.chunks(self.trainer.config().batch_size);
-        let (steps, steps_before) = (epochs.get() * batches.len(), (epoch - 1) * batches.len());
-        let (mut sum, mut rate) = (Total::default(), 0.0);
-        for (step, order) in batches.enumerate() {
-            let augmenter = self.augmenter.as_ref().map(|augmenter| (augmenter, epoch));
-            let batch = Pick { samples: &self.train, order, augmenter };
-            rate = schedule.rate(*learning_rate, steps_before + step, steps);
-            let report = match self.trainer.step(&batch, order.len(), rate) {
-                Ok(report) => report,
-                Err(error) => {
-                    let sample = ("training", order[error.sample]);
-                    return Err(self.stopped(("in", epoch), sample, error.layer));
-                }
-            };
-            report.losses.iter().for_each(|&loss| sum.add(loss));
-            self.moved |= rate > 0.0;
-            bar.inc(order.len() as u64);
-        }
-        Ok((sum.value() / self.train.len() as f64, rate))
+    /// Takes a step on each batch.
+    fn epoch(&mut self, epoch: &Epoch, bar: &ProgressBar) -> anyhow::Result<EpochReport> {
+        let Self { trainer, moved, train: samples, augmenter, .. } = self;
+        let data = Augmented { samples, augmenter: augmenter.as_ref(), epoch: epoch.number() };
+        let report = trainer.epoch_with(&data, epoch, |rate, step| {
+            *moved |= rate > 0.0;
+            bar.inc(step.losses.len() as u64);
+        });
+        report.map_err(|error| {
+            self.stopped(("in", epoch.number()), ("training", error.sample), error.layer)
+        })
     }
 
     /// The network with the moving average of the parameters, if the experiment wants it. Its
     /// running statistics are measured anew: those that were gathered belong to other parameters.
-    fn averaged(&self, epoch: usize) -> Option<Network<T>> {
+    fn averaged(&self, epoch: &Epoch) -> Option<Network<T>> {
         self.experiment.average?;
-        let mut network = self.trainer.averaged_network();
-        let augmenter = self.augmenter.as_ref().map(|augmenter| (augmenter, epoch));
-        let batch = Pick { samples: &self.train, order: &self.order, augmenter };
-        self.trainer.measure_state(&mut network, &batch, self.order.len());
+        let Self { trainer, train: samples, augmenter, .. } = self;
+        let data = Augmented { samples, augmenter: augmenter.as_ref(), epoch: epoch.number() };
+        let order = epoch.order(trainer.config().seed, samples.len());
+        let mut network = trainer.averaged_network();
+        trainer.measure_buffers(&mut network, &Subset::new(&data, &order));
         Some(network)
     }
 
     /// Tests the network after an epoch.
-    fn evaluate(&mut self, epoch: usize) -> anyhow::Result<Evaluation> {
+    fn evaluate(&mut self, epoch: &Epoch) -> anyhow::Result<Evaluation> {
         self.averaged = self.averaged(epoch);
         let network = self.averaged.as_ref().unwrap_or(self.trainer.network());
         let evaluation = self.evaluator.evaluate(network, &self.experiment.loss, &self.test);
@@ -289,7 +270,7 @@ impl<T: Element> Run<T> {
             workspace.layer_output(index).iter().any(|value| !value.is_finite())
         });
         let layer = layer.map(|(index, (summary, ..))| (index, summary));
-        Err(self.stopped(("after", epoch), ("test", sample), layer))
+        Err(self.stopped(("after", epoch.number()), ("test", sample), layer))
     }
 
     /// Why the run does not go on, and what may help.
@@ -426,7 +407,8 @@ pub(crate) fn check<T: Element>(
         train = train.fit(network).map_err(misfit)?;
         test = test.fit(network).map_err(misfit)?;
         let config = memory::trainer_config(experiment, train.len());
-        memory::ask_for_training::<T>(&network.spec().footprint()?, &config)?;
+        let footprint = network.spec().footprint::<T>()?;
+        memory::ask_for_training(&footprint, &config, footprint.file())?;
     }
     require_classes(experiment, of_weights.as_ref(), &train)?;
     consistency::check(experiment, config, &networks, Cut::of(experiment, train.len()))?;

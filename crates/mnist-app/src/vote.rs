@@ -7,7 +7,8 @@
 //! arithmetic mean only those count who are sure of one.
 
 use layers::{Domain, LayerSpec, Loss, NetworkSpec, softmax};
-use tensor::{Element, map};
+use tensor::Element;
+use tensor::activation::{Activation, Sigmoid};
 
 use crate::dataset::Samples;
 use crate::evaluation::{Evaluation, predicted};
@@ -46,7 +47,7 @@ impl Outputs {
             Self::Probabilities => probabilities.copy_from_slice(outputs),
             Self::BinaryLogits => {
                 probabilities.copy_from_slice(outputs);
-                map::sigmoid(probabilities);
+                Sigmoid.apply(probabilities);
             }
         }
     }
@@ -136,11 +137,11 @@ mod tests {
             (dense(), None, Outputs::Logits),
             (Relu.into(), None, Outputs::Logits),
             (dense(), Some(Loss::binary_cross_entropy_with_logits()), Outputs::BinaryLogits),
-            (dense(), Some(Loss::MeanSquaredError), Outputs::Probabilities),
+            (dense(), Some(Loss::mean_squared_error()), Outputs::Probabilities),
             (Sigmoid.into(), Some(Loss::binary_cross_entropy()), Outputs::Probabilities),
             (Sigmoid.into(), None, Outputs::Probabilities),
             (Softmax.into(), None, Outputs::Probabilities),
-            (Softmax.into(), Some(Loss::MeanSquaredError), Outputs::Probabilities),
+            (Softmax.into(), Some(Loss::mean_squared_error()), Outputs::Probabilities),
         ] {
             let network = NetworkSpec { input: vec![784], layers: vec![dense(), last.clone()] };
             assert_eq!(Outputs::of(&network, loss.as_ref()), expected, "{last:?} {loss:?}");

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use layers::{Trainer, TrainerConfig};
+use layers::{Subset, Trainer, TrainerConfig};
 use mnist_app::augmentation::{Augmentation, Augmenter, Elastic};
-use mnist_app::dataset::{Part, Pick, Samples};
+use mnist_app::dataset::{Augmented, Part, Samples};
 use mnist_app::presets;
 
 #[global_allocator]
@@ -29,19 +29,19 @@ fn nothing_is_allocated_where_images_are_gathered() {
     // One thread: what a pool allocates when work is first taken from it is its own.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     pool.install(|| {
-        let mut epoch = |augmenter| {
+        let mut epoch = |augmenter, epoch| {
+            let data = Augmented { samples: &samples, augmenter, epoch };
             for order in order.chunks(16) {
-                let batch = Pick { samples: &samples, order, augmenter };
-                trainer.step(&batch, order.len(), 0.001).unwrap();
+                trainer.step(&Subset::new(&data, order), 0.001).unwrap();
             }
         };
-        epoch(None);
+        epoch(None, 1);
         let _profiler = dhat::Profiler::builder().testing().build();
         drop(std::hint::black_box(vec![1_u8; 9]));
         assert_eq!(dhat::HeapStats::get().total_blocks, 1, "the counter counts");
-        epoch(None);
-        epoch(Some((&augmenter, 1)));
-        epoch(Some((&augmenter, 2)));
+        epoch(None, 1);
+        epoch(Some(&augmenter), 1);
+        epoch(Some(&augmenter), 2);
         assert_eq!(dhat::HeapStats::get().total_blocks, 1);
     });
 }

@@ -18,9 +18,10 @@
 use fearless_simd::{Simd, SimdBase, SimdFloat};
 
 use crate::Element;
-use crate::microkernel::{fused, load, store, sum_lanes, sums_of_four};
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
+use crate::vector::{fused, load, store, sum_lanes, sums_of_four};
 
 /// `c[n][o] = Σ_i a[n][i] · b[o][i] (+ bias[o])`.
 pub struct Dots<'a, T> {
@@ -54,16 +55,18 @@ impl<T: Element> Divide for Dots<'_, T> {
     }
 }
 
+per_element!(Dots);
+
 impl<T: Element> Kernel for Dots<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        if S::MANY {
+        if S::LARGE {
             self.walk::<S, T::Wide<S>, 6, 4, 4>(simd);
-        } else if S::SOME && self.n == 1 {
+        } else if S::MEDIUM && self.n == 1 {
             self.walk::<S, T::Wide<S>, 4, 1, 1>(simd);
-        } else if S::SOME {
+        } else if S::MEDIUM {
             self.walk::<S, T::Narrow<S>, 4, 1, 3>(simd);
         } else {
             self.walk::<S, T::Wide<S>, 1, 1, 1>(simd);
@@ -93,12 +96,12 @@ const PITCH: usize = BLOCK + LANES;
 
 /// What rows in several blocks need.
 #[repr(align(64))]
-struct Memory<T> {
+struct BlockBuffers<T> {
     copy: [T; MOST_COLUMNS * PITCH],
     waiting: [[T; LANES]; ROWS * MOST_COLUMNS],
 }
 
-impl<T: Element> Memory<T> {
+impl<T: Element> BlockBuffers<T> {
     fn new() -> Self {
         let copy = [T::ZERO; MOST_COLUMNS * PITCH];
         Self { copy, waiting: [[T::ZERO; LANES]; ROWS * MOST_COLUMNS] }
@@ -134,7 +137,7 @@ impl<T: Element> Dots<'_, T> {
         V: SimdFloat<S, Element = T>,
     {
         let in_blocks = self.whole::<S>() > BLOCK && self.n > 1;
-        let mut memory = in_blocks.then(Memory::new);
+        let mut buffers = in_blocks.then(BlockBuffers::new);
         let mut rests = [[T::ZERO; LANES]; ROWS];
         let mut first = 0;
         while first < self.n {
@@ -143,11 +146,11 @@ impl<T: Element> Dots<'_, T> {
             let rows = Rows { first, rests: &rests[..count] };
             let mut column = 0;
             while column < self.o {
-                let memory = memory.as_mut();
+                let buffers = buffers.as_mut();
                 column += match width([M, M2], self.o - column) {
-                    m if m == M => self.columns::<S, V, M, Q>(simd, &rows, column, memory),
-                    m if m == M2 => self.columns::<S, V, M2, Q>(simd, &rows, column, memory),
-                    _ => self.columns::<S, V, 1, Q>(simd, &rows, column, memory),
+                    m if m == M => self.columns::<S, V, M, Q>(simd, &rows, column, buffers),
+                    m if m == M2 => self.columns::<S, V, M2, Q>(simd, &rows, column, buffers),
+                    _ => self.columns::<S, V, 1, Q>(simd, &rows, column, buffers),
                 };
             }
             first += count;
@@ -179,7 +182,7 @@ impl<T: Element> Dots<'_, T> {
         simd: S,
         rows: &Rows<'_, T>,
         column: usize,
-        mut memory: Option<&mut Memory<T>>,
+        mut buffers: Option<&mut BlockBuffers<T>>,
     ) -> usize
     where
         V: SimdFloat<S, Element = T>,
@@ -191,7 +194,7 @@ impl<T: Element> Dots<'_, T> {
         if let Some(all) = self.bias {
             bias.copy_from_slice(&all[column..column + M]);
         }
-        let size = match memory {
+        let size = match buffers {
             Some(_) => whole.div_ceil(whole.div_ceil(BLOCK)).next_multiple_of(LANES),
             None => whole,
         };
@@ -203,14 +206,14 @@ impl<T: Element> Dots<'_, T> {
                 numbers[m] = &self.b[(column + m) * i + start..][..len];
             }
             let mut waiting = &mut [][..];
-            if let Some(memory) = &mut memory {
-                waiting = &mut memory.waiting;
+            if let Some(buffers) = &mut buffers {
+                waiting = &mut buffers.waiting;
                 if rows.rests.len() >= WORTH_A_COPY {
                     for m in 0..M {
-                        memory.copy[m * PITCH..][..len].copy_from_slice(numbers[m]);
+                        buffers.copy[m * PITCH..][..len].copy_from_slice(numbers[m]);
                     }
                     for m in 0..M {
-                        numbers[m] = &memory.copy[m * PITCH..][..len];
+                        numbers[m] = &buffers.copy[m * PITCH..][..len];
                     }
                 }
             }

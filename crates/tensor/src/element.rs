@@ -99,26 +99,11 @@ pub(crate) mod kernels {
         f64x4, f64x8,
     };
 
-    use crate::correlate::{
-        Columns, ColumnsGradient, Forward, InputGradient, KernelGradient, OuterProducts, Winograd,
-        WinogradGradient,
-    };
-    use crate::dots::Dots;
-    use crate::image::Pixels;
-    use crate::map::{Elementwise, Math};
-    use crate::matrix::{RowsProduct, Update};
-    use crate::normalize::Normalize;
-    use crate::optimize::Optimize;
-    use crate::peak::Peak;
-    use crate::pool::{MaxPool, MaxPoolGradient};
-    use crate::random::DropOut;
-    use crate::reduce::{RowSums, TreeSum};
-    use crate::simd::{Level, dispatch, dispatch_at};
+    use crate::Element;
+    use crate::coefficients::{self, Coefficients};
+    use crate::simd::Level;
 
-    /// The element's vectors and one function for each kernel.
-    ///
-    /// The functions are not generic, so that the kernels are compiled once, with this
-    /// crate's optimisation level, and not again in each crate that calls them.
+    /// The element's vectors, and the way to its kernels.
     pub trait Kernels: SimdFloatElement {
         /// A vector of 512 bits.
         type Wide<S: Simd>: SimdFloat<S, Element = Self> + SimdSplit<S, Split = Self::Narrow<S>>;
@@ -127,130 +112,100 @@ pub(crate) mod kernels {
             + SimdCombine<S, Combined = Self::Wide<S>>;
         /// A vector of 128 bits.
         type Slim<S: Simd>: SimdFloat<S, Element = Self>;
-        /// The numbers of its exponential.
-        const MATH: Math;
+        /// What its exponential and the like are made of.
+        const COEFFICIENTS: &Coefficients;
         /// Whether minimal filtering is compiled for it.
         const FILTERED: bool;
 
         /// A constant, rounded to the element.
         fn from_constant(value: f64) -> Self;
-        fn correlate_forward(kernel: Forward<'_, Self>);
-        fn correlate_input_gradient(kernel: InputGradient<'_, Self>);
-        fn correlate_kernel_gradient(kernel: KernelGradient<'_, Self>);
-        fn correlate_outer_products(kernel: OuterProducts<'_, Self>);
-        fn correlate_by_tiles(_: Winograd<'_, Self>) {
-            unreachable!("not filtered");
-        }
-        fn correlate_tiles_gradient(_: WinogradGradient<'_, Self>) {
-            unreachable!("not filtered");
-        }
-        fn correlate_by_columns(_: Columns<'_, Self>) {
-            unreachable!("not filtered");
-        }
-        fn correlate_columns_gradient(_: ColumnsGradient<'_, Self>) {
-            unreachable!("not filtered");
-        }
-        fn elementwise(kernel: Elementwise<'_, Self>);
-        fn dots(kernel: Dots<'_, Self>);
-        fn rows_product(kernel: RowsProduct<'_, Self>);
-        fn update(kernel: Update<'_, Self>);
-        fn row_sums(kernel: RowSums<'_, Self>);
-        fn tree_sum(kernel: TreeSum<'_, Self>);
-        fn max_pool(kernel: MaxPool<'_, Self>);
-        fn max_pool_gradient(kernel: MaxPoolGradient<'_, Self>);
-        fn optimize(kernel: Optimize<'_, Self>);
-        fn normalize(kernel: Normalize<'_, Self>);
-        fn drop_out(kernel: DropOut<'_, Self>);
-        fn pixels(kernel: Pixels<'_, Self>);
-        fn peak(level: Level, kernel: Peak<Self>) -> f64;
+
+        /// Runs the kernel that is compiled for this element.
+        fn run<K: PerElement>(level: Level, operands: K::Operands<'_, Self>)
+        where
+            Self: Element;
     }
 
-    // A module each, so that the compiler works on both at the same time.
+    /// A kernel with one function for each element: see [`per_element`].
+    pub trait PerElement {
+        /// What it works on.
+        type Operands<'a, T: Element>;
+
+        /// Runs it on `f32`.
+        fn single(level: Level, operands: Self::Operands<'_, f32>);
+        /// Runs it on `f64`.
+        fn double(level: Level, operands: Self::Operands<'_, f64>);
+    }
+
+    /// Compiles a [`Kernel`](crate::simd::Kernel) `Name<'_, T>` for both elements, or as
+    /// `f32: Name` for one; `Name::launch` runs it.
+    ///
+    /// The functions are not generic, so that they are compiled once, with this crate's
+    /// optimisation level, and not again in each crate that calls them.
+    macro_rules! per_element {
+        ($kernel:ident) => {
+            $crate::element::kernels::per_element!(on a level: $kernel);
+            $crate::element::kernels::per_element!(launch: $kernel);
+        };
+        (f32: $kernel:ident) => {
+            $crate::element::kernels::per_element!(
+                compile: $kernel,
+                |_level, _operands| unreachable!("not compiled for f64")
+            );
+            $crate::element::kernels::per_element!(launch: $kernel);
+        };
+        (on a level: $kernel:ident) => {
+            $crate::element::kernels::per_element!(
+                compile: $kernel,
+                |level, operands| $crate::simd::dispatch_at(level, operands)
+            );
+        };
+        (launch: $kernel:ident) => {
+            impl<T: $crate::Element> $kernel<'_, T> {
+                /// Runs it on the active level.
+                pub(crate) fn launch(self) {
+                    T::run::<$kernel<'static, f32>>($crate::simd::level(), self);
+                }
+            }
+        };
+        (compile: $kernel:ident, |$level:ident, $operands:ident| $double:expr) => {
+            impl $crate::element::kernels::PerElement for $kernel<'static, f32> {
+                type Operands<'a, T: $crate::Element> = $kernel<'a, T>;
+
+                fn single(level: $crate::simd::Level, operands: $kernel<'_, f32>) {
+                    $crate::simd::dispatch_at(level, operands);
+                }
+
+                fn double($level: $crate::simd::Level, $operands: $kernel<'_, f64>) {
+                    $double
+                }
+            }
+        };
+    }
+    pub(crate) use per_element;
+
     macro_rules! kernels {
-        (
-            $module:ident, $t:ty, [$wide:ident, $narrow:ident, $slim:ident], $math:expr, $filtered:expr,
-            { $($name:ident: $kernel:ident),* }
-        ) => {
-            mod $module {
-                use super::*;
+        ($t:ty, [$wide:ident, $narrow:ident, $slim:ident], $coefficients:path, $filtered:expr, $function:ident) => {
+            impl Kernels for $t {
+                type Wide<S: Simd> = $wide<S>;
+                type Narrow<S: Simd> = $narrow<S>;
+                type Slim<S: Simd> = $slim<S>;
+                const COEFFICIENTS: &Coefficients = &$coefficients;
+                const FILTERED: bool = $filtered;
 
-                impl Kernels for $t {
-                    type Wide<S: Simd> = $wide<S>;
-                    type Narrow<S: Simd> = $narrow<S>;
-                    type Slim<S: Simd> = $slim<S>;
-                    const MATH: Math = $math;
-                    const FILTERED: bool = $filtered;
+                #[inline(always)]
+                fn from_constant(value: f64) -> Self {
+                    value as Self
+                }
 
-                    #[inline(always)]
-                    fn from_constant(value: f64) -> Self {
-                        value as Self
-                    }
-
-                    fn correlate_forward(kernel: Forward<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn correlate_input_gradient(kernel: InputGradient<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn correlate_kernel_gradient(kernel: KernelGradient<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn correlate_outer_products(kernel: OuterProducts<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    $(fn $name(kernel: $kernel<'_, Self>) {
-                        dispatch(kernel);
-                    })*
-                    fn elementwise(kernel: Elementwise<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn dots(kernel: Dots<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn rows_product(kernel: RowsProduct<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn update(kernel: Update<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn row_sums(kernel: RowSums<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn tree_sum(kernel: TreeSum<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn max_pool(kernel: MaxPool<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn max_pool_gradient(kernel: MaxPoolGradient<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn optimize(kernel: Optimize<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn normalize(kernel: Normalize<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn drop_out(kernel: DropOut<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn pixels(kernel: Pixels<'_, Self>) {
-                        dispatch(kernel);
-                    }
-                    fn peak(level: Level, kernel: Peak<Self>) -> f64 {
-                        dispatch_at(level, kernel)
-                    }
+                fn run<K: PerElement>(level: Level, operands: K::Operands<'_, Self>) {
+                    K::$function(level, operands);
                 }
             }
         };
     }
 
-    kernels!(single, f32, [f32x16, f32x8, f32x4], Math::F32, true, {
-        correlate_by_tiles: Winograd,
-        correlate_tiles_gradient: WinogradGradient,
-        correlate_by_columns: Columns,
-        correlate_columns_gradient: ColumnsGradient
-    });
+    kernels!(f32, [f32x16, f32x8, f32x4], coefficients::F32, true, single);
     // `f64` is there to check gradients, and is summed as it is written.
-    kernels!(double, f64, [f64x8, f64x4, f64x2], Math::F64, false, {});
+    kernels!(f64, [f64x8, f64x4, f64x2], coefficients::F64, false, double);
 }

@@ -8,28 +8,29 @@
 use fearless_simd::Simd;
 
 use crate::Element;
+use crate::element::kernels::per_element;
 use crate::simd::{Kernel, dispatch};
 
 /// `numbers = bytes / 255`, divided in `f32` whatever the element.
 #[track_caller]
-pub fn brightness<T: Element>(bytes: &[u8], numbers: &mut [T]) {
-    assert_eq!(bytes.len(), numbers.len(), "brightness: length");
-    T::pixels(Pixels(Work::Brightness { bytes, numbers }));
+pub fn u8_to_unit<T: Element>(bytes: &[u8], numbers: &mut [T]) {
+    assert_eq!(bytes.len(), numbers.len(), "u8_to_unit: length");
+    ToUnit { bytes, numbers }.launch();
 }
 
-/// The brightness of `plane (H, W)` at places `[y, x]` between its pixels, from 0 to 1: a
-/// mean of the four around a place, weighted by nearness. Outside the plane it is 0.
+/// The brightness of `plane (H, W)` at positions `(y, x)` between its pixels, from 0 to 1, the
+/// positions' `y` and `x` being the two slices of `grid`: a mean of the four pixels around a
+/// position, weighted by nearness. Outside the plane it is 0.
 #[track_caller]
-pub fn resample<T: Element>(
+pub fn grid_sample<T: Element>(
     plane: &[u8],
     size: [usize; 2],
-    places: [&[f32]; 2],
+    grid: [&[f32]; 2],
     numbers: &mut [T],
 ) {
-    let fits = plane.len() == size[0] * size[1]
-        && places.iter().all(|places| places.len() == numbers.len());
-    assert!(fits, "resample: {} bytes of {size:?}, {} numbers", plane.len(), numbers.len());
-    T::pixels(Pixels(Work::Resample { plane, size, places, numbers }));
+    let fits = plane.len() == size[0] * size[1] && grid.iter().all(|g| g.len() == numbers.len());
+    assert!(fits, "grid_sample: {} bytes of {size:?}, {} numbers", plane.len(), numbers.len());
+    GridSample { plane, size, grid, numbers }.launch();
 }
 
 /// Four neighbouring nodes of a line of them, and their weights.
@@ -45,36 +46,36 @@ pub struct Spline {
 /// column `x`, from `first` on, `matrix (y, x, 1)`, and, if there are `splines`, one for each
 /// pixel, the weighted sum of the `nodes`' displacements.
 #[track_caller]
-pub fn places(
+pub fn affine_grid(
     matrix: &[[f32; 3]; 2],
     [y, first]: [usize; 2],
     (nodes, splines): (&[[f32; 2]], &[Spline]),
-    places: [&mut [f32]; 2],
+    grid: [&mut [f32]; 2],
 ) {
-    let [ys, xs] = places.each_ref().map(|places| places.len());
+    let [ys, xs] = grid.each_ref().map(|grid| grid.len());
     let fits = ys == xs && (splines.is_empty() || splines.len() == ys);
-    assert!(fits, "places: {ys} along y, {xs} along x, {} splines", splines.len());
-    dispatch(Places { matrix, start: [y, first], nodes, splines, places });
+    assert!(fits, "affine_grid: {ys} along y, {xs} along x, {} splines", splines.len());
+    dispatch(AffineGrid { matrix, start: [y, first], nodes, splines, grid });
 }
 
-struct Places<'a> {
+struct AffineGrid<'a> {
     matrix: &'a [[f32; 3]; 2],
     start: [usize; 2],
     nodes: &'a [[f32; 2]],
     splines: &'a [Spline],
-    places: [&'a mut [f32]; 2],
+    grid: [&'a mut [f32]; 2],
 }
 
-impl Kernel for Places<'_> {
+impl Kernel for AffineGrid<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Self { matrix, start: [y, first], nodes, splines, places: [ys, xs] } = self;
-        for (places, [by_y, by_x, start]) in [&mut *ys, &mut *xs].into_iter().zip(matrix) {
+        let Self { matrix, start: [y, first], nodes, splines, grid: [ys, xs] } = self;
+        for (positions, [by_y, by_x, start]) in [&mut *ys, &mut *xs].into_iter().zip(matrix) {
             let by_y = by_y * y as f32;
-            for (index, place) in places.iter_mut().enumerate() {
-                *place = by_y + by_x * (first + index) as f32 + start;
+            for (index, position) in positions.iter_mut().enumerate() {
+                *position = by_y + by_x * (first + index) as f32 + start;
             }
         }
         for ((y, x), Spline { first, weights: [w0, w1, w2, w3] }) in
@@ -87,41 +88,52 @@ impl Kernel for Places<'_> {
     }
 }
 
-/// An operation on bytes and its operands.
-pub struct Pixels<'a, T>(Work<'a, T>);
-
-enum Work<'a, T> {
-    /// See [`brightness`].
-    Brightness { bytes: &'a [u8], numbers: &'a mut [T] },
-    /// See [`resample`].
-    Resample { plane: &'a [u8], size: [usize; 2], places: [&'a [f32]; 2], numbers: &'a mut [T] },
+/// See [`u8_to_unit`].
+struct ToUnit<'a, T> {
+    bytes: &'a [u8],
+    numbers: &'a mut [T],
 }
 
-/// Places that are worked on together: arrays of that size are vectors for the compiler.
-const TOGETHER: usize = 16;
+per_element!(ToUnit);
 
-impl<T: Element> Kernel for Pixels<'_, T> {
+impl<T: Element> Kernel for ToUnit<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        match self.0 {
-            Work::Brightness { bytes, numbers } => {
-                for (number, &byte) in numbers.iter_mut().zip(bytes) {
-                    *number = T::from_f64(f64::from(f32::from(byte) / 255.0));
-                }
-            }
-            Work::Resample { plane, size, places: [ys, xs], numbers } => {
-                let places = ys.chunks(TOGETHER).zip(xs.chunks(TOGETHER));
-                for (numbers, (ys, xs)) in numbers.chunks_mut(TOGETHER).zip(places) {
-                    let mut places = [[0.0; TOGETHER]; 2];
-                    places[0][..ys.len()].copy_from_slice(ys);
-                    places[1][..xs.len()].copy_from_slice(xs);
-                    let brightness = between(plane, size, places);
-                    for (number, &brightness) in numbers.iter_mut().zip(&brightness) {
-                        *number = T::from_f64(f64::from(brightness));
-                    }
-                }
+        for (number, &byte) in self.numbers.iter_mut().zip(self.bytes) {
+            *number = T::from_f64(f64::from(f32::from(byte) / 255.0));
+        }
+    }
+}
+
+/// See [`grid_sample`].
+struct GridSample<'a, T> {
+    plane: &'a [u8],
+    size: [usize; 2],
+    grid: [&'a [f32]; 2],
+    numbers: &'a mut [T],
+}
+
+/// Positions that are worked on together: arrays of that size are vectors for the compiler.
+const TOGETHER: usize = 16;
+
+per_element!(GridSample);
+
+impl<T: Element> Kernel for GridSample<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self { plane, size, grid: [ys, xs], numbers } = self;
+        let grid = ys.chunks(TOGETHER).zip(xs.chunks(TOGETHER));
+        for (numbers, (ys, xs)) in numbers.chunks_mut(TOGETHER).zip(grid) {
+            let mut grid = [[0.0; TOGETHER]; 2];
+            grid[0][..ys.len()].copy_from_slice(ys);
+            grid[1][..xs.len()].copy_from_slice(xs);
+            let brightness = between(plane, size, grid);
+            for (number, &brightness) in numbers.iter_mut().zip(&brightness) {
+                *number = T::from_f64(f64::from(brightness));
             }
         }
     }
@@ -134,14 +146,14 @@ fn between(
     [ys, xs]: [[f32; TOGETHER]; 2],
 ) -> [f32; TOGETHER] {
     let (mut starts, mut shares) = ([[0_i32; TOGETHER]; 2], [[0.0; TOGETHER]; 2]);
-    for (axis, (places, side)) in [(ys, height), (xs, width)].into_iter().enumerate() {
+    for (axis, (positions, side)) in [(ys, height), (xs, width)].into_iter().enumerate() {
         let side = side as f32;
         for i in 0..TOGETHER {
             // From one pixel outside on, all is 0; so the whole part is never negative.
-            let place = if places[i] > -1.0 { places[i] } else { -1.0 };
-            let place = (if place < side { place } else { side }) + 1.0;
-            starts[axis][i] = place as i32;
-            shares[axis][i] = place - starts[axis][i] as f32;
+            let position = if positions[i] > -1.0 { positions[i] } else { -1.0 };
+            let position = (if position < side { position } else { side }) + 1.0;
+            starts[axis][i] = position as i32;
+            shares[axis][i] = position - starts[axis][i] as f32;
         }
     }
     let mut corners = [[0_u8; TOGETHER]; 4];

@@ -10,7 +10,7 @@
 //!   [`rotate180`];
 //! - on batches, what a convolutional layer needs: [`Correlation`] with its
 //!   `forward`, `input_gradient` and `kernel_gradient`, and [`Pooling`];
-//! - on rows of numbers: [`matrix`], [`map`], [`reduce`], [`normalize`], [`optimize`],
+//! - on rows of numbers: [`matrix`], [`map`], [`activation`], [`reduce`], [`normalize`], [`optimize`],
 //!   [`random`] and [`image`](mod@image).
 //!
 //! Each fast operation has a readable twin in [`mod@reference`], and a property test
@@ -26,17 +26,19 @@
 //! # Ok::<(), tensor::ShapeError>(())
 //! ```
 
+pub mod activation;
 mod buffer;
+mod coefficients;
 mod correlate;
 mod dots;
 mod element;
 mod error;
 pub mod image;
-mod lanes;
 pub mod map;
+mod math;
 pub mod matrix;
 mod microkernel;
-mod normal;
+
 pub mod normalize;
 pub mod optimize;
 mod packing;
@@ -52,10 +54,13 @@ pub mod simd;
 mod sums;
 mod tensor;
 pub mod threads;
+mod vector;
 mod windows;
 
 pub use buffer::Buffer;
-pub use correlate::{Bias, Correlation, Sweep};
+pub use correlate::{
+    Arithmetic, Bias, Correlation, KernelArithmetic, Method, Plan, Schedule, Sweep, VectorLayout,
+};
 pub use element::Element;
 pub use error::ShapeError;
 pub use plane::{convolve_full, convolve_valid, correlate_full, correlate_valid, rotate180};

@@ -7,13 +7,12 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::dots::Dots;
-use crate::lanes::Whole;
-use crate::microkernel::{
-    Grid, Offset, Product, fused, load, load_part, multiply, multiply_narrow, store,
-};
+use crate::element::kernels::per_element;
+use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow};
 use crate::packing::{pack, packed_len};
 use crate::simd::{Kernel, Tiles};
 use crate::threads::{self, Divide};
+use crate::vector::{Whole, fused, load, load_partial, store};
 use crate::{Element, Scratch};
 
 /// `C = A Bᵀ + bias`, the bias added to each row of `C`.
@@ -36,7 +35,7 @@ pub fn multiply_transposed<T: Element>(
     assert!(bias.is_none_or(|bias| bias.len() == o), "bias: expected {o} numbers");
     let parts = threads::parts(work([n, i, o]), scratch.threads());
     let operation = Dots { a, b, bias, c, n, i, o };
-    threads::run_divided(operation, parts, T::dots);
+    threads::run_divided(operation, parts, Dots::launch);
 }
 
 /// `y = W x + bias`.
@@ -122,7 +121,7 @@ fn rows_product<T: Element>(
     let parts = threads::parts(work([n, r, p]), scratch.threads());
     let (numbers, taps) = scratch.take(self::scratch([n, r, p], scratch.threads()));
     let operation = RowsProduct { a, a_strides, b, c, n, r, p, numbers, taps };
-    threads::run_divided(operation, parts, T::rows_product);
+    threads::run_divided(operation, parts, RowsProduct::launch);
 }
 
 /// Rank-1 update with a step, and the product with the transpose on the way:
@@ -146,7 +145,7 @@ pub fn rank_one_step<T: Element>(
 ) {
     assert_eq!(weights.len(), g.len() * x.len(), "W: length");
     assert!(y.as_ref().is_none_or(|y| y.len() == x.len()), "y: expected {} numbers", x.len());
-    T::update(Update { weights, g, x, rate, y });
+    Update { weights, g, x, rate, y }.launch();
 }
 
 /// `c[n][p] = Σ_r a[n · a_strides[0] + r · a_strides[1]] · b[r][p]`.
@@ -178,6 +177,8 @@ impl<T: Element> Divide for RowsProduct<'_, T> {
         ))
     }
 }
+
+per_element!(RowsProduct);
 
 impl<T: Element> Kernel for RowsProduct<'_, T> {
     type Output = ();
@@ -217,7 +218,7 @@ impl<T: Element> Kernel for RowsProduct<'_, T> {
             continues: false,
             offset: Offset::None,
         };
-        if S::MANY && p >= T::Wide::<S>::LEN {
+        if S::LARGE && p >= T::Wide::<S>::LEN {
             multiply::<S, T, Whole<T::Wide<S>>>(simd, &product, self.c);
         } else {
             multiply_narrow(simd, &product, self.c);
@@ -233,6 +234,8 @@ pub struct Update<'a, T> {
     rate: T,
     y: Option<&'a mut [T]>,
 }
+
+per_element!(Update);
 
 impl<T: Element> Kernel for Update<'_, T> {
     type Output = ();
@@ -285,13 +288,13 @@ impl<T: Element> Update<'_, T> {
         }
         if whole < len {
             let rest = len - whole;
-            let x: T::Wide<S> = load_part(simd, self.x, whole, rest);
+            let x: T::Wide<S> = load_partial(simd, self.x, whole, rest);
             let mut sum = match &self.y {
-                Some(y) => load_part(simd, y, whole, rest),
+                Some(y) => load_partial(simd, y, whole, rest),
                 None => T::Wide::<S>::simd_from(simd, T::ZERO),
             };
             for m in 0..M {
-                let weight: T::Wide<S> = load_part(simd, rows, m * len + whole, rest);
+                let weight: T::Wide<S> = load_partial(simd, rows, m * len + whole, rest);
                 sum = fused(simd, weight, g[m], sum);
                 let next = fused(simd, g[m] * x, rate, weight);
                 rows[m * len + whole..][..rest].copy_from_slice(&next.as_slice()[..rest]);

@@ -15,86 +15,12 @@
 //! keep it fast: arrays with constant sizes become registers, loops over them are
 //! written with indices since a closure would not be compiled for the vector level.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat, SimdFrom};
+use fearless_simd::{Simd, SimdFrom};
 
 use crate::Element;
-use crate::lanes::{Halves, Lanes, Whole};
 use crate::packing::block;
 use crate::simd::Tiles;
-
-/// The vector at `at` in `numbers`.
-#[inline(always)]
-pub(crate) fn load<S: Simd, V: SimdBase<S>>(simd: S, numbers: &[V::Element], at: usize) -> V {
-    V::from_slice(simd, &numbers[at..at + V::LEN])
-}
-
-/// Writes `vector` at `at` in `numbers`.
-#[inline(always)]
-pub(crate) fn store<S: Simd, V: SimdBase<S>>(vector: V, numbers: &mut [V::Element], at: usize) {
-    vector.store_slice(&mut numbers[at..at + V::LEN]);
-}
-
-/// `a · b + c`, rounded once.
-///
-/// Where the processor cannot do that in one instruction it is some thirty, too many
-/// for each place that multiplies; there it is a call.
-#[inline(always)]
-pub(crate) fn fused<S: Simd, V: SimdFloat<S>>(_: S, a: V, b: V, c: V) -> V {
-    #[inline(never)]
-    fn emulated<S: Simd, V: SimdFloat<S>>(a: V, b: V, c: V) -> V {
-        a.mul_add_precise(b, c)
-    }
-    if S::MANY || S::SOME { a.mul_add_precise(b, c) } else { emulated(a, b, c) }
-}
-
-/// The first `len < LEN` lanes from `at` in `numbers`, the others zero.
-#[inline(always)]
-pub(crate) fn load_part<S: Simd, V>(simd: S, numbers: &[V::Element], at: usize, len: usize) -> V
-where
-    V: SimdFloat<S, Element: Element>,
-{
-    let mut vector = V::simd_from(simd, V::Element::ZERO);
-    vector.as_mut_slice()[..len].copy_from_slice(&numbers[at..at + len]);
-    vector
-}
-
-/// The sum of the lanes, by halves: lane `i` and lane `i + LEN/2`, and so on down.
-#[inline(always)]
-pub(crate) fn sum_lanes<S: Simd, V: SimdFloat<S, Element: Element>>(vector: V) -> V::Element {
-    let mut sum = vector;
-    if V::LEN >= 16 {
-        sum = sum + sum.slide::<8>(sum);
-    }
-    if V::LEN >= 8 {
-        sum = sum + sum.slide::<4>(sum);
-    }
-    sum = sum + sum.slide::<2>(sum);
-    sum = sum + sum.slide::<1>(sum);
-    sum.as_slice()[0]
-}
-
-/// [`sum_lanes`] of four vectors, with fewer shuffles: each step down halves the lanes of two at
-/// once.
-#[inline(always)]
-pub(crate) fn sums_of_four<S: Simd, V: SimdFloat<S, Element: Element>>(
-    [a, b, c, d]: [V; 4],
-) -> [V::Element; 4] {
-    #[inline(always)]
-    fn halve<S: Simd, V: SimdFloat<S>>(a: V, b: V) -> V {
-        let (low, high) = a.interleave(b);
-        low + high
-    }
-    // From here on lane 4 · i + n is lane i of vector n.
-    let mut sum = halve(halve(a, c), halve(b, d));
-    if V::LEN >= 16 {
-        sum = sum + sum.slide::<8>(sum);
-    }
-    if V::LEN >= 8 {
-        sum = sum + sum.slide::<4>(sum);
-    }
-    let sums = sum.as_slice();
-    [sums[0], sums[1], sums[2], sums[3]]
-}
+use crate::vector::{Halves, Lanes, Whole, fused, groups_of_views};
 
 /// The positions of an output plane that vectors start at.
 ///
@@ -220,32 +146,32 @@ pub(crate) fn multiply<S: Simd, T: Element, L: Lanes<S, T>>(
             let size = block(simd, product.rows - first);
             let weights = &product.packed[at..at + size * taps];
             let weights = &weights[size * start..][..size * product.taps.len()];
-            let part = Part { product, weights, first, count };
-            walk = if S::MANY && const { L::PIECES == 2 } {
+            let block = RowBlock { product, weights, first, count };
+            walk = if S::LARGE && const { L::PIECES == 2 } {
                 // Halves cost a load each: fewer of them leave fewer over.
                 match size {
-                    1 => part.run::<S, L, 1, 8>(simd, panel, output),
-                    2 => part.run::<S, L, 2, 4>(simd, panel, output),
-                    4 => part.run::<S, L, 4, 3>(simd, panel, output),
-                    6 => part.run::<S, L, 6, 2>(simd, panel, output),
-                    _ => part.run::<S, L, 8, 2>(simd, panel, output),
+                    1 => block.run::<S, L, 1, 8>(simd, panel, output),
+                    2 => block.run::<S, L, 2, 4>(simd, panel, output),
+                    4 => block.run::<S, L, 4, 3>(simd, panel, output),
+                    6 => block.run::<S, L, 6, 2>(simd, panel, output),
+                    _ => block.run::<S, L, 8, 2>(simd, panel, output),
                 }
-            } else if S::MANY {
+            } else if S::LARGE {
                 match size {
-                    1 => part.run::<S, L, 1, 8>(simd, panel, output),
-                    2 => part.run::<S, L, 2, 8>(simd, panel, output),
-                    4 => part.run::<S, L, 4, 5>(simd, panel, output),
-                    6 => part.run::<S, L, 6, 4>(simd, panel, output),
-                    _ => part.run::<S, L, 8, 2>(simd, panel, output),
+                    1 => block.run::<S, L, 1, 8>(simd, panel, output),
+                    2 => block.run::<S, L, 2, 8>(simd, panel, output),
+                    4 => block.run::<S, L, 4, 5>(simd, panel, output),
+                    6 => block.run::<S, L, 6, 4>(simd, panel, output),
+                    _ => block.run::<S, L, 8, 2>(simd, panel, output),
                 }
-            } else if S::SOME {
+            } else if S::MEDIUM {
                 match size {
-                    1 => part.run::<S, L, 1, 6>(simd, panel, output),
-                    2 => part.run::<S, L, 2, 5>(simd, panel, output),
-                    _ => part.run::<S, L, 4, 3>(simd, panel, output),
+                    1 => block.run::<S, L, 1, 6>(simd, panel, output),
+                    2 => block.run::<S, L, 2, 5>(simd, panel, output),
+                    _ => block.run::<S, L, 4, 3>(simd, panel, output),
                 }
             } else {
-                part.run::<S, L, 2, 1>(simd, panel, output)
+                block.run::<S, L, 2, 1>(simd, panel, output)
             };
             first += size;
             at += size * taps;
@@ -261,7 +187,7 @@ pub(crate) fn multiply_narrow<S: Simd, T: Element>(
     product: &Product<'_, T>,
     output: &mut [T],
 ) {
-    if S::MANY {
+    if S::LARGE {
         multiply::<S, T, Halves<T>>(simd, product, output);
     } else {
         multiply::<S, T, Whole<T::Narrow<S>>>(simd, product, output);
@@ -269,14 +195,14 @@ pub(crate) fn multiply_narrow<S: Simd, T: Element>(
 }
 
 /// One block of rows of a [`Product`] at some of its positions.
-struct Part<'a, T> {
+struct RowBlock<'a, T> {
     product: &'a Product<'a, T>,
     weights: &'a [T],
     first: usize,
     count: usize,
 }
 
-impl<T: Element> Part<'_, T> {
+impl<T: Element> RowBlock<'_, T> {
     /// `M` rows, `P` vectors of positions at a time; returns the walk where it ended.
     ///
     /// A function of its own for the compiler, shared by all that multiply.
@@ -294,11 +220,11 @@ impl<T: Element> Part<'_, T> {
                 let (weights, _) = self.weights.as_chunks::<M>();
                 let mut left = self.count;
                 while left >= P {
-                    part::<S, T, L, M, P>(simd, product, weights, first, &mut walk, output);
+                    next_tile::<S, T, L, M, P>(simd, product, weights, first, &mut walk, output);
                     left -= P;
                 }
                 while left > 0 {
-                    part::<S, T, L, M, 1>(simd, product, weights, first, &mut walk, output);
+                    next_tile::<S, T, L, M, 1>(simd, product, weights, first, &mut walk, output);
                     left -= 1;
                 }
                 walk
@@ -309,7 +235,7 @@ impl<T: Element> Part<'_, T> {
 
 /// The next `P` vectors of the walk, computed and stored.
 #[inline(always)]
-fn part<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
+fn next_tile<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
     simd: S,
     product: &Product<'_, T>,
     weights: &[[T; M]],
@@ -405,36 +331,6 @@ fn tile<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
     sums
 }
 
-/// The numbers from each start on, all views equally long: so one check of an index
-/// is a check for all of them.
-#[inline(always)]
-pub(crate) fn views<T, const N: usize>(numbers: &[T], starts: [usize; N]) -> [&[T]; N] {
-    let [views] = groups_of_views(numbers, [starts]);
-    views
-}
-
-/// [`views`] in `P` groups.
-#[inline(always)]
-fn groups_of_views<T, const N: usize, const P: usize>(
-    numbers: &[T],
-    starts: [[usize; N]; P],
-) -> [[&[T]; N]; P] {
-    let mut last = 0;
-    for p in 0..P {
-        for n in 0..N {
-            last = last.max(starts[p][n]);
-        }
-    }
-    let len = numbers.len() - last;
-    let mut views = [[numbers; N]; P];
-    for p in 0..P {
-        for n in 0..N {
-            views[p][n] = &numbers[starts[p][n]..][..len];
-        }
-    }
-    views
-}
-
 /// The rows of one operand of [`dots`]: row `i` of view `v` starts at
 /// `starts[v] + i · pitch`, in pieces as [`Lanes`] has them.
 #[derive(Clone, Copy)]
@@ -489,10 +385,10 @@ pub(crate) fn dots<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const Q:
             let (a_at, b_at) = (row * a.pitch + whole, row * b.pitch + whole);
             let mut x = [zero; Q];
             for q in 0..Q {
-                x[q] = L::load_part(simd, b_views[q], b_at, len - whole);
+                x[q] = L::load_partial(simd, b_views[q], b_at, len - whole);
             }
             for m in 0..M {
-                let factor = L::load_part(simd, a_views[m], a_at, len - whole);
+                let factor = L::load_partial(simd, a_views[m], a_at, len - whole);
                 for q in 0..Q {
                     sums[m][q] = fused(simd, x[q], factor, sums[m][q]);
                 }

@@ -3,7 +3,7 @@
 //!
 //! A channel is finished before the next one is begun: what the first pass over its planes
 //! reads, the others find in the near caches. A rectifier behind it is done in the same passes,
-//! to the bits of [`map::relu`](crate::map::relu) and its gradient.
+//! to the bits of [`Relu`](crate::activation::Relu) and its gradient.
 //!
 //! # Panics
 //! Every function panics if numbers are not whole samples `(C, P)`, or a constant or a result
@@ -12,9 +12,10 @@
 use fearless_simd::{Select, Simd, SimdBase, SimdFrom};
 
 use crate::Element;
-use crate::microkernel::{fused, load, store};
+use crate::element::kernels::per_element;
 use crate::simd::Kernel;
-use crate::sums::{Numbers, Rows, Terms, Tree, load_rest, sums};
+use crate::sums::{Numbers, Rows, Terms, Tree, sums};
+use crate::vector::{fused, load, load_rest, store};
 
 /// What [`forward`] measures of each channel: its mean, its unbiased variance (of a single
 /// number, for which there is none, 0), and `1 / √(variance + ε)` of the other variance.
@@ -34,8 +35,8 @@ pub fn forward<T: Element>(
     let [mean, variance, inverse] = &measured;
     let constants = [weight.len(), bias.len(), mean.len(), variance.len(), inverse.len()];
     check([x.len(), y.len()], shape, &constants);
-    let work = Work::Forward { epsilon, weight, bias, measured, y };
-    T::normalize(Normalize { x, shape, rectify, work });
+    let operation = Operation::Forward { epsilon, weight, bias, measured, y };
+    Normalize { x, shape, rectify, operation }.launch();
 }
 
 /// `y = scale_c (x − mean_c) + shift_c`, or 0 if `rectify` and that is less.
@@ -48,7 +49,7 @@ pub fn scale<T: Element>(
     y: &mut [T],
 ) {
     check([x.len(), y.len()], shape, &[mean.len(), scale.len(), shift.len()]);
-    T::normalize(Normalize { x, shape, rectify, work: Work::Scale { mean, scale, shift, y } });
+    Normalize { x, shape, rectify, operation: Operation::Scale { mean, scale, shift, y } }.launch();
 }
 
 /// The gradients of [`forward`]'s weight and bias, and of `x` if it is asked for, from that
@@ -68,8 +69,9 @@ pub fn backward<T: Element>(
     let result = x_gradient.as_ref().map_or(x.len(), |gradient| gradient.len());
     check([x.len(), result], shape, &[weight_gradient.len(), bias_gradient.len()]);
     let constants = [weight, bias, mean, inverse];
-    let work = Work::Backward { g, constants, weight_gradient, bias_gradient, x_gradient };
-    T::normalize(Normalize { x, shape, rectify, work });
+    let operation =
+        Operation::Backward { g, constants, weight_gradient, bias_gradient, x_gradient };
+    Normalize { x, shape, rectify, operation }.launch();
 }
 
 #[track_caller]
@@ -82,15 +84,15 @@ fn check([from, to]: [usize; 2], [channels, plane]: [usize; 2], constants: &[usi
     );
 }
 
-/// An operation on samples `(C, P)` and its operands.
+/// One of them and its operands.
 pub struct Normalize<'a, T> {
     x: &'a [T],
     shape: [usize; 2],
     rectify: bool,
-    work: Work<'a, T>,
+    operation: Operation<'a, T>,
 }
 
-enum Work<'a, T> {
+enum Operation<'a, T> {
     Forward {
         epsilon: T,
         weight: &'a [T],
@@ -113,6 +115,8 @@ enum Work<'a, T> {
     },
 }
 
+per_element!(Normalize);
+
 impl<T: Element> Kernel for Normalize<'_, T> {
     type Output = ();
 
@@ -129,15 +133,15 @@ impl<T: Element> Kernel for Normalize<'_, T> {
 impl<T: Element> Normalize<'_, T> {
     #[inline(always)]
     fn run_with<S: Simd, const RECTIFY: bool>(self, simd: S) {
-        let Self { x, shape, work, .. } = self;
+        let Self { x, shape, operation, .. } = self;
         let [channels, plane] = shape;
         let samples = x.len() / (channels * plane);
         // Of nothing the sums are 0, and so be the means.
         let count = (samples * plane).max(1);
         let share = T::ONE / T::from_f64(count as f64);
         let zero = T::Wide::<S>::simd_from(simd, T::ZERO);
-        match work {
-            Work::Forward { epsilon, weight, bias, measured, y } => {
+        match operation {
+            Operation::Forward { epsilon, weight, bias, measured, y } => {
                 let [mean, variance, inverse] = measured;
                 let (mut tree, mut pair) = (Tree::new(zero), Tree::new(zero));
                 let unbiased = T::ONE / T::from_f64((count - 1).max(1) as f64);
@@ -157,14 +161,20 @@ impl<T: Element> Normalize<'_, T> {
                     planes.write(simd, [x, x], Output::<S, T, RECTIFY>(affine), y);
                 }
             }
-            Work::Scale { mean, scale, shift, y } => {
+            Operation::Scale { mean, scale, shift, y } => {
                 for c in 0..channels {
                     let planes = Planes::of(shape, samples, c);
                     let affine = Affine::new(simd, mean[c], scale[c], shift[c]);
                     planes.write(simd, [x, x], Output::<S, T, RECTIFY>(affine), y);
                 }
             }
-            Work::Backward { g, constants, weight_gradient, bias_gradient, mut x_gradient } => {
+            Operation::Backward {
+                g,
+                constants,
+                weight_gradient,
+                bias_gradient,
+                mut x_gradient,
+            } => {
                 let [weight, bias, mean, inverse] = constants;
                 let mut tree = Tree::new(zero);
                 for c in 0..channels {

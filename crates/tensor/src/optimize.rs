@@ -1,16 +1,38 @@
-//! What an optimizer does to each parameter, in one pass over flat slices.
+//! What an optimizer does to each parameter `w` with its gradient `g`, in one pass over flat
+//! slices.
 //!
 //! Multiply-adds are fused, roots and quotients correctly rounded, so that every level
 //! gives the same bits.
 //!
 //! # Panics
-//! Every function panics if its slices differ in length.
+//! Every step panics if its slices differ in length.
 
-use fearless_simd::{Select, Simd, SimdBase, SimdFloat, SimdFrom};
+use fearless_simd::{Select, SimdBase, SimdFloat};
 
 use crate::Element;
-use crate::microkernel::{fused, load, load_part, store};
-use crate::simd::Kernel;
+use crate::map::map;
+use crate::math::constant;
+use crate::vector::fused;
+
+/// Gradient descent with weight decay.
+#[derive(Clone, Copy, Debug)]
+pub struct Descent<T> {
+    /// The learning rate η.
+    pub rate: T,
+    /// λ, added to the gradient as `λ w`.
+    pub weight_decay: T,
+}
+
+impl<T: Element> Descent<T> {
+    /// `w ← w − η (g + λ w)`.
+    #[track_caller]
+    pub fn step(self, w: &mut [T], g: &[T]) {
+        let Self { rate, weight_decay } = self;
+        map!(|simd, [w], [g], rate, weight_decay| {
+            [fused(simd, fused(simd, w, weight_decay, g), -rate, w)]
+        });
+    }
+}
 
 /// Gradient descent with momentum.
 #[derive(Clone, Copy, Debug)]
@@ -25,22 +47,28 @@ pub struct Momentum<T> {
     pub nesterov: bool,
 }
 
-/// `g ← g + λ w`, `v ← μ v + g`, `w ← w − η v`; with Nesterov's form
-/// `w ← w − η (g + μ v)`.
-#[track_caller]
-pub fn momentum<T: Element>(w: &mut [T], g: &[T], v: &mut [T], step: Momentum<T>) {
-    assert!(g.len() == w.len() && v.len() == w.len(), "momentum: lengths");
-    T::optimize(Optimize { w, g, rule: Rule::Momentum(step, v) });
+impl<T: Element> Momentum<T> {
+    /// `g ← g + λ w`, `v ← μ v + g`, `w ← w − η v`; with Nesterov's form
+    /// `w ← w − η (g + μ v)`.
+    #[track_caller]
+    pub fn step(self, w: &mut [T], g: &[T], v: &mut [T]) {
+        let Self { rate, weight_decay, momentum, nesterov } = self;
+        if nesterov {
+            map!(|simd, [w, v], [g], rate, weight_decay, momentum| {
+                let g = fused(simd, w, weight_decay, g);
+                let v = fused(simd, v, momentum, g);
+                [fused(simd, fused(simd, v, momentum, g), -rate, w), v]
+            });
+        } else {
+            map!(|simd, [w, v], [g], rate, weight_decay, momentum| {
+                let v = fused(simd, v, momentum, fused(simd, w, weight_decay, g));
+                [fused(simd, v, -rate, w), v]
+            });
+        }
+    }
 }
 
-/// Gradient descent with weight decay: `w ← w − η (g + λ w)`.
-#[track_caller]
-pub fn descend<T: Element>(w: &mut [T], g: &[T], rate: T, weight_decay: T) {
-    assert!(g.len() == w.len(), "descend: lengths");
-    T::optimize(Optimize { w, g, rule: Rule::Descent { rate, weight_decay } });
-}
-
-/// The coefficients of a step of Adam or `AdamW`.
+/// A step of Adam or `AdamW`.
 #[derive(Clone, Copy, Debug)]
 pub struct Adam<T> {
     /// η / (1 − β₁ᵗ).
@@ -61,16 +89,34 @@ pub struct Adam<T> {
     pub shrink: T,
 }
 
-/// `w ← s w`, `g ← g + λ w`, `m ← m + (1 − β₁)(g − m)`, `v ← β₂ v + (1 − β₂) g²`,
-/// `w ← w − η/(1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)`.
-#[track_caller]
-pub fn adam<T: Element>(w: &mut [T], g: &[T], m: &mut [T], v: &mut [T], step: &Adam<T>) {
-    let len = w.len();
-    assert!(g.len() == len && m.len() == len && v.len() == len, "adam: lengths");
-    T::optimize(Optimize { w, g, rule: Rule::Adam(*step, m, v) });
+impl<T: Element> Adam<T> {
+    /// `w ← s w`, `g ← g + λ w`, `m ← m + (1 − β₁)(g − m)`, `v ← β₂ v + (1 − β₂) g²`,
+    /// `w ← w − η/(1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)`.
+    #[track_caller]
+    pub fn step(self, w: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
+        let Self { rate, rest1, beta2, rest2, root_scale, epsilon, weight_decay, shrink } = self;
+        map!(|simd,
+              [w, m, v],
+              [g],
+              rate,
+              rest1,
+              beta2,
+              rest2,
+              root_scale,
+              epsilon,
+              weight_decay,
+              shrink| {
+            let w = w * shrink;
+            let g = fused(simd, w, weight_decay, g);
+            let m = fused(simd, g - m, rest1, m);
+            let v = fused(simd, v, beta2, g * g * rest2);
+            let root = fused(simd, v.sqrt(), root_scale, epsilon);
+            [fused(simd, m / root, -rate, w), m, v]
+        });
+    }
 }
 
-/// The coefficients of a step of `RMSprop`.
+/// A step of `RMSprop`.
 #[derive(Clone, Copy, Debug)]
 pub struct RmsProp<T> {
     /// η.
@@ -87,19 +133,30 @@ pub struct RmsProp<T> {
     pub momentum: T,
 }
 
-/// `g ← g + λ w`, `v ← α v + (1 − α) g²`, `m ← μ m + g / (√v + ε)`, `w ← w − η m`; without
-/// memory for `m`, which is then empty, as with a momentum of 0.
-#[track_caller]
-pub fn rms_prop<T: Element>(w: &mut [T], g: &[T], m: &mut [T], v: &mut [T], step: RmsProp<T>) {
-    let len = w.len();
-    let fits = g.len() == len && v.len() == len && (m.is_empty() || m.len() == len);
-    assert!(fits, "rms_prop: lengths");
-    let rule =
-        if m.is_empty() { Rule::RmsProp(step, v) } else { Rule::RmsPropMomentum(step, m, v) };
-    T::optimize(Optimize { w, g, rule });
+impl<T: Element> RmsProp<T> {
+    /// `g ← g + λ w`, `v ← α v + (1 − α) g²`, `m ← μ m + g / (√v + ε)`, `w ← w − η m`; without
+    /// memory for `m`, which is then empty, as with a momentum of 0.
+    #[track_caller]
+    pub fn step(self, w: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
+        let Self { rate, alpha, rest, epsilon, weight_decay, momentum } = self;
+        if m.is_empty() {
+            map!(|simd, [w, v], [g], rate, alpha, rest, epsilon, weight_decay| {
+                let g = fused(simd, w, weight_decay, g);
+                let v = fused(simd, v, alpha, g * g * rest);
+                [fused(simd, g / (v.sqrt() + epsilon), -rate, w), v]
+            });
+        } else {
+            map!(|simd, [w, m, v], [g], rate, alpha, rest, epsilon, weight_decay, momentum| {
+                let g = fused(simd, w, weight_decay, g);
+                let v = fused(simd, v, alpha, g * g * rest);
+                let m = fused(simd, m, momentum, g / (v.sqrt() + epsilon));
+                [fused(simd, m, -rate, w), m, v]
+            });
+        }
+    }
 }
 
-/// The coefficients of a step of Lion.
+/// A step of Lion.
 #[derive(Clone, Copy, Debug)]
 pub struct Lion<T> {
     /// η.
@@ -112,237 +169,19 @@ pub struct Lion<T> {
     pub shrink: T,
 }
 
-/// `w ← s w`, `w ← w − η sign(m + (1 − β₁)(g − m))`, `m ← m + (1 − β₂)(g − m)`; the sign of
-/// 0 is 0.
-#[track_caller]
-pub fn lion<T: Element>(w: &mut [T], g: &[T], m: &mut [T], step: Lion<T>) {
-    assert!(g.len() == w.len() && m.len() == w.len(), "lion: lengths");
-    T::optimize(Optimize { w, g, rule: Rule::Lion(step, m) });
-}
-
-/// `a ← a + r (w − a)`: the moving average `a` takes in `w`.
-#[track_caller]
-pub fn average<T: Element>(a: &mut [T], w: &[T], rest: T) {
-    assert!(a.len() == w.len(), "average: lengths");
-    T::optimize(Optimize { w: a, g: w, rule: Rule::Average(rest) });
-}
-
-/// An optimizer's pass and its operands.
-pub struct Optimize<'a, T> {
-    w: &'a mut [T],
-    g: &'a [T],
-    rule: Rule<'a, T>,
-}
-
-enum Rule<'a, T> {
-    Descent { rate: T, weight_decay: T },
-    Momentum(Momentum<T>, &'a mut [T]),
-    Adam(Adam<T>, &'a mut [T], &'a mut [T]),
-    RmsProp(RmsProp<T>, &'a mut [T]),
-    RmsPropMomentum(RmsProp<T>, &'a mut [T], &'a mut [T]),
-    Lion(Lion<T>, &'a mut [T]),
-    Average(T),
-}
-
-impl<T: Element> Kernel for Optimize<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { w, g, rule } = self;
-        match rule {
-            Rule::Descent { rate, weight_decay } => {
-                each(simd, Descent { rate, weight_decay }, w, g, []);
-            }
-            Rule::Momentum(step, v) => each(simd, step, w, g, [v]),
-            Rule::Adam(step, m, v) => each(simd, step, w, g, [m, v]),
-            Rule::RmsProp(step, v) => each(simd, step, w, g, [v]),
-            Rule::RmsPropMomentum(step, m, v) => each(simd, step, w, g, [m, v]),
-            Rule::Lion(step, m) => each(simd, step, w, g, [m]),
-            Rule::Average(rest) => each(simd, Average(rest), w, g, []),
-        }
-    }
-}
-
-/// The step of one parameter with `N` numbers of state, on vectors.
-trait Step<T: Element, const N: usize>: Copy {
-    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(
-        self,
-        simd: S,
-        w: V,
-        g: V,
-        state: [V; N],
-    ) -> (V, [V; N]);
-}
-
-#[inline(always)]
-fn each<S: Simd, T: Element, R: Step<T, N>, const N: usize>(
-    simd: S,
-    step: R,
-    w: &mut [T],
-    g: &[T],
-    state: [&mut [T]; N],
-) {
-    let lanes = T::Wide::<S>::LEN;
-    let whole = w.len() / lanes * lanes;
-    let zero = T::Wide::<S>::simd_from(simd, T::ZERO);
-    let mut at = 0;
-    while at < whole {
-        let mut vectors = [zero; N];
-        for i in 0..N {
-            vectors[i] = load(simd, state[i], at);
-        }
-        let (new, vectors) =
-            step.apply::<S, T::Wide<S>>(simd, load(simd, w, at), load(simd, g, at), vectors);
-        store(new, w, at);
-        for i in 0..N {
-            store(vectors[i], state[i], at);
-        }
-        at += lanes;
-    }
-    let rest = w.len() - whole;
-    if rest > 0 {
-        let mut vectors = [zero; N];
-        for i in 0..N {
-            vectors[i] = load_part(simd, state[i], whole, rest);
-        }
-        let (old, g) = (load_part(simd, w, whole, rest), load_part(simd, g, whole, rest));
-        let (new, vectors) = step.apply::<S, T::Wide<S>>(simd, old, g, vectors);
-        w[whole..].copy_from_slice(&new.as_slice()[..rest]);
-        for i in 0..N {
-            state[i][whole..].copy_from_slice(&vectors[i].as_slice()[..rest]);
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Descent<T> {
-    rate: T,
-    weight_decay: T,
-}
-
-impl<T: Element> Step<T, 0> for Descent<T> {
-    #[inline(always)]
-    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(
-        self,
-        simd: S,
-        w: V,
-        g: V,
-        _: [V; 0],
-    ) -> (V, [V; 0]) {
-        let g = fused(simd, w, V::simd_from(simd, self.weight_decay), g);
-        (fused(simd, g, V::simd_from(simd, -self.rate), w), [])
-    }
-}
-
-impl<T: Element> Step<T, 1> for Momentum<T> {
-    #[inline(always)]
-    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(
-        self,
-        simd: S,
-        w: V,
-        g: V,
-        [v]: [V; 1],
-    ) -> (V, [V; 1]) {
-        let momentum = V::simd_from(simd, self.momentum);
-        let g = fused(simd, w, V::simd_from(simd, self.weight_decay), g);
-        let v = fused(simd, v, momentum, g);
-        let direction = if self.nesterov { fused(simd, v, momentum, g) } else { v };
-        (fused(simd, direction, V::simd_from(simd, -self.rate), w), [v])
-    }
-}
-
-impl<T: Element> Step<T, 2> for Adam<T> {
-    #[inline(always)]
-    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(
-        self,
-        simd: S,
-        w: V,
-        g: V,
-        [m, v]: [V; 2],
-    ) -> (V, [V; 2]) {
-        let w = w * V::simd_from(simd, self.shrink);
-        let g = fused(simd, w, V::simd_from(simd, self.weight_decay), g);
-        let m = fused(simd, g - m, V::simd_from(simd, self.rest1), m);
-        let square = g * g * V::simd_from(simd, self.rest2);
-        let v = fused(simd, v, V::simd_from(simd, self.beta2), square);
-        let scale = V::simd_from(simd, self.root_scale);
-        let root = fused(simd, v.sqrt(), scale, V::simd_from(simd, self.epsilon));
-        (fused(simd, m / root, V::simd_from(simd, -self.rate), w), [m, v])
-    }
-}
-
-impl<T: Element> RmsProp<T> {
-    /// The direction of the step without momentum, and the new mean of squares.
-    #[inline(always)]
-    fn direction<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S, w: V, g: V, v: V) -> (V, V) {
-        let g = fused(simd, w, V::simd_from(simd, self.weight_decay), g);
-        let square = g * g * V::simd_from(simd, self.rest);
-        let v = fused(simd, v, V::simd_from(simd, self.alpha), square);
-        (g / (v.sqrt() + V::simd_from(simd, self.epsilon)), v)
-    }
-}
-
-impl<T: Element> Step<T, 1> for RmsProp<T> {
-    #[inline(always)]
-    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(
-        self,
-        simd: S,
-        w: V,
-        g: V,
-        [v]: [V; 1],
-    ) -> (V, [V; 1]) {
-        let (direction, v) = self.direction(simd, w, g, v);
-        (fused(simd, direction, V::simd_from(simd, -self.rate), w), [v])
-    }
-}
-
-impl<T: Element> Step<T, 2> for RmsProp<T> {
-    #[inline(always)]
-    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(
-        self,
-        simd: S,
-        w: V,
-        g: V,
-        [m, v]: [V; 2],
-    ) -> (V, [V; 2]) {
-        let (direction, v) = self.direction(simd, w, g, v);
-        let m = fused(simd, m, V::simd_from(simd, self.momentum), direction);
-        (fused(simd, m, V::simd_from(simd, -self.rate), w), [m, v])
-    }
-}
-
-impl<T: Element> Step<T, 1> for Lion<T> {
-    #[inline(always)]
-    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(
-        self,
-        simd: S,
-        w: V,
-        g: V,
-        [m]: [V; 1],
-    ) -> (V, [V; 1]) {
-        let (zero, one) = (V::simd_from(simd, T::ZERO), V::simd_from(simd, T::ONE));
-        let direction = fused(simd, g - m, V::simd_from(simd, self.rest1), m);
-        let sign = direction.simd_lt(zero).select(-one, direction);
-        let sign = direction.simd_gt(zero).select(one, sign);
-        let w = w * V::simd_from(simd, self.shrink);
-        let m = fused(simd, g - m, V::simd_from(simd, self.rest2), m);
-        (fused(simd, sign, V::simd_from(simd, -self.rate), w), [m])
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Average<T>(T);
-
-impl<T: Element> Step<T, 0> for Average<T> {
-    #[inline(always)]
-    fn apply<S: Simd, V: SimdFloat<S, Element = T>>(
-        self,
-        simd: S,
-        a: V,
-        w: V,
-        _: [V; 0],
-    ) -> (V, [V; 0]) {
-        (fused(simd, w - a, V::simd_from(simd, self.0), a), [])
+impl<T: Element> Lion<T> {
+    /// `w ← s w`, `w ← w − η sign(m + (1 − β₁)(g − m))`, `m ← m + (1 − β₂)(g − m)`; the sign of
+    /// 0 is 0.
+    #[track_caller]
+    pub fn step(self, w: &mut [T], g: &[T], m: &mut [T]) {
+        let Self { rate, rest1, rest2, shrink } = self;
+        map!(|simd, [w, m], [g], rate, rest1, rest2, shrink| {
+            let one: T::Wide<S> = constant(simd, 1.0);
+            let direction = fused(simd, g - m, rest1, m);
+            let sign = direction.simd_lt(T::ZERO).select(-one, direction);
+            let sign = direction.simd_gt(T::ZERO).select(one, sign);
+            let m = fused(simd, g - m, rest2, m);
+            [fused(simd, sign, -rate, w * shrink), m]
+        });
     }
 }

@@ -4,8 +4,8 @@
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
 use crate::Element;
-use crate::microkernel::{load, store, views};
-use crate::simd::Registers;
+use crate::simd::RegisterFile;
+use crate::vector::{load, store, views};
 
 /// The most rows of a block.
 pub(crate) const LARGEST_BLOCK: usize = 8;
@@ -13,11 +13,11 @@ pub(crate) const LARGEST_BLOCK: usize = 8;
 /// How many rows the block that starts a rest of `rest` rows has.
 #[inline(always)]
 pub(crate) fn block<S: Simd>(simd: S, rest: usize) -> usize {
-    match (Registers::of(simd), rest) {
-        (Registers::Few, _) => 2,
+    match (RegisterFile::of(simd), rest) {
+        (RegisterFile::Small, _) => 2,
         (_, 1) => 1,
         (_, 2) => 2,
-        (_, 3..=4) | (Registers::Some, _) => 4,
+        (_, 3..=4) | (RegisterFile::Medium, _) => 4,
         // Nine as six and three: a block of one row reads as much as it multiplies.
         (_, 5..=6 | 9..=10) => 6,
         _ => 8,

@@ -9,7 +9,7 @@ use std::time::Instant;
 use fearless_simd::{Simd, SimdFloat};
 
 use crate::Element;
-use crate::element::kernels::Kernels;
+use crate::element::kernels::{Kernels, per_element};
 use crate::simd::{Kernel, Level};
 
 /// Steps of each accumulator in one sample.
@@ -28,7 +28,10 @@ pub fn multiply_adds_per_second<T: Element>(level: Level, threads: usize) -> f64
     let barrier = Barrier::new(threads);
     let one_thread = || {
         barrier.wait();
-        T::peak(level, Peak { steps, samples, element: PhantomData })
+        let mut best = 0.0;
+        let peak = Peak { steps, samples, best: &mut best, element: PhantomData };
+        T::run::<Peak<'static, f32>>(level, peak);
+        best
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(one_thread)).collect();
@@ -37,19 +40,21 @@ pub fn multiply_adds_per_second<T: Element>(level: Level, threads: usize) -> f64
 }
 
 /// The measurement on one thread.
-pub struct Peak<T> {
+pub struct Peak<'a, T> {
     steps: usize,
     samples: usize,
+    best: &'a mut f64,
     element: PhantomData<T>,
 }
 
-impl<T: Element> Kernel for Peak<T> {
-    type Output = f64;
+per_element!(on a level: Peak);
+
+impl<T: Element> Kernel for Peak<'_, T> {
+    type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> f64 {
-        let Self { steps, samples, .. } = self;
-        let mut best = 0.0_f64;
+    fn run<S: Simd>(self, simd: S) {
+        let Self { steps, samples, best, .. } = self;
         for _ in 0..samples {
             for rate in [
                 rate::<S, T::Wide<S>, 8>(simd, steps),
@@ -58,10 +63,9 @@ impl<T: Element> Kernel for Peak<T> {
                 rate::<S, T::Narrow<S>, 8>(simd, steps),
                 rate::<S, T::Narrow<S>, 12>(simd, steps),
             ] {
-                best = best.max(rate);
+                *best = best.max(rate);
             }
         }
-        best
     }
 }
 

@@ -9,10 +9,11 @@ use std::ops::Range;
 
 use fearless_simd::{Select, Simd, SimdBase, SimdFloat};
 
-use crate::microkernel::{load, store, sum_lanes};
+use crate::element::kernels::per_element;
 use crate::reduce::RowSums;
 use crate::simd::Kernel;
 use crate::sums::Rows;
+use crate::vector::{load, store, sum_lanes};
 use crate::windows::Windows;
 use crate::{Element, Shape, ShapeError};
 
@@ -112,11 +113,11 @@ impl Pooling {
     #[track_caller]
     pub fn max<T: Element>(&self, input: &[T], output: &mut [T]) {
         self.check(input.len(), output.len());
-        T::max_pool(MaxPool { geometry: *self, input, output, rectify: false });
+        MaxPool { geometry: *self, input, output, rectify: false }.launch();
     }
 
     /// The largest number of each window of `max(x, 0)`, to the bits of
-    /// [`map::relu`](crate::map::relu) and [`Pooling::max`] one after the other: the
+    /// [`Relu`](crate::activation::Relu) and [`Pooling::max`] one after the other: the
     /// rectifier keeps the order of numbers, so it need only see the largest.
     ///
     /// # Shapes
@@ -127,7 +128,7 @@ impl Pooling {
     #[track_caller]
     pub fn rectified_max<T: Element>(&self, input: &[T], output: &mut [T]) {
         self.check(input.len(), output.len());
-        T::max_pool(MaxPool { geometry: *self, input, output, rectify: true });
+        MaxPool { geometry: *self, input, output, rectify: true }.launch();
     }
 
     /// The gradient of [`Pooling::max`]: each window's goes to the first, row by row, of
@@ -169,13 +170,8 @@ impl Pooling {
     ) {
         self.check(input.len(), output_gradient.len());
         self.check(input_gradient.len(), output_gradient.len());
-        T::max_pool_gradient(MaxPoolGradient {
-            geometry: *self,
-            input,
-            output_gradient,
-            input_gradient,
-            rectify,
-        });
+        MaxPoolGradient { geometry: *self, input, output_gradient, input_gradient, rectify }
+            .launch();
     }
 
     /// The mean of each window. One of more than 64 numbers is summed in the order of
@@ -189,7 +185,7 @@ impl Pooling {
         let Windows { size: [height, width], .. } = self.windows;
         if height.saturating_mul(width) > SMALL {
             output.fill(T::ZERO);
-            T::row_sums(RowSums { x: input, rows: &|index| self.window(index), sums: output });
+            RowSums { x: input, rows: &|index| self.window(index), sums: output }.launch();
             for (index, mean) in output.iter_mut().enumerate() {
                 *mean *= self.share::<T>(index % self.count());
             }
@@ -236,8 +232,7 @@ impl Pooling {
     fn window(&self, output: usize) -> Rows {
         let [height, width] = self.input;
         let (plane, window) = (output / self.count(), output % self.count());
-        let (rows, _) = self.along(0, window / self.output[1]);
-        let (columns, _) = self.along(1, window % self.output[1]);
+        let [(rows, _), (columns, _)] = self.axes(window);
         let first = (plane * height + rows.start) * width + columns.start;
         if columns.len() == width {
             Rows { first, pitch: 0, count: 1, len: rows.len() * width }
@@ -265,20 +260,24 @@ impl Pooling {
         (inside, counted)
     }
 
+    /// [`Pooling::along`] both axes.
+    #[inline(always)]
+    fn axes(&self, window: usize) -> [(Range<usize>, usize); 2] {
+        [self.along(0, window / self.output[1]), self.along(1, window % self.output[1])]
+    }
+
     /// Where in the plane the rows of a window start, and how long they are.
     #[inline(always)]
     fn rows(&self, window: usize) -> (impl Iterator<Item = usize> + use<>, usize) {
         let [_, width] = self.input;
-        let (rows, _) = self.along(0, window / self.output[1]);
-        let (columns, _) = self.along(1, window % self.output[1]);
+        let [(rows, _), (columns, _)] = self.axes(window);
         (rows.map(move |row| row * width + columns.start), columns.len())
     }
 
-    /// The part that each number of a window has in its mean.
+    /// The share that each number of a window has in its mean.
     #[inline(always)]
     fn share<T: Element>(&self, window: usize) -> T {
-        let (_, rows) = self.along(0, window / self.output[1]);
-        let (_, columns) = self.along(1, window % self.output[1]);
+        let [(_, rows), (_, columns)] = self.axes(window);
         T::ONE / T::from_f64(rows as f64 * columns as f64)
     }
 
@@ -308,6 +307,8 @@ pub struct MaxPool<'a, T> {
     /// Whether numbers below 0 count as 0.
     rectify: bool,
 }
+
+per_element!(MaxPool);
 
 impl<T: Element> Kernel for MaxPool<'_, T> {
     type Output = ();
@@ -484,6 +485,8 @@ pub struct MaxPoolGradient<'a, T> {
     input_gradient: &'a mut [T],
     rectify: bool,
 }
+
+per_element!(MaxPoolGradient);
 
 impl<T: Element> Kernel for MaxPoolGradient<'_, T> {
     type Output = ();

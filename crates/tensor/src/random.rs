@@ -3,6 +3,7 @@
 use fearless_simd::Simd;
 
 use crate::Element;
+use crate::element::kernels::per_element;
 use crate::simd::Kernel;
 
 const ROUNDS: u32 = 7;
@@ -57,7 +58,7 @@ pub fn drop_out<T: Element>(
     scale: T,
 ) {
     assert!(numbers.len().div_ceil(4) as u64 <= 1 << 32, "drop_out: {} numbers", numbers.len());
-    T::drop_out(DropOut { numbers, counter, key, limit, scale });
+    DropOut { numbers, counter, key, limit, scale }.launch();
 }
 
 /// The number below which the share `p` of all words of 32 bits lies.
@@ -79,6 +80,8 @@ const COUNTERS: usize = 16;
 
 /// Their words.
 const WORDS: usize = 4 * COUNTERS;
+
+per_element!(DropOut);
 
 impl<T: Element> Kernel for DropOut<'_, T> {
     type Output = ();

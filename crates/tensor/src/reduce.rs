@@ -2,10 +2,11 @@
 
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
+use crate::element::kernels::per_element;
 use crate::matrix::multiply_vector;
-use crate::microkernel::{load, load_part, store};
 use crate::simd::Kernel;
 use crate::sums::{Numbers, Rows, Tree, sums};
+use crate::vector::{load, load_partial, store};
 use crate::{Element, Scratch};
 
 /// `Σ a_i b_i` with 16 lanes of 32 bits (or 8 of 64), added by halves.
@@ -31,7 +32,7 @@ pub fn dot<T: Element>(a: &[T], b: &[T]) -> T {
 pub fn add_row_sums<T: Element>(x: &[T], row: usize, sums: &mut [T]) {
     assert_eq!(x.len(), sums.len() * row, "add_row_sums: length");
     let rows = |index| Rows { first: index * row, pitch: row, count: 1, len: row };
-    T::row_sums(RowSums { x, rows: &rows, sums });
+    RowSums { x, rows: &rows, sums }.launch();
 }
 
 /// Writes to each of `sums (C)` the sum of its planes in all samples of `x (N, C, P)`, in the
@@ -46,7 +47,7 @@ pub fn sum_planes<T: Element>(x: &[T], plane: usize, sums: &mut [T]) {
     assert_eq!(x.len(), count * sample, "sum_planes: length, of samples of {sample}");
     sums.fill(T::ZERO);
     let rows = |channel| Rows { first: channel * plane, pitch: sample, count, len: plane };
-    T::row_sums(RowSums { x, rows: &rows, sums });
+    RowSums { x, rows: &rows, sums }.launch();
 }
 
 /// Sums of rows: to each of `sums` those are added that `rows` tells.
@@ -55,6 +56,8 @@ pub struct RowSums<'a, T> {
     pub(crate) rows: &'a dyn Fn(usize) -> Rows,
     pub(crate) sums: &'a mut [T],
 }
+
+per_element!(RowSums);
 
 impl<T: Element> Kernel for RowSums<'_, T> {
     type Output = ();
@@ -120,26 +123,36 @@ pub fn argmax<T: Element>(x: &[T]) -> Option<usize> {
     (!x.is_empty()).then_some(best)
 }
 
-/// `sum[i] = Σ_s parts[s · stride + at + i]`, added pairwise in a fixed tree:
+/// `sum[i] = Σ_s addends[s · stride + at + i]`, added pairwise in a fixed tree:
 /// `((0 + 1) + (2 + 3)) + …`, a rest that is no power of two last.
 ///
 /// # Panics
-/// If `parts` is too short for `count` parts.
+/// If `addends` is too short for `count` of them.
 #[track_caller]
-pub fn sum_parts<T: Element>(parts: &[T], [count, stride]: [usize; 2], at: usize, sum: &mut [T]) {
+pub fn sum_pairwise<T: Element>(
+    addends: &[T],
+    [count, stride]: [usize; 2],
+    at: usize,
+    sum: &mut [T],
+) {
     let end = if count == 0 { 0 } else { (count - 1) * stride + at + sum.len() };
-    assert!(at + sum.len() <= stride && end <= parts.len(), "sum_parts: {count} parts of {stride}");
-    T::tree_sum(TreeSum { parts, count, stride, at, sum });
+    assert!(
+        at + sum.len() <= stride && end <= addends.len(),
+        "sum_pairwise: {count} addends of {stride}"
+    );
+    TreeSum { addends, count, stride, at, sum }.launch();
 }
 
-/// See [`sum_parts`].
+/// See [`sum_pairwise`].
 pub struct TreeSum<'a, T> {
-    parts: &'a [T],
+    addends: &'a [T],
     count: usize,
     stride: usize,
     at: usize,
     sum: &'a mut [T],
 }
+
+per_element!(TreeSum);
 
 impl<T: Element> Kernel for TreeSum<'_, T> {
     type Output = ();
@@ -155,19 +168,19 @@ impl<T: Element> Kernel for TreeSum<'_, T> {
         while at < len {
             let width = if at < whole { lanes } else { len - whole };
             tree.clear();
-            let mut part = 0;
-            while part < self.count {
-                // Four parts at a time stay in registers.
-                let (sum, level) = if part + 4 <= self.count {
+            let mut next = 0;
+            while next < self.count {
+                // Four addends at a time stay in registers.
+                let (sum, level) = if next + 4 <= self.count {
                     let left =
-                        self.part(simd, part, at, width) + self.part(simd, part + 1, at, width);
-                    let right = self.part(simd, part + 2, at, width);
-                    (left + (right + self.part(simd, part + 3, at, width)), 2)
+                        self.addend(simd, next, at, width) + self.addend(simd, next + 1, at, width);
+                    let right = self.addend(simd, next + 2, at, width);
+                    (left + (right + self.addend(simd, next + 3, at, width)), 2)
                 } else {
-                    (self.part(simd, part, at, width), 0)
+                    (self.addend(simd, next, at, width), 0)
                 };
                 tree.add([sum], level);
-                part += 1 << level;
+                next += 1 << level;
             }
             let [sum] = tree.sum().unwrap_or([zero]);
             if width == lanes {
@@ -181,14 +194,14 @@ impl<T: Element> Kernel for TreeSum<'_, T> {
 }
 
 impl<T: Element> TreeSum<'_, T> {
-    /// The `width` numbers at `at` of a part, a whole vector or less.
+    /// The `width` numbers at `at` of an addend, a whole vector or less.
     #[inline(always)]
-    fn part<S: Simd>(&self, simd: S, part: usize, at: usize, width: usize) -> T::Wide<S> {
-        let place = part * self.stride + self.at + at;
+    fn addend<S: Simd>(&self, simd: S, index: usize, at: usize, width: usize) -> T::Wide<S> {
+        let place = index * self.stride + self.at + at;
         if width == T::Wide::<S>::LEN {
-            load(simd, self.parts, place)
+            load(simd, self.addends, place)
         } else {
-            load_part(simd, self.parts, place, width)
+            load_partial(simd, self.addends, place, width)
         }
     }
 }

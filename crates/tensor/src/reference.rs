@@ -2,6 +2,9 @@
 //!
 //! Not fast, not parallel; what the fast operations are tested against.
 
+use crate::image::Spline;
+use crate::optimize::{Adam, Descent, Lion, Momentum, RmsProp};
+use crate::random::philox;
 use crate::{Bias, Correlation, Element, Pooling, Windows};
 
 /// One plane of a correlation: valid where `pad` is `[0, 0]`, full where it is
@@ -83,7 +86,7 @@ pub fn forward<T: Element>(
         for (o, y) in y.iter_mut().enumerate() {
             match bias {
                 Bias::None => {}
-                Bias::PerKernel(bias) => *y += bias[o / plane],
+                Bias::PerChannel(bias) => *y += bias[o / plane],
                 Bias::Untied(bias) => *y += bias[o],
             }
         }
@@ -181,12 +184,14 @@ pub fn for_each_window(pooling: &Pooling, mut f: impl FnMut(usize, &[usize], usi
     }
 }
 
-/// The twin of [`Pooling::max`] on one sample, for numbers that are not NaN.
+/// The twin of [`Pooling::max`] on one sample, for numbers that are not NaN; with negative ones
+/// taken for 0, of [`Pooling::rectified_max`].
 pub fn max_pool<T: Element>(pooling: &Pooling, input: &[T], output: &mut [T]) {
     for_each_window(pooling, |o, window, _| output[o] = input[first_largest(input, window)]);
 }
 
-/// The twin of [`Pooling::max_gradient`] on one sample.
+/// The twin of [`Pooling::max_gradient`] on one sample, for numbers that are not NaN; where the
+/// largest is negative, [`Pooling::rectified_max_gradient`] passes nothing.
 pub fn max_pool_gradient<T: Element>(
     pooling: &Pooling,
     input: &[T],
@@ -254,7 +259,7 @@ pub fn sum<T: Element>(rows: &[&[T]]) -> T {
 }
 
 /// `((0 + 1) + (2 + 3)) + …`: the largest power of two first, each by halves. The twin of
-/// [`crate::reduce::sum_parts`] and [`crate::reduce::sum`].
+/// [`crate::reduce::sum_pairwise`] and [`crate::reduce::sum`].
 pub fn tree<T: Element>(parts: &[T]) -> T {
     match parts {
         [] => T::ZERO,
@@ -266,43 +271,210 @@ pub fn tree<T: Element>(parts: &[T]) -> T {
     }
 }
 
-/// `1 / (1 + exp −x)` in double precision.
-pub fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-x))
+/// `exp x` in double precision.
+pub fn exp(x: f64) -> f64 {
+    libm::exp(x)
 }
 
-/// `x Φ(x)` in double precision.
-pub fn gelu(x: f64) -> f64 {
-    0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
+/// An activation and its derivative at `x`, in double precision: the twins of
+/// [`crate::activation`].
+pub type ActivationAt = [f64; 2];
+
+/// `1 / (1 + exp −x)`.
+pub fn sigmoid(x: f64) -> ActivationAt {
+    // Without the cancellation of 1 − 1 / (1 + exp −x) where the result is small.
+    let z = libm::exp(-x.abs());
+    let [small, large] = [z / (1.0 + z), 1.0 / (1.0 + z)];
+    [if x < 0.0 { small } else { large }, small * large]
 }
 
-/// `x / (1 + exp −x)` in double precision.
-pub fn silu(x: f64) -> f64 {
-    x * sigmoid(x)
+/// `tanh x`.
+pub fn tanh(x: f64) -> ActivationAt {
+    let y = libm::tanh(x);
+    [y, 1.0 - y * y]
 }
 
-/// `x` where it is positive, else `alpha (exp x − 1)`, in double precision.
-pub fn elu(x: f64, alpha: f64) -> f64 {
-    if x > 0.0 { x } else { alpha * libm::expm1(x) }
+/// `max(x, 0)`.
+pub fn relu(x: f64) -> ActivationAt {
+    leaky_relu(x, 0.0)
 }
 
-/// `ln(1 + exp x)` in double precision.
-pub fn softplus(x: f64) -> f64 {
-    libm::fmax(x, 0.0) + libm::log1p(libm::exp(-x.abs()))
+/// `x` where it is positive, else `slope x`.
+pub fn leaky_relu(x: f64, slope: f64) -> ActivationAt {
+    if x > 0.0 { [x, 1.0] } else { [slope * x, slope] }
 }
 
-/// `x · min(max(x + 3, 0), 6) / 6` in double precision.
-pub fn hard_swish(x: f64) -> f64 {
-    x * (x + 3.0).clamp(0.0, 6.0) / 6.0
+/// `x Φ(x)`.
+pub fn gelu(x: f64) -> ActivationAt {
+    let probability = 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
+    let density = libm::exp(-0.5 * x * x) / (2.0 * std::f64::consts::PI).sqrt();
+    [x * probability, probability + x * density]
 }
 
-/// `tanh x` in double precision.
-pub fn tanh(x: f64) -> f64 {
-    libm::tanh(x)
+/// `x / (1 + exp −x)`.
+pub fn silu(x: f64) -> ActivationAt {
+    let [s, derivative] = sigmoid(x);
+    [x * s, s + x * derivative]
 }
 
-/// The brightness of a plane of bytes at a place `[y, x]` between pixels; 0 outside.
-pub fn resample(plane: &[u8], [height, width]: [usize; 2], [y, x]: [f32; 2]) -> f32 {
+/// `x` where it is positive, else `alpha (exp x − 1)`.
+pub fn elu(x: f64, alpha: f64) -> ActivationAt {
+    if x > 0.0 { [x, 1.0] } else { [alpha * libm::expm1(x), alpha * libm::exp(x)] }
+}
+
+/// `ln(1 + exp x)`.
+pub fn softplus(x: f64) -> ActivationAt {
+    [libm::fmax(x, 0.0) + libm::log1p(libm::exp(-x.abs())), sigmoid(x)[0]]
+}
+
+/// `x · min(max(x + 3, 0), 6) / 6`.
+pub fn hard_swish(x: f64) -> ActivationAt {
+    match x {
+        ..=-3.0 => [0.0, 0.0],
+        3.0.. => [x, 1.0],
+        _ => [x * (x + 3.0) / 6.0, x / 3.0 + 0.5],
+    }
+}
+
+/// The twin of [`crate::map::add_scaled`], to the bit, and with `a = 1` of [`crate::map::add`].
+pub fn add_scaled<T: Element>(y: &mut [T], a: T, x: &[T]) {
+    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x.mul_add(a, *y));
+}
+
+/// The twin of [`crate::map::lerp`], to the bit.
+pub fn lerp<T: Element>(y: &mut [T], a: T, x: &[T]) {
+    y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - *y).mul_add(a, *y));
+}
+
+/// The twin of [`crate::matrix::rank_one_step`], to the bit: `y` and `W`.
+pub fn rank_one_step<T: Element>(w: &[T], g: &[T], x: &[T], rate: T) -> [Vec<T>; 2] {
+    let len = x.len();
+    let y = matrix_product([1, g.len(), len], |_, o| g[o], |o, i| w[o * len + i]);
+    let gradient = |at: usize| g[at / len] * x[at % len];
+    [y, w.iter().enumerate().map(|(at, &w)| gradient(at).mul_add(-rate, w)).collect()]
+}
+
+/// The numbers of each channel of samples `(C, P)`.
+fn channels(x: &[f64], [channels, plane]: [usize; 2]) -> Vec<Vec<f64>> {
+    let of = |c| x.chunks_exact(plane).skip(c).step_by(channels).flatten().copied().collect();
+    (0..channels).map(of).collect()
+}
+
+/// The twin of what [`crate::normalize::forward`] measures, in double precision: mean, unbiased
+/// variance and `1 / √(variance + ε)` of each channel of samples `(C, P)`.
+pub fn channel_statistics(x: &[f64], shape: [usize; 2], epsilon: f64) -> Vec<[f64; 3]> {
+    let of = |x: Vec<f64>| {
+        let (count, mean) = (x.len() as f64, tree(&x) / x.len() as f64);
+        let squares: Vec<_> = x.iter().map(|x| (x - mean) * (x - mean)).collect();
+        let sum = tree(&squares);
+        [mean, sum / (count - 1.0), 1.0 / (sum / count + epsilon).sqrt()]
+    };
+    channels(x, shape).into_iter().map(of).collect()
+}
+
+/// The twin of [`crate::normalize::scale`], and of the outputs of [`crate::normalize::forward`],
+/// in double precision: `scale_c (x − mean_c) + shift_c`, the constants being
+/// `[mean, scale, shift]` of each channel.
+pub fn scale_channels(x: &[f64], plane: usize, constants: &[[f64; 3]]) -> Vec<f64> {
+    let of = |(at, x): (usize, &f64)| {
+        let [mean, scale, shift] = constants[at / plane % constants.len()];
+        scale * (x - mean) + shift
+    };
+    x.iter().enumerate().map(of).collect()
+}
+
+/// The twin of [`crate::normalize::backward`] in double precision: the gradients of weight, bias
+/// and `x`, the constants being `[weight, mean, inverse]` of each channel.
+pub fn normalize_backward(
+    [x, g]: [&[f64]; 2],
+    plane: usize,
+    constants: &[[f64; 3]],
+) -> [Vec<f64>; 3] {
+    let shape = [constants.len(), plane];
+    let count = (x.len() / constants.len()) as f64;
+    let centred = constants.iter().map(|&[_, mean, inverse]| [mean, inverse, 0.0]);
+    let normalized = scale_channels(x, plane, &centred.collect::<Vec<_>>());
+    let products: Vec<_> = normalized.iter().zip(g).map(|(x, g)| x * g).collect();
+    let sums = |x: &[f64]| channels(x, shape).iter().map(|x| tree(x)).collect::<Vec<_>>();
+    let (weight, bias) = (sums(&products), sums(g));
+    let of = |(at, g): (usize, &f64)| {
+        let c = at / plane % constants.len();
+        let [scale, _, inverse] = constants[c];
+        scale * inverse * (g - (bias[c] + normalized[at] * weight[c]) / count)
+    };
+    let x = g.iter().enumerate().map(of).collect();
+    [weight, bias, x]
+}
+
+/// The twin of [`Descent::step`] on one parameter, in double precision.
+pub fn descent(Descent { rate, weight_decay }: Descent<f64>, g: f64, w: f64) -> f64 {
+    w - rate * (g + weight_decay * w)
+}
+
+/// The twin of [`Momentum::step`] on one parameter, in double precision: `[w, v]`.
+pub fn momentum(step: Momentum<f64>, g: f64, [w, v]: [f64; 2]) -> [f64; 2] {
+    let g = g + step.weight_decay * w;
+    let v = step.momentum * v + g;
+    let direction = if step.nesterov { g + step.momentum * v } else { v };
+    [w - step.rate * direction, v]
+}
+
+/// The twin of [`Adam::step`] on one parameter, in double precision: `[w, m, v]`.
+pub fn adam(step: Adam<f64>, g: f64, [w, m, v]: [f64; 3]) -> [f64; 3] {
+    let w = step.shrink * w;
+    let g = g + step.weight_decay * w;
+    let m = m + step.rest1 * (g - m);
+    let v = step.beta2 * v + step.rest2 * g * g;
+    [w - step.rate * m / (v.sqrt() * step.root_scale + step.epsilon), m, v]
+}
+
+/// The twin of [`RmsProp::step`] on one parameter, in double precision: `[w, m, v]`.
+pub fn rms_prop(step: RmsProp<f64>, g: f64, [w, m, v]: [f64; 3]) -> [f64; 3] {
+    let g = g + step.weight_decay * w;
+    let v = step.alpha * v + step.rest * g * g;
+    let m = step.momentum * m + g / (v.sqrt() + step.epsilon);
+    [w - step.rate * m, m, v]
+}
+
+/// The twin of [`Lion::step`] on one parameter, in double precision: `[w, m]`.
+pub fn lion(step: Lion<f64>, g: f64, [w, m]: [f64; 2]) -> [f64; 2] {
+    let direction = m + step.rest1 * (g - m);
+    let sign = if direction == 0.0 { direction } else { direction.signum() };
+    [step.shrink * w - step.rate * sign, m + step.rest2 * (g - m)]
+}
+
+/// The twin of [`crate::random::drop_out`], to the bit.
+pub fn drop_out<T: Element>(x: &mut [T], counter: [u32; 3], key: [u32; 2], limit: u32, scale: T) {
+    for (at, x) in x.iter_mut().enumerate() {
+        let words = philox([(at / 4) as u32, counter[0], counter[1], counter[2]], key);
+        *x = if words[at % 4] < limit { T::ZERO } else { *x * scale };
+    }
+}
+
+/// The twin of [`crate::image::u8_to_unit`] on one byte, to the bit.
+pub fn u8_to_unit(byte: u8) -> f32 {
+    f32::from(byte) / 255.0
+}
+
+/// The twin of [`crate::image::affine_grid`] on one pixel `[y, x]`, to the bit.
+pub fn affine_grid(
+    matrix: &[[f32; 3]; 2],
+    [y, x]: [usize; 2],
+    (nodes, spline): (&[[f32; 2]], Option<Spline>),
+) -> [f32; 2] {
+    [0, 1].map(|axis| {
+        let [by_y, by_x, start] = matrix[axis];
+        let straight = by_y * y as f32 + by_x * x as f32 + start;
+        spline.map_or(straight, |Spline { first, weights }| {
+            let nodes = nodes[first..].iter().zip(weights);
+            nodes.fold(straight, |sum, (node, weight)| sum + weight * node[axis])
+        })
+    })
+}
+
+/// The twin of [`crate::image::grid_sample`]: the brightness of a plane of bytes at a position
+/// `[y, x]` between pixels; 0 outside.
+pub fn grid_sample(plane: &[u8], [height, width]: [usize; 2], [y, x]: [f32; 2]) -> f32 {
     // From one pixel outside on, all is 0; so the whole part below is never negative.
     let (y, x) = (y.clamp(-1.0, height as f32) + 1.0, x.clamp(-1.0, width as f32) + 1.0);
     let (below, right) = (y as i32 as usize, x as i32 as usize);

@@ -2,8 +2,7 @@
 //!
 //! A kernel is written once, generic over [`fearless_simd::Simd`], and compiled for
 //! each level. The level is chosen when the program runs: the best that the processor
-//! has, or the one named by the environment variable `ASTERISM_SIMD`
-//! (`portable`, `avx2`, `avx512`, `neon`).
+//! has, or the one named by the environment variable `ASTERISM_SIMD`: see [`Level::name`].
 //!
 //! Every level gives the same bits: multiply-adds are fused on all of them (the
 //! portable level computes the fused result with ordinary arithmetic, slowly), and no
@@ -15,26 +14,89 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use fearless_simd::{Simd, SimdBase};
 
-/// A vector instruction set that kernels are compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Level {
-    /// What every processor of this architecture has; slow, for tests and comparison.
-    Portable = 1,
+/// Declares the levels, slowest first: a name for `ASTERISM_SIMD`, the bytes of the widest vector
+/// that kernels use, and which architecture has it and proves so by what.
+macro_rules! levels {
+    ($($(#[$doc:meta])* $level:ident, $name:literal, $bytes:literal, $architecture:meta, $proof:ident;)*) => {
+        /// A vector instruction set that kernels are compiled for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Level {
+            /// What every processor of this architecture has; slow, for tests and comparison.
+            Portable,
+            $($(#[$doc])* $level,)*
+        }
+
+        impl Level {
+            const ALL: &[Self] = &[Self::Portable, $(Self::$level),*];
+
+            /// The name as `ASTERISM_SIMD` takes it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    Self::Portable => "portable",
+                    $(Self::$level => $name,)*
+                }
+            }
+
+            /// Bytes of the widest vector that kernels use: two registers side by side where
+            /// one has 128 bits.
+            fn bytes(self) -> usize {
+                match self {
+                    Self::Portable => 32,
+                    $(Self::$level => $bytes,)*
+                }
+            }
+
+            fn is_available(self) -> bool {
+                match self {
+                    // On 64-bit ARM it would be Neon.
+                    Self::Portable => cfg!(not(target_arch = "aarch64")),
+                    $(
+                        #[cfg($architecture)]
+                        Self::$level => fearless_simd::Level::new().$proof().is_some(),
+                        #[cfg(not($architecture))]
+                        Self::$level => false,
+                    )*
+                }
+            }
+        }
+
+        /// Runs `kernel` on `level`, or on the portable one if the processor does not have it.
+        #[inline]
+        pub(crate) fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
+            match level {
+                Level::Portable => {}
+                $(Level::$level => {
+                    #[cfg($architecture)]
+                    if let Some(simd) = fearless_simd::Level::new().$proof() {
+                        return run_on(simd, kernel);
+                    }
+                })*
+            }
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            match fearless_simd::Level::new().as_sse2() {
+                Some(sse2) => run_on(sse2, kernel),
+                None => unreachable!("SSE2 is part of the architecture"),
+            }
+            #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+            fearless_simd::dispatch!(fearless_simd::Level::new(), simd => run_on(simd, kernel))
+        }
+    };
+}
+
+levels! {
     /// x86-64 with AVX2 and fused multiply-add.
-    Avx2,
+    Avx2, "avx2", 32, any(target_arch = "x86", target_arch = "x86_64"), as_avx2;
     /// x86-64 with AVX-512 as in Ice Lake and Zen 4.
-    Avx512,
+    Avx512, "avx512", 64, any(target_arch = "x86", target_arch = "x86_64"), as_avx512;
     /// 64-bit ARM.
-    Neon,
+    Neon, "neon", 32, target_arch = "aarch64", as_neon;
 }
 
 impl Level {
-    const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Neon];
-
     /// The levels that this processor can run, slowest first.
     pub fn available() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|level| level.is_available())
+        Self::ALL.iter().copied().filter(|level| level.is_available())
     }
 
     /// The fastest level that this processor can run.
@@ -42,42 +104,9 @@ impl Level {
         Self::available().last().unwrap_or(Self::Portable)
     }
 
-    /// The name as `ASTERISM_SIMD` takes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Portable => "portable",
-            Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
-            Self::Neon => "neon",
-        }
-    }
-
-    /// Numbers of the widest vector that kernels use: two registers side by side where one
-    /// has 128 bits.
+    /// Numbers of the widest vector that kernels use.
     pub(crate) fn lanes<T>(self) -> usize {
-        let bytes = if self == Self::Avx512 { 64 } else { 32 };
-        bytes / size_of::<T>()
-    }
-
-    fn is_available(self) -> bool {
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-        {
-            let best = fearless_simd::Level::new();
-            match self {
-                Self::Portable => true,
-                Self::Avx2 => best.as_avx2().is_some(),
-                Self::Avx512 => best.as_avx512().is_some(),
-                Self::Neon => false,
-            }
-        }
-        #[cfg(target_arch = "aarch64")]
-        {
-            self == Self::Neon
-        }
-        #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
-        {
-            self == Self::Portable
-        }
+        self.bytes() / size_of::<T>()
     }
 }
 
@@ -91,8 +120,8 @@ impl FromStr for Level {
     type Err = LevelError;
 
     fn from_str(name: &str) -> Result<Self, LevelError> {
-        let level = Self::ALL.into_iter().find(|level| level.name() == name);
-        level.filter(|level| level.is_available()).ok_or_else(|| LevelError(name.to_owned()))
+        let level = Self::available().find(|level| level.name() == name);
+        level.ok_or_else(|| LevelError(name.to_owned()))
     }
 }
 
@@ -121,7 +150,8 @@ pub fn level_from_environment() -> Result<Level, LevelError> {
     }
 }
 
-static ACTIVE: AtomicU8 = AtomicU8::new(0);
+/// The number of the active level, once it is known.
+static ACTIVE: AtomicU8 = AtomicU8::new(u8::MAX);
 
 /// The level that operations run on.
 ///
@@ -129,13 +159,8 @@ static ACTIVE: AtomicU8 = AtomicU8::new(0);
 /// If `ASTERISM_SIMD` is set to a level that [`level_from_environment`] refuses.
 #[inline]
 pub fn level() -> Level {
-    match ACTIVE.load(Ordering::Relaxed) {
-        1 => Level::Portable,
-        2 => Level::Avx2,
-        3 => Level::Avx512,
-        4 => Level::Neon,
-        _ => first_level(),
-    }
+    let active = Level::ALL.get(usize::from(ACTIVE.load(Ordering::Relaxed)));
+    active.copied().unwrap_or_else(first_level)
 }
 
 #[cold]
@@ -172,76 +197,45 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     dispatch_at(level(), kernel)
 }
 
-/// Runs `kernel` on `level`, or on the portable one if the processor does not have it.
-#[inline]
-pub(crate) fn dispatch_at<K: Kernel>(level: Level, kernel: K) -> K::Output {
-    #[inline(always)]
-    fn on<S: Simd, K: Kernel>(simd: S, kernel: K) -> K::Output {
-        simd.vectorize(
-            #[inline(always)]
-            || kernel.run(simd),
-        )
-    }
-
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    {
-        let best = fearless_simd::Level::new();
-        match level {
-            Level::Avx512 => {
-                if let Some(avx512) = best.as_avx512() {
-                    return on(avx512, kernel);
-                }
-            }
-            Level::Avx2 => {
-                if let Some(avx2) = best.as_avx2() {
-                    return on(avx2, kernel);
-                }
-            }
-            Level::Portable | Level::Neon => {}
-        }
-        match best.as_sse2() {
-            Some(sse2) => on(sse2, kernel),
-            None => unreachable!("SSE2 is part of the architecture"),
-        }
-    }
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    {
-        let _ = level;
-        fearless_simd::dispatch!(fearless_simd::Level::new(), simd => on(simd, kernel))
-    }
+#[inline(always)]
+fn run_on<S: Simd, K: Kernel>(simd: S, kernel: K) -> K::Output {
+    simd.vectorize(
+        #[inline(always)]
+        || kernel.run(simd),
+    )
 }
 
 /// How many vector registers a level has, and how wide: what decides a tile's size.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Registers {
+pub(crate) enum RegisterFile {
     /// 32 of 512 bits.
-    Many,
+    Large,
     /// 16 of 256 bits, or 32 of 128.
-    Some,
+    Medium,
     /// No fused multiply-add: its emulation wants registers of its own.
-    Few,
+    Small,
 }
 
-impl Registers {
+impl RegisterFile {
     #[inline(always)]
     pub(crate) fn of<S: Tiles>(_: S) -> Self {
-        if S::MANY {
-            Self::Many
-        } else if S::SOME {
-            Self::Some
+        if S::LARGE {
+            Self::Large
+        } else if S::MEDIUM {
+            Self::Medium
         } else {
-            Self::Few
+            Self::Small
         }
     }
 }
 
-/// [`Registers`] as constants. Where levels have tiles of their own, a branch on a constant
+/// [`RegisterFile`] as constants. Where levels have tiles of their own, a branch on a constant
 /// leaves nothing of the others to compile: a seventh of the crate's build.
 pub(crate) trait Tiles: Simd {
-    /// [`Registers::Many`].
-    const MANY: bool = <Self::f32s as SimdBase<Self>>::LEN == 16;
-    /// [`Registers::Some`].
-    const SOME: bool = <Self::f32s as SimdBase<Self>>::LEN == 8 || cfg!(target_arch = "aarch64");
+    /// [`RegisterFile::Large`].
+    const LARGE: bool = <Self::f32s as SimdBase<Self>>::LEN == 16;
+    /// [`RegisterFile::Medium`].
+    const MEDIUM: bool = <Self::f32s as SimdBase<Self>>::LEN == 8 || cfg!(target_arch = "aarch64");
 }
 
 impl<S: Simd> Tiles for S {}

@@ -15,7 +15,7 @@ use std::ops::Add;
 use fearless_simd::{Select, Simd, SimdBase, SimdFrom};
 
 use crate::Element;
-use crate::microkernel::{load, load_part, sum_lanes};
+use crate::vector::{load, load_rest, sum_lanes};
 
 /// What is added in pairs of pairs: `((0 + 1) + (2 + 3)) + …`, `N` sums at a time.
 #[derive(Clone, Debug)]
@@ -195,19 +195,4 @@ fn whole_vectors<S: Simd, T: Element, const N: usize>(
         }
     }
     dealt
-}
-
-/// The vector that starts with the `rest` numbers at `at`, whatever lies behind them.
-#[inline(always)]
-pub(crate) fn load_rest<S: Simd, T: Element>(
-    simd: S,
-    numbers: &[T],
-    at: usize,
-    rest: usize,
-) -> T::Wide<S> {
-    if at + T::Wide::<S>::LEN <= numbers.len() {
-        load(simd, numbers, at)
-    } else {
-        load_part(simd, numbers, at, rest)
-    }
 }

@@ -1,4 +1,4 @@
-//! The only file that knows how work is spread over threads.
+//! The only file that knows how operations are spread over threads.
 //!
 //! An operation is divided into parts whose outputs are disjoint; each output element
 //! is computed by one thread in one order, so the number of threads changes no bit.
@@ -20,42 +20,42 @@ pub fn available() -> usize {
     rayon::current_num_threads()
 }
 
-/// Runs `work` with all threads of the current pool awake, as long as there is work for
-/// them at least every millisecond.
+/// Calls `run` with all threads of the current pool awake, as long as there is something for
+/// them to do at least every millisecond.
 ///
 /// A thread that falls asleep between the operations of a training step must be woken for
 /// the next one. On a virtual machine its processor has gone to sleep with it, and comes back
 /// when the host has time: that can take longer than the operation. A thread that finds
 /// nothing to do for longer naps, a tenth of a millisecond at first and five at most.
 /// While it waits it lets other programs go first.
-pub fn awake<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+pub fn awake<R: Send>(run: impl FnOnce() -> R + Send) -> R {
     let others = available() - 1;
     if others == 0 {
-        return work();
+        return run();
     }
-    let vigil = Vigil::default();
+    let keep_awake = KeepAwake::default();
     rayon::scope(|scope| {
         for _ in 0..others {
-            scope.spawn(|_| vigil.keep());
+            scope.spawn(|_| keep_awake.wait());
         }
-        let _end = vigil.begin(others);
-        work()
+        let _end = keep_awake.begin(others);
+        run()
     })
 }
 
 /// What the threads know that [`awake`] keeps from sleeping.
 #[derive(Default)]
-struct Vigil {
+struct KeepAwake {
     /// How many have come.
     met: AtomicUsize,
-    /// From then on none may come: a thread that waits for a part of the work, and looked
-    /// for something to do meanwhile, would not return to it.
+    /// From then on none may come: a thread that waits for another's part of an operation, and
+    /// looked for something to do meanwhile, would not return to it.
     begun: AtomicBool,
     done: AtomicBool,
 }
 
-/// Ends a vigil when it goes, also by a panic.
-struct End<'a>(&'a Vigil);
+/// Lets the threads sleep when it goes, also by a panic.
+struct End<'a>(&'a KeepAwake);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
@@ -63,8 +63,8 @@ impl Drop for End<'_> {
     }
 }
 
-impl Vigil {
-    /// How long a thread looks for work before it naps.
+impl KeepAwake {
+    /// How long a thread looks for something to do before it naps.
     const PATIENCE: Duration = Duration::from_millis(1);
     const NAPS: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
 
@@ -78,8 +78,8 @@ impl Vigil {
         End(self)
     }
 
-    /// Takes part in the pool's work until the vigil is done.
-    fn keep(&self) {
+    /// Takes part in what the pool runs until the end.
+    fn wait(&self) {
         if self.begun.load(Ordering::Acquire) {
             return;
         }
@@ -112,8 +112,10 @@ pub(crate) fn rooms(parts: usize, [numbers, indices]: [usize; 2]) -> [usize; 2] 
 
 /// An operation that can be cut in two with disjoint outputs.
 pub(crate) trait Divide: Sized + Send {
-    /// Cuts off about `parts - right` of `parts` equal parts; `None` if the operation
-    /// is too small to be cut.
+    /// Cuts off the first `left` of `parts` about equal parts.
+    ///
+    /// # Errors
+    /// The operation as it was, if it is too small to be cut.
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self>;
 }
 

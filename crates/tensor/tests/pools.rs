@@ -5,8 +5,9 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
+use tensor::activation::{Activation, Relu};
 use tensor::simd::{Level, set_level};
-use tensor::{Element, Pooling, Windows, map, reference};
+use tensor::{Element, Pooling, Windows, reference};
 
 /// Few different numbers, so that windows have several largest ones.
 fn numbers<T: Element>(len: usize, seed: u64, values: u64) -> Vec<T> {
@@ -94,11 +95,11 @@ fn rectified_agrees<T: Element>(pooling: &Pooling, n: usize) {
     for level in Level::available() {
         set_level(level).expect("an available level");
         let mut rectified = x.clone();
-        map::relu(&mut rectified);
+        Relu.apply(&mut rectified);
         let [mut expected, mut found] = [(); 2].map(|()| (vec![nan; g.len()], vec![nan; x.len()]));
         pooling.max(&rectified, &mut expected.0);
         pooling.max_gradient(&rectified, &g, &mut expected.1);
-        map::relu_gradient(&mut expected.1, &rectified);
+        Relu.multiply_derivative(&mut expected.1, &rectified);
         pooling.rectified_max(&x, &mut found.0);
         pooling.rectified_max_gradient(&x, &g, &mut found.1);
         assert_eq!(bits(&found.0), bits(&expected.0), "rectified maximum on {level}");

@@ -53,7 +53,7 @@ fn sums_of_planes_rows_and_parts_keep_their_bound() {
             let of_row = exact(x[..n].iter().map(|&x| x.into()));
             assert_near(row[0], of_row, n, what);
             let mut part = [f32::NAN];
-            reduce::sum_parts(&x[..n], [n, 1], 0, &mut part);
+            reduce::sum_pairwise(&x[..n], [n, 1], 0, &mut part);
             assert_near(part[0], of_row, n, what);
         }
     }

@@ -1,13 +1,19 @@
-//! The kernels of layers and optimizers beyond the notebook's against plain loops, on
-//! every SIMD level; and the levels against each other, bit by bit.
+//! The kernels of activations, normalization, optimizers, dropout and images against their
+//! readable twins in `tensor::reference`, on every SIMD level, with outputs full of NaN beforehand;
+//! and the levels against each other, bit by bit.
 //!
 //! One test function: the level is a property of the process.
 
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use tensor::activation::{
+    Activation, DerivedFrom, Elu, Gelu, HardSwish, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh,
+};
 use tensor::image::{self, Spline};
-use tensor::optimize::{self, Adam, Lion, Momentum, RmsProp};
-use tensor::random::{drop_out, philox};
+use tensor::optimize::{Adam, Descent, Lion, Momentum, RmsProp};
+use tensor::random::drop_out;
 use tensor::simd::{Level, set_level};
-use tensor::{Element, map, normalize, reference};
+use tensor::{Element, map, matrix, normalize, reference};
 
 fn numbers<T: Element>(len: usize, seed: u64, scale: f64) -> Vec<T> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -39,62 +45,63 @@ fn assert_close<T: Element>(
     }
 }
 
-fn maps<T: Element>() -> Vec<Vec<T>> {
-    let x: Vec<T> = numbers(2001, 1, 12.0).into_iter().chain(numbers(2000, 2, 1e-3)).collect();
-    let wide = || x.iter().map(|x| x.to_f64());
-    let mut all = Vec::new();
-    for (f, expected, what) in [
-        (map::gelu as fn(&mut [T]), reference::gelu as fn(f64) -> f64, "gelu"),
-        (map::silu, reference::silu, "silu"),
-        (map::softplus, reference::softplus, "softplus"),
-        (map::hard_swish, reference::hard_swish, "hard swish"),
-        (|x| map::elu(x, T::ONE), |x| reference::elu(x, 1.0), "elu"),
-        (|x| map::elu(x, T::from_f64(0.25)), |x| reference::elu(x, 0.25), "elu of ¼"),
-    ] {
-        let mut y = x.clone();
-        f(&mut y);
-        assert_close(&y, wide().map(expected), 2.0, what);
-        // And relative to themselves where they are small.
-        for (x, y) in wide().zip(&y) {
-            let bound = (5.0 + x * x) * T::EPSILON.to_f64() * expected(x).abs();
-            let close = (y.to_f64() - expected(x)).abs() <= bound.max(1e-37);
-            assert!(close, "{what} of {x}: expected {}, got {y}", expected(x));
-        }
-        all.push(y);
-    }
-    let density = |x: f64| libm::exp(-0.5 * x * x) / (2.0 * std::f64::consts::PI).sqrt();
-    let probability = |x: f64| 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
-    let mut g = vec![T::ONE; x.len()];
-    map::gelu_gradient(&mut g, &x);
-    assert_close(&g, wide().map(|x| probability(x) + x * density(x)), 4.0, "gelu gradient");
-    all.push(g);
-    let mut g = vec![T::ONE; x.len()];
-    map::silu_gradient(&mut g, &x);
-    let derivative = |x: f64| {
-        let s = reference::sigmoid(x);
-        s * (1.0 + x * (1.0 - s))
-    };
-    assert_close(&g, wide().map(derivative), 8.0, "silu gradient");
-    all.push(g);
-    let mut g = vec![T::ONE; x.len()];
-    map::softplus_gradient(&mut g, &x);
-    assert_close(&g, wide().map(reference::sigmoid), 2.0, "softplus gradient");
-    all.push(g);
-    let mut g = vec![T::ONE; x.len()];
-    map::hard_swish_gradient(&mut g, &x);
-    let derivative = |x: f64| match x {
-        ..=-3.0 => 0.0,
-        3.0.. => 1.0,
-        _ => x / 3.0 + 0.5,
-    };
-    assert_close(&g, wide().map(derivative), 2.0, "hard swish gradient");
-    all.push(g);
+fn nan<T: Element>(len: usize) -> Vec<T> {
+    vec![T::from_f64(f64::NAN); len]
+}
+
+fn wide<T: Element>(numbers: &[T]) -> Vec<f64> {
+    numbers.iter().map(|x| x.to_f64()).collect()
+}
+
+/// A function and its derivative at numbers of all sizes. What `exact` says is close in units of
+/// the last place of 1, the function's value also in its own.
+fn activation<T: Element, A: Activation>(
+    f: A,
+    twin: impl Fn(f64) -> [f64; 2],
+    units: f64,
+    seed: u64,
+) -> Vec<Vec<T>> {
+    let what = format!("{f:?}");
+    let x: Vec<T> = numbers(201, seed, 12.0).into_iter().chain(numbers(200, seed, 1e-3)).collect();
     let (mut y, mut g) = (x.clone(), vec![T::ONE; x.len()]);
-    map::elu(&mut y, T::from_f64(0.25));
-    map::elu_gradient(&mut g, &y, T::from_f64(0.25));
-    let derivative = |x: f64| if x > 0.0 { 1.0 } else { 0.25 * libm::exp(x) };
-    assert_close(&g, wide().map(derivative), 4.0, "elu gradient");
-    all.push(g);
+    f.apply(&mut y);
+    assert_close(&y, wide(&x).into_iter().map(|x| twin(x)[0]), 2.0, &what);
+    for (x, y) in wide(&x).into_iter().zip(&y) {
+        let [exact, _] = twin(x);
+        let bound = (5.0 + x * x) * T::EPSILON.to_f64() * exact.abs();
+        let close = (y.to_f64() - exact).abs() <= bound.max(1e-37);
+        assert!(close, "{what} of {x}: expected {exact}, got {y}");
+    }
+    let known = if A::DERIVED_FROM == DerivedFrom::Input { &x } else { &y };
+    f.multiply_derivative(&mut g, known);
+    f.apply::<T>(&mut []);
+    f.multiply_derivative::<T>(&mut [], &[]);
+    assert_close(&g, wide(&x).into_iter().map(|x| twin(x)[1]), units, &format!("{what}'"));
+    vec![y, g]
+}
+
+fn activations<T: Element>(seed: u64) -> Vec<Vec<T>> {
+    let mut all = activation::<T, _>(Sigmoid, reference::sigmoid, 4.0, seed);
+    all.extend(activation::<T, _>(Tanh, reference::tanh, 4.0, seed));
+    all.extend(activation::<T, _>(Relu, reference::relu, 0.0, seed));
+    let slope = 0.25;
+    all.extend(activation::<T, _>(
+        LeakyRelu { slope },
+        |x| reference::leaky_relu(x, slope),
+        0.0,
+        seed,
+    ));
+    all.extend(activation::<T, _>(Gelu, reference::gelu, 4.0, seed));
+    all.extend(activation::<T, _>(Silu, reference::silu, 8.0, seed));
+    for alpha in [1.0, 0.25] {
+        all.extend(activation::<T, _>(Elu { alpha }, |x| reference::elu(x, alpha), 4.0, seed));
+    }
+    all.extend(activation::<T, _>(Softplus, reference::softplus, 2.0, seed));
+    all.extend(activation::<T, _>(HardSwish, reference::hard_swish, 2.0, seed));
+    all
+}
+
+fn ends_of_activations<T: Element>() {
     let ends = |f: fn(&mut [T])| {
         let mut y =
             [f64::NEG_INFINITY, -1e30, -0.0, 1e30, f64::INFINITY, f64::NAN].map(T::from_f64);
@@ -104,88 +111,99 @@ fn maps<T: Element>() -> Vec<Vec<T>> {
     };
     let large = T::from_f64(1e30).to_f64();
     let ln_2 = T::from_f64(std::f64::consts::LN_2).to_f64();
-    assert_eq!(ends(map::softplus), [0.0, 0.0, ln_2, large, f64::INFINITY]);
-    assert_eq!(ends(map::hard_swish), [0.0, 0.0, 0.0, large, f64::INFINITY]);
-    assert_eq!(ends(|x| map::elu(x, T::ONE)), [-1.0, -1.0, 0.0, large, f64::INFINITY]);
-    let slope = T::from_f64(0.25);
-    let leaky = |x: T| if x > T::ZERO { x } else { x * slope };
-    let (mut y, mut g) = (x.clone(), x.clone());
-    map::leaky_relu(&mut y, slope);
-    map::leaky_relu_gradient(&mut g, &x, slope);
-    assert!(y == g && y == x.iter().map(|&x| leaky(x)).collect::<Vec<_>>());
-    all.push(y);
+    assert_eq!(ends(|x| Softplus.apply(x)), [0.0, 0.0, ln_2, large, f64::INFINITY]);
+    assert_eq!(ends(|x| HardSwish.apply(x)), [0.0, 0.0, 0.0, large, f64::INFINITY]);
+    assert_eq!(ends(|x| Elu { alpha: 1.0 }.apply(x)), [-1.0, -1.0, 0.0, large, f64::INFINITY]);
     for x in [f64::NAN, f64::INFINITY] {
         let mut y = [T::from_f64(x); 3];
-        map::gelu(&mut y[..1]);
-        map::silu(&mut y[1..2]);
-        map::leaky_relu(&mut y[2..], slope);
+        Gelu.apply(&mut y[..1]);
+        Silu.apply(&mut y[1..2]);
+        LeakyRelu { slope: 0.25 }.apply(&mut y[2..]);
         assert!(
             y.iter()
                 .all(|y| y.to_f64().to_bits() == x.to_bits() || x.is_nan() && y.to_f64().is_nan())
         );
     }
-    all
 }
 
-fn normalization<T: Element>(plane: usize) -> Vec<Vec<T>> {
+fn simple_maps<T: Element>(len: usize, seed: u64) -> Vec<Vec<T>> {
+    let [y, x] = [1, 2].map(|more| numbers::<T>(len, seed + more, 1.0));
+    let a = T::from_f64(-0.3);
+    let [mut sum, mut scaled, mut mean] = [y.clone(), y.clone(), y.clone()];
+    map::add(&mut sum, &x);
+    map::add_scaled(&mut scaled, a, &x);
+    map::lerp(&mut mean, a, &x);
+    let mut expected = [y.clone(), y.clone(), y.clone()];
+    reference::add_scaled(&mut expected[0], T::ONE, &x);
+    reference::add_scaled(&mut expected[1], a, &x);
+    reference::lerp(&mut expected[2], a, &x);
+    let found = [sum, scaled, mean];
+    assert_eq!(found, expected);
+    let mut powers = y.clone();
+    map::exp(&mut powers);
+    assert_close(&powers, wide(&y).into_iter().map(reference::exp), 2.0, "exp");
+    found.into_iter().chain([powers]).collect()
+}
+
+fn rank_one_step<T: Element>(len: usize, seed: u64) -> Vec<Vec<T>> {
+    for outputs in [1, 3, 4, 9] {
+        let (w, rate) = (numbers::<T>(outputs * len, seed, 1.0), T::from_f64(0.1));
+        let (g, x) = (numbers::<T>(outputs, seed + 1, 1.0), numbers::<T>(len, seed + 2, 1.0));
+        let (mut found, mut y) = (w.clone(), nan(len));
+        matrix::rank_one_step(&mut found, &g, &x, rate, Some(&mut y));
+        assert_eq!([&y, &found], reference::rank_one_step(&w, &g, &x, rate).each_ref());
+        let mut without = w.clone();
+        matrix::rank_one_step(&mut without, &g, &x, rate, None);
+        assert_eq!(without, found);
+    }
+    Vec::new()
+}
+
+fn normalization<T: Element>(plane: usize, seed: u64) -> Vec<Vec<T>> {
     const SAMPLES: usize = 5;
     const CHANNELS: usize = 3;
     const EPSILON: f64 = 0.125;
     let shape = [CHANNELS, plane];
-    let (count, channel) = ((SAMPLES * plane) as f64, |at: usize| at / plane % CHANNELS);
-    let [x, g] = [3, 4].map(|seed| numbers::<T>(SAMPLES * CHANNELS * plane, seed, 1.0));
-    let [weight, bias, shift] = [5, 6, 7].map(|seed| numbers::<T>(CHANNELS, seed, 1.0));
-    let wide = |x: &[T]| x.iter().map(|x| x.to_f64()).collect::<Vec<_>>();
-    let sums = |numbers: &[f64]| {
-        let mut sums = [0.0; CHANNELS];
-        numbers.iter().enumerate().for_each(|(at, number)| sums[channel(at)] += number);
-        sums
-    };
-    let times = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).collect::<Vec<_>>();
-    let means = sums(&wide(&x)).map(|sum| sum / count);
-    let centred: Vec<_> =
-        wide(&x).iter().enumerate().map(|(at, x)| x - means[channel(at)]).collect();
-    let squares = sums(&times(&centred, &centred));
-    let inverses = squares.map(|sum| 1.0 / (sum / count + EPSILON).sqrt());
-    let affine = |at: usize, scale: f64, shift: T| centred[at] * scale + shift.to_f64();
+    let [x, g] = [3, 4].map(|more| numbers::<T>(SAMPLES * CHANNELS * plane, seed + more, 1.0));
+    let [weight, bias, shift] = [5, 6, 7].map(|more| numbers::<T>(CHANNELS, seed + more, 1.0));
+    let statistics = reference::channel_statistics(&wide(&x), shape, EPSILON);
+    let statistic = |index: usize| statistics.iter().map(move |all| all[index]);
+    let constants = |f: &dyn Fn(usize) -> [f64; 3]| (0..CHANNELS).map(f).collect::<Vec<_>>();
 
-    let mut all = vec![vec![T::ONE; CHANNELS]; 5];
+    let mut all = vec![nan::<T>(CHANNELS); 5];
     let [mean, variance, inverse, weight_gradient, bias_gradient] = &mut all[..] else { panic!() };
-    let mut y = x.clone();
+    let mut y = nan(x.len());
     let parameters = [&weight[..], &bias];
     let measured = [&mut mean[..], variance, inverse];
     normalize::forward(&x, shape, T::from_f64(EPSILON), parameters, false, measured, &mut y);
-    assert_close(mean, means.into_iter(), 8.0, "mean");
-    let unbiased = squares.map(|sum| sum / (count - 1.0));
-    assert_close(variance, unbiased.into_iter(), 8.0, "variance");
-    assert_close(inverse, inverses.into_iter(), 8.0, "inverse");
-    let expected = |at| {
-        let c = channel(at);
-        affine(at, weight[c].to_f64() * inverses[c], bias[c])
+    assert_close(mean, statistic(0), 8.0, "mean");
+    assert_close(variance, statistic(1), 8.0, "variance");
+    assert_close(inverse, statistic(2), 8.0, "inverse");
+    let of = |c: usize| {
+        let [mean, _, inverse] = statistics[c];
+        [mean, weight[c].to_f64() * inverse, bias[c].to_f64()]
     };
-    assert_close(&y, (0..x.len()).map(expected), 16.0, "normalized");
+    let expected = reference::scale_channels(&wide(&x), plane, &constants(&of));
+    assert_close(&y, expected.into_iter(), 16.0, "normalized");
 
-    let mut scaled = g.clone();
+    let mut scaled = nan(x.len());
     normalize::scale(&x, shape, [mean, &weight, &shift], false, &mut scaled);
-    let expected = |at| affine(at, weight[channel(at)].to_f64(), shift[channel(at)]);
-    assert_close(&scaled, (0..x.len()).map(expected), 16.0, "scaled");
+    let of = |c: usize| [statistics[c][0], weight[c].to_f64(), shift[c].to_f64()];
+    let expected = reference::scale_channels(&wide(&x), plane, &constants(&of));
+    assert_close(&scaled, expected.into_iter(), 16.0, "scaled");
 
-    let mut x_gradient = x.clone();
-    let constants = [&weight[..], &bias, mean, inverse];
+    let mut x_gradient = nan(x.len());
+    let all_constants = [&weight[..], &bias, mean, inverse];
     let gradients = [&mut weight_gradient[..], bias_gradient];
-    normalize::backward((&x, &g), shape, constants, false, gradients, Some(&mut x_gradient));
-    let (products, totals) = (sums(&times(&wide(&g), &centred)), sums(&wide(&g)));
-    let expected = (0..CHANNELS).map(|c| products[c] * inverses[c]);
-    assert_close(weight_gradient, expected, 32.0, "weight's gradient");
-    assert_close(bias_gradient, totals.into_iter(), 32.0, "bias's gradient");
-    let expected = |at: usize| {
-        let c = channel(at);
-        let spread = centred[at] * inverses[c] * inverses[c] * products[c];
-        weight[c].to_f64() * inverses[c] * (g[at].to_f64() - (totals[c] + spread) / count)
-    };
-    assert_close(&x_gradient, (0..x.len()).map(expected), 32.0, "input's gradient");
+    normalize::backward((&x, &g), shape, all_constants, false, gradients, Some(&mut x_gradient));
+    let of = |c: usize| [weight[c].to_f64(), statistics[c][0], statistics[c][2]];
+    let expected = reference::normalize_backward([&wide(&x), &wide(&g)], plane, &constants(&of));
+    let [of_weight, of_bias, of_x] = expected.map(Vec::into_iter);
+    assert_close(weight_gradient, of_weight, 32.0, "weight's gradient");
+    assert_close(bias_gradient, of_bias, 32.0, "bias's gradient");
+    assert_close(&x_gradient, of_x, 32.0, "input's gradient");
     // Without the gradient of the input, the others are the same.
-    let mut others = [vec![T::ONE; CHANNELS], vec![T::ONE; CHANNELS]];
+    let mut others = [nan::<T>(CHANNELS), nan::<T>(CHANNELS)];
     let [weight_only, bias_only] = &mut others;
     let constants = [&weight[..], &bias, &all[0], &all[2]];
     normalize::backward((&x, &g), shape, constants, false, [weight_only, bias_only], None);
@@ -193,20 +211,20 @@ fn normalization<T: Element>(plane: usize) -> Vec<Vec<T>> {
     // A rectifier behind it gives the bits of one that runs alone.
     let alone = |y: &[T]| {
         let mut rectified = y.to_vec();
-        map::relu(&mut rectified);
+        Relu.apply(&mut rectified);
         rectified
     };
-    let mut rectified = [x.clone(), g.clone(), x.clone()];
+    let mut rectified = [nan(x.len()), nan(x.len()), nan(x.len())];
     let [y_rectified, scaled_rectified, x_rectified] = &mut rectified;
-    let [a, b, c] = &mut [vec![T::ONE; CHANNELS], vec![T::ONE; CHANNELS], vec![T::ONE; CHANNELS]];
+    let [a, b, c] = &mut [nan::<T>(CHANNELS), nan::<T>(CHANNELS), nan::<T>(CHANNELS)];
     let measured = [&mut a[..], b, c];
     normalize::forward(&x, shape, T::from_f64(EPSILON), parameters, true, measured, y_rectified);
     assert_eq!(*y_rectified, alone(&y));
     normalize::scale(&x, shape, [&all[0], &weight, &shift], true, scaled_rectified);
     assert_eq!(*scaled_rectified, alone(&scaled));
     let mut passed = g.clone();
-    map::relu_gradient(&mut passed, y_rectified);
-    let mut expected = x.clone();
+    Relu.multiply_derivative(&mut passed, y_rectified);
+    let mut expected = nan(x.len());
     let [of_weight, of_bias] = [a, b];
     normalize::backward(
         (&x, &passed),
@@ -224,130 +242,134 @@ fn normalization<T: Element>(plane: usize) -> Vec<Vec<T>> {
     all
 }
 
-fn optimizers<T: Element>(len: usize) -> Vec<Vec<T>> {
-    let of = T::from_f64;
-    let start = numbers::<T>(len, 10, 1.0);
-    let g = numbers::<T>(len, 11, 1.0);
-    let (m, v) = (numbers::<T>(len, 12, 1.0), numbers::<T>(len, 13, 1.0));
-    let v: Vec<_> = v.iter().map(|v| v.abs()).collect();
-    let each = |f: &dyn Fn(f64, f64, f64, f64) -> f64| {
-        let all = start.iter().zip(&g).zip(m.iter().zip(&v));
-        let wide = all.map(|((w, g), (m, v))| [w, g, m, v].map(|x| x.to_f64()));
-        wide.map(|[w, g, m, v]| f(w, g, m, v)).collect::<Vec<_>>().into_iter()
-    };
-    let mut w = start.clone();
-    optimize::descend(&mut w, &g, of(0.5), of(0.25));
-    assert_close(&w, each(&|w, g, _, _| w - 0.5 * (g + 0.25 * w)), 2.0, "descent");
-    let mut all = vec![w];
-    for nesterov in [false, true] {
-        let (mut w, mut velocity) = (start.clone(), m.clone());
-        let (rate, weight_decay, momentum) = (of(0.5), of(0.25), of(0.75));
-        let step = Momentum { rate, weight_decay, momentum, nesterov };
-        optimize::momentum(&mut w, &g, &mut velocity, step);
-        let next = |w: f64, g: f64, m: f64| 0.75 * m + g + 0.25 * w;
-        assert_close(&velocity, each(&|w, g, m, _| next(w, g, m)), 2.0, "velocity");
-        let direction = |w, g, m| {
-            if nesterov { g + 0.25 * w + 0.75 * next(w, g, m) } else { next(w, g, m) }
-        };
-        assert_close(&w, each(&|w, g, m, _| w - 0.5 * direction(w, g, m)), 4.0, "momentum");
-        all.extend([w, velocity]);
+/// A step in the element's precision beside its twin in double precision, parameter by parameter.
+struct Steps<T> {
+    w: Vec<T>,
+    g: Vec<T>,
+    m: Vec<T>,
+    v: Vec<T>,
+}
+
+impl<T: Element> Steps<T> {
+    /// `[w, m, v]` after `step`, in units of the last place close to what `twin` makes of
+    /// `g` and `[w, m, v]`.
+    fn run(
+        &self,
+        what: &str,
+        step: impl Fn([&mut [T]; 3], &[T]),
+        twin: impl Fn(f64, [f64; 3]) -> [f64; 3],
+    ) -> [Vec<T>; 3] {
+        let mut found = [self.w.clone(), self.m.clone(), self.v.clone()];
+        step(found.each_mut().map(|numbers| &mut numbers[..]), &self.g);
+        let before = [&self.w, &self.m, &self.v];
+        let at = |i: usize| twin(self.g[i].to_f64(), before.map(|numbers| numbers[i].to_f64()));
+        for (number, found) in found.iter().enumerate() {
+            assert_close(found, (0..found.len()).map(|i| at(i)[number]), 8.0, what);
+        }
+        found
     }
-    let step = Adam {
-        rate: of(0.5),
-        rest1: of(0.25),
-        beta2: of(0.5),
-        rest2: of(0.5),
-        root_scale: of(2.0),
-        epsilon: of(0.125),
-        weight_decay: of(0.25),
-        shrink: of(0.75),
-    };
-    let (mut w, mut mean, mut square) = (start.clone(), m.clone(), v.clone());
-    optimize::adam(&mut w, &g, &mut mean, &mut square, &step);
-    let slope = |w: f64, g: f64| g + 0.25 * 0.75 * w;
-    let next_mean = |w, g, m: f64| m + 0.25 * (slope(w, g) - m);
-    let next_square = |w, g, v: f64| 0.5 * v + 0.5 * slope(w, g) * slope(w, g);
-    assert_close(&mean, each(&|w, g, m, _| next_mean(w, g, m)), 4.0, "mean");
-    assert_close(&square, each(&|w, g, _, v| next_square(w, g, v)), 4.0, "square");
-    let next = |w: f64, g, m, v| {
-        0.75 * w - 0.5 * next_mean(w, g, m) / (2.0 * next_square(w, g, v).sqrt() + 0.125)
-    };
-    assert_close(&w, each(&next), 8.0, "adam");
-    let mut average = m.clone();
-    optimize::average(&mut average, &g, of(0.25));
-    assert_close(&average, each(&|_, g, m, _| m + 0.25 * (g - m)), 2.0, "average");
-    all.extend([w, mean, square, average]);
-    let [start, g, m, v] = [&start[..], &g[..], &m[..], &v[..]];
-    all.extend(rms_prop([start, g, m, v], &each));
-    all.extend(lion([start, g, m], &each));
-    all
 }
 
-/// A formula of parameters, gradients and what is remembered, for each of them.
-type Each<'a> = dyn Fn(&dyn Fn(f64, f64, f64, f64) -> f64) -> std::vec::IntoIter<f64> + 'a;
-
-fn rms_prop<T: Element>([start, g, m, v]: [&[T]; 4], each: &Each<'_>) -> Vec<Vec<T>> {
-    let of = T::from_f64;
-    let step = RmsProp {
-        rate: of(0.5),
-        alpha: of(0.75),
-        rest: of(0.25),
-        epsilon: of(0.125),
-        weight_decay: of(0.25),
-        momentum: of(0.75),
-    };
-    let slope = |w: f64, g: f64| g + 0.25 * w;
-    let next_square = |w, g, v: f64| 0.75 * v + 0.25 * slope(w, g) * slope(w, g);
-    let direction = |w, g, v| slope(w, g) / (next_square(w, g, v).sqrt() + 0.125);
-    let (mut w, mut square) = (start.to_vec(), v.to_vec());
-    optimize::rms_prop(&mut w, g, &mut [], &mut square, step);
-    assert_close(&square, each(&|w, g, _, v| next_square(w, g, v)), 4.0, "square");
-    assert_close(&w, each(&|w, g, _, v| w - 0.5 * direction(w, g, v)), 8.0, "rms_prop");
-    let (mut moved, mut velocity, mut square) = (start.to_vec(), m.to_vec(), v.to_vec());
-    optimize::rms_prop(&mut moved, g, &mut velocity, &mut square, step);
-    let next = |w, g, m: f64, v| 0.75 * m + direction(w, g, v);
-    assert_close(&velocity, each(&next), 8.0, "velocity");
-    assert_close(&moved, each(&|w, g, m, v| w - 0.5 * next(w, g, m, v)), 8.0, "with momentum");
-    vec![w, moved, velocity, square]
-}
-
-fn lion<T: Element>([start, g, m]: [&[T]; 3], each: &Each<'_>) -> Vec<Vec<T>> {
-    let of = T::from_f64;
-    let step = Lion { rate: of(0.5), rest1: of(0.25), rest2: of(0.125), shrink: of(0.75) };
-    let (mut w, mut mean) = (start.to_vec(), m.to_vec());
-    optimize::lion(&mut w, g, &mut mean, step);
-    assert_close(&mean, each(&|_, g, m, _| m + 0.125 * (g - m)), 2.0, "mean of lion");
-    let direction = |g: f64, m: f64| (m + 0.25 * (g - m)).signum();
-    assert_close(&w, each(&|w, g, m, _| 0.75 * w - 0.5 * direction(g, m)), 2.0, "lion");
+fn optimizers<T: Element>(len: usize, seed: u64) -> Vec<Vec<T>> {
+    fn both<T: Element, const N: usize>(numbers: [f64; N]) -> ([T; N], [f64; N]) {
+        (numbers.map(T::from_f64), numbers)
+    }
+    let [w, g, m, v] = [10, 11, 12, 13].map(|more| numbers::<T>(len, seed + more, 1.0));
+    let steps = Steps { w, g, m, v: v.into_iter().map(T::abs).collect() };
+    // Halves and the like are the same in both precisions.
+    let (t, d) = both::<T, 2>([0.5, 0.25]);
+    let descent = Descent { rate: t[0], weight_decay: t[1] };
+    let exact = Descent { rate: d[0], weight_decay: d[1] };
+    let mut all = Vec::from(steps.run(
+        "descent",
+        |[w, _, _], g| descent.step(w, g),
+        |g, [w, m, v]| [reference::descent(exact, g, w), m, v],
+    ));
+    for nesterov in [false, true] {
+        fn of<T>([rate, weight_decay, momentum]: [T; 3], nesterov: bool) -> Momentum<T> {
+            Momentum { rate, weight_decay, momentum, nesterov }
+        }
+        let (t, d) = both::<T, 3>([0.5, 0.25, 0.75]);
+        all.extend(steps.run(
+            "momentum",
+            |[w, m, _], g| of(t, nesterov).step(w, g, m),
+            |g, [w, m, v]| {
+                let [w, m] = reference::momentum(of(d, nesterov), g, [w, m]);
+                [w, m, v]
+            },
+        ));
+    }
+    fn adam<T>(numbers: [T; 8]) -> Adam<T> {
+        let [rate, rest1, beta2, rest2, root_scale, epsilon, weight_decay, shrink] = numbers;
+        Adam { rate, rest1, beta2, rest2, root_scale, epsilon, weight_decay, shrink }
+    }
+    let (t, d) = both::<T, 8>([0.5, 0.25, 0.5, 0.5, 2.0, 0.125, 0.25, 0.75]);
+    let (step, exact) = (adam(t), adam(d));
+    all.extend(steps.run(
+        "adam",
+        |[w, m, v], g| step.step(w, g, m, v),
+        |g, state| reference::adam(exact, g, state),
+    ));
+    fn rms_prop<T>([rate, alpha, rest, epsilon, weight_decay, momentum]: [T; 6]) -> RmsProp<T> {
+        RmsProp { rate, alpha, rest, epsilon, weight_decay, momentum }
+    }
+    let (t, d) = both::<T, 6>([0.5, 0.75, 0.25, 0.125, 0.25, 0.75]);
+    let (step, exact) = (rms_prop(t), rms_prop(d));
+    all.extend(steps.run(
+        "rms_prop",
+        |[w, m, v], g| step.step(w, g, m, v),
+        |g, state| reference::rms_prop(exact, g, state),
+    ));
+    all.extend(steps.run(
+        "rms_prop without momentum",
+        |[w, _, v], g| step.step(w, g, &mut [], v),
+        |g, [w, m, v]| {
+            let [w, _, v] = reference::rms_prop(exact, g, [w, 0.0, v]);
+            [w, m, v]
+        },
+    ));
+    fn lion<T>([rate, rest1, rest2, shrink]: [T; 4]) -> Lion<T> {
+        Lion { rate, rest1, rest2, shrink }
+    }
+    let (t, d) = both::<T, 4>([0.5, 0.25, 0.125, 0.75]);
+    let (step, exact) = (lion(t), lion(d));
+    all.extend(steps.run(
+        "lion",
+        |[w, m, _], g| step.step(w, g, m),
+        |g, [w, m, v]| {
+            let [w, m] = reference::lion(exact, g, [w, m]);
+            [w, m, v]
+        },
+    ));
     // No gradient and no mean of any: the parameter stays. A NaN stays one.
     let (mut still, mut mean) = (vec![T::ONE; 2], vec![T::ZERO; 2]);
     let nan = [T::ZERO, T::from_f64(f64::NAN)];
-    optimize::lion(&mut still, &nan, &mut mean, Lion { shrink: T::ONE, ..step });
+    Lion { shrink: T::ONE, ..step }.step(&mut still, &nan, &mut mean);
     assert!(still[0] == T::ONE && still[1].to_f64().is_nan() && mean[1].to_f64().is_nan());
-    vec![w, mean]
+    all
 }
 
-/// Every byte, and places inside the plane, between its edge and the zeros around it, and
+/// Every byte, and positions inside the plane, between its edge and the zeros around it, and
 /// outside.
 fn images<T: Element>() {
     let bytes: Vec<_> = (0..=255).collect();
-    let mut found = numbers::<T>(256, 15, 1.0);
-    image::brightness(&bytes, &mut found);
+    let mut found = nan::<T>(256);
+    image::u8_to_unit(&bytes, &mut found);
     let widened = |number: f32| T::from_f64(f64::from(number));
-    let expected = bytes.iter().map(|&byte| widened(f32::from(byte) / 255.0));
+    let expected = bytes.iter().map(|&byte| widened(reference::u8_to_unit(byte)));
     assert_eq!(found, expected.collect::<Vec<_>>());
     for size in [[2, 2], [5, 7], [1, 9], [8, 1]] {
         let plane: Vec<_> = (0..size[0] * size[1]).map(|at| (at * 37 % 256) as u8).collect();
-        let places = [16, 17].map(|seed| {
-            let mut places: Vec<f32> = numbers(75, seed, 12.0);
-            places[..9].copy_from_slice(&[-1.0, 0.0, 1.0, 9e9, -9e9, 0.5, 7.0, 8.0, 9.0]);
-            places
+        let positions = [16, 17].map(|seed| {
+            let mut positions: Vec<f32> = numbers(75, seed, 12.0);
+            positions[..9].copy_from_slice(&[-1.0, 0.0, 1.0, 9e9, -9e9, 0.5, 7.0, 8.0, 9.0]);
+            positions
         });
-        let [ys, xs] = &places;
+        let [ys, xs] = &positions;
         for count in [1, 16, 75] {
-            let mut found = numbers::<T>(count, 18, 1.0);
-            image::resample(&plane, size, [&ys[..count], &xs[..count]], &mut found);
-            let at = ys.iter().zip(xs).map(|(&y, &x)| reference::resample(&plane, size, [y, x]));
+            let mut found = nan::<T>(count);
+            image::grid_sample(&plane, size, [&ys[..count], &xs[..count]], &mut found);
+            let at = ys.iter().zip(xs).map(|(&y, &x)| reference::grid_sample(&plane, size, [y, x]));
             assert_eq!(found, at.take(count).map(widened).collect::<Vec<_>>());
         }
     }
@@ -360,21 +382,15 @@ fn images<T: Element>() {
         .collect();
     for splines in [&splines[..], &[]] {
         let [mut ys, mut xs] = [[f32::NAN; 20]; 2];
-        image::places(&matrix, [3, 5], (&nodes, splines), [&mut ys, &mut xs]);
-        for (axis, found) in [ys, xs].iter().enumerate() {
-            let [by_y, by_x, start] = matrix[axis];
-            for (index, &found) in found.iter().enumerate() {
-                let straight = by_y * 3.0 + by_x * (5 + index) as f32 + start;
-                let expected = splines.get(index).map_or(straight, |spline| {
-                    let nodes = nodes[spline.first..].iter().zip(spline.weights);
-                    nodes.fold(straight, |sum, (node, weight)| sum + weight * node[axis])
-                });
-                assert_eq!(found, expected);
-            }
+        image::affine_grid(&matrix, [3, 5], (&nodes, splines), [&mut ys, &mut xs]);
+        for (index, found) in ys.into_iter().zip(xs).enumerate() {
+            let spline = splines.get(index).copied();
+            let expected = reference::affine_grid(&matrix, [3, 5 + index], (&nodes, spline));
+            assert_eq!(<[f32; 2]>::from(found), expected);
         }
     }
     let plane = [0, 100, 200, 40];
-    for (place, brightness) in [
+    for (position, brightness) in [
         ([0.0, 1.0], 100.0),
         ([1.0, 0.0], 200.0),
         ([0.5, 0.5], 85.0),
@@ -385,55 +401,68 @@ fn images<T: Element>() {
         ([0.0, 2.0], 0.0),
         ([0.0, -7.0], 0.0),
     ] {
-        assert_eq!(reference::resample(&plane, [2, 2], place), brightness / 255.0, "{place:?}");
+        assert_eq!(
+            reference::grid_sample(&plane, [2, 2], position),
+            brightness / 255.0,
+            "{position:?}"
+        );
     }
 }
 
-fn dropping<T: Element>(len: usize) -> Vec<T> {
+fn dropping<T: Element>(len: usize, seed: u64) -> Vec<T> {
     let (counter, key, limit) = ([3, u32::MAX, 5], [0x9E37_79B9, 7], 3 << 30);
     let scale = T::from_f64(4.0);
-    let start = numbers::<T>(len, 14, 1.0);
-    let mut dropped = start.clone();
+    let mut dropped = numbers::<T>(len, seed, 1.0);
+    let mut expected = dropped.clone();
     drop_out(&mut dropped, counter, key, limit, scale);
-    let expected = start.iter().enumerate().map(|(at, &number)| {
-        let words = philox([(at / 4) as u32, counter[0], counter[1], counter[2]], key);
-        if words[at % 4] < limit { T::ZERO } else { number * scale }
-    });
-    assert_eq!(dropped, expected.collect::<Vec<_>>(), "{len} numbers");
+    reference::drop_out(&mut expected, counter, key, limit, scale);
+    assert_eq!(dropped, expected, "{len} numbers");
     dropped
 }
 
-fn all<T: Element>() -> Vec<Vec<T>> {
-    let sizes = [1, 7, 8, 9, 15, 16, 17, 31, 33, 49, 64, 100];
-    images::<T>();
-    let mut all = maps::<T>();
-    for size in sizes {
-        all.extend(normalization::<T>(size));
-        all.extend(optimizers::<T>(size));
-        all.push(dropping::<T>(3 * size));
-    }
+fn all<T: Element>(len: usize, seed: u64) -> Vec<Vec<T>> {
+    let mut all = activations::<T>(seed);
+    all.extend(simple_maps::<T>(len, seed));
+    all.extend(rank_one_step::<T>(len, seed));
+    all.extend(normalization::<T>(len, seed));
+    all.extend(optimizers::<T>(len, seed));
+    all.push(dropping::<T>(3 * len, seed));
     all
 }
 
-fn levels_agree<T: Element>() {
+fn levels_agree<T: Element>(len: usize, seed: u64) {
     let bits = |numbers: Vec<Vec<T>>| {
         let mut bytes = Vec::new();
         numbers.iter().for_each(|numbers| T::extend_le_bytes(numbers, &mut bytes));
         bytes
     };
-    let results: Vec<_> = Level::available()
-        .map(|level| {
-            set_level(level).expect("an available level");
-            (level, bits(all::<T>()))
-        })
-        .collect();
-    for (level, result) in &results[1..] {
-        assert!(*result == results[0].1, "{level} differs from {}", results[0].0);
+    let mut first = None;
+    for level in Level::available() {
+        set_level(level).expect("an available level");
+        let found = bits(all::<T>(len, seed));
+        let (expected, of) = first.get_or_insert_with(|| (found.clone(), level));
+        assert!(found == *expected, "{level} differs from {of}");
     }
 }
 
 #[test]
-fn kernels_agree_with_plain_loops_on_every_level() {
-    levels_agree::<f32>();
-    levels_agree::<f64>();
+fn kernels_agree_with_their_twins_on_every_level() {
+    for level in Level::available() {
+        set_level(level).expect("an available level");
+        ends_of_activations::<f32>();
+        ends_of_activations::<f64>();
+        images::<f32>();
+        images::<f64>();
+    }
+    let config = Config { cases: 60, rng_seed: RngSeed::Fixed(1), ..Config::default() };
+    // Around the width of each vector, and any other.
+    const EDGES: [usize; 12] = [1, 7, 8, 9, 15, 16, 17, 31, 33, 49, 64, 100];
+    let len = prop_oneof![proptest::sample::select(&EDGES[..]), 1..=100_usize];
+    TestRunner::new(config)
+        .run(&(len, 1..1_u64 << 32), |(len, seed)| {
+            levels_agree::<f32>(len, seed);
+            levels_agree::<f64>(len, seed);
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
 }

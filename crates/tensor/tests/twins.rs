@@ -10,7 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tensor::simd::{Level, set_level};
-use tensor::{Bias, Correlation, Element, Scratch, Sweep, map, matrix, reference};
+use tensor::{
+    Arithmetic, Bias, Correlation, Element, KernelArithmetic, Plan, Schedule, Scratch, Sweep, map,
+    matrix, reference,
+};
 
 /// Numbers in (-1, 1) that no pattern of the operation can cancel.
 fn numbers<T: Element>(len: usize, seed: u64) -> Vec<T> {
@@ -130,7 +133,8 @@ fn side_by_side() -> impl Strategy<Value = Case> {
         let sweep = Sweep { padding, stride: [sh, sw], dilation: [dilation; 2], groups };
         let input = [c * groups, h, w];
         let layer = Correlation::with_sweep(input, d * groups, [kh, kw], sweep).ok()?;
-        (layer.forward_plan::<f32>(Level::best(), 16) == "samples").then_some(Case { n, layer })
+        let method = plan::<f32>(&layer).forward;
+        matches!(method.schedule, Schedule::BatchInLanes { .. }).then_some(Case { n, layer })
     })
 }
 
@@ -163,8 +167,9 @@ fn tiled() -> impl Strategy<Value = Case> {
     let kernels = prop_oneof![Just(16usize), Just(17), Just(19), Just(26), Just(37)];
     let sizes = (1..=3usize, channels, 5..=13usize, 5..=37usize, kernels);
     let padding = (0..=3usize, 0..=3usize, 0..=3usize, 0..=3usize);
-    (sizes, padding)
-        .prop_filter_map("tiles gain", |(sizes, padding)| planned(TILES, sizes, padding))
+    (sizes, padding).prop_filter_map("tiles gain", |(sizes, padding)| {
+        planned(Arithmetic::Tiles, sizes, padding)
+    })
 }
 
 /// Layers whose gradient of the kernels is computed tile by tile: some that fill vectors of
@@ -175,7 +180,8 @@ fn tiled_gradient() -> impl Strategy<Value = Case> {
     let padding = (0..=2usize, 0..=2usize, 0..=2usize, 0..=2usize);
     (sizes, padding).prop_filter_map("tiles gain", |((n, c, h, w, d), padding)| {
         let layer = filtered((c, h, w, d), padding)?;
-        (layer.kernel_gradient_plan::<f32>() == TILES).then_some(Case { n, layer })
+        let tiles = plan::<f32>(&layer).kernel_gradient == KernelArithmetic::Tiles;
+        tiles.then_some(Case { n, layer })
     })
 }
 
@@ -185,17 +191,23 @@ fn columns() -> impl Strategy<Value = Case> {
     let kernels = prop_oneof![4 => 3..=19usize, 1 => Just(33usize), 1 => Just(64)];
     let sizes = (1..=3usize, 2..=18usize, 4..=15usize, 8..=37usize, kernels);
     let padding = (0..=2usize, 0..=2usize, 0..=2usize, 0..=2usize);
-    (sizes, padding)
-        .prop_filter_map("columns gain", |(sizes, padding)| planned(COLUMNS, sizes, padding))
+    (sizes, padding).prop_filter_map("columns gain", |(sizes, padding)| {
+        planned(Arithmetic::Columns, sizes, padding)
+    })
 }
 
 type Sizes = (usize, usize, usize, usize, usize);
 type Padding = (usize, usize, usize, usize);
 
-/// A layer with kernels of 3 × 3, if it exists and is computed by `plan`.
-fn planned(plan: &str, (n, c, h, w, d): Sizes, padding: Padding) -> Option<Case> {
+/// How 16 samples are computed.
+fn plan<T: Element>(layer: &Correlation) -> Plan {
+    layer.plan::<T>(Level::best(), 16)
+}
+
+/// A layer with kernels of 3 × 3, if it exists and is computed so.
+fn planned(arithmetic: Arithmetic, (n, c, h, w, d): Sizes, padding: Padding) -> Option<Case> {
     let layer = filtered((c, h, w, d), padding)?;
-    (layer.forward_plan::<f32>(Level::best(), 16) == plan).then_some(Case { n, layer })
+    (plan::<f32>(&layer).forward.arithmetic == arithmetic).then_some(Case { n, layer })
 }
 
 fn filtered((c, h, w, d): (usize, usize, usize, usize), padding: Padding) -> Option<Correlation> {
@@ -203,9 +215,6 @@ fn filtered((c, h, w, d): (usize, usize, usize, usize), padding: Padding) -> Opt
     let layer = Correlation::new([c, h, w], d, [3, 3]).ok()?;
     layer.with_padding([top, bottom], [left, right]).ok()
 }
-
-const TILES: &str = "tiles of 4 × 4";
-const COLUMNS: &str = "columns of 4";
 
 /// By minimal filtering, the error against sums in double precision is at most `(24 + 2 m) ε`
 /// times the largest sum of magnitudes, where `m` products are added up at a point: not of the
@@ -225,12 +234,10 @@ fn assert_filtered(found: &[f32], exact: &[f64], magnitudes: &[f64], m: usize, w
 fn products_at_a_point(layer: &Correlation, n: usize) -> [usize; 3] {
     let [kernels, channels, ..] = layer.kernels_shape().axes::<4>().expect("four axes");
     let [_, height, width] = layer.output_shape().axes::<3>().expect("three axes");
-    let plans = [
-        layer.forward_plan::<f32>(Level::best(), 16),
-        layer.input_gradient_plan::<f32>(Level::best(), 16),
-        layer.kernel_gradient_plan::<f32>(),
-    ];
-    let [of_outputs, of_inputs, of_kernels] = plans.map(|plan| plan == TILES);
+    let plan = layer.plan::<f32>(Level::best(), 16);
+    let of_outputs = plan.forward.arithmetic == Arithmetic::Tiles;
+    let of_inputs = plan.input_gradient.arithmetic == Arithmetic::Tiles;
+    let of_kernels = plan.kernel_gradient == KernelArithmetic::Tiles;
     let columns = |tiled: bool, depth| if tiled { depth } else { 3 * depth };
     let across = if of_kernels { width.div_ceil(4) } else { width };
     let positions = n * height.div_ceil(4) * across;
@@ -331,7 +338,7 @@ fn correlation<T: Element>(Case { n, layer }: &Case) {
     let k = numbers::<T>(layer.kernels_shape().len(), 2);
     let g = numbers::<T>(n * outputs, 3);
     let b = numbers::<T>(outputs, 4);
-    let biases = [Bias::None, Bias::PerKernel(&b[..outputs / plane]), Bias::Untied(&b[..])];
+    let biases = [Bias::None, Bias::PerChannel(&b[..outputs / plane]), Bias::Untied(&b[..])];
     on_each_level(|| {
         let mut results = Vec::new();
         for bias in biases {
@@ -529,8 +536,10 @@ fn samples_side_by_side() {
         let layer = Correlation::padded(input, kernels, [5, 5], [[2, 2], [2, 1]]);
         let layer = layer.and_then(|layer| layer.with_stride([2, 2])?.with_groups(groups));
         let layer = layer.expect("it fits");
-        assert_eq!(layer.forward_plan::<f32>(Level::best(), n), "samples");
-        assert_eq!(layer.input_gradient_plan::<f32>(Level::best(), n), "samples");
+        let plan = layer.plan::<f32>(Level::best(), n);
+        for method in [plan.forward, plan.input_gradient] {
+            assert!(matches!(method.schedule, Schedule::BatchInLanes { .. }), "{method:?}");
+        }
         correlation::<f32>(&Case { n, layer });
         alone::<f32>(&Case { n, layer });
         correlation::<f64>(&Case { n, layer });
@@ -561,8 +570,8 @@ fn layers_by_tiles() {
         filtering(&case);
     });
     let layer = Correlation::new([256, 14, 14], 16, [3, 3]).expect("a kernel that fits");
-    assert_eq!(layer.forward_plan::<f32>(Level::best(), 16), TILES);
-    assert_ne!(layer.forward_plan::<f64>(Level::best(), 16), TILES);
+    assert_eq!(plan::<f32>(&layer).forward.arithmetic, Arithmetic::Tiles);
+    assert_eq!(plan::<f64>(&layer).forward.arithmetic, Arithmetic::Direct);
     filtering(&Case { n: 1, layer });
 }
 
@@ -575,8 +584,9 @@ fn gradients_by_tiles() {
     });
     // Of several blocks, and channels for several threads.
     let layer = Correlation::new([40, 24, 22], 80, [3, 3]).expect("a kernel that fits");
-    assert_eq!(layer.kernel_gradient_plan::<f32>(), TILES);
-    assert_eq!(layer.kernel_gradient_plan::<f64>(), "outer products");
+    assert_eq!(plan::<f32>(&layer).kernel_gradient, KernelArithmetic::Tiles);
+    let direct = KernelArithmetic::Direct { outer: 80, dots: 0 };
+    assert_eq!(plan::<f64>(&layer).kernel_gradient, direct);
     filtering(&Case { n: 9, layer });
 }
 
@@ -590,8 +600,8 @@ fn layers_by_columns() {
     // Of several chunks, and with work enough for several threads.
     for (n, input, kernels) in [(1, [3, 224, 226], 16), (9, [3, 34, 42], 23), (5, [7, 40, 70], 8)] {
         let layer = Correlation::new(input, kernels, [3, 3]).expect("a kernel that fits");
-        assert_eq!(layer.forward_plan::<f32>(Level::best(), 16), COLUMNS);
-        assert_ne!(layer.forward_plan::<f64>(Level::best(), 16), COLUMNS);
+        assert_eq!(plan::<f32>(&layer).forward.arithmetic, Arithmetic::Columns);
+        assert_eq!(plan::<f64>(&layer).forward.arithmetic, Arithmetic::Direct);
         filtering(&Case { n, layer });
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use crate::process::{cargo, line, root};
 
 /// An example that trains each kind of layer and prints digests.
-const EXAMPLE: &str = "03-every-layer";
+const EXAMPLE: &str = "06-every-layer";
 
 pub fn check() -> anyhow::Result<()> {
     let folder = std::env::temp_dir().join(format!("asterism-dependent-{}", std::process::id()));

@@ -1,14 +1,14 @@
 //! Finite differences of every layer, every loss and whole networks, in double precision.
 
 use layers::{
-    Bias, Context, Conv2d, Dense, Layer, LayerSpec, Loss, Mode, Network, Pass, Relu, Reshape,
-    Sigmoid, Softmax, Tanh, Workspace, gradient_check,
+    Bias, Context, Conv2d, Dense, Layer, LayerSpec, Loss, Mode, Network, Parameter, Pass, Relu,
+    Reshape, Role, Sigmoid, Softmax, Tanh, Workspace, gradient_check,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use tensor::Shape;
 
-use crate::samples::{Samples, nan, network, normal};
+use crate::samples::{arrays, nan, network, normal};
 
 /// Central differences with steps of 1e-5: their own error is of the order 1e-10.
 const BOUND: f64 = 1e-8;
@@ -61,6 +61,10 @@ impl Layer<f64> for Wrong {
 
     fn output_shape(&self) -> Shape {
         Shape::from(3)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter { name: "w".into(), shape: Shape::from(1), role: Role::Bias }]
     }
 
     fn forward(&self, w: &[f64], input: &[f64], output: &mut [f64], _: Context<'_, f64>) {
@@ -121,7 +125,7 @@ fn assert_near(found: &[f64], expected: &[f64], what: &str) {
 
 #[test]
 fn every_loss_has_the_gradient_of_its_value() {
-    for loss in [Loss::MeanSquaredError, Loss::binary_cross_entropy()] {
+    for loss in [Loss::mean_squared_error(), Loss::binary_cross_entropy()] {
         for len in [1, 3, 10, 17] {
             // From 0.1 to 0.9: nearer to the ends the logarithm bends within a step.
             let inside = |x: f64| 0.5 + 0.4 * x.sin();
@@ -138,28 +142,28 @@ fn every_loss_has_the_gradient_of_its_value() {
 /// The mean loss of the samples, and its gradient.
 fn loss_and_gradient(
     network: &Network<f64>,
-    samples: &Samples<f64>,
+    [inputs, targets]: &[Vec<f64>; 2],
     loss: &Loss,
 ) -> (f64, Vec<f64>) {
-    let (layers, n) = (network.spec().layers.len(), samples.len);
-    let outputs = network.output_shape().len();
+    let (layers, outputs) = (network.spec().layers.len(), network.output_shape().len());
+    let n = targets.len() / outputs;
     let mut workspace = Workspace::new(network, n);
-    network.forward(&samples.inputs, &mut workspace, Mode::training());
+    network.forward(inputs, &mut workspace, Mode::training());
     let (y, gradient) = workspace.output_gradient(layers);
-    let rows = y.chunks_exact(outputs).zip(samples.targets.chunks_exact(outputs));
+    let rows = y.chunks_exact(outputs).zip(targets.chunks_exact(outputs));
     let mut value = 0.0;
     for ((y, t), g) in rows.zip(gradient.chunks_exact_mut(outputs)) {
         value += loss.value(y, t) / n as f64;
         loss.gradient(y, t, 1.0 / n as f64, g);
     }
     let mut gradients = nan(network.parameters().len());
-    network.backward(&samples.inputs, layers, &mut workspace, &mut gradients);
+    network.backward(inputs, layers, &mut workspace, &mut gradients);
     (value, gradients)
 }
 
 fn check_network(input: &[usize], layers: &[LayerSpec], loss: Loss) {
     let mut network = network::<f64>(input, layers);
-    let samples = Samples::random(&network, 3, 5);
+    let samples = arrays(&network, 3, 5);
     let (_, gradients) = loss_and_gradient(&network, &samples, &loss);
     let parameters = network.parameters().to_vec();
     let expected = differences(&parameters, |parameters| {
@@ -181,7 +185,7 @@ fn networks_have_the_gradient_of_their_loss() {
         Sigmoid.into(),
     ];
     check_network(&[1, 5, 6], &notebook, Loss::binary_cross_entropy());
-    check_network(&[1, 5, 6], &notebook, Loss::MeanSquaredError);
+    check_network(&[1, 5, 6], &notebook, Loss::mean_squared_error());
     let deep: [LayerSpec; 7] = [
         Conv2d::new(3, 2).into(),
         Tanh.into(),
@@ -191,7 +195,7 @@ fn networks_have_the_gradient_of_their_loss() {
         Dense::new(4).into(),
         Softmax.into(),
     ];
-    check_network(&[2, 5, 7], &deep, Loss::MeanSquaredError);
+    check_network(&[2, 5, 7], &deep, Loss::mean_squared_error());
     check_network(&[2, 5, 7], &deep, Loss::binary_cross_entropy());
 }
 

@@ -2,8 +2,8 @@
 //! against the same layers run one by one with memory of their own: the same bits.
 
 use layers::{
-    BatchNorm2d, Bias, Context, Conv2d, Dense, Layer, LayerSpec, MaxPool2d, Mode, Network, Pass,
-    Relu, Reshape, Sigmoid, Softmax, Tanh, Workspace,
+    BatchNorm2d, Bias, Conv2d, Dense, LayerSpec, MaxPool2d, Mode, Network, Relu, Reshape, Sigmoid,
+    Softmax, Tanh, Workspace,
 };
 use tensor::{Element, Scratch};
 
@@ -24,37 +24,21 @@ fn in_network<T: Element>(network: &Network<T>, input: &[T], g: &[T], n: usize) 
 }
 
 fn one_by_one<T: Element>(network: &Network<T>, input: &[T], g: &[T], n: usize) -> Passes<T> {
-    let mut layers: Vec<Box<dyn Layer<T>>> = Vec::new();
-    for spec in &network.spec().layers {
-        let shape = layers.last().map_or(network.input_shape(), |last| last.output_shape());
-        layers.push(spec.build(shape).expect("a layer that fits"));
-    }
     let mut scratch = Scratch::sequential();
+    let mut runs: Vec<_> =
+        network.layers().map(|layer| layer.run(layer.layer, n, Mode::training())).collect();
     let mut values = vec![input.to_vec()];
-    let mut parameters = Vec::new();
-    let mut rest = network.parameters();
-    let mut observed: Vec<Vec<T>> = layers.iter().map(|layer| nan(layer.observed())).collect();
-    for (layer, observed) in layers.iter().zip(&mut observed) {
-        let len = layer.parameters().iter().map(|p| p.shape.len()).sum();
-        let (own, others) = rest.split_at(len);
-        let mut output = nan(n * layer.output_shape().len());
-        let context = Context { observed, ..Context::new(&mut scratch, Mode::training()) };
-        layer.forward(own, &values[values.len() - 1], &mut output, context);
-        values.push(output);
-        parameters.push(own);
-        rest = others;
+    for run in &mut runs {
+        run.forward(&values[values.len() - 1], &mut scratch);
+        values.push(run.output.to_vec());
     }
-
     let mut gradients = Vec::new();
     let mut g = g.to_vec();
-    for (index, layer) in layers.iter().enumerate().rev() {
-        let (input, output) = (&values[index], &values[index + 1]);
-        let (mut own, mut input_gradient) = (nan(parameters[index].len()), nan(input.len()));
-        let pass = Pass { input, output, output_gradient: &g };
-        let observed = &mut observed[index];
-        let context = Context { observed, ..Context::new(&mut scratch, Mode::training()) };
-        layer.backward(parameters[index], pass, &mut own, Some(&mut input_gradient), context);
-        gradients.splice(0..0, own);
+    for (run, input) in runs.iter_mut().zip(&values[..values.len() - 1]).rev() {
+        let mut input_gradient = nan(input.len());
+        run.output_gradient.copy_from_slice(&g);
+        run.backward(input, Some(&mut input_gradient), &mut scratch);
+        gradients.splice(0..0, run.gradients.iter().copied());
         g = input_gradient;
     }
     (values.pop().expect("an output"), gradients)

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tensor::{Element, Scratch, Shape};
 
 use crate::fixtures::{Case, Fixtures, assert_close, bound};
-use crate::samples::{Samples, nan};
+use crate::samples::{nan, samples};
 
 #[derive(Deserialize)]
 struct Description {
@@ -77,7 +77,7 @@ fn losses_agree<T: Element>() {
     let fixtures = Fixtures::read("losses.safetensors");
     for (name, case) in fixtures.cases() {
         let loss = match name.split_once('-') {
-            Some(("mean_squared_error", _)) => Loss::MeanSquaredError,
+            Some(("mean_squared_error", _)) => Loss::mean_squared_error(),
             Some(("binary_cross_entropy", _)) => Loss::binary_cross_entropy(),
             _ => panic!("{name}: a loss"),
         };
@@ -170,9 +170,9 @@ fn training_agrees<T: Element>(shard_size: usize) {
         let batches =
             inputs.chunks(inputs.len() / steps).zip(targets.chunks(targets.len() / steps));
         for (inputs, targets) in batches {
-            let batch = Samples { inputs: inputs.to_vec(), targets: targets.to_vec(), len: n };
+            let batch = samples([inputs.to_vec(), targets.to_vec()], n);
             let rate = case.array("rate").numbers[0];
-            let report = trainer.step(&batch, n, rate).expect("finite losses");
+            let report = trainer.step(&batch, rate).expect("finite losses");
             assert_eq!(report.losses.len(), n);
             losses.push(report.losses.iter().sum::<f64>() / n as f64);
         }

@@ -12,7 +12,7 @@ use layers::{
 };
 use tensor::{Element, Shape};
 
-use crate::samples::Samples;
+use crate::samples::{arrays, random};
 
 /// What an experiment is drawn from.
 struct Draws(Stream);
@@ -123,7 +123,7 @@ impl Draws {
 
     fn config(&mut self) -> TrainerConfig {
         let loss = self.one(&[
-            Loss::MeanSquaredError,
+            Loss::mean_squared_error(),
             Loss::binary_cross_entropy(),
             Loss::binary_cross_entropy_with_logits(),
             Loss::softmax_cross_entropy(),
@@ -159,13 +159,13 @@ fn run<T: Element>(spec: &NetworkSpec, config: &TrainerConfig) -> bool {
     let most = config.batch_size;
     let mut trainer = Trainer::new(network, config.clone());
     for samples in [most, most.div_ceil(2)] {
-        let batch = Samples::random(trainer.network(), samples, 2);
-        if trainer.step(&batch, samples, 0.01).is_err() {
+        let batch = random(trainer.network(), samples, 2);
+        if trainer.step(&batch, 0.01).is_err() {
             return false;
         }
     }
     let network = trainer.averaged_network();
-    let input = Samples::random(&network, most, 3).inputs;
+    let [input, _] = arrays(&network, most, 3);
     let mut workspace = Workspace::parallel(&network, most);
     assert_eq!(network.predict(&input, &mut workspace).len(), most * network.output_shape().len());
     true
@@ -200,12 +200,12 @@ fn random_experiments_end_in_predictions_or_in_an_error() {
 fn a_network_without_parameters_takes_steps() {
     let layers = [AvgPool2d::new(2).into(), Flatten.into()];
     let spec = NetworkSpec { input: vec![1, 8, 6], layers: layers.to_vec() };
-    let config = TrainerConfig::new(Loss::MeanSquaredError, Optimizer::adam(), [12, 3]);
+    let config = TrainerConfig::new(Loss::mean_squared_error(), Optimizer::adam(), [12, 3]);
     let mut trainer = Trainer::new(spec.build::<f32>().expect("a network"), config);
     assert_eq!(trainer.network().output_shape(), Shape::from(12));
-    let batch = Samples::random(trainer.network(), 12, 4);
+    let batch = random(trainer.network(), 12, 4);
     for _ in 0..2 {
-        let report = trainer.step(&batch, 12, 0.1).expect("finite losses");
+        let report = trainer.step(&batch, 0.1).expect("finite losses");
         assert_eq!(report.losses.len(), 12);
         assert!(report.losses.iter().all(|&loss| loss > 0.0), "{:?}", report.losses);
     }

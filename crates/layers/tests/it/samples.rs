@@ -1,33 +1,26 @@
 //! Samples and networks with reproducible numbers.
 
 use layers::random::{Purpose, Stream};
-use layers::{Batch, LayerSpec, Network, NetworkSpec};
+use layers::{InMemory, Inputs, LayerSpec, Network, NetworkSpec};
 use tensor::Element;
 
-/// Samples in memory.
-pub struct Samples<T> {
-    pub inputs: Vec<T>,
-    pub targets: Vec<T>,
-    pub len: usize,
+/// Inputs and targets of `len` samples for `network`: normal ones, and those between 0 and 1.
+pub fn arrays<T: Element>(network: &Network<T>, len: usize, seed: u64) -> [Vec<T>; 2] {
+    let inputs = normal(len * network.input_shape().len(), seed);
+    let mut stream = Stream::new(seed, Purpose::Shuffle, 1);
+    let targets = (0..len * network.output_shape().len()).map(|_| stream.uniform());
+    [inputs, targets.map(T::from_f64).collect()]
 }
 
-impl<T: Element> Samples<T> {
-    /// `len` samples for `network`: normal inputs, targets between 0 and 1.
-    pub fn random(network: &Network<T>, len: usize, seed: u64) -> Self {
-        let inputs = normal(len * network.input_shape().len(), seed);
-        let mut stream = Stream::new(seed, Purpose::Shuffle, 1);
-        let targets = (0..len * network.output_shape().len()).map(|_| stream.uniform());
-        Self { inputs, targets: targets.map(T::from_f64).collect(), len }
-    }
+/// The samples that these are.
+pub fn samples<T: Element>([inputs, targets]: [Vec<T>; 2], len: usize) -> InMemory<'static, T> {
+    let outputs = targets.len() / len;
+    Inputs::numbers(inputs).with_targets(targets, outputs).expect("a data set")
 }
 
-impl<T: Element> Batch<T> for Samples<T> {
-    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
-        for (all, some) in [(&self.inputs, inputs), (&self.targets, targets)] {
-            let start = first * (all.len() / self.len);
-            some.copy_from_slice(&all[start..start + some.len()]);
-        }
-    }
+/// [`arrays`] as a data set.
+pub fn random<T: Element>(network: &Network<T>, len: usize, seed: u64) -> InMemory<'static, T> {
+    samples(arrays(network, len, seed), len)
 }
 
 /// Normal numbers from a stream that networks do not draw from.

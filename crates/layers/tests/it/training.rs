@@ -2,12 +2,12 @@
 //! batch that is not full; and losses that are not finite.
 
 use layers::{
-    Bias, ClassWeights, Conv2d, Dense, LayerSpec, Loss, Mode, Network, NonFinite, Optimizer,
-    Reshape, Sigmoid, Tanh, Trainer, TrainerConfig, Workspace,
+    Bias, BinaryCrossEntropy, ClassWeights, Conv2d, Dense, LayerSpec, Loss, Mode, Network,
+    NonFinite, Optimizer, Reshape, Sigmoid, Tanh, Trainer, TrainerConfig, Workspace,
 };
 use tensor::{Element, map};
 
-use crate::samples::{Samples, bits, nan, network, normal};
+use crate::samples::{arrays, bits, nan, network, normal, random, samples};
 
 fn notebook<T: Element>() -> Network<T> {
     let layers: [LayerSpec; 7] = [
@@ -35,7 +35,7 @@ fn in_pool<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {
 fn fused_is_two_passes<T: Element>(n: usize) {
     let rate = T::from_f64(0.37);
     let mut fused = notebook::<T>();
-    let mut plain = notebook::<T>();
+    let mut plain = fused.clone();
     let layers = fused.spec().layers.len();
     let input = normal(n * fused.input_shape().len(), 1);
     let g = normal::<T>(n * fused.output_shape().len(), 2);
@@ -67,8 +67,8 @@ fn digest<T: Element>(config: TrainerConfig, threads: usize) -> String {
     in_pool(threads, || {
         let mut trainer = Trainer::new(notebook::<T>(), config);
         for (step, len) in [12, 7, 12].into_iter().enumerate() {
-            let samples = Samples::random(trainer.network(), len, step as u64);
-            trainer.step(&samples, len, 0.5).expect("finite losses");
+            let samples = random(trainer.network(), len, step as u64);
+            trainer.step(&samples, 0.5).expect("finite losses");
         }
         trainer.network().digest()
     })
@@ -92,11 +92,11 @@ fn threads_inside_an_operation_change_no_bit() {
         in_pool(threads, || {
             let layers = [Conv2d::new(7, 5).into(), Reshape::flat().into(), Dense::new(11).into()];
             let network = network::<f32>(&[3, 27, 30], &layers);
-            let samples = Samples::random(&network, 5, 1);
-            let config = TrainerConfig { loss: Loss::MeanSquaredError, ..config(5, 5) };
+            let samples = random(&network, 5, 1);
+            let config = TrainerConfig { loss: Loss::mean_squared_error(), ..config(5, 5) };
             let mut trainer = Trainer::new(network, config);
             for _ in 0..2 {
-                trainer.step(&samples, 5, 0.01).expect("finite losses");
+                trainer.step(&samples, 0.01).expect("finite losses");
             }
             trainer.network().digest()
         })
@@ -113,16 +113,16 @@ fn threads_inside_an_operation_change_no_bit() {
 fn a_batch_that_is_not_full_is_a_smaller_batch() {
     for samples in [1, 3, 4, 5, 11] {
         let mut large = Trainer::new(notebook::<f32>(), config(12, 4));
-        let full = Samples::random(large.network(), 12, 1);
-        large.step(&full, 12, 0.5).expect("finite losses");
+        let full = random(large.network(), 12, 1);
+        large.step(&full, 0.5).expect("finite losses");
 
         let mut small = Trainer::new(notebook::<f32>(), config(12, 4));
-        small.step(&full, 12, 0.5).expect("finite losses");
+        small.step(&full, 0.5).expect("finite losses");
         let mut small = Trainer::new(small.into_network(), config(samples, 4));
 
-        let batch = Samples::random(large.network(), samples, 2);
-        let found = large.step(&batch, samples, 0.5).expect("finite losses");
-        let expected = small.step(&batch, samples, 0.5).expect("finite losses");
+        let batch = random(large.network(), samples, 2);
+        let found = large.step(&batch, 0.5).expect("finite losses");
+        let expected = small.step(&batch, 0.5).expect("finite losses");
         assert_eq!(found, expected, "{samples} samples");
         assert_eq!(found.losses.len(), samples);
         assert_eq!(large.network().digest(), small.network().digest(), "{samples} samples");
@@ -134,17 +134,17 @@ fn a_batch_that_is_not_full_is_a_smaller_batch() {
 fn the_report_has_each_samples_loss_and_the_number_of_right_ones() {
     for shard_size in [2, 7] {
         let network = notebook::<f64>();
-        let samples = Samples::random(&network, 7, 3);
+        let [inputs, targets] = arrays(&network, 7, 3);
         let mut workspace = Workspace::new(&network, 7);
-        let outputs = network.predict(&samples.inputs, &mut workspace);
-        let rows = outputs.chunks_exact(5).zip(samples.targets.chunks_exact(5));
+        let outputs = network.predict(&inputs, &mut workspace);
+        let rows = outputs.chunks_exact(5).zip(targets.chunks_exact(5));
         let argmax = tensor::reduce::argmax::<f64>;
         let (losses, right): (Vec<_>, Vec<_>) = rows
             .map(|(y, t)| (Loss::binary_cross_entropy().value(y, t), argmax(y) == argmax(t)))
             .unzip();
 
         let mut trainer = Trainer::new(network, config(7, shard_size));
-        let report = trainer.step(&samples, 7, 0.1).expect("finite losses");
+        let report = trainer.step(&samples([inputs, targets], 7), 0.1).expect("finite losses");
         assert_eq!(report.losses, losses);
         assert_eq!(report.correct, right.iter().filter(|&&right| right).count());
     }
@@ -156,9 +156,9 @@ fn the_report_has_each_samples_loss_and_the_number_of_right_ones() {
 fn a_saturated_sigmoid_still_learns_from_the_cross_entropy() {
     let mut network = network::<f32>(&[1], &[Dense::new(1).into(), Sigmoid.into()]);
     network.parameters_mut().copy_from_slice(&[0.0, 60.0]);
-    let samples = Samples { inputs: vec![1.0], targets: vec![0.0], len: 1 };
+    let samples = samples([vec![1.0], vec![0.0]], 1);
     let mut trainer = Trainer::new(network, config(1, 1));
-    trainer.step(&samples, 1, 0.5).expect("a finite loss");
+    trainer.step(&samples, 0.5).expect("a finite loss");
     assert_eq!(trainer.network().parameters(), [-0.5, 59.5]);
 }
 
@@ -166,13 +166,13 @@ fn a_saturated_sigmoid_still_learns_from_the_cross_entropy() {
 #[test]
 fn probabilities_and_their_logits_learn_the_same() {
     for class_weights in [None, Some(ClassWeights::new(&[0.5, 0.0, 2.0, 1.0, 3.0]))] {
-        let loss = Loss::BinaryCrossEntropy { class_weights };
+        let loss = Loss::from(BinaryCrossEntropy { class_weights });
         let of_logits = loss.of_logits().expect("that of logits");
         let trained = |layers: &[LayerSpec], loss| {
             let network = network::<f64>(&[4], layers);
-            let samples = Samples::random(&network, 3, 5);
+            let samples = random(&network, 3, 5);
             let mut trainer = Trainer::new(network, TrainerConfig { loss, ..config(3, 2) });
-            trainer.step(&samples, 3, 0.5).expect("finite losses");
+            trainer.step(&samples, 0.5).expect("finite losses");
             trainer.into_network().parameters().to_vec()
         };
         let dense = LayerSpec::from(Dense::new(5));
@@ -193,12 +193,8 @@ fn overflowing(loss: Loss, shard_size: usize) -> Trainer<f32> {
 
 fn failure(mut trainer: Trainer<f32>, inputs: &[f32]) -> NonFinite {
     let before = trainer.network().digest();
-    let samples = Samples {
-        inputs: inputs.to_vec(),
-        targets: vec![0.0; 2 * inputs.len()],
-        len: inputs.len(),
-    };
-    let error = trainer.step(&samples, samples.len, 0.1).expect_err("a loss that is not finite");
+    let samples = samples([inputs.to_vec(), vec![0.0; 2 * inputs.len()]], inputs.len());
+    let error = trainer.step(&samples, 0.1).expect_err("a loss that is not finite");
     assert_eq!(trainer.network().digest(), before, "the parameters are as before");
     error
 }
@@ -206,12 +202,12 @@ fn failure(mut trainer: Trainer<f32>, inputs: &[f32]) -> NonFinite {
 #[test]
 fn a_loss_that_is_not_finite_names_sample_and_layer_and_changes_nothing() {
     for shard_size in [2, 5] {
-        let trainer = || overflowing(Loss::MeanSquaredError, shard_size);
+        let trainer = || overflowing(Loss::mean_squared_error(), shard_size);
         let error = failure(trainer(), &[0.0, 0.5, 1.0, 4.0, 9.0]);
         assert_eq!(error, NonFinite { sample: 3, layer: Some((1, "Dense 2 outputs".into())) });
         assert_eq!(
             error.to_string(),
-            "loss: expected a finite number, got none for sample 3 of the step; \
+            "loss: expected a finite number, got none for sample 3; \
              the output of layer 1 (Dense 2 outputs) is the first not finite"
         );
         let error = failure(trainer(), &[0.0, 1.0, 0.0, 0.0, f32::NAN]);
@@ -224,23 +220,20 @@ fn a_loss_that_overflows_on_its_own_names_no_layer() {
     let mut network =
         network::<f64>(&[1], &[Dense::new(1).into(), Tanh.into(), Dense::new(1).into()]);
     network.parameters_mut().copy_from_slice(&[1.0, 0.0, 1e200, 0.0]);
-    let config = TrainerConfig { loss: Loss::MeanSquaredError, ..config(2, 1) };
+    let config = TrainerConfig { loss: Loss::mean_squared_error(), ..config(2, 1) };
     let mut trainer = Trainer::new(network, config);
-    let samples = Samples { inputs: vec![0.0, 1.0], targets: vec![0.0; 2], len: 2 };
-    let error = trainer.step(&samples, 2, 0.1).expect_err("a loss that is not finite");
+    let samples = samples([vec![0.0, 1.0], vec![0.0; 2]], 2);
+    let error = trainer.step(&samples, 0.1).expect_err("a loss that is not finite");
     assert_eq!(error, NonFinite { sample: 1, layer: None });
-    assert_eq!(
-        error.to_string(),
-        "loss: expected a finite number, got none for sample 1 of the step"
-    );
+    assert_eq!(error.to_string(), "loss: expected a finite number, got none for sample 1");
 }
 
 #[test]
 #[should_panic = "step: expected 1 to 12 samples, got 13"]
 fn more_samples_than_the_batch_size_panic() {
     let mut trainer = Trainer::new(notebook::<f32>(), config(12, 4));
-    let samples = Samples::random(trainer.network(), 13, 1);
-    let _ = trainer.step(&samples, 13, 0.1);
+    let samples = random(trainer.network(), 13, 1);
+    let _ = trainer.step(&samples, 0.1);
 }
 
 #[test]

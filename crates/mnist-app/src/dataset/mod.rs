@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use layers::Batch;
+use layers::Dataset;
 use tensor::{Element, image};
 
 use crate::augmentation::Augmenter;
@@ -293,7 +293,7 @@ impl Samples {
 
     /// Writes an image as numbers from 0 to 1.
     pub fn write_image<T: Element>(&self, index: usize, input: &mut [T]) {
-        image::brightness(self.image(index), input);
+        image::u8_to_unit(self.image(index), input);
     }
 
     /// Writes what a network should say to an image: 1 for its class, 0 for the others.
@@ -307,31 +307,40 @@ impl Samples {
     }
 }
 
-/// Samples in some order, as a step of training takes them.
-#[derive(Clone, Copy, Debug)]
-pub struct Pick<'a> {
-    /// Where the samples are.
-    pub samples: &'a Samples,
-    /// Their places there, in the order of the step.
-    pub order: &'a [usize],
-    /// What deforms the images, and the epoch, of which their deformations depend.
-    pub augmenter: Option<(&'a Augmenter, usize)>,
+impl<T: Element> Dataset<T> for Samples {
+    fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn write(&self, index: usize, input: &mut [T], target: &mut [T]) {
+        self.write_image(index, input);
+        self.write_target(index, target);
+    }
 }
 
-impl<T: Element> Batch<T> for Pick<'_> {
-    fn gather(&self, first: usize, inputs: &mut [T], targets: &mut [T]) {
-        let Samples { classes, .. } = self.samples;
-        let inputs = inputs.chunks_exact_mut(self.samples.pixels());
-        let pairs = inputs.zip(targets.chunks_exact_mut(classes.count()));
-        for (&index, (input, target)) in self.order[first..].iter().zip(pairs) {
-            match self.augmenter {
-                Some((augmenter, epoch)) => {
-                    augmenter.write(self.samples.image(index), (epoch, index), input);
-                }
-                None => self.samples.write_image(index, input),
-            }
-            self.samples.write_target(index, target);
+/// Samples as an epoch of training meets them: their images deformed, if there is an augmenter.
+#[derive(Clone, Copy, Debug)]
+pub struct Augmented<'a> {
+    /// The samples.
+    pub samples: &'a Samples,
+    /// What deforms their images.
+    pub augmenter: Option<&'a Augmenter>,
+    /// Of which the deformations depend.
+    pub epoch: usize,
+}
+
+impl<T: Element> Dataset<T> for Augmented<'_> {
+    fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    fn write(&self, index: usize, input: &mut [T], target: &mut [T]) {
+        let Self { samples, augmenter, epoch } = self;
+        match augmenter {
+            Some(augmenter) => augmenter.write(samples.image(index), (*epoch, index), input),
+            None => samples.write_image(index, input),
         }
+        samples.write_target(index, target);
     }
 }
 

@@ -140,7 +140,7 @@ pub(crate) fn check<T: Element>(
             bail!("{origin}: {complaint}; {remedy}");
         }
         let Some(single) = cut.single() else { continue };
-        let mut normalized = network.layers().map(|running| running.layer.normalized_over());
+        let mut normalized = network.layers().map(|layer| layer.layer.normalized_over());
         if let Some(layer) = normalized.position(|over| over == Some(1)) {
             let summary = network.spec().layers[layer].summary();
             let complaint = format!(

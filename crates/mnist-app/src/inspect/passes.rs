@@ -1,6 +1,6 @@
 //! A forward and a backward pass that keep everything.
 
-use layers::{Context, Draw, Layer, LayerSpec, Loss, Mode, Network, Pass};
+use layers::{BackwardStart, Draw, LayerRun, Loss, Mode, Network, NetworkLayer};
 use tensor::{Element, Scratch, Shape};
 
 use super::report::{LayerLine, Statistics};
@@ -11,24 +11,17 @@ use super::report::{LayerLine, Statistics};
 /// Unlike in a [`layers::Workspace`], each layer has memory of its own both ways: nothing
 /// works in place, and the gradient of every output is still there at the end.
 pub(super) struct Passes<'a, T> {
+    network: &'a Network<T>,
     input: &'a [T],
     samples: usize,
-    stages: Vec<Stage<T>>,
+    stages: Vec<Stage<'a, T>>,
     scratch: Scratch<T>,
 }
 
 /// A layer and its numbers for all samples.
-struct Stage<T> {
-    spec: LayerSpec,
-    layer: Box<dyn Layer<T>>,
-    mode: Mode,
-    parameters: Vec<T>,
-    state: Vec<T>,
-    observed: Vec<T>,
-    memory: Vec<T>,
-    output: Vec<T>,
-    output_gradient: Vec<T>,
-    gradients: Vec<T>,
+struct Stage<'a, T> {
+    layer: NetworkLayer<'a, T>,
+    run: LayerRun<'a, T>,
     /// For each output whether the function's derivative is next to nothing there; of
     /// layers that are such a function.
     saturated: Option<Vec<bool>>,
@@ -36,151 +29,96 @@ struct Stage<T> {
 
 impl<'a, T: Element> Passes<'a, T> {
     /// For the samples in `input`; `seed` is what dropouts draw from.
-    pub(super) fn new(network: &Network<T>, input: &'a [T], seed: u64) -> anyhow::Result<Self> {
+    pub(super) fn new(network: &'a Network<T>, input: &'a [T], seed: u64) -> Self {
         let samples = input.len() / network.input_shape().len();
-        let (mut parameters, mut state) = (network.parameters(), network.state());
-        let mut shape = network.input_shape();
-        let mut stages = Vec::new();
-        for (index, spec) in network.spec().layers.iter().enumerate() {
-            let layer = spec.build::<T>(shape)?;
-            shape = layer.output_shape();
-            let draw = Draw { seed, layer: index as u64 + 1, ..Draw::default() };
-            let parameters = take(&mut parameters, layer.parameters().iter().map(|p| p.shape));
-            stages.push(Stage {
-                spec: spec.clone(),
-                mode: Mode::Training(draw),
-                state: take(&mut state, layer.state().iter().map(|p| p.shape)),
-                observed: vec![T::ZERO; layer.observed()],
-                memory: vec![T::ZERO; samples * layer.memory()],
-                output: vec![T::ZERO; samples * shape.len()],
-                output_gradient: vec![T::ZERO; samples * shape.len()],
-                gradients: vec![T::ZERO; parameters.len()],
-                parameters,
-                saturated: None,
-                layer,
-            });
-        }
-        Ok(Self { input, samples, stages, scratch: Scratch::sequential() })
+        let mode = Mode::Training(Draw { seed, ..Draw::default() });
+        let stage = |layer: NetworkLayer<'a, T>| Stage {
+            layer,
+            run: layer.run(layer.layer, samples, mode),
+            saturated: None,
+        };
+        let stages = network.layers().map(stage).collect();
+        Self { network, input, samples, stages, scratch: Scratch::sequential() }
     }
 
     /// Runs all layers forward.
     pub(super) fn forward(&mut self) {
         let mut input = self.input;
         for stage in &mut self.stages {
-            stage.forward(input, &mut self.scratch);
+            stage.run.forward(input, &mut self.scratch);
             stage.find_saturated(input, &mut self.scratch);
-            input = &stage.output;
+            input = &stage.run.output;
         }
     }
 
     /// Runs all layers backward from the gradient of the samples' mean loss.
     pub(super) fn backward(&mut self, loss: &Loss, targets: &[T]) {
-        let Self { input, samples, stages, scratch } = self;
-        let scale = 1.0 / *samples as f64;
+        let Self { input, samples, stages, scratch, .. } = self;
+        let spec = self.network.spec();
+        let (len, scale) = (targets.len() / *samples, 1.0 / *samples as f64);
+        let start = BackwardStart::new(spec, loss);
         let last = stages.len() - 1;
-        stages[last].start_backward(loss, targets, scale, *samples);
-        let in_sigmoid = matches!(stages[last].spec, LayerSpec::Sigmoid(_));
-        let mut next = last;
-        if let Some(loss) = loss.of_logits().filter(|_| in_sigmoid && last > 0) {
-            next -= 1;
-            stages[next].start_backward(&loss, targets, scale, *samples);
+        let (before, rest) = stages.split_at_mut(last);
+        let LayerRun { output, output_gradient, .. } = &mut rest[0].run;
+        // That of the output is shown in any case.
+        let shown = BackwardStart::at_output(spec);
+        shown.gradient(loss, [output, targets], len, scale, output_gradient);
+        if let Some(stage) = before.get_mut(start.layers() - 1) {
+            start.gradient(loss, [output, targets], len, scale, &mut stage.run.output_gradient);
         }
-        for index in (0..=next).rev() {
+        for index in (0..start.layers()).rev() {
             let (before, rest) = stages.split_at_mut(index);
             let (input, gradient) = match before.last_mut() {
-                Some(stage) => (&stage.output[..], Some(&mut stage.output_gradient[..])),
+                Some(Stage { run, .. }) => (&run.output[..], Some(&mut run.output_gradient[..])),
                 None => (*input, None),
             };
-            rest[0].backward(input, gradient, scratch);
+            rest[0].run.backward(input, gradient, scratch);
         }
     }
 
     /// The network's outputs.
     pub(super) fn output(&self) -> &[T] {
-        self.stages.last().map_or(self.input, |stage| &stage.output)
+        self.stages.last().map_or(self.input, |stage| &stage.run.output)
     }
 
     /// What there is to say of each layer.
     pub(super) fn lines(&self) -> Vec<LayerLine> {
-        let stages = self.stages.iter().enumerate();
-        stages.map(|(index, stage)| stage.line(index, self.samples)).collect()
+        self.stages.iter().map(|stage| stage.line(self.samples)).collect()
     }
 }
 
-impl<T: Element> Stage<T> {
-    fn forward(&mut self, input: &[T], scratch: &mut Scratch<T>) {
-        let Self { layer, parameters, state, observed, memory, output, mode, .. } = self;
-        let context = Context { scratch, mode: *mode, state, observed, memory };
-        layer.forward(parameters, input, output, context);
-    }
-
-    /// Writes the gradient of `scale` times the sum of the losses.
-    fn start_backward(&mut self, loss: &Loss, targets: &[T], scale: f64, samples: usize) {
-        let len = targets.len() / samples;
-        let rows = self.output.chunks_exact(len).zip(targets.chunks_exact(len));
-        for ((y, t), gradient) in rows.zip(self.output_gradient.chunks_exact_mut(len)) {
-            loss.gradient(y, t, scale, gradient);
-        }
-    }
-
-    fn backward(
-        &mut self,
-        input: &[T],
-        input_gradient: Option<&mut [T]>,
-        scratch: &mut Scratch<T>,
-    ) {
-        let Self { layer, parameters, state, observed, memory, mode, gradients, .. } = self;
-        let pass = Pass { input, output: &self.output, output_gradient: &self.output_gradient };
-        let context = Context { scratch, mode: *mode, state, observed, memory };
-        layer.backward(parameters, pass, gradients, input_gradient, context);
-    }
-
+impl<T: Element> Stage<'_, T> {
     /// Asks the layer itself for its derivative: what it makes of a gradient of ones.
     fn find_saturated(&mut self, input: &[T], scratch: &mut Scratch<T>) {
         const SHARE: f64 = 0.01;
-        let Some(largest) = largest_derivative(&self.spec) else { return };
+        let Some(largest) = self.layer.spec.largest_derivative() else { return };
         let mut derivatives = vec![T::ZERO; input.len()];
-        self.output_gradient.fill(T::ONE);
-        self.backward(input, Some(&mut derivatives), scratch);
+        self.run.output_gradient.fill(T::ONE);
+        self.run.backward(input, Some(&mut derivatives), scratch);
         let small = |derivative: &T| derivative.to_f64().abs() < SHARE * largest;
         self.saturated = Some(derivatives.iter().map(small).collect());
     }
 
-    fn line(&self, index: usize, samples: usize) -> LayerLine {
-        let shape = self.layer.output_shape();
+    fn line(&self, samples: usize) -> LayerLine {
+        let NetworkLayer { index, spec, layer, parameters, .. } = self.layer;
+        let shape = layer.output_shape();
         let share = |flags: &Vec<bool>| {
             flags.iter().filter(|&&flag| flag).count() as f64 / flags.len() as f64
         };
-        let learns = !self.parameters.is_empty();
+        let learns = !parameters.is_empty();
         LayerLine {
             layer: index,
-            name: self.spec.summary(),
+            name: spec.summary(),
             shape: shape.dims().to_vec(),
-            output: Statistics::of(&self.output),
+            output: Statistics::of(&self.run.output),
             saturated: self.saturated.as_ref().map(share),
             units: unit(shape).1,
             dead: self.saturated.as_ref().map(|flags| dead(flags, shape, samples)),
-            gradient_rms: root_mean_square(&self.output_gradient),
-            parameters: self.parameters.len(),
+            gradient_rms: root_mean_square(&self.run.output_gradient),
+            parameters: parameters.len(),
             parameter_gradient: learns
-                .then(|| root_mean_square(&self.gradients) / root_mean_square(&self.parameters)),
+                .then(|| root_mean_square(&self.run.gradients) / root_mean_square(parameters)),
         }
-    }
-}
-
-/// Of a layer that is a function of one number.
-fn largest_derivative(spec: &LayerSpec) -> Option<f64> {
-    match spec {
-        LayerSpec::Sigmoid(_) => Some(0.25),
-        LayerSpec::Tanh(_)
-        | LayerSpec::Relu(_)
-        | LayerSpec::LeakyRelu(_)
-        | LayerSpec::Elu(_)
-        | LayerSpec::Softplus(_) => Some(1.0),
-        LayerSpec::HardSwish(_) => Some(1.5),
-        LayerSpec::Gelu(_) => Some(1.128_9),
-        LayerSpec::Silu(_) => Some(1.099_8),
-        _ => None,
     }
 }
 
@@ -204,11 +142,4 @@ fn dead(saturated: &[bool], shape: Shape, samples: usize) -> usize {
 fn root_mean_square<T: Element>(numbers: &[T]) -> f64 {
     let squares = numbers.iter().map(|x| x.to_f64() * x.to_f64());
     (squares.sum::<f64>() / numbers.len() as f64).sqrt()
-}
-
-/// Takes the numbers of arrays of these shapes from the front.
-fn take<T: Element>(rest: &mut &[T], shapes: impl Iterator<Item = Shape>) -> Vec<T> {
-    let (own, others) = rest.split_at(shapes.map(|shape| shape.len()).sum());
-    *rest = others;
-    own.to_vec()
 }

@@ -32,6 +32,6 @@ fn running_statistics_are_those_of_all_training_images() {
     // third of the mean.
     let pixels = (0..200).flat_map(|index| mnist().0.image(index)).map(|&p| f64::from(p) / 255.0);
     let mean = pixels.sum::<f64>() / (200.0 * 784.0);
-    let found = f64::from(network.state()[0]);
+    let found = f64::from(network.buffers()[0]);
     assert!((found - mean).abs() < 1e-6 * mean, "{found}, expected {mean}");
 }

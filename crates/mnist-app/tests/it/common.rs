@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use layers::{Network, Trainer, TrainerConfig};
-use mnist_app::dataset::{self, Pick, Samples};
+use layers::{Network, Subset, Trainer, TrainerConfig};
+use mnist_app::dataset::{self, Samples};
 use mnist_app::experiment::Experiment;
 use mnist_app::presets;
 use png::ColorType;
@@ -59,8 +59,8 @@ pub fn losses<T: Element>(trainer: &mut Trainer<T>, count: usize, rate: f64) -> 
     let order: Vec<_> = (0..count).collect();
     let mut losses = Vec::new();
     for order in order.chunks(trainer.config().batch_size) {
-        let batch = Pick { samples: &mnist().0, order, augmenter: None };
-        losses.extend(trainer.step(&batch, order.len(), rate).unwrap().losses);
+        let batch = Subset::new(&mnist().0, order);
+        losses.extend(trainer.step(&batch, rate).unwrap().losses);
     }
     losses
 }

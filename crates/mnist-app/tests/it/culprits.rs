@@ -238,7 +238,7 @@ fn a_variance_below_0_is_none_however_small() {
         layers: vec![LayerSpec::from(layers::BatchNorm2d::default())],
     };
     let mut wide = spec.build::<f64>().unwrap();
-    wide.state_mut().fill(-1e-60);
+    wide.buffers_mut().fill(-1e-60);
     let bytes = save_weights(&wide, &[]).unwrap();
     let error = network_of::<f32>(&bytes).unwrap_err().to_string();
     assert!(error.contains("running_var: expected no variance below 0, found -1e-60"), "{error}");

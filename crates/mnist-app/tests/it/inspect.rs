@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use layers::{Mode, Network, Optimizer, Trainer, TrainerConfig, Workspace};
-use mnist_app::dataset::Pick;
+use layers::{Mode, Network, Optimizer, Subset, Trainer, TrainerConfig, Workspace};
 use mnist_app::presets;
 use serde_json::Value;
 
@@ -142,8 +141,7 @@ fn gradients_are_those_of_a_training_step_and_dead_kernels_those_without_a_light
     let config = TrainerConfig::new(experiment.loss, Optimizer::sgd(), [SAMPLES, SAMPLES]);
     let mut trainer = Trainer::new(build(), config);
     let order: Vec<_> = (0..SAMPLES).collect();
-    let batch = Pick { samples, order: &order, augmenter: None };
-    let report = trainer.step(&batch, SAMPLES, 1.0).unwrap();
+    let report = trainer.step(&Subset::new(samples, &order), 1.0).unwrap();
     assert_near(&setting, "mean_loss", mean(report.losses), 1e-12);
     assert_eq!(setting["correct"], report.correct);
     let after = trainer.network().parameters();

@@ -127,7 +127,7 @@ network = { input = [1, 32, 32], layers = [
     let complaint = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complaint}");
     assert!(complaint.contains("network, one image: expected at most the "), "{complaint}");
-    assert!(complaint.contains("of memory that are free, found that it takes 3."), "{complaint}");
+    assert!(complaint.contains("of memory that are free, found that it takes 2."), "{complaint}");
     assert!(!path.join("run").exists());
 }
 

@@ -62,6 +62,23 @@ fn every_layer_of_the_notebook_is_measured_in_the_directions_that_a_step_takes()
 }
 
 #[test]
+fn what_keeps_a_step_from_the_layers_keeps_it_from_the_report() {
+    let here = tempfile::tempdir().unwrap();
+    let notebook = succeeds(here.path(), "presets notebook");
+    for setting in ["clip_norm = 1.0", "average = 0.9"] {
+        let path = here.path().join("experiment.toml");
+        std::fs::write(&path, format!("{setting}\n{notebook}")).unwrap();
+        let lines = profile(&format!("--config {}", path.display()));
+        for line in of_kind(&lines, "layer") {
+            assert_ne!(line["pass"], "gradients_and_step", "{setting}: {line}");
+            let alone = ["parameter_gradient", "both_gradients"];
+            let last = alone.contains(&line["pass"].as_str().unwrap()) && line["layer"] != 0;
+            assert!(!last || (line["in_step"] == (line["pass"] == "both_gradients")), "{line}");
+        }
+    }
+}
+
+#[test]
 fn rates_and_bytes_follow_from_the_sizes() {
     let lines = profile("--preset notebook --batch-size 4 --shard-size 2 --precision f64");
     let [setting] = of_kind(&lines, "setting")[..] else { panic!("{lines:?}") };
@@ -121,7 +138,7 @@ fn what_has_weights_says_how_it_is_computed() {
     // Kernels of 5×5 with a stride of 2.
     assert_eq!(kernel(6, "parameter_gradient"), "outer products");
     assert!(kernel(6, "both_gradients").starts_with("outer products; "));
-    assert_eq!(kernel(16, "forward"), "samples");
+    assert_eq!(kernel(16, "forward"), "batch in lanes");
     assert_eq!(kernel(21, "forward"), "dot products");
     let [augmentation] = of_kind(&lines, "augmentation")[..] else { panic!("{lines:?}") };
     let share = augmentation["of_step"].as_f64().unwrap();

@@ -91,11 +91,11 @@ impl Plain {
         let mut convolved = vec![0.0; FEATURES];
         let bias = tensor::Bias::Untied(&self.kernel_bias);
         reference::forward(&convolution, &image, &self.kernels, bias, &mut convolved);
-        let features = map(&convolved, reference::sigmoid);
+        let features = map(&convolved, |x| reference::sigmoid(x)[0]);
         let sums = affine(&self.hidden, &self.hidden_bias, &features);
         let hidden = map(&sums, f64::tanh);
         let logits = affine(&self.output, &self.output_bias, &hidden);
-        let output = map(&logits, reference::sigmoid);
+        let output = map(&logits, |x| reference::sigmoid(x)[0]);
         let terms = output.iter().enumerate().map(|(class, &p)| {
             let t = target(class);
             t * p.ln() + (1.0 - t) * (1.0 - p).ln()

@@ -1,19 +1,11 @@
-use crate::{Element, Shape, ShapeError};
+//! The sizes of a correlation, checked once.
+
+use crate::{Shape, ShapeError};
 
 /// The sizes of a layer's correlation, for one sample:
 /// `(C, H, W) ⋆ (D, C/groups, KH, KW) → (D, OH, OW)`.
-///
-/// ```
-/// use tensor::Correlation;
-///
-/// let layer = Correlation::new([1, 28, 28], 6, [3, 3])?;
-/// assert_eq!(layer.output_shape().to_string(), "(6, 26, 26)");
-/// let strided = layer.with_stride([2, 2])?.with_padding([1, 1], [1, 1])?;
-/// assert_eq!(strided.output_shape().to_string(), "(6, 14, 14)");
-/// # Ok::<(), tensor::ShapeError>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Correlation {
+pub struct Geometry {
     pub(super) channels: usize,
     pub(super) height: usize,
     pub(super) width: usize,
@@ -22,7 +14,7 @@ pub struct Correlation {
     pub(super) kernel_width: usize,
     /// What was asked for.
     pub(super) stride: [usize; 2],
-    /// The stride that passes walk with: no more than lets only the first place of the kernel
+    /// The stride that is walked with: no more than lets only the first position of the kernel
     /// lie within the input. Larger ones are the same, and scratch memory grows with it.
     pub(super) step: [usize; 2],
     /// Rows and columns of the input from one of the kernel's to the next.
@@ -36,7 +28,7 @@ pub struct Correlation {
     pub(super) out_width: usize,
 }
 
-/// How the kernels of a [`Correlation`] are moved over the input.
+/// How the kernels of a correlation are moved over the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sweep {
     /// Zero rows above and below the input, and zero columns to its left and right.
@@ -56,38 +48,13 @@ impl Default for Sweep {
     }
 }
 
-impl Correlation {
-    /// `kernels` kernels of height and width `kernel` over inputs of shape
-    /// `(C, H, W)`: stride 1, no dilation, no padding, one group.
-    ///
-    /// # Errors
-    /// As [`Correlation::with_sweep`].
-    pub fn new(input: [usize; 3], kernels: usize, kernel: [usize; 2]) -> Result<Self, ShapeError> {
-        Self::with_sweep(input, kernels, kernel, Sweep::default())
-    }
-
-    /// [`Correlation::new`] with zero rows above and below the input and zero columns to
-    /// its left and right: the kernel may be larger than the input that they surround.
-    ///
-    /// # Errors
-    /// As [`Correlation::with_sweep`].
-    pub fn padded(
-        input: [usize; 3],
-        kernels: usize,
-        kernel: [usize; 2],
-        padding: [[usize; 2]; 2],
-    ) -> Result<Self, ShapeError> {
-        Self::with_sweep(input, kernels, kernel, Sweep { padding, ..Sweep::default() })
-    }
-
+impl Geometry {
     /// `kernels` kernels of height and width `kernel` that are moved over inputs of shape
     /// `(C, H, W)` as `sweep` says.
     ///
     /// # Errors
-    /// If a size, stride or dilation is 0, the kernel, spread by its dilation, is larger than the
-    /// padded input, channels or kernels cannot be cut into so many groups, or padded input,
-    /// kernels or output have more than [`Shape::MOST_NUMBERS`] numbers.
-    pub fn with_sweep(
+    /// As those of `Correlation::with_sweep`.
+    pub(super) fn new(
         [channels, height, width]: [usize; 3],
         kernels: usize,
         [kernel_height, kernel_width]: [usize; 2],
@@ -113,46 +80,16 @@ impl Correlation {
         .checked()
     }
 
-    /// One plane with as much padding as lets the kernel touch the input everywhere.
-    pub(crate) fn new_full(
-        [height, width]: [usize; 2],
-        [kernel_height, kernel_width]: [usize; 2],
-    ) -> Result<Self, ShapeError> {
-        let padding = [[kernel_height - 1; 2], [kernel_width - 1; 2]];
-        Self::padded([1, height, width], 1, [kernel_height, kernel_width], padding)
+    /// The same with another sweep.
+    pub(super) fn swept(self, sweep: Sweep) -> Result<Self, ShapeError> {
+        let kernel = [self.kernel_height, self.kernel_width];
+        Self::new([self.channels, self.height, self.width], self.kernels, kernel, sweep)
     }
 
-    /// The same with every `stride`-th output row and column only.
-    ///
-    /// # Errors
-    /// As [`Correlation::with_sweep`].
-    pub fn with_stride(self, stride: [usize; 2]) -> Result<Self, ShapeError> {
-        Self { stride, ..self }.checked()
-    }
-
-    /// The same with kernels whose rows and columns meet every `dilation`-th of the input's.
-    ///
-    /// # Errors
-    /// As [`Correlation::with_sweep`].
-    pub fn with_dilation(self, dilation: [usize; 2]) -> Result<Self, ShapeError> {
-        Self { dilation, ..self }.checked()
-    }
-
-    /// The same with `height` zero rows above and below the input, and `width` zero
-    /// columns to its left and right.
-    ///
-    /// # Errors
-    /// As [`Correlation::with_sweep`].
-    pub fn with_padding(self, height: [usize; 2], width: [usize; 2]) -> Result<Self, ShapeError> {
-        Self { pad_height: height, pad_width: width, ..self }.checked()
-    }
-
-    /// The same with channels and kernels cut into `groups` that do not see each other.
-    ///
-    /// # Errors
-    /// As [`Correlation::with_sweep`].
-    pub fn with_groups(self, groups: usize) -> Result<Self, ShapeError> {
-        Self { groups, ..self }.checked()
+    /// How the kernels are moved.
+    pub(super) fn sweep(&self) -> Sweep {
+        let Self { stride, dilation, groups, .. } = *self;
+        Sweep { padding: [self.pad_height, self.pad_width], stride, dilation, groups }
     }
 
     fn checked(self) -> Result<Self, ShapeError> {
@@ -214,29 +151,19 @@ impl Correlation {
     }
 
     /// `(C, H, W)`.
-    pub fn input_shape(&self) -> Shape {
+    pub(super) fn input_shape(&self) -> Shape {
         Shape::from([self.channels, self.height, self.width])
     }
 
     /// `(D, C/groups, KH, KW)`.
-    pub fn kernels_shape(&self) -> Shape {
+    pub(super) fn kernels_shape(&self) -> Shape {
         let channels = self.channels / self.groups;
         Shape::from([self.kernels, channels, self.kernel_height, self.kernel_width])
     }
 
     /// `(D, OH, OW)`.
-    pub fn output_shape(&self) -> Shape {
+    pub(super) fn output_shape(&self) -> Shape {
         Shape::from([self.kernels, self.out_height, self.out_width])
-    }
-
-    /// Rows and columns from one output to the next.
-    pub fn stride(&self) -> [usize; 2] {
-        self.stride
-    }
-
-    /// Rows and columns of the input from one of the kernel's to the next.
-    pub fn dilation(&self) -> [usize; 2] {
-        self.dilation
     }
 
     /// Rows and columns of the input from the kernel's first to its last, both included.
@@ -268,45 +195,35 @@ impl Correlation {
         [down.min(self.kernel_height), across.min(self.kernel_width)]
     }
 
-    /// How many numbers and indices of scratch memory the forward pass of at most `samples`
-    /// samples and its two gradients take on `threads` threads, whichever takes most.
-    pub fn scratch<T: Element>(&self, samples: usize, threads: usize) -> [usize; 2] {
-        // Fewer samples may take more than more do, since they are cut into blocks another way;
-        // of very many all blocks are full.
-        let counts = (1..=samples.min(Self::FILL_BLOCKS)).chain([samples]);
-        counts.fold([0; 2], |[numbers, indices], n| {
-            let rooms = [
-                self.forward_room::<T>(n, threads),
-                self.input_gradient_room::<T>(n, threads),
-                self.kernel_gradient_room::<T>(n, threads),
-            ];
-            rooms
-                .iter()
-                .fold([numbers, indices], |most, room| [most[0].max(room[0]), most[1].max(room[1])])
-        })
+    /// The correlation of the output's gradient that gives the input's: as many zeros around it
+    /// as let the turned kernels touch it everywhere, less the padding that the input had. There
+    /// is none where an output sees [nothing but padding](Self::sees_padding_alone), a stride
+    /// or a dilation.
+    pub(super) fn adjoint(&self) -> Self {
+        let around =
+            |padding: [usize; 2], size: usize| padding.map(|pad| (size - 1).saturating_sub(pad));
+        Self {
+            channels: self.kernels,
+            kernels: self.channels,
+            height: self.out_height,
+            width: self.out_width,
+            out_height: self.height,
+            out_width: self.width,
+            pad_height: around(self.pad_height, self.kernel_height),
+            pad_width: around(self.pad_width, self.kernel_width),
+            ..*self
+        }
     }
 
-    /// Samples that fill every block.
-    const FILL_BLOCKS: usize = 1_000;
-
-    /// Multiply-adds of `n` samples' forward pass.
-    pub(super) fn work(&self, n: usize) -> usize {
-        n.saturating_mul(self.multiply_adds())
+    /// Whether some outputs see nothing of the input.
+    pub(super) fn sees_padding_alone(&self) -> bool {
+        let beyond = |padding: [usize; 2], size: usize| padding.iter().any(|&pad| pad >= size);
+        beyond(self.pad_height, self.kernel_height) || beyond(self.pad_width, self.kernel_width)
     }
 
-    /// Zero rows above and below, zero columns left and right.
-    pub fn padding(&self) -> [[usize; 2]; 2] {
-        [self.pad_height, self.pad_width]
-    }
-
-    /// Into how many groups channels and kernels are cut.
-    pub fn groups(&self) -> usize {
-        self.groups
-    }
-
-    /// Multiply-adds of one sample's forward pass; each gradient has as many.
-    pub fn multiply_adds(&self) -> usize {
-        self.output_shape().len() * self.taps()
+    /// Multiply-adds of the forward pass of `n` samples; each gradient has as many.
+    pub(super) fn multiply_adds(&self, n: usize) -> usize {
+        n.saturating_mul(self.kernels * self.out_plane() * self.taps())
     }
 
     /// Weights of one kernel.
@@ -314,97 +231,13 @@ impl Correlation {
         self.channels / self.groups * self.kernel_height * self.kernel_width
     }
 
+    /// Elements of one input plane.
+    pub(super) fn plane(&self) -> usize {
+        self.height * self.width
+    }
+
     /// Elements of one output plane.
     pub(super) fn out_plane(&self) -> usize {
         self.out_height * self.out_width
-    }
-
-    /// How many samples `numbers` holds, each `per_sample` long.
-    ///
-    /// # Panics
-    /// If it does not hold whole samples.
-    #[track_caller]
-    pub(super) fn batch(&self, what: &str, numbers: usize, per_sample: Shape) -> usize {
-        let whole = numbers.is_multiple_of(per_sample.len());
-        assert!(whole, "{what}: expected a multiple of {per_sample}, got {numbers} numbers");
-        numbers / per_sample.len()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Correlation, Sweep};
-
-    #[test]
-    fn a_kernel_may_be_larger_than_the_input_that_padding_surrounds() {
-        let same = Correlation::padded([1, 4, 3], 2, [5, 5], [[2, 2], [2, 2]]).unwrap();
-        assert_eq!(same.output_shape().dims(), [2, 4, 3]);
-        let error = Correlation::padded([1, 4, 3], 2, [5, 5], [[2, 2], [1, 0]]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "correlation: expected a kernel no larger than the input's (8, 4), got (5, 5)"
-        );
-    }
-
-    #[test]
-    fn errors_name_operation_expected_and_found() {
-        let text = |result: Result<_, crate::ShapeError>| result.unwrap_err().to_string();
-        assert_eq!(
-            text(Correlation::new([1, 4, 5], 2, [5, 3])),
-            "correlation: expected a kernel no larger than the input's (4, 5), got (5, 3)"
-        );
-        assert_eq!(
-            text(Correlation::new([0, 4, 5], 2, [3, 3])),
-            "correlation: expected sizes of at least 1, \
-             got input (0, 4, 5) and kernels (2, 0, 3, 3)"
-        );
-        let layer = Correlation::new([3, 9, 9], 4, [3, 3]).unwrap();
-        assert_eq!(
-            text(layer.with_groups(3)),
-            "correlation groups: expected a divisor of 3 channels and 4 kernels, got 3"
-        );
-        assert_eq!(
-            text(layer.with_dilation([4, 5])),
-            "correlation: expected a kernel no larger than the input's (9, 9), got (9, 11)"
-        );
-        assert_eq!(
-            text(layer.with_dilation([0, 1])),
-            "correlation dilation: expected at least (1, 1), got (0, 1)"
-        );
-        let many = layer.with_dilation([usize::MAX; 2]);
-        assert!(text(many).starts_with("correlation: expected a kernel no larger than"));
-    }
-
-    #[test]
-    fn sizes_beyond_all_bounds_are_errors_and_strides_are_not() {
-        const HUGE: usize = usize::MAX;
-        let plain = Sweep::default();
-        for (input, kernels, kernel, sweep) in [
-            ([1, 4, 4], 1, [HUGE, 1], plain),
-            ([1, 4, 4], 1, [HUGE, 2], Sweep { padding: [[HUGE - 1; 2], [0; 2]], ..plain }),
-            ([1, 4, 4], 1, [HUGE, HUGE], Sweep { padding: [[HUGE - 1; 2]; 2], ..plain }),
-            ([1, 4, 4], 1, [1 << 33; 2], Sweep { padding: [[1 << 32; 2]; 2], ..plain }),
-            ([1, 4, 4], 1, [3, 3], Sweep { padding: [[HUGE; 2]; 2], ..plain }),
-            ([1, 4, 4], HUGE, [3, 3], plain),
-            ([HUGE, HUGE, HUGE], HUGE, [1, 1], plain),
-            ([1 << 32, 1, 1], 1 << 32, [1, 1], plain),
-            ([1, 1 << 14, 1 << 14], 2, [1, 1], plain),
-            ([1, 4, 4], 1, [3, 3], Sweep { groups: HUGE, ..plain }),
-            ([1, 4, 4], 1, [3, 3], Sweep { stride: [HUGE, 0], ..plain }),
-        ] {
-            let layer = Correlation::with_sweep(input, kernels, kernel, sweep);
-            assert!(layer.is_err(), "{input:?}, {kernels} of {kernel:?}, {sweep:?}");
-        }
-        for stride in [3, 1 << 31, HUGE] {
-            let sweep = Sweep { stride: [stride; 2], ..plain };
-            let layer = Correlation::with_sweep([1, 5, 4], 2, [3, 3], sweep).unwrap();
-            assert_eq!(
-                (layer.output_shape().dims(), layer.stride()),
-                (&[2, 1, 1][..], [stride; 2])
-            );
-        }
-        // A depthwise layer may have more channels than a dense one of its sizes could.
-        let sweep = Sweep { groups: 1 << 14, ..plain };
-        assert!(Correlation::with_sweep([1 << 14, 3, 3], 1 << 14, [3, 3], sweep).is_ok());
     }
 }

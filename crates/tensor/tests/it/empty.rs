@@ -1,7 +1,7 @@
 //! No samples, no numbers, sums of nothing: every public operation takes them, and gives nothing
 //! or zeros. What has a shape of its own, planes, windows and channels, is never empty.
 
-use tensor::optimize::{self, Adam, Momentum};
+use tensor::optimize::{Adam, Descent, Lion, Momentum, RmsProp};
 use tensor::random::drop_out;
 use tensor::{Bias, Correlation, Element, Pooling, Scratch, image, map, matrix, normalize, reduce};
 
@@ -23,7 +23,7 @@ fn correlations<T: Element>() {
         let k = nan::<T>(layer.kernels_shape().len());
         let mut gradient = k.clone();
         layer.forward(&[], &k, Bias::None, &mut [], scratch);
-        layer.forward(&[], &k, Bias::PerKernel(&nan(kernels)), &mut [], scratch);
+        layer.forward(&[], &k, Bias::PerChannel(&nan(kernels)), &mut [], scratch);
         layer.input_gradient(&[], &k, &mut [], scratch);
         layer.kernel_gradient(&[], &[], &mut gradient, scratch);
         assert_zero(&gradient);
@@ -82,38 +82,26 @@ fn sums<T: Element>() {
     reduce::sum_planes(&[], 5, &mut sums);
     assert_zero(&sums);
     let mut sums = nan::<T>(3);
-    reduce::sum_parts(&[], [0, 3], 0, &mut sums);
+    reduce::sum_pairwise(&[], [0, 3], 0, &mut sums);
     assert_zero(&sums);
 }
 
 fn maps<T: Element>() {
-    for f in [map::exp, map::sigmoid, map::tanh, map::relu, map::gelu, map::silu] {
-        f(&mut [] as &mut [T]);
-    }
-    for f in [
-        map::gelu_gradient,
-        map::silu_gradient,
-        map::sigmoid_gradient,
-        map::tanh_gradient,
-        map::relu_gradient,
-        map::add,
-    ] {
-        f(&mut [] as &mut [T], &[]);
-    }
-    map::leaky_relu(&mut [] as &mut [T], T::ONE);
-    map::leaky_relu_gradient(&mut [] as &mut [T], &[], T::ONE);
+    map::exp::<T>(&mut []);
+    map::add::<T>(&mut [], &[]);
     map::add_scaled(&mut [] as &mut [T], T::ONE, &[]);
+    map::lerp(&mut [] as &mut [T], T::ONE, &[]);
     drop_out(&mut [] as &mut [T], [0; 3], [0; 2], 1, T::ONE);
-    image::brightness::<T>(&[], &mut []);
-    image::resample::<T>(&[], [0, 0], [&[], &[]], &mut []);
-    image::places(&[[0.0; 3]; 2], [0, 0], (&[], &[]), [&mut [], &mut []]);
+    image::u8_to_unit::<T>(&[], &mut []);
+    image::grid_sample::<T>(&[], [0, 0], [&[], &[]], &mut []);
+    image::affine_grid(&[[0.0; 3]; 2], [0, 0], (&[], &[]), [&mut [], &mut []]);
 }
 
 fn steps<T: Element>() {
     let one = T::ONE;
     let momentum = Momentum { rate: one, weight_decay: one, momentum: one, nesterov: true };
-    optimize::momentum(&mut [], &[], &mut [], momentum);
-    optimize::descend(&mut [], &[], one, one);
+    momentum.step(&mut [], &[], &mut []);
+    Descent { rate: one, weight_decay: one }.step(&mut [], &[]);
     let adam = Adam {
         rate: one,
         rest1: one,
@@ -124,8 +112,12 @@ fn steps<T: Element>() {
         weight_decay: one,
         shrink: one,
     };
-    optimize::adam(&mut [], &[], &mut [], &mut [], &adam);
-    optimize::average(&mut [], &[], one);
+    adam.step(&mut [], &[], &mut [], &mut []);
+    let alpha = one;
+    let rms_prop =
+        RmsProp { rate: one, alpha, rest: one, epsilon: one, weight_decay: one, momentum: one };
+    rms_prop.step(&mut [], &[], &mut [], &mut []);
+    Lion { rate: one, rest1: one, rest2: one, shrink: one }.step(&mut [], &[], &mut []);
 }
 
 fn normalizations<T: Element>() {

@@ -1,6 +1,7 @@
 //! A number that is not finite reaches the sums that it is a term of, and no others.
 
-use tensor::{Bias, Correlation, Element, Scratch, Sweep, reference};
+use tensor::simd::level;
+use tensor::{Arithmetic, Bias, Correlation, Element, Method, Plan, Scratch, Sweep, reference};
 
 /// Layers by every way that a gradient of kernels is computed, `f64` by sums as written.
 fn layers() -> Vec<Correlation> {
@@ -17,16 +18,27 @@ fn layers() -> Vec<Correlation> {
         layer([2, 11, 12], 6, [3, 2]).with_dilation([2, 3]).expect("dilation"),
         strided_and_dilated(),
     ];
-    for plan in ["dot products", "outer products", "outer and dot products", "columns of 4"] {
-        assert!(all.iter().any(|layer| layer.kernel_gradient_plan::<f32>() == plan), "{plan}");
+    let plans: Vec<_> =
+        all.iter().map(|layer| plan::<f32>(layer).kernel_gradient.to_string()).collect();
+    for plan in [
+        "dot products",
+        "outer products",
+        "outer and dot products",
+        "columns of 4",
+        "tiles of 4 × 4",
+    ] {
+        assert!(plans.iter().any(|found| found == plan), "{plan}");
     }
-    assert!(all.iter().any(|layer| layer.kernel_gradient_plan::<f32>() == "tiles of 4 × 4"));
     all
 }
 
 fn strided_and_dilated() -> Correlation {
     let sweep = Sweep { padding: [[1, 2], [0, 1]], stride: [2, 1], dilation: [1, 2], groups: 1 };
     Correlation::with_sweep([3, 9, 11], 4, [3, 3], sweep).expect("it fits")
+}
+
+fn plan<T: Element>(layer: &Correlation) -> Plan {
+    layer.plan::<T>(level(), 1)
 }
 
 fn kind<T: Element>(number: T) -> u8 {
@@ -76,8 +88,7 @@ fn gradients_of_kernels_have_it_where_the_formula_has_it() {
 #[test]
 fn outputs_and_gradients_of_inputs_have_it_where_the_formula_has_it() {
     for layer in layers() {
-        let direct = |plan: &str| !plan.contains("of 4");
-        let level = tensor::simd::level();
+        let direct = |method: Method| method.arithmetic == Arithmetic::Direct;
         let (inputs, outputs) = (layer.input_shape().len(), layer.output_shape().len());
         let k = vec![0.5_f32; layer.kernels_shape().len()];
         for place in [0, inputs / 2, inputs - 1] {
@@ -89,8 +100,8 @@ fn outputs_and_gradients_of_inputs_have_it_where_the_formula_has_it() {
             let same = y.iter().zip(&expected).all(|(y, e)| y.is_nan() == e.is_nan());
             // Tiles and columns share it among their four or sixteen outputs.
             let more = y.iter().zip(&expected).all(|(y, e)| y.is_nan() || !e.is_nan());
-            let plan = layer.forward_plan::<f32>(level, 1);
-            assert!(if direct(plan) { same } else { more }, "{plan}, {place}: {layer:?}");
+            let method = plan::<f32>(&layer).forward;
+            assert!(if direct(method) { same } else { more }, "{method}, {place}: {layer:?}");
         }
         for place in [0, outputs / 2, outputs - 1] {
             let mut g = vec![1.0; outputs];
@@ -100,8 +111,8 @@ fn outputs_and_gradients_of_inputs_have_it_where_the_formula_has_it() {
             reference::input_gradient(&layer, &g, &k, &mut expected);
             let same = dx.iter().zip(&expected).all(|(x, e)| x.is_nan() == e.is_nan());
             let more = dx.iter().zip(&expected).all(|(x, e)| x.is_nan() || !e.is_nan());
-            let plan = layer.input_gradient_plan::<f32>(level, 1);
-            assert!(if direct(plan) { same } else { more }, "{plan}, {place}: {layer:?}");
+            let method = plan::<f32>(&layer).input_gradient;
+            assert!(if direct(method) { same } else { more }, "{method}, {place}: {layer:?}");
         }
     }
 }

@@ -29,7 +29,7 @@ fn agrees_with_pytorch<T: Element>() {
         let mut scratch = Scratch::sequential();
         for (array, bias) in [
             ("output", Bias::None),
-            ("output_per_kernel", Bias::PerKernel(&per_kernel[..])),
+            ("output_per_kernel", Bias::PerChannel(&per_kernel[..])),
             ("output_untied", Bias::Untied(&untied[..])),
         ] {
             let expected = &case.array(array).numbers;

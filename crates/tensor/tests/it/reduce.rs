@@ -63,7 +63,7 @@ fn row_sums<T: Element>(x: &[T], row: usize) -> Result<(), TestCaseError> {
 fn tree<T: Element>(parts: &[T], count: usize, at: usize) -> Result<(), TestCaseError> {
     let stride = parts.len() / count;
     let mut found = vec![T::from_f64(f64::NAN); stride - at];
-    reduce::sum_parts(parts, [count, stride], at, &mut found);
+    reduce::sum_pairwise(parts, [count, stride], at, &mut found);
     let column = |i| (0..count).map(|part| parts[part * stride + i]).collect::<Vec<_>>();
     let expected: Vec<_> = (at..stride).map(|i| reference::tree(&column(i))).collect();
     prop_assert_eq!(bits(&found), bits(&expected));
@@ -114,7 +114,7 @@ proptest! {
 #[test]
 fn no_part_sums_to_zero() {
     let mut sum = [f32::NAN; 3];
-    reduce::sum_parts(&[], [0, 3], 0, &mut sum);
+    reduce::sum_pairwise(&[], [0, 3], 0, &mut sum);
     assert_eq!(sum, [0.0; 3]);
 }
 

@@ -11,6 +11,7 @@ mod float;
 mod places;
 mod sweep;
 
+use tensor::activation::{Activation, Sigmoid, Tanh};
 use tensor::map;
 use tensor::simd::{Level, set_level};
 
@@ -34,8 +35,8 @@ fn maps<T: Float>() -> [Map<T>; 3] {
     }
     [
         Map { name: "exp", apply: map::exp, exact: libm::exp, range: [0.0, f64::INFINITY] },
-        Map { name: "tanh", apply: map::tanh, exact: libm::tanh, range: [-1.0, 1.0] },
-        Map { name: "sigmoid", apply: map::sigmoid, exact: sigmoid, range: [0.0, 1.0] },
+        Map { name: "tanh", apply: |x| Tanh.apply(x), exact: libm::tanh, range: [-1.0, 1.0] },
+        Map { name: "sigmoid", apply: |x| Sigmoid.apply(x), exact: sigmoid, range: [0.0, 1.0] },
     ]
 }
 

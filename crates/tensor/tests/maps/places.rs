@@ -1,5 +1,6 @@
 //! Slices of every length, and the maps that are formulas of a few operations.
 
+use tensor::activation::{Activation, Relu, Sigmoid, Tanh};
 use tensor::map;
 use tensor::simd::Level;
 
@@ -49,9 +50,17 @@ type Pair<T> = (&'static str, fn(&mut [T], &[T]), fn(T, T) -> T);
 
 pub fn simple_maps_are_their_formulas<T: Float>(level: Level) {
     let pairs: [Pair<T>; 5] = [
-        ("sigmoid_gradient", map::sigmoid_gradient, |g, y| y * (T::ONE - y) * g),
-        ("tanh_gradient", map::tanh_gradient, |g, y| (-y).mul_add(y, T::ONE) * g),
-        ("relu_gradient", map::relu_gradient, |g, y| if y > T::ZERO { g } else { T::ZERO }),
+        ("sigmoid_gradient", |g, y| Sigmoid.multiply_derivative(g, y), |g, y| y * (T::ONE - y) * g),
+        (
+            "tanh_gradient",
+            |g, y| Tanh.multiply_derivative(g, y),
+            |g, y| (-y).mul_add(y, T::ONE) * g,
+        ),
+        (
+            "relu_gradient",
+            |g, y| Relu.multiply_derivative(g, y),
+            |g, y| if y > T::ZERO { g } else { T::ZERO },
+        ),
         ("add", map::add, |y, x| y + x),
         (
             "add_scaled",
@@ -73,14 +82,14 @@ pub fn simple_maps_are_their_formulas<T: Float>(level: Level) {
             }
         }
         let mut found = a.to_vec();
-        map::relu(&mut found);
+        Relu.apply(&mut found);
         for (&x, y) in a.iter().zip(found) {
             let expected = if x > T::ZERO { x } else { T::ZERO };
             assert!(y.bits() == expected.bits(), "relu of {x:?} on {level}: got {y}");
         }
     }
     let mut ends = [f64::NAN, f64::INFINITY, -f64::INFINITY].map(T::from_f64);
-    map::relu(&mut ends);
+    Relu.apply(&mut ends);
     assert!(ends[0].to_f64().is_nan(), "relu of NaN on {level}: got {}", ends[0]);
     assert_eq!(ends[1..], [f64::INFINITY, 0.0].map(T::from_f64), "relu of ±∞ on {level}");
 }

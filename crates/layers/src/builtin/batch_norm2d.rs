@@ -1,0 +1,194 @@
+use serde::{Deserialize, Serialize};
+use tensor::{Element, Shape, ShapeError, normalize};
+
+use super::normalization::{epsilon, scale_and_shift};
+use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role};
+use crate::layer_config::{LayerConfig, image_axes};
+use crate::tagged::{fraction, not_negative};
+
+/// Each channel brought to mean 0 and variance 1, then to a learned scale and shift:
+/// `y = weight (x − mean) / √(variance + ε) + bias` (Ioffe and Szegedy, 2015).
+///
+/// In training mean and variance are those of the channel over the **shard**: the samples
+/// that go through the network together, not the whole batch. So the shard size is part
+/// of what the network computes; 16 samples and more serve well. In inference they are
+/// running statistics, which each step moves towards the mean of what its shards
+/// measured: `running ← running + momentum (measured − running)`, of the variance the
+/// unbiased estimate. With one shard that is what PyTorch does with a batch.
+///
+/// # Shapes
+/// Input and output `(C, H, W)`; `weight`, `bias`, `running_mean`, `running_var` `(C)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchNorm2d {
+    #[serde(default = "momentum", deserialize_with = "fraction")]
+    momentum: f64,
+    #[serde(default = "epsilon", deserialize_with = "not_negative")]
+    epsilon: f64,
+}
+
+fn momentum() -> f64 {
+    0.1
+}
+
+impl Default for BatchNorm2d {
+    /// PyTorch's momentum of 0.1 and ε of 1e-5.
+    fn default() -> Self {
+        Self { momentum: momentum(), epsilon: epsilon() }
+    }
+}
+
+impl BatchNorm2d {
+    /// With PyTorch's momentum of 0.1 and ε of 1e-5.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with running statistics that take in this part of each step's.
+    ///
+    /// # Panics
+    /// If `momentum` is not from 0 to less than 1.
+    #[track_caller]
+    pub fn momentum(self, momentum: f64) -> Self {
+        let fits = (0.0..1.0).contains(&momentum);
+        assert!(fits, "BatchNorm2d: expected a momentum from 0 to less than 1, got {momentum}");
+        Self { momentum, ..self }
+    }
+}
+
+impl LayerConfig for BatchNorm2d {
+    const TYPE: &'static str = "batch_norm2d";
+
+    fn summary(&self) -> String {
+        "BatchNorm2d".into()
+    }
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        Ok(Box::new(self.layer(input, false)?))
+    }
+}
+
+impl BatchNorm2d {
+    /// The layer that does the work of a rectifier behind it too.
+    pub(crate) fn build_rectified<T: Element>(&self, input: Shape) -> Option<Box<dyn Layer<T>>> {
+        Some(Box::new(self.layer(input, true).ok()?))
+    }
+
+    fn layer(self, input: Shape, rectify: bool) -> Result<BatchNorm2dLayer, ShapeError> {
+        let [channels, height, width] = image_axes("BatchNorm2d", input)?;
+        let plane = height * width;
+        Ok(BatchNorm2dLayer { spec: self, shape: input, channels, plane, rectify })
+    }
+}
+
+#[derive(Debug)]
+struct BatchNorm2dLayer {
+    spec: BatchNorm2d,
+    shape: Shape,
+    channels: usize,
+    plane: usize,
+    /// Whether outputs below 0 are 0.
+    rectify: bool,
+}
+
+/// What a forward pass measures, `(C)` each: the buffers' first two, in their order.
+const MEASURED: usize = 3;
+
+/// Three arrays `(C)`.
+fn split<T>(numbers: &mut [T], channels: usize) -> [&mut [T]; MEASURED] {
+    let (first, rest) = numbers.split_at_mut(channels);
+    let (second, third) = rest.split_at_mut(channels);
+    [first, second, third]
+}
+
+impl<T: Element> Layer<T> for BatchNorm2dLayer {
+    fn input_shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn output_shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        scale_and_shift(self.channels)
+    }
+
+    fn buffers(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::new("running_mean", self.channels, Role::Constant(0.0)),
+            Parameter::new("running_var", self.channels, Role::Variance),
+        ]
+    }
+
+    fn batch_statistics(&self) -> usize {
+        MEASURED * self.channels
+    }
+
+    fn normalized_over(&self) -> Option<usize> {
+        Some(self.plane)
+    }
+
+    fn update_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
+        let momentum = T::from_f64(self.spec.momentum);
+        for (running, &of_batch) in buffers.iter_mut().zip(batch_statistics) {
+            *running = (of_batch - *running).mul_add(momentum, *running);
+        }
+    }
+
+    fn set_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
+        buffers.copy_from_slice(&batch_statistics[..buffers.len()]);
+    }
+
+    fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {
+        let shape = [self.channels, self.plane];
+        let (weight, bias) = parameters.split_at(self.channels);
+        let epsilon = T::from_f64(self.spec.epsilon);
+        match context.mode {
+            Mode::Training(_) => {
+                let measured = split(context.batch_statistics, self.channels);
+                let parameters = [weight, bias];
+                let rectify = self.rectify;
+                normalize::forward(input, shape, epsilon, parameters, rectify, measured, output);
+            }
+            Mode::Inference => {
+                let (mean, variance) = context.buffers.split_at(self.channels);
+                let scale = context.scratch.numbers(self.channels);
+                for ((scale, &weight), &variance) in scale.iter_mut().zip(weight).zip(variance) {
+                    *scale = weight * (T::ONE / (variance + epsilon).sqrt());
+                }
+                normalize::scale(input, shape, [mean, scale, bias], self.rectify, output);
+            }
+        }
+    }
+
+    fn backward(
+        &self,
+        parameters: &[T],
+        pass: Pass<'_, T>,
+        gradients: &mut [T],
+        input_gradient: Option<&mut [T]>,
+        context: Context<'_, T>,
+    ) {
+        let (weight, bias) = parameters.split_at(self.channels);
+        let (mean, rest) = context.batch_statistics.split_at(self.channels);
+        let (_, inverse) = rest.split_at(self.channels);
+        let gradients = gradients.split_at_mut(self.channels);
+        normalize::backward(
+            (pass.input, pass.output_gradient),
+            [self.channels, self.plane],
+            [weight, bias, mean, inverse],
+            self.rectify,
+            [gradients.0, gradients.1],
+            input_gradient,
+        );
+    }
+
+    fn scratch(&self, _samples: usize, _threads: usize) -> [usize; 2] {
+        [self.channels, 0]
+    }
+
+    fn needs_output(&self) -> bool {
+        false
+    }
+}

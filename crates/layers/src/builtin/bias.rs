@@ -1,0 +1,69 @@
+use serde::{Deserialize, Serialize};
+use tensor::{Element, Shape, ShapeError, reduce};
+
+use crate::layer::{Parameter, Role};
+
+/// The bias of a convolution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bias {
+    /// None.
+    None,
+    /// One number for each kernel, `(D)`.
+    #[default]
+    PerChannel,
+    /// One number for each output, `(D, OH, OW)`.
+    Untied,
+}
+
+impl Bias {
+    /// What it says in a layer's summary.
+    pub(crate) fn summary(self) -> &'static str {
+        match self {
+            Self::None => ", no bias",
+            Self::PerChannel => "",
+            Self::Untied => ", untied bias",
+        }
+    }
+
+    /// Whether there is a bias if it is told what to start from.
+    pub(crate) fn check(self, layer: &'static str, initial: Option<f64>) -> Result<(), ShapeError> {
+        match initial {
+            Some(value) if self == Self::None => {
+                Err(ShapeError::new(layer, "no initial_bias, as there is no bias", value))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The parameter of a layer with such an output, starting at `initial` if that is known.
+    pub(crate) fn parameter(self, output: Shape, initial: Option<f64>) -> Option<Parameter> {
+        let shape = match self {
+            Self::None => return None,
+            Self::PerChannel => Shape::from(output.dims()[0]),
+            Self::Untied => output,
+        };
+        let role = initial.map_or(Role::Bias, Role::Constant);
+        Some(Parameter::new("bias", shape, role))
+    }
+
+    /// Its gradient: that of the output, summed over what shares it.
+    pub(crate) fn gradient<T: Element>(
+        self,
+        output: Shape,
+        output_gradient: &[T],
+        gradient: &mut [T],
+    ) {
+        match self {
+            Self::None => {}
+            Self::PerChannel => {
+                let plane = output.len() / gradient.len();
+                reduce::sum_planes(output_gradient, plane, gradient);
+            }
+            Self::Untied => {
+                let samples = output_gradient.len() / output.len();
+                reduce::sum_pairwise(output_gradient, [samples, output.len()], 0, gradient);
+            }
+        }
+    }
+}

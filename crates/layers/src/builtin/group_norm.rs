@@ -1,0 +1,236 @@
+use serde::{Deserialize, Serialize};
+use tensor::{Element, Shape, ShapeError, normalize, reduce};
+
+use super::normalization::{epsilon, scale_and_shift};
+use crate::layer::{Context, Layer, Mode, Parameter, Pass};
+use crate::layer_config::LayerConfig;
+use crate::tagged::not_negative;
+
+/// The channels of each sample in groups, each group brought to mean 0 and variance 1, then each
+/// channel to a learned scale and shift:
+/// `y = weight_c (x − mean_g) / √(variance_g + ε) + bias_c` (Wu and He, 2018).
+///
+/// Mean and variance are a sample's own, so training and inference are the same, whatever the
+/// shard size. What [`BatchNorm2d`](crate::BatchNorm2d) asks of a shard no sample needs.
+///
+/// A single number has no variance: a group has at least two.
+///
+/// # Shapes
+/// Input and output `(C, …)`, of any further axes; `weight`, `bias` `(C)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupNorm {
+    groups: usize,
+    #[serde(default = "epsilon", deserialize_with = "not_negative")]
+    epsilon: f64,
+}
+
+/// [`GroupNorm`] of a single group: all numbers of a sample brought to mean 0 and variance 1
+/// (Ba, Kiros and Hinton, 2016). Scale and shift are a channel's, as PyTorch's `GroupNorm(1, C)`
+/// has them; of inputs with one axis that is PyTorch's `LayerNorm`.
+///
+/// # Shapes
+/// As [`GroupNorm`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerNorm {
+    #[serde(default = "epsilon", deserialize_with = "not_negative")]
+    epsilon: f64,
+}
+
+impl GroupNorm {
+    /// So many groups, with PyTorch's ε of 1e-5.
+    pub fn new(groups: usize) -> Self {
+        Self { groups, epsilon: epsilon() }
+    }
+
+    fn build<T: Element>(
+        self,
+        name: &'static str,
+        input: Shape,
+    ) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        let Self { groups, epsilon } = self;
+        let Some(&channels) = input.dims().first().filter(|_| !input.is_empty()) else {
+            return Err(ShapeError::new(name, "an input of at least one number", input));
+        };
+        if groups == 0 || !channels.is_multiple_of(groups) {
+            let expected = format!("a number of groups that divides {channels} channels");
+            return Err(ShapeError::new(name, expected, groups));
+        }
+        if input.len() == groups {
+            let expected = "more than one number in each group to normalise over";
+            return Err(ShapeError::new(name, expected, input));
+        }
+        Ok(Box::new(GroupNormLayer { epsilon, shape: input, channels, groups }))
+    }
+}
+
+impl LayerNorm {
+    /// With PyTorch's ε of 1e-5.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Default for LayerNorm {
+    fn default() -> Self {
+        Self { epsilon: epsilon() }
+    }
+}
+
+impl LayerConfig for GroupNorm {
+    const TYPE: &'static str = "group_norm";
+
+    fn summary(&self) -> String {
+        format!("GroupNorm {} groups", self.groups)
+    }
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        Self::build(*self, "GroupNorm", input)
+    }
+}
+
+impl LayerConfig for LayerNorm {
+    const TYPE: &'static str = "layer_norm";
+
+    fn summary(&self) -> String {
+        "LayerNorm".into()
+    }
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        GroupNorm { groups: 1, epsilon: self.epsilon }.build("LayerNorm", input)
+    }
+}
+
+/// The passes are those of batch normalisation over one sample, once with its groups as the
+/// channels, for mean, variance and what depends on them, and once with its channels, for scale
+/// and shift.
+#[derive(Debug)]
+struct GroupNormLayer {
+    epsilon: f64,
+    shape: Shape,
+    channels: usize,
+    groups: usize,
+}
+
+/// Cuts off so many numbers.
+fn take<'a, T>(numbers: &mut &'a mut [T], len: usize) -> &'a mut [T] {
+    let (first, rest) = std::mem::take(numbers).split_at_mut(len);
+    *numbers = rest;
+    first
+}
+
+impl GroupNormLayer {
+    /// The shapes of a sample as channels and as groups.
+    fn shapes(&self) -> [[usize; 2]; 2] {
+        [self.channels, self.groups].map(|count| [count, self.shape.len() / count])
+    }
+
+    /// To each channel its group's number.
+    fn spread<T: Element>(&self, of_groups: &[T], of_channels: &mut [T]) {
+        let group = self.channels / self.groups;
+        for (channels, &number) in of_channels.chunks_exact_mut(group).zip(of_groups) {
+            channels.fill(number);
+        }
+    }
+}
+
+impl<T: Element> Layer<T> for GroupNormLayer {
+    fn input_shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn output_shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        scale_and_shift(self.channels)
+    }
+
+    /// Mean and inverse deviation of each group.
+    fn memory(&self) -> usize {
+        2 * self.groups
+    }
+
+    fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {
+        let ([as_channels, as_groups], len) = (self.shapes(), self.shape.len());
+        let (weight, bias) = parameters.split_at(self.channels);
+        let epsilon = T::from_f64(self.epsilon);
+        let mut numbers = context.scratch.numbers(5 * self.groups + 2 * self.channels);
+        let [ones, zeros, mean, variance, inverse] =
+            [(); 5].map(|()| take(&mut numbers, self.groups));
+        let [means, scales] = [(); 2].map(|()| take(&mut numbers, self.channels));
+        ones.fill(T::ONE);
+        zeros.fill(T::ZERO);
+        let is_training = matches!(context.mode, Mode::Training(_));
+        let samples = input.chunks_exact(len).zip(output.chunks_exact_mut(len));
+        for (sample, (x, y)) in samples.enumerate() {
+            let measured = [&mut *mean, &mut *variance, &mut *inverse];
+            normalize::forward(x, as_groups, epsilon, [ones, zeros], false, measured, y);
+            self.spread(mean, means);
+            self.spread(inverse, scales);
+            scales.iter_mut().zip(weight).for_each(|(scale, &weight)| *scale *= weight);
+            normalize::scale(x, as_channels, [means, scales, bias], false, y);
+            if is_training {
+                let memory = &mut context.memory[sample * 2 * self.groups..][..2 * self.groups];
+                let (kept_mean, kept_inverse) = memory.split_at_mut(self.groups);
+                kept_mean.copy_from_slice(mean);
+                kept_inverse.copy_from_slice(inverse);
+            }
+        }
+    }
+
+    fn backward(
+        &self,
+        parameters: &[T],
+        pass: Pass<'_, T>,
+        gradients: &mut [T],
+        mut input_gradient: Option<&mut [T]>,
+        context: Context<'_, T>,
+    ) {
+        let ([as_channels, as_groups], len) = (self.shapes(), self.shape.len());
+        let (weight, bias) = parameters.split_at(self.channels);
+        let samples = pass.input.len() / len;
+        let room = Layer::<T>::scratch(self, samples, 1)[0];
+        let mut numbers = context.scratch.numbers(room);
+        let [ones, zeros, unused, unused_too] = [(); 4].map(|()| take(&mut numbers, self.groups));
+        let [means, inverses] = [(); 2].map(|()| take(&mut numbers, self.channels));
+        let scaled = take(&mut numbers, len);
+        let parts = take(&mut numbers, samples * 2 * self.channels);
+        ones.fill(T::ONE);
+        zeros.fill(T::ZERO);
+        for sample in 0..samples {
+            let range = sample * len..(sample + 1) * len;
+            let (x, g) = (&pass.input[range.clone()], &pass.output_gradient[range.clone()]);
+            let memory = &context.memory[sample * 2 * self.groups..][..2 * self.groups];
+            let (mean, inverse) = memory.split_at(self.groups);
+            self.spread(mean, means);
+            self.spread(inverse, inverses);
+            let part = &mut parts[sample * 2 * self.channels..][..2 * self.channels];
+            let part = <[&mut [T]; 2]>::from(part.split_at_mut(self.channels));
+            let constants = [weight, bias, means, inverses];
+            normalize::backward((x, g), as_channels, constants, false, part, None);
+            let Some(input_gradient) = input_gradient.as_deref_mut() else { continue };
+            let planes =
+                scaled.chunks_exact_mut(as_channels[1]).zip(g.chunks_exact(as_channels[1]));
+            for ((scaled, g), &weight) in planes.zip(weight) {
+                scaled.iter_mut().zip(g).for_each(|(scaled, &g)| *scaled = g * weight);
+            }
+            let constants = [&*ones, &*zeros, mean, inverse];
+            let part = [&mut *unused, &mut *unused_too];
+            let to = Some(&mut input_gradient[range]);
+            normalize::backward((x, scaled), as_groups, constants, false, part, to);
+        }
+        reduce::sum_pairwise(parts, [samples, 2 * self.channels], 0, gradients);
+    }
+
+    fn scratch(&self, samples: usize, _: usize) -> [usize; 2] {
+        let backward = samples.saturating_mul(2 * self.channels).saturating_add(self.shape.len());
+        [backward.saturating_add(5 * self.groups + 2 * self.channels), 0]
+    }
+
+    fn needs_output(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,245 @@
+//! The built-in layers: a file for each or for a few alike, and the list of them, which networks
+//! are read from and built of.
+
+mod activation;
+mod batch_norm2d;
+mod bias;
+mod conv2d;
+mod conv_transpose2d;
+mod convolution;
+mod dense;
+mod dropout;
+mod group_norm;
+mod normalization;
+mod pool2d;
+mod reshape;
+mod residual;
+pub(crate) mod softmax;
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, VariantAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use tensor::{Element, Shape, ShapeError};
+
+use crate::layer::Layer;
+use crate::layer_config::{Described, LayerConfig, Outputs, OwnLayer, OwnLayers};
+use crate::tagged::name_or_table;
+
+pub use bias::Bias;
+pub use softmax::softmax;
+
+/// The built-in layers, by their files.
+macro_rules! layer_spec {
+    ($($file:ident: $($name:ident),+;)*) => {
+        $( pub use $file::{$($name),+}; )*
+
+        /// One layer of a [`NetworkSpec`](crate::NetworkSpec).
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum LayerSpec {
+            $($(
+                #[doc = concat!("See [`", stringify!($name), "`].")]
+                $name($name),
+            )+)*
+            /// See [`LayerSpec::own`].
+            Own(OwnLayer),
+        }
+
+        $($(
+            impl From<$name> for LayerSpec {
+                fn from(layer: $name) -> Self {
+                    Self::$name(layer)
+                }
+            }
+        )+)*
+
+        impl LayerSpec {
+            /// The names of the built-in types in text.
+            pub const TYPES: &'static [&'static str] = &[$($($name::TYPE),+),*];
+
+            fn described(&self) -> &dyn Described {
+                match self {
+                    $($( Self::$name(layer) => layer, )+)*
+                    Self::Own(layer) => layer.described(),
+                }
+            }
+
+            /// The layer for inputs of this shape.
+            ///
+            /// # Errors
+            /// If the layer cannot take such inputs; none takes an empty one.
+            pub fn build<T: Element>(
+                &self,
+                input: Shape,
+            ) -> Result<Box<dyn Layer<T>>, ShapeError> {
+                if input.is_empty() {
+                    return Err(ShapeError::new("layer", "an input with axes of at least 1", input));
+                }
+                match self {
+                    $($( Self::$name(layer) => layer.build(input), )+)*
+                    Self::Own(layer) => layer.build(input),
+                }
+            }
+
+            /// Reads the settings of a layer of the type `name`, one of [`LayerSpec::TYPES`] or of
+            /// those of `O`.
+            fn read<'de, O: OwnLayers, D: Deserializer<'de>>(
+                name: &str,
+                settings: D,
+            ) -> Result<Self, D::Error> {
+                match name {
+                    $($( $name::TYPE => <$name as LayerConfig>::read::<O, D>(settings).map(Self::$name), )+)*
+                    _ => O::read::<O, D>(name, settings).map(Self::Own),
+                }
+            }
+        }
+
+        impl Serialize for LayerSpec {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                /// A table of both.
+                #[derive(Serialize)]
+                struct Typed<'a, L> {
+                    r#type: &'static str,
+                    #[serde(flatten)]
+                    settings: &'a L,
+                }
+
+                let r#type = self.type_name();
+                match self {
+                    $($( Self::$name(settings) => Typed { r#type, settings }.serialize(serializer), )+)*
+                    Self::Own(settings) => Typed { r#type, settings }.serialize(serializer),
+                }
+            }
+        }
+    };
+}
+
+layer_spec! {
+    conv2d: Conv2d;
+    conv_transpose2d: ConvTranspose2d;
+    pool2d: MaxPool2d, AvgPool2d, GlobalAvgPool2d;
+    batch_norm2d: BatchNorm2d;
+    group_norm: GroupNorm, LayerNorm;
+    dense: Dense;
+    activation: Sigmoid, Tanh, Relu, LeakyRelu, Gelu, Silu, Elu, Softplus, HardSwish;
+    softmax: Softmax;
+    dropout: Dropout;
+    reshape: Flatten, Reshape;
+    residual: Residual;
+}
+
+impl LayerSpec {
+    /// A layer of another crate.
+    ///
+    /// # Panics
+    /// If a built-in layer has the name of its type.
+    #[track_caller]
+    pub fn own<L: LayerConfig>(layer: L) -> Self {
+        let name = L::TYPE;
+        assert!(!Self::TYPES.contains(&name), "{name:?}: expected a type that is not built in");
+        Self::Own(OwnLayer::new(layer))
+    }
+
+    /// The name of the type in text.
+    pub fn type_name(&self) -> &'static str {
+        self.described().type_name()
+    }
+
+    /// The layer in a few words.
+    pub fn summary(&self) -> String {
+        self.described().summary()
+    }
+
+    /// See [`LayerConfig::outputs`].
+    pub(crate) fn outputs(&self, inputs: Outputs) -> Option<Outputs> {
+        self.described().outputs(inputs)
+    }
+
+    /// See [`LayerConfig::largest_derivative`].
+    pub fn largest_derivative(&self) -> Option<f64> {
+        self.described().largest_derivative()
+    }
+
+    /// How many layers it is, those inside of it counted.
+    pub fn count(&self) -> usize {
+        self.described().count()
+    }
+}
+
+impl<'de> Deserialize<'de> for LayerSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        LayerText::<()>::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// A layer as it is read from text: of a built-in type or one of `O`.
+#[derive(Clone, Debug)]
+pub struct LayerText<O>(LayerSpec, PhantomData<O>);
+
+impl<O> From<LayerText<O>> for LayerSpec {
+    fn from(text: LayerText<O>) -> Self {
+        text.0
+    }
+}
+
+impl<'de, O: OwnLayers> Deserialize<'de> for LayerText<O> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        name_or_table(deserializer).map(|Variant(layer, own)| Self(layer, own))
+    }
+}
+
+/// The same as a variant of an enum.
+struct Variant<O>(LayerSpec, PhantomData<O>);
+
+impl<'de, O: OwnLayers> Deserialize<'de> for Variant<O> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_enum("LayerSpec", LayerSpec::TYPES, VariantVisitor(PhantomData))
+    }
+}
+
+struct VariantVisitor<O>(PhantomData<O>);
+
+impl<'de, O: OwnLayers> Visitor<'de> for VariantVisitor<O> {
+    type Value = Variant<O>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a layer")
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, layer: A) -> Result<Variant<O>, A::Error> {
+        let (name, settings) = layer.variant::<TypeName<O>>()?;
+        settings.newtype_variant_seed(name)
+    }
+}
+
+/// The name of a type that is known, which reads the settings of a layer of that type.
+struct TypeName<O>(String, PhantomData<O>);
+
+impl<'de, O: OwnLayers> Deserialize<'de> for TypeName<O> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let own = O::types();
+        let known = || LayerSpec::TYPES.iter().chain(&own);
+        match known().filter(|&&known| known == name).count() {
+            1 => Ok(Self(name, PhantomData)),
+            0 if own.is_empty() => Err(de::Error::unknown_variant(&name, LayerSpec::TYPES)),
+            0 => {
+                let known: Vec<_> = known().map(|known| format!("`{known}`")).collect();
+                let known = known.join(", ");
+                Err(de::Error::custom(format!("unknown variant `{name}`, expected one of {known}")))
+            }
+            count => Err(de::Error::custom(format!(
+                "layers of type `{name}`: expected one that has this name, got {count}"
+            ))),
+        }
+    }
+}
+
+impl<'de, O: OwnLayers> DeserializeSeed<'de> for TypeName<O> {
+    type Value = Variant<O>;
+
+    fn deserialize<D: Deserializer<'de>>(self, settings: D) -> Result<Variant<O>, D::Error> {
+        LayerSpec::read::<O, D>(&self.0, settings).map(|layer| Variant(layer, PhantomData))
+    }
+}

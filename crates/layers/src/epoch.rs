@@ -1,0 +1,169 @@
+use std::fmt;
+
+use tensor::Element;
+use tensor::reduce::Total;
+
+use crate::dataset::{Dataset, Subset};
+use crate::random::{Purpose, Stream};
+use crate::schedule::Schedule;
+use crate::step::{NonFinite, StepReport};
+use crate::trainer::Trainer;
+
+/// The epochs of a training, counted from 1: each goes once through all samples, by default in
+/// an order drawn anew, with a learning rate that stays the same.
+///
+/// An epoch depends on none before it, so a training goes on with `.skip(epochs that are done)`.
+#[derive(Clone, Debug)]
+pub struct Epochs {
+    next: Epoch,
+}
+
+impl Epochs {
+    /// As many epochs with this learning rate.
+    pub fn new(count: usize, learning_rate: f64) -> Self {
+        let schedule = Schedule::default();
+        Self { next: Epoch { number: 1, count, learning_rate, schedule, shuffle: true } }
+    }
+
+    /// The same with a learning rate that follows a schedule over all steps of all epochs.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.next.schedule = schedule;
+        self
+    }
+
+    /// The same in a random order or, if not `shuffle`, in the order of the data.
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.next.shuffle = shuffle;
+        self
+    }
+}
+
+impl Iterator for Epochs {
+    type Item = Epoch;
+
+    fn next(&mut self) -> Option<Epoch> {
+        let epoch = self.next.clone();
+        self.next.number += 1;
+        (epoch.number <= epoch.count).then_some(epoch)
+    }
+}
+
+/// One of [`Epochs`]: in which order it takes the samples, and with which learning rates.
+#[derive(Clone, Debug)]
+pub struct Epoch {
+    number: usize,
+    count: usize,
+    learning_rate: f64,
+    schedule: Schedule,
+    shuffle: bool,
+}
+
+impl Epoch {
+    /// Which epoch it is, counted from 1.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The order in which it takes so many samples. A shuffled one starts from the order of the
+    /// data, so that it is a function of seed and epoch alone.
+    pub fn order(&self, seed: u64, samples: usize) -> Vec<usize> {
+        let mut order: Vec<_> = (0..samples).collect();
+        if self.shuffle {
+            Stream::new(seed, Purpose::Shuffle, self.number as u64).shuffle(&mut order);
+        }
+        order
+    }
+
+    /// The learning rate of step `step` of its `steps`, counted from 0.
+    fn rate(&self, step: usize, steps: usize) -> f64 {
+        let before = (self.number - 1) * steps;
+        self.schedule.rate(self.learning_rate, before + step, self.count * steps)
+    }
+}
+
+/// What an epoch measured, each sample when it was met, before the step that it was part of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EpochReport {
+    /// Which epoch it was, counted from 1.
+    pub epoch: usize,
+    /// How many epochs there are to be.
+    pub epochs: usize,
+    /// The mean of the samples' losses.
+    pub loss: f64,
+    /// How many samples had their largest output where the target has.
+    pub correct: usize,
+    /// How many samples there were.
+    pub samples: usize,
+    /// The learning rate of the last step.
+    pub learning_rate: f64,
+}
+
+impl EpochReport {
+    /// The share of the samples that were right.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.samples as f64
+    }
+}
+
+impl fmt::Display for EpochReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { epoch, epochs, loss, .. } = self;
+        let percent = 100.0 * self.accuracy();
+        write!(f, "epoch {epoch} of {epochs}: loss {loss:.4}, {percent:.2} % right")
+    }
+}
+
+impl<T: Element> Trainer<T> {
+    /// Takes a step on each batch of the data. A shuffled order is drawn from the trainer's seed.
+    ///
+    /// # Errors
+    /// If a loss is not finite; the parameters are then as before its step, and the sample that
+    /// the error names is the one with this index in the data.
+    ///
+    /// # Panics
+    /// If there are no samples, or they are not of the network's numbers of inputs and outputs.
+    #[track_caller]
+    pub fn epoch(
+        &mut self,
+        data: &impl Dataset<T>,
+        epoch: &Epoch,
+    ) -> Result<EpochReport, NonFinite> {
+        self.epoch_with(data, epoch, |_, _| {})
+    }
+
+    /// [`Trainer::epoch`], with a call after each step, of its learning rate and its report.
+    ///
+    /// # Errors
+    /// As of [`Trainer::epoch`].
+    ///
+    /// # Panics
+    /// As [`Trainer::epoch`].
+    #[track_caller]
+    pub fn epoch_with(
+        &mut self,
+        data: &impl Dataset<T>,
+        epoch: &Epoch,
+        mut after_step: impl FnMut(f64, &StepReport<'_>),
+    ) -> Result<EpochReport, NonFinite> {
+        let samples = data.len();
+        assert!(samples > 0, "epoch: expected at least one sample, got none");
+        let order = epoch.order(self.config().seed, samples);
+        let batches = order.chunks(self.config().batch_size);
+        let steps = batches.len();
+        let (mut total, mut correct, mut learning_rate) = (Total::default(), 0, 0.0);
+        for (step, indices) in batches.enumerate() {
+            learning_rate = epoch.rate(step, steps);
+            let report =
+                self.step(&Subset::new(data, indices), learning_rate).map_err(|error| {
+                    let sample = indices[error.sample];
+                    NonFinite { sample, ..error }
+                })?;
+            report.losses.iter().for_each(|&loss| total.add(loss));
+            correct += report.correct;
+            after_step(learning_rate, &report);
+        }
+        let loss = total.value() / samples as f64;
+        let (epoch, epochs) = (epoch.number, epoch.count);
+        Ok(EpochReport { epoch, epochs, loss, correct, samples, learning_rate })
+    }
+}

@@ -1,0 +1,140 @@
+use tensor::{Buffer, Element, reduce, threads};
+
+use crate::answer::is_right;
+use crate::dataset::{Dataset, gather};
+use crate::loss::Loss;
+use crate::network::Network;
+use crate::workspace::Workspace;
+
+/// Samples that [`Network::evaluate`] sends through a network together.
+const TOGETHER: usize = 16;
+
+/// How a network did on some samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The loss of each sample.
+    pub losses: Vec<f64>,
+    /// The outputs, sample after sample.
+    pub outputs: Vec<f64>,
+    /// How many samples had their largest output where the target has.
+    pub correct: usize,
+}
+
+impl Evaluation {
+    /// The mean of the losses; 0 of none.
+    pub fn loss(&self) -> f64 {
+        reduce::sum(&self.losses) / self.losses.len().max(1) as f64
+    }
+
+    /// The share of the samples that were right; 0 of none.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.losses.len().max(1) as f64
+    }
+}
+
+/// The memory in which networks of one kind are evaluated, a part of it for each thread.
+///
+/// A sample's outputs have the same bits in any company, so neither the number of threads nor
+/// that of samples together changes a bit.
+#[derive(Debug)]
+pub struct Evaluator<T> {
+    together: usize,
+    parts: Vec<Part<T>>,
+}
+
+#[derive(Debug)]
+struct Part<T> {
+    workspace: Workspace<T>,
+    inputs: Buffer<T>,
+    targets: Vec<T>,
+    correct: usize,
+}
+
+impl<T: Element> Evaluator<T> {
+    /// For networks such as this one, on so many threads, each of which takes `together` samples
+    /// at a time.
+    ///
+    /// # Panics
+    /// If one of both is 0.
+    #[track_caller]
+    pub fn new(network: &Network<T>, together: usize, threads: usize) -> Self {
+        assert!(together > 0 && threads > 0, "evaluator: expected at least 1 sample and thread");
+        let part = |_| Part {
+            workspace: Workspace::for_inference(network, together),
+            inputs: Buffer::zeros(together * network.input_shape().len()),
+            targets: vec![T::ZERO; together * network.output_shape().len()],
+            correct: 0,
+        };
+        Self { together, parts: (0..threads).map(part).collect() }
+    }
+
+    /// Runs all samples through the network.
+    ///
+    /// # Panics
+    /// If they are not of the network's numbers of inputs and outputs.
+    pub fn evaluate(
+        &mut self,
+        network: &Network<T>,
+        loss: &Loss,
+        data: &impl Dataset<T>,
+    ) -> Evaluation {
+        let (together, width) = (self.together, network.output_shape().len());
+        let mut losses = vec![0.0; data.len()];
+        let mut outputs = vec![0.0; data.len() * width];
+        let chunks = data.len().div_ceil(together);
+        let len = chunks.div_ceil(self.parts.len()).max(1) * together;
+        self.parts.iter_mut().for_each(|part| part.correct = 0);
+        let threads = self.parts.len();
+        threads::for_each_chunk3(
+            (&mut losses, len),
+            (&mut outputs, len * width),
+            (&mut self.parts, 1),
+            threads,
+            |index, losses, outputs, part| {
+                let chunks = losses.chunks_mut(together).zip(outputs.chunks_mut(together * width));
+                for (chunk, results) in chunks.enumerate() {
+                    let first = index * len + chunk * together;
+                    part[0].evaluate(network, loss, (data, first), results);
+                }
+            },
+        );
+        let correct = self.parts.iter().map(|part| part.correct).sum();
+        Evaluation { losses, outputs, correct }
+    }
+}
+
+impl<T: Element> Part<T> {
+    fn evaluate(
+        &mut self,
+        network: &Network<T>,
+        loss: &Loss,
+        (data, first): (&impl Dataset<T>, usize),
+        (losses, widened): (&mut [f64], &mut [f64]),
+    ) {
+        let (n, input_len) = (losses.len(), network.input_shape().len());
+        let width = network.output_shape().len();
+        let inputs = &mut self.inputs[..n * input_len];
+        let targets = &mut self.targets[..n * width];
+        gather(data, first, (&mut *inputs, input_len), (&mut *targets, width));
+        let outputs = network.predict(inputs, &mut self.workspace);
+        for (widened, output) in widened.iter_mut().zip(outputs) {
+            *widened = output.to_f64();
+        }
+        let pairs = outputs.chunks_exact(width).zip(targets.chunks_exact(width));
+        for ((output, target), value) in pairs.zip(losses) {
+            *value = loss.value(output, target);
+            self.correct += usize::from(is_right(output, target));
+        }
+    }
+}
+
+impl<T: Element> Network<T> {
+    /// Runs all samples through the network, on all threads of the current pool.
+    ///
+    /// # Panics
+    /// If they are not of the network's numbers of inputs and outputs.
+    pub fn evaluate(&self, data: &impl Dataset<T>, loss: &Loss) -> Evaluation {
+        let threads = threads::available().min(data.len().div_ceil(TOGETHER)).max(1);
+        Evaluator::new(self, TOGETHER, threads).evaluate(self, loss, data)
+    }
+}

@@ -1,0 +1,109 @@
+//! The passes of a network through a workspace.
+
+use std::ops::Range;
+
+use tensor::Element;
+
+use crate::chain::Chain;
+use crate::layer::{Context, Layer, Mode, Pass};
+use crate::network::Network;
+use crate::workspace::Workspace;
+
+impl<T: Element> Network<T> {
+    /// The outputs for whole samples of `input`.
+    ///
+    /// # Panics
+    /// If `input` does not hold whole samples, or more of them than the workspace; if the
+    /// workspace is of another network, that is neither this one nor a clone.
+    #[track_caller]
+    pub fn predict<'w>(&self, input: &[T], workspace: &'w mut Workspace<T>) -> &'w [T] {
+        self.forward(input, workspace, Mode::Inference);
+        workspace.output()
+    }
+
+    /// Runs all layers forward; the workspace keeps what the backward pass needs.
+    ///
+    /// # Panics
+    /// As [`Network::predict`].
+    #[track_caller]
+    pub fn forward(&self, input: &[T], workspace: &mut Workspace<T>, mode: Mode) {
+        workspace.start(self.chain(), input.len(), mode);
+        self.chain().forward(self.parameters(), input, workspace.context(self.buffers()));
+    }
+
+    /// Runs the first `layers` layers backward, from the gradient of their output that
+    /// [`Workspace::output_gradient`] was given, as far as there are parameters;
+    /// leaves the gradients of all parameters in `gradients`.
+    ///
+    /// # Panics
+    /// If `input` or `gradients` has not the length of the forward pass; if the workspace is of
+    /// another network.
+    #[track_caller]
+    pub fn backward(
+        &self,
+        input: &[T],
+        layers: usize,
+        workspace: &mut Workspace<T>,
+        gradients: &mut [T],
+    ) {
+        let (chain, parameters) = (self.chain(), self.parameters());
+        assert_eq!(gradients.len(), parameters.len(), "gradients: length");
+        gradients[chain.parameters_of(layers)..].fill(T::ZERO);
+        walk_back(
+            (chain, self.buffers()),
+            (input, layers),
+            workspace,
+            |(layer, range), pass, input_gradient, context| {
+                let parameters = &parameters[range.clone()];
+                layer.backward(parameters, pass, &mut gradients[range], input_gradient, context);
+            },
+        );
+    }
+
+    /// [`Network::backward`], with a step of gradient descent on each layer's parameters
+    /// as soon as its gradient is known: `parameters ← parameters − rate · gradients`,
+    /// to the same bits.
+    ///
+    /// # Panics
+    /// As [`Network::backward`].
+    #[track_caller]
+    pub fn backward_and_step(
+        &mut self,
+        input: &[T],
+        layers: usize,
+        rate: T,
+        workspace: &mut Workspace<T>,
+        gradients: &mut [T],
+    ) {
+        let (chain, parameters, buffers) = self.numbers_mut();
+        assert_eq!(gradients.len(), parameters.len(), "gradients: length");
+        walk_back(
+            (chain, buffers),
+            (input, layers),
+            workspace,
+            |(layer, range), pass, input_gradient, context| {
+                layer.backward_and_step(
+                    &mut parameters[range.clone()],
+                    rate,
+                    pass,
+                    &mut gradients[range],
+                    input_gradient,
+                    context,
+                );
+            },
+        );
+    }
+}
+
+#[track_caller]
+fn walk_back<T: Element>(
+    (chain, buffers): (&Chain<T>, &[T]),
+    (input, layers): (&[T], usize),
+    workspace: &mut Workspace<T>,
+    step: impl FnMut((&dyn Layer<T>, Range<usize>), Pass<'_, T>, Option<&mut [T]>, Context<'_, T>),
+) {
+    workspace.check(chain);
+    let n = workspace.samples();
+    assert_eq!(input.len(), n * chain.input_shape().len(), "input: length");
+    chain.walk_back(input, layers, None, workspace.context(buffers), step);
+}
