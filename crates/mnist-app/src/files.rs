@@ -292,10 +292,16 @@ fn write_locked(path: &Path, contents: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Locks a file that no other process knows.
+/// Locks a file that no other process works on.
 fn lock(file: &File) {
-    // It fails only where the file system has no locks.
-    let _ = file.try_lock();
+    // Another process may look whether it is locked, which locks it for an instant. Any other
+    // failure says that the file system has no locks.
+    for _ in 0..1000 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+            _ => return,
+        }
+    }
 }
 
 /// A name beside a file's that no other process writes to.
@@ -319,13 +325,15 @@ fn is_partial(name: &OsStr) -> bool {
 
 /// Removes a file that nobody is going to finish, if that is one.
 fn clear(partial: &Path) -> io::Result<()> {
-    let lives = File::open(partial).map(|file| is_locked(&file));
-    match lives {
-        Ok(true) => Ok(()),
-        Ok(false) => fs::remove_file(partial),
+    let cleared = match File::open(partial) {
+        Ok(file) if is_locked(&file) => Ok(()),
+        Ok(_) => fs::remove_file(partial),
+        Err(error) => Err(error),
+    };
+    match cleared {
         // Its process has been quicker.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+        cleared => cleared,
     }
 }
 

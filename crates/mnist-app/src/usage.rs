@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Wrong usage: the program ends with exit status 2.
@@ -17,8 +18,9 @@ impl fmt::Display for Usage {
 impl std::error::Error for Usage {}
 
 impl Usage {
-    /// What clap complains of in the words of `command`, `mnist-app train`.
-    pub(crate) fn new(error: &clap::Error, command: &str) -> Self {
+    /// What clap complains of in the words of a command.
+    pub(crate) fn new(error: &clap::Error, of: &Command) -> Self {
+        let command = of.get_bin_name().unwrap_or(of.get_name());
         let said = Said(error);
         let flag = said.flag();
         let complaint = match error.kind() {
@@ -60,7 +62,7 @@ impl Usage {
                 said.text(ContextKind::ActualNumValues)
             ),
             ErrorKind::MissingRequiredArgument => {
-                format!("{command}: expected {flag}, found nothing")
+                format!("{command}: expected {flag}, found nothing{}", explained(of, &flag))
             }
             _ => first_line(error),
         };
@@ -102,8 +104,11 @@ impl Said<'_> {
         {
             return format!("one of {}", words.join(", "));
         }
+        let argument = self.text(ContextKind::InvalidArg);
+        let is_path = ["<DIR>", "<FILE>"].iter().any(|name| argument.contains(name));
+        let expected = if is_path { "a path" } else { "a value" };
         let source = std::error::Error::source(self.0);
-        source.map_or_else(|| "a value".into(), ToString::to_string)
+        source.map_or_else(|| expected.into(), ToString::to_string)
     }
 
     /// `; did you mean --seed?`
@@ -115,6 +120,20 @@ impl Said<'_> {
         };
         if words.is_empty() { words } else { format!("; did you mean {words}?") }
     }
+}
+
+/// `; MODEL: a model.safetensors or the folder of a run`, for each of a command's arguments that is
+/// missing.
+fn explained(of: &Command, missing: &str) -> String {
+    let mut text = String::new();
+    for argument in of.get_positionals() {
+        let name = argument.get_value_names().and_then(|names| names.first());
+        let name = name.map(|name| name.as_str()).unwrap_or_default();
+        if let Some(help) = argument.get_help().filter(|_| missing.split(' ').any(|m| m == name)) {
+            text.push_str(&format!("; {name}: {help}"));
+        }
+    }
+    text
 }
 
 /// `--epochs` of `--epochs <N>`, `MODEL` of `<MODEL>...`, `MODEL or --preset` of

@@ -19,10 +19,10 @@ use crate::{report, threads};
 /// Tells by McNemar's test whether one of two models is better
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
-    /// A model: a model.safetensors or the folder of a run
+    /// a model.safetensors or the folder of a run
     #[arg(value_name = "A")]
     a: PathBuf,
-    /// Another one
+    /// another one
     #[arg(value_name = "B")]
     b: PathBuf,
     #[command(flatten)]

@@ -48,7 +48,7 @@ struct Line<'a> {
 /// Tests models, several also by their vote
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
-    /// Models: each a model.safetensors or the folder of a run
+    /// a model.safetensors or the folder of a run; several answer together too
     #[arg(value_name = "MODEL", required = true)]
     models: Vec<PathBuf>,
     #[command(flatten)]

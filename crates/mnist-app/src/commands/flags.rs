@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use crate::experiment::{self, Experiment, Precision, absolute};
 use crate::{presets, threads};
@@ -23,7 +24,7 @@ pub struct Common {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExperimentFlags {
     /// A built-in experiment; `mnist-app presets` lists them [default: notebook]
-    #[arg(long, value_name = "NAME", value_parser = preset)]
+    #[arg(long, value_name = "NAME", value_parser = preset_names())]
     pub preset: Option<String>,
     /// An experiment of your own, in TOML as the presets are
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
@@ -103,13 +104,9 @@ impl Overrides {
 /// A number, or what was expected.
 type Value<T> = Result<T, String>;
 
-/// The name of a preset.
-pub(super) fn preset(name: &str) -> Value<String> {
-    if presets::text(name).is_some() {
-        return Ok(name.to_owned());
-    }
-    let names: Vec<_> = presets::names().collect();
-    Err(format!("one of {}", names.join(", ")))
+/// Reads the name of a preset.
+pub(super) fn preset_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(presets::names())
 }
 
 /// A whole number from 1 on. No more than TOML can hold, so that every experiment can be

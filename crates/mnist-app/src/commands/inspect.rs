@@ -13,8 +13,8 @@ use crate::experiment::Precision;
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 #[command(group = ArgGroup::new("network").args(["model", "preset", "config"]).required(true))]
 pub struct Flags {
-    /// A model: a model.safetensors or the folder of a run; or else the network of an experiment,
-    /// as it is drawn at the start
+    /// a model.safetensors or the folder of a run; without one, the network of an experiment is
+    /// shown as it is drawn at the start
     #[arg(value_name = "MODEL")]
     pub model: Option<PathBuf>,
     #[command(flatten)]

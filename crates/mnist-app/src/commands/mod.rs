@@ -88,14 +88,12 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> 
     }
 }
 
-/// The command that the words begin with, `mnist-app train`; the program alone if it is none.
-fn asked(words: &[OsString]) -> String {
-    let program = Words::command();
+/// The command that the words begin with; the program itself if it is none.
+fn asked(words: &[OsString]) -> clap::Command {
+    let mut program = Words::command();
+    program.build();
     let first = words.first().and_then(|word| word.to_str()).unwrap_or_default();
-    match program.find_subcommand(first) {
-        Some(command) => format!("mnist-app {}", command.get_name()),
-        None => "mnist-app".into(),
-    }
+    program.find_subcommand(first).cloned().unwrap_or(program)
 }
 
 #[cfg(test)]
@@ -161,9 +159,12 @@ mod tests {
             ("train --speed 9", "--speed: no such flag of mnist-app train"),
             ("train --epoch 9", "did you mean --epochs?"),
             ("train model", "mnist-app train: expected a flag, found \"model\""),
-            ("evaluate", "mnist-app evaluate: expected MODEL, found nothing"),
+            ("evaluate", "expected MODEL, found nothing; MODEL: a model.safetensors or the folder"),
             ("evaluate a --epochs 2", "--epochs: no such flag of mnist-app evaluate"),
-            ("compare", "mnist-app compare: expected A and B, found nothing"),
+            (
+                "compare",
+                "mnist-app compare: expected A and B, found nothing; A: a model.safetensors",
+            ),
             ("compare a", "mnist-app compare: expected B, found nothing"),
             ("compare a b c", "found \"c\""),
             ("compare a b --test-limit 0", "--test-limit: expected"),

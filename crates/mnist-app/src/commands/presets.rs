@@ -10,7 +10,7 @@ use crate::{networks, presets};
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
     /// The one to print, a file for `train --config`
-    #[arg(value_name = "NAME", value_parser = flags::preset)]
+    #[arg(value_name = "NAME", value_parser = flags::preset_names())]
     name: Option<String>,
     #[command(flatten)]
     common: Common,

@@ -34,8 +34,8 @@ pub(crate) fn refused(folder: &Path, line: &str, status: i32, parts: &[&str]) {
 fn wrong_usage() {
     let here = tempfile::tempdir().unwrap();
     for (line, parts) in [
-        ("", &["train, evaluate, compare, profile, inspect, presets"][..]),
-        ("fly", &["found \"fly\""]),
+        ("fly", &["expected a command, found \"fly\""][..]),
+        ("trian", &["did you mean train?"]),
         ("train --speed 9", &["--speed"]),
         ("train --resume run", &["--resume"]),
         ("train --epochs 0", &["--epochs", "from 1 to 9223372036854775807", "found \"0\""]),
@@ -48,16 +48,16 @@ fn wrong_usage() {
         ("train --learning-rate NaN", &["--learning-rate", "finite", "found \"NaN\""]),
         ("train --learning-rate inf", &["--learning-rate", "finite", "found \"inf\""]),
         ("train --seed x", &["--seed", "found \"x\""]),
-        ("train --precision f16", &["--precision", "f32 or f64"]),
+        ("train --precision f16", &["--precision", "f32, f64"]),
         ("train --target-accuracy 2", &["--target-accuracy", "fraction"]),
         ("train --preset none", &["preset", "notebook-tuned", "found \"none\""]),
         ("train --out=", &["--out: expected a path"]),
-        ("presets none", &["preset", "notebook-tuned", "found \"none\""]),
+        ("presets none", &["NAME: expected one of ", "notebook-tuned", "found \"none\""]),
         ("evaluate", &["model.safetensors"]),
-        ("evaluate --json", &["evaluate: expected the file of a model, found none"]),
-        ("compare", &["compare: expected the files of two models, found none"]),
-        ("compare a", &["expected the files of two models, found 1"]),
-        ("compare a b c", &["expected the files of two models, found 3"]),
+        ("evaluate --json", &["evaluate: expected MODEL, found nothing"]),
+        ("compare", &["compare: expected A and B, found nothing", "model.safetensors"]),
+        ("compare a", &["expected B, found nothing"]),
+        ("compare a b c", &["found \"c\""]),
         ("compare a b --test-limit 0", &["--test-limit", "found \"0\""]),
         ("compare a b --epochs 3", &["--epochs"]),
     ] {

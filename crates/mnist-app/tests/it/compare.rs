@@ -207,8 +207,9 @@ fn a_committee_is_its_members_and_their_vote() {
     let here = tempfile::tempdir().unwrap();
     let preset = mnist_app::presets::text("notebook-tuned").unwrap();
     fs::write(here.path().join("three.toml"), format!("committee = 3\n{preset}")).unwrap();
-    let flags = "--epochs 1 --batch-size 8 --seed 5";
-    let printed = train_small(here.path(), &format!("--config three.toml {flags} --out three"));
+    let flags = "--epochs 1 --batch-size 8";
+    let printed =
+        train_small(here.path(), &format!("--config three.toml {flags} --seed 5 --out three"));
     assert!(printed.contains("vote of 3: "), "{printed}");
     // A member is the run that its seed alone would be.
     train_small(here.path(), &format!("--preset notebook-tuned {flags} --seed 7 --out alone"));
@@ -232,7 +233,7 @@ fn a_committee_is_its_members_and_their_vote() {
     // With a target it ends with the member that reaches it; JSON is its lines alone.
     let json = train_small(
         here.path(),
-        &format!("--config three.toml {flags} --target-accuracy 0 --json --out one"),
+        &format!("--config three.toml {flags} --seed 5 --target-accuracy 0 --json --out one"),
     );
     assert_eq!(objects(&json).len(), 1);
     assert_eq!(objects(&json)[0]["weights_sha256"], lines[0]["weights_sha256"]);

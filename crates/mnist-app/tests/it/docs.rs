@@ -88,7 +88,9 @@ fn every_experiment_in_the_text_builds() {
         for block in toml_blocks(&text).filter(|block| block.contains("[network]")) {
             let experiment = Experiment::parse(block);
             let experiment = experiment.unwrap_or_else(|error| panic!("{}{error}", page.display()));
-            networks::build::<f32>(&experiment, None).unwrap();
+            for network in experiment.networks.all() {
+                network.build::<f32>().unwrap();
+            }
             count += 1;
         }
     }

@@ -217,7 +217,7 @@ fn the_table_names_every_layer_and_wrong_usage_is_refused() {
     assert!(table.starts_with("notebook, as drawn from seed 0: 10 training images, f32\n"));
     assert_eq!(here.path().read_dir().unwrap().count(), 0);
     for (words, status, part) in [
-        ("", 2, "expected a model's file"),
+        ("", 2, "expected MODEL or --preset or --config, found nothing"),
         ("--preset none", 2, "found \"none\""),
         ("nowhere.safetensors", 1, "nowhere.safetensors"),
         ("--config nowhere.toml", 1, "nowhere.toml"),

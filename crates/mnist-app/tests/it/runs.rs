@@ -10,7 +10,7 @@ use mnist_app::statistics::wilson_interval;
 use serde_json::Value;
 use tensor::simd::Level;
 
-use crate::common::{assert_close, names, objects, run_in, small_data, text, train_small};
+use crate::common::{assert_close, names, objects, run_in, small_data, succeeds, text, train_small};
 use crate::disk_and_terminal::run_unread;
 
 const METRICS: [&str; 9] = [
@@ -233,9 +233,29 @@ fn presets_are_listed_and_printed_as_experiments() {
         let printed = text(&run_in(here.path(), &[&"presets", &name]).stdout);
         assert_eq!(Experiment::parse(&printed).unwrap().name, name);
     }
-    for word in ["--help", "help", "--version"] {
-        let output = run_in(here.path(), &[&word]);
-        assert!(output.status.success() && !output.stdout.is_empty(), "{word}");
+}
+
+#[test]
+fn help_versions_completions_and_the_manual_are_printed() {
+    let here = tempfile::tempdir().unwrap();
+    let help = succeeds(here.path(), "--help");
+    assert_eq!(succeeds(here.path(), ""), help);
+    assert!(succeeds(here.path(), "--version").starts_with("mnist-app "));
+    let manual = succeeds(here.path(), "manual");
+    for command in help.lines().filter_map(|line| line.strip_prefix("  ")) {
+        let Some(name) = command.split_whitespace().next().filter(|_| !command.starts_with(' '))
+        else {
+            continue;
+        };
+        if name.chars().all(|letter| letter.is_ascii_lowercase()) && name != "help" {
+            assert!(succeeds(here.path(), &format!("{name} --help")).contains("Usage: mnist-app"));
+            let title = format!("MNIST-APP {}", name.to_uppercase());
+            assert!(manual.contains(&title), "{title}");
+        }
+    }
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = succeeds(here.path(), &format!("completions {shell}"));
+        assert!(script.contains("learning-rate"), "{shell}");
     }
 }
 

@@ -70,11 +70,11 @@ fn a_normalisation_over_one_value_a_channel() {
         }
         train_small(
             path,
-            &format!("--config planes.toml {flags} --out {}", flags.replace(' ', "")),
+            &format!("--config planes.toml {flags} --out={}", flags.replace(' ', "")),
         );
     }
     for flags in ["--train-limit 26", "--train-limit 34 --batch-size 17 --shard-size 17"] {
-        train_small(path, &format!("--config c.toml {flags} --out {}", flags.replace(' ', "")));
+        train_small(path, &format!("--config c.toml {flags} --out={}", flags.replace(' ', "")));
     }
     refused(path, "profile --config c.toml --shard-size 1", 1, &["a shard size of 1", &place]);
     let one = format!("inspect --config c.toml --samples 1 --data {}", small_data().display());
