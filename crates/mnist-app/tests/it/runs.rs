@@ -10,7 +10,9 @@ use mnist_app::statistics::wilson_interval;
 use serde_json::Value;
 use tensor::simd::Level;
 
-use crate::common::{assert_close, names, objects, run_in, small_data, succeeds, text, train_small};
+use crate::common::{
+    assert_close, names, objects, run_in, small_data, succeeds, text, train_small,
+};
 use crate::disk_and_terminal::run_unread;
 
 const METRICS: [&str; 9] = [
