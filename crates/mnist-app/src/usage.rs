@@ -128,7 +128,7 @@ fn explained(of: &Command, missing: &str) -> String {
     let mut text = String::new();
     for argument in of.get_positionals() {
         let name = argument.get_value_names().and_then(|names| names.first());
-        let name = name.map(|name| name.as_str()).unwrap_or_default();
+        let name = name.map(clap::builder::Str::as_str).unwrap_or_default();
         if let Some(help) = argument.get_help().filter(|_| missing.split(' ').any(|m| m == name)) {
             text.push_str(&format!("; {name}: {help}"));
         }

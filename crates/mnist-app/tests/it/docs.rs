@@ -96,3 +96,19 @@ fn every_experiment_in_the_text_builds() {
     }
     assert!(count >= 2, "{count} experiments");
 }
+
+/// The README's program is the one that the documentation of `layers` begins with, which runs as a
+/// test.
+#[test]
+fn the_program_in_the_readme_is_compiled() {
+    let readme = readme();
+    let program = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../layers/src/lib.rs");
+    let library = fs::read_to_string(library).unwrap();
+    let compiled: String = library
+        .lines()
+        .filter_map(|line| line.strip_prefix("//!"))
+        .map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned() + "\n")
+        .collect();
+    assert!(compiled.contains(program), "{program}");
+}
