@@ -72,6 +72,19 @@ fn len(all: &[Parameter]) -> usize {
     all.iter().map(|array| array.shape.len()).sum()
 }
 
+/// What a layer says of itself that cannot be.
+fn broken_promise<T: Element>(layer: &dyn Layer<T>, input: Shape) -> Option<ShapeError> {
+    if layer.input_shape() != input {
+        return Some(ShapeError::new("input_shape", input, layer.input_shape()));
+    }
+    let arrays: Vec<_> = layer.parameters().into_iter().chain(layer.buffers()).collect();
+    let names = || arrays.iter().map(|array| &array.name);
+    let twice = names().enumerate().find(|(at, name)| names().take(*at).any(|n| n == *name));
+    twice.map(|(_, name)| {
+        ShapeError::new("parameters", "a name of its own for each array", format!("two {name:?}"))
+    })
+}
+
 impl<T: Element> Chain<T> {
     /// The layers for inputs of this shape.
     ///
@@ -90,6 +103,9 @@ impl<T: Element> Chain<T> {
                 Ok(layer) => layer,
                 Err(cause) => return Err((index, cause, shapes)),
             };
+            if let Some(cause) = broken_promise(&*layer, shapes[index]) {
+                return Err((index, cause, shapes));
+            }
             let total = layer
                 .parameters()
                 .iter()

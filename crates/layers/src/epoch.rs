@@ -7,6 +7,7 @@ use crate::dataset::{Dataset, Subset};
 use crate::random::{Purpose, Stream};
 use crate::schedule::Schedule;
 use crate::step::{NonFinite, StepReport};
+use crate::tagged::require_settings;
 use crate::trainer::Trainer;
 
 /// The epochs of a training, counted from 1: each goes once through all samples, by default in
@@ -20,13 +21,24 @@ pub struct Epochs {
 
 impl Epochs {
     /// As many epochs with this learning rate.
+    ///
+    /// # Panics
+    /// If the rate is negative or not finite.
+    #[track_caller]
     pub fn new(count: usize, learning_rate: f64) -> Self {
+        let fits = learning_rate >= 0.0 && learning_rate.is_finite();
+        assert!(fits, "learning rate: expected a finite number, not negative, got {learning_rate}");
         let schedule = Schedule::default();
         Self { next: Epoch { number: 1, count, learning_rate, schedule, shuffle: true } }
     }
 
     /// The same with a learning rate that follows a schedule over all steps of all epochs.
+    ///
+    /// # Panics
+    /// If a setting of it is not what its text may say: fractions that do not ascend, say.
+    #[track_caller]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
+        require_settings("schedule", &schedule);
         self.next.schedule = schedule;
         self
     }

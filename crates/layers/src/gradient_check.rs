@@ -3,13 +3,21 @@ use tensor::Scratch;
 use crate::layer::{Layer, Mode};
 use crate::layer_run::LayerRun;
 
-/// How far the gradients of a layer or loss are from finite differences.
+/// How far the gradients of a layer or loss are from finite differences. A figure is NaN where
+/// something was never written, or read that must not be.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GradientCheck {
     /// Of the parameters: the largest difference, relative to the largest gradient.
     pub parameters: f64,
     /// Of the input: likewise.
     pub input: f64,
+}
+
+impl GradientCheck {
+    /// Whether both figures are at most `bound`, as no NaN is.
+    pub fn is_within(&self, bound: f64) -> bool {
+        self.parameters <= bound && self.input <= bound
+    }
 }
 
 /// Compares a layer's backward pass with central differences of its forward pass, in
@@ -19,6 +27,9 @@ pub struct GradientCheck {
 /// ReLU, a maximum), keep the inputs further from it than 1e-5. Differences of numbers of
 /// about 1 have themselves an error of about 1e-11, so gradients are not compared relative to
 /// less than 1e-3: choose weights and inputs of about 1, not of a millionth.
+///
+/// What a pass must write is NaN before, and so is the output for a backward pass that does not
+/// [need](Layer::needs_output) it.
 ///
 /// # Panics
 /// If the slices have not the lengths that the layer says, for a whole number of samples.
@@ -42,6 +53,9 @@ pub fn gradient_check(
     let input_differences = differences(input, |changed| value(parameters, changed));
     // Last, since it leaves behind what the backward pass needs.
     value(parameters, input);
+    if !layer.needs_output() {
+        run.output.fill(f64::NAN);
+    }
     let mut input_gradient = vec![f64::NAN; input.len()];
     run.backward(input, Some(&mut input_gradient), &mut scratch);
     GradientCheck {

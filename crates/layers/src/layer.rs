@@ -20,7 +20,8 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Computes `output` from `input`; every element of `output` is written.
+    /// Computes `output` from `input`; every element of `output` is written, since what it holds
+    /// before are numbers of other samples.
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>);
 
     /// Computes the gradients of the loss: of the parameters, summed over the samples,

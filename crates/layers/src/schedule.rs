@@ -132,6 +132,11 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// A cosine down to 0, without warm-up.
+    pub fn cosine() -> Self {
+        Self::Cosine { end: 0.0, warmup: 0.0 }
+    }
+
     /// One-cycle with the defaults.
     pub fn one_cycle() -> Self {
         Self::OneCycle { rise: rise(), start_divisor: start_divisor(), end_divisor: end_divisor() }

@@ -12,6 +12,9 @@ pub struct StepReport<'a> {
 }
 
 /// A loss that is not a number, or infinite; the parameters are as before the step.
+///
+/// Of a loss that is finite, gradients may still not be, where an infinite number meets a rectifier
+/// for instance: the parameters are then broken, and the next step says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NonFinite {
     /// The sample's index in the data that the step or the epoch was given.

@@ -8,6 +8,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
@@ -206,6 +208,18 @@ where
         }
         let pair = <[I; 2]>::try_from(sides).map(T::from);
         pair.map_err(|_| de::Error::invalid_value(de::Unexpected::Seq, &self))
+    }
+}
+
+/// Holds settings that a program has set to what their text may say.
+///
+/// # Panics
+/// If they are something else.
+#[track_caller]
+pub(crate) fn require_settings<S: Serialize + DeserializeOwned>(what: &str, settings: &S) {
+    let read = serde_json::to_value(settings).and_then(serde_json::from_value::<S>);
+    if let Err(error) = read {
+        panic!("{what}: {error}");
     }
 }
 

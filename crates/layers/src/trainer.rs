@@ -37,11 +37,14 @@ impl<T: Element> Trainer<T> {
     /// A trainer of this network.
     ///
     /// # Panics
-    /// If batch or shard size is 0, or the loss has class weights, but not one for each output.
+    /// If batch or shard size is 0, the loss has class weights, but not one for each output, or a
+    /// setting is not what the text of an experiment may say: a norm to clip to that is not above
+    /// 0, say, or an average that keeps 1 or more.
     #[track_caller]
     pub fn new(network: Network<T>, config: TrainerConfig) -> Self {
         let TrainerConfig { batch_size, shard_size, .. } = config;
         assert!(batch_size > 0 && shard_size > 0, "batch and shard size: expected at least 1");
+        config.require_settings();
         if let Some(weights) = config.loss.class_weights() {
             let (found, outputs) = (weights.as_slice().len(), network.output_shape().len());
             assert_eq!(found, outputs, "class weights: expected one for each output");

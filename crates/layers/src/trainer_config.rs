@@ -1,11 +1,13 @@
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
+use crate::tagged::require_settings;
 
 /// How a [`Trainer`](crate::Trainer) learns. Batch and shard size are part of the arithmetic: with the
 /// same ones, the same samples give the same bits on any number of threads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainerConfig {
-    /// What is minimised.
+    /// What is minimised. A loss of probabilities wants a network that ends in a sigmoid or a
+    /// softmax, one of logits a network that does not: [`Loss::fits`] tells.
     pub loss: Loss,
     /// How gradients change parameters.
     pub optimizer: Optimizer,
@@ -16,8 +18,8 @@ pub struct TrainerConfig {
     /// The largest norm of a step's gradient, all parameters together: a longer one is
     /// shortened to it. None: as long as it is.
     pub clip_norm: Option<f64>,
-    /// What the moving average of the parameters keeps each step, e.g. 0.999. None: no
-    /// average.
+    /// What the moving average of the parameters keeps each step, e.g. 0.999; it begins with
+    /// the parameters after the first one, as PyTorch's. None: no average.
     pub average: Option<f64>,
     /// Of what layers draw in training, such as the masks of a dropout.
     pub seed: u64,
@@ -29,6 +31,20 @@ impl TrainerConfig {
         let [batch_size, shard_size] = sizes;
         let (clip_norm, average, seed) = (None, None, 0);
         Self { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
+    }
+
+    /// # Panics
+    /// If a setting is not what the text of an experiment may say.
+    #[track_caller]
+    pub(crate) fn require_settings(&self) {
+        require_settings("loss", &self.loss);
+        require_settings("optimizer", &self.optimizer);
+        let norm = self.clip_norm.unwrap_or(1.0);
+        let fits = norm > 0.0 && norm.is_finite();
+        assert!(fits, "clip_norm: expected a finite number above 0, got {norm}");
+        let average = self.average.unwrap_or(0.0);
+        let fits = (0.0..1.0).contains(&average);
+        assert!(fits, "average: expected a number from 0 to less than 1, got {average}");
     }
 
     /// Into how many shards a whole batch is cut.

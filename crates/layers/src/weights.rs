@@ -16,13 +16,31 @@ use crate::weights_header::{NETWORK, WeightsError, WeightsHeader};
 /// is enough to predict, and `metadata` beside it.
 ///
 /// # Errors
-/// If there is more of it than [`WeightsHeader`] reads.
+/// If a number is not finite, `metadata` has a key `"network"`, which is the description's, or there
+/// is more of it than [`WeightsHeader`] reads.
 pub fn save_weights<T: Element>(
     network: &Network<T>,
     metadata: &[(&str, String)],
 ) -> Result<Vec<u8>, WeightsError> {
     let fail = |error: &dyn fmt::Display| WeightsError::new(format!("safetensors: {error}"));
     let spec = serde_json::to_string(network.spec()).map_err(|error| fail(&error))?;
+    if metadata.iter().any(|(key, _)| *key == NETWORK) {
+        let complaint = format!("metadata: expected other keys than {NETWORK:?}, found it");
+        return Err(WeightsError::new(complaint));
+    }
+    let arrays = network.named_parameters().into_iter().map(|array| (array, network.parameters()));
+    let buffers = network.named_buffers().into_iter().map(|array| (array, network.buffers()));
+    let is_broken = |range: &Range<usize>, numbers: &[T]| {
+        numbers[range.clone()].iter().any(|number| !number.is_finite())
+    };
+    let broken: Vec<_> = arrays
+        .chain(buffers)
+        .filter(|((_, range), numbers)| is_broken(range, numbers))
+        .map(|((array, _), _)| format!("{}: expected finite numbers", array.name))
+        .collect();
+    if !broken.is_empty() {
+        return Err(WeightsError::new(format!("weights: {}", listed(&broken))));
+    }
     let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
     let metadata = metadata.chain([(NETWORK.to_owned(), spec)]).collect();
     let parameters = named(network.named_parameters(), network.parameters());

@@ -279,9 +279,20 @@ fn described<O: OwnLayers>(text: &str) -> Result<NetworkSpec, String> {
     let Value::Array(layers) = layers else {
         return complaint("layers: ", "a list of layers", &layers);
     };
-    let is_unknown = |layer: &&Value| LayerText::<O>::deserialize(*layer).is_err();
-    if let Some((place, layer)) = layers.iter().enumerate().find(|(_, layer)| is_unknown(layer)) {
-        return complaint(&format!("layer {place}: "), "one that this version knows", layer);
+    for (place, layer) in layers.iter().enumerate() {
+        if let Err(error) = LayerText::<O>::deserialize(layer) {
+            let (found, reason) = (shortened(&layer.to_string()), error.to_string());
+            // All types that there are would be a long list.
+            let unknown =
+                reason.strip_prefix("unknown variant `").and_then(|r| r.split('`').next());
+            let reason = match unknown {
+                Some(name) => format!("{name:?} is neither built in nor given to be read with"),
+                None => shortened(&reason),
+            };
+            return Err(format!(
+                "layer {place}: expected one that this version knows, got {found}: {reason}"
+            ));
+        }
     }
     let others: Vec<_> = keys.keys().map(String::as_str).collect();
     complaint("", "the keys input and layers alone", &others.join(", "))

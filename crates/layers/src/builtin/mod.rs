@@ -130,14 +130,21 @@ layer_spec! {
 }
 
 impl LayerSpec {
-    /// A layer of another crate.
+    /// A layer of another crate. With `impl From<MyLayer> for LayerSpec` that calls this,
+    /// `.add(MyLayer)` takes it too.
     ///
     /// # Panics
-    /// If a built-in layer has the name of its type.
+    /// If a built-in layer has the name of its type, its settings are no structure with named
+    /// fields, or one of these is called `type`.
     #[track_caller]
     pub fn own<L: LayerConfig>(layer: L) -> Self {
         let name = L::TYPE;
         assert!(!Self::TYPES.contains(&name), "{name:?}: expected a type that is not built in");
+        let named = match serde_json::to_value(&layer) {
+            Ok(serde_json::Value::Object(settings)) => !settings.contains_key("type"),
+            settings => matches!(settings, Ok(serde_json::Value::Null)),
+        };
+        assert!(named, "{name:?}: expected settings with names, none of them \"type\"");
         Self::Own(OwnLayer::new(layer))
     }
 

@@ -190,6 +190,7 @@ fn is_the_same_from_a_file<T: Element>() {
     let wanted = "layer 1: expected one that this version knows, got \
                   {\"factor\":0.7,\"type\":\"scale\"}";
     assert!(error.contains(wanted), "{error}");
+    assert!(error.contains("\"scale\" is neither built in nor given to be read with"), "{error}");
 }
 
 #[test]
@@ -285,4 +286,115 @@ fn what_is_wrong_with_them_is_said() {
 #[should_panic(expected = "\"relu\": expected a type that is not built in")]
 fn a_name_that_a_built_in_layer_has_is_refused() {
     let _ = LayerSpec::own(MyRelu);
+}
+
+/// A layer that breaks a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum Broken {
+    /// Takes another shape than it was built for.
+    Input,
+    /// Two arrays of one name.
+    Names,
+    /// Reads the output backward, which it says it does not.
+    Output,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Breaks {
+    what: Broken,
+}
+
+impl LayerConfig for Breaks {
+    const TYPE: &'static str = "breaks";
+
+    fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        Ok(Box::new(BreaksLayer { shape: input, what: self.what }))
+    }
+}
+
+#[derive(Debug)]
+struct BreaksLayer {
+    shape: Shape,
+    what: Broken,
+}
+
+impl<T: Element> Layer<T> for BreaksLayer {
+    fn input_shape(&self) -> Shape {
+        if self.what == Broken::Input { Shape::from(7) } else { self.shape }
+    }
+
+    fn output_shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let array = || Parameter::new("weight", 1, Role::Bias);
+        if self.what == Broken::Names { vec![array(), array()] } else { Vec::new() }
+    }
+
+    fn forward(&self, _: &[T], input: &[T], output: &mut [T], _: Context<'_, T>) {
+        output.iter_mut().zip(input).for_each(|(y, &x)| *y = x * x);
+    }
+
+    fn backward(
+        &self,
+        _: &[T],
+        pass: Pass<'_, T>,
+        _: &mut [T],
+        input_gradient: Option<&mut [T]>,
+        _: Context<'_, T>,
+    ) {
+        let Some(gradient) = input_gradient else { return };
+        for (at, gradient) in gradient.iter_mut().enumerate() {
+            // 2 x, where x is not 0.
+            let slope = pass.output[at] / pass.input[at] * T::from_f64(2.0);
+            *gradient = slope * pass.output_gradient[at];
+        }
+    }
+
+    fn needs_output(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn promises_that_are_broken_are_seen() {
+    let network = |what| Network::<f32>::builder([3]).add(LayerSpec::own(Breaks { what })).build();
+    let error = network(Broken::Input).expect_err("another shape").to_string();
+    assert!(error.contains("input_shape: expected (3), got (7)"), "{error}");
+    let error = network(Broken::Names).expect_err("one name").to_string();
+    assert!(error.contains("expected a name of its own for each array, got two"), "{error}");
+    let layer = LayerSpec::own(Breaks { what: Broken::Output }).build::<f64>(Shape::from(3));
+    let check = gradient_check(&*layer.expect("it fits"), &[], &[1.0, 2.0, 3.0], &[1.0; 3]);
+    assert!(check.input.is_nan() && !check.is_within(1.0), "{check:?}");
+}
+
+/// A setting whose name is taken.
+#[derive(Debug, Serialize, Deserialize)]
+struct Typed {
+    r#type: usize,
+}
+
+impl LayerConfig for Typed {
+    const TYPE: &'static str = "typed";
+
+    fn build<T: Element>(&self, _: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
+        unreachable!("nobody can have one")
+    }
+}
+
+#[test]
+#[should_panic = "\"typed\": expected settings with names, none of them \"type\""]
+fn no_setting_is_called_type() {
+    LayerSpec::own(Typed { r#type: 3 });
+}
+
+#[test]
+fn what_nobody_could_read_is_not_written() {
+    let mut network = trained::<f32>();
+    let error = save_weights(&network, &[("network", "mine".into())]).expect_err("its own key");
+    assert!(error.to_string().contains("expected other keys than \"network\""), "{error}");
+    network.parameters_mut()[1] = f32::NAN;
+    let error = save_weights(&network, &[]).expect_err("a NaN").to_string();
+    assert!(error.contains("1.weight: expected finite numbers"), "{error}");
 }

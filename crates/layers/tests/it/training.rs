@@ -243,3 +243,23 @@ fn an_input_of_broken_samples_panics() {
     let mut workspace = Workspace::new(&network, 2);
     network.predict(&[0.0; 100], &mut workspace);
 }
+
+#[test]
+fn settings_that_mean_nothing_are_refused() {
+    let refused = |config: TrainerConfig| {
+        let build = || Trainer::new(network::<f32>(&[2], &[Dense::new(2).into()]), config);
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(build));
+        *panic.expect_err("a panic").downcast::<String>().expect("a message")
+    };
+    let new = |loss| TrainerConfig::new(loss, Optimizer::sgd(), [2, 2]);
+    let usual = || new(Loss::mean_squared_error());
+    for (config, wanted) in [
+        (TrainerConfig { clip_norm: Some(-1.0), ..usual() }, "clip_norm: expected a finite number"),
+        (TrainerConfig { average: Some(f64::NAN), ..usual() }, "average: expected a number from 0"),
+        (new(Loss::smooth_cross_entropy(5.0)), "loss: invalid value"),
+        (new(layers::Huber { delta: -1.0 }.into()), "expected a finite number above 0"),
+    ] {
+        let message = refused(config);
+        assert!(message.contains(wanted), "{message}");
+    }
+}

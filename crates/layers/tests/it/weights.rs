@@ -211,7 +211,7 @@ fn a_file_that_does_not_describe_its_network_is_refused() {
         network_of::<f32>(&bytes).expect_err("a refusal").to_string()
     };
     let text = with(r#"{"input":[3],"layers":[{"type":"unheard_of"}]}"#);
-    let found = r#"layer 0: expected one that this version knows, got {"type":"unheard_of"}"#;
+    let found = r#"layer 0: expected one that this version knows, got {"type":"unheard_of"}: "unheard_of" is neither built in nor given to be read with"#;
     assert_eq!(text, format!("weights, \"network\": {found}"));
     let text = with(r#"{"input":[2,3],"layers":[{"type":"dense","outputs":4}]}"#);
     assert!(text.starts_with("weights, \"network\": layer 0 does not fit: Dense: "), "{text}");
