@@ -146,7 +146,7 @@ fn update<T: Element>(
     }
 }
 
-/// The numbers from `at` to `end`, or none of none.
+/// The numbers from `at` to `end`; nothing of an empty slice, as what is not kept is.
 fn slice<T>(numbers: &mut [T], at: usize, end: usize) -> &mut [T] {
     if numbers.is_empty() { numbers } else { &mut numbers[at..end] }
 }

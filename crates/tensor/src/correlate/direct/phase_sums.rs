@@ -35,7 +35,8 @@ pub(crate) fn pack_phase<S: Simd, T: Element>(
         rows,
         #[inline(always)]
         |first, size| {
-            // Where a row's weights start in a kernel; a row that is none has the last one's.
+            // Where each row's weights start in a kernel. A block may be larger than the rows that
+            // are left: then the last row stands for those that are missing.
             let mut starts = [0; LARGEST_BLOCK];
             for m in 0..size {
                 let row = (first + m).min(rows - 1);
