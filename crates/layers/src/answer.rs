@@ -1,5 +1,7 @@
 use tensor::{Element, reduce};
 
+use crate::loss::Loss;
+
 /// The class that a prediction stands for: the first of its largest numbers. None where one is
 /// NaN, or the largest infinite: the network has overflowed, and nobody knows which it would be.
 pub fn answer<T: Element>(prediction: &[T]) -> Option<usize> {
@@ -9,4 +11,21 @@ pub fn answer<T: Element>(prediction: &[T]) -> Option<usize> {
 /// Whether a prediction stands for the class where the target has its largest number.
 pub fn is_right<T: Element>(prediction: &[T], target: &[T]) -> bool {
     answer(prediction).is_some_and(|place| reduce::argmax(target) == Some(place))
+}
+
+/// Writes the loss of each sample; returns how many are right.
+pub(crate) fn score<T: Element>(
+    loss: &Loss,
+    predictions: &[T],
+    targets: &[T],
+    losses: &mut [f64],
+) -> usize {
+    let width = targets.len() / losses.len();
+    let pairs = predictions.chunks_exact(width).zip(targets.chunks_exact(width));
+    let mut correct = 0;
+    for ((prediction, target), value) in pairs.zip(losses) {
+        *value = loss.value(prediction, target);
+        correct += usize::from(is_right(prediction, target));
+    }
+    correct
 }

@@ -1,6 +1,6 @@
 use tensor::{Buffer, Element, reduce, threads};
 
-use crate::answer::is_right;
+use crate::answer::score;
 use crate::dataset::{Dataset, gather};
 use crate::loss::Loss;
 use crate::network::Network;
@@ -120,11 +120,7 @@ impl<T: Element> Part<T> {
         for (widened, output) in widened.iter_mut().zip(outputs) {
             *widened = output.to_f64();
         }
-        let pairs = outputs.chunks_exact(width).zip(targets.chunks_exact(width));
-        for ((output, target), value) in pairs.zip(losses) {
-            *value = loss.value(output, target);
-            self.correct += usize::from(is_right(output, target));
-        }
+        self.correct += score(loss, outputs, targets, losses);
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tensor::{Buffer, Element};
 
-use crate::answer::is_right;
+use crate::answer::score;
 use crate::backward_start::BackwardStart;
 use crate::builtin::LayerSpec;
 use crate::dataset::{Dataset, gather};
@@ -76,11 +76,7 @@ impl<T: Element> Worker<T> {
         let draw = Draw { first_sample: first as u64, ..draw };
         network.forward(inputs, &mut self.workspace, Mode::Training(draw));
         shard.clear();
-        let samples = self.workspace.output().chunks_exact(outputs);
-        for ((y, t), value) in samples.zip(targets.chunks_exact(outputs)).zip(&mut *losses) {
-            *value = loss.value(y, t);
-            shard.correct += usize::from(is_right(y, t));
-        }
+        shard.correct = score(loss, self.workspace.output(), targets, losses);
         shard.batch_statistics.copy_from_slice(self.workspace.batch_statistics());
         shard.failure = self.failure(network, losses, first);
     }

@@ -1,14 +1,13 @@
 //! Optimizers and schedules against PyTorch, in double precision; and what a run needs to
 //! go on where it was left.
 
-use std::collections::BTreeMap;
-
 use layers::{
     Dense, InMemory, Loss, Network, Optimizer, Schedule, Tanh, Trainer, TrainerConfig, TrainerState,
 };
 use serde::Deserialize;
 
 use crate::fixtures::{Fixtures, assert_close};
+use crate::pytorch::read;
 use crate::samples::{bits, network, random, samples};
 
 #[derive(Deserialize)]
@@ -17,11 +16,6 @@ struct Description {
     rate: f64,
     clip_norm: Option<f64>,
     average: Option<f64>,
-}
-
-fn describe<T: for<'de> Deserialize<'de>>(fixtures: &Fixtures) -> BTreeMap<String, T> {
-    let text = fixtures.description.as_deref().expect("a description of the cases");
-    serde_json::from_str(text).expect("settings")
 }
 
 /// The network of the problem that the fixtures' optimizers solve.
@@ -49,9 +43,9 @@ fn batches(fixtures: &Fixtures) -> Vec<InMemory<'static, f64>> {
 
 #[test]
 fn twenty_steps_of_every_optimizer_agree_with_pytorch() {
-    let fixtures = Fixtures::read("optimizers.safetensors");
+    let (fixtures, descriptions) = read::<Description>("optimizers.safetensors");
     let batches = batches(&fixtures);
-    for (case, description) in describe::<Description>(&fixtures) {
+    for (case, description) in descriptions {
         for shard_size in [7, 2] {
             let Description { optimizer, rate, clip_norm, average } = description;
             let config = TrainerConfig::new(Loss::mean_squared_error(), optimizer, [7, shard_size]);
@@ -79,8 +73,8 @@ struct ScheduleDescription {
 
 #[test]
 fn schedules_agree_with_pytorch() {
-    let fixtures = Fixtures::read("schedules.safetensors");
-    for (case, ScheduleDescription { schedule, rate }) in describe(&fixtures) {
+    let (fixtures, descriptions) = read("schedules.safetensors");
+    for (case, ScheduleDescription { schedule, rate }) in descriptions {
         let expected = &fixtures.case(&case).array("rates").numbers;
         let total = expected.len();
         let found: Vec<_> = (0..total).map(|step| schedule.rate(rate, step, total)).collect();

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use layers::{
-    Context, Layer, Loss, Mode, Network, NetworkSpec, Optimizer, Pass, Trainer, TrainerConfig,
+    Context, Loss, Mode, Network, NetworkSpec, Optimizer, Parameter, Pass, Trainer, TrainerConfig,
     Workspace,
 };
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tensor::{Element, Scratch, Shape};
 
 use crate::fixtures::{Case, Fixtures, assert_close, bound};
@@ -19,29 +20,30 @@ struct Description {
     loss: Option<Loss>,
 }
 
-fn read(file: &str) -> (Fixtures, BTreeMap<String, Description>) {
+/// The cases of a file, and what each is of.
+pub fn read<T: DeserializeOwned>(file: &str) -> (Fixtures, BTreeMap<String, T>) {
     let fixtures = Fixtures::read(file);
     let text = fixtures.description.as_deref().expect("a description of the cases");
-    let descriptions = serde_json::from_str(text).expect("networks and losses");
+    let descriptions = serde_json::from_str(text).expect("descriptions");
     (fixtures, descriptions)
 }
 
-/// The parameters or gradients of a layer in one slice.
-fn flat<T: Element>(case: &Case, what: &str, layer: &dyn Layer<T>) -> Vec<T> {
-    let arrays = layer.parameters().into_iter().map(|parameter| {
-        let name = format!("{what}/0.{}", parameter.name);
-        assert_eq!(case.array(&name).shape, parameter.shape.dims(), "{name}");
+/// The arrays `{what}/0.…` of a layer's case in one slice.
+pub fn flat<T: Element>(case: &Case, what: &str, arrays: &[Parameter]) -> Vec<T> {
+    let arrays = arrays.iter().map(|array| {
+        let name = format!("{what}/0.{}", array.name);
+        assert_eq!(case.array(&name).shape, array.shape.dims(), "{name}");
         case.numbers(&name)
     });
     arrays.collect::<Vec<Vec<T>>>().concat()
 }
 
 fn layers_agree<T: Element>() {
-    let (fixtures, descriptions) = read("layers.safetensors");
+    let (fixtures, descriptions) = read::<Description>("layers.safetensors");
     for (name, case) in fixtures.cases() {
         let spec = &descriptions[name].network;
         let layer = spec.layers[0].build::<T>(Shape::new(&spec.input)).expect("a layer");
-        let parameters = flat(case, "parameter", &*layer);
+        let parameters = flat(case, "parameter", &layer.parameters());
         let input = case.numbers::<T>("input");
         let g = case.numbers::<T>("output_gradient");
         assert_eq!(case.array("output").shape[1..], *layer.output_shape().dims(), "{name}");
@@ -127,7 +129,7 @@ fn network_bound<T: Element>(network: &Network<T>) -> f64 {
 }
 
 fn gradients_agree<T: Element>() {
-    let (fixtures, descriptions) = read("networks.safetensors");
+    let (fixtures, descriptions) = read::<Description>("networks.safetensors");
     for (name, case) in fixtures.cases() {
         let Description { network, loss } = &descriptions[name];
         let loss = loss.as_ref().expect("a loss");
@@ -156,7 +158,7 @@ fn gradients_agree<T: Element>() {
 
 /// Five steps of gradient descent, with shards of `shard_size` samples.
 fn training_agrees<T: Element>(shard_size: usize) {
-    let (fixtures, descriptions) = read("networks.safetensors");
+    let (fixtures, descriptions) = read::<Description>("networks.safetensors");
     for (name, case) in fixtures.cases() {
         let Description { network, loss } = &descriptions[name];
         let network = network_of_case::<T>(case, network);

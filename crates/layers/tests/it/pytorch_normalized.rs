@@ -1,34 +1,17 @@
 //! Layers, losses and training with normalisation against PyTorch, in double precision
 //! and in single precision within its rounding.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use layers::{
-    Layer, LayerRun, Loss, Mode, NetworkSpec, Optimizer, Parameter, Trainer, TrainerConfig,
-    Workspace,
+    Layer, LayerRun, Loss, Mode, NetworkSpec, Optimizer, Trainer, TrainerConfig, Workspace,
 };
 use tensor::simd::level;
 use tensor::{Element, Scratch, Shape};
 
-use crate::fixtures::{Case, Fixtures, assert_close, bound};
+use crate::fixtures::{Case, assert_close, bound};
+use crate::pytorch::{flat, read};
 use crate::samples::{nan, samples};
-
-fn read<T: for<'de> serde::Deserialize<'de>>(file: &str) -> (Fixtures, BTreeMap<String, T>) {
-    let fixtures = Fixtures::read(file);
-    let text = fixtures.description.as_deref().expect("a description of the cases");
-    let descriptions = serde_json::from_str(text).expect("networks or losses");
-    (fixtures, descriptions)
-}
-
-/// The layer's arrays `{what}/0.…` of the case, in one slice.
-fn flat<T: Element>(case: &Case, what: &str, arrays: &[Parameter]) -> Vec<T> {
-    let arrays = arrays.iter().map(|array| {
-        let name = format!("{what}/0.{}", array.name);
-        assert_eq!(case.array(&name).shape, array.shape.dims(), "{name}");
-        case.numbers(&name)
-    });
-    arrays.collect::<Vec<Vec<T>>>().concat()
-}
 
 fn layer_agrees<T: Element>(name: &str, case: &Case, layer: &dyn Layer<T>) {
     let parameters = flat::<T>(case, "before", &layer.parameters());

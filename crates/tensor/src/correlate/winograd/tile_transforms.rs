@@ -13,7 +13,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 use fearless_simd::{Simd, SimdFloat};
 
 use crate::Element;
-use crate::element::kernels::Kernels;
+use crate::math::constant;
 use crate::vector::{fused, load, store};
 
 /// Outputs of a tile in each direction.
@@ -22,11 +22,6 @@ pub(crate) const OUTPUTS: usize = 4;
 pub(crate) const INPUTS: usize = 6;
 /// Numbers that a tile is transformed to.
 pub(crate) const POINTS: usize = INPUTS * INPUTS;
-
-#[inline(always)]
-fn constant<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, value: f64) -> V {
-    V::simd_from(simd, V::Element::from_constant(value))
-}
 
 /// `even + p · odd` at `p = ±√½`, with the numbers of `inner`, and `±√2`, with those of
 /// `outer`: the polynomials whose powers are gathered in `[even, odd]`.
