@@ -1,12 +1,13 @@
 use std::time::Duration;
 
-/// Chooses on how many threads the next step runs, by how long the steps took.
+/// Chooses the number of threads for the next step from the durations of the steps so far.
 ///
-/// Threads that share a step wait for the slowest at its end. When another program takes
-/// the core of one of them for a time slice of several milliseconds, the others wait for
-/// several steps' worth of time, and fewer threads with a core each are faster. So where
-/// windows of steps are much slower than the fastest step on all threads, half of the
-/// threads are tried, and a half of them, as long as that is faster; after a rest all
+/// Threads that share a step wait for the slowest at its end. When another program takes one
+/// thread's core for a time slice of several milliseconds, the others wait as long as several steps
+/// take; fewer threads, each with a core, are then faster. So when two windows of steps in a row
+/// are much slower than the fastest step on all threads, half of the threads are tried, then half
+/// of those, as long as that is faster; after a rest all threads are watched again. The number of
+/// threads changes no bit of a result.
 /// threads are watched again. The number of threads changes no bit of a result.
 #[derive(Debug)]
 pub(crate) struct AdaptiveThreads {
@@ -16,8 +17,8 @@ pub(crate) struct AdaptiveThreads {
     window: Window,
     /// Seconds of the fastest step on all threads.
     fastest: f64,
-    /// Whether the last window watched was slow: one alone may be an interruption, or
-    /// the neighbour came in the middle of it.
+    /// Whether the last window watched was slow. One slow window may be a single interruption, or
+    /// the other program may have started in the middle of it.
     slow: bool,
     /// How many windows the next rest lasts.
     rest: u32,
@@ -29,7 +30,7 @@ enum Phase {
     Watch,
     /// Fewer than the `threads` before, whose steps took `mean` seconds.
     Trial { threads: usize, mean: f64 },
-    /// For so many windows more nothing is changed.
+    /// Nothing changes for this many more windows.
     Rest { windows: u32 },
 }
 
@@ -40,18 +41,18 @@ struct Window {
     time: Duration,
 }
 
-/// A window lasts several of the system's time slices, which are 1 to 6 ms.
+/// The shortest window: several of the system's time slices, which are 1 to 6 ms.
 const WINDOW: Duration = Duration::from_millis(25);
 
-/// For long steps, the steps of a window.
+/// The steps of a window if steps are long.
 const WINDOW_STEPS: u32 = 4;
 
-/// How many times the fastest step a mean step takes where threads wait for a core. On
-/// a quiet machine it is 1.0 to 1.1 times.
+/// A mean step this many times as long as the fastest one means that threads wait for a core. On a
+/// quiet machine the ratio is 1.0 to 1.1.
 const CROWDED: f64 = 1.5;
 
-/// The windows of the shortest and of the longest rest: one window in 64 is on the wrong
-/// number of threads, and costs half of its time, where nothing else changes.
+/// The windows of the shortest and of the longest rest. Where nothing else changes, one window in
+/// 64 runs on the wrong number of threads and costs half of its time.
 const RESTS: [u32; 2] = [8, 64];
 
 impl AdaptiveThreads {
@@ -68,18 +69,18 @@ impl AdaptiveThreads {
         }
     }
 
-    /// Whether there is anything to choose, so that durations are worth measuring.
+    /// Whether there is anything to choose, and so durations are worth measuring.
     pub(crate) fn has_choice(&self) -> bool {
         self.all > 1
     }
 
-    /// The most threads that the next step should run on; `usize::MAX` for all there are.
+    /// The most threads that the next step should use; `usize::MAX` for all of them.
     pub(crate) fn limit(&self) -> usize {
         if self.threads == self.all { usize::MAX } else { self.threads }
     }
 
-    /// Takes note of a step, which ran on [`AdaptiveThreads::limit`] threads. All steps must have
-    /// the same work.
+    /// Records the duration of a step on [`AdaptiveThreads::limit`] threads. All steps must do the
+    /// same work.
     pub(crate) fn after(&mut self, duration: Duration) {
         if self.threads == self.all {
             self.fastest = self.fastest.min(duration.as_secs_f64());
@@ -89,7 +90,7 @@ impl AdaptiveThreads {
         }
     }
 
-    /// Goes on from a window whose steps took `mean` seconds.
+    /// Decides what follows a window whose steps took `mean` seconds on average.
     fn judge(&mut self, mean: f64) {
         match self.phase {
             Phase::Watch if mean <= CROWDED * self.fastest => {
@@ -105,8 +106,8 @@ impl AdaptiveThreads {
             Phase::Trial { threads, mean: before } => {
                 self.threads = threads;
                 if threads == self.all {
-                    // Fewer threads are no faster: it is the steps that became slower,
-                    // not the machine crowded.
+                    // Fewer threads are no faster: the steps themselves became slower, and no core
+                    // is shared.
                     self.fastest = before;
                 }
                 self.start_rest();
@@ -124,7 +125,7 @@ impl AdaptiveThreads {
         self.threads /= 2;
     }
 
-    /// Each rest is twice as long as the one before, unless a quiet window was between.
+    /// Each rest is twice as long as the one before, unless there was a quiet window between them.
     fn start_rest(&mut self) {
         self.phase = Phase::Rest { windows: self.rest };
         self.rest = RESTS[1].min(2 * self.rest);
@@ -132,7 +133,7 @@ impl AdaptiveThreads {
 }
 
 impl Window {
-    /// Seconds of a mean step if this one ends the window.
+    /// The mean seconds of a step if this one ends the window.
     fn add(&mut self, duration: Duration) -> Option<f64> {
         self.steps += 1;
         self.time += duration;
@@ -148,7 +149,7 @@ impl Window {
 mod tests {
     use super::*;
 
-    /// Milliseconds of step `index` on so many threads.
+    /// Milliseconds of step `index` on this many threads.
     type Machine = fn(usize, usize) -> f64;
 
     /// Two cores for us alone, and now and then a step that was interrupted.
@@ -157,7 +158,7 @@ mod tests {
         interrupted + if threads == 1 { 1.75 } else { 0.9 + 0.01 * (index % 7) as f64 }
     }
 
-    /// A neighbour has one of the two cores for half of the time, 4 ms by 4 ms.
+    /// Another program has one of the two cores half of the time, in slices of 4 ms.
     fn crowded(index: usize, threads: usize) -> f64 {
         let waits = if threads > 1 && index.is_multiple_of(2) { 4.0 } else { 0.0 };
         waits + quiet(index, threads)
@@ -168,7 +169,7 @@ mod tests {
         1.6 * quiet(index, threads)
     }
 
-    /// Takes `steps` steps; returns how many ran on fewer threads than there are.
+    /// Runs `steps` steps; returns how many used fewer threads than there are.
     fn run(adaptive: &mut AdaptiveThreads, machine: Machine, steps: usize) -> usize {
         let mut on_fewer = 0;
         for index in 0..steps {

@@ -4,8 +4,8 @@ use crate::builtin::LayerSpec;
 use crate::loss::Loss;
 use crate::spec::NetworkSpec;
 
-/// Where the backward pass through a network begins, and with which gradient: at the output, or,
-/// where a last sigmoid meets a binary cross-entropy, at the sigmoid's input, as their
+/// Where the backward pass through a network begins, and with which gradient: at the output or,
+/// where a last sigmoid is followed by a binary cross-entropy, at the sigmoid's input, since their
 /// derivatives cancel ([`Loss::of_logits`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackwardStart {
@@ -14,7 +14,7 @@ pub struct BackwardStart {
 }
 
 impl BackwardStart {
-    /// Of a network with this loss.
+    /// The start for a network that is trained with this loss.
     pub fn new(network: &NetworkSpec, loss: &Loss) -> Self {
         let layers = network.layers.len();
         let ends_in_sigmoid = matches!(network.layers.last(), Some(LayerSpec::Sigmoid(_)));
@@ -22,7 +22,7 @@ impl BackwardStart {
         Self { layers: layers - usize::from(cancels), cancels }
     }
 
-    /// At the output, whatever the loss.
+    /// The output, whatever the loss.
     pub fn at_output(network: &NetworkSpec) -> Self {
         Self { layers: network.layers.len(), cancels: false }
     }
@@ -33,11 +33,13 @@ impl BackwardStart {
     }
 
     /// Writes the gradient of `scale` times the sum of the samples' losses with respect to the
-    /// output of those layers. All slices are `(N, O)`: the network's outputs and the targets,
-    /// each sample's of `len` numbers, and the gradient.
+    /// output of the first [`layers`](Self::layers) layers.
+    ///
+    /// # Shapes
+    /// The network's outputs and the targets, and the gradient: `(N, len)` each.
     ///
     /// # Panics
-    /// If the loss has class weights, but not `len`.
+    /// If the loss has class weights, but not `len` of them.
     pub fn gradient<T: Element>(
         self,
         loss: &Loss,

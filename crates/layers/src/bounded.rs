@@ -1,6 +1,7 @@
-//! Messages that stay readable, whatever they are about.
+//! Error messages whose length is bounded.
 
-/// The parts, the first of them if they are many, each cut if it is long.
+/// The parts joined by semicolons: at most 20 of them, and the number of the others; long parts are
+/// cut.
 pub(crate) fn listed(parts: &[String]) -> String {
     const MOST: usize = 20;
     let shown: Vec<_> = parts.iter().take(MOST).map(|part| shortened(part)).collect();
@@ -9,7 +10,7 @@ pub(crate) fn listed(parts: &[String]) -> String {
     shown.join("; ") + &rest
 }
 
-/// The beginning of a text, if it is long, on one line.
+/// The text on one line, cut after 300 characters.
 pub(crate) fn shortened(text: &str) -> String {
     const MOST: usize = 300;
     let (text, rest) = match text.char_indices().nth(MOST) {

@@ -4,16 +4,16 @@ use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::{Context, Layer, Parameter, Pass, larger};
 
-/// What a chain is built of: the settings of a layer.
+/// The settings of a layer, from which a chain builds it.
 pub(crate) trait Link {
     /// The layer for inputs of this shape.
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError>;
 
-    /// Of this layer and the next one: which is fused into the other where it would work in
-    /// place, and the layer that does the work of both, to the same bits, with the other one's
-    /// parameters, buffers and memory. None if two layers are as fast as one.
+    /// Whether this layer and the next one are fused: which of them is fused into the other, and
+    /// the layer that does the work of both, with the same bits and with the parameters, buffers
+    /// and memory of the other. `None` if fusing gains nothing.
     ///
-    /// `input` is that of this layer, and one that it takes.
+    /// `input` is the input shape of this layer, which must accept it.
     fn fused<T: Element>(
         &self,
         next: &Self,
@@ -21,23 +21,22 @@ pub(crate) trait Link {
     ) -> Option<(FusedInto, Box<dyn Layer<T>>)>;
 }
 
-/// Into which neighbour a layer is fused, whose passes then do the work of both.
+/// The neighbour that a layer is fused into, whose passes then do the work of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FusedInto {
-    /// None: it has passes of its own.
+    /// None: the layer has passes of its own.
     None,
-    /// The next layer. That one reads this one's input.
+    /// The next layer, which reads this one's input.
     Next,
-    /// The previous layer. That one's output, and the gradient of it that it is given, are this
-    /// one's.
+    /// The previous layer, whose output and output gradient are this one's.
     Previous,
 }
 
 /// Layers one after another, and where the numbers of each lie.
 ///
-/// Of a pass over `n` samples, the numbers of a layer lie in the chain's memory at `n`
-/// times the ranges that are given for one sample: the outputs, each followed by what
-/// its layer keeps, and behind them the gradients of two neighbouring outputs.
+/// Ranges are given for one sample; in a pass over `n` samples the numbers lie at `n` times the
+/// range in the chain's memory. First come the outputs, each followed by what its layer keeps for
+/// the backward pass; then the gradients of two neighbouring outputs.
 #[derive(Debug)]
 pub(crate) struct Chain<T> {
     input_shape: Shape,
@@ -49,21 +48,21 @@ pub(crate) struct Chain<T> {
 #[derive(Debug)]
 pub(crate) struct Placed<T> {
     pub(crate) layer: Box<dyn Layer<T>>,
-    /// The layer that does the work of this one and of a neighbour that is fused into it.
+    /// The layer that does the work of this one and of a neighbour fused into it.
     fused: Option<Box<dyn Layer<T>>>,
     pub(crate) fused_into: FusedInto,
-    /// The layer works in the memory of the layer before it.
+    /// Whether the layer works in the memory of the layer before it.
     pub(crate) in_place: bool,
     pub(crate) parameters: Range<usize>,
     pub(crate) buffers: Range<usize>,
     batch_statistics: Range<usize>,
-    /// Of one sample: the output, and what the layer keeps.
+    /// For one sample: the output, and what the layer keeps for the backward pass.
     output: Range<usize>,
     memory: Range<usize>,
 }
 
-/// Where `len` numbers of a sample lie that begin at `start`, and where the next may begin: at a
-/// whole number of vectors.
+/// The range of `len` numbers of a sample from `start` on, and where the next range may begin:
+/// after a whole number of vectors.
 fn range(start: usize, len: usize) -> (Range<usize>, usize) {
     (start..start + len, (start + len).next_multiple_of(16))
 }
@@ -72,7 +71,7 @@ fn len(all: &[Parameter]) -> usize {
     all.iter().map(|array| array.shape.len()).sum()
 }
 
-/// What a layer says of itself that cannot be.
+/// What is wrong with a layer's own description, if anything.
 fn broken_promise<T: Element>(layer: &dyn Layer<T>, input: Shape) -> Option<ShapeError> {
     if layer.input_shape() != input {
         return Some(ShapeError::new("input_shape", input, layer.input_shape()));
@@ -89,8 +88,8 @@ impl<T: Element> Chain<T> {
     /// The layers for inputs of this shape.
     ///
     /// # Errors
-    /// The layer that does not fit, the reason, and the shapes up to there, the input's
-    /// first.
+    /// If a layer does not accept its input: its index, the reason, and the shapes up to there, the
+    /// input's first.
     pub(crate) fn build(
         input_shape: Shape,
         links: &[impl Link],
@@ -190,18 +189,18 @@ impl<T: Element> Chain<T> {
         self.layers.last().map_or(0, |placed| placed.batch_statistics.end)
     }
 
-    /// How many numbers the buffers have.
+    /// How many numbers the buffers hold.
     pub(crate) fn buffers(&self) -> usize {
         self.layers.last().map_or(0, |placed| placed.buffers.end)
     }
 
-    /// How many numbers the memory has for one sample.
+    /// How many numbers the memory holds for one sample.
     pub(crate) fn memory(&self) -> usize {
         self.gradients[1].end
     }
 
-    /// Name, shape and range of each array that `arrays` tells of a layer: the layer's
-    /// index in the chain, a dot, and the array.
+    /// Name, shape and range of each array that `arrays` gives for a layer. The name is the layer's
+    /// index in the chain, a dot, and the array's name.
     pub(crate) fn named(
         &self,
         arrays: impl Fn(&dyn Layer<T>) -> Vec<Parameter>,
@@ -219,7 +218,7 @@ impl<T: Element> Chain<T> {
         all
     }
 
-    /// What [`Layer::scratch`] says, whichever layer's.
+    /// The scratch memory that every layer can work in, counted as by [`Layer::scratch`].
     pub(crate) fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
         let rooms = self.layers.iter().map(|placed| placed.running().scratch(samples, threads));
         rooms.fold([0; 2], larger)
@@ -235,8 +234,9 @@ impl<T: Element> Chain<T> {
         self.gradients[0].clone()
     }
 
-    /// What runs at `index` in passes through the first `layers` layers: of two of them that are
-    /// fused, nothing at the index of one, and the layer that does both at that of the other.
+    /// The layer that runs at `index` in passes through the first `layers` layers. Of two fused
+    /// layers, nothing runs at the index of one, and a layer that does the work of both at that of
+    /// the other.
     fn running(&self, index: usize, layers: usize) -> Option<&dyn Layer<T>> {
         let placed = &self.layers[index];
         let with_next =
@@ -250,13 +250,13 @@ impl<T: Element> Chain<T> {
         }
     }
 
-    /// The input of a layer, among the outputs before it.
+    /// The input of a layer: the network's, or one of the outputs before it.
     fn input_of<'a>(&self, index: usize, n: usize, input: &'a [T], outputs: &'a [T]) -> &'a [T] {
         let before = index.checked_sub(1).map(|before| &self.layers[before].output);
         before.map_or(input, |range| &outputs[of(n, range)])
     }
 
-    /// What [`Layer::update_buffers`] says, for each layer.
+    /// Calls [`Layer::update_buffers`] of each layer.
     pub(crate) fn update_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
         for placed in &self.layers {
             let batch_statistics = &batch_statistics[placed.batch_statistics.clone()];
@@ -264,7 +264,7 @@ impl<T: Element> Chain<T> {
         }
     }
 
-    /// What [`Layer::set_buffers`] says, for each layer.
+    /// Calls [`Layer::set_buffers`] of each layer.
     pub(crate) fn set_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
         for placed in &self.layers {
             let batch_statistics = &batch_statistics[placed.batch_statistics.clone()];
@@ -305,10 +305,10 @@ impl<T: Element> Chain<T> {
         }
     }
 
-    /// Runs the first `layers` layers backward from the gradient of their output, which
-    /// lies at [`Chain::gradient_range`]: as far as there are parameters, or to the
-    /// gradient of the input if that is asked for. `step` does the backward pass of a layer
-    /// with the parameters in that range.
+    /// Runs the first `layers` layers backward from the gradient of their output, which lies at
+    /// [`Chain::gradient_range`]: down to the first layer with parameters or, if it is asked for,
+    /// to the gradient of the input. `step` does the backward pass of one layer, whose parameters
+    /// lie in the given range.
     pub(crate) fn walk_back(
         &self,
         input: &[T],
@@ -365,12 +365,12 @@ impl<T: Element> Chain<T> {
 }
 
 impl<T: Element> Placed<T> {
-    /// The layer that does the work of this one, and of a neighbour that is fused into it.
+    /// The layer that does the work of this one and of a neighbour fused into it.
     pub(crate) fn running(&self) -> &dyn Layer<T> {
         self.fused.as_deref().unwrap_or(&*self.layer)
     }
 
-    /// The output and what the layer keeps, in memory that begins with the output.
+    /// The output, and what the layer keeps, in memory that begins with the output.
     fn split<'a>(&self, n: usize, memory: &'a mut [T]) -> (&'a mut [T], &'a mut [T]) {
         let (output, rest) = memory.split_at_mut(n * self.output.len());
         let gap = n * (self.memory.start - self.output.end);
@@ -385,6 +385,6 @@ fn of(n: usize, range: &Range<usize>) -> Range<usize> {
 
 pub(crate) fn too_large(shape: Shape) -> ShapeError {
     let most = Shape::MOST_NUMBERS;
-    let expected = format!("at most {most} parameters, and numbers in a sample");
+    let expected = format!("at most {most} parameters, and as many numbers in a sample");
     ShapeError::new("network", expected, format!("more, up to where a sample is {shape}"))
 }

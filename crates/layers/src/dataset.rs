@@ -3,10 +3,10 @@ use std::fmt;
 
 use tensor::{Element, image};
 
-/// Samples that are known by their index, each with its target.
+/// Samples with their targets, known by their index.
 ///
-/// A [`Trainer`](crate::Trainer) asks for them when it needs them, on several threads: they may
-/// lie in memory, as those of [`Inputs`], or be computed.
+/// A [`Trainer`](crate::Trainer) asks for samples when it needs them, on several threads: they may
+/// lie in memory, as those of [`Inputs`] do, or be computed.
 pub trait Dataset<T>: Sync {
     /// How many samples there are.
     fn len(&self) -> usize;
@@ -16,11 +16,11 @@ pub trait Dataset<T>: Sync {
         self.len() == 0
     }
 
-    /// Writes a sample's input and its target, each as long as the network's.
+    /// Writes a sample's input and target, which are as long as the network's inputs and outputs.
     fn write(&self, index: usize, input: &mut [T], target: &mut [T]);
 }
 
-/// The inputs of samples in memory, one after another. With the targets they are a data set:
+/// The inputs of samples in memory, one after another. Together with targets they are a data set:
 ///
 /// ```
 /// use layers::Inputs;
@@ -34,7 +34,7 @@ pub trait Dataset<T>: Sync {
 /// # Ok::<(), layers::DatasetError>(())
 /// ```
 ///
-/// The arrays are borrowed, or belong to the data set: a `&Vec`, a slice or a `Vec` will do.
+/// The arrays are borrowed or owned: a `&Vec`, a slice or a `Vec` will do.
 #[derive(Clone, Debug)]
 pub struct Inputs<'a, T: Clone>(Stored<'a, T>);
 
@@ -59,21 +59,22 @@ pub struct InMemory<'a, T: Clone> {
 }
 
 impl<'a, T: Element> Inputs<'a, T> {
-    /// Numbers as the network takes them.
+    /// Numbers that the network gets as they are.
     pub fn numbers(numbers: impl Into<Cow<'a, [T]>>) -> Self {
         Self(Stored::Numbers(numbers.into()))
     }
 
-    /// Bytes such as pixels, of which the network gets numbers from 0 to 1: divided by 255.
+    /// Bytes such as pixels, which the network gets divided by 255, as numbers from 0 to 1.
     pub fn bytes(bytes: impl Into<Cow<'a, [u8]>>) -> Self {
         Self(Stored::Bytes(bytes.into()))
     }
 
-    /// A data set of as many classes: `labels` says which each sample is of, counted from 0. The
-    /// targets are 1 for its class and 0 for the others.
+    /// A data set of `classes` classes. `labels` holds the class of each sample, counted from 0;
+    /// its target is 1 for that class and 0 for the others.
     ///
     /// # Errors
-    /// If there are no samples, the inputs are not equally long, or a label is no class.
+    /// If there are no samples, the inputs cannot be divided evenly among them, or a label is not a
+    /// class.
     pub fn with_classes<L: Copy + fmt::Display + TryInto<usize>>(
         self,
         labels: &[L],
@@ -89,10 +90,10 @@ impl<'a, T: Element> Inputs<'a, T> {
         self.with(Targets::Classes { labels, classes }, len)
     }
 
-    /// A data set whose samples have `outputs` numbers each as their target.
+    /// A data set whose samples have a target of `outputs` numbers each.
     ///
     /// # Errors
-    /// If there are no samples, or inputs or targets are not equally long.
+    /// If there are no samples, or inputs or targets cannot be divided evenly among them.
     pub fn with_targets(
         self,
         targets: impl Into<Cow<'a, [T]>>,
@@ -132,7 +133,7 @@ impl<T: Element> Dataset<T> for InMemory<'_, T> {
     }
 
     /// # Panics
-    /// If the network has other numbers of inputs or outputs.
+    /// If the network has another number of inputs or outputs.
     fn write(&self, index: usize, input: &mut [T], target: &mut [T]) {
         let (len, wanted) = (self.inputs.len() / self.len, input.len());
         assert_eq!(len, wanted, "data set: expected {wanted} inputs a sample, as the network has");
@@ -159,7 +160,7 @@ impl<T: Element> Dataset<T> for InMemory<'_, T> {
     }
 }
 
-/// Some samples of a data set, in an order of their own: a batch, or a part to learn from.
+/// Some samples of a data set, in an order of their own: a batch, or a part to train on.
 #[derive(Clone, Copy, Debug)]
 pub struct Subset<'a, D> {
     data: &'a D,
@@ -183,7 +184,7 @@ impl<T, D: Dataset<T>> Dataset<T> for Subset<'_, D> {
     }
 }
 
-/// Writes the samples from `first` on, as many as there is room for.
+/// Writes the samples from `first` on, as many as fit.
 pub(crate) fn gather<T>(
     data: &impl Dataset<T>,
     first: usize,
@@ -196,26 +197,26 @@ pub(crate) fn gather<T>(
     }
 }
 
-/// Why arrays are no data set.
+/// Why arrays are not a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatasetError {
     /// There are no targets, so no samples.
     Empty,
-    /// As many inputs do not divide among the samples.
+    /// The inputs cannot be divided evenly among the samples.
     Inputs {
         /// How many numbers there are.
         found: usize,
         /// How many samples there are: as many as targets.
         samples: usize,
     },
-    /// The targets are no whole rows.
+    /// The targets cannot be divided evenly among the samples.
     Targets {
         /// How many numbers there are.
         found: usize,
-        /// How many of them are a sample's.
+        /// How many targets a sample has.
         outputs: usize,
     },
-    /// A label is not the number of a class.
+    /// A label is not a class.
     Label {
         /// The sample's index.
         sample: usize,

@@ -9,14 +9,14 @@ pub fn sha256(bytes: &[u8]) -> String {
     sha256_of(&[bytes])
 }
 
-/// The same of several pieces, one behind the other.
+/// The same digest of several pieces, one after another.
 pub fn sha256_of(pieces: &[&[u8]]) -> String {
     let mut digest = Sha256::new();
     pieces.iter().for_each(|piece| digest.update(piece));
     hexadecimal(digest)
 }
 
-/// The same of numbers, little-endian.
+/// The same digest of numbers, little-endian.
 pub(crate) fn sha256_of_numbers<T: Element>(numbers: &[T]) -> String {
     const TOGETHER: usize = 4096;
     let (mut digest, mut bytes) = (Sha256::new(), Vec::new());

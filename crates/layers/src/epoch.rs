@@ -10,17 +10,17 @@ use crate::step::{NonFinite, StepReport};
 use crate::tagged::require_settings;
 use crate::trainer::Trainer;
 
-/// The epochs of a training, counted from 1: each goes once through all samples, by default in
-/// an order drawn anew, with a learning rate that stays the same.
+/// The epochs of a training run, counted from 1. Each goes once through all samples, by default in
+/// a newly drawn order and with a constant learning rate.
 ///
-/// An epoch depends on none before it, so a training goes on with `.skip(epochs that are done)`.
+/// An epoch does not depend on those before it, so a run is continued with `.skip(epochs_done)`.
 #[derive(Clone, Debug)]
 pub struct Epochs {
     next: Epoch,
 }
 
 impl Epochs {
-    /// As many epochs with this learning rate.
+    /// This many epochs with this learning rate.
     ///
     /// # Panics
     /// If the rate is negative or not finite.
@@ -35,7 +35,7 @@ impl Epochs {
     /// The same with a learning rate that follows a schedule over all steps of all epochs.
     ///
     /// # Panics
-    /// If a setting of it is not what its text may say: fractions that do not ascend, say.
+    /// If a setting of the schedule is invalid, such as fractions that do not ascend.
     #[track_caller]
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         require_settings("schedule", &schedule);
@@ -60,7 +60,7 @@ impl Iterator for Epochs {
     }
 }
 
-/// One of [`Epochs`]: in which order it takes the samples, and with which learning rates.
+/// One of [`Epochs`]: the order of its samples, and its learning rates.
 #[derive(Clone, Debug)]
 pub struct Epoch {
     number: usize,
@@ -76,8 +76,8 @@ impl Epoch {
         self.number
     }
 
-    /// The order in which it takes so many samples. A shuffled one starts from the order of the
-    /// data, so that it is a function of seed and epoch alone.
+    /// The order of `samples` samples. A shuffled order starts from that of the data, so it is a
+    /// function of seed and epoch alone.
     pub fn order(&self, seed: u64, samples: usize) -> Vec<usize> {
         let mut order: Vec<_> = (0..samples).collect();
         if self.shuffle {
@@ -86,23 +86,23 @@ impl Epoch {
         order
     }
 
-    /// The learning rate of step `step` of its `steps`, counted from 0.
+    /// The learning rate of step `step`, counted from 0, of `steps` in the epoch.
     fn rate(&self, step: usize, steps: usize) -> f64 {
         let before = (self.number - 1) * steps;
         self.schedule.rate(self.learning_rate, before + step, self.count * steps)
     }
 }
 
-/// What an epoch measured, each sample when it was met, before the step that it was part of.
+/// What an epoch measured: each sample when it was met, before the step that it was part of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochReport {
     /// Which epoch it was, counted from 1.
     pub epoch: usize,
-    /// How many epochs there are to be.
+    /// How many epochs there are in all.
     pub epochs: usize,
     /// The mean of the samples' losses.
     pub loss: f64,
-    /// How many samples had their largest output where the target has.
+    /// How many samples were classified correctly.
     pub correct: usize,
     /// How many samples there were.
     pub samples: usize,
@@ -111,7 +111,7 @@ pub struct EpochReport {
 }
 
 impl EpochReport {
-    /// The share of the samples that were right.
+    /// The fraction of the samples that were classified correctly.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.samples as f64
     }
@@ -129,11 +129,11 @@ impl<T: Element> Trainer<T> {
     /// Takes a step on each batch of the data. A shuffled order is drawn from the trainer's seed.
     ///
     /// # Errors
-    /// If a loss is not finite; the parameters are then as before its step, and the sample that
-    /// the error names is the one with this index in the data.
+    /// If a loss is not finite. The parameters are then as before its step, and the sample in the
+    /// error is an index into `data`.
     ///
     /// # Panics
-    /// If there are no samples, or they are not of the network's numbers of inputs and outputs.
+    /// If there are no samples, or their numbers of inputs or outputs are not the network's.
     #[track_caller]
     pub fn epoch(
         &mut self,
@@ -143,10 +143,11 @@ impl<T: Element> Trainer<T> {
         self.epoch_with(data, epoch, |_, _| {})
     }
 
-    /// [`Trainer::epoch`], with a call after each step, of its learning rate and its report.
+    /// [`Trainer::epoch`] with a callback after each step, which gets the learning rate and the
+    /// report.
     ///
     /// # Errors
-    /// As of [`Trainer::epoch`].
+    /// As [`Trainer::epoch`].
     ///
     /// # Panics
     /// As [`Trainer::epoch`].

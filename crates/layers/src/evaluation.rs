@@ -6,36 +6,36 @@ use crate::loss::Loss;
 use crate::network::Network;
 use crate::workspace::Workspace;
 
-/// Samples that [`Network::evaluate`] sends through a network together.
+/// How many samples [`Network::evaluate`] sends through a network together.
 const TOGETHER: usize = 16;
 
-/// How a network did on some samples.
+/// How well a network did on some samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// The loss of each sample.
     pub losses: Vec<f64>,
     /// The outputs, sample after sample.
     pub outputs: Vec<f64>,
-    /// How many samples had their largest output where the target has.
+    /// How many samples were classified correctly.
     pub correct: usize,
 }
 
 impl Evaluation {
-    /// The mean of the losses; 0 of none.
+    /// The mean of the losses; 0 if there are no samples.
     pub fn loss(&self) -> f64 {
         reduce::sum(&self.losses) / self.losses.len().max(1) as f64
     }
 
-    /// The share of the samples that were right; 0 of none.
+    /// The fraction of the samples that were classified correctly; 0 if there are none.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.losses.len().max(1) as f64
     }
 }
 
-/// The memory in which networks of one kind are evaluated, a part of it for each thread.
+/// The memory in which networks of one architecture are evaluated, a part of it for each thread.
 ///
-/// A sample's outputs have the same bits in any company, so neither the number of threads nor
-/// that of samples together changes a bit.
+/// A sample's outputs have the same bits whichever samples are computed with it, so neither the
+/// number of threads nor that of samples together changes a bit.
 #[derive(Debug)]
 pub struct Evaluator<T> {
     together: usize,
@@ -51,11 +51,11 @@ struct Part<T> {
 }
 
 impl<T: Element> Evaluator<T> {
-    /// For networks such as this one, on so many threads, each of which takes `together` samples
+    /// For networks such as this one, on `threads` threads, each of which takes `together` samples
     /// at a time.
     ///
     /// # Panics
-    /// If one of both is 0.
+    /// If `together` or `threads` is 0.
     #[track_caller]
     pub fn new(network: &Network<T>, together: usize, threads: usize) -> Self {
         assert!(together > 0 && threads > 0, "evaluator: expected at least 1 sample and thread");
@@ -71,7 +71,7 @@ impl<T: Element> Evaluator<T> {
     /// Runs all samples through the network.
     ///
     /// # Panics
-    /// If they are not of the network's numbers of inputs and outputs.
+    /// If the samples' numbers of inputs or outputs are not the network's.
     pub fn evaluate(
         &mut self,
         network: &Network<T>,
@@ -128,7 +128,7 @@ impl<T: Element> Network<T> {
     /// Runs all samples through the network, on all threads of the current pool.
     ///
     /// # Panics
-    /// If they are not of the network's numbers of inputs and outputs.
+    /// If the samples' numbers of inputs or outputs are not the network's.
     pub fn evaluate(&self, data: &impl Dataset<T>, loss: &Loss) -> Evaluation {
         let threads = threads::available().min(data.len().div_ceil(TOGETHER)).max(1);
         Evaluator::new(self, TOGETHER, threads).evaluate(self, loss, data)

@@ -1,4 +1,5 @@
-//! A network's layers, built one for the other's output, and the message if they do not fit.
+//! Builds a network's layers, each for the output of the one before, and reports where they do not
+//! fit.
 
 use std::fmt::Write as _;
 
@@ -10,10 +11,10 @@ use crate::footprint::Footprint;
 use crate::spec::{BuildError, NetworkSpec};
 
 impl NetworkSpec {
-    /// What the network and its passes would take of memory.
+    /// How much memory the network and its passes would take.
     ///
     /// # Errors
-    /// If a layer cannot take the output of the one before it.
+    /// If a layer does not accept the output of the one before it.
     pub fn footprint<T: Element>(&self) -> Result<Footprint<T>, BuildError> {
         let fail = |layer, cause, shapes: &[Shape]| {
             Err(BuildError { layer, cause, table: self.table(shapes) })
@@ -47,8 +48,8 @@ impl NetworkSpec {
         Ok(Footprint { spec: self.clone(), chain })
     }
 
-    /// The layers with their output shapes as far as they are known; of many, the first and
-    /// those around the last whose shape is known.
+    /// The layers with their output shapes as far as these are known. Of many layers, the first
+    /// ones and those around the last known shape.
     fn table(&self, shapes: &[Shape]) -> String {
         let input = shortened(&format!("{:?}", self.input));
         let mut table = format!("     {:<36}{input}", "input");

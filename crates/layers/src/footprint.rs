@@ -4,11 +4,11 @@ use crate::chain::Chain;
 use crate::spec::NetworkSpec;
 use crate::trainer_config::TrainerConfig;
 
-/// A network whose layers fit together, before it has any numbers: how much memory it, its
-/// training and its answers would take.
+/// How much memory a network, its training and its predictions would take: known as soon as its
+/// layers fit together, before any of it is allocated.
 ///
-/// All sizes are bytes, at most a few per cent more than what is allocated. A size that no
-/// machine has is [`u64::MAX`].
+/// All sizes are in bytes, and at most a few per cent more than what is allocated. A size beyond
+/// any machine's is [`u64::MAX`].
 ///
 /// ```
 /// use layers::{Dense, Loss, Network, Optimizer, TrainerConfig};
@@ -27,7 +27,7 @@ pub struct Footprint<T> {
     pub(crate) chain: Chain<T>,
 }
 
-/// Bytes, of numbers of type `T`, that stay at the most where they would be more.
+/// A number of bytes, counted in numbers of type `T`; additions saturate.
 struct Bytes<T> {
     sum: u64,
     element: std::marker::PhantomData<T>,
@@ -38,7 +38,7 @@ impl<T> Bytes<T> {
         Self { sum: 0, element: std::marker::PhantomData }
     }
 
-    /// So many times as many numbers.
+    /// Adds `times` times as many numbers.
     fn add(mut self, times: usize, numbers: usize) -> Self {
         let bytes = product(&[times, numbers, size_of::<T>()]);
         self.sum = self.sum.saturating_add(bytes);
@@ -50,7 +50,7 @@ impl<T> Bytes<T> {
         self.add(1, numbers).add_bytes(indices, size_of::<usize>() as u64)
     }
 
-    /// So many times as many bytes.
+    /// Adds `times` times as many bytes.
     fn add_bytes(mut self, times: usize, bytes: u64) -> Self {
         self.sum = self.sum.saturating_add(product(&[times]).saturating_mul(bytes));
         self
@@ -68,21 +68,21 @@ impl<T: Element> Footprint<T> {
         self.chain.parameters_of(self.chain.layers().len())
     }
 
-    /// Of the network: its parameters and its buffers.
+    /// The network: its parameters and its buffers.
     pub fn network(&self) -> u64 {
         Bytes::<T>::new().add(1, self.parameters()).add(1, self.chain.buffers()).sum
     }
 
-    /// Of the bytes of a file of the network, while they are written or read: the file, and its
-    /// largest array once more.
+    /// A file of the network while it is written or read: the file, and a copy of its largest
+    /// array.
     pub fn file(&self) -> u64 {
         let parameters = self.chain.named(|layer| layer.parameters());
         let largest = parameters.iter().map(|(array, _)| array.shape.len()).max();
         Bytes::<T>::new().add_bytes(1, self.network()).add(1, largest.unwrap_or(0)).sum
     }
 
-    /// Of a [`Workspace::for_inference`](crate::Workspace::for_inference) for so many samples,
-    /// and of the samples' inputs.
+    /// A [`Workspace::for_inference`](crate::Workspace::for_inference) for this many samples, and
+    /// the samples' inputs.
     pub fn inference(&self, samples: usize) -> u64 {
         let chain = &self.chain;
         Bytes::<T>::new()
@@ -93,14 +93,14 @@ impl<T: Element> Footprint<T> {
             .sum
     }
 
-    /// Of a [`Trainer`](crate::Trainer) with these settings on so many threads, its network,
-    /// and the network that it averages.
+    /// A [`Trainer`](crate::Trainer) with these settings on this many threads, its network, and the
+    /// network with averaged parameters.
     pub fn training(&self, config: &TrainerConfig, threads: usize) -> u64 {
         let shards = config.shards();
         let (chain, parameters) = (&self.chain, self.parameters());
         let averages = usize::from(config.average.is_some());
         let moments: usize = config.optimizer.moments().into_iter().map(usize::from).sum();
-        // The shards' gradients, and their sum if there are several.
+        // The shards' gradients, and their sum if there are several shards.
         let gradients = if shards == 1 { 1 } else { shards.saturating_add(1) };
         Bytes::<T>::new()
             .add_bytes(1 + averages, self.network())
@@ -111,7 +111,7 @@ impl<T: Element> Footprint<T> {
             .sum
     }
 
-    /// Of what one thread works on a shard with.
+    /// What one thread needs to work on a shard.
     pub fn shard(&self, config: &TrainerConfig, threads: usize) -> u64 {
         let chain = &self.chain;
         let samples = config.shard_size.min(config.batch_size);
@@ -125,9 +125,9 @@ impl<T: Element> Footprint<T> {
             .sum
     }
 
-    /// Beside the network, of all passes over so many samples at once with its layers one by one
-    /// ([`LayerRun`](crate::LayerRun)): parameters, every intermediate result, its gradient, and a
-    /// mark of a byte.
+    /// All passes over this many samples at once, layer by layer ([`LayerRun`](crate::LayerRun)),
+    /// without the network: parameters, every intermediate result and its gradient, and a mark of
+    /// one byte for each result.
     pub fn inspection(&self, samples: usize) -> u64 {
         let chain = &self.chain;
         let outputs = chain.layers().iter().map(|placed| placed.layer.output_shape().len());
@@ -150,7 +150,7 @@ impl<T: Element> Footprint<T> {
             .sum
     }
 
-    /// Of the input of one sample.
+    /// The input of one sample.
     pub fn image(&self) -> u64 {
         Bytes::<T>::new().add(1, self.chain.input_shape().len()).sum
     }

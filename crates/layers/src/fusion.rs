@@ -1,4 +1,4 @@
-//! The table of neighbours that are done as one layer.
+//! Which neighbouring layers are fused into one.
 
 use tensor::{Element, Shape, ShapeError};
 
@@ -20,7 +20,8 @@ impl Link for LayerSpec {
             (Self::BatchNorm2d(first), Self::Relu(_)) => {
                 (FusedInto::Previous, first.build_rectified(input)?)
             }
-            // The sign of the rectifier's input is that of its output: either gives its derivative.
+            // The input and the output of a ReLU have the same sign: its derivative follows from
+            // either.
             (Self::Relu(_), Self::MaxPool2d(second)) => {
                 (FusedInto::Next, second.build_rectified(input)?)
             }

@@ -3,18 +3,18 @@ use tensor::Scratch;
 use crate::layer::{Layer, Mode};
 use crate::layer_run::LayerRun;
 
-/// How far the gradients of a layer or loss are from finite differences. A figure is NaN where
-/// something was never written, or read that must not be.
+/// How far the gradients of a layer or a loss are from finite differences. A figure is NaN where a
+/// pass left a number unwritten, or read one that it must not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GradientCheck {
-    /// Of the parameters: the largest difference, relative to the largest gradient.
+    /// Of the parameters' gradient: the largest difference, relative to the largest element.
     pub parameters: f64,
-    /// Of the input: likewise.
+    /// Of the input's gradient, likewise.
     pub input: f64,
 }
 
 impl GradientCheck {
-    /// Whether both figures are at most `bound`, as no NaN is.
+    /// Whether both figures are at most `bound`; NaN never is.
     pub fn is_within(&self, bound: f64) -> bool {
         self.parameters <= bound && self.input <= bound
     }
@@ -23,16 +23,16 @@ impl GradientCheck {
 /// Compares a layer's backward pass with central differences of its forward pass, in
 /// `f64`, on the function `E = Σ weights · output`.
 ///
-/// For differentiable layers both figures are around 1e-9; where a layer has a kink (a
-/// ReLU, a maximum), keep the inputs further from it than 1e-5. Differences of numbers of
-/// about 1 have themselves an error of about 1e-11, so gradients are not compared relative to
-/// less than 1e-3: choose weights and inputs of about 1, not of a millionth.
+/// For differentiable layers both figures are around 1e-9. Where a layer has a kink (ReLU, a
+/// maximum), keep the inputs further from it than 1e-5. Differences of numbers of about 1 have an
+/// error of about 1e-11 themselves, so gradients are never compared relative to less than 1e-3:
+/// choose weights and inputs of about 1, not of a millionth.
 ///
-/// What a pass must write is NaN before, and so is the output for a backward pass that does not
-/// [need](Layer::needs_output) it.
+/// Everything that a pass must write is NaN before it, and so is the output in a backward pass that
+/// does not [need](Layer::needs_output) it.
 ///
 /// # Panics
-/// If the slices have not the lengths that the layer says, for a whole number of samples.
+/// If the slices do not have the lengths that the layer implies for a whole number of samples.
 pub fn gradient_check(
     layer: &dyn Layer<f64>,
     parameters: &[f64],
@@ -51,7 +51,7 @@ pub fn gradient_check(
     };
     let parameter_differences = differences(parameters, |changed| value(changed, input));
     let input_differences = differences(input, |changed| value(parameters, changed));
-    // Last, since it leaves behind what the backward pass needs.
+    // This comes last, since it leaves behind what the backward pass needs.
     value(parameters, input);
     if !layer.needs_output() {
         run.output.fill(f64::NAN);
@@ -64,7 +64,7 @@ pub fn gradient_check(
     }
 }
 
-/// The step of the central differences: their error is of its square.
+/// The step of the central differences, whose error is of the order of its square.
 const STEP: f64 = 1e-5;
 
 /// `(f(x + h) − f(x − h)) / 2h` for each element of `x`.
@@ -83,12 +83,12 @@ pub(crate) fn differences(x: &[f64], mut f: impl FnMut(&[f64]) -> f64) -> Vec<f6
         .collect()
 }
 
-/// The largest difference, relative to the largest expected value, or to 1e-3 if that is less;
-/// NaN if any is.
+/// The largest difference, relative to the largest expected value or to 1e-3 if that is larger; NaN
+/// if any difference is.
 pub(crate) fn distance(found: &[f64], expected: &[f64]) -> f64 {
     let largest = expected.iter().fold(1e-3_f64, |largest, x| largest.max(x.abs()));
     let differences = found.iter().zip(expected).map(|(f, e)| (f - e).abs());
-    // `f64::max` forgets a NaN.
+    // `f64::max` would drop a NaN.
     let larger = |most: f64, d| if most.is_nan() || d <= most { most } else { d };
     differences.fold(0.0, larger) / largest
 }

@@ -4,17 +4,17 @@ use tensor::Element;
 use crate::layer::Role;
 use crate::random::Stream;
 
-/// How parameters are drawn at the start.
+/// How parameters are initialised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
-    /// Everything from N(0, 1), biases too, as the notebook does. It saturates tanh and
-    /// sigmoid wherever a layer has more than a few inputs.
+    /// Everything from N(0, 1), biases too, as in the notebook. It saturates tanh and sigmoid
+    /// wherever a layer has more than a few inputs.
     StandardNormal,
-    /// Weights uniform in `±√(6 / (fan_in + fan_out))`, biases 0 (Glorot and Bengio,
-    /// 2010): keeps the variance of values and gradients through tanh and sigmoid.
+    /// Weights uniform in `±√(6 / (fan_in + fan_out))`, biases 0 (Glorot and Bengio, 2010): keeps
+    /// the variance of activations and gradients across layers with tanh or sigmoid.
     Xavier,
-    /// Weights from N(0, 2 / `fan_in`), biases 0 (He et al., 2015): the same through ReLU.
+    /// Weights from N(0, 2 / `fan_in`), biases 0 (He et al., 2015): the same for ReLU.
     He,
 }
 

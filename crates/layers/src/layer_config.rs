@@ -9,13 +9,15 @@ use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::Layer;
 
-/// A type of layer: its settings, as they stand in text, and what it builds for an input.
+/// A type of layer: its settings, as they appear in text, and the layer that it builds for an input
+/// shape.
 ///
-/// The built-in layers and those of other crates implement it alike. [`LayerSpec::own`] puts one
-/// of another crate into a network; what reads it back is told of it as [`OwnLayers`] says.
+/// Built-in layers and those of other crates implement it alike. [`LayerSpec::own`] puts a layer of
+/// another crate into a network; [`OwnLayers`] says how to read one back.
 ///
-/// In text, a layer is a table of its type and its settings, `{ "type": "dense", "outputs": 10 }`,
-/// or its type alone where it needs no setting. No setting may be called `type`.
+/// In text, a layer is a table with its type and its settings,
+/// `{ "type": "dense", "outputs": 10 }`, or only its type if no setting is required. No setting may
+/// be called `type`.
 ///
 /// [`LayerSpec::own`]: crate::LayerSpec::own
 pub trait LayerConfig: Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -25,67 +27,65 @@ pub trait LayerConfig: Debug + Serialize + DeserializeOwned + Send + Sync + 'sta
     /// The layer for inputs of this shape.
     ///
     /// # Errors
-    /// If the layer cannot take such inputs.
+    /// If the layer does not accept such inputs.
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError>;
 
-    /// The layer in a few words; its `Debug` form if nothing else is said.
+    /// The layer in a few words; by default its `Debug` form.
     fn summary(&self) -> String {
         format!("{self:?}")
     }
 
-    /// What is known of the outputs for such inputs; `None` if they are the inputs' numbers, some
-    /// of them, or means of them.
+    /// What is known of the outputs for such inputs; `None` if they are inputs, or means of inputs.
     fn outputs(&self, _inputs: Outputs) -> Option<Outputs> {
         Some(Outputs::Any)
     }
 
-    /// Of a function of one number, the largest that its derivative gets in absolute value.
+    /// The largest absolute value of the derivative, if the layer is a function of one number.
     fn largest_derivative(&self) -> Option<f64> {
         None
     }
 
-    /// How many layers it is, those inside of it counted.
+    /// How many layers this is, with those inside it.
     fn count(&self) -> usize {
         1
     }
 
-    /// Reads the settings. A container reads what is inside of it as
-    /// [`LayerText<O>`](crate::LayerText), so that layers of `O` may be there too.
+    /// Reads the settings. A container reads the layers inside it as
+    /// [`LayerText<O>`](crate::LayerText), so that they may be of the types of `O` too.
     ///
     /// # Errors
-    /// If there is a setting that the layer does not know or have.
+    /// If a setting is unknown or invalid.
     fn read<'de, O: OwnLayers, D: Deserializer<'de>>(settings: D) -> Result<Self, D::Error> {
         Self::deserialize(settings)
     }
 }
 
-/// What is known of the numbers that a layer gives in training, whatever its parameters.
+/// What is known of the numbers that a layer outputs in training, whatever its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outputs {
     /// Nothing.
     Any,
     /// They lie between 0 and 1.
     UnitInterval,
-    /// They lie between 0 and 1 since a layer made probabilities of numbers of any size.
+    /// They are probabilities: between 0 and 1, made by a layer from any numbers.
     Probabilities,
-    /// They are such probabilities, of which a dropout has set some to 0 and made the others
-    /// larger.
+    /// They are probabilities, some of them set to 0 and the others enlarged by a dropout.
     DroppedProbabilities,
 }
 
-/// The types of layers of other crates that a text may name: one [`LayerConfig`], a tuple of
-/// several, or `()`.
+/// The types of other crates' layers that a text may name: one [`LayerConfig`], a tuple of several,
+/// or `()`.
 ///
 /// [`network_of_with`](crate::network_of_with), [`NetworkText`](crate::NetworkText) and
 /// [`WeightsHeader::footprint_with`](crate::WeightsHeader::footprint_with) take them as a type,
-/// `network_of_with::<f32, (Swish, Scale)>(bytes)`. A name that two of them have, or one of them
-/// and a built-in layer, is refused where it stands in the text.
+/// `network_of_with::<f32, (Swish, Scale)>(bytes)`. A name that is not unique among them and the
+/// built-in layers is refused where it appears in the text.
 pub trait OwnLayers {
     /// The names of the types.
     fn types() -> Vec<&'static str>;
 
-    /// Reads the settings of a layer of the type `name`, which is one of [`OwnLayers::types`];
-    /// those inside of it may be of `O`.
+    /// Reads the settings of a layer of type `name`, one of [`OwnLayers::types`]; layers inside it
+    /// may be of the types of `O`.
     ///
     /// # Errors
     /// As [`LayerConfig::read`].
@@ -130,11 +130,11 @@ tuples! { () (A) (A, B) (A, B, C) (A, B, C, E) (A, B, C, E, F) (A, B, C, E, F, G
 
 /// A layer of another crate; see [`LayerSpec::own`](crate::LayerSpec::own).
 ///
-/// Two are equal if their types have one name and their settings are the same in text.
+/// Two are equal if their types have the same name and their settings are the same text.
 #[derive(Clone, Debug)]
 pub struct OwnLayer(Arc<dyn Erased>);
 
-/// What a [`LayerConfig`] says of itself, whatever its type.
+/// What a [`LayerConfig`] says of itself, with its type erased.
 pub(crate) trait Described: Debug + Send + Sync {
     fn type_name(&self) -> &'static str;
     fn summary(&self) -> String;
@@ -165,8 +165,8 @@ impl<L: LayerConfig> Described for L {
     }
 }
 
-/// What else an [`OwnLayer`] needs. Apart, so that of built-in layers only what is built of them
-/// is compiled.
+/// What else an [`OwnLayer`] needs. It is a trait of its own so that a built-in layer is compiled
+/// only for the elements that it is built with.
 trait Erased: Described {
     fn build_f32(&self, input: Shape) -> Result<Box<dyn Layer<f32>>, ShapeError>;
     fn build_f64(&self, input: Shape) -> Result<Box<dyn Layer<f64>>, ShapeError>;

@@ -2,10 +2,10 @@ use tensor::{Buffer, Element, Scratch};
 
 use crate::layer::{Context, Layer, Mode, Pass, start_values};
 
-/// One layer outside of a network's passes, with numbers of its own for `N` samples: to measure
-/// it, to check it, or to look at all that it computes.
+/// One layer outside a network's passes, with its numbers for `N` samples: to time it, to check it,
+/// or to look at everything it computes.
 ///
-/// The scratch memory is lent to each call, since layers that run one after another can share it.
+/// The scratch memory is lent to each call, so that layers which run one after another share it.
 ///
 /// ```
 /// use layers::{LayerRun, LayerSpec, Mode, Relu};
@@ -26,24 +26,25 @@ use crate::layer::{Context, Layer, Mode, Pass, start_values};
 pub struct LayerRun<'a, T> {
     layer: &'a dyn Layer<T>,
     mode: Mode,
-    /// As [`Layer::parameters`] says, one array after another.
+    /// The parameters, one array after another: see [`Layer::parameters`].
     pub parameters: Buffer<T>,
-    /// As [`Layer::buffers`] says, one array after another.
+    /// The buffers, one array after another: see [`Layer::buffers`].
     pub buffers: Vec<T>,
-    /// `(N, …)`, as [`LayerRun::forward`] computes it.
+    /// The output `(N, …)`, written by [`LayerRun::forward`].
     pub output: Buffer<T>,
-    /// `(N, …)`, the loss's with respect to the output: what [`LayerRun::backward`] begins with.
+    /// The gradient of the loss with respect to the output, `(N, …)`, from which
+    /// [`LayerRun::backward`] starts.
     pub output_gradient: Buffer<T>,
-    /// The loss's with respect to the parameters, in their order.
+    /// The gradient of the loss with respect to the parameters, in their order.
     pub gradients: Buffer<T>,
-    /// As [`Layer::batch_statistics`] says.
+    /// See [`Layer::batch_statistics`].
     pub batch_statistics: Vec<T>,
     memory: Buffer<T>,
 }
 
 impl<'a, T: Element> LayerRun<'a, T> {
-    /// For `samples` samples; with the buffers that a network starts with, and parameters of 0.
-    /// What passes compute is NaN until they do.
+    /// For `samples` samples, with the buffers of an untrained network and all parameters 0. What a
+    /// pass computes is NaN before it.
     pub fn new(layer: &'a dyn Layer<T>, samples: usize, mode: Mode) -> Self {
         let nan = |len| {
             let mut numbers = Buffer::zeros(len);
@@ -91,7 +92,7 @@ impl<'a, T: Element> LayerRun<'a, T> {
         layer.backward(parameters, pass, &mut self.gradients, input_gradient, context);
     }
 
-    /// The same with a step of gradient descent, as [`Layer::backward_and_step`] says.
+    /// The same with a step of gradient descent: see [`Layer::backward_and_step`].
     pub fn backward_and_step(
         &mut self,
         input: &[T],

@@ -1,4 +1,4 @@
-//! Learning: layers, losses, optimizers, networks, and weights in and out of files.
+//! Learning: layers, losses, optimizers, networks, and weights as the bytes of files.
 //!
 //! Axis letters: `N` batch, `C` input channels, `D` kernels, `H W` height and width,
 //! `KH KW` kernel size, `OH OW` output size; a dense layer has `I` inputs and `O`
@@ -38,10 +38,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A layer is pure mathematics: it knows its shapes, never its numbers. The numbers of
-//! all layers lie in one flat vector in the [`Network`], what a pass computes lies in a
-//! [`Workspace`], and each layer is lent its slices of both. So a network predicts on many threads
-//! at once, each with a workspace of its own:
+//! A layer is pure mathematics: it knows its shapes, never its numbers. The parameters of all
+//! layers lie in one flat vector in the [`Network`], whatever a pass computes lies in a
+//! [`Workspace`], and each layer is lent its slices of both. So one network predicts on many
+//! threads at once, each with a workspace of its own:
 //!
 //! ```
 //! use layers::{Bias, Conv2d, Dense, Init, Network, Reshape, Sigmoid, Tanh, Workspace, answer};
@@ -66,8 +66,8 @@
 //! # Ok::<(), layers::BuildError>(())
 //! ```
 //!
-//! A layer of your own is a type with a [`LayerConfig`], which builds a [`Layer`]:
-//! `examples/04-own-layer.rs` checks the gradients of one, trains it, saves it, and reads it back.
+//! A layer of your own is a type that implements [`LayerConfig`] and builds a [`Layer`]:
+//! `examples/04-own-layer.rs` checks the gradients of one, trains it, saves it and reads it back.
 
 #![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 

@@ -13,10 +13,10 @@ use crate::layer_run::LayerRun;
 use crate::random::{Purpose, Stream};
 use crate::spec::{BuildError, NetworkSpec};
 
-/// A list of layers, one flat vector of all their parameters, and one of their buffers:
-/// what they update and nobody optimises.
+/// A list of layers, one flat vector of all their parameters, and one of their buffers: what layers
+/// update in training without the optimizer.
 ///
-/// Clones have numbers of their own and share the built layers.
+/// Clones have their own numbers and share the built layers.
 #[derive(Clone, Debug)]
 pub struct Network<T> {
     spec: NetworkSpec,
@@ -34,20 +34,20 @@ pub struct NetworkLayer<'a, T> {
     pub spec: &'a LayerSpec,
     /// The layer by itself.
     pub layer: &'a dyn Layer<T>,
-    /// The layer that passes run: with the work of a neighbour that is fused into it.
+    /// The layer that runs in passes: it also does the work of a neighbour fused into it.
     pub running: &'a dyn Layer<T>,
-    /// Into which neighbour it is fused itself.
+    /// The neighbour that it is fused into itself.
     pub fused_into: FusedInto,
     /// Whether it works in the memory of the layer before it.
     pub in_place: bool,
-    /// Its parameters, as [`Layer::parameters`] says.
+    /// Its parameters: see [`Layer::parameters`].
     pub parameters: &'a [T],
-    /// Its buffers, as [`Layer::buffers`] says.
+    /// Its buffers: see [`Layer::buffers`].
     pub buffers: &'a [T],
 }
 
 impl<'a, T: Element> NetworkLayer<'a, T> {
-    /// Either of the two, with these numbers, for `samples` samples.
+    /// A run of `layer`, one of the two above, with these numbers, for `samples` samples.
     pub fn run(&self, layer: &'a dyn Layer<T>, samples: usize, mode: Mode) -> LayerRun<'a, T> {
         let mut run = LayerRun::new(layer, samples, mode.of_layer(self.index));
         run.parameters.copy_from_slice(self.parameters);
@@ -74,15 +74,15 @@ impl<T: Element> NetworkBuilder<T> {
     /// The network with all parameters 0.
     ///
     /// # Errors
-    /// If a layer cannot take the output of the one before it.
+    /// If a layer does not accept the output of the one before it.
     pub fn build(self) -> Result<Network<T>, BuildError> {
         self.spec.build()
     }
 
-    /// What the network and its passes would take of memory.
+    /// How much memory the network and its passes would take.
     ///
     /// # Errors
-    /// If a layer cannot take the output of the one before it.
+    /// If a layer does not accept the output of the one before it.
     pub fn footprint(&self) -> Result<Footprint<T>, BuildError> {
         self.spec.footprint()
     }
@@ -92,7 +92,7 @@ impl NetworkSpec {
     /// The network with all parameters 0.
     ///
     /// # Errors
-    /// If a layer cannot take the output of the one before it.
+    /// If a layer does not accept the output of the one before it.
     pub fn build<T: Element>(&self) -> Result<Network<T>, BuildError> {
         self.footprint().map(Footprint::build)
     }
@@ -106,7 +106,7 @@ impl<T: Element> Network<T> {
         NetworkBuilder { spec, element: std::marker::PhantomData }
     }
 
-    /// What the network was built from.
+    /// The description that the network was built from.
     pub fn spec(&self) -> &NetworkSpec {
         &self.spec
     }
@@ -146,12 +146,12 @@ impl<T: Element> Network<T> {
         &mut self.parameters
     }
 
-    /// What the layers update while they learn, layer by layer: running statistics.
+    /// The buffers, layer by layer: what layers update in training, such as running statistics.
     pub fn buffers(&self) -> &[T] {
         &self.buffers
     }
 
-    /// What the layers update while they learn, layer by layer: running statistics.
+    /// The buffers, layer by layer: what layers update in training, such as running statistics.
     pub fn buffers_mut(&mut self) -> &mut [T] {
         &mut self.buffers
     }
@@ -162,19 +162,19 @@ impl<T: Element> Network<T> {
         self.chain.named(|layer| layer.parameters())
     }
 
-    /// The same of the arrays of [`Network::buffers`].
+    /// Name, shape and range of each array of [`Network::buffers`], likewise.
     pub fn named_buffers(&self) -> Vec<(Parameter, Range<usize>)> {
         self.chain.named(|layer| layer.buffers())
     }
 
-    /// The layers' summaries with their output shapes and numbers of parameters.
+    /// Each layer's summary, output shape and number of parameters.
     pub fn table(&self) -> Vec<(String, Shape, usize)> {
         self.layers()
             .map(|layer| (layer.spec.summary(), layer.layer.output_shape(), layer.parameters.len()))
             .collect()
     }
 
-    /// Draws all parameters anew, in their order, from the stream of `seed`.
+    /// Draws all parameters anew, in order, from the random stream of `seed`.
     pub fn initialize(&mut self, init: Init, seed: u64) {
         let mut stream = Stream::new(seed, Purpose::Initialization, 0);
         for (parameter, range) in self.named_parameters() {
@@ -187,14 +187,14 @@ impl<T: Element> Network<T> {
         sha256_of_numbers(&self.parameters)
     }
 
-    /// Moves the buffers towards what the shards of a step observed, as
-    /// [`Layer::update_buffers`](crate::Layer::update_buffers) says.
+    /// Moves the buffers towards the statistics of a step's shards: see
+    /// [`Layer::update_buffers`](crate::Layer::update_buffers).
     pub(crate) fn update_buffers(&mut self, batch_statistics: &[T]) {
         self.chain.update_buffers(&mut self.buffers, batch_statistics);
     }
 
-    /// Sets the buffers to what shards observed, as
-    /// [`Layer::set_buffers`](crate::Layer::set_buffers) says.
+    /// Sets the buffers to the shards' statistics: see
+    /// [`Layer::set_buffers`](crate::Layer::set_buffers).
     pub(crate) fn set_buffers(&mut self, batch_statistics: &[T]) {
         self.chain.set_buffers(&mut self.buffers, batch_statistics);
     }
@@ -203,7 +203,7 @@ impl<T: Element> Network<T> {
         &self.chain
     }
 
-    /// The layers, the parameters to be changed, and the buffers.
+    /// The layers, the parameters, which may be changed, and the buffers.
     pub(crate) fn numbers_mut(&mut self) -> (&Chain<T>, &mut [T], &[T]) {
         (&self.chain, &mut self.parameters, &self.buffers)
     }

@@ -3,18 +3,18 @@ use tensor::{Element, optimize};
 
 use crate::tagged::{fraction, name_or_table, not_negative};
 
-/// All there is to an optimizer beside its settings, which are its fields: in text they have
-/// their names, and those of [`Default`] where nothing is said.
+/// The definition of an optimizer. Its settings are its fields, under their names in text; those
+/// that the text omits are as in [`Default`].
 trait Rule: Default {
-    /// Whether a momentum is remembered for each parameter, and whether a mean of squares is.
+    /// Whether it keeps a momentum for each parameter, and whether it keeps a mean of squares.
     fn moments(&self) -> [bool; 2];
 
-    /// What it adds to the root that it divides by, if it does.
+    /// The ε that it adds to the root that it divides by, if it does.
     fn epsilon(&self) -> Option<f64> {
         None
     }
 
-    /// Changes some of the parameters, with their gradients and what is remembered.
+    /// Updates some of the parameters, with their gradients and moments.
     fn apply<T: Element>(&self, step: Step, w: &mut [T], g: &[T], moments: [&mut [T]; 2]);
 }
 
@@ -23,23 +23,23 @@ trait Rule: Default {
 pub(crate) struct Step {
     /// η.
     pub(crate) rate: f64,
-    /// Which it is, counted from 1.
+    /// The number of the step, counted from 1.
     pub(crate) number: u64,
-    /// λ; 0 for parameters that have no weight decay.
+    /// λ; 0 for parameters without weight decay.
     weight_decay: f64,
 }
 
-/// Makes the enum of all optimizers of a list: the constructor of each, its type and, if that is
-/// another one, its name in text.
+/// Declares the enum of all optimizers from a list: the constructor of each, its type and, if it
+/// differs from the constructor's, its name in text.
 macro_rules! optimizers {
     ($($new:ident: $(#[$renamed:meta])? $Optimizer:ident,)*) => {
         /// How a gradient `g` changes the parameters `w`, with learning rate `η`.
         ///
-        /// The arithmetic and the defaults are PyTorch's. As text a name, `"adam"`, or a table,
-        /// `{ type = "adam", beta1 = 0.95 }`.
+        /// Arithmetic and defaults are PyTorch's. In text, an optimizer is a name, `"adam"`, or a
+        /// table, `{ type = "adam", beta1 = 0.95 }`.
         ///
-        /// Weight decay applies to all parameters, as in PyTorch; `decay_biases = false` spares
-        /// whatever is no weight: biases, and the factors of a normalisation.
+        /// Weight decay applies to all parameters, as in PyTorch, unless `decay_biases = false`
+        /// restricts it to weights: then biases and the scales of normalisations have none.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
         #[serde(tag = "type", rename_all = "snake_case")]
         pub enum Optimizer {
@@ -50,7 +50,7 @@ macro_rules! optimizers {
             )*
         }
 
-        /// What [`Optimizer`] is read as: the form that serde derives.
+        /// The form that serde derives, from which [`Optimizer`] is read.
         #[derive(Deserialize)]
         #[serde(remote = "Optimizer", rename_all = "snake_case")]
         enum Table {
@@ -73,18 +73,18 @@ macro_rules! optimizers {
                 }
             )*
 
-            /// What it adds to the root that it divides by, if it does.
+            /// The ε that it adds to the root that it divides by, if it does.
             pub fn epsilon(self) -> Option<f64> {
                 match self { $(Self::$Optimizer(optimizer) => optimizer.epsilon(),)* }
             }
 
-            /// Whether a momentum is remembered for each parameter, and whether a mean of squares
-            /// is.
+            /// Whether it keeps a momentum for each parameter, and whether it keeps a mean of
+            /// squares.
             pub(crate) fn moments(self) -> [bool; 2] {
                 match self { $(Self::$Optimizer(optimizer) => optimizer.moments(),)* }
             }
 
-            /// Changes some of the parameters, with their gradients and what is remembered.
+            /// Updates some of the parameters, with their gradients and moments.
             pub(crate) fn apply<T: Element>(
                 self,
                 step: Step,
@@ -97,7 +97,7 @@ macro_rules! optimizers {
                 }
             }
 
-            /// λ, and whether it is for biases too.
+            /// λ, and whether it applies to biases too.
             fn weight_decay(&mut self) -> (&mut f64, &mut bool) {
                 match self {
                     $(Self::$Optimizer(of) => (&mut of.weight_decay, &mut of.decay_biases),)*
@@ -115,7 +115,7 @@ optimizers! {
     lion: Lion,
 }
 
-/// Makes the type of an optimizer from its settings with their defaults. All have a weight decay.
+/// Declares the type of an optimizer from its settings and their defaults. All have a weight decay.
 macro_rules! settings {
     (
         $(#[$doc:meta])*
@@ -126,7 +126,7 @@ macro_rules! settings {
         #[serde(default, deny_unknown_fields)]
         pub struct $Optimizer {
             $($(#[$of])* pub $name: $type,)*
-            /// Whether λ is for biases too.
+            /// Whether weight decay applies to biases too.
             pub decay_biases: bool,
         }
 
@@ -145,9 +145,9 @@ settings! {
         /// μ, 0 by default.
         #[serde(deserialize_with = "fraction")]
         momentum: f64 = 0.0,
-        /// Whether the step looks ahead along the new velocity.
+        /// Whether the step looks ahead along the new velocity (Nesterov).
         nesterov: bool = false,
-        /// λ: `g ← g + λ w` comes first. 0 by default.
+        /// λ: `g ← g + λ w` first. 0 by default.
         #[serde(deserialize_with = "not_negative")]
         weight_decay: f64 = 0.0,
     }
@@ -170,19 +170,19 @@ impl Rule for Sgd {
 }
 
 settings! {
-    /// Adam (Kingma and Ba, 2015): the mean of the gradients over the root of the mean
-    /// of their squares, both moving and corrected for their start at 0.
+    /// Adam (Kingma and Ba, 2015): the moving mean of the gradients, divided by the root of the
+    /// moving mean of their squares, both corrected for starting at 0.
     Adam {
-        /// What the mean keeps each step, 0.9 by default.
+        /// The decay of the mean, 0.9 by default.
         #[serde(deserialize_with = "fraction")]
         beta1: f64 = 0.9,
-        /// What the mean of squares keeps each step, 0.999 by default.
+        /// The decay of the mean of squares, 0.999 by default.
         #[serde(deserialize_with = "fraction")]
         beta2: f64 = 0.999,
         /// Added to the root, 1e-8 by default.
         #[serde(deserialize_with = "not_negative")]
         epsilon: f64 = 1e-8,
-        /// λ: `g ← g + λ w` comes first. 0 by default.
+        /// λ: `g ← g + λ w` first. 0 by default.
         #[serde(deserialize_with = "not_negative")]
         weight_decay: f64 = 0.0,
     }
@@ -205,16 +205,16 @@ impl Rule for Adam {
 }
 
 settings! {
-    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019): `w ← w − η λ w`
-    /// comes first, and the gradient knows nothing of it.
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019): `w ← w − η λ w` first, which
+    /// the gradient does not see.
     AdamW {
-        /// As Adam's.
+        /// As in Adam.
         #[serde(deserialize_with = "fraction")]
         beta1: f64 = 0.9,
-        /// As Adam's.
+        /// As in Adam.
         #[serde(deserialize_with = "fraction")]
         beta2: f64 = 0.999,
-        /// As Adam's.
+        /// As in Adam.
         #[serde(deserialize_with = "not_negative")]
         epsilon: f64 = 1e-8,
         /// λ, 0.01 by default.
@@ -239,10 +239,10 @@ impl Rule for AdamW {
     }
 }
 
-/// The step of Adam without weight decay.
+/// A step of Adam without weight decay.
 fn adam_step<T: Element>([beta1, beta2]: [f64; 2], epsilon: f64, step: Step) -> optimize::Adam<T> {
-    // Beyond that many steps both corrections are 1; and powf is not the same on all
-    // platforms, while a product is.
+    // After this many steps both corrections are 1. `powf` differs between platforms; a product
+    // does not.
     let power = |base: f64| {
         let (mut power, mut base, mut left) = (1.0, base, step.number);
         while left > 0 {
@@ -267,11 +267,11 @@ fn adam_step<T: Element>([beta1, beta2]: [f64; 2], epsilon: f64, step: Step) -> 
 }
 
 settings! {
-    /// `RMSprop` (Hinton, 2012): the gradient over the root of the moving mean of its squares,
-    /// `v ← α v + (1 − α) g²`, `w ← w − η g / (√v + ε)`; with momentum
+    /// `RMSprop` (Hinton, 2012): the gradient divided by the root of the moving mean of its
+    /// squares, `v ← α v + (1 − α) g²`, `w ← w − η g / (√v + ε)`; with momentum
     /// `m ← μ m + g / (√v + ε)`, `w ← w − η m`.
     RmsProp {
-        /// α, what the mean of squares keeps each step, 0.99 by default.
+        /// α, the decay of the mean of squares, 0.99 by default.
         #[serde(deserialize_with = "fraction")]
         alpha: f64 = 0.99,
         /// Added to the root, 1e-8 by default.
@@ -280,7 +280,7 @@ settings! {
         /// μ, 0 by default.
         #[serde(deserialize_with = "fraction")]
         momentum: f64 = 0.0,
-        /// λ: `g ← g + λ w` comes first. 0 by default.
+        /// λ: `g ← g + λ w` first. 0 by default.
         #[serde(deserialize_with = "not_negative")]
         weight_decay: f64 = 0.0,
     }
@@ -309,15 +309,15 @@ impl Rule for RmsProp {
 }
 
 settings! {
-    /// Lion (Chen et al., 2023): a step of the same length for every parameter, in the direction
-    /// of a mean of the gradients, `w ← w − η sign(β₁ m + (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`,
-    /// with decoupled weight decay, `w ← w − η λ w` first. It takes a learning rate of a third to
-    /// a tenth of Adam's.
+    /// Lion (Chen et al., 2023): a step of the same length for every parameter, along the sign of a
+    /// mean of the gradients, `w ← w − η sign(β₁ m + (1 − β₁) g)`, `m ← β₂ m + (1 − β₂) g`, with
+    /// decoupled weight decay, `w ← w − η λ w` first. Its learning rate should be a third to a
+    /// tenth of Adam's.
     Lion {
-        /// What the direction has of the mean, 0.9 by default.
+        /// The weight of the mean in the direction, 0.9 by default.
         #[serde(deserialize_with = "fraction")]
         beta1: f64 = 0.9,
-        /// What the mean keeps each step, 0.99 by default.
+        /// The decay of the mean, 0.99 by default.
         #[serde(deserialize_with = "fraction")]
         beta2: f64 = 0.99,
         /// λ, 0 by default.
@@ -372,32 +372,31 @@ impl Optimizer {
     /// Gradient descent with this momentum in Nesterov's form.
     ///
     /// # Panics
-    /// If the momentum is 0: there is nothing to look ahead along.
+    /// If the momentum is 0: there is no velocity to look ahead along.
     #[track_caller]
     pub fn nesterov(momentum: f64) -> Self {
         assert!(momentum != 0.0, "Optimizer::nesterov: expected a momentum above 0, got 0");
         Sgd { momentum, nesterov: true, ..Sgd::default() }.into()
     }
 
-    /// The same with another weight decay, for biases too or not.
+    /// The same with this weight decay, for biases too or not.
     pub fn with_weight_decay(mut self, decay: f64, biases: bool) -> Self {
         let (weight_decay, decay_biases) = self.weight_decay();
         (*weight_decay, *decay_biases) = (decay, biases);
         self
     }
 
-    /// Whether a step is `w ← w − η g` and nothing else, so that a layer may take it.
+    /// Whether a step is `w ← w − η g` and nothing else, so that layers may take it themselves.
     pub(crate) fn is_plain_descent(self) -> bool {
         matches!(self, Self::Sgd(Sgd { momentum: 0.0, weight_decay: 0.0, .. }))
     }
 
-    /// Whether weight decay is not the same for all parameters.
+    /// Whether some parameters have weight decay and others do not.
     pub(crate) fn spares_biases(mut self) -> bool {
         !*self.weight_decay().1
     }
 
-    /// Step `number`, counted from 1, of parameters that have weight decay, and of those that
-    /// have none.
+    /// Step `number`, counted from 1, for parameters with weight decay and for those without.
     pub(crate) fn steps(mut self, rate: f64, number: u64) -> [Step; 2] {
         let weight_decay = *self.weight_decay().0;
         [weight_decay, 0.0].map(|weight_decay| Step { rate, number, weight_decay })

@@ -4,8 +4,8 @@ use crate::loss::{Domain, Loss};
 use crate::spec::NetworkSpec;
 
 impl NetworkSpec {
-    /// What is known of the network's outputs for inputs between 0 and 1, and the place of the
-    /// layer that makes them what they are; the last one's if none does.
+    /// What is known of the network's outputs for inputs between 0 and 1, and the index of the
+    /// layer that determines it; the last layer's if none does.
     pub fn outputs(&self) -> (Outputs, usize) {
         let mut outputs = Outputs::UnitInterval;
         let mut place = self.layers.len().saturating_sub(1);
@@ -17,7 +17,7 @@ impl NetworkSpec {
         (outputs, place)
     }
 
-    /// The place of the last layer that makes probabilities, if one does.
+    /// The index of the last layer that makes probabilities, if there is one.
     pub fn last_probabilities(&self) -> Option<usize> {
         let makes = |layer: &LayerSpec| layer.outputs(Outputs::Any) == Some(Outputs::Probabilities);
         self.layers.iter().rposition(makes)
@@ -25,9 +25,9 @@ impl NetworkSpec {
 }
 
 impl Loss {
-    /// Whether it is a function of such outputs: a binary cross-entropy of numbers between 0
-    /// and 1, a loss of logits of anything but probabilities, which it would make probabilities
-    /// of once more.
+    /// Whether the loss can be trained on such outputs: a binary cross-entropy on numbers between 0
+    /// and 1, a loss of logits on anything but probabilities, to which it would apply a sigmoid or
+    /// softmax a second time.
     pub fn fits(&self, outputs: Outputs) -> bool {
         match self.domain() {
             Domain::Numbers => true,

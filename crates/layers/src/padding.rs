@@ -5,19 +5,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::size::Size;
 use crate::tagged::number_or_pair;
 
-/// What is around the input of a convolution or a pooling: `"valid"`, `"same"`, a number, one
-/// for rows and one for columns, `[1, 2]`, or for each of them what comes before and what after,
+/// The padding around the input of a convolution or a pooling: `"valid"`, `"same"`, a number, one
+/// for rows and one for columns, `[1, 2]`, or one before and one after for each of them,
 /// `[[1, 2], [0, 3]]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
     /// None.
     #[default]
     Valid,
-    /// So many that the output has the input's height and width, or with a stride those
-    /// divided by it, rounded up. If they are odd, the larger half is at the bottom and
-    /// at the right, as in PyTorch and TensorFlow.
+    /// As much as makes the output as high and as wide as the input or, with a stride, as the input
+    /// divided by it, rounded up. If that is odd, the larger half is at the bottom and at the
+    /// right, as in PyTorch and TensorFlow.
     Same,
-    /// So many rows above and below, and columns left and right.
+    /// This many rows above and below, and columns left and right.
     Zeros(usize, usize),
     /// Rows above and below, and columns to the left and to the right.
     Around([usize; 2], [usize; 2]),
@@ -28,8 +28,8 @@ impl Padding {
         *self == Self::Valid
     }
 
-    /// What comes before and after `size` rows (axis 0) or columns (axis 1), for a kernel that
-    /// reaches over so many.
+    /// The padding before and after `size` rows (axis 0) or columns (axis 1), for a kernel that
+    /// spans `kernel` of them.
     pub(crate) fn around(
         self,
         axis: usize,
@@ -116,7 +116,7 @@ impl From<[Size; 2]> for Padding {
     }
 }
 
-/// What it says in a layer's summary, a comma before it; nothing of none.
+/// The padding in a layer's summary, after a comma; empty if there is none.
 impl fmt::Display for Padding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

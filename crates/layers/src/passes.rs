@@ -10,11 +10,11 @@ use crate::network::Network;
 use crate::workspace::Workspace;
 
 impl<T: Element> Network<T> {
-    /// The outputs for whole samples of `input`.
+    /// The outputs for whole samples of `input`, `(N, …)`.
     ///
     /// # Panics
-    /// If `input` does not hold whole samples, or more of them than the workspace; if the
-    /// workspace is of another network, that is neither this one nor a clone.
+    /// If `input` does not hold whole samples, or holds more of them than the workspace has room
+    /// for; if the workspace belongs to a network that is neither this one nor a clone of it.
     #[track_caller]
     pub fn predict<'w>(&self, input: &[T], workspace: &'w mut Workspace<T>) -> &'w [T] {
         self.forward(input, workspace, Mode::Inference);
@@ -31,13 +31,13 @@ impl<T: Element> Network<T> {
         self.chain().forward(self.parameters(), input, workspace.context(self.buffers()));
     }
 
-    /// Runs the first `layers` layers backward, from the gradient of their output that
-    /// [`Workspace::output_gradient`] was given, as far as there are parameters;
-    /// leaves the gradients of all parameters in `gradients`.
+    /// Runs the first `layers` layers backward, from the gradient of their output in
+    /// [`Workspace::output_gradient`] down to the first layer with parameters; writes the gradients
+    /// of all parameters to `gradients`.
     ///
     /// # Panics
-    /// If `input` or `gradients` has not the length of the forward pass; if the workspace is of
-    /// another network.
+    /// If the length of `input` or `gradients` is not that of the forward pass; if the workspace
+    /// belongs to another network.
     #[track_caller]
     pub fn backward(
         &self,
@@ -60,9 +60,9 @@ impl<T: Element> Network<T> {
         );
     }
 
-    /// [`Network::backward`], with a step of gradient descent on each layer's parameters
-    /// as soon as its gradient is known: `parameters ← parameters − rate · gradients`,
-    /// to the same bits.
+    /// [`Network::backward`] with a step of gradient descent on each layer's parameters as soon as
+    /// their gradient is known, `parameters ← parameters − rate · gradients`, with the same bits as
+    /// if it were taken afterwards.
     ///
     /// # Panics
     /// As [`Network::backward`].

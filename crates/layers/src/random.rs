@@ -1,9 +1,8 @@
-//! Random numbers that stay what they are.
+//! Random numbers that never change from version to version.
 //!
-//! Every draw comes from ChaCha with 8 rounds, a generator whose stream is specified,
-//! with a key made of the experiment's seed, the purpose and the epoch. So what one
-//! purpose draws never changes what another one gets, and an epoch can be drawn again
-//! without those before it.
+//! Every draw comes from ChaCha with 8 rounds, a generator whose stream is specified, with a key
+//! made from the experiment's seed, the purpose and the epoch. So the draws for one purpose never
+//! change those for another, and an epoch can be drawn again without the epochs before it.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -12,7 +11,7 @@ pub use tensor::random::philox;
 /// What random numbers are drawn for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The parameters at the start.
+    /// The initial parameters.
     Initialization = 1,
     /// The order of the samples in an epoch.
     Shuffle = 2,
@@ -32,12 +31,12 @@ impl Stream {
         Self(ChaCha8Rng::from_seed(key))
     }
 
-    /// A number between 0 and 1, neither of them, with 53 bits.
+    /// A number between 0 and 1, both excluded, with 53 bits.
     pub fn uniform(&mut self) -> f64 {
         ((self.0.next_u64() >> 11) as f64 + 0.5) * (1.0 / (1_u64 << 53) as f64)
     }
 
-    /// A number from the standard normal distribution, one draw each.
+    /// A number from the standard normal distribution, one draw for each.
     pub fn normal(&mut self) -> f64 {
         normal_quantile(self.uniform())
     }
@@ -49,8 +48,8 @@ impl Stream {
     pub fn below(&mut self, bound: usize) -> usize {
         assert!(bound > 0, "Stream::below: expected a bound of at least 1, got 0");
         let bound = bound as u64;
-        // Lemire's method: the high half of a product, the few draws rejected that would
-        // make the first numbers likelier.
+        // Lemire's method: the high half of a product; the few draws are rejected that would make
+        // small numbers more likely.
         let reject_below = bound.wrapping_neg() % bound;
         loop {
             let draw = self.0.next_u64();
@@ -61,7 +60,7 @@ impl Stream {
         }
     }
 
-    /// Puts `items` into an order of which each is equally likely.
+    /// Shuffles `items`; every order is equally likely.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
@@ -69,7 +68,8 @@ impl Stream {
     }
 }
 
-/// The number below which a standard normal variable lies with probability `p`.
+/// The quantile of the standard normal distribution: a standard normal variable is below it with
+/// probability `p`.
 ///
 /// Algorithm AS 241 (M. J. Wichura, Applied Statistics 37, 1988), to about 1e-16.
 fn normal_quantile(p: f64) -> f64 {
@@ -183,7 +183,7 @@ mod tests {
         assert!(counts.iter().all(|&count| (9_600..10_400).contains(&count)), "{counts:?}");
     }
 
-    /// The streams are part of every digest that a preset promises.
+    /// The streams determine every digest that is promised for a preset.
     #[test]
     fn the_streams_never_change() {
         let mut order: Vec<_> = (0..10).collect();

@@ -4,16 +4,16 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::tagged::{bounded, fraction, name_or_table, not_negative};
 
-/// The learning rate over a training run: a pure function of the step, of their total
-/// number, and of the experiment's rate.
+/// The learning rate over a training run: a pure function of the step, of the number of steps, and
+/// of the experiment's rate.
 ///
-/// As text a name, `"one_cycle"`, or a table, `{ type = "cosine", warmup = 0.1 }`. All
-/// but one-cycle may begin with a warm-up: over that fraction of the steps, whole ones, the
-/// rate grows in equal parts to the experiment's, and the rest of the schedule follows over
-/// the steps that are left.
+/// In text, a schedule is a name, `"one_cycle"`, or a table, `{ type = "cosine", warmup = 0.1 }`.
+/// All but one-cycle may begin with a warm-up: the rate grows linearly to the experiment's over
+/// that fraction of the steps, whole steps, and the rest of the schedule follows over the remaining
+/// steps.
 ///
-/// Fractions are meant as they are written: 0.07 of 100 steps are 7, though neither 0.07
-/// nor its product with 100 is exact in binary.
+/// Fractions are taken as they are written: 0.07 of 100 steps are 7, though neither 0.07 nor its
+/// product with 100 is exact in binary.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Schedule {
@@ -22,29 +22,29 @@ pub enum Schedule {
         /// The fraction of the steps in which the rate grows, 0 by default.
         warmup: f64,
     },
-    /// A rate that is multiplied with a factor now and then, as PyTorch's `MultiStepLR`.
+    /// A rate that is multiplied by a factor at some steps, as PyTorch's `MultiStepLR`.
     Step {
-        /// When, as fractions of the steps after the warm-up, ascending: from the first step
-        /// on, counted from 0, that is no less than the fraction of them.
+        /// When, as ascending fractions of the steps after the warm-up: from the first step,
+        /// counted from 0, that is not less than this fraction of them.
         at: Vec<f64>,
-        /// With what, 0.1 by default.
+        /// The factor, 0.1 by default.
         factor: f64,
         /// The fraction of the steps in which the rate grows, 0 by default.
         warmup: f64,
     },
-    /// Half a cosine from the rate down to a part of it (Loshchilov and Hutter, 2017), as
-    /// PyTorch's `CosineAnnealingLR`: that part would be the rate of the step after the last.
+    /// Half a cosine from the rate down to a fraction of it (Loshchilov and Hutter, 2017), as
+    /// PyTorch's `CosineAnnealingLR`: the fraction would be reached by the step after the last.
     Cosine {
-        /// What part of the rate it goes down to, 0 by default.
+        /// The fraction of the rate that it goes down to, 0 by default.
         end: f64,
         /// The fraction of the steps in which the rate grows, 0 by default.
         warmup: f64,
     },
-    /// Half a cosine up to the rate and half a cosine down to almost nothing (Smith and
-    /// Topin, 2018), as PyTorch's `OneCycleLR`: of `total` steps counted from 0, the rate is
-    /// reached at `rise · total − 1` and the last rate at `total − 1`. A rise of less than
-    /// one step lies before the run, which begins on the way down; one of a single step
-    /// begins with the rate (PyTorch divides by zero there).
+    /// Half a cosine up to the rate and half a cosine down to almost nothing (Smith and Topin,
+    /// 2018), as PyTorch's `OneCycleLR`: of `total` steps counted from 0, the rate is reached at
+    /// `rise · total − 1` and the last rate at `total − 1`. A rise of less than one step ends
+    /// before the run, which begins on the way down; a rise of a single step begins with the rate
+    /// (PyTorch divides by zero there).
     OneCycle {
         /// The fraction of the steps in which the rate grows, 0.3 by default.
         rise: f64,
@@ -55,7 +55,7 @@ pub enum Schedule {
     },
 }
 
-/// What [`Schedule`] is read as: the form that serde derives.
+/// The form that serde derives, from which [`Schedule`] is read.
 #[derive(Deserialize)]
 #[serde(remote = "Schedule", rename_all = "snake_case", deny_unknown_fields)]
 enum Table {
@@ -142,10 +142,10 @@ impl Schedule {
         Self::OneCycle { rise: rise(), start_divisor: start_divisor(), end_divisor: end_divisor() }
     }
 
-    /// The learning rate of step `step` of `total`, counted from 0; from the last step
-    /// on that of the last.
+    /// The learning rate of step `step`, counted from 0, of `total`; after the last step, that of
+    /// the last.
     ///
-    /// `rate` is the experiment's, of which the schedule makes the others.
+    /// `rate` is the experiment's rate, from which the schedule derives all others.
     pub fn rate(&self, rate: f64, step: usize, total: usize) -> f64 {
         let last = total.saturating_sub(1);
         let (step, total) = (step.min(last) as f64, total as f64);
@@ -173,7 +173,7 @@ impl Schedule {
     }
 }
 
-/// The part of the rate that the warm-up has reached, and step and total after it.
+/// The fraction of the rate that the warm-up has reached, and step and total without the warm-up.
 fn warm(warmup: f64, step: f64, total: f64) -> (f64, [f64; 2]) {
     let steps = steps_of(warmup, total).floor();
     if step < steps {
@@ -183,8 +183,8 @@ fn warm(warmup: f64, step: f64, total: f64) -> (f64, [f64; 2]) {
     }
 }
 
-/// `fraction · total`, whole where the fraction as it is written makes it so: it was rounded
-/// once to binary, and the product once more.
+/// `fraction · total`, rounded to a whole number if the fraction as it is written gives one: the
+/// fraction was rounded to binary once, and the product once more.
 fn steps_of(fraction: f64, total: f64) -> f64 {
     let product = fraction * total;
     let nearest = product.round();
@@ -217,7 +217,7 @@ mod tests {
         for (found, expected) in cosine.iter().zip([2.0, high, 1.5, low]) {
             assert!((found - expected).abs() < 1e-15, "{cosine:?}");
         }
-        // Warmed up for two steps of six, then as if the four others were all.
+        // A warm-up for two of six steps, then a schedule of the four others.
         let warm = rates(r#"{"type":"cosine","end":0.5,"warmup":0.34}"#, 6);
         assert_eq!((&warm[..2], &warm[2..]), (&[2.0 / 3.0, 4.0 / 3.0][..], &cosine[..]));
         let warm = rates(r#"{"type":"step","at":[0.5,0.75],"factor":0.5,"warmup":0.34}"#, 6);
@@ -246,7 +246,7 @@ mod tests {
         }
     }
 
-    /// What PyTorch's `OneCycleLR` computes, as its code says it.
+    /// What PyTorch's `OneCycleLR` computes, transcribed from its code.
     fn pytorch_one_cycle(rate: f64, pct_start: f64, [step, total]: [usize; 2]) -> f64 {
         let (initial, minimal) = (rate / 25.0, rate / 25.0 / 1e4);
         let phases =

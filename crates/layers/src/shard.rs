@@ -12,12 +12,12 @@ use crate::network::Network;
 use crate::step::NonFinite;
 use crate::workspace::Workspace;
 
-/// What a step keeps of the samples that went through the network together.
+/// What a step keeps of a shard: the samples that go through the network together.
 #[derive(Debug)]
 pub(crate) struct Shard<T> {
     /// What the layers measured.
     pub(crate) batch_statistics: Vec<T>,
-    /// How many samples had their largest output where the target has.
+    /// How many samples were classified correctly.
     pub(crate) correct: usize,
     /// The first sample whose loss is not finite.
     pub(crate) failure: Option<NonFinite>,
@@ -35,8 +35,8 @@ impl<T: Element> Shard<T> {
     }
 }
 
-/// What a thread computes shards with, one after another: what one leaves in the caches of the
-/// workspace, the next one finds there.
+/// The memory in which a thread computes one shard after another, so that the workspace stays in
+/// its caches.
 #[derive(Debug)]
 pub(crate) struct Worker<T> {
     workspace: Workspace<T>,
@@ -54,12 +54,13 @@ impl<T: Element> Worker<T> {
         }
     }
 
-    /// Keeps its operations to at most so many threads.
+    /// Limits its operations to this many threads.
     pub(crate) fn limit_threads(&mut self, threads: usize) {
         self.workspace.limit_threads(threads);
     }
 
-    /// Gathers a shard's samples, `losses.len()` of them from `first` on, and runs forward.
+    /// Gathers the samples of a shard, `losses.len()` of them from `first` on, and runs the network
+    /// forward.
     pub(crate) fn forward(
         &mut self,
         network: &Network<T>,
@@ -81,8 +82,9 @@ impl<T: Element> Worker<T> {
         shard.failure = self.failure(network, losses, first);
     }
 
-    /// Starts the way back of the `n` samples that went forward, with the gradient of `scale`
-    /// times the sum of their losses; returns their inputs, and the workspace for the rest of it.
+    /// Starts the backward pass of the `n` samples that went forward, with the gradient of `scale`
+    /// times the sum of their losses; returns their inputs, and the workspace for the rest of the
+    /// pass.
     pub(crate) fn start_backward(
         &mut self,
         network: &Network<T>,
@@ -109,16 +111,17 @@ impl<T: Element> Worker<T> {
     }
 }
 
-/// The workers that no thread uses.
+/// The workers that are free.
 #[derive(Debug)]
 pub(crate) struct Workers<T> {
     free: Mutex<Vec<Worker<T>>>,
-    /// Samples that a worker has room for.
+    /// How many samples a worker has room for.
     capacity: usize,
 }
 
 impl<T: Element> Workers<T> {
-    /// One worker for all threads, which share the operations on a shard of `capacity` samples.
+    /// One worker for all threads, which share the operations on a shard of up to `capacity`
+    /// samples.
     pub(crate) fn shared(network: &Network<T>, capacity: usize) -> Self {
         let worker = Worker::new(network, Workspace::parallel(network, capacity));
         Self { free: Mutex::new(vec![worker]), capacity }
@@ -140,17 +143,17 @@ impl<T: Element> Workers<T> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All workers, between two steps.
+    /// All workers; between two steps none is lent.
     pub(crate) fn all(&mut self) -> &mut Vec<Worker<T>> {
         self.free.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lends a worker that nobody else uses.
+    /// Lends a worker that is free.
     ///
-    /// Meanwhile no lock is held, and nobody waits for a worker: `use_it` calls code that is not
-    /// ours, to gather samples, and a thread that waits in there for others may begin with
-    /// another shard before it comes back to this one. So more workers may be in use than
-    /// there are threads; another one is made when it is first missed.
+    /// No lock is held meanwhile, and nobody waits for a worker: `use_it` calls a data set's code
+    /// to gather samples, and a thread that waits for others in there may begin another shard
+    /// before it returns to this one. So more workers than threads may be in use; a missing one is
+    /// made.
     pub(crate) fn lend(&self, network: &Network<T>, use_it: impl FnOnce(&mut Worker<T>)) {
         let free = self.lock().pop();
         let mut worker = free.unwrap_or_else(|| self.another(network));
@@ -158,8 +161,8 @@ impl<T: Element> Workers<T> {
         self.lock().push(worker);
     }
 
-    /// Gives each worker as much scratch memory as any has: a thread that comes later than others
-    /// need not allocate.
+    /// Gives each worker as much scratch memory as the largest has, so that a thread which joins
+    /// later does not allocate.
     pub(crate) fn equip(&mut self) {
         let mut rooms = [0; 2];
         for worker in self.all() {

@@ -4,9 +4,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::tagged::number_or_pair;
 
-/// Height and width, or rows and columns, written as one number where they are equal.
+/// Height and width, or a number for rows and one for columns; written as one number if they are
+/// equal.
 ///
-/// Settings take either, `stride(2)` or `stride([2, 1])`.
+/// Settings take either form, `stride(2)` or `stride([2, 1])`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Size {

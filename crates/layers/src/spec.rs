@@ -6,7 +6,7 @@ use tensor::ShapeError;
 use crate::builtin::{LayerSpec, LayerText};
 use crate::layer_config::OwnLayers;
 
-/// A network as text: the shape of one input sample and the list of layers.
+/// The description of a network: the shape of one input sample and the list of layers. As JSON:
 ///
 /// ```
 /// let text = r#"{ "input": [1, 28, 28], "layers": [
@@ -30,24 +30,24 @@ pub struct NetworkSpec {
 }
 
 impl NetworkSpec {
-    /// The most layers of a network, those inside of others counted. The deepest networks that
-    /// have been trained have some thousand convolutions, a normalisation and an activation
-    /// behind each.
+    /// The most layers of a network, including those inside others. The deepest networks that have
+    /// been trained have some thousand convolutions, each followed by a normalisation and an
+    /// activation.
     pub const MOST_LAYERS: usize = 4096;
 
-    /// How many layers there are, those inside of others counted.
+    /// How many layers there are, including those inside others.
     pub(crate) fn count(&self) -> usize {
         self.layers.iter().map(LayerSpec::count).sum()
     }
 }
 
-/// A [`NetworkSpec`] as it is read from text, with layers that are built in or of the types `O`.
+/// A [`NetworkSpec`] as it is read from text, with built-in layers and those of the types of `O`.
 ///
-/// `serde_json::from_str::<NetworkText<MyLayer>>(text)?.into()` is a network that may have a
-/// `MyLayer`, inside of other layers too.
+/// `serde_json::from_str::<NetworkText<MyLayer>>(text)?.into()` is a network that may contain a
+/// `MyLayer`, also inside other layers.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename = "NetworkSpec", deny_unknown_fields, bound = "O: OwnLayers")]
-#[serde(expecting = "a network, that is its input and layers")]
+#[serde(expecting = "a network with its input and layers")]
 pub struct NetworkText<O> {
     input: Vec<usize>,
     layers: Vec<LayerText<O>>,
@@ -59,13 +59,13 @@ impl<O> From<NetworkText<O>> for NetworkSpec {
     }
 }
 
-/// A network whose layers do not fit together.
+/// The layers of a network do not fit together.
 ///
-/// Prints the culprit, what it expected and what it found, and the table of all layers
-/// with their shapes up to there; of too many layers, how many there may be.
+/// Prints which layer does not fit, what it expected and what it found, and a table of the layers
+/// with their shapes up to there; or, for too many layers, how many there may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError {
-    /// None if it is not about one of them.
+    /// `None` if it is not about one layer.
     pub(crate) layer: Option<usize>,
     /// Empty if there are too many layers.
     pub(crate) table: String,
@@ -73,12 +73,12 @@ pub struct BuildError {
 }
 
 impl BuildError {
-    /// The place of the layer that does not fit; none if it is the input.
+    /// The index of the layer that does not fit; `None` if it is the input.
     pub fn layer(&self) -> Option<usize> {
         self.layer
     }
 
-    /// What it expected and what it found.
+    /// What the layer expected and what it found.
     pub fn cause(&self) -> &ShapeError {
         &self.cause
     }

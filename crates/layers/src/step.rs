@@ -1,35 +1,39 @@
-//! What comes out of a training step.
+//! The result of a training step.
 
 use std::fmt;
 
-/// What a step measured, before it changed the parameters.
+/// What a step measured before it changed the parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport<'a> {
     /// The loss of each sample.
     pub losses: &'a [f64],
-    /// How many samples had their largest output where the target has.
+    /// How many samples were classified correctly.
     pub correct: usize,
 }
 
-/// A loss that is not a number, or infinite; the parameters are as before the step.
+/// A loss is infinite or NaN; the parameters are as before the step.
 ///
-/// Of a loss that is finite, gradients may still not be, where an infinite number meets a rectifier
-/// for instance: the parameters are then broken, and the next step says so.
+/// The gradients of a finite loss may still not be finite, for instance where an infinite number
+/// meets a ReLU: then the step breaks the parameters, and the next one returns this error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NonFinite {
-    /// The sample's index in the data that the step or the epoch was given.
+    /// The sample's index in the data of the step or the epoch.
     pub sample: usize,
-    /// The first layer whose output for this sample is not finite, and its summary; none
-    /// if all are, and only the loss is not.
+    /// The first layer whose output for this sample is not finite, and its summary; `None` if all
+    /// outputs are finite, and only the loss is not.
     pub layer: Option<(usize, String)>,
 }
 
 impl fmt::Display for NonFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "loss: expected a finite number, got none for sample {}", self.sample)?;
+        write!(
+            f,
+            "loss: expected a finite number for sample {}, got NaN or infinity",
+            self.sample
+        )?;
         match &self.layer {
             Some((index, summary)) => {
-                write!(f, "; the output of layer {index} ({summary}) is the first not finite")
+                write!(f, "; layer {index} ({summary}) is the first whose output is not finite")
             }
             None => Ok(()),
         }

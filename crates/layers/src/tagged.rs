@@ -1,9 +1,9 @@
 //! Settings written as a name, `"adam"`, or as a table with a type, `{ type = "adam", … }`.
 //!
-//! Serde's own way to read such a table sets all of it aside until the type is known. What it
-//! keeps has lost its place in the text, and what a variant without settings does not know is
-//! dropped. Here the rest of the table is read by the variant itself as soon as the type is
-//! known, which is at once where it stands first.
+//! The code that serde derives for such a table sets it aside until the type is known. The values
+//! lose their place in the text, and keys that a variant without settings does not know are dropped
+//! silently. Here the variant reads the rest of the table itself as soon as the type is known; at
+//! once if the type comes first.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,8 +17,8 @@ use serde::de::{
 };
 use serde_json::Value;
 
-/// Reads `T`, an enum as serde derives it, from either of both: the type is the variant, what
-/// else is in the table are its fields.
+/// Reads `T`, an enum with serde's derived form, from a name or a table: the type is the variant,
+/// and the other keys are its fields.
 pub(crate) fn name_or_table<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -66,7 +66,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NameOrTable<T> {
     }
 }
 
-/// A variant's name and its settings; no name where it is the value that comes next.
+/// A variant's name and its settings; without a name, the next value is the name.
 struct Typed<A> {
     name: Option<String>,
     settings: A,
@@ -102,11 +102,11 @@ impl<'de, A: MapAccess<'de>> EnumAccess<'de> for Typed<A> {
     }
 }
 
-/// What a table holds beside its type.
+/// The keys of a table besides its type.
 struct Settings<A>(A);
 
 impl<'de, A: MapAccess<'de>> Settings<A> {
-    /// Expects that there is nothing.
+    /// Refuses any key.
     fn none(mut self) -> Result<(), A::Error> {
         match self.0.next_key::<String>()? {
             Some(key) => Err(de::Error::unknown_field(&key, &[])),
@@ -161,7 +161,7 @@ impl<'de, A: MapAccess<'de>> Deserializer<'de> for Settings<A> {
     }
 }
 
-/// A whole number, two items `I`, or one of the names that `named` knows.
+/// A whole number, a pair of items `I`, or one of the names that `named` knows.
 pub(crate) fn number_or_pair<'de, D, I, T>(
     deserializer: D,
     expected: &'static str,
@@ -211,10 +211,10 @@ where
     }
 }
 
-/// Holds settings that a program has set to what their text may say.
+/// Checks settings made by a program by the rules for their text.
 ///
 /// # Panics
-/// If they are something else.
+/// If a setting breaks them.
 #[track_caller]
 pub(crate) fn require_settings<S: Serialize + DeserializeOwned>(what: &str, settings: &S) {
     let read = serde_json::to_value(settings).and_then(serde_json::from_value::<S>);
@@ -223,22 +223,22 @@ pub(crate) fn require_settings<S: Serialize + DeserializeOwned>(what: &str, sett
     }
 }
 
-/// A number from 0 to less than 1.
+/// A number of at least 0 and less than 1.
 pub(crate) fn fraction<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     bounded(deserializer, "a number from 0 to less than 1", |x| (0.0..1.0).contains(&x))
 }
 
-/// A number that is not negative.
+/// A finite number of at least 0.
 pub(crate) fn not_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     bounded(deserializer, "a finite number of at least 0", |x| x >= 0.0 && x.is_finite())
 }
 
-/// A finite number, where the key is there.
+/// A finite number, where the key is present.
 pub(crate) fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     bounded(deserializer, "a finite number", f64::is_finite).map(Some)
 }
 
-/// A number that `fits`.
+/// A number for which `fits` holds.
 pub(crate) fn bounded<'de, D: Deserializer<'de>>(
     deserializer: D,
     expected: &'static str,

@@ -12,20 +12,20 @@ use crate::step::{NonFinite, StepReport};
 use crate::trainer_config::TrainerConfig;
 use crate::update::{TrainerState, Updater};
 
-/// Shards that [`Trainer::measure_buffers`] sends through a network at a time.
+/// How many shards [`Trainer::measure_buffers`] sends through a network at a time.
 const MEASURED: usize = 64;
 
-/// Trains a network, one batch a step.
+/// Trains a network, one batch per step.
 #[derive(Debug)]
 pub struct Trainer<T> {
     network: Network<T>,
     config: TrainerConfig,
     backward_start: BackwardStart,
     updater: Updater<T>,
-    /// The mean of what the shards observed.
+    /// The mean of the shards' statistics.
     batch_statistics: Vec<T>,
     shards: Vec<Shard<T>>,
-    /// One for each thread, or one for all if the batch is one shard.
+    /// One worker for each thread, or one for all if the batch is one shard.
     workers: Workers<T>,
     /// The shards' gradients one after another, then their sum.
     gradients: Buffer<T>,
@@ -37,8 +37,8 @@ impl<T: Element> Trainer<T> {
     /// A trainer of this network.
     ///
     /// # Panics
-    /// If batch or shard size is 0, the loss has class weights, but not one for each output, or a
-    /// setting is not what the text of an experiment may say: a norm to clip to that is not above
+    /// If batch or shard size is 0, if the class weights of the loss are not one for each output,
+    /// or if a setting is invalid: `clip_norm` not above 0, or `average` not below 1, for instance.
     /// 0, say, or an average that keeps 1 or more.
     #[track_caller]
     pub fn new(network: Network<T>, config: TrainerConfig) -> Self {
@@ -77,14 +77,14 @@ impl<T: Element> Trainer<T> {
         &self.network
     }
 
-    /// The network as it is now.
+    /// The network as it is now, without the trainer.
     pub fn into_network(self) -> Network<T> {
         self.network
     }
 
-    /// The network with the moving average of the parameters; with the parameters as they
-    /// are if there is no average, or no step was taken. The layers' running statistics are those
-    /// of the network without average: see [`Trainer::measure_buffers`].
+    /// The network with the moving average of the parameters; with the parameters as they are if no
+    /// average is kept or no step was taken. Running statistics are those of the network without
+    /// averaging: see [`Trainer::measure_buffers`].
     pub fn averaged_network(&self) -> Network<T> {
         let mut network = self.network.clone();
         let TrainerState { average, steps, .. } = self.updater.state();
@@ -94,15 +94,15 @@ impl<T: Element> Trainer<T> {
         network
     }
 
-    /// Sets the running statistics of `network`, a clone of the trainer's, to what its layers
-    /// observe in the samples of `data`, however many, unless there are none: those of a network
-    /// with averaged parameters are measured for it, as by PyTorch's `update_bn`.
+    /// Sets the running statistics of `network`, a clone of the trainer's, to those of all samples
+    /// of `data`: a network with averaged parameters needs statistics measured for it, as by
+    /// PyTorch's `update_bn`. Without samples nothing changes.
     ///
-    /// The samples go through the network as in training, in shards of the trainer's size; the
-    /// mean over shards is weighted by their numbers of samples, in their order.
+    /// The samples go through the network as in training, in shards of the trainer's size; the mean
+    /// over the shards is weighted by their numbers of samples and taken in their order.
     ///
     /// # Panics
-    /// If `network` is no clone of the trainer's, as [`Trainer::averaged_network`] is.
+    /// If `network` is not a clone of the trainer's, as [`Trainer::averaged_network`] is.
     #[track_caller]
     pub fn measure_buffers(&self, network: &mut Network<T>, data: &impl Dataset<T>) {
         let samples = data.len();
@@ -113,7 +113,7 @@ impl<T: Element> Trainer<T> {
         let size = config.shard_size.min(config.batch_size);
         let mut sums = vec![reduce::Total::default(); network.chain().batch_statistics()];
         let mut losses = vec![0.0; MEASURED * size];
-        // Where a batch is one shard, the threads share its operations.
+        // If a batch is one shard, the threads share its operations.
         let threads = if self.shards.len() == 1 { 1 } else { threads::available() };
         let mut shards: Vec<_> = (0..MEASURED).map(|_| Shard::new(network)).collect();
         for first in (0..samples).step_by(MEASURED * size) {
@@ -142,12 +142,12 @@ impl<T: Element> Trainer<T> {
         network.set_buffers(&batch_statistics);
     }
 
-    /// What must be kept beside the network for a run to go on.
+    /// What must be saved beside the network to continue the run.
     pub fn state(&self) -> &TrainerState<T> {
         self.updater.state()
     }
 
-    /// Goes on from `state`.
+    /// Continues from `state`.
     ///
     /// # Panics
     /// If its arrays are not as long as those of [`Trainer::state`].
@@ -192,8 +192,8 @@ impl<T: Element> Trainer<T> {
         Ok(StepReport { losses, correct })
     }
 
-    /// The batch is one shard: threads may share its operations, and plain descent is
-    /// left to the layers.
+    /// A step on a batch that is one shard: threads may share its operations, and a step of plain
+    /// gradient descent is left to the layers.
     fn step_whole(
         &mut self,
         batch: &impl Dataset<T>,
@@ -262,14 +262,14 @@ impl<T: Element> Trainer<T> {
         Ok(())
     }
 
-    /// What the layers draw from in this step.
+    /// The place in the run that the layers' random numbers of this step are a function of.
     fn draw(&self) -> Draw {
         let (seed, step) = (self.config.seed, self.updater.state().steps);
         Draw { seed, step, ..Draw::default() }
     }
 
-    /// Gathers the mean of what the first `used` shards observed, weighted by their numbers of
-    /// samples: sums in `f64`, in the tree of a [`reduce::Total`].
+    /// Computes the mean of the statistics of the first `used` shards, weighted by their numbers of
+    /// samples, with sums in `f64` in the tree of a [`reduce::Total`].
     fn update_buffers(&mut self, used: usize, samples: usize) {
         let size = self.config.shard_size;
         let mut total = reduce::Total::default();
@@ -290,14 +290,14 @@ mod tests {
     use super::*;
     use crate::{Conv2d, Dense, Flatten, Init, Inputs, Loss, Optimizer, Relu};
 
-    /// So many samples of `len` numbers, each different.
+    /// This many samples of `len` numbers, each different.
     fn waves(samples: usize, len: usize) -> Vec<f32> {
         let wave = |at: usize| ((at / len + 1) * (at % len + 1) % 17) as f32 / 17.0;
         (0..samples * len).map(wave).collect()
     }
 
-    /// The parameters after steps on at most so many of three threads, in turn. A layer
-    /// is large enough to be shared.
+    /// The parameters after steps on at most this many threads, three numbers in turn. One layer is
+    /// large enough for threads to share it.
     fn train(sizes: [usize; 2], threads: [usize; 3]) -> Vec<f32> {
         let mut network = Network::builder([1, 30, 31])
             .add(Conv2d::new(8, 5))

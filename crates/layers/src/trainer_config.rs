@@ -2,12 +2,12 @@ use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use crate::tagged::require_settings;
 
-/// How a [`Trainer`](crate::Trainer) learns. Batch and shard size are part of the arithmetic: with the
-/// same ones, the same samples give the same bits on any number of threads.
+/// How a [`Trainer`](crate::Trainer) learns. Batch and shard size are part of the arithmetic; for
+/// the same sizes, the same samples give the same bits on any number of threads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainerConfig {
-    /// What is minimised. A loss of probabilities wants a network that ends in a sigmoid or a
-    /// softmax, one of logits a network that does not: [`Loss::fits`] tells.
+    /// What is minimised. A loss of probabilities needs a network that ends in a sigmoid or a
+    /// softmax, a loss of logits one that does not: see [`Loss::fits`].
     pub loss: Loss,
     /// How gradients change parameters.
     pub optimizer: Optimizer,
@@ -15,18 +15,19 @@ pub struct TrainerConfig {
     pub batch_size: usize,
     /// How many samples run through the network together, on one thread.
     pub shard_size: usize,
-    /// The largest norm of a step's gradient, all parameters together: a longer one is
-    /// shortened to it. None: as long as it is.
+    /// The largest norm of a step's gradient over all parameters; a longer gradient is scaled down
+    /// to it. `None`: no clipping.
     pub clip_norm: Option<f64>,
-    /// What the moving average of the parameters keeps each step, e.g. 0.999; it begins with
-    /// the parameters after the first one, as PyTorch's. None: no average.
+    /// The decay of the moving average of the parameters, e.g. 0.999; it starts as the parameters
+    /// after the first step, as in PyTorch. `None`: no average.
     pub average: Option<f64>,
-    /// Of what layers draw in training, such as the masks of a dropout.
+    /// The seed of what layers draw in training, such as dropout masks, and of the order of
+    /// samples.
     pub seed: u64,
 }
 
 impl TrainerConfig {
-    /// Without clipping and averaging, with seed 0; `sizes` are batch and shard size.
+    /// Without clipping and averaging, with seed 0; `sizes` are batch size and shard size.
     pub fn new(loss: Loss, optimizer: Optimizer, sizes: [usize; 2]) -> Self {
         let [batch_size, shard_size] = sizes;
         let (clip_norm, average, seed) = (None, None, 0);
@@ -34,7 +35,7 @@ impl TrainerConfig {
     }
 
     /// # Panics
-    /// If a setting is not what the text of an experiment may say.
+    /// If a setting is invalid.
     #[track_caller]
     pub(crate) fn require_settings(&self) {
         require_settings("loss", &self.loss);
@@ -52,9 +53,9 @@ impl TrainerConfig {
         self.batch_size.div_ceil(self.shard_size)
     }
 
-    /// Whether each layer takes its step within its own backward pass, by
-    /// [`Layer::backward_and_step`](crate::Layer::backward_and_step): where a batch is one shard,
-    /// and all there is to a step is `w ← w − η g`.
+    /// Whether each layer takes its own step within its backward pass, by
+    /// [`Layer::backward_and_step`](crate::Layer::backward_and_step): if a batch is one shard, and
+    /// a step is `w ← w − η g` and nothing else.
     pub fn steps_in_layers(&self) -> bool {
         let plain = self.clip_norm.is_none() && self.average.is_none();
         self.shards() == 1 && plain && self.optimizer.is_plain_descent()

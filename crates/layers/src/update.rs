@@ -5,7 +5,7 @@ use crate::network::Network;
 use crate::optimizer::{Optimizer, Step};
 use crate::trainer_config::TrainerConfig;
 
-/// Takes the optimizer's steps: sums the shards' gradients, clips the sum, changes the
+/// Takes the optimizer's steps: sums the shards' gradients, clips the sum, and updates the
 /// parameters and their moving average, in parts that threads share.
 #[derive(Debug)]
 pub(crate) struct Updater<T> {
@@ -13,35 +13,35 @@ pub(crate) struct Updater<T> {
     clip_norm: Option<f64>,
     average_decay: Option<f64>,
     state: TrainerState<T>,
-    /// The sum of the gradients' squares in each part.
+    /// The sum of the squared gradients of each part.
     squares: Vec<f64>,
     /// Where runs of parameters with the same weight decay end, and whether they have it.
     runs: Vec<(usize, bool)>,
 }
 
-/// What a [`Trainer`](crate::Trainer) knows beside the network: with it a run goes on
-/// where it was left, to the same bits.
+/// A [`Trainer`](crate::Trainer)'s state besides the network: with both, a run continues with the
+/// same bits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainerState<T> {
     /// How many steps were taken.
     pub steps: u64,
-    /// The velocity of each parameter, or Adam's and Lion's mean of the gradients; empty
-    /// without.
+    /// The velocity of each parameter, or the mean of the gradients in Adam and Lion; empty if the
+    /// optimizer keeps none.
     pub momentum: Vec<T>,
-    /// Adam's and `RMSprop`'s mean of the gradients' squares; empty without.
+    /// The mean of the squared gradients in Adam and `RMSprop`; empty if the optimizer keeps none.
     pub squares: Vec<T>,
-    /// The moving average of the parameters; empty without.
+    /// The moving average of the parameters; empty if none is kept.
     pub average: Vec<T>,
 }
 
-/// Parameters of one part of an update: few enough that threads share a small network's
-/// evenly, LeNet's 37,610 in ten parts.
+/// Parameters of one part of an update: few enough that threads share a small network's evenly,
+/// such as LeNet's 37,610 in ten parts.
 const PART: usize = 4_096;
 
-/// Parameters of one part of a norm; part of the arithmetic.
+/// Parameters of one part of a norm. It determines the order of summation.
 const NORM_PART: usize = 16_384;
 
-/// PyTorch's: added to the norm that a gradient is divided by.
+/// PyTorch's ε, added to the norm that a gradient is divided by.
 const CLIP_EPSILON: f64 = 1e-6;
 
 impl<T: Element> Updater<T> {
@@ -74,7 +74,7 @@ impl<T: Element> Updater<T> {
         &self.state
     }
 
-    /// Goes on from `state`.
+    /// Continues from `state`.
     ///
     /// # Panics
     /// If its arrays are not as long as those of this trainer.
@@ -86,9 +86,9 @@ impl<T: Element> Updater<T> {
         self.state = state;
     }
 
-    /// A step on `parameters` with learning rate `rate`, on at most `threads` threads. The
-    /// gradient is the sum of the `count` shards' `gradients`, each as long as `sum`, and is left
-    /// in `sum`; if there are none, `sum` holds it already.
+    /// Takes a step on `parameters` with learning rate `rate`, on at most `threads` threads. The
+    /// gradient is the sum of the `count` shards' `gradients`, each as long as `sum`, and is
+    /// written to `sum`; if `count` is 0, `sum` holds it already.
     pub(crate) fn step(
         &mut self,
         (rate, threads): (f64, usize),
@@ -146,13 +146,14 @@ fn update<T: Element>(
     }
 }
 
-/// The numbers from `at` to `end`; nothing of an empty slice, as what is not kept is.
+/// The numbers from `at` to `end`; empty for an empty slice, which stands for an array that is not
+/// kept.
 fn slice<T>(numbers: &mut [T], at: usize, end: usize) -> &mut [T] {
     if numbers.is_empty() { numbers } else { &mut numbers[at..end] }
 }
 
-/// Sums the shards' gradients into `sum`, and returns the norm of it: the squares added in `f64`,
-/// [`NORM_PART`] by [`NORM_PART`], whichever thread does which.
+/// Sums the shards' gradients into `sum` and returns its norm: squares are added in `f64`, in
+/// blocks of [`NORM_PART`], whichever thread takes which.
 fn sum_and_norm<T: Element>(
     (gradients, count): (&[T], usize),
     sum: &mut [T],
@@ -169,8 +170,8 @@ fn sum_and_norm<T: Element>(
     reduce::sum(squares).sqrt()
 }
 
-/// In blocks of eight sums side by side, so that none waits for the one before; the blocks in
-/// the tree of a [`reduce::Total`].
+/// Eight sums run side by side, so that no addition waits for the one before; their blocks are
+/// added in the tree of a [`reduce::Total`].
 fn sum_of_squares<T: Element>(x: &[T]) -> f64 {
     let mut total = reduce::Total::default();
     for block in x.chunks(128) {

@@ -12,12 +12,12 @@ use crate::network::Network;
 use crate::weights_header::{NETWORK, WeightsError, WeightsHeader};
 
 /// The parameters and the buffers of a network as the bytes of a safetensors file, in the network's
-/// precision. Its `__metadata__` holds the network's description, so that the file alone
-/// is enough to predict, and `metadata` beside it.
+/// precision. The `__metadata__` holds the network's description, so that the file alone is enough
+/// to predict, and the given `metadata`.
 ///
 /// # Errors
-/// If a number is not finite, `metadata` has a key `"network"`, which is the description's, or there
-/// is more of it than [`WeightsHeader`] reads.
+/// If a number is not finite, if `metadata` has the key `"network"`, which is that of the
+/// description, or if it is larger than [`WeightsHeader`] reads.
 pub fn save_weights<T: Element>(
     network: &Network<T>,
     metadata: &[(&str, String)],
@@ -25,7 +25,7 @@ pub fn save_weights<T: Element>(
     let fail = |error: &dyn fmt::Display| WeightsError::new(format!("safetensors: {error}"));
     let spec = serde_json::to_string(network.spec()).map_err(|error| fail(&error))?;
     if metadata.iter().any(|(key, _)| *key == NETWORK) {
-        let complaint = format!("metadata: expected other keys than {NETWORK:?}, found it");
+        let complaint = format!("metadata: expected keys other than {NETWORK:?}, found that one");
         return Err(WeightsError::new(complaint));
     }
     let arrays = network.named_parameters().into_iter().map(|array| (array, network.parameters()));
@@ -47,7 +47,7 @@ pub fn save_weights<T: Element>(
     let tensors = parameters.chain(named(network.named_buffers(), network.buffers()));
     let mut file = safetensors::serialize(tensors, Some(metadata)).map_err(|error| fail(&error))?;
     sort_header(&mut file).map_err(|error| fail(&error))?;
-    // What is written can be read.
+    // Whatever is written can be read again.
     open(&file)?;
     Ok(file)
 }
@@ -63,8 +63,8 @@ fn named<T: Element>(
     })
 }
 
-/// Brings the keys of the header into order, so that the same weights are the same bytes:
-/// the metadata's come out of a hash map.
+/// Sorts the keys of the header, so that the same weights are the same bytes: the metadata come out
+/// of a hash map.
 fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
     let (len, rest) = file.split_first_chunk_mut().expect("a header");
     let len = usize::try_from(u64::from_le_bytes(*len)).unwrap_or(usize::MAX);
@@ -77,13 +77,13 @@ fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
     Ok(())
 }
 
-/// Replaces the parameters and the buffers of `network` by those in the bytes of a safetensors file of
-/// 32 or 64 bits each.
+/// Replaces the parameters and the buffers of `network` by those in the bytes of a safetensors
+/// file, of 32 or 64 bits each.
 ///
 /// # Errors
-/// If the bytes are no safetensors, or their names, shapes or types are not those of the
-/// network, or a number is not finite, also one that only the network's precision cannot hold,
-/// or a variance is below 0: the message lists those that differ. The network is then unchanged.
+/// If the bytes are not a safetensors file, if names, shapes or types are not those of the network,
+/// if a number is not finite or becomes infinite in the network's precision, or if a variance is
+/// negative: the message lists the arrays at fault. The network is then unchanged.
 pub fn load_weights<T: Element>(
     network: &mut Network<T>,
     bytes: &[u8],
@@ -123,8 +123,8 @@ fn numbers_of<'a>(
     }
 }
 
-/// Which numbers of an array cannot be, if any: those that are not finite, or are not in the
-/// network's precision, and variances below 0.
+/// Which numbers of an array are invalid, if any: those that are not finite in the network's
+/// precision, and negative variances.
 fn refuse_numbers<T: Element>(file: (&WeightsHeader, &[u8]), array: &Parameter) -> Option<String> {
     let Parameter { name, shape, role } = array;
     let refuse = |found: f64| role.refuse(found).or(role.refuse(T::from_f64(found).to_f64()));
@@ -140,19 +140,19 @@ fn refuse_numbers<T: Element>(file: (&WeightsHeader, &[u8]), array: &Parameter) 
     ))
 }
 
-/// The network that a file of [`save_weights`] describes, with its parameters.
+/// The network in the bytes of a file of [`save_weights`], with its parameters.
 ///
 /// # Errors
-/// If the bytes are no safetensors, do not describe a network, or describe another one
-/// than they hold.
+/// If the bytes are not a safetensors file, do not describe a network, or hold other arrays than
+/// the description implies.
 pub fn network_of<T: Element>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
     network_of_with::<T, ()>(bytes)
 }
 
-/// [`network_of`] of a file whose network has layers of the types `O` beside built-in ones.
+/// [`network_of`] for networks that may have layers of the types of `O` besides built-in ones.
 ///
 /// # Errors
-/// As [`network_of`]; a layer of another type is named.
+/// As [`network_of`]; the message names a layer of an unknown type.
 pub fn network_of_with<T: Element, O: OwnLayers>(bytes: &[u8]) -> Result<Network<T>, WeightsError> {
     let mut network = open(bytes)?.0.footprint_with::<T, O>()?.build();
     load_weights(&mut network, bytes)?;
@@ -162,7 +162,7 @@ pub fn network_of_with<T: Element, O: OwnLayers>(bytes: &[u8]) -> Result<Network
 /// The `__metadata__` of a safetensors file.
 ///
 /// # Errors
-/// If the bytes are no safetensors.
+/// If the bytes are not a safetensors file.
 pub fn metadata_of(bytes: &[u8]) -> Result<HashMap<String, String>, WeightsError> {
     Ok(open(bytes)?.0.metadata())
 }
@@ -190,7 +190,7 @@ fn dtype<T: Element>() -> Dtype {
     if size_of::<T>() == 4 { Dtype::F32 } else { Dtype::F64 }
 }
 
-/// Numbers that become bytes when they are written, one array at a time.
+/// Numbers that are turned into bytes when they are written, one array at a time.
 struct Array<'a, T> {
     shape: Vec<usize>,
     numbers: &'a [T],

@@ -21,34 +21,34 @@ use crate::spec::{NetworkSpec, NetworkText};
 /// The key of `__metadata__` under which the network is described.
 pub(crate) const NETWORK: &str = "network";
 
-/// What a safetensors file says before its numbers begin: enough to know whether they are
-/// worth reading, and how many there are.
+/// The header of a safetensors file: enough to know what numbers follow, how many, and whether they
+/// are worth reading.
 ///
-/// A file is [`WeightsHeader::PREFIX`] bytes that say how long the header is, the header, and
-/// [`WeightsHeader::body_len`] bytes.
+/// A file consists of [`WeightsHeader::PREFIX`] bytes with the length of the header, the header,
+/// and [`WeightsHeader::body_len`] bytes.
 #[derive(Debug)]
 pub struct WeightsHeader(Metadata);
 
 impl WeightsHeader {
-    /// How many bytes stand before the header.
+    /// How many bytes precede the header.
     pub const PREFIX: usize = 8;
 
-    /// The longest header that is read, in bytes. The largest network, of
-    /// [`NetworkSpec::MOST_LAYERS`] layers, has one of about three quarters of that.
+    /// The longest header that is read, in bytes. That of the largest network, with
+    /// [`NetworkSpec::MOST_LAYERS`] layers, is about three quarters as long.
     pub const LONGEST: usize = 1 << 22;
 
-    /// The most arrays: of the largest network no layer has more than four, and a normalisation
-    /// from PyTorch a count beside them.
+    /// The most arrays that are read: a layer has at most four, and a normalisation saved by
+    /// PyTorch a counter besides.
     pub const MOST_ARRAYS: usize = 5 * NetworkSpec::MOST_LAYERS;
 
-    /// The most keys of `__metadata__`, of which [`save_weights`](crate::save_weights) writes a
-    /// few dozen.
+    /// The most keys of `__metadata__` that are read; [`save_weights`](crate::save_weights) writes
+    /// a few dozen.
     pub const MOST_KEYS: usize = 1000;
 
-    /// How many bytes the header has, from those before it.
+    /// The length of the header in bytes, from the bytes that precede it.
     ///
     /// # Errors
-    /// If they are more than a network can need.
+    /// If it is longer than a network's can be.
     pub fn length(prefix: [u8; Self::PREFIX]) -> Result<usize, WeightsError> {
         let found = u64::from_le_bytes(prefix);
         let length = usize::try_from(found).ok().filter(|&length| length <= Self::LONGEST);
@@ -61,10 +61,10 @@ impl WeightsHeader {
         })
     }
 
-    /// What the bytes of a header say.
+    /// Parses the bytes of a header.
     ///
     /// # Errors
-    /// If they are no safetensors header, or there is more in it than a network can need.
+    /// If they are not the header of a safetensors file, or hold more than a network's can.
     pub fn parse(header: &[u8]) -> Result<Self, WeightsError> {
         let fail = |error: &str| {
             let error = shortened(error);
@@ -88,16 +88,16 @@ impl WeightsHeader {
         self.0.metadata().clone().into_iter().flatten().collect()
     }
 
-    /// The network that the file describes, before it takes memory: its arrays are those of the
-    /// file.
+    /// The footprint of the network that the file describes, before any of its memory is allocated;
+    /// checks that the file holds the network's arrays.
     ///
     /// # Errors
-    /// If the file describes no network, or another one than it holds.
+    /// If the file does not describe a network, or holds other arrays than the description implies.
     pub fn footprint<T: Element>(&self) -> Result<Footprint<T>, WeightsError> {
         self.footprint_with::<T, ()>()
     }
 
-    /// The same of a network whose layers are built in or of the types `O`.
+    /// The same for a network whose layers are built in or of the types of `O`.
     ///
     /// # Errors
     /// As [`WeightsHeader::footprint`].
@@ -117,10 +117,10 @@ impl WeightsHeader {
         Ok(footprint)
     }
 
-    /// Whether the file's arrays are the parameters and the buffers of `network`.
+    /// Checks that the file's arrays are the parameters and the buffers of `network`.
     ///
     /// # Errors
-    /// If their names, shapes or types are others: the message lists those that differ.
+    /// If names, shapes or types differ: the message lists the arrays at fault.
     pub fn check<T: Element>(&self, network: &Network<T>) -> Result<(), WeightsError> {
         self.check_chain(network.chain())
     }
@@ -133,7 +133,7 @@ impl WeightsHeader {
         let mut complaints: Vec<_> = wrong.collect();
         let known: HashSet<_> = expected.iter().map(|(array, _)| &*array.name).collect();
         let mut extra = self.0.offset_keys();
-        // PyTorch counts the steps of a normalisation, and so do its files.
+        // PyTorch counts the steps of a normalisation, and stores the counter.
         extra.retain(|name| !known.contains(&**name) && !name.ends_with(".num_batches_tracked"));
         extra.sort_unstable();
         complaints.extend(extra.iter().map(|name| format!("{name} is not in the network")));
@@ -143,7 +143,7 @@ impl WeightsHeader {
         Err(WeightsError::new(format!("weights: {}", listed(&complaints))))
     }
 
-    /// What is wrong with an array in the file.
+    /// What is wrong with an array of the file, if anything.
     fn complaint(&self, array: &Parameter) -> Option<String> {
         let Parameter { name, shape, .. } = array;
         let Some(TensorInfo { dtype, shape: found, .. }) = self.0.info(name) else {
@@ -156,14 +156,14 @@ impl WeightsHeader {
         (!known).then(|| format!("{name}: expected F32 or F64, got {dtype:?}"))
     }
 
-    /// The type of an array's numbers, and where their bytes lie behind the header.
+    /// The type of an array's numbers, and where their bytes lie after the header.
     pub(crate) fn array(&self, name: &str) -> Option<(Dtype, Range<usize>)> {
         let TensorInfo { dtype, data_offsets: (start, end), .. } = self.0.info(name)?;
         Some((*dtype, *start..*end))
     }
 }
 
-/// A header as it is read, before it is known whether it makes sense.
+/// A header as it is read, before it is validated.
 struct Entries {
     metadata: Option<HashMap<String, String>>,
     arrays: HashMap<String, TensorInfo>,
@@ -215,7 +215,7 @@ impl<'de> Visitor<'de> for EntriesVisitor {
     }
 }
 
-/// The `__metadata__` as it is read.
+/// The `__metadata__` as they are read.
 struct Keys(HashMap<String, String>);
 
 impl<'de> Deserialize<'de> for Keys {
@@ -243,7 +243,7 @@ impl<'de> Visitor<'de> for KeysVisitor {
     }
 }
 
-/// Stops reading where there are more than can make sense.
+/// Stops reading when there are more entries than a valid file has.
 fn at_most<E: de::Error>(count: usize, most: usize, what: &str) -> Result<(), E> {
     if count <= most {
         return Ok(());
@@ -251,7 +251,7 @@ fn at_most<E: de::Error>(count: usize, most: usize, what: &str) -> Result<(), E>
     Err(E::custom(format!("expected at most {most} {what}, got more")))
 }
 
-/// What is wrong with a text of JSON, in words of those who never saw the reader of it.
+/// What is wrong with a JSON text, in words for people who do not know the parser.
 fn json_complaint(error: &serde_json::Error) -> String {
     match error.classify() {
         Category::Eof => "expected JSON, got a text that is empty or cut short".into(),
@@ -260,7 +260,7 @@ fn json_complaint(error: &serde_json::Error) -> String {
     }
 }
 
-/// The network that a text describes, or what of it describes none, in plain words.
+/// The network that a text describes, or why it describes none, in plain words.
 fn described<O: OwnLayers>(text: &str) -> Result<NetworkSpec, String> {
     if let Ok(spec) = serde_json::from_str::<NetworkText<O>>(text) {
         return Ok(spec.into());
@@ -282,7 +282,7 @@ fn described<O: OwnLayers>(text: &str) -> Result<NetworkSpec, String> {
     for (place, layer) in layers.iter().enumerate() {
         if let Err(error) = LayerText::<O>::deserialize(layer) {
             let (found, reason) = (shortened(&layer.to_string()), error.to_string());
-            // All types that there are would be a long list.
+            // A list of all types would be long.
             let unknown =
                 reason.strip_prefix("unknown variant `").and_then(|r| r.split('`').next());
             let reason = match unknown {
@@ -306,7 +306,7 @@ fn shape_text(dims: &[usize]) -> String {
     }
 }
 
-/// Weights that cannot be read, or that are not those of the network.
+/// Weights that cannot be read, or that do not belong to the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeightsError(String);
 

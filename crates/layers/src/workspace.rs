@@ -6,14 +6,14 @@ use crate::chain::Chain;
 use crate::layer::{Context, Mode};
 use crate::network::Network;
 
-/// The memory of one pass through a network: outputs of all layers, gradients, scratch.
+/// The memory of a pass through a network: outputs of all layers, gradients, scratch memory.
 ///
-/// It serves the network that it was made for and its clones; any other panics. Nothing is
-/// allocated after the first pass. A network serves several workspaces at once, each on its
-/// own thread.
+/// It serves the network that it was made for and its clones; with another network, passes panic.
+/// Nothing is allocated after the first pass. A network serves several workspaces at once, each on
+/// its own thread.
 #[derive(Clone, Debug)]
 pub struct Workspace<T> {
-    /// The layers, which clones of a network share.
+    /// The layers, which are shared by the clones of a network.
     chain: Arc<Chain<T>>,
     capacity: usize,
     samples: usize,
@@ -25,13 +25,12 @@ pub struct Workspace<T> {
 }
 
 impl<T: Element> Workspace<T> {
-    /// Memory for passes of up to `capacity` samples on the calling thread.
+    /// Memory for passes over up to `capacity` samples on the calling thread.
     pub fn new(network: &Network<T>, capacity: usize) -> Self {
         Self::with_memory(network, (capacity, network.chain().memory()), Scratch::sequential())
     }
 
-    /// The same without room for gradients: for [`Network::predict`] alone. A backward pass
-    /// in it panics.
+    /// The same without room for gradients, for [`Network::predict`] alone: a backward pass panics.
     pub fn for_inference(network: &Network<T>, capacity: usize) -> Self {
         let numbers = network.chain().gradient_range().start;
         Self::with_memory(network, (capacity, numbers), Scratch::sequential())
@@ -42,7 +41,7 @@ impl<T: Element> Workspace<T> {
         Self::with_memory(network, (capacity, network.chain().memory()), Scratch::parallel())
     }
 
-    /// With memory of `numbers` numbers for each sample.
+    /// A workspace with `numbers` numbers of memory for each sample.
     fn with_memory(
         network: &Network<T>,
         (capacity, numbers): (usize, usize),
@@ -60,7 +59,7 @@ impl<T: Element> Workspace<T> {
         }
     }
 
-    /// How many samples a pass may have.
+    /// The most samples of a pass.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
@@ -75,15 +74,14 @@ impl<T: Element> Workspace<T> {
         self.layer_output(self.chain.layers().len() - 1)
     }
 
-    /// The output of a layer in the last forward pass; where the next layer works in
-    /// the same memory, that layer's, and where this layer is fused into the next one, this
-    /// one's input.
+    /// The output of a layer in the last forward pass. If the next layer works in place, it is that
+    /// layer's output; if this layer is fused into the next one, it is this layer's input.
     pub fn layer_output(&self, layer: usize) -> &[T] {
         let range = self.chain.output_range(layer);
         &self.memory[self.samples * range.start..self.samples * range.end]
     }
 
-    /// Where the backward pass through `layers` layers expects the gradient of their
+    /// Where the backward pass through the first `layers` layers expects the gradient of their
     /// output, with that output beside it.
     pub fn output_gradient(&mut self, layers: usize) -> (&[T], &mut [T]) {
         let (n, range) = (self.samples, self.chain.output_range(layers - 1));
@@ -92,7 +90,7 @@ impl<T: Element> Workspace<T> {
         (&outputs[n * range.start..n * range.end], &mut gradients[..n * range.len()])
     }
 
-    /// What the layers measured in the last forward pass for training.
+    /// The statistics that the layers measured in the last forward pass in training.
     pub(crate) fn batch_statistics(&self) -> &[T] {
         &self.batch_statistics
     }
@@ -102,19 +100,22 @@ impl<T: Element> Workspace<T> {
         &mut self.scratch
     }
 
-    /// Keeps operations to at most so many of the threads that they may use.
+    /// Limits operations to this many of the threads that they may use.
     pub(crate) fn limit_threads(&mut self, threads: usize) {
         self.scratch.limit_threads(threads);
     }
 
-    /// That it is a workspace of these layers.
+    /// Panics unless the workspace belongs to these layers.
     #[track_caller]
     pub(crate) fn check(&self, chain: &Chain<T>) {
         let is_same = std::ptr::eq(&*self.chain, chain);
-        assert!(is_same, "workspace: expected one of this network or of a clone, got another's");
+        assert!(
+            is_same,
+            "workspace: expected that of this network or of a clone, got another network's"
+        );
     }
 
-    /// Begins a pass with an input of so many numbers.
+    /// Begins a pass with an input of this many numbers.
     #[track_caller]
     pub(crate) fn start(&mut self, chain: &Chain<T>, numbers: usize, mode: Mode) {
         self.check(chain);

@@ -1,7 +1,7 @@
 //! Activations: functions of one number, and their derivatives.
 //!
-//! Their exponentials are polynomials evaluated with fused multiply-adds, the same bits on every
-//! level and every platform. NaN stays NaN.
+//! Exponentials are polynomials evaluated with fused multiply-adds, so the bits are the same on
+//! every level and every platform. NaN stays NaN.
 
 use std::fmt::Debug;
 
@@ -14,13 +14,14 @@ use crate::vector::fused;
 
 /// A function `f` of one number, applied to many.
 pub trait Activation: Copy + Debug + Send + Sync + 'static {
-    /// What its derivative is computed from.
+    /// What the derivative is computed from.
     const DERIVED_FROM: DerivedFrom;
 
     /// `x ← f(x)`.
     fn apply<T: Element>(self, x: &mut [T]);
 
-    /// `g ← f′ g`, the derivative being computed from what [`Activation::DERIVED_FROM`] says.
+    /// `g ← f′ g`, with the derivative computed from `known`, which is what
+    /// [`Activation::DERIVED_FROM`] says.
     ///
     /// # Panics
     /// If the slices differ in length.
@@ -36,8 +37,8 @@ pub enum DerivedFrom {
     Output,
 }
 
-/// `1 / (1 + exp −x)`, with an error of at most two units in the last place; monotone, and exact
-/// at the ends.
+/// `1 / (1 + exp −x)`, with an error of at most two units in the last place; monotone, and exact in
+/// both limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Sigmoid;
 
@@ -58,8 +59,8 @@ impl Activation for Sigmoid {
     }
 }
 
-/// `tanh x`, with an error of at most two units in the last place; monotone, and exact at the
-/// ends.
+/// `tanh x`, with an error of at most two units in the last place; monotone, and exact in both
+/// limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Tanh;
 
@@ -105,7 +106,7 @@ impl Activation for Relu {
 /// negative.
 #[derive(Clone, Copy, Debug)]
 pub struct LeakyRelu {
-    /// What negative numbers are multiplied with.
+    /// The factor of negative numbers.
     pub slope: f64,
 }
 
@@ -125,8 +126,9 @@ impl Activation for LeakyRelu {
     }
 }
 
-/// `x Φ(x)`, Φ being the distribution of a standard normal variable: the exact GELU, no
-/// approximation by tanh. The error of Φ is at most `4 + x²` units in its last place.
+/// `x Φ(x)`, where Φ is the cumulative distribution function of the standard normal distribution:
+/// the exact GELU, not its approximation by tanh. The error of Φ is at most `4 + x²` units in its
+/// last place.
 #[derive(Clone, Copy, Debug)]
 pub struct Gelu;
 
@@ -169,11 +171,10 @@ impl Activation for Silu {
     }
 }
 
-/// `x` where `x > 0`, else `alpha (exp x − 1)`, which keeps its digits near 0. Alpha must not be
-/// negative.
+/// `x` where `x > 0`, else `alpha (exp x − 1)`, accurate near 0 too. Alpha must not be negative.
 #[derive(Clone, Copy, Debug)]
 pub struct Elu {
-    /// Its limit, the sign turned, where `x` goes to −∞.
+    /// The function tends to `−alpha` as `x` goes to −∞.
     pub alpha: f64,
 }
 
@@ -196,8 +197,8 @@ impl Activation for Elu {
     }
 }
 
-/// `ln(1 + exp x)`, as `max(x, 0) + ln(1 + exp −|x|)`: nothing overflows, and what is small keeps
-/// its digits.
+/// `ln(1 + exp x)`, computed as `max(x, 0) + ln(1 + exp −|x|)`: nothing overflows, and small
+/// results are accurate.
 #[derive(Clone, Copy, Debug)]
 pub struct Softplus;
 
@@ -235,7 +236,7 @@ impl Activation for HardSwish {
         });
     }
 
-    /// `(x / 3 + ½) g` between −3 and 3, 0 from −3 down and `g` from 3 on.
+    /// `(x / 3 + ½) g` between −3 and 3, 0 for `x ≤ −3` and `g` for `x ≥ 3`.
     #[track_caller]
     fn multiply_derivative<T: Element>(self, g: &mut [T], x: &[T]) {
         map!(|simd, [g], [x]| {

@@ -5,14 +5,15 @@ use crate::Element;
 /// Bytes of a cache line, and of the widest vector.
 const LINE: usize = 64;
 
-/// Numbers, owned, the first of which starts a cache line of 64 bytes.
+/// Owned numbers, the first of which starts a cache line of 64 bytes.
 ///
-/// A `Vec` starts where its element may, and a vector of 512 bits that lies in two cache
-/// lines is read in two. Here rows whose length is a multiple of a vector's lie whole in
-/// their lines.
+/// A `Vec` is only aligned to its element, and reading a vector of 512 bits that crosses a cache
+/// line takes two accesses. In a `Buffer`, rows whose length is a multiple of a vector's never
+/// cross one.
 #[derive(Debug)]
 pub struct Buffer<T> {
-    /// A line more than is needed; it never grows, since that could move it.
+    /// A cache line longer than needed, for the alignment; it never grows, since that could move
+    /// it.
     memory: Vec<T>,
     start: usize,
     len: usize,
@@ -29,7 +30,7 @@ impl<T: Clone> Buffer<T> {
     fn filled(value: T, len: usize) -> Self {
         let memory =
             vec![value; if len == 0 { 0 } else { len.saturating_add(LINE / size_of::<T>()) }];
-        // An interpreter may not know; then any start will do.
+        // `align_offset` may fail in an interpreter; then any start will do.
         let start = memory.as_ptr().align_offset(LINE).min(memory.len() - len);
         Self { memory, start, len }
     }

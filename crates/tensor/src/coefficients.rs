@@ -1,24 +1,25 @@
-//! The coefficients of the polynomials that [`crate::math`] evaluates, and where they apply.
+//! The coefficients of the polynomials that [`crate::math`] evaluates, and their ranges.
 
-/// Those of one element.
+/// The coefficients for one element.
 pub struct Coefficients {
-    /// 1.5 · 2^(mantissa bits): adding it rounds to an integer, left in the low bits.
+    /// 1.5 · 2^(mantissa bits): adding it rounds a number to an integer, which is left in the low
+    /// bits.
     pub(crate) round: f64,
     pub(crate) mantissa_bits: u32,
-    /// ln 2 in two parts; the first has zeros enough for `k·ln2_high` to be exact.
+    /// ln 2 in two parts; the first ends in enough zeros for `k·ln2_high` to be exact.
     pub(crate) ln2_high: f64,
     pub(crate) ln2_low: f64,
-    /// Beyond these, exp is 0 or infinite.
+    /// Below the first and above the second, exp is 0 or infinite.
     pub(crate) exp_low: f64,
     pub(crate) exp_high: f64,
-    /// Beyond this, tanh rounds to ±1.
+    /// Above this, tanh rounds to 1.
     pub(crate) tanh_limit: f64,
-    /// How many terms of the series, from x²/2! on, reach the last place.
+    /// How many terms of the series, from x²/2! on, affect the last place.
     pub(crate) terms: usize,
     /// The same for [`LOGARITHM`].
     pub(crate) log_terms: usize,
-    /// `(tanh x / x − 1) / x²` for |x| up to [`TANH_NEAR`], as a polynomial in x²:
-    /// interpolated at Chebyshev nodes, lowest power first.
+    /// `(tanh x / x − 1) / x²` for |x| up to [`TANH_NEAR`], as a polynomial in x² interpolated at
+    /// Chebyshev nodes, lowest power first.
     pub(crate) tanh_series: &'static [f64],
     /// See [`math::normal`](crate::math::normal).
     pub(crate) normal_tail: &'static [f64],
@@ -70,8 +71,8 @@ pub(crate) const F64: Coefficients = Coefficients {
     normal_tail: TAIL_F64,
 };
 
-/// Where tanh goes over from its series to the exponential: beyond ½, where that form
-/// loses no digits.
+/// Up to here tanh is a series, above it is computed from the exponential: above ½ that loses no
+/// accuracy.
 pub(crate) const TANH_NEAR: f64 = 0.5625;
 
 /// 2/3, 2/5, … 2/35.

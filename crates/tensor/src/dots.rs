@@ -1,25 +1,25 @@
 //! Dot products of rows with rows: a dense layer's forward pass.
 //!
-//! **One order for one sample and for many.** Lane `l` of 16 (of `f64`, 8) takes the products
-//! at `l`, `l + 16`, `l + 32`, … one after another, the rows filled up with zeros; then the
-//! lanes are added by halves, lane `l` and lane `l + 8`, and so on down
-//! ([`crate::reference::dot`]). Tiles, blocks and registers change what is near, never the order.
+//! **One order for one sample and for many.** Lane `l` of 16 (of 8 for `f64`) adds the products at
+//! `l`, `l + 16`, `l + 32`, … one after another, the rows padded with zeros; then the lanes are
+//! added by halves, lane `l` and lane `l + 8`, and so on ([`crate::reference::dot`]). Tiles, blocks
+//! and registers change which numbers are in the caches, never the order.
 //!
-//! **One row** is bound by reading `B`: some of its rows side by side, each read once, in whole
-//! vectors of lanes.
+//! **One row** is limited by reading `B`: some of its rows are processed side by side, each read
+//! once, in whole vectors of lanes.
 //!
-//! **Many rows** share what was read. A tile is a few rows of `A` by a few of `B`, their sums in
-//! registers; with 16 registers of 256 bits those of half the lanes, so that 12 sums fit
-//! where all lanes of 4 would, and the other half follows over the same numbers. Long rows are cut
-//! into blocks that the nearest cache holds: of `B` a copy, since rows that start at no cache
-//! line, or a power of two apart, are slow to read again and again. Between the blocks the lanes
-//! of all sums wait in memory.
+//! **Many rows** share what is read. A tile is a few rows of `A` by a few of `B`, with their sums
+//! in registers. With 16 registers of 256 bits, a tile has half of the lanes of 12 sums instead of
+//! all lanes of 4; the other half of the lanes follows over the same numbers. Long rows are divided
+//! into blocks that fit the first-level cache. Blocks of `B` are copied, since rows that are not
+//! aligned to cache lines, or are a power of two apart, are slow to read repeatedly. Between
+//! blocks, the lanes of all sums are kept in memory.
 
 use fearless_simd::{Simd, SimdBase, SimdFloat};
 
 use crate::Element;
 use crate::element::kernels::per_element;
-use crate::simd::{Kernel, Tiles};
+use crate::simd::{Kernel, SimdRegisters};
 use crate::threads::{self, Divide};
 use crate::vector::{fused, load, store, sum_lanes, sums_of_four};
 
@@ -35,7 +35,7 @@ pub struct Dots<'a, T> {
 }
 
 impl<T: Element> Divide for Dots<'_, T> {
-    /// By rows of `C`; by columns if there is one row, since only then they are contiguous.
+    /// By rows of `C`; by columns if there is one row, since only then columns are contiguous.
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
         let Self { n, i, o, .. } = self;
         if n > 1 {
@@ -80,21 +80,21 @@ const LANES: usize = 16;
 /// The most rows of `B` in a tile.
 const MOST_COLUMNS: usize = 6;
 
-/// Rows of `A` that meet the same copy of some of `B`. A multiple of what tiles have; so many
-/// of 4056 numbers are about what a second-level cache holds.
+/// Rows of `A` that use the same copy of rows of `B`. A multiple of the tiles' rows; this many rows
+/// of 4056 numbers about fill a second-level cache.
 const ROWS: usize = 36;
 
-/// From so many rows on it is worth while to copy those of `B`.
+/// From this many rows of `A` on, copying those of `B` pays.
 const WORTH_A_COPY: usize = 6;
 
-/// The most numbers of a row in a block. Six such of `B`, and of `A` what a tile has beside
-/// them, fit 32 KiB.
+/// The most numbers of a row in a block. Six rows of `B`, and the rows of `A` in a tile, then fit
+/// 32 KiB.
 const BLOCK: usize = 768;
 
-/// From one row of a copy to the next: no power of two.
+/// The distance between neighbouring rows of a copy: not a power of two.
 const PITCH: usize = BLOCK + LANES;
 
-/// What rows in several blocks need.
+/// Memory for rows that have several blocks.
 #[repr(align(64))]
 struct BlockBuffers<T> {
     copy: [T; MOST_COLUMNS * PITCH],
@@ -111,16 +111,16 @@ impl<T: Element> BlockBuffers<T> {
 /// Some rows of `A`.
 struct Rows<'a, T> {
     first: usize,
-    /// What each has behind its whole vectors, then zeros.
+    /// The numbers of each row after its whole vectors, padded with zeros.
     rests: &'a [[T; LANES]],
 }
 
 /// A block of some rows of `B`.
 struct Block<'a, T, const M: usize> {
     numbers: [&'a [T]; M],
-    /// Whether sums begin with it.
+    /// Whether it is the first block of the sums.
     begins: bool,
-    /// Whether sums end with it, and what then follows whole vectors.
+    /// If it is the last block of the sums, the numbers after the whole vectors.
     end: Option<End<'a, T, M>>,
 }
 
@@ -130,7 +130,8 @@ struct End<'a, T, const M: usize> {
 }
 
 impl<T: Element> Dots<'_, T> {
-    /// In tiles of `M`, `M2` or one row of `B` by `Q` or one of `A`, lanes in vectors `V`.
+    /// In tiles of `M`, `M2` or one row of `B` by `Q` rows or one of `A`, with lanes in vectors
+    /// `V`.
     #[inline(always)]
     fn walk<S: Simd, V, const M: usize, const M2: usize, const Q: usize>(&mut self, simd: S)
     where
@@ -157,13 +158,13 @@ impl<T: Element> Dots<'_, T> {
         }
     }
 
-    /// How many numbers of a row fill whole vectors.
+    /// How many numbers of a row are in whole vectors.
     #[inline(always)]
     fn whole<S: Simd>(&self) -> usize {
         self.i / T::Wide::<S>::LEN * T::Wide::<S>::LEN
     }
 
-    /// What rows of `numbers`, from `first` on, have behind their whole vectors.
+    /// Copies the numbers after the whole vectors of rows of `numbers` from `first` on.
     #[inline(always)]
     fn copy_rests<S: Simd>(&self, numbers: &[T], first: usize, rests: &mut [[T; LANES]]) {
         let (whole, i) = (self.whole::<S>(), self.i);
@@ -228,7 +229,7 @@ impl<T: Element> Dots<'_, T> {
         }
     }
 
-    /// All rows with one block of `B`, which starts so far into them.
+    /// All rows with one block of `B`, which starts at this offset of its rows.
     #[inline(always)]
     fn rows<S: Simd, V, const M: usize, const Q: usize>(
         &mut self,
@@ -258,8 +259,8 @@ impl<T: Element> Dots<'_, T> {
     }
 }
 
-/// How many rows of `B` the next tiles have, of `rest` that are left: no single ones as far as
-/// that can be.
+/// How many rows of `B` the next tiles have, of `rest` that are left; single rows are avoided where
+/// possible.
 #[inline(always)]
 fn width([most, fewer]: [usize; 2], rest: usize) -> usize {
     if rest >= most && rest != 2 * fewer {
@@ -271,9 +272,8 @@ fn width([most, fewer]: [usize; 2], rest: usize) -> usize {
     }
 }
 
-/// `Q` rows of `A`, from one to the next `pitch` numbers, with a block of `M` rows of `B`: from
-/// the sums that wait, or 0, to those that wait for the next block, or to `c`, whose rows are
-/// `stride` apart.
+/// `Q` rows of `A`, `pitch` apart, with a block of `M` rows of `B`. The sums continue from memory
+/// or begin at 0; they go to memory for the next block, or to `c`, whose rows are `stride` apart.
 #[inline(always)]
 fn tile<S: Simd, T: Element, V: SimdFloat<S, Element = T>, const M: usize, const Q: usize>(
     simd: S,
@@ -282,7 +282,7 @@ fn tile<S: Simd, T: Element, V: SimdFloat<S, Element = T>, const M: usize, const
     waiting: &mut [[T; LANES]],
     (c, stride): (&mut [T], usize),
 ) {
-    // A function of its own for the compiler.
+    // Compiled as a separate function.
     simd.vectorize(
         #[inline(always)]
         || {
@@ -338,7 +338,7 @@ fn tile<S: Simd, T: Element, V: SimdFloat<S, Element = T>, const M: usize, const
     );
 }
 
-/// Adds the products of all whole vectors, of whose lanes those from `first` on.
+/// Adds the products of all whole vectors, for the lanes from `first` on.
 #[inline(always)]
 fn of_whole<S: Simd, T: Element, V: SimdFloat<S, Element = T>, const M: usize, const Q: usize>(
     simd: S,
@@ -359,7 +359,7 @@ fn of_whole<S: Simd, T: Element, V: SimdFloat<S, Element = T>, const M: usize, c
     for m in 0..M {
         b_views[m] = &b[m][first..whole];
     }
-    // Two at a time: one check of an index for both, and fewer instructions beside them.
+    // Two at a time: one bounds check for both, and fewer instructions around them.
     let mut at = 0;
     for _ in 0..whole / step / 2 {
         let (mut a, mut b) = (a_views, b_views);
@@ -379,7 +379,7 @@ fn of_whole<S: Simd, T: Element, V: SimdFloat<S, Element = T>, const M: usize, c
     sums
 }
 
-/// `sums[q][m] + a[q] · b[m]`, lane by lane, of the vectors at `at`.
+/// `sums[q][m] + a[q] · b[m]`, lane by lane, for the vectors at `at`.
 #[inline(always)]
 fn add_products<
     S: Simd,
@@ -407,7 +407,7 @@ fn add_products<
     sums
 }
 
-/// The sum of the lanes of each.
+/// The sum of the lanes of each vector.
 #[inline(always)]
 fn sums_of_all<
     S: Simd,

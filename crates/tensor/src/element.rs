@@ -4,8 +4,8 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 /// A floating-point number that all operations are compiled for: `f32` or `f64`.
 ///
-/// `f32` is what is trained with and tuned; `f64` runs the same generic code for
-/// gradient checks and for parity with NumPy.
+/// `f32` is for training and is optimised; `f64` runs the same generic code for gradient checks and
+/// for parity with NumPy.
 pub trait Element:
     kernels::Kernels
     + Copy
@@ -92,7 +92,7 @@ macro_rules! element {
 element!(f32, libm::logf);
 element!(f64, libm::log);
 
-/// What is compiled per element type, here in this crate, whoever calls it.
+/// What is compiled once for each element, in this crate, whoever calls it.
 pub(crate) mod kernels {
     use fearless_simd::{
         Simd, SimdCombine, SimdFloat, SimdFloatElement, SimdSplit, f32x4, f32x8, f32x16, f64x2,
@@ -103,7 +103,7 @@ pub(crate) mod kernels {
     use crate::coefficients::{self, Coefficients};
     use crate::simd::Level;
 
-    /// The element's vectors, and the way to its kernels.
+    /// An element's vectors, and access to its kernels.
     pub trait Kernels: SimdFloatElement {
         /// A vector of 512 bits.
         type Wide<S: Simd>: SimdFloat<S, Element = Self> + SimdSplit<S, Split = Self::Narrow<S>>;
@@ -112,7 +112,7 @@ pub(crate) mod kernels {
             + SimdCombine<S, Combined = Self::Wide<S>>;
         /// A vector of 128 bits.
         type Slim<S: Simd>: SimdFloat<S, Element = Self>;
-        /// What its exponential and the like are made of.
+        /// The coefficients of its exponential and related functions.
         const COEFFICIENTS: &Coefficients;
         /// Whether minimal filtering is compiled for it.
         const FILTERED: bool;
@@ -140,8 +140,8 @@ pub(crate) mod kernels {
     /// Compiles a [`Kernel`](crate::simd::Kernel) `Name<'_, T>` for both elements, or as
     /// `f32: Name` for one; `Name::launch` runs it.
     ///
-    /// The functions are not generic, so that they are compiled once, with this crate's
-    /// optimisation level, and not again in each crate that calls them.
+    /// The functions are not generic, so they are compiled once, with this crate's optimisation
+    /// level, and not again in each crate that calls them.
     macro_rules! per_element {
         ($kernel:ident) => {
             $crate::element::kernels::per_element!(on a level: $kernel);
@@ -206,6 +206,6 @@ pub(crate) mod kernels {
     }
 
     kernels!(f32, [f32x16, f32x8, f32x4], coefficients::F32, true, single);
-    // `f64` is there to check gradients, and is summed as it is written.
+    // `f64` is for gradient checks, and is summed directly.
     kernels!(f64, [f64x8, f64x4, f64x2], coefficients::F64, false, double);
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// Two shapes, or a shape and a number of elements, that do not fit together.
+/// Two shapes, or a shape and a number of elements, that do not match.
 ///
 /// Prints as *operation: expected …, got …*, always with the whole shapes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct ShapeError {
 }
 
 impl ShapeError {
-    /// An error of `operation` that wanted `expected` and was given `found`.
+    /// An error of `operation`, which expected `expected` and got `found`.
     pub fn new(
         operation: &'static str,
         expected: impl fmt::Display,
@@ -20,7 +20,7 @@ impl ShapeError {
         Self { operation, expected: expected.to_string(), found: found.to_string() }
     }
 
-    /// What would have fitted.
+    /// What would have matched.
     pub fn expected(&self) -> &str {
         &self.expected
     }

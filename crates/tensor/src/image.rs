@@ -1,9 +1,9 @@
 //! Images of bytes as numbers from 0 to 1.
 //!
-//! The arithmetic is that of `f32` for both elements, so that both see the same images.
+//! The arithmetic is that of `f32` for both elements, so both get the same images.
 //!
 //! # Panics
-//! Every function panics if lengths do not fit.
+//! Every function panics if lengths do not match.
 
 use fearless_simd::Simd;
 
@@ -18,8 +18,9 @@ pub fn u8_to_unit<T: Element>(bytes: &[u8], numbers: &mut [T]) {
     ToUnit { bytes, numbers }.launch();
 }
 
-/// The brightness of `plane (H, W)` at positions `(y, x)` between its pixels, from 0 to 1, the
-/// positions' `y` and `x` being the two slices of `grid`: a mean of the four pixels around a
+/// The brightness of `plane (H, W)` at positions `(y, x)` between its pixels, from 0 to 1: bilinear
+/// interpolation of the four nearest pixels, 0 outside the plane. The two slices of `grid` hold `y`
+/// and `x` of the positions.
 /// position, weighted by nearness. Outside the plane it is 0.
 #[track_caller]
 pub fn grid_sample<T: Element>(
@@ -33,18 +34,18 @@ pub fn grid_sample<T: Element>(
     GridSample { plane, size, grid, numbers }.launch();
 }
 
-/// Four neighbouring nodes of a line of them, and their weights.
+/// Four neighbouring nodes on a line, and their weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spline {
     /// The first of the nodes.
     pub first: usize,
-    /// Of each node.
+    /// The weight of each node.
     pub weights: [f32; 4],
 }
 
-/// Where some pixels of row `y` of a deformed image lie in the original one: for the pixel in
-/// column `x`, from `first` on, `matrix (y, x, 1)`, and, if there are `splines`, one for each
-/// pixel, the weighted sum of the `nodes`' displacements.
+/// Where some pixels of row `y` of a deformed image lie in the original one: `matrix (y, x, 1)` for
+/// the pixel in column `x`, from `first` on. If there are `splines`, one for each pixel, the
+/// weighted sum of the `nodes`' displacements is added.
 #[track_caller]
 pub fn affine_grid(
     matrix: &[[f32; 3]; 2],
@@ -115,7 +116,7 @@ struct GridSample<'a, T> {
     numbers: &'a mut [T],
 }
 
-/// Positions that are worked on together: arrays of that size are vectors for the compiler.
+/// How many positions are computed together: the compiler turns arrays of this size into vectors.
 const TOGETHER: usize = 16;
 
 per_element!(GridSample);
@@ -149,7 +150,7 @@ fn between(
     for (axis, (positions, side)) in [(ys, height), (xs, width)].into_iter().enumerate() {
         let side = side as f32;
         for i in 0..TOGETHER {
-            // From one pixel outside on, all is 0; so the whole part is never negative.
+            // One pixel outside and beyond, everything is 0; so the integer part is never negative.
             let position = if positions[i] > -1.0 { positions[i] } else { -1.0 };
             let position = (if position < side { position } else { side }) + 1.0;
             starts[axis][i] = position as i32;
@@ -158,7 +159,7 @@ fn between(
     }
     let mut corners = [[0_u8; TOGETHER]; 4];
     for i in 0..TOGETHER {
-        // Counted from one pixel outside on.
+        // Counted from one pixel outside.
         let [y, x] = [starts[0][i] as usize, starts[1][i] as usize];
         let inside = y >= 1 && y < height && x >= 1 && x < width;
         let pixels = if inside {

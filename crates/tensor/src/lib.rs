@@ -1,10 +1,10 @@
-//! Numbers: shapes, tensors, two-dimensional cross-correlation, matrix products
-//! and element-wise maps, on the CPU, without `unsafe` code.
+//! Numbers: shapes, tensors, two-dimensional cross-correlation, matrix products and element-wise
+//! maps, on the CPU, without `unsafe` code.
 //!
-//! Axis letters, here and everywhere: `N` batch, `C` input channels, `D` kernels,
+//! Axis letters in all of the code: `N` batch, `C` input channels, `D` kernels,
 //! `H W` height and width, `KH KW` kernel size, `OH OW` output size.
 //!
-//! The crate has three faces:
+//! The crate works at three levels:
 //! - on single planes, what `scipy.signal.correlate2d` and `convolve2d` compute:
 //!   [`correlate_valid`], [`correlate_full`], [`convolve_valid`], [`convolve_full`],
 //!   [`rotate180`];
@@ -13,8 +13,8 @@
 //! - on rows of numbers: [`matrix`], [`map`], [`activation`], [`reduce`], [`normalize`], [`optimize`],
 //!   [`random`] and [`image`](mod@image).
 //!
-//! Each fast operation has a readable twin in [`mod@reference`], and a property test
-//! that holds the two together.
+//! Each fast operation has a readable twin in [`mod@reference`], and a property test that compares
+//! the two.
 //!
 //! ```
 //! use tensor::{Tensor, correlate_valid};

@@ -7,10 +7,10 @@ use crate::Element;
 use crate::math;
 use crate::vector::fused;
 
-/// Runs a loop over slices on the active level: `map!(|simd, [y], [x], a| [y + a * x])` changes
-/// `y`, reads `x`, and has the number `a` in all lanes. Any number of each will do.
+/// Runs a loop over slices on the active level. `map!(|simd, [y], [x], a| [y + a * x])` changes
+/// `y`, reads `x`, and has the number `a` in all lanes; there may be any number of each.
 ///
-/// The names are those of slices and numbers of an element `T`, and in the result of vectors.
+/// The names stand for slices and numbers of an element `T`, and in the result for vectors.
 ///
 /// # Panics
 /// If the slices differ in length.
@@ -49,8 +49,8 @@ macro_rules! map {
 }
 pub(crate) use map;
 
-/// `x ← exp x`, with an error of at most two units in the last place; monotone, and exact at the
-/// ends.
+/// `x ← exp x`, with an error of at most two units in the last place; monotone, and exact in both
+/// limits.
 pub fn exp<T: Element>(x: &mut [T]) {
     map!(|simd, [x], []| [math::exp(simd, x)]);
 }
@@ -67,7 +67,7 @@ pub fn add_scaled<T: Element>(y: &mut [T], a: T, x: &[T]) {
     map!(|simd, [y], [x], a| [fused(simd, x, a, y)]);
 }
 
-/// `y ← y + a (x − y)`, the product and the sum rounded once: the moving average `y` takes in `x`.
+/// `y ← y + a (x − y)`, product and sum rounded once: moves the average `y` towards `x`.
 #[track_caller]
 pub fn lerp<T: Element>(y: &mut [T], a: T, x: &[T]) {
     map!(|simd, [y], [x], a| [fused(simd, x - y, a, y)]);

@@ -1,4 +1,4 @@
-//! The exponential and what is made of it, on vectors: polynomials evaluated with fused
+//! The exponential and functions made from it, on vectors: polynomials evaluated with fused
 //! multiply-adds, the same bits on every level and every platform.
 
 use fearless_simd::{Select, Simd, SimdFloat};
@@ -42,18 +42,18 @@ pub(crate) fn exp<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> 
     let (low, high) = (constant::<S, V>(simd, c.exp_low), constant::<S, V>(simd, c.exp_high));
     let x = x.simd_lt(low).select(low, x);
     let x = x.simd_gt(high).select(high, x);
-    // x = k ln 2 + r, |r| ≤ ln(2)/2; what rounding took from r is added at the end.
+    // x = k ln 2 + r, |r| ≤ ln(2)/2; the rounding error of r is added at the end.
     let round = constant::<S, V>(simd, c.round);
     let k = fused(simd, x, constant::<S, V>(simd, std::f64::consts::LOG2_E), round) - round;
     let high = fused(simd, k, constant::<S, V>(simd, -c.ln2_high), x);
     let r = fused(simd, k, constant::<S, V>(simd, -c.ln2_low), high);
     let lost = fused(simd, k, constant::<S, V>(simd, -c.ln2_low), high - r);
-    // exp r = 1 + r + r²/2! + …: the last sum is the only one whose rounding matters.
+    // exp r = 1 + r + r²/2! + …: only the rounding of the last sum matters.
     let series = polynomial(simd, r, &INVERSE_FACTORIALS[..c.terms]);
     let one = V::simd_from(simd, V::Element::ONE);
     let sum = one + r;
     let rest = fused(simd, r * r, series, (one - sum) + r + lost);
-    // 2^k in two factors: the ends of the range are beyond one exponent.
+    // 2^k as two factors, since a single exponent does not span the whole range.
     let half = fused(simd, k, constant::<S, V>(simd, 0.5), round);
     let (a, b) = (power_of_two(simd, half), power_of_two(simd, (k - (half - round)) + round));
     (sum + rest) * a * b
@@ -61,8 +61,8 @@ pub(crate) fn exp<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> 
 
 #[inline(always)]
 pub(crate) fn tanh<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> V {
-    // Near 0 a series in x², elsewhere 1 − 2 / (exp(2|x|) + 1): a quotient of two
-    // numbers that both grow would not be monotone.
+    // A series in x² near 0, elsewhere 1 − 2 / (exp(2|x|) + 1): a quotient of two numbers that both
+    // grow would not be monotone.
     let (one, two) = (
         V::simd_from(simd, V::Element::ONE),
         V::simd_from(simd, V::Element::ONE + V::Element::ONE),
@@ -78,16 +78,15 @@ pub(crate) fn tanh<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) ->
     is_near.select(near, far).copysign(x)
 }
 
-/// `exp x − 1` for `x` up to 0, and what it has to be nowhere else: `2t / (1 − t)` with
-/// `t = tanh(x / 2)` subtracts nothing from what is nearly the same.
+/// `exp x − 1` for `x ≤ 0` only: `2t / (1 − t)` with `t = tanh(x / 2)` avoids the cancellation.
 #[inline(always)]
 pub(crate) fn exp_m1<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> V {
     let t = tanh(simd, x * constant::<S, V>(simd, 0.5));
     (t + t) / (V::simd_from(simd, V::Element::ONE) - t)
 }
 
-/// `ln(1 + z)` for `z` from 0 to 1: with `s = z / (2 + z)` it is `2s + ⅔s³ + …`, and `2s` is
-/// `z − sz`, so that what is rounded is the smaller part.
+/// `ln(1 + z)` for `z` from 0 to 1. With `s = z / (2 + z)` it is `2s + ⅔s³ + …`, and `2s` is
+/// `z − sz`, in which only the smaller part is rounded.
 #[inline(always)]
 pub(crate) fn ln_1p<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, z: V) -> V {
     let s = z / (constant::<S, V>(simd, 2.0) + z);
@@ -98,33 +97,32 @@ pub(crate) fn ln_1p<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, z: V) -
 
 #[inline(always)]
 pub(crate) fn sigmoid<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, x: V) -> V {
-    // z = exp(−|x|) is at most 1: no overflow, and a small result keeps its digits.
+    // z = exp(−|x|) is at most 1: no overflow, and small results are accurate.
     let one = V::simd_from(simd, V::Element::ONE);
     let zero = V::simd_from(simd, V::Element::ZERO);
     let z = exp(simd, -x.abs());
     let numerator = x.simd_lt(zero).select(z, one);
     let sum = one + z;
     let quotient = numerator / sum;
-    // What the roundings of sum and quotient lost, times an estimate of 1 / (1 + z).
+    // The rounding errors of sum and quotient, times an estimate of 1 / (1 + z).
     let lost = fused(simd, -quotient, sum, numerator) - quotient * (z - (sum - one));
     let inverse = x.simd_lt(zero).select(one - quotient, quotient);
     fused(simd, lost, inverse, quotient)
 }
 
-/// `Φ(x)`, the probability that a standard normal variable is less than `x`, and its
-/// derivative `φ(x) = exp(−x²/2) / √(2π)`.
+/// `Φ(x)`, the probability that a standard normal variable is less than `x`, and its derivative
+/// `φ(x) = exp(−x²/2) / √(2π)`.
 ///
-/// For u = |x| the tail is `1 − Φ(u) = exp(−u²/2) P((u − 5)/(u + 5)) / (u + 5)`, the
-/// factor `P` being smooth from 0 to ∞: a polynomial interpolated at Chebyshev nodes.
-/// The error of `Φ(x)` is at most 4 + x² units in its last place, the x² being what
-/// the exponential makes of the rounding of its argument.
+/// For u = |x| the tail is `1 − Φ(u) = exp(−u²/2) P((u − 5)/(u + 5)) / (u + 5)`. The factor `P` is
+/// smooth from 0 to ∞: a polynomial interpolated at Chebyshev nodes. The error of `Φ(x)` is at most
+/// 4 + x² units in its last place; the x² comes from the rounding of the exponential's argument.
 #[inline(always)]
 pub(crate) fn normal<S, V>(simd: S, x: V) -> (V, V)
 where
     S: Simd,
     V: SimdFloat<S, Element: Element>,
 {
-    // Beyond that the exponential is 0, and u − 5 need not become infinite.
+    // Beyond this limit the exponential is 0, and u − 5 must not become infinite.
     let limit = constant::<S, V>(simd, 40.0);
     let u = x.abs();
     let u = u.simd_gt(limit).select(limit, u);

@@ -1,8 +1,7 @@
 //! Products of matrices and vectors, all row-major.
 //!
-//! With `X (N, I)`, weights `W (O, I)` and outputs `Y (N, O)` these are the passes of a
-//! dense layer: `Y = X Wᵀ + b`, `∂E/∂X = G W`, `∂E/∂W = Gᵀ X`. Each size may be 0: a sum of
-//! nothing is 0.
+//! With `X (N, I)`, weights `W (O, I)` and outputs `Y (N, O)` these are the passes of a dense
+//! layer: `Y = X Wᵀ + b`, `∂E/∂X = G W`, `∂E/∂W = Gᵀ X`. Any size may be 0; an empty sum is 0.
 
 use fearless_simd::{Simd, SimdBase, SimdFrom};
 
@@ -10,7 +9,7 @@ use crate::dots::Dots;
 use crate::element::kernels::per_element;
 use crate::microkernel::{Grid, Offset, Product, multiply, multiply_narrow};
 use crate::packing::{pack, packed_len};
-use crate::simd::{Kernel, Tiles};
+use crate::simd::{Kernel, SimdRegisters};
 use crate::threads::{self, Divide};
 use crate::vector::{Whole, fused, load, load_partial, store};
 use crate::{Element, Scratch};
@@ -21,7 +20,7 @@ use crate::{Element, Scratch};
 /// `a (N, I)`, `b (O, I)`, `bias (O)` or none, `c (N, O)`.
 ///
 /// # Panics
-/// If a slice has not the length that its shape says.
+/// If the length of a slice is not that of its shape.
 #[track_caller]
 pub fn multiply_transposed<T: Element>(
     a: &[T],
@@ -44,7 +43,7 @@ pub fn multiply_transposed<T: Element>(
 /// `weights (O, I)`, `x (I)`, `bias (O)` or none, `y (O)`.
 ///
 /// # Panics
-/// If a slice has not the length that its shape says.
+/// If the length of a slice is not that of its shape.
 #[track_caller]
 pub fn multiply_vector<T: Element>(
     weights: &[T],
@@ -63,7 +62,7 @@ pub fn multiply_vector<T: Element>(
 /// `a (N, R)`, `b (R, P)`, `c (N, P)`.
 ///
 /// # Panics
-/// If a slice has not the length that its shape says.
+/// If the length of a slice is not that of its shape.
 #[track_caller]
 pub fn multiply_matrix<T: Element>(
     a: &[T],
@@ -82,7 +81,7 @@ pub fn multiply_matrix<T: Element>(
 /// `a (R, N)`, `b (R, P)`, `c (N, P)`.
 ///
 /// # Panics
-/// If a slice has not the length that its shape says.
+/// If the length of a slice is not that of its shape.
 #[track_caller]
 pub fn multiply_from_transposed<T: Element>(
     a: &[T],
@@ -96,8 +95,8 @@ pub fn multiply_from_transposed<T: Element>(
 }
 
 /// How many numbers and indices of scratch memory [`multiply_matrix`] and
-/// [`multiply_from_transposed`] take on `threads` threads, `A B` being the product of `(N, R)` and
-/// `(R, P)`. The other products take none.
+/// [`multiply_from_transposed`] take on `threads` threads for the product of `(N, R)` and `(R, P)`.
+/// The other products take none.
 pub fn scratch([n, r, p]: [usize; 3], threads: usize) -> [usize; 2] {
     threads::rooms(threads::parts(work([n, r, p]), threads), [packed_len(n, r), r])
 }
@@ -124,17 +123,17 @@ fn rows_product<T: Element>(
     threads::run_divided(operation, parts, RowsProduct::launch);
 }
 
-/// Rank-1 update with a step, and the product with the transpose on the way:
-/// `y = Wᵀ g`, then `W ← W − rate · g xᵀ`, in one pass over `W`.
+/// A rank-one update, with the product with the transpose in the same pass over `W`: `y = Wᵀ g`,
+/// then `W ← W − rate · g xᵀ`.
 ///
-/// The bits are those of [`multiply_matrix`] for `y`, of the gradient `g xᵀ` rounded,
-/// and of a step of gradient descent with it.
+/// The bits are those of [`multiply_matrix`] for `y`, followed by a step of gradient descent with
+/// the rounded gradient `g xᵀ`.
 ///
 /// # Shapes
 /// `weights (O, I)`, `g (O)`, `x (I)`, `y (I)` or none.
 ///
 /// # Panics
-/// If a slice has not the length that its shape says.
+/// If the length of a slice is not that of its shape.
 #[track_caller]
 pub fn rank_one_step<T: Element>(
     weights: &mut [T],
@@ -257,7 +256,7 @@ impl<T: Element> Kernel for Update<'_, T> {
 }
 
 impl<T: Element> Update<'_, T> {
-    /// The rows from `first` on, `M` at a time so that `y` is read and written less.
+    /// The rows from `first` on, `M` at a time, so that `y` is read and written less often.
     #[inline(always)]
     fn rows<S: Simd, const M: usize>(&mut self, simd: S, first: usize) -> usize {
         let lanes = T::Wide::<S>::LEN;

@@ -1,17 +1,19 @@
-//! The two inner loops that nearly all time is spent in.
+//! The two inner loops in which nearly all time is spent.
 //!
-//! **Broadcast product.** `out[m][p] = Σ_r weight[m][r] · input[tap_r + p]`: a few
-//! output rows by a few vectors of neighbouring positions are held in registers while
-//! `r` runs over all taps; each step loads the input's vectors once and multiplies
-//! them by one broadcast weight a row. The forward pass of a correlation, the gradient
-//! of its input and two of the three matrix products are this loop with other taps.
+//! **Broadcast product.** `out[m][p] = Σ_r weight[m][r] · input[tap_r + p]`: a few output rows by a
+//! few vectors of neighbouring positions are held in registers while `r` runs over all taps; each
+//! step loads the input's vectors once and multiplies them by one broadcast weight for each row.
+//! The forward pass of a correlation, the gradient of its input and two of the three matrix
+//! products are this loop with different taps.
 //!
-//! **Dot products.** `out[m][q] = Σ_p a[row_m + p] · input[tap_q + p]`: the sums over
-//! positions themselves, as the gradient of the kernels needs them, are held in registers, one
-//! vector of partial sums for each pair. (The remaining matrix product has loops of its own:
+//! **Dot products.** `out[m][q] = Σ_p a[row_m + p] · input[tap_q + p]`: here the sums over
+//! positions are held in registers, as the gradient of the kernels needs them, with one vector of
+//! partial sums for each pair. (The remaining matrix product has loops of its own:
 //! [`crate::dots`].)
 //!
-//! Both are safe code over [`fearless_simd`] vectors. What looks unusual is there to
+//! Both are safe code over [`fearless_simd`] vectors. What looks unusual keeps it fast: arrays of
+//! constant size become registers, and loops over them use indices, since a closure would not be
+//! compiled for the vector level.
 //! keep it fast: arrays with constant sizes become registers, loops over them are
 //! written with indices since a closure would not be compiled for the vector level.
 
@@ -19,12 +21,12 @@ use fearless_simd::{Simd, SimdFrom};
 
 use crate::Element;
 use crate::packing::block;
-use crate::simd::Tiles;
+use crate::simd::SimdRegisters;
 use crate::vector::{Halves, Lanes, Whole, fused, groups_of_views};
 
-/// The positions of an output plane that vectors start at.
+/// The positions of an output plane at which vectors start.
 ///
-/// `rows` rows of `len` positions; row `y` starts at `y · input_pitch` in the input and
+/// There are `rows` rows of `len` positions; row `y` starts at `y · input_pitch` in the input and
 /// at `y · output_pitch` in the output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grid {
@@ -41,10 +43,10 @@ impl Grid {
     }
 }
 
-/// Walks the vectors of a [`Grid`] row by row.
+/// Iterates over the vectors of a [`Grid`] row by row.
 ///
-/// The last vector of a row ends with the row, overlapping the one before: its lanes
-/// are computed twice and stored twice, with the same values.
+/// The last vector of a row ends with the row and overlaps the one before: its lanes are computed
+/// twice and stored twice, with the same values.
 #[derive(Clone, Copy)]
 struct Walk {
     grid: Grid,
@@ -66,8 +68,8 @@ impl Walk {
         self.per_row * self.grid.rows
     }
 
-    /// Where the next vector starts in the input and in the output; after the last
-    /// one it stays there.
+    /// The start of the next vector in the input and in the output; after the last vector it stays
+    /// the same.
     #[inline(always)]
     fn next(&mut self) -> (usize, usize) {
         let x = (self.vector * self.lanes).min(self.grid.len - self.lanes);
@@ -101,26 +103,27 @@ pub(crate) enum Offset<'a, T> {
 pub(crate) struct Product<'a, T> {
     /// The number of output rows.
     pub(crate) rows: usize,
-    /// What [`pack`](crate::packing::pack) wrote.
+    /// Weights packed by [`pack`](crate::packing::pack).
     pub(crate) packed: &'a [T],
     pub(crate) input: &'a [T],
-    /// Where in the input the weights of a row apply, relative to a position.
+    /// The offsets of the inputs that the weights of a row are multiplied with, relative to a
+    /// position.
     pub(crate) taps: &'a [usize],
-    /// Which weights of the packed rows these taps belong to: those from here on, of
-    /// so many.
+    /// Which weights of the packed rows these taps belong to: the index of the first, and the
+    /// number of weights in a row.
     pub(crate) packed_taps: [usize; 2],
     pub(crate) grid: Grid,
-    /// From one output row to the next.
+    /// The distance between neighbouring output rows.
     pub(crate) output_stride: usize,
-    /// Whether the sums go on from what is in the output, of earlier taps; then no two
+    /// Whether the sums continue from the output, which holds those of earlier taps; then no two
     /// vectors of the grid may overlap.
     pub(crate) continues: bool,
     pub(crate) offset: Offset<'a, T>,
 }
 
-/// Vectors of positions that go through all blocks of rows before the next ones do, so
-/// that the inputs of a large product are read from the near caches by all blocks but
-/// the first. A multiple of most tiles' widths.
+/// Vectors of positions that pass through all blocks of rows before the next ones, so that all
+/// blocks but the first read the inputs of a large product from the caches. A multiple of most
+/// tiles' widths.
 const PANEL: usize = 48;
 
 /// `output[m][p] = Σ_r weight[m][r] · input[taps[r] + p]`, each sum in the taps' order.
@@ -134,7 +137,7 @@ pub(crate) fn multiply<S: Simd, T: Element, L: Lanes<S, T>>(
 ) {
     let [start, taps] = product.packed_taps;
     let mut walk = Walk::new(product.grid, L::LEN);
-    // With an odd number of pieces, the second of the last vector is the first again.
+    // With an odd number of pieces, the last vector has the same piece twice.
     let mut left = walk.count().div_ceil(L::PIECES);
     while left > 0 {
         let one_block = block(simd, product.rows) >= product.rows;
@@ -148,7 +151,7 @@ pub(crate) fn multiply<S: Simd, T: Element, L: Lanes<S, T>>(
             let weights = &weights[size * start..][..size * product.taps.len()];
             let block = RowBlock { product, weights, first, count };
             walk = if S::LARGE && const { L::PIECES == 2 } {
-                // Halves cost a load each: fewer of them leave fewer over.
+                // A half costs a load: with fewer of them, fewer are left over.
                 match size {
                     1 => block.run::<S, L, 1, 8>(simd, panel, output),
                     2 => block.run::<S, L, 2, 4>(simd, panel, output),
@@ -179,8 +182,7 @@ pub(crate) fn multiply<S: Simd, T: Element, L: Lanes<S, T>>(
     }
 }
 
-/// [`multiply`] with pieces of 256 bits, two of them to a vector where there are registers
-/// of 512.
+/// [`multiply`] with pieces of 256 bits, two to a vector if there are registers of 512 bits.
 #[inline(always)]
 pub(crate) fn multiply_narrow<S: Simd, T: Element>(
     simd: S,
@@ -203,9 +205,9 @@ struct RowBlock<'a, T> {
 }
 
 impl<T: Element> RowBlock<'_, T> {
-    /// `M` rows, `P` vectors of positions at a time; returns the walk where it ended.
+    /// Computes `M` rows by `P` vectors of positions at a time; returns the walk at its end.
     ///
-    /// A function of its own for the compiler, shared by all that multiply.
+    /// Compiled as a separate function, which all callers share.
     #[inline(always)]
     fn run<S: Simd, L: Lanes<S, T>, const M: usize, const P: usize>(
         &self,
@@ -253,7 +255,7 @@ fn next_tile<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize
         }
     }
     let used = M.min(product.rows - first);
-    // Rows that are cut to one length need one check of an index for all of them.
+    // If the rows have the same length, one bounds check serves all of them.
     let mut len = 0;
     for p in 0..P {
         len = len.max(outputs[p][0].max(outputs[p][1]) + L::LEN);
@@ -331,8 +333,8 @@ fn tile<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const P: usize>(
     sums
 }
 
-/// The rows of one operand of [`dots`]: row `i` of view `v` starts at
-/// `starts[v] + i · pitch`, in pieces as [`Lanes`] has them.
+/// The rows of one operand of [`dots`]: row `i` of view `v` starts at `starts[v] + i · pitch`, in
+/// pieces as in [`Lanes`].
 #[derive(Clone, Copy)]
 pub(crate) struct Views<'a, T, const N: usize> {
     pub(crate) numbers: &'a [T],
@@ -340,12 +342,11 @@ pub(crate) struct Views<'a, T, const N: usize> {
     pub(crate) pitch: usize,
 }
 
-/// `sums[m][q]` plus the dot products, lane by lane, of the pieces of view `m` of `a` and view `q` of
-/// `b`, both `rows` rows of `len` numbers.
+/// `sums[m][q]` plus the dot products, lane by lane, of the pieces of view `m` of `a` and view `q`
+/// of `b`, both of `rows` rows of `len` numbers.
 ///
-/// Lane `i` gathers the positions `i`, `i + LEN`, `i + 2·LEN`, … of each row, row by row,
-/// and last, again row by row, what is left of the rows behind whole vectors.
-/// A pitch is at least `len`.
+/// Lane `i` adds the positions `i`, `i + LEN`, `i + 2·LEN`, … of each row, row by row; last, again
+/// row by row, the numbers after the whole vectors. A pitch is at least `len`.
 #[inline(always)]
 pub(crate) fn dots<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const Q: usize>(
     simd: S,
@@ -358,7 +359,7 @@ pub(crate) fn dots<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const Q:
     let a_views = groups_of_views(a.numbers, a.starts);
     let b_views = groups_of_views(b.numbers, b.starts);
     let whole = len / L::LEN * L::LEN;
-    // One loop over the whole vectors of all rows: rows may be as short as a vector.
+    // One loop over the whole vectors of all rows: a row may be as short as one vector.
     let (mut a_at, mut b_at, mut left) = (0, 0, whole);
     for _ in 0..rows * (whole / L::LEN) {
         let mut x = [zero; Q];

@@ -1,13 +1,13 @@
-//! Batch normalization (Ioffe and Szegedy, 2015) of samples `(N, C, P)`: each channel brought
-//! to mean 0 and variance 1, then to a scale and a shift of its own.
+//! Batch normalisation (Ioffe and Szegedy, 2015) of samples `(N, C, P)`: each channel is normalised
+//! to mean 0 and variance 1, then scaled and shifted.
 //!
-//! A channel is finished before the next one is begun: what the first pass over its planes
-//! reads, the others find in the near caches. A rectifier behind it is done in the same passes,
-//! to the bits of [`Relu`](crate::activation::Relu) and its gradient.
+//! A channel is finished before the next one begins, so that the later passes over its planes read
+//! them from the caches. A ReLU behind it is computed in the same passes, with the bits of
+//! [`Relu`](crate::activation::Relu) and its gradient.
 //!
 //! # Panics
-//! Every function panics if numbers are not whole samples `(C, P)`, or a constant or a result
-//! is not `(C)`.
+//! Every function panics if numbers are not whole samples `(C, P)`, or a constant or a result is
+//! not `(C)`.
 
 use fearless_simd::{Select, Simd, SimdBase, SimdFrom};
 
@@ -17,11 +17,12 @@ use crate::simd::Kernel;
 use crate::sums::{Numbers, Rows, Terms, Tree, sums};
 use crate::vector::{fused, load, load_rest, store};
 
-/// What [`forward`] measures of each channel: its mean, its unbiased variance (of a single
-/// number, for which there is none, 0), and `1 / √(variance + ε)` of the other variance.
+/// What [`forward`] measures of each channel: its mean, its unbiased variance (0 for a single
+/// number), and `1 / √(variance + ε)` with the biased variance.
 pub type Measured<'a, T> = [&'a mut [T]; 3];
 
-/// `y = weight_c (x − mean_c) / √(variance_c + ε) + bias_c`, or 0 if `rectify` and that is less.
+/// `y = weight_c (x − mean_c) / √(variance_c + ε) + bias_c`; with `rectify`, negative outputs are
+/// 0.
 #[track_caller]
 pub fn forward<T: Element>(
     x: &[T],
@@ -39,7 +40,7 @@ pub fn forward<T: Element>(
     Normalize { x, shape, rectify, operation }.launch();
 }
 
-/// `y = scale_c (x − mean_c) + shift_c`, or 0 if `rectify` and that is less.
+/// `y = scale_c (x − mean_c) + shift_c`; with `rectify`, negative outputs are 0.
 #[track_caller]
 pub fn scale<T: Element>(
     x: &[T],
@@ -52,9 +53,9 @@ pub fn scale<T: Element>(
     Normalize { x, shape, rectify, operation: Operation::Scale { mean, scale, shift, y } }.launch();
 }
 
-/// The gradients of [`forward`]'s weight and bias, and of `x` if it is asked for, from that
-/// of `y`: with `r = 1 / √(variance + ε)`, `x̂ = (x − mean) r` and means over the channel
-/// `weight r (g − mean(g) − x̂ mean(g x̂))`. With `rectify`, `g` counts where `y > 0` only.
+/// The gradients of [`forward`]'s weight, bias and, if it is asked for, `x`, from that of `y`. With
+/// `r = 1 / √(variance + ε)`, `x̂ = (x − mean) r` and means over the channel, the last is
+/// `weight r (g − mean(g) − x̂ mean(g x̂))`. With `rectify`, `g` counts only where `y > 0`.
 #[track_caller]
 pub fn backward<T: Element>(
     (x, g): (&[T], &[T]),
@@ -84,7 +85,7 @@ fn check([from, to]: [usize; 2], [channels, plane]: [usize; 2], constants: &[usi
     );
 }
 
-/// One of them and its operands.
+/// One of the operations and its operands.
 pub struct Normalize<'a, T> {
     x: &'a [T],
     shape: [usize; 2],
@@ -136,7 +137,7 @@ impl<T: Element> Normalize<'_, T> {
         let Self { x, shape, operation, .. } = self;
         let [channels, plane] = shape;
         let samples = x.len() / (channels * plane);
-        // Of nothing the sums are 0, and so be the means.
+        // Of no numbers all sums are 0, and so are the means.
         let count = (samples * plane).max(1);
         let share = T::ONE / T::from_f64(count as f64);
         let zero = T::Wide::<S>::simd_from(simd, T::ZERO);
@@ -149,7 +150,7 @@ impl<T: Element> Normalize<'_, T> {
                     let planes = Planes::of(shape, samples, c);
                     let [sum] = sums(simd, [x, x], planes.0, Numbers, &mut tree);
                     let rounded = sum * share;
-                    // What the rounded mean leaves is taken out of mean and squares.
+                    // The rounding error of the mean is subtracted from mean and squares.
                     let terms = Deviations { mean: rounded };
                     let [squares, left] = sums(simd, [x, x], planes.0, terms, &mut pair);
                     mean[c] = rounded + left * share;
@@ -232,7 +233,7 @@ impl Planes {
             if rest > 0 {
                 let numbers = [load_rest(simd, x, at, rest), load_rest(simd, g, at, rest)];
                 let result = function.apply(simd, numbers);
-                // What lies behind the rest is written later, if it is of the same sample.
+                // Numbers after the rest are written later, if they belong to the same sample.
                 if first + at + lanes <= pitch {
                     store(result, y, at);
                 } else {
@@ -291,7 +292,7 @@ trait Function<S: Simd, T: Element>: Copy {
     fn apply(self, simd: S, numbers: [T::Wide<S>; 2]) -> T::Wide<S>;
 }
 
-/// Of `x`, rectified or not.
+/// The outputs as a function of `x`, rectified or not.
 #[derive(Clone, Copy)]
 struct Output<S: Simd, T: Element, const RECTIFY: bool>(Affine<S, T>);
 
@@ -303,8 +304,8 @@ impl<S: Simd, T: Element, const RECTIFY: bool> Function<S, T> for Output<S, T, R
     }
 }
 
-/// The gradient before the rectifier, if there is one behind these outputs: the outputs are
-/// computed again, which takes less time than to read them.
+/// The gradient before the ReLU, if there is one behind these outputs. The outputs are computed
+/// again, which is faster than reading them.
 #[derive(Clone, Copy)]
 struct Passed<S: Simd, T: Element, const RECTIFY: bool>(Affine<S, T>);
 

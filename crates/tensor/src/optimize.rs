@@ -1,8 +1,7 @@
-//! What an optimizer does to each parameter `w` with its gradient `g`, in one pass over flat
-//! slices.
+//! The step of each optimizer for parameters `w` with gradients `g`, in one pass over flat slices.
 //!
-//! Multiply-adds are fused, roots and quotients correctly rounded, so that every level
-//! gives the same bits.
+//! Multiply-adds are fused, roots and quotients correctly rounded, so every level gives the same
+//! bits.
 //!
 //! # Panics
 //! Every step panics if its slices differ in length.
@@ -43,7 +42,7 @@ pub struct Momentum<T> {
     pub weight_decay: T,
     /// μ.
     pub momentum: T,
-    /// Whether the step looks ahead along the new velocity.
+    /// Whether the step looks ahead along the new velocity (Nesterov).
     pub nesterov: bool,
 }
 
@@ -85,7 +84,7 @@ pub struct Adam<T> {
     pub epsilon: T,
     /// λ, added to the gradient as `λ w` (Adam).
     pub weight_decay: T,
-    /// What parameters are multiplied with first: 1, or 1 − η λ (`AdamW`).
+    /// The factor that parameters are multiplied by first: 1, or 1 − η λ (`AdamW`).
     pub shrink: T,
 }
 
@@ -134,8 +133,8 @@ pub struct RmsProp<T> {
 }
 
 impl<T: Element> RmsProp<T> {
-    /// `g ← g + λ w`, `v ← α v + (1 − α) g²`, `m ← μ m + g / (√v + ε)`, `w ← w − η m`; without
-    /// memory for `m`, which is then empty, as with a momentum of 0.
+    /// `g ← g + λ w`, `v ← α v + (1 − α) g²`, `m ← μ m + g / (√v + ε)`, `w ← w − η m`. If `m` is
+    /// empty, the momentum is 0.
     #[track_caller]
     pub fn step(self, w: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
         let Self { rate, alpha, rest, epsilon, weight_decay, momentum } = self;
@@ -165,7 +164,7 @@ pub struct Lion<T> {
     pub rest1: T,
     /// 1 − β₂.
     pub rest2: T,
-    /// What parameters are multiplied with first: 1 − η λ.
+    /// The factor that parameters are multiplied by first: 1 − η λ.
     pub shrink: T,
 }
 

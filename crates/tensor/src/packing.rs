@@ -10,7 +10,7 @@ use crate::vector::{load, store, views};
 /// The most rows of a block.
 pub(crate) const LARGEST_BLOCK: usize = 8;
 
-/// How many rows the block that starts a rest of `rest` rows has.
+/// How many rows the next block has, if `rest` rows are left.
 #[inline(always)]
 pub(crate) fn block<S: Simd>(simd: S, rest: usize) -> usize {
     match (RegisterFile::of(simd), rest) {
@@ -18,7 +18,7 @@ pub(crate) fn block<S: Simd>(simd: S, rest: usize) -> usize {
         (_, 1) => 1,
         (_, 2) => 2,
         (_, 3..=4) | (RegisterFile::Medium, _) => 4,
-        // Nine as six and three: a block of one row reads as much as it multiplies.
+        // Nine as six and three: a block of one row reads as many numbers as it multiplies.
         (_, 5..=6 | 9..=10) => 6,
         _ => 8,
     }
@@ -30,8 +30,8 @@ pub(crate) fn packed_len(rows: usize, taps: usize) -> usize {
 }
 
 /// Writes weights `(rows, taps)` in the order in which a broadcast product reads them: block of
-/// rows by block, in a block tap by tap, the block's rows side by side, zeros where a
-/// block is larger than what is left of the rows.
+/// rows by block, tap by tap in a block, and the block's rows side by side; zeros where a block is
+/// larger than the number of rows left.
 ///
 /// `write(row, column, size)` writes the weight of tap `r` to `column[r · size]`.
 #[inline(always)]
@@ -57,8 +57,7 @@ pub(crate) fn pack<S: Simd, T: Element>(
     });
 }
 
-/// Calls `f(first, size)` for each block of packed rows; its weights start at
-/// `first · taps`.
+/// Calls `f(first, size)` for each block of packed rows, whose weights start at `first · taps`.
 #[inline(always)]
 pub(crate) fn for_each_block<S: Simd>(simd: S, rows: usize, mut f: impl FnMut(usize, usize)) {
     let mut first = 0;
@@ -69,8 +68,8 @@ pub(crate) fn for_each_block<S: Simd>(simd: S, rows: usize, mut f: impl FnMut(us
     }
 }
 
-/// [`pack`] for weights that lie row by row: blocks of 2, 4 and 8 rows are transposed in
-/// registers, which for one image saves a tenth of its time.
+/// [`pack`] for weights that lie row by row: blocks of 2, 4 and 8 rows are transposed in registers,
+/// which saves a tenth of the time of one image.
 #[inline(always)]
 pub(crate) fn pack_rows<S: Simd, T: Element>(
     simd: S,
@@ -104,8 +103,8 @@ pub(crate) fn pack_rows<S: Simd, T: Element>(
 
 /// `columns[r][m] = rows[m][r]` for `M` rows, a power of two.
 ///
-/// `M` vectors one after another are shuffled as one deck, the first half into the
-/// second: each time, the highest bit of the row becomes the lowest of the place.
+/// `M` consecutive vectors are shuffled like a deck of cards, the first half into the second: each
+/// time, the highest bit of the row index becomes the lowest bit of the position.
 #[inline(always)]
 fn transpose<S: Simd, T: Element, const M: usize>(
     simd: S,

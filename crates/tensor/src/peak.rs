@@ -1,5 +1,4 @@
-//! The most multiply-adds that this processor does: the ceiling that kernels are
-//! measured against.
+//! The peak rate of multiply-adds of this processor: the upper bound for kernels.
 
 use std::hint::black_box;
 use std::marker::PhantomData;
@@ -15,15 +14,14 @@ use crate::simd::{Kernel, Level};
 /// Steps of each accumulator in one sample.
 const STEPS: usize = 20_000;
 
-/// Fused multiply-adds of `T` a second on `threads` threads together, at `level`; it
-/// takes about a fifth of a second.
+/// Fused multiply-adds of `T` per second on `threads` threads together, at `level`. Takes about a
+/// fifth of a second.
 ///
-/// Each thread runs a loop of nothing but independent fused multiply-adds on numbers in
-/// registers, with several numbers of accumulators and both vector widths; the fastest of
-/// all samples counts. A level that the processor does not have is measured as the
-/// portable one.
+/// Each thread runs a loop of nothing but independent fused multiply-adds on numbers in registers,
+/// with several numbers of accumulators and both vector widths; the fastest of all samples counts.
+/// A level that the processor does not have is measured as the portable one.
 pub fn multiply_adds_per_second<T: Element>(level: Level, threads: usize) -> f64 {
-    // The portable level emulates each multiply-add, and needs fewer of them.
+    // The portable level emulates each multiply-add, so fewer are measured.
     let (steps, samples) = if level == Level::Portable { (STEPS / 50, 20) } else { (STEPS, 400) };
     let barrier = Barrier::new(threads);
     let one_thread = || {
@@ -75,7 +73,7 @@ fn rate<S: Simd, V: SimdFloat<S, Element: Element>, const N: usize>(simd: S, ste
     let constant = |value| black_box(V::Element::from_constant(value));
     let factor = V::simd_from(simd, constant(0.5));
     let summand = V::simd_from(simd, constant(1.0));
-    // The compiler must not see two accumulators that start equal: it would keep one.
+    // If two accumulators started equal, the compiler would keep only one.
     let mut accumulators: [V; N] =
         std::array::from_fn(|_| V::from_slice(simd, &[constant(0.25); 16][..V::LEN]));
     let start = Instant::now();
@@ -89,7 +87,7 @@ fn rate<S: Simd, V: SimdFloat<S, Element: Element>, const N: usize>(simd: S, ste
     for &accumulator in &accumulators[1..] {
         sum += accumulator;
     }
-    // All lanes, or those that nobody reads are not computed.
+    // All lanes, since the compiler drops those that are never read.
     black_box(sum.as_slice());
     (steps * N * V::LEN) as f64 / seconds
 }

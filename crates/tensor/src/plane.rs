@@ -7,21 +7,21 @@ use crate::{Element, Scratch, ShapeError, Tensor};
 /// `x (H, W)`, `k (KH, KW)` → `(H−KH+1, W−KW+1)`.
 ///
 /// # Errors
-/// If an operand is not a plane that is not empty, or the kernel is larger than the input:
-/// SciPy's `correlate2d` with `mode="valid"` swaps the two if the kernel is larger in both
-/// directions. That is another operation, and is left to the caller.
+/// If an operand is not a plane or is empty, or if the kernel is larger than the input. (SciPy's
+/// `correlate2d` with `mode="valid"` swaps the operands if the kernel is larger in both directions;
+/// that is another operation, and left to the caller.)
 pub fn correlate_valid<T: Element>(x: &Tensor<T>, k: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
     valid("correlate_valid", x, k)
 }
 
-/// Full cross-correlation of two planes: the same sum with `X` zero outside its borders,
-/// wherever the kernel touches the input.
+/// Full cross-correlation of two planes: the same sum wherever the kernel overlaps the input, with
+/// `X` zero outside its borders.
 ///
 /// # Shapes
 /// `x (H, W)`, `k (KH, KW)` → `(H+KH−1, W+KW−1)`.
 ///
 /// # Errors
-/// If an operand is not a plane.
+/// If an operand is not a plane or is empty.
 pub fn correlate_full<T: Element>(x: &Tensor<T>, k: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
     full("correlate_full", x, k)
 }
@@ -51,10 +51,11 @@ pub fn convolve_full<T: Element>(x: &Tensor<T>, k: &Tensor<T>) -> Result<Tensor<
     full("convolve_full", x, &rotated(k))
 }
 
-/// The plane turned by 180°: `R[y,x] = K[KH−1−y, KW−1−x]`. No transpose: the shape stays.
+/// The plane rotated by 180°: `R[y,x] = K[KH−1−y, KW−1−x]`. This is not a transpose: the shape
+/// stays the same.
 ///
 /// # Errors
-/// If `k` is not a plane.
+/// If `k` is not a plane or is empty.
 pub fn rotate180<T: Element>(k: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
     k.plane("rotate180", "a kernel")?;
     Ok(rotated(k))

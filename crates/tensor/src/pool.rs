@@ -1,9 +1,9 @@
-//! Pooling: what a window of a plane is reduced to, window by window.
+//! Pooling: the maximum or the mean of each window of a plane.
 //!
-//! The windows of a plane lie `stride` apart, the first one in its upper left corner or that of
-//! the padding around it. Rows and columns at the bottom and right edge that fill no window are
-//! left out, or, with `ceil_mode`, have a window that reaches beyond them. Paddings, modes and
-//! means are PyTorch's.
+//! The windows of a plane are `stride` apart, the first one in the upper left corner of the plane
+//! or of its padding. Rows and columns at the bottom and right edge that do not fill a window are
+//! left out or, with `ceil_mode`, have a window that reaches beyond them. Paddings, modes and means
+//! are as in PyTorch.
 
 use std::ops::Range;
 
@@ -17,10 +17,10 @@ use crate::vector::{load, store, sum_lanes};
 use crate::windows::Windows;
 use crate::{Element, Shape, ShapeError};
 
-/// Numbers of a window up to which its mean is summed one by one.
+/// The means of windows with up to this many numbers are summed one by one.
 const SMALL: usize = 64;
 
-/// The geometry of a pooling: which windows the planes of a sample are cut into.
+/// The geometry of a pooling: the windows that a sample's planes are divided into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pooling {
     channels: usize,
@@ -98,12 +98,12 @@ impl Pooling {
         Shape::from([self.channels, self.output[0], self.output[1]])
     }
 
-    /// Which windows the planes are cut into.
+    /// The windows that the planes are divided into.
     pub fn windows(&self) -> Windows {
         self.windows
     }
 
-    /// The largest number of each window; NaN if there is one.
+    /// The maximum of each window; NaN if a number is NaN.
     ///
     /// # Shapes
     /// `input (N, C, H, W)`, `output (N, C, OH, OW)`.
@@ -116,9 +116,9 @@ impl Pooling {
         MaxPool { geometry: *self, input, output, rectify: false }.launch();
     }
 
-    /// The largest number of each window of `max(x, 0)`, to the bits of
-    /// [`Relu`](crate::activation::Relu) and [`Pooling::max`] one after the other: the
-    /// rectifier keeps the order of numbers, so it need only see the largest.
+    /// The maximum of each window of `max(x, 0)`, with the bits of
+    /// [`Relu`](crate::activation::Relu) followed by [`Pooling::max`]: ReLU is monotone, so only
+    /// the maximum needs it.
     ///
     /// # Shapes
     /// As [`Pooling::max`].
@@ -131,8 +131,8 @@ impl Pooling {
         MaxPool { geometry: *self, input, output, rectify: true }.launch();
     }
 
-    /// The gradient of [`Pooling::max`]: each window's goes to the first, row by row, of
-    /// its largest numbers. A window with a NaN passes none.
+    /// The gradient of [`Pooling::max`]: each window's goes to the first of its maxima in row-major
+    /// order. A window with a NaN passes no gradient.
     ///
     /// # Panics
     /// If the slices do not hold the same number of whole samples.
@@ -146,8 +146,8 @@ impl Pooling {
         self.max_gradients([input, output_gradient], input_gradient, false);
     }
 
-    /// The gradient of [`Pooling::rectified_max`], given its input: each window's goes to
-    /// the first of its largest numbers if that is positive.
+    /// The gradient of [`Pooling::rectified_max`], given its input: each window's goes to the first
+    /// of its maxima if that is positive.
     ///
     /// # Panics
     /// If the slices do not hold the same number of whole samples.
@@ -174,8 +174,8 @@ impl Pooling {
             .launch();
     }
 
-    /// The mean of each window. One of more than 64 numbers is summed in the order of
-    /// [`reference::sum`](crate::reference::sum), so that its mean is as exact.
+    /// The mean of each window. Windows of more than 64 numbers are summed in the order of
+    /// [`reference::sum`](crate::reference::sum), so their means are as accurate as its sums.
     ///
     /// # Panics
     /// If the slices do not hold the same number of whole samples.
@@ -206,7 +206,7 @@ impl Pooling {
         }
     }
 
-    /// The gradient of [`Pooling::mean`]: each window's is shared by all its places.
+    /// The gradient of [`Pooling::mean`]: each window's is shared equally by its elements.
     ///
     /// # Panics
     /// If the slices do not hold the same number of whole samples.
@@ -228,7 +228,7 @@ impl Pooling {
         }
     }
 
-    /// Where in the input the window of an output lies; one row if it has the planes' width.
+    /// Where the window of an output lies in the input; a single row if it is as wide as the plane.
     fn window(&self, output: usize) -> Rows {
         let [height, width] = self.input;
         let (plane, window) = (output / self.count(), output % self.count());
@@ -246,8 +246,8 @@ impl Pooling {
         self.output[0] * self.output[1]
     }
 
-    /// The rows or columns of the plane that the `index`-th window along an axis has, and how
-    /// many of them and of the padding's count for a mean.
+    /// The rows or columns of the plane in the `index`-th window along an axis, and how many of
+    /// them and of the padding's count in a mean.
     #[inline(always)]
     fn along(&self, axis: usize, index: usize) -> (Range<usize>, usize) {
         let Windows { size, stride, padding, count_padding, .. } = self.windows;
@@ -260,13 +260,13 @@ impl Pooling {
         (inside, counted)
     }
 
-    /// [`Pooling::along`] both axes.
+    /// [`Pooling::along`] for both axes.
     #[inline(always)]
     fn axes(&self, window: usize) -> [(Range<usize>, usize); 2] {
         [self.along(0, window / self.output[1]), self.along(1, window % self.output[1])]
     }
 
-    /// Where in the plane the rows of a window start, and how long they are.
+    /// The starts of the rows of a window in the plane, and their length.
     #[inline(always)]
     fn rows(&self, window: usize) -> (impl Iterator<Item = usize> + use<>, usize) {
         let [_, width] = self.input;
@@ -274,14 +274,14 @@ impl Pooling {
         (rows.map(move |row| row * width + columns.start), columns.len())
     }
 
-    /// The share that each number of a window has in its mean.
+    /// The weight of each number of a window in its mean.
     #[inline(always)]
     fn share<T: Element>(&self, window: usize) -> T {
         let [(_, rows), (_, columns)] = self.axes(window);
         T::ONE / T::from_f64(rows as f64 * columns as f64)
     }
 
-    /// Whether windows are of 2×2, side by side and full.
+    /// Whether windows are 2×2, adjacent and full.
     fn halves(&self) -> bool {
         let Windows { size, stride, padding, .. } = self.windows;
         let full = |axis: usize| 2 * self.output[axis] <= self.input[axis];
@@ -337,7 +337,7 @@ fn pool_planes<T: Element>(geometry: &Pooling, input: &[T], output: &mut [T], re
     }
 }
 
-/// The place in the plane of a window's first largest number, or of its last NaN.
+/// The index in the plane of a window's first maximum, or of its last NaN.
 #[inline(always)]
 fn first_largest<T: Element>(geometry: &Pooling, plane: &[T], window: usize) -> usize {
     let mut best = usize::MAX;
@@ -358,18 +358,18 @@ fn is_nan<T: Element>(x: T) -> bool {
     x != x
 }
 
-/// The larger of two numbers, the first of equal ones; NaN if one is.
+/// The larger of two numbers, the first if they are equal; NaN if one is.
 #[inline(always)]
 fn larger<S: Simd, V: SimdFloat<S>>(a: V, b: V) -> V {
     let larger = b.simd_gt(a).select(b, a);
     b.simd_ne(b).select(b, larger)
 }
 
-/// Walks vectors of neighbouring windows of 2×2, row by row.
+/// Iterates over vectors of neighbouring windows of 2×2, row by row.
 ///
-/// Where a row of windows is whole halves of vectors, a vector goes on in the next row: a
-/// width of 12 is three vectors of 8 in two rows, not four. Elsewhere the last vector of a
-/// row ends with it, overlapping the one before.
+/// If a row of windows is a whole number of half vectors, a vector may continue in the next row: a
+/// width of 12 takes three vectors of 8 for two rows, not four. Otherwise the last vector of a row
+/// ends with it and overlaps the one before.
 struct Walk {
     lanes: usize,
     goes_on: bool,
@@ -410,8 +410,8 @@ impl Walk {
         }
     }
 
-    /// Where the two halves of the next vector's windows start in the input, and where
-    /// the vector starts in the output.
+    /// The start in the input of the two halves of the next vector's windows, and the start of the
+    /// vector in the output.
     #[inline(always)]
     fn next(&mut self) -> ([usize; 2], usize) {
         let output = self.output;
@@ -421,13 +421,13 @@ impl Walk {
         }
         let windows = self.lanes.min(self.columns - self.column);
         self.output += windows;
-        // The last vector of a row begins with windows that were met.
+        // The last vector of a row begins with windows that were done before.
         let met = self.lanes - windows;
         let left = self.windows(windows) - 2 * met;
         ([left, left + self.lanes], output - met)
     }
 
-    /// Where so many windows start in the input.
+    /// The start of this many windows in the input.
     #[inline(always)]
     fn windows(&mut self, count: usize) -> usize {
         let at = self.input;
@@ -443,9 +443,9 @@ impl Walk {
 
 /// Windows of 2×2, a vector of them at a time.
 ///
-/// What is rectified afterwards needs no care for the sign of zero, and none for NaN but
-/// the knowledge that there is none: then the sum of all numbers is finite. If it is not,
-/// all is done again window by window.
+/// If the result is rectified, the sign of zero does not matter, and NaN need only be excluded: if
+/// the sum of all numbers is finite, there is none. If it is not finite, everything is computed
+/// again, window by window.
 #[inline(always)]
 fn halve<S: Simd, V: SimdFloat<S, Element: Element>>(simd: S, operands: MaxPool<'_, V::Element>) {
     let MaxPool { geometry, input, output, rectify } = operands;
@@ -522,7 +522,7 @@ fn plane_gradients<T: Element>(operands: MaxPoolGradient<'_, T>) {
     }
 }
 
-/// Windows of 2×2, a vector of them at a time; NaN is met as in [`halve`].
+/// Windows of 2×2, a vector of them at a time; NaN is handled as in [`halve`].
 #[inline(always)]
 fn halve_gradient<S: Simd, V: SimdFloat<S, Element: Element>>(
     simd: S,
@@ -546,7 +546,7 @@ fn halve_gradient<S: Simd, V: SimdFloat<S, Element: Element>>(
             let ([left, right], at) = walk.next();
             let (a, b) = pairs::<S, V>(simd, plane, [left, right]);
             let (c, d) = pairs::<S, V>(simd, plane, [left + width, right + width]);
-            // What no earlier number of the window has taken.
+            // The gradient that no earlier number of the window has taken.
             let mut rest: V = load(simd, gradient, at);
             let y = if rectify {
                 sum += (a + b) + (c + d);
@@ -572,14 +572,14 @@ fn halve_gradient<S: Simd, V: SimdFloat<S, Element: Element>>(
     }
 }
 
-/// The first and the second of each pair of numbers in two half vectors of pairs.
+/// The first and the second numbers of the pairs in two half vectors of pairs.
 #[inline(always)]
 fn pairs<S: Simd, V: SimdFloat<S>>(simd: S, numbers: &[V::Element], halves: [usize; 2]) -> (V, V) {
     let (left, right): (V, V) = (load(simd, numbers, halves[0]), load(simd, numbers, halves[1]));
     left.deinterleave(right)
 }
 
-/// What is taken of the rest, and what is left of it.
+/// The part of the rest that is taken, and the part that is left.
 #[inline(always)]
 fn take<S: Simd, V: SimdFloat<S>>(mask: V::Mask, rest: V, zero: V) -> (V, V) {
     (mask.select(rest, zero), mask.select(zero, rest))

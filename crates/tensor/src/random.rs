@@ -1,4 +1,4 @@
-//! Random numbers without a stream: each is a function of a key and a counter.
+//! Counter-based random numbers: each is a function of a key and a counter.
 
 use fearless_simd::Simd;
 
@@ -9,10 +9,10 @@ use crate::simd::Kernel;
 const ROUNDS: u32 = 7;
 const MULTIPLIERS: [u64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 
-/// `Philox4x32` with 7 rounds (Salmon, Moraes, Dror and Shaw, "Parallel random numbers:
-/// as easy as 1, 2, 3", 2011): four random words for each counter. Seven rounds are the
-/// fewest that pass the authors' tests (Crush-resistance); the tenfold form that many
-/// libraries use adds a margin.
+/// `Philox4x32` with 7 rounds (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as
+/// 1, 2, 3", 2011): four random words for each counter. Seven rounds are the fewest that pass the
+/// authors' tests (Crush-resistance); the form with ten rounds, which many libraries use, adds a
+/// safety margin.
 ///
 /// ```
 /// use tensor::random::philox;
@@ -43,12 +43,11 @@ fn round_key(key: [u32; 2], round: u32) -> [u32; 2] {
     ]
 }
 
-/// Sets number `i` to 0 where word `i mod 4` of [`philox`] for the counter
-/// `[i / 4, counter…]` is less than `limit`, and multiplies it by `scale` where not: each is
-/// 0 with probability `limit / 2³²`.
+/// Sets number `i` to 0 if word `i mod 4` of [`philox`] for the counter `[i / 4, counter…]` is less
+/// than `limit`, and multiplies it by `scale` otherwise: each is 0 with probability `limit / 2³²`.
 ///
 /// # Panics
-/// If there are more than 2³⁴ numbers, the counters of which there are no words for.
+/// If there are more than 2³⁴ numbers, which is more than the counters have words for.
 #[track_caller]
 pub fn drop_out<T: Element>(
     numbers: &mut [T],
@@ -61,7 +60,7 @@ pub fn drop_out<T: Element>(
     DropOut { numbers, counter, key, limit, scale }.launch();
 }
 
-/// The number below which the share `p` of all words of 32 bits lies.
+/// The limit below which the fraction `p` of all 32-bit words lies.
 pub fn share_of_words(p: f64) -> u32 {
     (p * (1_u64 << 32) as f64) as u32
 }
@@ -75,10 +74,10 @@ pub struct DropOut<'a, T> {
     scale: T,
 }
 
-/// Counters at a time.
+/// How many counters are computed at a time.
 const COUNTERS: usize = 16;
 
-/// Their words.
+/// The number of their words.
 const WORDS: usize = 4 * COUNTERS;
 
 per_element!(DropOut);
@@ -89,7 +88,7 @@ impl<T: Element> Kernel for DropOut<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Self { numbers, counter, key, limit, scale } = self;
-        // A loop of a fixed length has no branches on any level.
+        // A loop of fixed length has no branches on any level.
         let (blocks, rest) = numbers.as_chunks_mut::<WORDS>();
         let mut first = 0;
         for block in blocks {
@@ -107,8 +106,8 @@ impl<T: Element> Kernel for DropOut<'_, T> {
     }
 }
 
-/// The words of [`philox`] for the counters whose first word is from `first` on. A counter in
-/// each lane, each word in the lower half of 64 bits: products have so many.
+/// The words of [`philox`] for counters with first words from `first` on. There is one counter in
+/// each lane, and each word is in the lower half of 64 bits, which its products need.
 #[inline(always)]
 fn words_from(first: u32, counter: [u32; 3], key: [u32; 2]) -> [u32; WORDS] {
     let mut lanes = [[0; COUNTERS]; 4];
@@ -144,7 +143,7 @@ fn words_from(first: u32, counter: [u32; 3], key: [u32; 2]) -> [u32; WORDS] {
 mod tests {
     use super::philox;
 
-    /// The known answers that the authors publish with their library.
+    /// The test vectors that the authors publish with their library.
     #[test]
     fn known_answers() {
         let ones = philox([u32::MAX; 4], [u32::MAX; 2]);

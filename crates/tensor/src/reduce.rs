@@ -9,9 +9,9 @@ use crate::sums::{Numbers, Rows, Tree, sums};
 use crate::vector::{load, load_partial, store};
 use crate::{Element, Scratch};
 
-/// `Σ a_i b_i` with 16 lanes of 32 bits (or 8 of 64), added by halves.
+/// `Σ a_i b_i` with 16 lanes of 32 bits (or 8 of 64), which are added by halves.
 ///
-/// It is the product of a matrix of one row, and no tree: of `n` numbers in 32 bits the error is at
+/// It is the matrix product of two rows, not a tree: for `n` numbers of 32 bits the error is at
 /// most `(n / 32 + 2) ε Σ |a_i b_i|`.
 ///
 /// # Panics
@@ -23,7 +23,7 @@ pub fn dot<T: Element>(a: &[T], b: &[T]) -> T {
     sum[0]
 }
 
-/// Adds to each element of `sums` the sum of its row of `x (O, I)`, in the order of
+/// Adds to each element of `sums (O)` the sum of its row of `x (O, row)`, in the order of
 /// [`reference::sum`](crate::reference::sum).
 ///
 /// # Panics
@@ -35,8 +35,8 @@ pub fn add_row_sums<T: Element>(x: &[T], row: usize, sums: &mut [T]) {
     RowSums { x, rows: &rows, sums }.launch();
 }
 
-/// Writes to each of `sums (C)` the sum of its planes in all samples of `x (N, C, P)`, in the
-/// order of [`reference::sum`](crate::reference::sum), a plane being a row.
+/// Writes to each of `sums (C)` the sum of its planes over all samples of `x (N, C, P)`, in the
+/// order of [`reference::sum`](crate::reference::sum), with planes as rows.
 ///
 /// # Panics
 /// If `x` is not whole samples of `sums.len()` planes.
@@ -50,7 +50,7 @@ pub fn sum_planes<T: Element>(x: &[T], plane: usize, sums: &mut [T]) {
     RowSums { x, rows: &rows, sums }.launch();
 }
 
-/// Sums of rows: to each of `sums` those are added that `rows` tells.
+/// Sums of rows; `rows` selects those that are added to each of `sums`.
 pub struct RowSums<'a, T> {
     pub(crate) x: &'a [T],
     pub(crate) rows: &'a dyn Fn(usize) -> Rows,
@@ -73,8 +73,8 @@ impl<T: Element> Kernel for RowSums<'_, T> {
     }
 }
 
-/// A sum of numbers as they come, in `f64`, added in pairs of pairs: its error grows with the
-/// logarithm of their number.
+/// A running sum in `f64`, added pairwise in a tree: its error grows with the logarithm of the
+/// number of addends.
 #[derive(Clone, Debug)]
 pub struct Total(Tree<f64, 1>);
 
@@ -90,26 +90,26 @@ impl Total {
         self.0.add([number], 0);
     }
 
-    /// Makes it a sum of nothing.
+    /// Resets the sum to that of no numbers.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// The sum of all numbers; 0 of none.
+    /// The sum of all numbers; 0 if there are none.
     pub fn value(&self) -> f64 {
         self.0.sum().map_or(0.0, |[sum]| sum)
     }
 }
 
-/// The sum of the numbers in `f64`, as [`Total`] adds them.
+/// The sum of the numbers in `f64`, added as in [`Total`].
 pub fn sum<T: Element>(x: &[T]) -> f64 {
     let mut total = Total::default();
     x.iter().for_each(|x| total.add(x.to_f64()));
     total.value()
 }
 
-/// The place of the largest number; the first of several. None if there is no number, or a
-/// NaN among them: nobody knows what it would have been.
+/// The index of the largest number, the first of equal ones. `None` if there are no numbers, or a
+/// NaN is among them.
 pub fn argmax<T: Element>(x: &[T]) -> Option<usize> {
     let mut best = 0;
     for (place, &value) in x.iter().enumerate() {
@@ -124,7 +124,7 @@ pub fn argmax<T: Element>(x: &[T]) -> Option<usize> {
 }
 
 /// `sum[i] = Σ_s addends[s · stride + at + i]`, added pairwise in a fixed tree:
-/// `((0 + 1) + (2 + 3)) + …`, a rest that is no power of two last.
+/// `((0 + 1) + (2 + 3)) + …`, with what exceeds a power of two last.
 ///
 /// # Panics
 /// If `addends` is too short for `count` of them.
@@ -194,7 +194,7 @@ impl<T: Element> Kernel for TreeSum<'_, T> {
 }
 
 impl<T: Element> TreeSum<'_, T> {
-    /// The `width` numbers at `at` of an addend, a whole vector or less.
+    /// The `width` numbers at `at` of an addend: a whole vector or a part of one.
     #[inline(always)]
     fn addend<S: Simd>(&self, simd: S, index: usize, at: usize, width: usize) -> T::Wide<S> {
         let place = index * self.stride + self.at + at;

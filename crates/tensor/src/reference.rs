@@ -1,6 +1,6 @@
 //! The readable twins: each operation as its formula, in plain loops.
 //!
-//! Not fast, not parallel; what the fast operations are tested against.
+//! They are neither fast nor parallel; the fast operations are tested against them.
 
 use crate::image::Spline;
 use crate::optimize::{Adam, Descent, Lion, Momentum, RmsProp};
@@ -36,8 +36,8 @@ pub fn correlate_plane<T: Element>(
     output
 }
 
-/// Calls `f(output, input, kernel)` with the flat indices of each multiply-add of one
-/// sample, for each output in the order channel, kernel row, kernel column.
+/// Calls `f(output, input, kernel)` with the flat indices of each multiply-add of one sample; for
+/// each output in the order channel, kernel row, kernel column.
 pub fn for_each_multiply_add(layer: &Correlation, mut f: impl FnMut(usize, usize, usize)) {
     let [channels, height, width] = layer.input_shape().axes().unwrap_or_default();
     let [kernels, group_channels, kh, kw] = layer.kernels_shape().axes().unwrap_or_default();
@@ -124,8 +124,9 @@ pub fn kernel_gradient<T: Element>(
     }
 }
 
-/// `c[i][j] = Σ_k a(i, k) · b(k, j)`, the operands given as functions of their indices:
-/// the twin of the products in [`crate::matrix`], to the bit of those that transpose nothing or
+/// `c[i][j] = Σ_k a(i, k) · b(k, j)`, with the operands given as functions of their indices: the
+/// twin of the products in [`crate::matrix`], with the same bits as those that transpose nothing or
+/// their first operand.
 /// their first operand.
 pub fn matrix_product<T: Element>(
     [rows, inner, columns]: [usize; 3],
@@ -136,9 +137,9 @@ pub fn matrix_product<T: Element>(
     (0..rows * columns).map(|at| element(at / columns, at % columns)).collect()
 }
 
-/// `Σ_k a_k b_k` in lanes of 512 bits, 16 of `f32`: lane `l` takes the products at `l`, `l + 16`,
-/// `l + 32`, … one after another, zeros where the numbers end; then the upper half of the
-/// lanes is added to the lower one until one is left.
+/// `Σ_k a_k b_k` in the lanes of 512 bits, 16 of `f32`: lane `l` adds the products at `l`,
+/// `l + 16`, `l + 32`, … one after another, with zeros after the end; then the upper half of the
+/// lanes is added to the lower half until one lane is left.
 pub fn dot<T: Element>(a: &[T], b: &[T]) -> T {
     let mut sums = vec![T::ZERO; 64 / size_of::<T>()];
     let at = |x: &[T], k| if k < x.len() { x[k] } else { T::ZERO };
@@ -154,15 +155,15 @@ pub fn dot<T: Element>(a: &[T], b: &[T]) -> T {
     sums[0]
 }
 
-/// The twin of [`crate::matrix::multiply_transposed`] without a bias, to the bit: [`dot`] of each
-/// row of `a (N, I)` with each of `b (O, I)`.
+/// The twin of [`crate::matrix::multiply_transposed`] without a bias, with the same bits: [`dot`]
+/// of each row of `a (N, I)` with each row of `b (O, I)`.
 pub fn transposed_product<T: Element>(a: &[T], b: &[T], [n, i, o]: [usize; 3]) -> Vec<T> {
     let outputs = (0..n * o).map(|at| (at / o * i, at % o * i));
     outputs.map(|(row, column)| dot(&a[row..][..i], &b[column..][..i])).collect()
 }
 
 /// Calls `f(output, window, count)` for each output of one sample, with the flat indices of the
-/// numbers in its window, row by row, and how many places count for its mean.
+/// numbers in its window in row-major order, and how many positions count in its mean.
 pub fn for_each_window(pooling: &Pooling, mut f: impl FnMut(usize, &[usize], usize)) {
     let [_, height, width] = pooling.input_shape().axes().unwrap_or_default();
     let [channels, oh, ow] = pooling.output_shape().axes().unwrap_or_default();
@@ -184,14 +185,14 @@ pub fn for_each_window(pooling: &Pooling, mut f: impl FnMut(usize, &[usize], usi
     }
 }
 
-/// The twin of [`Pooling::max`] on one sample, for numbers that are not NaN; with negative ones
-/// taken for 0, of [`Pooling::rectified_max`].
+/// The twin of [`Pooling::max`] on one sample, for numbers that are not NaN; if negative numbers
+/// are replaced by 0, the twin of [`Pooling::rectified_max`].
 pub fn max_pool<T: Element>(pooling: &Pooling, input: &[T], output: &mut [T]) {
     for_each_window(pooling, |o, window, _| output[o] = input[first_largest(input, window)]);
 }
 
-/// The twin of [`Pooling::max_gradient`] on one sample, for numbers that are not NaN; where the
-/// largest is negative, [`Pooling::rectified_max_gradient`] passes nothing.
+/// The twin of [`Pooling::max_gradient`] on one sample, for numbers that are not NaN.
+/// ([`Pooling::rectified_max_gradient`] passes nothing where the maximum is negative.)
 pub fn max_pool_gradient<T: Element>(
     pooling: &Pooling,
     input: &[T],
@@ -229,12 +230,11 @@ pub fn mean_pool_gradient<T: Element>(
     });
 }
 
-/// The twin of all sums over many numbers, of rows of numbers here: means, variances,
-/// gradients of biases.
+/// The twin of all sums over many numbers, here over rows: means, variances, gradients of biases.
 ///
-/// With lanes of 512 bits, the vectors of a row are taken in blocks of 64; those of a block are
-/// dealt to four sums, what is no whole vector to the last, and these added in pairs. Then all
-/// blocks are added by [`tree`], and the lanes by halves.
+/// With the lanes of 512 bits, the vectors of a row are taken in blocks of 64. Those of a block are
+/// dealt to four sums in turn, numbers after the last whole vector go to the last sum, and the four
+/// are added in pairs. Then all blocks are added by [`tree`], and the lanes by halves.
 pub fn sum<T: Element>(rows: &[&[T]]) -> T {
     let lanes = 64 / size_of::<T>();
     let mut blocks = Vec::new();
@@ -258,7 +258,7 @@ pub fn sum<T: Element>(rows: &[&[T]]) -> T {
     sums[0]
 }
 
-/// `((0 + 1) + (2 + 3)) + …`: the largest power of two first, each by halves. The twin of
+/// `((0 + 1) + (2 + 3)) + …`: the largest power of two first, recursively by halves. The twin of
 /// [`crate::reduce::sum_pairwise`] and [`crate::reduce::sum`].
 pub fn tree<T: Element>(parts: &[T]) -> T {
     match parts {
@@ -276,13 +276,13 @@ pub fn exp(x: f64) -> f64 {
     libm::exp(x)
 }
 
-/// An activation and its derivative at `x`, in double precision: the twins of
+/// The value and the derivative of an activation at `x`, in double precision: the twins of
 /// [`crate::activation`].
 pub type ActivationAt = [f64; 2];
 
 /// `1 / (1 + exp −x)`.
 pub fn sigmoid(x: f64) -> ActivationAt {
-    // Without the cancellation of 1 − 1 / (1 + exp −x) where the result is small.
+    // Avoids the cancellation in 1 − 1 / (1 + exp −x) for small results.
     let z = libm::exp(-x.abs());
     let [small, large] = [z / (1.0 + z), 1.0 / (1.0 + z)];
     [if x < 0.0 { small } else { large }, small * large]
@@ -336,17 +336,18 @@ pub fn hard_swish(x: f64) -> ActivationAt {
     }
 }
 
-/// The twin of [`crate::map::add_scaled`], to the bit, and with `a = 1` of [`crate::map::add`].
+/// The twin of [`crate::map::add_scaled`], with the same bits, and with `a = 1` of
+/// [`crate::map::add`].
 pub fn add_scaled<T: Element>(y: &mut [T], a: T, x: &[T]) {
     y.iter_mut().zip(x).for_each(|(y, &x)| *y = x.mul_add(a, *y));
 }
 
-/// The twin of [`crate::map::lerp`], to the bit.
+/// The twin of [`crate::map::lerp`], with the same bits.
 pub fn lerp<T: Element>(y: &mut [T], a: T, x: &[T]) {
     y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - *y).mul_add(a, *y));
 }
 
-/// The twin of [`crate::matrix::rank_one_step`], to the bit: `y` and `W`.
+/// The twin of [`crate::matrix::rank_one_step`], with the same bits: `y` and `W`.
 pub fn rank_one_step<T: Element>(w: &[T], g: &[T], x: &[T], rate: T) -> [Vec<T>; 2] {
     let len = x.len();
     let y = matrix_product([1, g.len(), len], |_, o| g[o], |o, i| w[o * len + i]);
@@ -372,9 +373,9 @@ pub fn channel_statistics(x: &[f64], shape: [usize; 2], epsilon: f64) -> Vec<[f6
     channels(x, shape).into_iter().map(of).collect()
 }
 
-/// The twin of [`crate::normalize::scale`], and of the outputs of [`crate::normalize::forward`],
-/// in double precision: `scale_c (x − mean_c) + shift_c`, the constants being
-/// `[mean, scale, shift]` of each channel.
+/// The twin of [`crate::normalize::scale`], and of the outputs of [`crate::normalize::forward`], in
+/// double precision: `scale_c (x − mean_c) + shift_c`, with the constants `[mean, scale, shift]` of
+/// each channel.
 pub fn scale_channels(x: &[f64], plane: usize, constants: &[[f64; 3]]) -> Vec<f64> {
     let of = |(at, x): (usize, &f64)| {
         let [mean, scale, shift] = constants[at / plane % constants.len()];
@@ -384,7 +385,7 @@ pub fn scale_channels(x: &[f64], plane: usize, constants: &[[f64; 3]]) -> Vec<f6
 }
 
 /// The twin of [`crate::normalize::backward`] in double precision: the gradients of weight, bias
-/// and `x`, the constants being `[weight, mean, inverse]` of each channel.
+/// and `x`, with the constants `[weight, mean, inverse]` of each channel.
 pub fn normalize_backward(
     [x, g]: [&[f64]; 2],
     plane: usize,
@@ -443,7 +444,7 @@ pub fn lion(step: Lion<f64>, g: f64, [w, m]: [f64; 2]) -> [f64; 2] {
     [step.shrink * w - step.rate * sign, m + step.rest2 * (g - m)]
 }
 
-/// The twin of [`crate::random::drop_out`], to the bit.
+/// The twin of [`crate::random::drop_out`], with the same bits.
 pub fn drop_out<T: Element>(x: &mut [T], counter: [u32; 3], key: [u32; 2], limit: u32, scale: T) {
     for (at, x) in x.iter_mut().enumerate() {
         let words = philox([(at / 4) as u32, counter[0], counter[1], counter[2]], key);
@@ -451,12 +452,12 @@ pub fn drop_out<T: Element>(x: &mut [T], counter: [u32; 3], key: [u32; 2], limit
     }
 }
 
-/// The twin of [`crate::image::u8_to_unit`] on one byte, to the bit.
+/// The twin of [`crate::image::u8_to_unit`] on one byte, with the same bits.
 pub fn u8_to_unit(byte: u8) -> f32 {
     f32::from(byte) / 255.0
 }
 
-/// The twin of [`crate::image::affine_grid`] on one pixel `[y, x]`, to the bit.
+/// The twin of [`crate::image::affine_grid`] on one pixel `[y, x]`, with the same bits.
 pub fn affine_grid(
     matrix: &[[f32; 3]; 2],
     [y, x]: [usize; 2],
@@ -475,12 +476,12 @@ pub fn affine_grid(
 /// The twin of [`crate::image::grid_sample`]: the brightness of a plane of bytes at a position
 /// `[y, x]` between pixels; 0 outside.
 pub fn grid_sample(plane: &[u8], [height, width]: [usize; 2], [y, x]: [f32; 2]) -> f32 {
-    // From one pixel outside on, all is 0; so the whole part below is never negative.
+    // One pixel outside and beyond, everything is 0; so the integer part below is never negative.
     let (y, x) = (y.clamp(-1.0, height as f32) + 1.0, x.clamp(-1.0, width as f32) + 1.0);
     let (below, right) = (y as i32 as usize, x as i32 as usize);
     let (dy, dx) = (y - below as f32, x - right as f32);
     let pixel = |y: usize, x: usize| {
-        // Counted from one pixel outside on.
+        // Counted from one pixel outside.
         let inside = (1..=height).contains(&y) && (1..=width).contains(&x);
         if inside { f32::from(plane[(y - 1) * width + (x - 1)]) } else { 0.0 }
     };

@@ -1,12 +1,12 @@
 use crate::{Buffer, Element, threads};
 
-/// Memory that operations work in, owned by the caller and used again.
+/// Memory that operations work in, owned by the caller and reused.
 ///
-/// It grows when an operation first needs more, so that from the second call with the
-/// same sizes on nothing is allocated. Its contents mean nothing between operations.
+/// It grows when an operation needs more, so from the second call with the same sizes on nothing is
+/// allocated. Between operations its contents are meaningless.
 ///
-/// It also says on how many threads an operation may run: a pass that is one of many
-/// running side by side uses [`Scratch::sequential`].
+/// It also says how many threads an operation may use: passes that run side by side each use
+/// [`Scratch::sequential`].
 #[derive(Clone, Debug)]
 pub struct Scratch<T> {
     numbers: Buffer<T>,
@@ -26,15 +26,15 @@ impl<T: Element> Scratch<T> {
         Self { threads: threads::available(), ..Self::sequential() }
     }
 
-    /// On how many threads an operation may run.
+    /// How many threads an operation may use.
     pub fn threads(&self) -> usize {
         self.threads.min(self.limit)
     }
 
-    /// Keeps operations to at most `threads` threads, of those that they may use at all.
+    /// Limits operations to at most `threads` of the threads that they may use.
     ///
     /// # Panics
-    /// If there are none.
+    /// If `threads` is 0.
     #[track_caller]
     pub fn limit_threads(&mut self, threads: usize) {
         assert!(threads > 0, "threads of an operation: expected at least 1");
@@ -46,10 +46,10 @@ impl<T: Element> Scratch<T> {
         [self.numbers.len(), self.indices.len()]
     }
 
-    /// Makes room for so many numbers and indices, if there is less.
+    /// Makes room for this many numbers and indices, if there is less.
     pub fn make_room(&mut self, [numbers, indices]: [usize; 2]) {
         if self.numbers.len() < numbers {
-            // First the old memory goes, so that there are never both.
+            // The old memory is freed first, so that both are never held at once.
             self.numbers = Buffer::default();
             self.numbers = Buffer::zeros(numbers);
         }
@@ -58,7 +58,7 @@ impl<T: Element> Scratch<T> {
         }
     }
 
-    /// So many numbers and indices with any contents.
+    /// This many numbers and indices, with any contents.
     pub(crate) fn take(&mut self, [numbers, indices]: [usize; 2]) -> (&mut [T], &mut [usize]) {
         self.make_room([numbers, indices]);
         (&mut self.numbers[..numbers], &mut self.indices[..indices])

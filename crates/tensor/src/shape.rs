@@ -41,8 +41,8 @@ impl Shape {
         self.rank
     }
 
-    /// The most numbers of one array. What asks for more is a slip or a damaged file, and would
-    /// end in a failed allocation.
+    /// The most numbers of one array. A larger size is a mistake or comes from a damaged file, and
+    /// would end in a failed allocation.
     pub const MOST_NUMBERS: usize = 1 << 28;
 
     /// The number of elements: the product of the axes' sizes, or `usize::MAX` if that is

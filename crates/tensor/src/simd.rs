@@ -1,8 +1,8 @@
-//! The vector instruction set: which one is used, and how a kernel is run on it.
+//! The vector instruction sets: which one is used, and how a kernel is run on it.
 //!
-//! A kernel is written once, generic over [`fearless_simd::Simd`], and compiled for
-//! each level. The level is chosen when the program runs: the best that the processor
-//! has, or the one named by the environment variable `ASTERISM_SIMD`: see [`Level::name`].
+//! A kernel is written once, generic over [`fearless_simd::Simd`], and compiled for each level. The
+//! level is chosen when the program runs: the best one of the processor, or the one named by the
+//! environment variable `ASTERISM_SIMD` (see [`Level::name`]).
 //!
 //! Every level gives the same bits: multiply-adds are fused on all of them (the
 //! portable level computes the fused result with ordinary arithmetic, slowly), and no
@@ -15,14 +15,15 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use fearless_simd::{Simd, SimdBase};
 
 /// Declares the levels, slowest first: a name for `ASTERISM_SIMD`, the bytes of the widest vector
-/// that kernels use, and which architecture has it and proves so by what.
+/// that kernels use, the architecture that has it, and the function that proves that the processor
+/// does.
 macro_rules! levels {
     ($($(#[$doc:meta])* $level:ident, $name:literal, $bytes:literal, $architecture:meta, $proof:ident;)*) => {
         /// A vector instruction set that kernels are compiled for.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
         pub enum Level {
-            /// What every processor of this architecture has; slow, for tests and comparison.
+            /// What every processor of this architecture has; slow, for tests and comparisons.
             Portable,
             $($(#[$doc])* $level,)*
         }
@@ -38,8 +39,8 @@ macro_rules! levels {
                 }
             }
 
-            /// Bytes of the widest vector that kernels use: two registers side by side where
-            /// one has 128 bits.
+            /// Bytes of the widest vector that kernels use: two registers side by side if a
+            /// register has 128 bits.
             fn bytes(self) -> usize {
                 match self {
                     Self::Portable => 32,
@@ -49,7 +50,7 @@ macro_rules! levels {
 
             fn is_available(self) -> bool {
                 match self {
-                    // On 64-bit ARM it would be Neon.
+                    // On 64-bit ARM it would be the same as Neon.
                     Self::Portable => cfg!(not(target_arch = "aarch64")),
                     $(
                         #[cfg($architecture)]
@@ -104,7 +105,7 @@ impl Level {
         Self::available().last().unwrap_or(Self::Portable)
     }
 
-    /// Numbers of the widest vector that kernels use.
+    /// Lanes of the widest vector that kernels use.
     pub(crate) fn lanes<T>(self) -> usize {
         self.bytes() / size_of::<T>()
     }
@@ -125,7 +126,7 @@ impl FromStr for Level {
     }
 }
 
-/// A level that does not exist or that this processor does not have.
+/// A level that does not exist or that this processor does not support.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LevelError(String);
 
@@ -150,7 +151,7 @@ pub fn level_from_environment() -> Result<Level, LevelError> {
     }
 }
 
-/// The number of the active level, once it is known.
+/// The index of the active level, once it is known.
 static ACTIVE: AtomicU8 = AtomicU8::new(u8::MAX);
 
 /// The level that operations run on.
@@ -173,7 +174,7 @@ fn first_level() -> Level {
 /// Makes all operations of this process run on `level`; for tests and comparisons.
 ///
 /// # Errors
-/// If the processor does not have it.
+/// If the processor does not support it.
 pub fn set_level(level: Level) -> Result<(), LevelError> {
     if !level.is_available() {
         return Err(LevelError(level.name().to_owned()));
@@ -182,7 +183,7 @@ pub fn set_level(level: Level) -> Result<(), LevelError> {
     Ok(())
 }
 
-/// Work that is compiled for each level.
+/// A computation that is compiled for each level.
 pub(crate) trait Kernel {
     type Output;
 
@@ -205,20 +206,20 @@ fn run_on<S: Simd, K: Kernel>(simd: S, kernel: K) -> K::Output {
     )
 }
 
-/// How many vector registers a level has, and how wide: what decides a tile's size.
+/// The number and the width of a level's vector registers, which determine the sizes of tiles.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RegisterFile {
-    /// 32 of 512 bits.
+    /// 32 registers of 512 bits.
     Large,
-    /// 16 of 256 bits, or 32 of 128.
+    /// 16 registers of 256 bits, or 32 of 128.
     Medium,
-    /// No fused multiply-add: its emulation wants registers of its own.
+    /// No fused multiply-add: its emulation needs registers of its own.
     Small,
 }
 
 impl RegisterFile {
     #[inline(always)]
-    pub(crate) fn of<S: Tiles>(_: S) -> Self {
+    pub(crate) fn of<S: SimdRegisters>(_: S) -> Self {
         if S::LARGE {
             Self::Large
         } else if S::MEDIUM {
@@ -229,16 +230,16 @@ impl RegisterFile {
     }
 }
 
-/// [`RegisterFile`] as constants. Where levels have tiles of their own, a branch on a constant
-/// leaves nothing of the others to compile: a seventh of the crate's build.
-pub(crate) trait Tiles: Simd {
+/// [`RegisterFile`] as constants of a level. A branch on a constant leaves nothing of other levels'
+/// tiles to compile, which saves a seventh of the crate's build time.
+pub(crate) trait SimdRegisters: Simd {
     /// [`RegisterFile::Large`].
     const LARGE: bool = <Self::f32s as SimdBase<Self>>::LEN == 16;
     /// [`RegisterFile::Medium`].
     const MEDIUM: bool = <Self::f32s as SimdBase<Self>>::LEN == 8 || cfg!(target_arch = "aarch64");
 }
 
-impl<S: Simd> Tiles for S {}
+impl<S: Simd> SimdRegisters for S {}
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,11 @@
-//! Sums of many numbers, in one order for all of them.
+//! Sums of many numbers, all in the same order.
 //!
-//! Numbers lie in rows, and each row is cut into blocks of 64 vectors. The vectors of a block
-//! are dealt in turn to four sums, what is left of a row behind its whole vectors to the last
-//! of them, and the four are added in pairs. Blocks, row by row, are added in a tree: two by
-//! two, two of those by two, and so on, a rest that is no power of two last. The lanes of the
-//! vector that comes out are added by halves.
+//! Numbers lie in rows, and each row is divided into blocks of 64 vectors. The vectors of a block
+//! are dealt to four sums in turn, the numbers after a row's whole vectors go to the last of them,
+//! and the four are added in pairs. Blocks, row by row, are added pairwise in a tree, with what
+//! exceeds a power of two last. The lanes of the resulting vector are added by halves.
 //!
-//! So a number goes through `16 + 2 + log₂ blocks + 4` additions, and the error of a sum is at
+//! So each number goes through `16 + 2 + log₂ blocks + 4` additions, and the error of a sum is at
 //! most half of that in units of `ε Σ|x|`, however many numbers there are. The readable twin is
 //! [`reference::sum`](crate::reference::sum).
 
@@ -17,11 +16,11 @@ use fearless_simd::{Select, Simd, SimdBase, SimdFrom};
 use crate::Element;
 use crate::vector::{load, load_rest, sum_lanes};
 
-/// What is added in pairs of pairs: `((0 + 1) + (2 + 3)) + …`, `N` sums at a time.
+/// Pairwise sums in a tree, `((0 + 1) + (2 + 3)) + …`, `N` sums side by side.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree<V, const N: usize> {
-    /// Bit b of `filled` says that `levels[b]` is the sum of 2^b addends. What a level holds
-    /// before is never read, so one tree serves many sums: making it takes longer than some.
+    /// If bit b of `filled` is set, `levels[b]` is the sum of 2^b addends. Other levels are never
+    /// read, so one tree serves many sums; making it would take longer than some of them.
     levels: [[V; N]; LEVELS],
     filled: usize,
 }
@@ -34,7 +33,7 @@ impl<V: Copy + Add<Output = V>, const N: usize> Tree<V, N> {
         Self { levels: [[zero; N]; LEVELS], filled: 0 }
     }
 
-    /// Adds what is the sum of `2^level` addends already; a multiple of as many came before.
+    /// Adds a sum of `2^level` addends; the number of addends before it must be a multiple of that.
     #[inline(always)]
     pub(crate) fn add(&mut self, mut sum: [V; N], mut level: usize) {
         let addends = 1 << level;
@@ -46,7 +45,7 @@ impl<V: Copy + Add<Output = V>, const N: usize> Tree<V, N> {
         self.filled += addends;
     }
 
-    /// The sum; none of nothing.
+    /// The sum; `None` if nothing was added.
     #[inline(always)]
     pub(crate) fn sum(&self) -> Option<[V; N]> {
         let mut sum = None;
@@ -62,7 +61,7 @@ impl<V: Copy + Add<Output = V>, const N: usize> Tree<V, N> {
         sum
     }
 
-    /// Makes it a tree of nothing.
+    /// Resets it to a tree without addends.
     #[inline(always)]
     pub(crate) fn clear(&mut self) {
         self.filled = 0;
@@ -81,20 +80,20 @@ fn both<V: Copy + Add<Output = V>, const N: usize>(left: [V; N], right: [V; N]) 
 /// Rows of numbers that are summed together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows {
-    /// Where the first one starts, and from one to the next.
+    /// The start of the first row, and the distance between neighbouring rows.
     pub(crate) first: usize,
     pub(crate) pitch: usize,
     pub(crate) count: usize,
     pub(crate) len: usize,
 }
 
-/// What `N` sums add up.
+/// The `N` terms of each number that are summed.
 pub(crate) trait Terms<S: Simd, T: Element, const N: usize>: Copy {
-    /// Of the numbers `[x, g]`.
+    /// The sums with the terms of the numbers `[x, g]` added.
     fn added_to(self, simd: S, sums: [T::Wide<S>; N], numbers: [T::Wide<S>; 2]) -> [T::Wide<S>; N];
 }
 
-/// `x`.
+/// The term `x`.
 #[derive(Clone, Copy)]
 pub(crate) struct Numbers;
 
@@ -105,7 +104,8 @@ impl<S: Simd, T: Element> Terms<S, T, 1> for Numbers {
     }
 }
 
-/// Vectors of a block, and sums that they are dealt to: one alone would wait for each addition.
+/// Vectors of a block, and the number of sums that they are dealt to: with one sum, each addition
+/// would wait for the one before.
 const BLOCK: usize = 64;
 const DEALT: usize = 4;
 
@@ -125,7 +125,7 @@ pub(crate) fn sums<S: Simd, T: Element, const N: usize>(
     ones.as_mut_slice()[..rest].fill(T::ONE);
     let used = ones.simd_gt(zero);
     tree.clear();
-    // The sums of up to three blocks that are not in the tree yet: two in `pair`, one in `last`.
+    // The sums of up to three blocks that are not yet in the tree: two in `pair`, one in `last`.
     let (mut waiting, mut pair, mut last) = (0, [zero; N], [zero; N]);
     for row in 0..rows.count {
         let start = rows.first + row * rows.pitch;

@@ -2,7 +2,8 @@ use crate::{Element, Shape, ShapeError};
 
 /// A contiguous, row-major array of numbers with a [`Shape`].
 ///
-/// One layout and no views: a tensor owns its numbers, and a part of it is a slice.
+/// There is one layout and there are no views: a tensor owns its numbers, and a part of it is a
+/// slice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor<T> {
     shape: Shape,
@@ -69,7 +70,8 @@ impl<T: Element> Tensor<T> {
         Ok(Self { shape, ..self })
     }
 
-    /// Height and width, or the error of `operation` that wanted a plane as its `operand`.
+    /// Height and width, or the error of `operation` if the tensor, its `operand`, is not a plane
+    /// or is empty.
     pub(crate) fn plane(
         &self,
         operation: &'static str,

@@ -1,18 +1,18 @@
-//! The only file that knows how operations are spread over threads.
+//! The only file that decides how operations are divided among threads.
 //!
-//! An operation is divided into parts whose outputs are disjoint; each output element
-//! is computed by one thread in one order, so the number of threads changes no bit.
+//! An operation is divided into parts whose outputs are disjoint. Each output element is computed
+//! by one thread in one order, so the number of threads changes no bit.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Multiply-adds below which an operation stays on the calling thread.
+/// An operation with fewer multiply-adds stays on the calling thread.
 ///
-/// Waking a sleeping rayon worker and waiting for it costs 5 to 10 µs; at about
-/// 50 multiply-adds per nanosecond this much work takes 10 µs on one thread, so a
-/// half of it is worth the wake-up from here on.
+/// Waking a sleeping rayon worker and waiting for it costs 5 to 10 µs. At about 50 multiply-adds
+/// per nanosecond this much work takes 10 µs on one thread, so from here on it pays to wake a
+/// thread for half of it.
 const WORTH_A_WAKE_UP: usize = 500_000;
 
 /// How many threads the current pool has.
@@ -20,14 +20,13 @@ pub fn available() -> usize {
     rayon::current_num_threads()
 }
 
-/// Calls `run` with all threads of the current pool awake, as long as there is something for
-/// them to do at least every millisecond.
+/// Calls `run` with all threads of the current pool awake, as long as they get work at least every
+/// millisecond.
 ///
-/// A thread that falls asleep between the operations of a training step must be woken for
-/// the next one. On a virtual machine its processor has gone to sleep with it, and comes back
-/// when the host has time: that can take longer than the operation. A thread that finds
-/// nothing to do for longer naps, a tenth of a millisecond at first and five at most.
-/// While it waits it lets other programs go first.
+/// A thread that falls asleep between the operations of a training step must be woken for the next
+/// one. On a virtual machine its processor sleeps too, and continues when the host has time: that
+/// can take longer than the operation. A thread that has found no work for longer naps, for a tenth
+/// of a millisecond at first and five at most. While it waits it yields to other programs.
 pub fn awake<R: Send>(run: impl FnOnce() -> R + Send) -> R {
     let others = available() - 1;
     if others == 0 {
@@ -43,18 +42,18 @@ pub fn awake<R: Send>(run: impl FnOnce() -> R + Send) -> R {
     })
 }
 
-/// What the threads know that [`awake`] keeps from sleeping.
+/// The state shared by the threads that [`awake`] keeps from sleeping.
 #[derive(Default)]
 struct KeepAwake {
-    /// How many have come.
+    /// How many threads have joined.
     met: AtomicUsize,
-    /// From then on none may come: a thread that waits for another's part of an operation, and
-    /// looked for something to do meanwhile, would not return to it.
+    /// After this no thread may join: one that waits for another's part of an operation, and looks
+    /// for work meanwhile, would not return to its own.
     begun: AtomicBool,
     done: AtomicBool,
 }
 
-/// Lets the threads sleep when it goes, also by a panic.
+/// Lets the threads sleep when it is dropped, also during a panic.
 struct End<'a>(&'a KeepAwake);
 
 impl Drop for End<'_> {
@@ -64,11 +63,11 @@ impl Drop for End<'_> {
 }
 
 impl KeepAwake {
-    /// How long a thread looks for something to do before it naps.
+    /// How long a thread looks for work before it naps.
     const PATIENCE: Duration = Duration::from_millis(1);
     const NAPS: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(5)];
 
-    /// Gives `others` threads a moment to come.
+    /// Gives `others` threads a moment to join.
     fn begin(&self, others: usize) -> End<'_> {
         let start = Instant::now();
         while self.met.load(Ordering::Acquire) < others && start.elapsed() < Self::PATIENCE {
@@ -78,7 +77,7 @@ impl KeepAwake {
         End(self)
     }
 
-    /// Takes part in what the pool runs until the end.
+    /// Takes part in the pool's work until the end.
     fn wait(&self) {
         if self.begun.load(Ordering::Acquire) {
             return;
@@ -99,27 +98,26 @@ impl KeepAwake {
     }
 }
 
-/// Into how many parts to cut an operation of `work` multiply-adds.
+/// How many parts an operation of `work` multiply-adds is divided into.
 pub(crate) fn parts(work: usize, threads: usize) -> usize {
     if work < WORTH_A_WAKE_UP { 1 } else { threads.max(1) }
 }
 
-/// The numbers and indices of scratch memory that so many parts take, each `numbers` and
-/// `indices`.
+/// The numbers and indices of scratch memory for this many parts of `numbers` and `indices` each.
 pub(crate) fn rooms(parts: usize, [numbers, indices]: [usize; 2]) -> [usize; 2] {
     [parts.saturating_mul(numbers), parts.saturating_mul(indices)]
 }
 
-/// An operation that can be cut in two with disjoint outputs.
+/// An operation that can be divided into two with disjoint outputs.
 pub(crate) trait Divide: Sized + Send {
-    /// Cuts off the first `left` of `parts` about equal parts.
+    /// Cuts off the first `left` of `parts` parts of about equal size.
     ///
     /// # Errors
-    /// The operation as it was, if it is too small to be cut.
+    /// The operation itself, unchanged, if it is too small to be divided.
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self>;
 }
 
-/// Calls `run` on `parts` parts of `operation`, side by side.
+/// Calls `run` on `parts` parts of `operation` in parallel.
 pub(crate) fn run_divided<D: Divide>(operation: D, parts: usize, run: fn(D)) {
     if parts < 2 {
         return run(operation);
@@ -136,17 +134,16 @@ pub(crate) fn run_divided<D: Divide>(operation: D, parts: usize, run: fn(D)) {
     }
 }
 
-/// Where to cut `count` things so that `left` of `parts` parts come first; `None` if
-/// one side would be empty. Cuts at multiples of `unit`.
+/// Where to cut `count` things so that `left` of `parts` parts come first, at a multiple of `unit`;
+/// `None` if one side would be empty.
 pub(crate) fn cut(count: usize, left: usize, parts: usize, unit: usize) -> Option<usize> {
     let at = (count * left / parts).next_multiple_of(unit);
     (at > 0 && at < count).then_some(at)
 }
 
-/// Calls `f(index, a, b)` for chunk `index` of `a` and of `b`, on at most `threads`
-/// threads of the current pool. There are as many chunks as `a` has; the last ones may be
-/// shorter, and a slice that ends before the others has empty ones, as has one whose chunks
-/// have size 0.
+/// Calls `f(index, a, b)` for chunk `index` of `a` and of `b`, on at most `threads` threads of the
+/// current pool. There are as many chunks as `a` has. The last ones may be shorter; chunks beyond
+/// the end of a slice are empty, and so are all chunks of size 0.
 ///
 /// # Panics
 /// If the chunks of `a` have size 0.
@@ -179,8 +176,7 @@ pub fn for_each_chunk3<A: Send, B: Send, C: Send>(
 /// Three slices, and the sizes of their chunks.
 type Chunked<'a, A, B, C> = ((&'a mut [A], usize), (&'a mut [B], usize), (&'a mut [C], usize));
 
-/// The chunks with these indices, `run` of them or fewer one after another, the others side by
-/// side.
+/// The chunks with these indices: up to `run` of them one after another, these runs in parallel.
 fn each_chunk<A: Send, B: Send, C: Send>(
     (mut a, mut b, mut c): Chunked<'_, A, B, C>,
     Range { start, end }: Range<usize>,
@@ -203,14 +199,14 @@ fn each_chunk<A: Send, B: Send, C: Send>(
     );
 }
 
-/// Cuts the first chunks off a slice, or what there is of them.
+/// Cuts the first chunks off a slice, or as much of them as there is.
 fn front<'a, T>((slice, size): &mut (&'a mut [T], usize), chunks: usize) -> &'a mut [T] {
     let len = chunks.saturating_mul(*size).min(slice.len());
     slice.split_off_mut(..len).unwrap_or_default()
 }
 
-/// One, so that threads share the chunks as they come, unless `threads` are fewer than
-/// the pool's: then there are no more tasks than that.
+/// One, so that threads take chunks as they become free, unless `threads` are fewer than the
+/// pool's: then there are no more tasks than that.
 fn chunks_of_a_task(chunks: usize, threads: usize) -> usize {
     if threads >= available() { 1 } else { chunks.div_ceil(threads).max(1) }
 }
@@ -264,7 +260,7 @@ mod tests {
 
     use super::*;
 
-    /// In a pool of four, on how many threads `run` ran what it was lent to call.
+    /// The number of threads, in a pool of four, that `run` uses for what it is lent.
     fn threads_of(run: impl FnOnce(&(dyn Fn() + Sync)) + Send) -> usize {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().expect("a pool");
         let met = Mutex::new(HashSet::<ThreadId>::new());
@@ -325,7 +321,7 @@ mod tests {
             let nested = || (leaves(8), awake(|| leaves(8)));
             assert_eq!(pool.install(|| awake(nested)), (256, 256));
         }
-        // From within all of its threads at once.
+        // From all of its threads at once.
         let of_each = pool.broadcast(|_| awake(|| leaves(8)));
         assert_eq!(of_each, [256; 4]);
         let failed = pool.install(|| {

@@ -1,11 +1,11 @@
-//! What kernels do with vectors: read and write them, multiply and add, sum their lanes.
+//! What kernels do with vectors: load and store them, multiply and add, sum their lanes.
 
 use std::marker::PhantomData;
 
 use fearless_simd::{Simd, SimdBase, SimdCombine, SimdFloat, SimdFrom, SimdSplit};
 
 use crate::Element;
-use crate::simd::Tiles;
+use crate::simd::SimdRegisters;
 
 /// The vector at `at` in `numbers`.
 #[inline(always)]
@@ -24,7 +24,8 @@ where
     vector
 }
 
-/// The vector that starts with the `rest` numbers at `at`, whatever lies behind them.
+/// The vector that starts with the `rest` numbers at `at`; the other lanes are those that follow,
+/// or zero.
 #[inline(always)]
 pub(crate) fn load_rest<S: Simd, T: Element>(
     simd: S,
@@ -47,8 +48,8 @@ pub(crate) fn store<S: Simd, V: SimdBase<S>>(vector: V, numbers: &mut [V::Elemen
 
 /// `a · b + c`, rounded once.
 ///
-/// Where the processor cannot do that in one instruction it is some thirty, too many
-/// for each place that multiplies; there it is a call.
+/// Where the processor has no instruction for it, it takes some thirty, too many to inline in each
+/// place: there it is a call.
 #[inline(always)]
 pub(crate) fn fused<S: Simd, V: SimdFloat<S>>(_: S, a: V, b: V, c: V) -> V {
     #[inline(never)]
@@ -58,7 +59,7 @@ pub(crate) fn fused<S: Simd, V: SimdFloat<S>>(_: S, a: V, b: V, c: V) -> V {
     if S::LARGE || S::MEDIUM { a.mul_add_precise(b, c) } else { emulated(a, b, c) }
 }
 
-/// The sum of the lanes, by halves: lane `i` and lane `i + LEN/2`, and so on down.
+/// The sum of the lanes, by halves: lane `i` and lane `i + LEN/2`, and so on.
 #[inline(always)]
 pub(crate) fn sum_lanes<S: Simd, V: SimdFloat<S, Element: Element>>(vector: V) -> V::Element {
     let mut sum = vector;
@@ -73,7 +74,7 @@ pub(crate) fn sum_lanes<S: Simd, V: SimdFloat<S, Element: Element>>(vector: V) -
     sum.as_slice()[0]
 }
 
-/// [`sum_lanes`] of four vectors, with fewer shuffles: each step down halves the lanes of two at
+/// [`sum_lanes`] of four vectors with fewer shuffles: each step halves the lanes of two vectors at
 /// once.
 #[inline(always)]
 pub(crate) fn sums_of_four<S: Simd, V: SimdFloat<S, Element: Element>>(
@@ -84,7 +85,7 @@ pub(crate) fn sums_of_four<S: Simd, V: SimdFloat<S, Element: Element>>(
         let (low, high) = a.interleave(b);
         low + high
     }
-    // From here on lane 4 · i + n is lane i of vector n.
+    // From here on, lane 4 · i + n is lane i of vector n.
     let mut sum = halve(halve(a, c), halve(b, d));
     if V::LEN >= 16 {
         sum = sum + sum.slide::<8>(sum);
@@ -96,8 +97,8 @@ pub(crate) fn sums_of_four<S: Simd, V: SimdFloat<S, Element: Element>>(
     [sums[0], sums[1], sums[2], sums[3]]
 }
 
-/// What a loop over single vectors does to the numbers at each place: `N` of them change, `R` are
-/// only read.
+/// Applies a function of single vectors to the numbers at each index: `N` numbers are changed, `R`
+/// are only read.
 ///
 /// Where `changed` ends in a part of a vector, the other lanes of all are zero.
 ///
@@ -141,8 +142,8 @@ pub(crate) fn for_each_vector<S: Simd, T: Element, const N: usize, const R: usiz
     }
 }
 
-/// The numbers from each start on, all views equally long: so one check of an index
-/// is a check for all of them.
+/// The numbers from each start on, all views of the same length: one bounds check serves all of
+/// them.
 #[inline(always)]
 pub(crate) fn views<T, const N: usize>(numbers: &[T], starts: [usize; N]) -> [&[T]; N] {
     let [views] = groups_of_views(numbers, [starts]);
@@ -171,22 +172,22 @@ pub(crate) fn groups_of_views<T, const N: usize, const P: usize>(
     views
 }
 
-/// How the lanes of a vector of positions lie in memory: in pieces of neighbours.
+/// How the lanes of a vector of positions lie in memory: in pieces of neighbouring numbers.
 pub(crate) trait Lanes<S: Simd, T: Element> {
-    /// What is computed with.
+    /// The vector used for computing.
     type Vector: SimdFloat<S, Element = T>;
     /// Lanes of a piece.
     const LEN: usize;
-    /// Pieces of a vector, one or two.
+    /// The pieces of a vector: one or two.
     const PIECES: usize;
 
-    /// The vector whose pieces are at `at` in the views; one piece is in the first.
+    /// The vector whose pieces are at `at` in the views; a single piece is in the first view.
     fn load(simd: S, views: [&[T]; 2], at: usize) -> Self::Vector;
-    /// Of each piece the first `len < LEN` lanes, the others zero.
+    /// The first `len < LEN` lanes of each piece, the others zero.
     fn load_partial(simd: S, views: [&[T]; 2], at: usize, len: usize) -> Self::Vector;
-    /// Writes the pieces to their places; one piece to the first.
+    /// Writes the pieces to their places; a single piece to the first.
     fn store(vector: Self::Vector, numbers: &mut [T], at: [usize; 2]);
-    /// The sums of the pieces' lanes, by halves; of one piece the first.
+    /// The sums of each piece's lanes, by halves; for a single piece, the first.
     fn sums(vector: Self::Vector) -> [T; 2];
 }
 
@@ -219,8 +220,8 @@ impl<S: Simd, V: SimdFloat<S, Element: Element>> Lanes<S, V::Element> for Whole<
     }
 }
 
-/// A vector of 512 bits in two halves: rows that are too short for whole ones, or would
-/// waste lanes, are still multiplied with all lanes.
+/// A vector of 512 bits in two halves: rows that are too short for whole vectors, or would waste
+/// lanes of them, still use all lanes.
 pub(crate) struct Halves<T>(PhantomData<T>);
 
 impl<S: Simd, T: Element> Lanes<S, T> for Halves<T> {

@@ -6,9 +6,9 @@ use crate::layer::{Context, InPlace, Layer, Mode, Pass};
 use crate::layer_config::{LayerConfig, Outputs};
 use crate::tagged::not_negative;
 
-/// An activation, the function being `tensor`'s of the same name: its type and the name of it in
-/// text, the number that it can be set to with what it is if nothing is said, its largest
-/// derivative, and what is known of the outputs.
+/// Declares an activation, whose function is the one of the same name in `tensor`: its type, its
+/// name in text, the number that sets it with its default, its largest derivative, and what is
+/// known of its outputs.
 macro_rules! activation {
     (
         $(#[$attribute:meta])*
@@ -62,7 +62,7 @@ macro_rules! activation {
             $(#[$field_attribute])*
             ///
             /// # Panics
-            /// If it is negative or not finite.
+            /// If the number is negative or not finite.
             #[track_caller]
             pub fn new($field: f64) -> Self {
                 let (name, field) = (stringify!($name), stringify!($field));
@@ -99,10 +99,10 @@ activation! {
 }
 
 activation! {
-    /// `y = x` where `x > 0`, else `slope · x`, element by element; any shape. The slope is
-    /// 0.01 if nothing is said; its derivative at 0 is the slope.
+    /// `y = x` where `x > 0`, else `slope · x`, element by element; any shape. The slope is 0.01 by
+    /// default; the derivative at 0 is the slope.
     LeakyRelu {
-        /// With this slope where the input is negative.
+        /// A leaky ReLU with this slope for negative inputs.
         slope: 0.01
     }, "leaky_relu",
     up to 1.0, unchanged_from_0
@@ -124,17 +124,17 @@ activation! {
 
 activation! {
     /// `y = x` where `x > 0`, else `alpha (exp x − 1)`, element by element; any shape (Clevert et
-    /// al., 2016). Alpha is 1 if nothing is said.
+    /// al., 2016). Alpha is 1 by default.
     Elu {
-        /// With this limit, its sign turned, where the input goes to −∞.
+        /// An ELU that tends to `−alpha` as the input goes to −∞.
         alpha: 1.0
     }, "elu",
     up to 1.0, unchanged_from_0
 }
 
 activation! {
-    /// `y = ln(1 + exp x)`, element by element; any shape. Exact however large `x` is; PyTorch's
-    /// gives `x` from 20 on, which is 2·10⁻⁹ less.
+    /// `y = ln(1 + exp x)`, element by element; any shape. Exact for every `x`; PyTorch's is `x`
+    /// from 20 on, which is too small by 2·10⁻⁹.
     Softplus, "softplus",
     up to 1.0, of_any_size
 }
@@ -146,12 +146,12 @@ activation! {
     up to 1.5, within_unit_interval
 }
 
-/// Of numbers of any size, probabilities.
+/// A function that makes probabilities of any numbers.
 fn probabilities(_: Outputs) -> Option<Outputs> {
     Some(Outputs::Probabilities)
 }
 
-/// Of a number between 0 and 1, another one.
+/// A function that maps numbers between 0 and 1 to such numbers.
 fn within_unit_interval(inputs: Outputs) -> Option<Outputs> {
     Some(match inputs {
         Outputs::Any | Outputs::DroppedProbabilities => Outputs::Any,
@@ -159,7 +159,7 @@ fn within_unit_interval(inputs: Outputs) -> Option<Outputs> {
     })
 }
 
-/// Numbers of at least 0 stay as they are.
+/// A function that leaves numbers from 0 on unchanged.
 fn unchanged_from_0(inputs: Outputs) -> Option<Outputs> {
     (inputs == Outputs::Any).then_some(Outputs::Any)
 }

@@ -6,15 +6,15 @@ use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role};
 use crate::layer_config::{LayerConfig, image_axes};
 use crate::tagged::{fraction, not_negative};
 
-/// Each channel brought to mean 0 and variance 1, then to a learned scale and shift:
+/// Normalises each channel to mean 0 and variance 1, then applies a learned scale and shift:
 /// `y = weight (x − mean) / √(variance + ε) + bias` (Ioffe and Szegedy, 2015).
 ///
-/// In training mean and variance are those of the channel over the **shard**: the samples
-/// that go through the network together, not the whole batch. So the shard size is part
-/// of what the network computes; 16 samples and more serve well. In inference they are
-/// running statistics, which each step moves towards the mean of what its shards
-/// measured: `running ← running + momentum (measured − running)`, of the variance the
-/// unbiased estimate. With one shard that is what PyTorch does with a batch.
+/// In training, mean and variance are the channel's over the **shard**: the samples that go through
+/// the network together, not the whole batch. So the shard size is part of what the network
+/// computes; 16 samples or more work well. In inference they are running statistics, which each
+/// step moves towards the mean of what its shards measured:
+/// `running ← running + momentum (measured − running)`, with the unbiased estimate of the variance.
+/// With one shard this is what PyTorch computes for a batch.
 ///
 /// # Shapes
 /// Input and output `(C, H, W)`; `weight`, `bias`, `running_mean`, `running_var` `(C)`.
@@ -32,19 +32,19 @@ fn momentum() -> f64 {
 }
 
 impl Default for BatchNorm2d {
-    /// PyTorch's momentum of 0.1 and ε of 1e-5.
+    /// PyTorch's defaults: momentum 0.1, ε 1e-5.
     fn default() -> Self {
         Self { momentum: momentum(), epsilon: epsilon() }
     }
 }
 
 impl BatchNorm2d {
-    /// With PyTorch's momentum of 0.1 and ε of 1e-5.
+    /// PyTorch's defaults: momentum 0.1, ε 1e-5.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with running statistics that take in this part of each step's.
+    /// The same with another momentum: how far each step moves the running statistics.
     ///
     /// # Panics
     /// If `momentum` is not from 0 to less than 1.
@@ -69,7 +69,7 @@ impl LayerConfig for BatchNorm2d {
 }
 
 impl BatchNorm2d {
-    /// The layer that does the work of a rectifier behind it too.
+    /// The layer that also does the work of a ReLU behind it.
     pub(crate) fn build_rectified<T: Element>(&self, input: Shape) -> Option<Box<dyn Layer<T>>> {
         Some(Box::new(self.layer(input, true).ok()?))
     }
@@ -87,14 +87,14 @@ struct BatchNorm2dLayer {
     shape: Shape,
     channels: usize,
     plane: usize,
-    /// Whether outputs below 0 are 0.
+    /// Whether negative outputs become 0.
     rectify: bool,
 }
 
-/// What a forward pass measures, `(C)` each: the buffers' first two, in their order.
+/// How many arrays `(C)` a forward pass measures; the first two have the order of the buffers.
 const MEASURED: usize = 3;
 
-/// Three arrays `(C)`.
+/// The numbers as three arrays `(C)`.
 fn split<T>(numbers: &mut [T], channels: usize) -> [&mut [T]; MEASURED] {
     let (first, rest) = numbers.split_at_mut(channels);
     let (second, third) = rest.split_at_mut(channels);

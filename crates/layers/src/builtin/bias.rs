@@ -17,7 +17,7 @@ pub enum Bias {
 }
 
 impl Bias {
-    /// What it says in a layer's summary.
+    /// The bias in a layer's summary.
     pub(crate) fn summary(self) -> &'static str {
         match self {
             Self::None => ", no bias",
@@ -26,7 +26,7 @@ impl Bias {
         }
     }
 
-    /// Whether there is a bias if it is told what to start from.
+    /// Checks that there is a bias if `initial` is set.
     pub(crate) fn check(self, layer: &'static str, initial: Option<f64>) -> Result<(), ShapeError> {
         match initial {
             Some(value) if self == Self::None => {
@@ -36,7 +36,7 @@ impl Bias {
         }
     }
 
-    /// The parameter of a layer with such an output, starting at `initial` if that is known.
+    /// The bias of a layer with this output as a parameter, starting at `initial` if that is set.
     pub(crate) fn parameter(self, output: Shape, initial: Option<f64>) -> Option<Parameter> {
         let shape = match self {
             Self::None => return None,
@@ -47,7 +47,7 @@ impl Bias {
         Some(Parameter::new("bias", shape, role))
     }
 
-    /// Its gradient: that of the output, summed over what shares it.
+    /// The gradient of the bias: that of the output, summed over the elements that share a number.
     pub(crate) fn gradient<T: Element>(
         self,
         output: Shape,

@@ -16,16 +16,16 @@ convolution! {
     /// # Shapes
     /// Input `(C, H, W)`, `weight (D, C / groups, KH, KW)`, output `(D, OH, OW)` with
     /// `OH = (H + padding − dilation (KH − 1) − 1) / stride + 1`, rounded down; `bias` as [`Bias`]
-    /// says. With none of these `OH = H − KH + 1`, `OW = W − KW + 1`.
+    /// says. Without padding, stride and dilation `OH = H − KH + 1`, `OW = W − KW + 1`.
     Conv2d {
         /// The same with zeros around the input.
         padding,
         {}
-        /// The same with every `stride`-th output row and column only: one number, or one for
-        /// rows and one for columns.
+        /// The same with every `stride`-th output row and column only: one number, or one for rows
+        /// and one for columns.
         stride,
-        /// The same with kernels whose rows and columns meet every `dilation`-th of the input's:
-        /// one number, or one for rows and one for columns.
+        /// The same with kernels spread by this dilation, their rows and columns applied to every
+        /// `dilation`-th of the input's: one number, or one for rows and one for columns.
         dilation,
     }
 }

@@ -10,39 +10,39 @@ use crate::size::Size;
 use crate::tagged::finite;
 
 convolution! {
-    /// The transpose of a convolution with learned kernels: what [`Conv2d`](crate::Conv2d) makes of
-    /// a gradient of its output, `Y_d = B_d + Σ_c X_c *full K_cd`, a full **convolution** (Zeiler et
-    /// al., 2010; Dumoulin and Visin, 2016). It makes planes larger: with a stride, each number of
-    /// the input stands for that many rows and columns of the output.
+    /// Transposed convolution with learned kernels: [`Conv2d`](crate::Conv2d)'s map from the
+    /// gradient of its output to that of its input, `Y_d = B_d + Σ_c X_c *full K_cd`, a full
+    /// **convolution** (Zeiler et al., 2010; Dumoulin and Visin, 2016). It enlarges planes: with a
+    /// stride, neighbouring inputs lie that many rows and columns apart in the output.
     ///
     /// # Shapes
     /// Input `(C, H, W)`, `weight (C, D / groups, KH, KW)`, output `(D, OH, OW)` with
-    /// `OH = (H − 1) stride − padding + dilation (KH − 1) + 1 + output_padding`; `bias` as
-    /// [`Bias`] says. The output's padding is added below and to the right and is less than the
-    /// stride: with it the convolution of which this is the transpose has the same number of
-    /// outputs. (PyTorch also takes one that is less than the dilation only.)
+    /// `OH = (H − 1) stride − padding + dilation (KH − 1) + 1 + output_padding`; `bias` as [`Bias`]
+    /// says. The output padding adds rows below and columns to the right; it is less than the
+    /// stride, so that the convolution of which this is the transpose maps the output back to the
+    /// input's size. (PyTorch also accepts one that is less than the dilation.)
     ConvTranspose2d {
-        /// The same without so many rows and columns at the edges of the output.
+        /// The same without this many rows and columns at the edges of the output.
         padding,
         {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             output_padding: Option<Size>,
         }
-        /// The same with so many rows and columns of the output from one of the input to the next.
+        /// The same with neighbouring inputs this many rows and columns of the output apart.
         stride,
-        /// The same with so many rows and columns of the output from one of the kernel to the
-        /// next.
+        /// The same with neighbouring kernel elements this many rows and columns of the output
+        /// apart.
         dilation,
     }
 }
 
 impl ConvTranspose2d {
-    /// The same with so many rows below and columns to the right more.
+    /// The same with this many more output rows below and columns to the right.
     pub fn output_padding(self, output_padding: impl Into<Size>) -> Self {
         Self { output_padding: Some(output_padding.into()), ..self }
     }
 
-    /// The convolution of which this is the transpose: from the output to the input.
+    /// The convolution of which this is the transpose: it maps the output's shape to the input's.
     fn geometry(&self, [channels, height, width]: [usize; 3]) -> Result<Correlation, ShapeError> {
         let [kernel, stride, dilation] = self.sizes();
         let more = self.output_padding.map_or([0; 2], Size::pair);
@@ -113,7 +113,7 @@ impl LayerConfig for ConvTranspose2d {
 
 #[derive(Debug)]
 struct ConvTranspose2dLayer {
-    /// From the layer's output to its input.
+    /// Maps the layer's output to its input.
     geometry: Correlation,
     bias: Bias,
     initial_bias: Option<f64>,

@@ -1,10 +1,10 @@
-//! What a convolution and its transpose have in common: settings, summary, shape of the weights.
+//! What a convolution and a transposed convolution share: settings, summary, shape of the weights.
 
 use tensor::Correlation;
 
 use crate::layer::{Parameter, Role};
 
-/// A convolution with the settings that both have, and those of its own.
+/// Declares a convolution with the shared settings and those of its own.
 macro_rules! convolution {
     (
         $(#[$attribute:meta])*
@@ -38,8 +38,8 @@ macro_rules! convolution {
         }
 
         impl $name {
-            /// So many kernels, each for one channel of the output, with sides of `size`: one
-            /// number for square ones, or height and width; a bias per channel.
+            /// `kernels` kernels, each of which computes one output channel, of height and width
+            /// `size`: one number if they are square, or both; one bias per channel.
             pub fn new(kernels: usize, size: impl Into<Size>) -> Self {
                 Self {
                     kernels,
@@ -69,27 +69,28 @@ macro_rules! convolution {
                 Self { dilation: Some(dilation.into()), ..self }
             }
 
-            /// The same with channels and kernels cut into groups that do not see each other; as
-            /// many as channels for a depthwise convolution.
+            /// The same with channels and kernels divided into groups, each kernel seeing the
+            /// channels of its own group only; as many groups as channels make a depthwise
+            /// convolution.
             pub fn groups(self, groups: usize) -> Self {
                 Self { groups: Some(groups), ..self }
             }
 
-            /// The same with another bias.
+            /// The same with this bias.
             pub fn bias(self, bias: Bias) -> Self {
                 Self { bias, ..self }
             }
 
             /// The same with every element of the bias starting at `value`.
             ///
-            /// Before a sigmoid a negative one lets the output start near 0 where the input is
-            /// empty; from 0, all outputs start near 0.5, and what they have in common drowns
-            /// what they have not.
+            /// Before a sigmoid, a negative one lets the output start near 0 where the input is
+            /// empty. Starting at 0, all outputs are near 0.5, and this common value drowns their
+            /// differences.
             pub fn initial_bias(self, value: f64) -> Self {
                 Self { initial_bias: Some(value), ..self }
             }
 
-            /// The settings in a few words, some of its own among them.
+            /// The settings in a few words, with those of the layer's own in `own`.
             fn summary_with(&self, own: &str) -> String {
                 let size = |name: &str, size: Option<Size>| {
                     size.map_or(String::new(), |size| format!(", {name} {size}"))
@@ -102,8 +103,8 @@ macro_rules! convolution {
                 format!("{name} {kernels} kernels {size}{stride}{dilation}{own}{padding}{groups}{bias}")
             }
 
-            /// The axes of the input, of a layer that has kernels, and a bias if it is told what
-            /// to start from.
+            /// The axes of the input; checks that the layer has kernels, and a bias if
+            /// `initial_bias` is set.
             fn channels(&self, input: Shape) -> Result<[usize; 3], ShapeError> {
                 if self.kernels == 0 {
                     return Err(ShapeError::new(stringify!($name), "at least one kernel", 0));
@@ -123,13 +124,13 @@ macro_rules! convolution {
 
 pub(crate) use convolution;
 
-/// Of a correlation, the numbers of inputs of each output, and of outputs of each input.
+/// `[fan_in, fan_out]` of a correlation: the inputs of each output, the outputs of each input.
 pub(crate) fn fans(geometry: &Correlation) -> [usize; 2] {
     let [kernels, channels, height, width] = geometry.kernels_shape().axes().unwrap_or_default();
     [channels, kernels / geometry.groups()].map(|connected| connected * height * width)
 }
 
-/// The kernels of a correlation, and a bias if there is one.
+/// The kernels of a correlation, and its bias if there is one.
 pub(crate) fn parameters(
     geometry: &Correlation,
     [fan_in, fan_out]: [usize; 2],

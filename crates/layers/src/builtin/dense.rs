@@ -119,7 +119,7 @@ impl<T: Element> Layer<T> for DenseLayer {
         context: Context<'_, T>,
     ) {
         if pass.output_gradient.len() == self.outputs {
-            // One sample: the gradient is g xᵀ and need not be written down.
+            // One sample: its weight gradient g xᵀ is never stored.
             let (weights, bias) = parameters.split_at_mut(self.outputs * self.inputs);
             let (g, x) = (pass.output_gradient, pass.input);
             matrix::rank_one_step(weights, g, x, rate, input_gradient);

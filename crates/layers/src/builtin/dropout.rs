@@ -6,12 +6,12 @@ use crate::layer::{Context, Draw, InPlace, Layer, Mode, Pass};
 use crate::layer_config::{LayerConfig, Outputs};
 use crate::tagged::fraction;
 
-/// In training, each number is set to 0 with probability `p` and divided by `1 − p`
-/// otherwise; in inference nothing changes. Any shape.
+/// In training, each number is set to 0 with probability `p`, and the others are divided by
+/// `1 − p`; in inference nothing changes. Any shape.
 ///
-/// What is dropped is a function of the experiment's seed, the step, the sample's place
-/// in the step, the layer and the element: threads, shards and a resumed run never change
-/// it.
+/// Which numbers are dropped is a function of the trainer's seed, the step, the sample's place in
+/// the step, the layer and the element: it does not depend on threads or shards, and a resumed run
+/// draws the same.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dropout {
@@ -20,7 +20,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Drops with probability `p`.
+    /// Drops each number with probability `p`.
     ///
     /// # Panics
     /// If `p` is not from 0 to less than 1.
@@ -42,7 +42,7 @@ impl LayerConfig for Dropout {
         Ok(Box::new(DropoutLayer { shape: input, p: self.p }))
     }
 
-    /// It makes larger what it keeps.
+    /// The numbers that are kept become larger.
     fn outputs(&self, inputs: Outputs) -> Option<Outputs> {
         Some(match inputs {
             Outputs::Any | Outputs::UnitInterval => Outputs::Any,
@@ -58,7 +58,7 @@ struct DropoutLayer {
 }
 
 impl DropoutLayer {
-    /// Drops from the numbers of whole samples, or from their gradients.
+    /// Drops from the numbers, or from the gradients, of whole samples.
     fn drop_from<T: Element>(&self, numbers: &mut [T], mode: Mode) {
         let Mode::Training(draw) = mode else { return };
         let limit = share_of_words(self.p);
@@ -70,8 +70,8 @@ impl DropoutLayer {
     }
 }
 
-/// Key and counter of a sample. A layer's number has a word of its own in the counter;
-/// a training of 2³² steps, or steps of as many samples, are beyond what a counter holds.
+/// Key and counter of a sample. The layer's number has a word of its own in the counter. Neither
+/// 2³² steps nor 2³² samples in a step fit a counter.
 fn place(draw: Draw, sample: u64) -> ([u32; 2], [u32; 3]) {
     let [sample, step, layer] = [sample, draw.step, draw.layer].map(|number| words(number)[0]);
     (words(draw.seed), [sample, step, layer])

@@ -6,14 +6,14 @@ use crate::layer::{Context, Layer, Mode, Parameter, Pass};
 use crate::layer_config::LayerConfig;
 use crate::tagged::not_negative;
 
-/// The channels of each sample in groups, each group brought to mean 0 and variance 1, then each
-/// channel to a learned scale and shift:
+/// Divides the channels of each sample into groups, normalises each group to mean 0 and variance 1,
+/// and applies a learned scale and shift to each channel:
 /// `y = weight_c (x − mean_g) / √(variance_g + ε) + bias_c` (Wu and He, 2018).
 ///
-/// Mean and variance are a sample's own, so training and inference are the same, whatever the
-/// shard size. What [`BatchNorm2d`](crate::BatchNorm2d) asks of a shard no sample needs.
+/// Mean and variance are a sample's own, so training and inference compute the same, and the shard
+/// size does not matter, as it does for [`BatchNorm2d`](crate::BatchNorm2d).
 ///
-/// A single number has no variance: a group has at least two.
+/// A group has at least two numbers, since one number has no variance.
 ///
 /// # Shapes
 /// Input and output `(C, …)`, of any further axes; `weight`, `bias` `(C)`.
@@ -25,9 +25,9 @@ pub struct GroupNorm {
     epsilon: f64,
 }
 
-/// [`GroupNorm`] of a single group: all numbers of a sample brought to mean 0 and variance 1
-/// (Ba, Kiros and Hinton, 2016). Scale and shift are a channel's, as PyTorch's `GroupNorm(1, C)`
-/// has them; of inputs with one axis that is PyTorch's `LayerNorm`.
+/// [`GroupNorm`] with one group: all numbers of a sample are normalised to mean 0 and variance 1
+/// (Ba, Kiros and Hinton, 2016). Each channel has a scale and a shift, as in PyTorch's
+/// `GroupNorm(1, C)`; for inputs with one axis this is PyTorch's `LayerNorm`.
 ///
 /// # Shapes
 /// As [`GroupNorm`].
@@ -39,7 +39,7 @@ pub struct LayerNorm {
 }
 
 impl GroupNorm {
-    /// So many groups, with PyTorch's ε of 1e-5.
+    /// This many groups, with PyTorch's ε of 1e-5.
     pub fn new(groups: usize) -> Self {
         Self { groups, epsilon: epsilon() }
     }
@@ -102,9 +102,8 @@ impl LayerConfig for LayerNorm {
     }
 }
 
-/// The passes are those of batch normalisation over one sample, once with its groups as the
-/// channels, for mean, variance and what depends on them, and once with its channels, for scale
-/// and shift.
+/// The passes are those of batch normalisation over one sample: once with the groups as channels,
+/// for mean, variance and what depends on them, and once with the channels, for scale and shift.
 #[derive(Debug)]
 struct GroupNormLayer {
     epsilon: f64,
@@ -113,7 +112,7 @@ struct GroupNormLayer {
     groups: usize,
 }
 
-/// Cuts off so many numbers.
+/// Cuts `len` numbers off the front.
 fn take<'a, T>(numbers: &mut &'a mut [T], len: usize) -> &'a mut [T] {
     let (first, rest) = std::mem::take(numbers).split_at_mut(len);
     *numbers = rest;
@@ -121,12 +120,12 @@ fn take<'a, T>(numbers: &mut &'a mut [T], len: usize) -> &'a mut [T] {
 }
 
 impl GroupNormLayer {
-    /// The shapes of a sample as channels and as groups.
+    /// The shapes of a sample: `(channels, plane)` and `(groups, plane)`.
     fn shapes(&self) -> [[usize; 2]; 2] {
         [self.channels, self.groups].map(|count| [count, self.shape.len() / count])
     }
 
-    /// To each channel its group's number.
+    /// Copies each group's number to all of its channels.
     fn spread<T: Element>(&self, of_groups: &[T], of_channels: &mut [T]) {
         let group = self.channels / self.groups;
         for (channels, &number) in of_channels.chunks_exact_mut(group).zip(of_groups) {

@@ -1,5 +1,5 @@
-//! The built-in layers: a file for each or for a few alike, and the list of them, which networks
-//! are read from and built of.
+//! The built-in layers, a file for each or for a few that are alike, and their list, from which
+//! networks are read and built.
 
 mod activation;
 mod batch_norm2d;
@@ -30,7 +30,7 @@ use crate::tagged::name_or_table;
 pub use bias::Bias;
 pub use softmax::softmax;
 
-/// The built-in layers, by their files.
+/// Declares the enum of built-in layers from a list of their files and types.
 macro_rules! layer_spec {
     ($($file:ident: $($name:ident),+;)*) => {
         $( pub use $file::{$($name),+}; )*
@@ -68,7 +68,7 @@ macro_rules! layer_spec {
             /// The layer for inputs of this shape.
             ///
             /// # Errors
-            /// If the layer cannot take such inputs; none takes an empty one.
+            /// If the layer does not accept such inputs; no layer accepts an empty one.
             pub fn build<T: Element>(
                 &self,
                 input: Shape,
@@ -82,8 +82,8 @@ macro_rules! layer_spec {
                 }
             }
 
-            /// Reads the settings of a layer of the type `name`, one of [`LayerSpec::TYPES`] or of
-            /// those of `O`.
+            /// Reads the settings of a layer of type `name`, one of [`LayerSpec::TYPES`] or of the
+            /// types of `O`.
             fn read<'de, O: OwnLayers, D: Deserializer<'de>>(
                 name: &str,
                 settings: D,
@@ -97,7 +97,7 @@ macro_rules! layer_spec {
 
         impl Serialize for LayerSpec {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                /// A table of both.
+                /// A layer as a table: its type beside its settings.
                 #[derive(Serialize)]
                 struct Typed<'a, L> {
                     r#type: &'static str,
@@ -130,11 +130,12 @@ layer_spec! {
 }
 
 impl LayerSpec {
-    /// A layer of another crate. With `impl From<MyLayer> for LayerSpec` that calls this,
-    /// `.add(MyLayer)` takes it too.
+    /// A layer of another crate. With an `impl From<MyLayer> for LayerSpec` that calls this,
+    /// `.add(MyLayer)` works too.
     ///
     /// # Panics
-    /// If a built-in layer has the name of its type, its settings are no structure with named
+    /// If the name of its type is that of a built-in layer, if its settings are not a structure
+    /// with named fields, or if a field is called `type`.
     /// fields, or one of these is called `type`.
     #[track_caller]
     pub fn own<L: LayerConfig>(layer: L) -> Self {
@@ -148,7 +149,7 @@ impl LayerSpec {
         Self::Own(OwnLayer::new(layer))
     }
 
-    /// The name of the type in text.
+    /// The name of the layer's type in text.
     pub fn type_name(&self) -> &'static str {
         self.described().type_name()
     }
@@ -168,7 +169,7 @@ impl LayerSpec {
         self.described().largest_derivative()
     }
 
-    /// How many layers it is, those inside of it counted.
+    /// How many layers this is, with those inside it.
     pub fn count(&self) -> usize {
         self.described().count()
     }
@@ -180,7 +181,7 @@ impl<'de> Deserialize<'de> for LayerSpec {
     }
 }
 
-/// A layer as it is read from text: of a built-in type or one of `O`.
+/// A layer as it is read from text, of a built-in type or one of the types of `O`.
 #[derive(Clone, Debug)]
 pub struct LayerText<O>(LayerSpec, PhantomData<O>);
 
@@ -196,7 +197,7 @@ impl<'de, O: OwnLayers> Deserialize<'de> for LayerText<O> {
     }
 }
 
-/// The same as a variant of an enum.
+/// The same, read as a variant of an enum.
 struct Variant<O>(LayerSpec, PhantomData<O>);
 
 impl<'de, O: OwnLayers> Deserialize<'de> for Variant<O> {
@@ -220,7 +221,7 @@ impl<'de, O: OwnLayers> Visitor<'de> for VariantVisitor<O> {
     }
 }
 
-/// The name of a type that is known, which reads the settings of a layer of that type.
+/// The name of a known type; as a seed, it reads the settings of a layer of that type.
 struct TypeName<O>(String, PhantomData<O>);
 
 impl<'de, O: OwnLayers> Deserialize<'de> for TypeName<O> {

@@ -1,4 +1,4 @@
-//! What the normalisations have in common.
+//! What the normalisation layers share.
 
 use crate::layer::{Parameter, Role};
 
@@ -7,7 +7,7 @@ pub(crate) fn epsilon() -> f64 {
     1e-5
 }
 
-/// What each channel is multiplied by, and what is then added to it: `weight` and `bias`, `(C)`.
+/// The learned scale and shift of each channel: `weight` and `bias`, `(C)`.
 pub(crate) fn scale_and_shift(channels: usize) -> Vec<Parameter> {
     vec![
         Parameter::new("weight", channels, Role::Constant(1.0)),

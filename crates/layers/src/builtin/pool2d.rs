@@ -6,7 +6,7 @@ use crate::layer_config::{LayerConfig, Outputs, image_axes};
 use crate::padding::Padding;
 use crate::size::Size;
 
-/// A pooling with the settings that every one has, and those of its own.
+/// Declares a pooling layer with the shared settings and those of its own.
 macro_rules! pooling {
     ($(#[$attribute:meta])* $name:ident { $($(#[$field_attribute:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$attribute])*
@@ -35,14 +35,13 @@ macro_rules! pooling {
                 Self { stride: Some(stride.into()), ..self }
             }
 
-            /// The same with windows that reach over the edges of the input, at most by half of
-            /// their size.
+            /// The same with padding, at most half of the window on each side.
             pub fn padding(self, padding: Padding) -> Self {
                 Self { padding, ..self }
             }
 
-            /// The same with a window for rows and columns that fill none, unless it would begin
-            /// behind the input.
+            /// The same with a further window where the last rows and columns do not fill one,
+            /// unless it would begin beyond the input.
             pub fn ceil_mode(self, ceil_mode: bool) -> Self {
                 Self { ceil_mode, ..self }
             }
@@ -86,12 +85,12 @@ pooling! {
     /// The largest number of each window.
     ///
     /// # Shapes
-    /// Input `(C, H, W)`, output `(C, OH, OW)` with `OH = (H + padding − KH) / stride + 1`,
-    /// rounded down: rows and columns that fill no window are left out. With `ceil_mode` it is
-    /// rounded up, less a window that would begin in the padding behind the input. The padding
-    /// is at most half of the window, and nothing in it is the largest. All as in PyTorch.
+    /// Input `(C, H, W)`, output `(C, OH, OW)` with `OH = (H + padding − KH) / stride + 1`, rounded
+    /// down: rows and columns that do not fill a window are left out. With `ceil_mode` it is
+    /// rounded up, but a window that would begin in the padding beyond the input is left out. The
+    /// padding is at most half of the window, and never the maximum. All as in PyTorch.
     ///
-    /// The gradient goes to the first of equal maxima, row by row.
+    /// The gradient goes to the first of equal maxima in row-major order.
     MaxPool2d {}
 }
 
@@ -121,7 +120,7 @@ impl LayerConfig for MaxPool2d {
 }
 
 impl MaxPool2d {
-    /// The layer that does the work of a rectifier before it, on the largest numbers alone.
+    /// The layer that also does the work of a ReLU before it, on the maxima alone.
     pub(crate) fn build_rectified<T: Element>(&self, input: Shape) -> Option<Box<dyn Layer<T>>> {
         let geometry = self.geometry(input, true).ok()?;
         Some(Box::new(MaxPool2dLayer { geometry, rectify: true }))
@@ -131,9 +130,9 @@ impl MaxPool2d {
 pooling! {
     /// The mean of each window.
     ///
-    /// With `count_include_pad`, as long as nothing else is said, the padding counts as zeros;
-    /// without it the mean is over the numbers of the input alone. Rows and columns that a
-    /// window of `ceil_mode` has beyond the padding never count. All as in PyTorch.
+    /// With `count_include_pad`, the default, the padding counts as zeros; without it the mean is
+    /// over the numbers of the input alone. Rows and columns beyond the padding, which windows of
+    /// `ceil_mode` reach, never count. All as in PyTorch.
     ///
     /// # Shapes
     /// As [`MaxPool2d`].
@@ -150,7 +149,7 @@ impl AvgPool2d {
         Self { size, stride: None, padding, ceil_mode: false, count_include_pad: true }
     }
 
-    /// The same with means that the padding counts for, as zeros, or not.
+    /// The same with the padding counted as zeros in the means, or not.
     pub fn count_include_pad(self, count_include_pad: bool) -> Self {
         Self { count_include_pad, ..self }
     }
@@ -174,7 +173,7 @@ impl LayerConfig for AvgPool2d {
     }
 }
 
-/// The mean of each plane: `(C, H, W) → (C)`.
+/// The mean of each channel: `(C, H, W) → (C)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GlobalAvgPool2d;
 
@@ -233,7 +232,7 @@ impl<T: Element> Layer<T> for AvgPool2dLayer {
 #[derive(Debug)]
 struct MaxPool2dLayer {
     geometry: Pooling,
-    /// Whether numbers below 0 count as 0.
+    /// Whether negative numbers count as 0.
     rectify: bool,
 }
 

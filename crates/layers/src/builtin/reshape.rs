@@ -8,7 +8,7 @@ use crate::layer_config::{LayerConfig, Outputs};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reshape {
-    /// The new axes; none for one axis of whatever length.
+    /// The new axes; `None` for a single axis of any length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     shape: Option<Vec<usize>>,
 }
@@ -50,7 +50,7 @@ impl LayerConfig for Reshape {
     }
 }
 
-/// All numbers of a sample on one axis: `(C, H, W) → (C·H·W)`.
+/// All numbers of a sample on a single axis: `(C, H, W) → (C·H·W)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flatten;
 

@@ -7,11 +7,11 @@ use crate::chain::Chain;
 use crate::layer::{Context, Layer, Parameter, Pass};
 use crate::layer_config::{LayerConfig, OwnLayers};
 
-/// Layers and a way around them: `y = x + f(x)` (He et al., 2016).
+/// A residual block, layers with a skip connection around them: `y = x + f(x)` (He et al., 2016).
 ///
-/// The layers must keep the shape. Their outputs lie in memory that the workspace lends
-/// the block between the passes, so nothing is computed twice. The names of their
-/// parameters are those of a PyTorch `Sequential` inside of one: `"3.0.weight"`.
+/// The layers inside must keep the shape. Their outputs stay in the memory that the workspace lends
+/// the block from the forward to the backward pass, so nothing is computed twice. Their parameters
+/// have the names of a PyTorch `Sequential` inside another: `"3.0.weight"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Text<()>")]
 pub struct Residual {
@@ -19,7 +19,7 @@ pub struct Residual {
 }
 
 impl Residual {
-    /// A way around nothing yet.
+    /// A block without layers: `.add` gives it some.
     pub fn new() -> Self {
         Self { layers: Vec::new() }
     }
@@ -38,7 +38,7 @@ impl Default for Residual {
     }
 }
 
-/// A [`Residual`] as it is read.
+/// A [`Residual`] as it is read from text.
 #[derive(Deserialize)]
 #[serde(rename = "Residual", deny_unknown_fields, bound = "O: OwnLayers")]
 struct Text<O> {
@@ -92,7 +92,7 @@ impl<T: Element> ResidualLayer<T> {
     }
 }
 
-/// The arrays without their places.
+/// The arrays without their ranges.
 fn arrays(named: Vec<(Parameter, std::ops::Range<usize>)>) -> Vec<Parameter> {
     named.into_iter().map(|(array, _)| array).collect()
 }

@@ -6,9 +6,10 @@ use crate::layer_config::{LayerConfig, Outputs};
 
 /// Probabilities from logits: `y_i = exp x_i / Σ_j exp x_j`, over one axis `(I)`.
 ///
-/// The largest logit is subtracted first, so that no exponential overflows. A logit of −∞ has
-/// the probability 0, a single one of +∞ the probability 1; with several of +∞, with nothing
-/// but several of −∞, or with a NaN, no probability is known, and all are NaN.
+/// The largest logit is subtracted first, so that no exponential overflows. A logit of −∞ has the
+/// probability 0, and a single logit of +∞ the probability 1. All outputs are NaN if there are
+/// several logits of +∞, several and all of them −∞, or a NaN: then the probabilities are
+/// undefined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Softmax;
 
@@ -69,8 +70,7 @@ impl<T: Element> Layer<T> for SoftmaxLayer {
     }
 }
 
-/// The softmax of one row: `y_i = exp x_i / Σ_j exp x_j`, with infinite logits as [`Softmax`]
-/// has them.
+/// The softmax of one row: `y_i = exp x_i / Σ_j exp x_j`; infinite logits as in [`Softmax`].
 ///
 /// # Panics
 /// If the slices differ in length.
@@ -91,15 +91,15 @@ pub fn softmax<T: Element>(x: &[T], y: &mut [T]) {
     }
 }
 
-/// The largest logit; none if there is a NaN, or if the largest ones are infinite and several:
-/// then nobody knows how far apart they are.
+/// The largest logit; `None` if there is a NaN, or if several are equal and infinite: their
+/// differences are undefined.
 pub(crate) fn largest<T: Element>(logits: &[T]) -> Option<T> {
     let largest = logits[reduce::argmax(logits)?];
     let is_known = largest.is_finite() || logits.iter().filter(|&&x| x == largest).count() == 1;
     is_known.then_some(largest)
 }
 
-/// `x − largest`, which is 0 of the largest itself though it be infinite.
+/// `x − largest`; 0 for the largest itself, even if it is infinite.
 pub(crate) fn below<T: Element>(x: T, largest: T) -> T {
     if x == largest { T::ZERO } else { x - largest }
 }

@@ -7,13 +7,13 @@ use super::formula::{Domain, Formula, Sample};
 
 /// `−mean w (t ln p + (1 − t) ln(1 − p))` over the outputs, for predictions between 0 and 1.
 ///
-/// The class weights `w` are 1 if there are none: PyTorch's `weight` of one sample. A class
-/// that an image may have beside others is an output of its own, so a weight is that of an
-/// output, whether the sample has the class or not.
+/// The class weights `w` are 1 by default; for one sample they are PyTorch's `weight`. Each class
+/// is an output of its own, since a sample may have several: its weight counts whether the sample
+/// has the class or not.
 ///
-/// Finite for all of them: a logarithm's argument is at least half the distance
-/// from 1 to the next number below it, so that a prediction which has rounded to 0
-/// or 1 counts as one that almost has.
+/// The loss is finite for all predictions: a logarithm's argument is at least half the distance
+/// from 1 to the next smaller number, so a prediction that was rounded to 0 or 1 counts as one just
+/// short of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BinaryCrossEntropy {
@@ -22,8 +22,8 @@ pub struct BinaryCrossEntropy {
     pub class_weights: Option<ClassWeights>,
 }
 
-/// [`BinaryCrossEntropy`] for logits: `p = 1 / (1 + exp −x)`, exact however large they are; of
-/// infinite ones what the limit is, so that a logit of −∞ with the target 0 costs nothing.
+/// [`BinaryCrossEntropy`] of logits: `p = 1 / (1 + exp −x)`, exact for logits of any size. For
+/// infinite ones it is the limit: a logit of −∞ with the target 0 costs nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BinaryCrossEntropyWithLogits {
@@ -48,7 +48,7 @@ impl Formula for BinaryCrossEntropy {
             if p.is_nan() || t.is_nan() {
                 return f64::NAN;
             }
-            // 1 − p is exact in the predictions' own precision, and in f64.
+            // 1 − p is exact in the precision of the predictions, and in f64.
             sample.weights.of_class(class) * (t * ln(p) + (1.0 - t) * ln(1.0 - p))
         })
     }
@@ -86,20 +86,20 @@ impl Formula for BinaryCrossEntropyWithLogits {
 }
 
 impl BinaryCrossEntropy {
-    /// The loss of the logits whose sigmoid the predictions are.
+    /// The same loss as a function of the logits whose sigmoids are the predictions.
     pub(super) fn of_logits(&self) -> BinaryCrossEntropyWithLogits {
         BinaryCrossEntropyWithLogits { class_weights: self.class_weights.clone() }
     }
 }
 
-/// Turns a copy of the logits' sigmoid into the gradient with respect to the logits,
-/// `scale · w (p − t) / len`.
+/// Overwrites a copy of the predictions, which are sigmoids of logits, with the gradient with
+/// respect to the logits, `scale · w (p − t) / len`.
 pub(super) fn of_sigmoid<T: Element>(sample: Sample<'_, T>, scale: f64, gradient: &mut [T]) {
     let share = sample.share(scale);
     sample.slopes(gradient, |class, p, t| (p - t) * sample.weights.times(class, share));
 }
 
-/// Half the distance from 1 to the next number below: the least `1 − p` short of 0.
+/// Half the distance from 1 to the next smaller number: what `1 − p` is raised to.
 fn least<T: Element>() -> T {
     T::EPSILON / T::from_f64(4.0)
 }

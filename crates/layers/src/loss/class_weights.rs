@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tensor::Element;
 
-/// What the classes of a cross-entropy count, a number from 0 on for each.
+/// The weights of the classes in a cross-entropy, a number of at least 0 for each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassWeights(Arc<[f64]>);
 
@@ -11,7 +11,7 @@ pub struct ClassWeights(Arc<[f64]>);
 const EXPECTED: &str = "a list of finite numbers of at least 0, not all of them 0";
 
 impl ClassWeights {
-    /// These weights.
+    /// Class weights with these values.
     ///
     /// # Panics
     /// If one is negative or not finite, or all are 0.
@@ -26,7 +26,7 @@ impl ClassWeights {
         (fits && weights.iter().any(|&weight| weight > 0.0)).then(|| Self(weights.into()))
     }
 
-    /// One for each class.
+    /// The weights, one for each class.
     pub fn as_slice(&self) -> &[f64] {
         &self.0
     }
@@ -46,14 +46,14 @@ impl<'de> Deserialize<'de> for ClassWeights {
     }
 }
 
-/// Where the key is there.
+/// Reads class weights where the key is present.
 pub(super) fn some<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<ClassWeights>, D::Error> {
     ClassWeights::deserialize(deserializer).map(Some)
 }
 
-/// What each class counts: 1 where nothing is said.
+/// The weight of each class; 1 if there are no class weights.
 #[derive(Clone, Copy)]
 pub struct Weights<'a>(Option<&'a [f64]>);
 
@@ -70,13 +70,13 @@ impl<'a> Weights<'a> {
         self.0.map_or(1.0, |weights| weights[class])
     }
 
-    /// `x` times the class's weight.
+    /// `x` times the weight of the class.
     pub(super) fn times<T: Element>(self, class: usize, x: T) -> T {
         self.0.map_or(x, |weights| x * T::from_f64(weights[class]))
     }
 }
 
-/// `weight · cost`, nothing if the weight is 0, though the cost be infinite.
+/// `weight · cost`; 0 if the weight is 0, even if the cost is infinite.
 pub(super) fn weighted(weight: f64, cost: f64) -> f64 {
     if weight == 0.0 && cost == f64::INFINITY { 0.0 } else { weight * cost }
 }

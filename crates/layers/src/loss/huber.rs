@@ -4,8 +4,8 @@ use tensor::Element;
 use super::formula::{Domain, Formula, Sample};
 use crate::tagged::bounded;
 
-/// Huber's (1964): the mean over the outputs of `½ d²` where the difference `d = y − t` is
-/// at most δ, else of `δ (|d| − ½ δ)`, whose gradient grows no further.
+/// Huber's loss (1964): the mean over the outputs of `½ d²` where the difference `d = y − t` is at
+/// most δ in absolute value, else of `δ (|d| − ½ δ)`, whose gradient is constant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Huber {

@@ -1,4 +1,4 @@
-//! How far predictions are from targets: each loss is a file, and a row of the list below.
+//! How far predictions are from targets: each loss is a file and a row of the list below.
 
 mod binary_cross_entropy;
 mod class_weights;
@@ -20,8 +20,8 @@ use crate::tagged::name_or_table;
 use class_weights::Weights;
 use formula::{Formula, Sample};
 
-/// Makes the enum of all losses of a list: the key of each, which is its type's name in snake
-/// case, and its type.
+/// Declares the enum of all losses from a list: each with its key, which is its type's name in
+/// snake case, and its type.
 macro_rules! losses {
     ($($key:ident: $module:ident::$Loss:ident,)*) => {
         $(pub use $module::$Loss;)*
@@ -30,14 +30,14 @@ macro_rules! losses {
         ///
         /// The loss of a batch is the mean over its samples.
         ///
-        /// As text a name, `"binary_cross_entropy"`, or a table where there is more to say,
+        /// In text, a loss is a name, `"binary_cross_entropy"`, or a table if it has settings,
         /// `{ type = "softmax_cross_entropy", label_smoothing = 0.1 }`.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Loss {
             $(#[doc = concat!("See [`", stringify!($Loss), "`].")] $Loss($Loss),)*
         }
 
-        /// What [`Loss`] is read as: the form that serde derives.
+        /// The form that serde derives, from which [`Loss`] is read.
         #[derive(Deserialize)]
         #[serde(remote = "Loss", rename_all = "snake_case")]
         enum Table {
@@ -66,10 +66,10 @@ macro_rules! losses {
                 }
             )*
 
-            /// All of them with their defaults.
+            /// All losses with their defaults.
             pub const ALL: &[Self] = &[$(Self::$key(),)*];
 
-            /// The loss as an experiment names it, `"binary_cross_entropy"`.
+            /// The name of the loss in text, `"binary_cross_entropy"`.
             pub fn key(&self) -> &'static str {
                 match self { $(Self::$Loss(_) => stringify!($key),)* }
             }
@@ -79,12 +79,12 @@ macro_rules! losses {
                 match self { $(Self::$Loss(_) => $Loss::NAME,)* }
             }
 
-            /// What it is a function of.
+            /// What predictions it is a function of.
             pub fn domain(&self) -> Domain {
                 match self { $(Self::$Loss(_) => $Loss::DOMAIN,)* }
             }
 
-            /// What the classes count, if not all the same.
+            /// The weights of the classes, if they are not all 1.
             pub fn class_weights(&self) -> Option<&ClassWeights> {
                 match self { $(Self::$Loss(loss) => loss.class_weights(),)* }
             }
@@ -112,7 +112,7 @@ losses! {
     softmax_cross_entropy: softmax_cross_entropy::SoftmaxCrossEntropy,
 }
 
-/// A loss's settings, which it writes itself.
+/// The settings of a loss, serialized by the loss itself.
 struct Settings<'a>(&'a Loss);
 
 impl Serialize for Settings<'_> {
@@ -155,9 +155,10 @@ impl Loss {
         Self::SoftmaxCrossEntropy(SoftmaxCrossEntropy { label_smoothing, class_weights: None })
     }
 
-    /// The loss of the logits whose sigmoid the predictions are: of a binary cross-entropy that
-    /// of logits. Where a sigmoid has rounded to 0 or 1, its derivative times that of the loss is
-    /// 0 · ∞; as one function they have the gradient that the formula has.
+    /// The same loss as a function of the logits whose sigmoids are the predictions, if there is
+    /// one: for a binary cross-entropy, that of logits. Where a sigmoid is rounded to 0 or 1, its
+    /// derivative times that of the loss is 0 · ∞; as one function they have the gradient of the
+    /// formula.
     pub fn of_logits(&self) -> Option<Self> {
         match self {
             Self::BinaryCrossEntropy(loss) => Some(loss.of_logits().into()),
@@ -165,10 +166,10 @@ impl Loss {
         }
     }
 
-    /// The loss of one sample; 0 of one without outputs.
+    /// The loss of one sample; 0 if it has no outputs.
     ///
     /// # Panics
-    /// If prediction and target differ in length, or there are not as many class weights.
+    /// If prediction and target differ in length, or the class weights are not of that length.
     #[track_caller]
     pub fn value<T: Element>(&self, prediction: &[T], target: &[T]) -> f64 {
         let sample = self.sample(prediction, target);
@@ -192,8 +193,8 @@ impl Loss {
         self.gradient_of(self.sample(prediction, target), scale, gradient);
     }
 
-    /// The gradient of [`Loss::of_logits`] where their sigmoid, the prediction, is there already:
-    /// `scale · w (p − t) / len`.
+    /// The gradient of [`Loss::of_logits`] with respect to the logits, given their sigmoids as the
+    /// prediction: `scale · w (p − t) / len`.
     pub(crate) fn sigmoid_gradient<T: Element>(
         &self,
         prediction: &[T],

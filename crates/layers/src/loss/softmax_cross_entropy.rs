@@ -9,15 +9,14 @@ use crate::tagged::fraction;
 /// `−Σ w_i s_i ln p_i` over the classes, where `p = softmax x` and the targets `t`,
 /// one-hot or probabilities, are smoothed: `s = (1 − α) t + α / classes`.
 ///
-/// The class weights `w` are 1 if there are none. They say how much a sample of a class
-/// counts, and the loss of a batch stays the mean over its samples, whichever classes they
-/// have, so that a shard needs to know nothing of the others. PyTorch divides by the
-/// sum of the weights of the batch's targets instead: its loss, and its gradient, is this
-/// one divided by the mean of these weights. Weights whose mean over the samples is 1 keep
-/// the size of the gradients.
+/// The class weights `w` are 1 by default. They say how much a sample of a class counts. The loss
+/// of a batch stays the mean over its samples, whatever their classes, so a shard needs no
+/// knowledge of the others. PyTorch divides by the sum of the weights of the batch's targets
+/// instead: its loss and gradient are these divided by the mean of those weights. Weights whose
+/// mean over the samples is 1 keep the size of the gradients.
 ///
-/// A class with the logit −∞ costs nothing where `w s` is 0, and else infinitely much. With
-/// several logits of +∞, or nothing but several of −∞, there is no limit: NaN.
+/// A class with the logit −∞ costs nothing if `w s` is 0, and infinitely much otherwise. If several
+/// logits are +∞, or several and all of them −∞, the limit is undefined, and the loss NaN.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SoftmaxCrossEntropy {
@@ -38,7 +37,7 @@ impl Formula for SoftmaxCrossEntropy {
         self.class_weights.as_ref()
     }
 
-    /// In `f64`: `Σ s_i (ln Σ exp(x − m) + (m − x_i))`, `m` being the largest logit.
+    /// In `f64`: `Σ s_i (ln Σ exp(x − m) + (m − x_i))`, where `m` is the largest logit.
     fn value<T: Element>(&self, sample: Sample<'_, T>) -> f64 {
         let Sample { prediction, target, weights } = sample;
         let smooth = Smooth::<f64>::new(self.label_smoothing, weights, target.len());
@@ -60,7 +59,7 @@ impl Formula for SoftmaxCrossEntropy {
     }
 }
 
-/// Label smoothing, `(1 − α) t + α / classes`, times the class's weight.
+/// Smoothed targets `(1 − α) t + α / classes`, times the weight of the class.
 #[derive(Clone, Copy)]
 struct Smooth<'a, T> {
     keep: T,

@@ -72,7 +72,7 @@ fn binary_cross_entropy_of_probabilities_has_the_gradient_of_differences() {
         let expected = differences(&p, |p| 0.7 * loss.value(p, &t));
         let error = distance(&gradient, &expected);
         assert!(error < 1e-7, "{loss:?}: {error:e}");
-        // That of the logits is the product with the sigmoid's derivative.
+        // The gradient with respect to the logits is the product with the sigmoid's derivative.
         let mut of_logits = [f64::NAN; 4];
         loss.sigmoid_gradient(&p, &t, 0.7, &mut of_logits);
         let product = std::array::from_fn::<_, 4, _>(|i| gradient[i] * p[i] * (1.0 - p[i]));

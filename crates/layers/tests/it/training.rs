@@ -207,8 +207,8 @@ fn a_loss_that_is_not_finite_names_sample_and_layer_and_changes_nothing() {
         assert_eq!(error, NonFinite { sample: 3, layer: Some((1, "Dense 2 outputs".into())) });
         assert_eq!(
             error.to_string(),
-            "loss: expected a finite number, got none for sample 3; \
-             the output of layer 1 (Dense 2 outputs) is the first not finite"
+            "loss: expected a finite number for sample 3, got NaN or infinity; \
+             layer 1 (Dense 2 outputs) is the first whose output is not finite"
         );
         let error = failure(trainer(), &[0.0, 1.0, 0.0, 0.0, f32::NAN]);
         assert_eq!(error, NonFinite { sample: 4, layer: Some((0, "Dense 1 outputs".into())) });
@@ -225,7 +225,10 @@ fn a_loss_that_overflows_on_its_own_names_no_layer() {
     let samples = samples([vec![0.0, 1.0], vec![0.0; 2]], 2);
     let error = trainer.step(&samples, 0.1).expect_err("a loss that is not finite");
     assert_eq!(error, NonFinite { sample: 1, layer: None });
-    assert_eq!(error.to_string(), "loss: expected a finite number, got none for sample 1");
+    assert_eq!(
+        error.to_string(),
+        "loss: expected a finite number for sample 1, got NaN or infinity"
+    );
 }
 
 #[test]

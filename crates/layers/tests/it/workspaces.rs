@@ -24,14 +24,14 @@ fn a_clone_has_numbers_of_its_own_and_may_use_the_workspaces() {
 }
 
 #[test]
-#[should_panic = "workspace: expected one of this network or of a clone, got another's"]
+#[should_panic = "workspace: expected that of this network or of a clone, got another network's"]
 fn one_of_another_network_panics() {
     // The same sizes everywhere.
     of(Tanh).predict(&[1.0; 4], &mut Workspace::new(&of(Relu), 1));
 }
 
 #[test]
-#[should_panic = "workspace: expected one of this network or of a clone, got another's"]
+#[should_panic = "workspace: expected that of this network or of a clone, got another network's"]
 fn one_that_went_forward_with_another_network_panics() {
     let (first, second) = (of(Tanh), of(Relu));
     let mut workspace = Workspace::new(&first, 1);
@@ -41,7 +41,7 @@ fn one_that_went_forward_with_another_network_panics() {
 }
 
 #[test]
-#[should_panic = "workspace: expected one of this network or of a clone, got another's"]
+#[should_panic = "workspace: expected that of this network or of a clone, got another network's"]
 fn a_trainer_measures_the_state_of_clones_alone() {
     let normalized = || {
         let normalization = layers::BatchNorm2d::new().into();

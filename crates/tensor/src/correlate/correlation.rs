@@ -7,7 +7,7 @@ use super::plan::{Choice, Plan};
 use super::run::{self, Direction};
 use super::task::Bias;
 
-/// A layer's correlation: its sizes for one sample,
+/// The correlation of a convolutional layer: its sizes for one sample,
 /// `(C, H, W) ⋆ (D, C/groups, KH, KW) → (D, OH, OW)`, and how it is computed.
 ///
 /// ```
@@ -40,8 +40,8 @@ impl Correlation {
         Self::with_sweep(input, kernels, kernel, Sweep::default())
     }
 
-    /// [`Correlation::new`] with zero rows above and below the input and zero columns to
-    /// its left and right: the kernel may be larger than the input that they surround.
+    /// [`Correlation::new`] with zero rows above and below the input and zero columns to its left
+    /// and right. The kernel may be larger than the input without them.
     ///
     /// # Errors
     /// As [`Correlation::with_sweep`].
@@ -54,13 +54,13 @@ impl Correlation {
         Self::with_sweep(input, kernels, kernel, Sweep { padding, ..Sweep::default() })
     }
 
-    /// `kernels` kernels of height and width `kernel` that are moved over inputs of shape
-    /// `(C, H, W)` as `sweep` says.
+    /// `kernels` kernels of height and width `kernel`, moved over inputs of shape `(C, H, W)` as
+    /// `sweep` says.
     ///
     /// # Errors
-    /// If a size, stride or dilation is 0, the kernel, spread by its dilation, is larger than the
-    /// padded input, channels or kernels cannot be cut into so many groups, or padded input,
-    /// kernels or output have more than [`Shape::MOST_NUMBERS`] numbers.
+    /// If a size, stride or dilation is 0; if the dilated kernel is larger than the padded input;
+    /// if the numbers of channels and kernels are not multiples of the number of groups; if padded
+    /// input, kernels or output have more than [`Shape::MOST_NUMBERS`] numbers.
     pub fn with_sweep(
         input: [usize; 3],
         kernels: usize,
@@ -70,7 +70,7 @@ impl Correlation {
         Ok(Self::of(Geometry::new(input, kernels, kernel, sweep)?))
     }
 
-    /// One plane with as much padding as lets the kernel touch the input everywhere.
+    /// One plane with so much padding that the kernel may overlap the input in a single element.
     pub(crate) fn new_full(
         [height, width]: [usize; 2],
         [kernel_height, kernel_width]: [usize; 2],
@@ -87,7 +87,8 @@ impl Correlation {
         self.swept(Sweep { stride, ..self.geometry.sweep() })
     }
 
-    /// The same with kernels whose rows and columns meet every `dilation`-th of the input's.
+    /// The same with dilated kernels: their rows and columns apply to every `dilation`-th of the
+    /// input's.
     ///
     /// # Errors
     /// As [`Correlation::with_sweep`].
@@ -104,7 +105,8 @@ impl Correlation {
         self.swept(Sweep { padding: [height, width], ..self.geometry.sweep() })
     }
 
-    /// The same with channels and kernels cut into `groups` that do not see each other.
+    /// The same with channels and kernels divided into `groups`, each kernel seeing the channels of
+    /// its own group only.
     ///
     /// # Errors
     /// As [`Correlation::with_sweep`].
@@ -131,12 +133,12 @@ impl Correlation {
         self.geometry.output_shape()
     }
 
-    /// Rows and columns from one output to the next.
+    /// The distance between neighbouring outputs in rows and columns of the input.
     pub fn stride(&self) -> [usize; 2] {
         self.geometry.stride
     }
 
-    /// Rows and columns of the input from one of the kernel's to the next.
+    /// The distance between neighbouring kernel elements in rows and columns of the input.
     pub fn dilation(&self) -> [usize; 2] {
         self.geometry.dilation
     }
@@ -146,7 +148,7 @@ impl Correlation {
         self.geometry.sweep().padding
     }
 
-    /// Into how many groups channels and kernels are cut.
+    /// The number of groups of channels and kernels.
     pub fn groups(&self) -> usize {
         self.geometry.groups
     }
@@ -156,7 +158,7 @@ impl Correlation {
         self.geometry.multiply_adds(1)
     }
 
-    /// How `samples` are computed at `level`.
+    /// How a batch of `samples` samples is computed at `level`.
     pub fn plan<T: Element>(&self, level: Level, samples: usize) -> Plan {
         let (choice, layer) = (self.choice::<T>(), &self.geometry);
         Plan {
@@ -170,14 +172,14 @@ impl Correlation {
         &self.choices[usize::from(size_of::<T>() == size_of::<f64>())]
     }
 
-    /// How many numbers and indices of scratch memory the forward pass of at most `samples`
+    /// How many numbers and indices of scratch memory the forward pass over at most `samples`
     /// samples and its two gradients take on `threads` threads, whichever takes most.
     pub fn scratch<T: Element>(&self, samples: usize, threads: usize) -> [usize; 2] {
-        /// Samples that fill every block.
+        /// This many samples fill every block.
         const FILL_BLOCKS: usize = 1_000;
         let layer = &self.geometry;
-        // Fewer samples may take more than more do, since they are cut into blocks another way;
-        // of very many all blocks are full.
+        // A smaller batch may take more memory than a larger one, since it is divided into other
+        // blocks; in a very large one all blocks are full.
         (1..=samples.min(FILL_BLOCKS)).chain([samples]).fold([0; 2], |most, n| {
             let plan = self.plan::<T>(level(), n);
             [
@@ -193,11 +195,11 @@ impl Correlation {
     /// `Y_d = B_d + Σ_c X_c ⋆valid K_dc` for each sample.
     ///
     /// # Shapes
-    /// `input (N, C, H, W)`, `kernels (D, C/groups, KH, KW)`, `output (N, D, OH, OW)`;
-    /// `N` is what the slices hold.
+    /// `input (N, C, H, W)`, `kernels (D, C/groups, KH, KW)`, `output (N, D, OH, OW)`; the lengths
+    /// of the slices determine `N`.
     ///
     /// # Panics
-    /// If a slice has not the length that its shape says.
+    /// If the length of a slice is not that of its shape.
     #[track_caller]
     pub fn forward<T: Element>(
         &self,
@@ -224,16 +226,16 @@ impl Correlation {
         Direction::Forward.run(&self.geometry, method, n, operands, scratch);
     }
 
-    /// `∂E/∂X_c = Σ_d ∂E/∂Y_d *full K_dc` for each sample: a full **convolution**, the
-    /// adjoint of the forward pass. (A full cross-correlation, which is sometimes
-    /// written here, is wrong for every kernel that rotation by 180° changes.)
+    /// `∂E/∂X_c = Σ_d ∂E/∂Y_d *full K_dc` for each sample: a full **convolution**, the adjoint of
+    /// the forward pass. (A full cross-correlation, which is sometimes written here, is wrong for
+    /// every kernel that is not symmetric under rotation by 180°.)
     ///
     /// # Shapes
     /// `output_gradient (N, D, OH, OW)`, `kernels (D, C/groups, KH, KW)`,
     /// `input_gradient (N, C, H, W)`, overwritten.
     ///
     /// # Panics
-    /// If a slice has not the length that its shape says.
+    /// If the length of a slice is not that of its shape.
     #[track_caller]
     pub fn input_gradient<T: Element>(
         &self,
@@ -250,19 +252,19 @@ impl Correlation {
         Direction::InputGradient.run(&self.geometry, method, n, operands, scratch);
     }
 
-    /// `∂E/∂K_dc = X_c ⋆valid ∂E/∂Y_d`, summed over the samples; of none, 0. A number that is not
-    /// finite reaches the taps that meet it, and no others.
+    /// `∂E/∂K_dc = X_c ⋆valid ∂E/∂Y_d`, summed over the samples; 0 if there are none. A number that
+    /// is not finite affects only the kernel elements that it is multiplied for.
     ///
-    /// It is a sum of `n = N · OH · OW` products in one order, whose error is at most
-    /// `n ε / 2 · Σ |x g|` where none is saved by minimal filtering: of very many samples, add the
-    /// gradients of some at a time, as a trainer's shards do.
+    /// It is a sum of `n = N · OH · OW` products in one order; without minimal filtering its error
+    /// is at most `n ε / 2 · Σ |x g|`. Divide very large batches and add the parts' gradients, as a
+    /// trainer does with shards.
     ///
     /// # Shapes
     /// `input (N, C, H, W)`, `output_gradient (N, D, OH, OW)`,
     /// `kernel_gradient (D, C/groups, KH, KW)`, overwritten.
     ///
     /// # Panics
-    /// If a slice has not the length that its shape says.
+    /// If the length of a slice is not that of its shape.
     #[track_caller]
     pub fn kernel_gradient<T: Element>(
         &self,
@@ -286,10 +288,10 @@ impl Correlation {
     }
 }
 
-/// How many samples `numbers` are, each `per_sample` long.
+/// How many samples of shape `per_sample` `numbers` numbers are.
 ///
 /// # Panics
-/// If they are no whole samples.
+/// If that is not a whole number.
 #[track_caller]
 fn batch(what: &str, numbers: usize, per_sample: Shape) -> usize {
     let whole = numbers.is_multiple_of(per_sample.len());
@@ -369,7 +371,7 @@ mod tests {
                 (&[2, 1, 1][..], [stride; 2])
             );
         }
-        // A depthwise layer may have more channels than a dense one of its sizes could.
+        // A depthwise layer may have more channels than a dense layer of its sizes could.
         let sweep = Sweep { groups: 1 << 14, ..plain };
         assert!(Correlation::with_sweep([1 << 14, 3, 3], 1 << 14, [3, 3], sweep).is_ok());
     }

@@ -2,8 +2,7 @@
 
 use crate::{Shape, ShapeError};
 
-/// The sizes of a layer's correlation, for one sample:
-/// `(C, H, W) ⋆ (D, C/groups, KH, KW) → (D, OH, OW)`.
+/// The sizes of a correlation, for one sample: `(C, H, W) ⋆ (D, C/groups, KH, KW) → (D, OH, OW)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     pub(super) channels: usize,
@@ -12,16 +11,17 @@ pub struct Geometry {
     pub(super) kernels: usize,
     pub(super) kernel_height: usize,
     pub(super) kernel_width: usize,
-    /// What was asked for.
+    /// The stride as requested.
     pub(super) stride: [usize; 2],
-    /// The stride that is walked with: no more than lets only the first position of the kernel
-    /// lie within the input. Larger ones are the same, and scratch memory grows with it.
+    /// The stride as computed with: limited, since beyond the input's size only the first position
+    /// of the kernel lies inside the input and larger strides are equivalent, while scratch memory
+    /// grows with the stride.
     pub(super) step: [usize; 2],
-    /// Rows and columns of the input from one of the kernel's to the next.
+    /// The distance between neighbouring kernel elements in rows and columns of the input.
     pub(super) dilation: [usize; 2],
-    /// Rows above and below.
+    /// Padding above and below.
     pub(super) pad_height: [usize; 2],
-    /// Columns to the left and to the right.
+    /// Padding on the left and on the right.
     pub(super) pad_width: [usize; 2],
     pub(super) groups: usize,
     pub(super) out_height: usize,
@@ -33,11 +33,11 @@ pub struct Geometry {
 pub struct Sweep {
     /// Zero rows above and below the input, and zero columns to its left and right.
     pub padding: [[usize; 2]; 2],
-    /// Rows and columns from one output to the next.
+    /// The distance between neighbouring outputs in rows and columns of the input.
     pub stride: [usize; 2],
-    /// Rows and columns of the input from one row and column of the kernel to the next.
+    /// The distance between neighbouring kernel elements in rows and columns of the input.
     pub dilation: [usize; 2],
-    /// Into how many groups that do not see each other channels and kernels are cut.
+    /// The number of groups of channels and kernels; each kernel sees its own group only.
     pub groups: usize,
 }
 
@@ -49,11 +49,11 @@ impl Default for Sweep {
 }
 
 impl Geometry {
-    /// `kernels` kernels of height and width `kernel` that are moved over inputs of shape
-    /// `(C, H, W)` as `sweep` says.
+    /// `kernels` kernels of height and width `kernel`, moved over inputs of shape `(C, H, W)` as
+    /// `sweep` says.
     ///
     /// # Errors
-    /// As those of `Correlation::with_sweep`.
+    /// As `Correlation::with_sweep`.
     pub(super) fn new(
         [channels, height, width]: [usize; 3],
         kernels: usize,
@@ -166,15 +166,16 @@ impl Geometry {
         Shape::from([self.kernels, self.out_height, self.out_width])
     }
 
-    /// Rows and columns of the input from the kernel's first to its last, both included.
+    /// Height and width of the dilated kernel.
     fn extent(&self) -> [usize; 2] {
         let [down, across] = self.dilation;
         [(self.kernel_height - 1, down), (self.kernel_width - 1, across)]
             .map(|(gaps, dilation)| gaps.saturating_mul(dilation).saturating_add(1))
     }
 
-    /// Rows and columns of the kernel from one to the next that meets the same phase of the
-    /// stride, and rows and columns of the phase between what they meet there.
+    /// The distance between neighbouring kernel elements that fall on the same phase of the stride,
+    /// in rows and columns of the kernel, and the distance between the rows and columns of the
+    /// phase that they fall on.
     pub(super) fn phase_steps(&self) -> [[usize; 2]; 2] {
         let of = |axis: usize| {
             let [step, dilation] = [self.step[axis], self.dilation[axis]];
@@ -188,17 +189,17 @@ impl Geometry {
         [[down, across], [rows, columns]]
     }
 
-    /// Rows and columns of the stride's phases that the kernel reaches, each known by the
-    /// first of the kernel's rows and columns that meets it.
+    /// Rows and columns of the stride's phases that the kernel reaches, each identified by the
+    /// first kernel row and column that falls on it.
     pub(super) fn phases(&self) -> [usize; 2] {
         let [[down, across], _] = self.phase_steps();
         [down.min(self.kernel_height), across.min(self.kernel_width)]
     }
 
-    /// The correlation of the output's gradient that gives the input's: as many zeros around it
-    /// as let the turned kernels touch it everywhere, less the padding that the input had. There
-    /// is none where an output sees [nothing but padding](Self::sees_padding_alone), a stride
-    /// or a dilation.
+    /// The correlation of the output gradient that gives the input gradient: with the kernels
+    /// rotated by 180°, and with as much zero padding as a full correlation, less the padding of
+    /// the input. It does not exist if an output sees [only padding](Self::sees_padding_alone), or
+    /// with a stride or a dilation.
     pub(super) fn adjoint(&self) -> Self {
         let around =
             |padding: [usize; 2], size: usize| padding.map(|pad| (size - 1).saturating_sub(pad));
@@ -215,7 +216,7 @@ impl Geometry {
         }
     }
 
-    /// Whether some outputs see nothing of the input.
+    /// Whether some outputs see only padding.
     pub(super) fn sees_padding_alone(&self) -> bool {
         let beyond = |padding: [usize; 2], size: usize| padding.iter().any(|&pad| pad >= size);
         beyond(self.pad_height, self.kernel_height) || beyond(self.pad_width, self.kernel_width)
@@ -226,7 +227,7 @@ impl Geometry {
         n.saturating_mul(self.kernels * self.out_plane() * self.taps())
     }
 
-    /// Weights of one kernel.
+    /// Elements of one kernel plane.
     pub(super) fn taps(&self) -> usize {
         self.channels / self.groups * self.kernel_height * self.kernel_width
     }

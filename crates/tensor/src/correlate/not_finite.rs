@@ -1,19 +1,19 @@
-//! Elements of the kernels' gradient that are not finite, summed again as the formula says.
+//! Computes elements of the kernels' gradient that are not finite again, by the formula.
 //!
-//! Lines of rows with gaps between them multiply numbers of the input by zeros that the formula
-//! does not have, and tiles mix nine taps: there an infinite number or a NaN would reach taps
-//! that never meet it. Where everything is finite, looking at the gradient is all that it costs.
+//! Lines of rows with gaps multiply inputs by zeros that are not in the formula, and tiles mix nine
+//! taps: both would spread an infinite number or a NaN to taps that never meet it. If all elements
+//! are finite, the only cost is to check that.
 
 use super::geometry::Geometry;
 use crate::Element;
 
-/// Sums the elements of `kernel_gradient` again that are not finite.
+/// Computes the elements of `kernel_gradient` again that are not finite.
 pub(super) fn sum_again<T: Element>(
     layer: &Geometry,
     operands: [&[T]; 2],
     kernel_gradient: &mut [T],
 ) {
-    // Without an early end, so that it is done in vectors.
+    // A loop without early exit compiles to vectors.
     if kernel_gradient.iter().fold(true, |all, sum| all & sum.is_finite()) {
         return;
     }
@@ -24,8 +24,8 @@ pub(super) fn sum_again<T: Element>(
     }
 }
 
-/// `Σ_n Σ_y Σ_x X_c[y+ky, x+kx] · ∂E/∂Y_d[y, x]` of one element of the kernels, over the positions
-/// where it meets the input.
+/// `Σ_n Σ_y Σ_x X_c[y+ky, x+kx] · ∂E/∂Y_d[y, x]` for one element of the kernels, over the positions
+/// inside the input.
 fn as_written<T: Element>(layer: &Geometry, [input, gradient]: [&[T]; 2], element: usize) -> T {
     let [kh, kw] = [layer.kernel_height, layer.kernel_width];
     let group_channels = layer.channels / layer.groups;
@@ -41,7 +41,7 @@ fn as_written<T: Element>(layer: &Geometry, [input, gradient]: [&[T]; 2], elemen
         let g = &g[kernel * layer.out_plane()..][..layer.out_plane()];
         for (at, &g) in g.iter().enumerate() {
             let (oy, ox) = (at / layer.out_width, at % layer.out_width);
-            // One above or to the left of the input is a large number.
+            // A row above the input, or a column to its left, wraps to a large number.
             let y = (oy * layer.stride[0] + offset[0]).wrapping_sub(layer.pad_height[0]);
             let column = (ox * layer.stride[1] + offset[1]).wrapping_sub(layer.pad_width[0]);
             if y < layer.height && column < layer.width {

@@ -1,7 +1,7 @@
 //! The only file that chooses how a correlation and its gradients are computed.
 //!
-//! What runs is what [`Plan`] tells: both come from [`Choice`], which is made once, when the
-//! geometry is known.
+//! [`Plan`] tells what runs: both follow [`Choice`], which is made once, when the geometry is
+//! known.
 
 use std::fmt;
 
@@ -12,21 +12,21 @@ use super::cost;
 use super::geometry::Geometry;
 use super::layout::{Padded, Phase, fits_wide, wide};
 
-/// Which numbers are multiplied to give an output, or the gradient of an input. It changes
+/// Which products are summed to give an output, or the gradient of an input. The choice affects
 /// rounding, so it depends on geometry and element alone.
 ///
-/// Minimal filtering is for `f32` where kernels are 3 × 3 with stride 1 and one group, and less work
-/// is done by more than a quarter: tiles from 16 channels and 16 kernels on with planes of 26 × 26,
-/// columns with fewer, from two channels and eight kernels on. The error is at most
-/// `(24 + 2 m) ε` of the largest `Σ |x| |k|`, where `m` products are added up at a point: one for
-/// each channel in tiles and three in columns; of the gradient of kernels, one for each tile, or for
-/// each position of a column. (A sum of `n` products as it is written has at most `n ε / 2`.) Tests
-/// hold it for random numbers, constants and chessboards. A number that is not finite reaches all
-/// outputs of the tiles or columns that see it. `f64`, which is there to check gradients, is always summed
-/// as it is written.
+/// Minimal filtering is used for `f32`, 3 × 3 kernels, stride 1 and one group where it costs at
+/// least a fifth less than the direct sum: for planes of 26 × 26, tiles from 16 channels and 16
+/// kernels on, and with fewer of them columns, from two channels and eight kernels on. The error is
+/// at most `(24 + 2 m) ε` of the largest `Σ |x| |k|`, where `m` products are summed at each point:
+/// one for each channel in tiles, three in columns; for the gradient of the kernels, one for each
+/// tile, or for each position of a column. (A direct sum of `n` products has an error of at most
+/// `n ε / 2`.) Tests check this for random numbers, constants and chessboards. A number that is not
+/// finite spreads to all outputs of the tiles or columns that read it. `f64`, which is for gradient
+/// checks, is always summed directly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arithmetic {
-    /// The sum as it is written.
+    /// The direct sum.
     Direct,
     /// Winograd's minimal filtering F(4 × 4, 3 × 3), in two directions.
     Tiles,
@@ -34,13 +34,13 @@ pub enum Arithmetic {
     Columns,
 }
 
-/// [`Arithmetic`] of the gradient of the kernels.
+/// [`Arithmetic`] for the gradient of the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KernelArithmetic {
-    /// The sum as it is written. The first `outer` kernels fill vectors and are summed as outer
-    /// products, position by position; the other `dots` as dot products, with positions in the lanes.
+    /// The direct sum. The first `outer` kernels fill vectors and are computed as outer products,
+    /// position by position; the other `dots` as dot products, with positions in the lanes.
     Direct {
-        /// Kernels in lanes.
+        /// Kernels computed with kernels in the lanes.
         outer: usize,
         /// The other kernels.
         dots: usize,
@@ -51,42 +51,41 @@ pub enum KernelArithmetic {
     Columns,
 }
 
-/// What the lanes of vectors are. It changes no bit, so it may depend on level and batch too.
+/// What the lanes of vectors hold. It changes no bit, so it may depend on level and batch too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedule {
-    /// Neighbouring positions of a sample.
+    /// Neighbouring positions of one sample.
     Positions(VectorLayout),
-    /// The same position of as many samples as there are lanes; samples that are left over one
-    /// after another.
+    /// The same position of as many samples as there are lanes; the remaining samples one after
+    /// another.
     BatchInLanes {
-        /// How many at a time.
+        /// How many samples at a time.
         lanes: usize,
-        /// The layout of those that are left over.
+        /// The layout for the remaining samples.
         rest: VectorLayout,
     },
     /// The same point of neighbouring tiles.
     TilesInLanes,
 }
 
-/// How the positions of a plane are cut into vectors.
+/// How the positions of a plane are divided into vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VectorLayout {
     /// Row by row, with vectors of 512 bits.
     WideRows,
     /// Row by row, with vectors of 256 bits.
     NarrowRows,
-    /// All rows as one line, with gaps between them. What lies in the gaps is computed in vain: for
-    /// a width of 26 and kernels of 3 × 3 two positions in 28, where rows of whole vectors would
-    /// compute six in 32.
+    /// All rows as one line, with gaps between them. Positions in the gaps are wasted: two in 28
+    /// for a width of 26 and 3 × 3 kernels, where rows of whole vectors would waste six in 32.
     Line,
 }
 
 /// How one direction of a correlation is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Method {
-    /// What is multiplied.
+    /// Which products are summed.
     pub arithmetic: Arithmetic,
-    /// In which vectors.
+    /// What the lanes hold.
     pub schedule: Schedule,
 }
 
@@ -95,33 +94,33 @@ pub struct Method {
 pub struct Plan {
     /// The outputs.
     pub forward: Method,
-    /// The gradient of the input. By minimal filtering it is a correlation with turned kernels,
-    /// channels and kernels exchanged, where that is less work than its own direct sum.
+    /// The gradient of the input. By minimal filtering it is a correlation with rotated kernels,
+    /// channels and kernels exchanged, where that costs less than its direct sum.
     pub input_gradient: Method,
     /// The gradient of the kernels.
     pub kernel_gradient: KernelArithmetic,
 }
 
-/// What geometry and element decide.
+/// The part of the plan that geometry and element decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     forward: Arithmetic,
     input_gradient: Arithmetic,
     pub(super) kernel_gradient: KernelArithmetic,
-    /// Whether [enough](Self::FEWEST) samples lie in the lanes, of outputs and of the input's
-    /// gradient, if they are summed as it is written.
+    /// Whether samples lie in the lanes if there are [enough](Self::FEWEST), in a direct sum of the
+    /// outputs and of the input gradient.
     in_lanes: [bool; 2],
 }
 
 impl Choice {
-    /// Samples that may lie in lanes.
+    /// The fewest samples that are put in lanes.
     const FEWEST: usize = 8;
 
-    /// For elements `T`.
+    /// The choice for elements `T`.
     pub(super) fn of<T: Element>(layer: &Geometry) -> Self {
         let adjoint = layer.adjoint();
         let in_lanes = [forward_in_lanes::<T>(layer), gradient_in_lanes::<T>(layer)];
-        // In a batch. With samples in lanes no position is computed in vain.
+        // For a batch: with samples in lanes no position is wasted.
         let positions = |in_lanes: bool, alone: &Geometry| match in_lanes {
             true => layer.out_plane(),
             false => cost::positions::<T>(alone),
@@ -145,7 +144,7 @@ impl Choice {
         Method { arithmetic, schedule: schedule::<T>(arithmetic, rows, layout, in_lanes, level, n) }
     }
 
-    /// How the gradient of their input is.
+    /// How the gradient of the input is computed for `n` samples at `level`.
     pub(super) fn input_gradient<T>(&self, layer: &Geometry, level: Level, n: usize) -> Method {
         let arithmetic = self.input_gradient;
         let rows = [layer.out_width, layer.width];
@@ -157,7 +156,8 @@ impl Choice {
     }
 }
 
-/// Of `n` samples whose rows of `read` numbers become rows of `written` ones.
+/// The schedule of a direct sum over `n` samples, whose rows of `read` numbers become rows of
+/// `written` numbers.
 fn schedule<T>(
     arithmetic: Arithmetic,
     [read, written]: [usize; 2],
@@ -180,20 +180,21 @@ fn schedule<T>(
     }
 }
 
-/// Whether minimal filtering can compute the correlation, and may.
+/// Whether minimal filtering is possible and allowed.
 fn may_be_filtered<T: Element>(layer: &Geometry) -> bool {
     let shape = [layer.kernel_height, layer.kernel_width] == [3, 3];
     let is_dense = layer.step == [1, 1] && layer.dilation == [1, 1];
     T::FILTERED && shape && is_dense && layer.groups == 1
 }
 
-/// Whether rows hold a vector, and there are so few channels or kernels that tiles of 4 × 4 are no
-/// better.
+/// Whether a row holds a vector, and there are so few channels or kernels that tiles of 4 × 4 would
+/// not be better.
 fn fits_columns(layer: &Geometry) -> bool {
     layer.channels.min(layer.kernels) < 16 && layer.width.min(layer.out_width) >= 8
 }
 
-/// Of a correlation that minimal filtering can compute, where the direct sum has so many positions.
+/// The arithmetic where minimal filtering is possible, and a direct sum computes `positions`
+/// positions.
 fn arithmetic(layer: &Geometry, positions: usize) -> Arithmetic {
     let by_columns = || cost::gains(cost::direct_beside_columns(layer), cost::columns(layer));
     if cost::gains(cost::direct(layer, positions), cost::tiles(layer)) {
@@ -248,10 +249,10 @@ impl VectorLayout {
         if has_wide && fits_wide::<T>(len) { Self::WideRows } else { Self::NarrowRows }
     }
 
-    /// Of outputs: what computes fewest positions.
+    /// The layout for outputs that computes the fewest positions.
     fn of_outputs<T>(layer: &Geometry, level: Level) -> Self {
         let pitch = Padded::of(layer).columns;
-        // A line is written twice, which costs as much as some taps.
+        // A line is written twice, which costs as much as a few taps.
         if cost::of_a_row::<T>(layer.out_width) <= pitch + 4 * pitch / layer.taps() {
             Self::of_rows::<T>(layer.out_width, has_wide::<T>(level))
         } else {
@@ -259,8 +260,8 @@ impl VectorLayout {
         }
     }
 
-    /// Of the output's gradient as a phase reads it: rows, which need no copy, unless one line of
-    /// them has fewer positions.
+    /// The layout of the output gradient in which a phase reads it: rows, which need no copy,
+    /// unless one line of them has fewer positions.
     #[inline(always)]
     pub(super) fn of_phase<T>(layer: &Geometry, phase: &Phase, has_wide: bool) -> Self {
         let len = layer.out_width * phase.lanes;
@@ -332,7 +333,7 @@ impl fmt::Display for Schedule {
 }
 
 impl fmt::Display for Method {
-    /// Of a direct sum its schedule, else its arithmetic.
+    /// The schedule of a direct sum; the arithmetic otherwise.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.arithmetic {
             Arithmetic::Direct => self.schedule.fmt(f),

@@ -1,4 +1,4 @@
-//! Runs what was planned: each arithmetic on its kernel, with the scratch memory that it takes.
+//! Runs a plan: calls the algorithm of each arithmetic, with the scratch memory that it needs.
 
 use crate::threads;
 use crate::{Element, Scratch};
@@ -21,7 +21,7 @@ pub(super) enum Direction {
 }
 
 impl Direction {
-    /// The layer as a method sees it.
+    /// The layer as the method computes it.
     fn layer(self, layer: &Geometry, method: Method) -> Geometry {
         match (self, method.arithmetic) {
             (Self::Forward, _) | (_, Arithmetic::Direct) => *layer,
@@ -29,7 +29,7 @@ impl Direction {
         }
     }
 
-    /// The numbers and indices of scratch memory that `n` samples take.
+    /// The numbers and indices of scratch memory for `n` samples.
     pub(super) fn room<T>(
         self,
         layer: &Geometry,
@@ -58,7 +58,7 @@ impl Direction {
     ) {
         let threads = scratch.threads();
         let (numbers, indices) = scratch.take(self.room::<T>(layer, method, samples, threads));
-        // Planes that a part has multiples of.
+        // Every part except the last has a multiple of `unit` planes.
         let (unit, run): (_, fn(Task<'_, T>)) = match (method.arithmetic, self) {
             (Arithmetic::Direct, Self::Forward) => (2, |task| Forward::launch(Forward(task))),
             (Arithmetic::Direct, Self::InputGradient) => {
@@ -122,7 +122,7 @@ pub(super) fn kernel_gradient<T: Element>(
     }
 }
 
-/// Its numbers and indices of scratch memory for `n` samples.
+/// The numbers and indices of scratch memory that it takes for `n` samples.
 pub(super) fn kernel_gradient_room<T>(
     layer: &Geometry,
     arithmetic: KernelArithmetic,
@@ -141,7 +141,7 @@ pub(super) fn kernel_gradient_room<T>(
     }
 }
 
-/// Into how many parts the gradient of so many of the kernels is cut.
+/// How many parts the gradient of this many of the kernels is divided into.
 fn parts(layer: &Geometry, kernels: usize, n: usize, threads: usize) -> usize {
     threads::parts(layer.multiply_adds(n) / layer.kernels * kernels, threads)
 }

@@ -1,4 +1,4 @@
-//! What a kernel is given: operands, and scratch memory cut into sections; and how an operation is
+//! What an algorithm is given, operands and scratch memory in sections, and how an operation is
 //! divided into parts, one for each thread.
 
 use std::ops::Range;
@@ -14,14 +14,14 @@ use super::plan::Schedule;
 pub enum Bias<'a, T> {
     /// Nothing.
     None,
-    /// One number for each kernel, a channel of the output: `(D)`.
+    /// One number for each kernel, added to its output channel: `(D)`.
     PerChannel(&'a [T]),
     /// One number for each output: `(D, OH, OW)`.
     Untied(&'a [T]),
 }
 
 impl<'a, T: Copy> Bias<'a, T> {
-    /// That of `kernels`, with planes of `plane` outputs.
+    /// The bias of `kernels`, whose planes have `plane` outputs.
     #[inline(always)]
     pub(super) fn of(&self, kernels: Range<usize>, plane: usize) -> Self {
         match *self {
@@ -31,7 +31,7 @@ impl<'a, T: Copy> Bias<'a, T> {
         }
     }
 
-    /// What is added to the row of `len` outputs of a kernel that starts at `at`, counted from the
+    /// What is added to a row of `len` outputs of `kernel`, which starts at `at`, counted from the
     /// first kernel on.
     #[inline(always)]
     pub(super) fn of_row(&self, kernel: usize, at: usize, len: usize) -> Added<'a, T> {
@@ -47,20 +47,20 @@ impl<'a, T: Copy> Bias<'a, T> {
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a, T> {
     pub(super) numbers: &'a [T],
-    /// Whether they are those of the layer whose adjoint the correlation is, `(C, D, KH, KW)`, to be
-    /// turned by 180°, and not its own, `(D, C, KH, KW)`.
+    /// Whether they belong to the layer whose adjoint the correlation is: then they are
+    /// `(C, D, KH, KW)`, to be rotated by 180°. Otherwise they are `(D, C, KH, KW)`.
     pub(super) adjoint: bool,
 }
 
 /// The outputs of a layer, or the gradient of its input, on one thread.
 pub struct Task<'a, T> {
-    /// The layer, or its [adjoint](Geometry::adjoint) where minimal filtering computes the gradient.
+    /// The layer, or its [adjoint](Geometry::adjoint) where minimal filtering computes a gradient.
     pub(super) layer: Geometry,
     pub(super) schedule: Schedule,
     pub(super) samples: usize,
-    /// The planes of a sample that are computed: all if there are several samples or groups.
+    /// Which planes of a sample are computed: all if there are several samples or groups.
     pub(super) planes: Range<usize>,
-    /// Samples, and planes of one sample, that stay together where there are so many.
+    /// How many samples, and how many planes of one sample, are not divided further.
     pub(super) together: [usize; 2],
     pub(super) input: &'a [T],
     pub(super) weights: Weights<'a, T>,
@@ -114,21 +114,21 @@ impl<T: Copy + Send + Sync> Divide for Task<'_, T> {
     }
 }
 
-/// The gradient of some kernels, or of some of their taps, on one thread.
+/// The gradient of some kernels, or of some of their taps, computed on one thread.
 pub struct KernelTask<'a, T> {
     pub(super) layer: Geometry,
     pub(super) samples: usize,
     pub(super) kernels: Range<usize>,
-    /// Of each kernel.
+    /// The taps of each kernel.
     pub(super) taps: Range<usize>,
-    /// Kernels, and taps of these, that stay together.
+    /// How many kernels, and how many of their taps, are not divided further.
     pub(super) together: [usize; 2],
     pub(super) input: &'a [T],
     pub(super) output_gradient: &'a [T],
-    /// The gradient, or the sums that it will be made of: as many numbers for each kernel, and for
-    /// each tap once there is nothing but taps to divide.
+    /// The gradient, or the sums from which it is made: equally many numbers for each kernel, and
+    /// for each tap once only taps are left to divide.
     pub(super) sums: &'a mut [T],
-    /// Where each tap of a kernel meets the input, if the kernel asks.
+    /// Where each tap of a kernel falls in the input, if the algorithm needs that.
     pub(super) offsets: &'a [usize],
     pub(super) numbers: &'a mut [T],
 }
@@ -161,7 +161,7 @@ impl<'a, T> KernelTask<'a, T> {
 }
 
 impl<T: Copy + Send + Sync> Divide for KernelTask<'_, T> {
-    /// By kernels as long as there are several units of them, then by taps.
+    /// By kernels while there are several units of them, then by taps.
     fn divide(self, left: usize, parts: usize) -> Result<(Self, Self), Self> {
         let Self { layer, samples, together, input, output_gradient, offsets, .. } = self;
         let by_kernels = self.kernels.len() > together[0];
@@ -193,12 +193,12 @@ impl<T: Copy + Send + Sync> Divide for KernelTask<'_, T> {
     }
 }
 
-/// How long the sections are that a part's scratch memory is cut into.
+/// The lengths of the sections that a part's scratch memory is divided into.
 #[derive(Clone, Copy)]
 pub(super) struct Sections<const N: usize>(pub(super) [usize; N]);
 
 impl<const N: usize> Sections<N> {
-    /// All together, in whole cache lines: none is two parts'.
+    /// The total length, each section in whole cache lines, so that parts share none.
     pub(super) fn len(&self) -> usize {
         self.0.iter().sum::<usize>().next_multiple_of(MOST_LANES)
     }

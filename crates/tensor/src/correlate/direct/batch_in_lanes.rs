@@ -1,9 +1,9 @@
-//! The outputs of as many samples as a vector has lanes, one sample in each.
+//! The outputs of as many samples as a vector has lanes, one sample in each lane.
 //!
-//! Rows of a few positions leave most lanes of a vector of neighbours empty. A vector of the
-//! same position of many samples has none, however small the plane is: the samples are
-//! transposed to `(C, H, W, lanes)`, which is an input whose positions are vectors, multiplied
-//! as such, and transposed back. No sum changes its order.
+//! If rows have only a few positions, vectors of neighbouring positions leave most lanes empty. A
+//! vector of the same position in many samples has no empty lane, however small the plane: the
+//! samples are transposed to `(C, H, W, lanes)`, an input whose positions are vectors, multiplied
+//! in this form, and transposed back. No sum changes its order.
 
 use fearless_simd::{Simd, SimdFloat};
 
@@ -14,18 +14,17 @@ use crate::correlate::task::Bias;
 use crate::microkernel::{Grid, Offset, Product, multiply};
 use crate::vector::{Whole, load, store};
 
-/// Channels of a group that are laid side by side and multiplied before the next ones are: a
-/// position is multiplied with their weights of a kernel, about 200, while its input is in the
-/// first-level cache.
+/// How many channels of a group are multiplied before the next ones are: with about 200 weights for
+/// each kernel, a position's inputs stay in the first-level cache while it is multiplied.
 pub(crate) fn channels_together(layer: &Geometry) -> usize {
     let kernel = layer.kernel_height * layer.kernel_width;
     (200 / kernel).clamp(1, layer.channels / layer.groups)
 }
 
-/// The kernels of a correlation, and where they meet the input.
+/// The kernels of a correlation, and the offsets of their elements in the input.
 pub(crate) struct BatchInLanes<'a, T> {
     pub(crate) layer: &'a Geometry,
-    /// What [`crate::packing::pack_rows`] wrote, group by group.
+    /// Weights packed by [`crate::packing::pack_rows`], group by group.
     pub(crate) packed: &'a [T],
     pub(crate) bias: Bias<'a, T>,
     pub(crate) taps: &'a mut [usize],
@@ -33,7 +32,7 @@ pub(crate) struct BatchInLanes<'a, T> {
 }
 
 impl<T: Element> BatchInLanes<'_, T> {
-    /// With samples in the lanes of `V`.
+    /// Correlates with samples in the lanes of `V`.
     #[inline(always)]
     pub(crate) fn correlate<S: Simd, V: SimdFloat<S, Element = T>>(
         self,

@@ -1,4 +1,4 @@
-//! How much of the gradient of the input is computed together, and the scratch memory for it.
+//! The block sizes of the gradient of the input, and the scratch memory for a block.
 
 use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{MOST_LANES, Phase, wide};
@@ -6,23 +6,24 @@ use crate::correlate::plan::VectorLayout;
 use crate::correlate::task::Sections;
 use crate::packing::{LARGEST_BLOCK, packed_len};
 
-/// How much of it there is.
+/// What is computed together.
 #[derive(Clone, Copy)]
 pub(crate) struct Blocks {
-    /// Samples: several where rows are so short that the same row of one sample does not fill a tile.
+    /// Samples: several if rows are so short that the same row of one sample does not fill a tile.
     pub(crate) samples: usize,
     /// Rows of the phase.
     pub(crate) rows: usize,
-    /// Numbers of these rows as a line of partial sums, with a margin before it.
+    /// Length of a line of partial sums for these rows, with a margin before it.
     pub(crate) line: usize,
     /// Channels of a group.
     pub(crate) channels: usize,
-    /// The packed weights of these for one phase.
+    /// Length of the packed weights of these channels for one phase.
     pub(crate) panel: usize,
 }
 
 impl Blocks {
-    /// Bytes of partial sums, which are added up while they are in the first-level cache.
+    /// Bytes of the partial sums of a block, which stay in the first-level cache until they are
+    /// added.
     const SUMS: usize = 16_384;
 
     #[inline(always)]
@@ -47,21 +48,22 @@ impl Blocks {
         Self { samples, rows, line: line.next_multiple_of(MOST_LANES), channels, panel }
     }
 
-    /// In how many blocks so many channels of a group are computed.
+    /// How many blocks `channels` channels of a group make.
     #[inline(always)]
     pub(crate) fn count(&self, channels: usize) -> usize {
         channels.div_ceil(self.channels)
     }
 
-    /// Numbers of the packed weights for so many channels of each group.
+    /// Length of the packed weights for `channels` channels of each group.
     #[inline(always)]
     pub(crate) fn packed(&self, layer: &Geometry, channels: usize) -> usize {
         let [down, across] = layer.phases();
         self.count(channels) * layer.groups * down * across * self.panel
     }
 
-    /// One group's output gradients as lines; its input gradients, of samples in lanes; its partial
-    /// sums; and the rows of one channel of the phase's input gradient.
+    /// The sections of the scratch memory: one group's output gradients as lines; its input
+    /// gradients, if samples are in lanes; its partial sums; and the rows of one channel of the
+    /// phase's input gradient.
     #[inline(always)]
     pub(crate) fn sections(&self, layer: &Geometry, lanes: usize) -> Sections<4> {
         let phase = Phase::of(layer, lanes, [0, 0]);

@@ -1,4 +1,4 @@
-//! The gradient of the input from the sums that each column of the kernel has for it.
+//! The gradient of the input as the sum of what each column of the kernel contributes.
 
 use std::ops::Range;
 
@@ -9,23 +9,23 @@ use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{Padded, Phase};
 use crate::vector::{load, store};
 
-/// The sums for some rows of a channel, of a phase of a sample, or of samples side by side.
+/// The sums for some rows of a channel, in one phase of one sample or of samples side by side.
 pub(crate) struct ColumnSums<'a, T> {
     pub(crate) layer: &'a Geometry,
     pub(crate) phase: Phase,
     /// Rows of the phase.
     pub(crate) rows: Range<usize>,
-    /// For each column `kx` of the kernel a line of rows, each preceded by as many zeros as
+    /// For each column `kx` of the kernel a line of rows; each row is preceded by as many zeros as
     /// the kernel reaches to the right.
     pub(crate) sums: &'a [T],
-    /// From the line of a column to the next one's.
+    /// The distance between the lines of neighbouring columns.
     pub(crate) pitch: usize,
 }
 
 impl<T: Element> ColumnSums<'_, T> {
-    /// `input[p] = Σ_kx sums of kx [p − kx · dilation]` for one sample, with `plane` for rows that
-    /// do not lie in the input as they do in the phase. Of a phase that is the input, what
-    /// follows the rows may be overwritten.
+    /// `input[p] = Σ_kx sums of kx [p − kx · dilation]` for one sample. `plane` holds rows that do
+    /// not lie in the input as they do in the phase. If the phase is the whole input, numbers after
+    /// the rows may be overwritten.
     #[inline(always)]
     pub(crate) fn add<S: Simd>(&self, simd: S, plane: &mut [T], input: &mut [T]) {
         let Self { layer, phase, .. } = self;
@@ -56,7 +56,7 @@ impl<T: Element> ColumnSums<'_, T> {
         }
     }
 
-    /// Copies what of the rows lies within the input to where it lies there.
+    /// Copies the part of the rows inside the input to its place there.
     #[inline(always)]
     fn copy_to_input(&self, rows: &[T], input: &mut [T]) {
         let width = self.layer.width;
@@ -75,7 +75,7 @@ impl<T: Element> ColumnSums<'_, T> {
         }
     }
 
-    /// [`ColumnSums::add`] for as many samples side by side as `V` has lanes.
+    /// [`ColumnSums::add`] for samples side by side, as many as `V` has lanes.
     #[inline(always)]
     pub(crate) fn add_samples<S: Simd, V>(&self, simd: S, input: &mut [T])
     where
@@ -97,7 +97,7 @@ impl<T: Element> ColumnSums<'_, T> {
         }
     }
 
-    /// The row of the input that is row `y` of the phase, if it is none of the padding.
+    /// The row of the input that is row `y` of the phase, unless that is padding.
     #[inline(always)]
     fn row_in_input(&self, y: usize) -> Option<usize> {
         let Self { layer, phase, .. } = self;

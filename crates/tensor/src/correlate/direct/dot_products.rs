@@ -1,5 +1,5 @@
-//! The gradient of the kernels as dot products of the input and the output's gradient, positions in
-//! the lanes.
+//! The gradient of the kernels as dot products of the input and the output gradient, with positions
+//! in the lanes.
 
 use std::ops::Range;
 
@@ -10,34 +10,34 @@ use crate::correlate::layout::{MOST_LANES, Padded, fits_wide, narrow, spread, wi
 use crate::correlate::task::{KernelTask, Sections};
 use crate::element::kernels::per_element;
 use crate::microkernel::{Views, dots};
-use crate::simd::{Kernel, Tiles};
+use crate::simd::{Kernel, SimdRegisters};
 use crate::threads;
 use crate::vector::{Halves, Lanes, Whole};
 use crate::{Element, Scratch};
 
-/// How many samples are summed in registers before their sum joins the gradient. It is arithmetic,
-/// like the order of a sum: it depends on the layer's sizes alone.
+/// How many samples are summed in registers before their sum is added to the gradient. It
+/// determines the order of summation, so it depends on the layer's sizes alone.
 fn samples_of_a_chunk(layer: &Geometry, n: usize) -> usize {
-    /// Numbers of a chunk that stay in the second-level cache: 512 KiB of `f32`.
+    /// A chunk has this many numbers, so that it stays in the second-level cache: 512 KiB of `f32`.
     const CHUNK: usize = 131_072;
     let [input, lines] = of_a_sample(layer);
     (CHUNK / (input + lines)).clamp(1, n.max(1))
 }
 
-/// Numbers of a sample's padded input, and of its output gradient as lines.
+/// Lengths of a sample's padded input, and of its output gradient as lines.
 fn of_a_sample(layer: &Geometry) -> [usize; 2] {
     let padded = Padded::of(layer);
     [layer.channels * padded.channel(), layer.kernels * (padded.line(layer) + MOST_LANES)]
 }
 
-/// A chunk's inputs and lines.
+/// The sections of the scratch memory: a chunk's inputs and lines.
 fn sections(layer: &Geometry, n: usize) -> Sections<2> {
     let samples = samples_of_a_chunk(layer, n);
     let [input, lines] = of_a_sample(layer);
     Sections([samples * input + MOST_LANES, samples * lines])
 }
 
-/// The numbers and indices of scratch memory that `n` samples take in so many parts.
+/// The numbers and indices of scratch memory for `n` samples in this many parts.
 pub(crate) fn room(layer: &Geometry, n: usize, parts: usize) -> [usize; 2] {
     [parts.saturating_mul(sections(layer, n).len()), layer.taps()]
 }
@@ -63,7 +63,7 @@ pub(crate) fn sum<T: Element>(
     threads::run_divided(task, parts, |task| DotProducts::launch(DotProducts(task)));
 }
 
-/// The gradients of some kernels on one thread.
+/// The gradients of some kernels, computed on one thread.
 pub(crate) struct DotProducts<'a, T>(KernelTask<'a, T>);
 
 /// A chunk of samples as the tiles read it.
@@ -72,10 +72,10 @@ struct Chunk<'a, T> {
     input_stride: usize,
     gradients: &'a [T],
     gradient_stride: usize,
-    /// From one kernel's output gradient to the next.
+    /// The distance between the output gradients of neighbouring kernels.
     plane: usize,
     samples: usize,
-    /// Rows of a plane, their length and their pitch in input and gradient.
+    /// Rows of a plane, their length, and their pitches in the input and the gradient.
     rows: usize,
     len: usize,
     pitch: [usize; 2],
@@ -133,7 +133,7 @@ impl<T: Element> Kernel for DotProducts<'_, T> {
             }
             let (first, target) = (index == 0, &mut *sums);
             let range = (&layer, kernels.clone());
-            // Said so, the compiler knows that narrow vectors end with the rows.
+            // Written like this, the compiler knows that narrow vectors end with the rows.
             if !whole_rows || fits_wide::<T>(layer.out_width) {
                 gradients_of::<S, T, Whole<T::Wide<S>>>(
                     simd, range, &chunk, offsets, first, target,
@@ -149,8 +149,8 @@ impl<T: Element> Kernel for DotProducts<'_, T> {
     }
 }
 
-/// The kernels' gradients from one chunk, in tiles of kernels by taps. With pieces, those
-/// of a vector are of as many kernels.
+/// The kernels' gradients from one chunk, in tiles of kernels by taps. A vector with several pieces
+/// serves as many kernels.
 #[inline(always)]
 fn gradients_of<S: Simd, T: Element, L: Lanes<S, T>>(
     simd: S,
@@ -190,10 +190,10 @@ fn gradients_of<S: Simd, T: Element, L: Lanes<S, T>>(
     }
 }
 
-/// All taps of `M` vectors of kernels, `Q` taps at a time; returns how many kernels that
-/// are, where there are so many.
+/// All taps of `M` vectors of kernels, `Q` taps at a time, if that many kernels are left; returns
+/// how many there were.
 ///
-/// A function of its own for the compiler.
+/// Compiled as a separate function.
 #[inline(always)]
 fn block<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const Q: usize>(
     simd: S,
@@ -235,8 +235,8 @@ fn block<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const Q: usize>(
     M * L::PIECES
 }
 
-/// The sums over a chunk for `M` vectors of kernels from `kernel` on and `Q` taps. A kernel
-/// without a second, after the last of `kernels`, shares its vector with itself.
+/// The sums over a chunk for `M` vectors of kernels from `kernel` on and `Q` taps. If the last of
+/// `kernels` has no partner in its vector, it appears there twice.
 #[inline(always)]
 fn tile<S: Simd, T: Element, L: Lanes<S, T>, const M: usize, const Q: usize>(
     simd: S,

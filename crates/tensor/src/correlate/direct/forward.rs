@@ -1,4 +1,4 @@
-//! The outputs as the sum is written.
+//! The outputs as a direct sum.
 
 use fearless_simd::{Simd, SimdBase};
 
@@ -10,12 +10,13 @@ use crate::correlate::task::{Bias, Sections, Task};
 use crate::element::kernels::per_element;
 use crate::microkernel::{Grid, Offset, Product};
 use crate::packing::{pack_rows, packed_len};
-use crate::simd::{Kernel, Tiles};
+use crate::simd::{Kernel, SimdRegisters};
 
 use super::batch_in_lanes::{self, BatchInLanes};
 use super::multiply_in;
 
-/// The packed weights, a copy of a group's input, and lines of its outputs.
+/// The sections of the scratch memory: packed weights, a copy of a group's input, and lines of its
+/// outputs.
 fn sections(layer: &Geometry, schedule: Schedule) -> Sections<3> {
     let padded = Padded::of(layer);
     let kernels = layer.kernels / layer.groups;
@@ -32,7 +33,7 @@ fn sections(layer: &Geometry, schedule: Schedule) -> Sections<3> {
     ])
 }
 
-/// The numbers and indices of scratch memory that a part works in.
+/// The numbers and indices of scratch memory for one part.
 pub(crate) fn room(layer: &Geometry, schedule: Schedule) -> [usize; 2] {
     let in_lanes = matches!(schedule, Schedule::BatchInLanes { .. });
     let places =
@@ -40,7 +41,7 @@ pub(crate) fn room(layer: &Geometry, schedule: Schedule) -> [usize; 2] {
     [sections(layer, schedule).len(), layer.taps() + places]
 }
 
-/// The forward pass on one thread.
+/// The forward pass, computed on one thread.
 pub(crate) struct Forward<'a, T>(pub(crate) Task<'a, T>);
 
 per_element!(Forward);
@@ -134,7 +135,7 @@ impl<T: Element> Kernel for Forward<'_, T> {
             product.offset = Offset::None;
             product.output_stride = line_len;
             multiply_in(simd, layout, &product, line);
-            // The rows out of the lines.
+            // Copies the rows out of the lines.
             let width = layer.out_width;
             for (index, row) in output.chunks_exact_mut(width).enumerate() {
                 let (d, y) = (index / layer.out_height, index % layer.out_height);

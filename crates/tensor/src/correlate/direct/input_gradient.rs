@@ -1,4 +1,4 @@
-//! The gradient of the input as the sum is written.
+//! The gradient of the input as a direct sum.
 
 use fearless_simd::{Simd, SimdBase, SimdFloat};
 
@@ -8,13 +8,13 @@ use crate::correlate::layout::{Padded, Phase, transpose};
 use crate::correlate::plan::Schedule;
 use crate::correlate::task::Task;
 use crate::element::kernels::per_element;
-use crate::simd::{Kernel, Tiles};
+use crate::simd::{Kernel, SimdRegisters};
 
 use super::blocks::Blocks;
 use super::column_sums::ColumnSums;
 use super::phase_sums::{PhaseSums, pack_phase};
 
-/// The numbers and indices of scratch memory that a part works in.
+/// The numbers and indices of scratch memory for one part.
 pub(crate) fn room<T>(layer: &Geometry, schedule: Schedule) -> [usize; 2] {
     let in_lanes = schedule.samples_together() > 1;
     let of = |lanes| Blocks::of::<T>(layer, lanes, in_lanes).sections(layer, lanes).len();
@@ -23,13 +23,13 @@ pub(crate) fn room<T>(layer: &Geometry, schedule: Schedule) -> [usize; 2] {
     [packed + sections, layer.kernels / layer.groups * layer.kernel_height]
 }
 
-/// The gradient of some channels of the input on one thread.
+/// The gradient of some channels of the input, computed on one thread.
 ///
 /// For each column `kx` of the kernel and each input row `y`, without dilation, the sums
-/// `Σ_ky Σ_d G_d[y − ky, x] · K_dc[ky, kx]` over the kernel rows that reach `y` are a
-/// broadcast product; the input gradient is these sums, each moved `kx` to the right,
-/// added up. So there are as many multiply-adds as in the forward pass, where a full
-/// correlation of the zero-padded output gradient would multiply by its zeros.
+/// `Σ_ky Σ_d G_d[y − ky, x] · K_dc[ky, kx]` over the kernel rows that reach `y` are a broadcast
+/// product. The input gradient is the sum of these, each shifted to the right by `kx`. So there are
+/// as many multiply-adds as in the forward pass; a full correlation of the zero-padded output
+/// gradient would also multiply by the zeros.
 pub(crate) struct InputGradient<'a, T>(pub(crate) Task<'a, T>);
 
 per_element!(InputGradient);
@@ -86,21 +86,21 @@ impl<T: Element> Kernel for InputGradient<'_, T> {
     }
 }
 
-/// What is the same for all samples.
+/// The weights and offsets, which are the same for all samples.
 struct PackedLayer<'a, T> {
     layer: &'a Geometry,
-    /// Samples that lie side by side.
+    /// How many samples lie side by side.
     lanes: usize,
-    /// Of a group all channels, or a part.
+    /// How many channels of a group a block has: all, or some of them.
     channels: usize,
-    /// Block of channels by block, group by group, phase by phase.
+    /// Packed weights: group by group, phase by phase, block of channels by block.
     packed: &'a [T],
     blocks: Blocks,
 }
 
 impl<T: Element> PackedLayer<'_, T> {
-    /// As many samples at a time as `V` has lanes, transposed to lie side by side, and their
-    /// input gradients transposed back, some channels at a time.
+    /// As many samples at a time as `V` has lanes, transposed to lie side by side; their input
+    /// gradients are transposed back some channels at a time.
     #[inline(always)]
     fn in_lanes<S: Simd, V: SimdFloat<S, Element = T>>(
         &self,
@@ -135,7 +135,7 @@ impl<T: Element> PackedLayer<'_, T> {
         }
     }
 
-    /// One sample after another, or few together.
+    /// One sample after another, or a few together.
     #[inline(always)]
     fn one_by_one<S: Simd>(
         &self,
@@ -159,7 +159,7 @@ impl<T: Element> PackedLayer<'_, T> {
         }
     }
 
-    /// The blocks of channels, and how many each has.
+    /// The blocks of channels: the first channel of each, and how many it has.
     #[inline(always)]
     fn each_block(&self) -> impl Iterator<Item = (usize, usize)> {
         let (channels, size) = (self.channels, self.blocks.channels);
@@ -167,9 +167,8 @@ impl<T: Element> PackedLayer<'_, T> {
             .map(move |block| (block, size.min(channels - block * size)))
     }
 
-    /// The gradient of `channels` channels of a block of one group, of a sample or of those
-    /// that are computed together, each of which starts `pitch` after the one before. A
-    /// function of its own for the compiler.
+    /// The gradient of `channels` channels of a block of one group, for a sample or for those that
+    /// are computed together, `pitch` apart. Compiled as a separate function.
     #[inline(always)]
     fn run<S: Simd>(
         &self,

@@ -1,4 +1,4 @@
-//! The sums as they are written.
+//! Correlation and its gradients as direct sums.
 
 mod batch_in_lanes;
 mod blocks;
@@ -13,12 +13,12 @@ use fearless_simd::Simd;
 
 use crate::Element;
 use crate::microkernel::{Product, multiply, multiply_narrow};
-use crate::simd::Tiles;
+use crate::simd::SimdRegisters;
 use crate::vector::Whole;
 
 use super::plan::VectorLayout;
 
-/// [`multiply`] with the vectors of a layout; a line has whole ones of each width.
+/// [`multiply`] with the vectors of a layout; a line consists of whole vectors of either width.
 #[inline(always)]
 fn multiply_in<S: Simd, T: Element>(
     simd: S,

@@ -1,10 +1,10 @@
-//! The gradient of the kernels as a sum of outer products: for each output position, the
-//! numbers of the input below all taps times the output gradients of all kernels.
+//! The gradient of the kernels as a sum of outer products: for each output position, the input
+//! numbers under all taps times the output gradients of all kernels.
 //!
-//! The kernels lie side by side in the registers' lanes, so nothing is summed across
-//! lanes, no position is computed in vain, and an element's sum runs through samples,
-//! rows and columns in order, whatever the vector's width. It wants a transposed copy of
-//! the output gradient, and kernels enough to fill a vector.
+//! The kernels lie side by side in the lanes, so nothing is summed across lanes and no position is
+//! wasted; the sum of each element runs through samples, rows and columns in order, whatever the
+//! vector's width. This takes a transposed copy of the output gradient, and enough kernels to fill
+//! a vector.
 
 use std::ops::Range;
 
@@ -14,33 +14,34 @@ use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{Padded, transpose, wide};
 use crate::correlate::task::{KernelTask, Sections};
 use crate::element::kernels::per_element;
-use crate::simd::{Kernel, Tiles};
+use crate::simd::{Kernel, SimdRegisters};
 use crate::threads;
 use crate::vector::{fused, load, store, views};
 use crate::{Element, Scratch};
 
-/// Numbers of a band's transposed output gradients: 32 KiB of `f32`, which stay in the first or
-/// second cache, since every tile of taps reads them again.
+/// Length of a band's transposed output gradients: 32 KiB of `f32`, which stay in the first-level
+/// or second-level cache, since every tile of taps reads them again.
 const BAND: usize = 8_192;
 
-/// Kernels that are summed together: two wide vectors.
+/// How many kernels are summed together: two wide vectors.
 const fn block<T>() -> usize {
     2 * wide::<T>()
 }
 
-/// Samples whose output gradients are a band.
+/// How many samples' output gradients make a band.
 fn samples_of_a_band<T>(layer: &Geometry) -> usize {
     (BAND / (layer.out_plane() * block::<T>())).max(1)
 }
 
-/// Padded copies of a band's inputs, and its transposed output gradients.
+/// The sections of the scratch memory: padded copies of a band's inputs, and its transposed output
+/// gradients.
 fn sections<T>(layer: &Geometry) -> Sections<2> {
     let padded = Padded::without_phases(layer);
     let copy = if padded.is_input() { 0 } else { layer.channels * padded.channel() };
     Sections([samples_of_a_band::<T>(layer) * copy, BAND])
 }
 
-/// The numbers and indices of scratch memory that so many kernels take in so many parts.
+/// The numbers and indices of scratch memory for this many kernels in this many parts.
 pub(crate) fn room<T>(layer: &Geometry, kernels: usize, parts: usize) -> [usize; 2] {
     let numbers = parts.saturating_mul(sections::<T>(layer).len());
     [numbers.saturating_add(kernels * layer.taps()), layer.taps()]
@@ -60,7 +61,7 @@ pub(crate) fn sum<T: Element>(
     let shape = [layer.channels, layer.kernel_height, layer.kernel_width];
     Padded::without_phases(layer).taps(shape, offsets);
     sums.fill(T::ZERO);
-    // Every part has full vectors; those that share a block transpose its gradients each.
+    // Every part has full vectors; parts that share a block each transpose its gradients.
     let together = [block::<T>(), layer.kernel_width];
     let task = KernelTask::new(layer, 0..kernels, together, operands, sums, (numbers, offsets));
     threads::run_divided(task, parts, |task| OuterProducts::launch(OuterProducts(task)));
@@ -74,8 +75,8 @@ pub(crate) fn sum<T: Element>(
     }
 }
 
-/// The sums for some kernels and some taps on one thread: block of kernels by block, each
-/// `(taps, kernels)`.
+/// The sums for some kernels and some taps, computed on one thread: block of kernels by block,
+/// `(taps, kernels)` each.
 pub(crate) struct OuterProducts<'a, T>(KernelTask<'a, T>);
 
 per_element!(OuterProducts);
@@ -106,7 +107,7 @@ impl<T: Element> Kernel for OuterProducts<'_, T> {
                 }
                 numbers = &*copies;
             }
-            // All positions of some samples, or some of one.
+            // All positions of several samples, or some positions of one.
             let size = (BAND / (samples * block)).min(plane);
             for first in (0..plane).step_by(size) {
                 let positions = first..plane.min(first + size);
@@ -140,23 +141,22 @@ struct Band<'a, T> {
     samples: usize,
     /// Columns of an output plane.
     width: usize,
-    /// Columns of a kernel whose taps meet neighbouring numbers of the input.
+    /// Columns of a kernel whose taps fall on neighbouring numbers of the input.
     neighbours: usize,
     positions: Range<usize>,
-    /// Room for the output gradients with the kernels innermost,
-    /// `(samples, positions, kernels)`.
+    /// Space for the output gradients with the kernels innermost, `(samples, positions, kernels)`.
     transposed: &'a mut [T],
-    /// The samples' inputs, as the taps apply to them.
+    /// The samples' inputs, in the layout of the taps.
     inputs: &'a [T],
-    /// Of the input, from one sample to the next, and from one output's row and column to the
-    /// next one's.
+    /// Distances in the input: from one sample to the next, and from one output row and column to
+    /// the next.
     strides: [usize; 3],
 }
 
 impl<T: Element> Band<'_, T> {
-    /// Adds to `sums (taps, kernels)` the band's outer products, for `KV` vectors of
-    /// kernels. `gradients` start at the first of these; their strides are a sample's
-    /// and a kernel's.
+    /// Adds the band's outer products to `sums (taps, kernels)`, for `KV` vectors of kernels.
+    /// `gradients` begin at the first of these kernels; their strides are those of samples and
+    /// kernels.
     #[inline(always)]
     fn add<S: Simd, V: SimdFloat<S, Element = T>, const KV: usize>(
         self,
@@ -182,7 +182,8 @@ impl<T: Element> Band<'_, T> {
                 }
             } else if S::LARGE {
                 match (self.neighbours, rest.len()) {
-                    // One vector a position: reads of addresses would take longer than it.
+                    // With one vector per position, reading addresses would take longer than the
+                    // multiplication.
                     (5, 15..) => self.add_tile::<S, V, KV, 3, 5>(simd, rest, sums),
                     (_, 12..) => self.add_tile::<S, V, KV, 12, 1>(simd, rest, sums),
                     _ => self.add_tile::<S, V, KV, 4, 1>(simd, rest, sums),
@@ -195,8 +196,8 @@ impl<T: Element> Band<'_, T> {
         }
     }
 
-    /// Adds for the first `R · K` taps, `K` of which at a time meet neighbouring numbers;
-    /// returns how many of them there were. A function of its own for the compiler.
+    /// Adds the products of the first `R · K` taps, `K` of which at a time fall on neighbouring
+    /// numbers; returns how many taps that were. Compiled as a separate function.
     #[inline(always)]
     fn add_tile<
         S: Simd,
@@ -262,7 +263,7 @@ impl<T: Element> Band<'_, T> {
             let [sample_stride, row_stride, step] = self.strides;
             let mut row_start = sample * sample_stride + start / self.width * row_stride;
             while position < end {
-                // To the end of a row, or of the band.
+                // Up to the end of the row, or of the band.
                 let columns = (self.width - x).min(end - position);
                 let mut at = row_start + x * step;
                 let (row, rest) = gradients.split_at(columns * KV * V::LEN);

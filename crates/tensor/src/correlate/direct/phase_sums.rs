@@ -1,5 +1,5 @@
-//! The sums that each column of the kernel has for the gradient of the input, for one phase of the
-//! stride: a broadcast product with the rows of the output's gradient.
+//! What each column of the kernel contributes to the gradient of the input in one phase of the
+//! stride: a broadcast product with the rows of the output gradient.
 
 use std::ops::Range;
 
@@ -11,12 +11,12 @@ use crate::correlate::layout::{MOST_LANES, Phase, spread};
 use crate::correlate::plan::VectorLayout;
 use crate::microkernel::{Grid, Offset, Product};
 use crate::packing::{LARGEST_BLOCK, for_each_block};
-use crate::simd::Tiles;
+use crate::simd::SimdRegisters;
 
 use super::blocks::Blocks;
 use super::multiply_in;
 
-/// Packs a phase's weights: rows by `(kx, c)`, taps by `(ky, d)` with `ky` falling.
+/// Packs a phase's weights: rows by `(kx, c)`, taps by `(ky, d)` in descending order of `ky`.
 #[inline(always)]
 pub(crate) fn pack_phase<S: Simd, T: Element>(
     simd: S,
@@ -35,8 +35,8 @@ pub(crate) fn pack_phase<S: Simd, T: Element>(
         rows,
         #[inline(always)]
         |first, size| {
-            // Where each row's weights start in a kernel. A block may be larger than the rows that
-            // are left: then the last row stands for those that are missing.
+            // Where each row's weights start in a kernel. If a block is larger than the number of
+            // rows left, the missing rows repeat the last one.
             let mut starts = [0; LARGEST_BLOCK];
             for m in 0..size {
                 let row = (first + m).min(rows - 1);
@@ -58,7 +58,7 @@ pub(crate) fn pack_phase<S: Simd, T: Element>(
     );
 }
 
-/// A block of `M` rows, kernel by kernel, since each is one stretch of numbers.
+/// A block of `M` rows, kernel by kernel, since a kernel's weights are contiguous.
 #[inline(always)]
 fn pack_block<T: Element, const M: usize>(
     weights: &[T],
@@ -78,7 +78,7 @@ fn pack_block<T: Element, const M: usize>(
     }
 }
 
-/// One phase of one group of some samples.
+/// One phase of one group, for some samples.
 pub(crate) struct PhaseSums<'a, T> {
     pub(crate) layer: &'a Geometry,
     pub(crate) phase: Phase,
@@ -88,10 +88,10 @@ pub(crate) struct PhaseSums<'a, T> {
     pub(crate) blocks: &'a Blocks,
 }
 
-/// The output gradients as [`PhaseSums`] reads them.
+/// The output gradients in the layout that [`PhaseSums`] reads.
 pub(crate) struct Source<'a, T> {
     gradients: &'a [T],
-    /// From one row to the next.
+    /// The distance between neighbouring rows.
     pitch: usize,
     taps: &'a [usize],
     samples: usize,
@@ -99,7 +99,7 @@ pub(crate) struct Source<'a, T> {
 }
 
 impl<T: Element> PhaseSums<'_, T> {
-    /// Lays out the output gradients, as they lie or in `lines`.
+    /// Uses the output gradients as they lie, or copies them to `lines`.
     #[inline(always)]
     pub(crate) fn source<'b, S: Simd>(
         &self,
@@ -128,8 +128,8 @@ impl<T: Element> PhaseSums<'_, T> {
         Source { gradients, pitch, taps, samples, layout }
     }
 
-    /// Writes the partial sums of some rows of the phase, `y` the first; returns the row
-    /// after the last.
+    /// Writes the partial sums of some rows of the phase from `y` on; returns the row after the
+    /// last.
     #[inline(always)]
     pub(crate) fn write<S: Simd>(
         &self,

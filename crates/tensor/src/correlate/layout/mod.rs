@@ -1,5 +1,5 @@
-//! Where numbers lie: inputs with their padding and in the phases of a stride, transposed planes,
-//! rows between vectors.
+//! Memory layouts: inputs with their padding in the phases of a stride, transposed planes, rows
+//! copied between layouts.
 
 mod lanes;
 mod padded;

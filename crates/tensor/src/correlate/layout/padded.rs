@@ -1,4 +1,4 @@
-//! The input as the kernels walk over it.
+//! The input in the layout that the kernels move over.
 
 use fearless_simd::Simd;
 
@@ -7,11 +7,11 @@ use crate::correlate::geometry::Geometry;
 
 use super::rows::{Added, add_row};
 
-/// The layout of one sample's input with its padding, cut into phases by the stride.
+/// The layout of one sample's input with its padding, divided into phases by the stride.
 ///
-/// With stride 1 that is the input with zeros around it. With a stride, row `i` and
-/// column `j` of phase `(py, px)` hold row `i·SH + py` and column `j·SW + px`, so that
-/// neighbouring outputs read neighbouring numbers again.
+/// With stride 1 it is the input surrounded by zeros. With a stride, row `i` and column `j` of
+/// phase `(py, px)` hold row `i·SH + py` and column `j·SW + px`, so that neighbouring outputs read
+/// neighbouring numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Padded {
     /// Rows and columns of one phase of one channel.
@@ -41,7 +41,7 @@ impl Padded {
         }
     }
 
-    /// The input with zeros around it as with stride 1: for numbers that are read one by one.
+    /// The input surrounded by zeros as with stride 1, for kernels that read numbers one by one.
     pub(crate) fn without_phases(layer: &Geometry) -> Self {
         Self::of(&Geometry { step: [1, 1], ..*layer })
     }
@@ -56,12 +56,12 @@ impl Padded {
         self.stride[0] * self.stride[1] * self.rows * self.columns
     }
 
-    /// Positions from the first output to the last, counted with this layout's pitch.
+    /// Positions from the first output to the last, at the pitch of this layout.
     pub(crate) fn line(&self, layer: &Geometry) -> usize {
         (layer.out_height - 1) * self.columns + layer.out_width
     }
 
-    /// Where row `y` and column `x` of channel `c` of the padded input lie.
+    /// The index of row `y` and column `x` of channel `c` of the padded input.
     #[inline(always)]
     pub(crate) fn place(&self, c: usize, y: usize, x: usize) -> usize {
         let [sh, sw] = self.stride;
@@ -69,15 +69,16 @@ impl Padded {
         (phase * self.rows + y / sh) * self.columns + x / sw
     }
 
-    /// Writes the taps of `channels` channels with kernels of `height × width`: where each
-    /// weight meets the output at the origin.
+    /// Writes the taps of `channels` channels with kernels of `height × width`: the offsets of the
+    /// numbers that the weights are multiplied with for the output at the origin.
     ///
-    /// Phase and place are counted on, not divided out as in [`Padded::place`]: the divisions
-    /// took a tenth of the time of one image.
+    /// Phase and offset are counted up, not computed by division as in [`Padded::place`]: the
+    /// divisions took a tenth of the time of one image.
     pub(crate) fn taps(&self, [channels, height, width]: [usize; 3], taps: &mut [usize]) {
         let [sh, sw] = self.stride;
         let [down, across] = self.dilation;
-        // Whole rows and columns of a phase from one weight to the next, and phases.
+        // The distances between neighbouring weights: whole rows and columns of a phase, and
+        // phases.
         let (rows_on, phases_down) = (down / sh, down % sh);
         let (columns_on, phases_across) = (across / sw, across % sw);
         let phase = self.rows * self.columns;
@@ -102,8 +103,8 @@ impl Padded {
         }
     }
 
-    /// Copies whole channels of the input to their place in this layout, around which there
-    /// must be zeros already: those of one sample serve the next one.
+    /// Copies whole channels of the input into this layout. The padding must be zero already; it
+    /// stays zero from one sample to the next.
     #[inline(always)]
     pub(crate) fn copy<S: Simd, T: Element>(&self, simd: S, input: &[T], padded: &mut [T]) {
         let channels = input.len() / (self.height * self.width);
@@ -114,7 +115,7 @@ impl Padded {
         for c in 0..channels {
             for y in 0..self.height {
                 let row = &input[(c * self.height + y) * self.width..][..self.width];
-                // The row's numbers that are one phase's lie side by side there.
+                // The numbers of a row that belong to one phase are contiguous there.
                 for x in 0..self.stride[1].min(self.width) {
                     let to = &mut padded[self.place(c, y + self.top, x + self.left)..];
                     copy_every(simd, &row[x..], self.stride[1], to);
@@ -123,7 +124,7 @@ impl Padded {
         }
     }
 
-    /// Writes where the numbers of `channels` channels lie in this layout.
+    /// Writes the index of each number of `channels` channels in this layout.
     pub(crate) fn places(&self, channels: usize, places: &mut [usize]) {
         let (first, rest) = places.split_at_mut(self.height * self.width);
         for (y, row) in first.chunks_exact_mut(self.width).enumerate() {
@@ -139,7 +140,7 @@ impl Padded {
     }
 }
 
-/// Copies every `step`-th number of `from`, from the first on.
+/// Copies every `step`-th number of `from`, starting with the first.
 #[inline(always)]
 fn copy_every<S: Simd, T: Element>(simd: S, from: &[T], step: usize, to: &mut [T]) {
     match step {

@@ -1,32 +1,32 @@
-//! The phases of the stride, which the gradient of the input is computed by.
+//! The phases of the stride, in which the gradient of the input is computed.
 
 use crate::correlate::geometry::Geometry;
 
-/// The inputs that one phase of the stride reaches, as if it were a layer of its own
-/// with stride 1: rows `y·SH + py` and columns `x·SW + px` of the padded input, and the
-/// kernel's rows and columns that meet them. Row `py` is the one that the first of these
-/// kernel rows meets; without dilation it has its number.
+/// The inputs of one phase of the stride, as a layer of its own with stride 1: rows `y·SH + py` and
+/// columns `x·SW + px` of the padded input, and the kernel's rows and columns that fall on them.
+/// Row `py` is the one under the first of these kernel rows; without dilation it has the same
+/// index.
 #[derive(Clone, Copy)]
 pub(crate) struct Phase {
-    /// The kernel's first row and column that meet the phase.
+    /// The kernel's first row and column that fall on the phase.
     pub(crate) row: usize,
     pub(crate) column: usize,
-    /// Rows and columns of the kernel from one that does to the next.
+    /// The distance between such rows and columns of the kernel.
     pub(crate) step: [usize; 2],
-    /// Rows and columns of the phase between what they meet.
+    /// The distance between the rows and columns of the phase that they fall on.
     pub(crate) dilation: [usize; 2],
     pub(crate) kernel_height: usize,
     pub(crate) kernel_width: usize,
-    /// Columns that a line of the partial sums has, gaps included.
+    /// Columns of a line of partial sums, gaps included.
     pub(crate) pitch: usize,
-    /// Rows.
+    /// Rows of the phase.
     pub(crate) height: usize,
-    /// Numbers of a position: samples that lie side by side.
+    /// Numbers at each position: samples that lie side by side.
     pub(crate) lanes: usize,
 }
 
 impl Phase {
-    /// All of them for one sample, the largest first.
+    /// All phases for one sample, the largest first.
     pub(crate) fn each(layer: &Geometry) -> impl Iterator<Item = Self> {
         let [down, across] = layer.phases();
         (0..down * across).map(move |phase| Self::of(layer, 1, [phase / across, phase % across]))
@@ -43,12 +43,12 @@ impl Phase {
         Self { row, column, step, dilation, kernel_height, kernel_width, pitch, height, lanes }
     }
 
-    /// The first of the kernel's rows that reach row `y`, and the one after the last: the same
-    /// one if none does, which only happens with dilation.
+    /// The first kernel row that reaches row `y`, and the one after the last; equal if none does,
+    /// which happens with dilation only.
     #[inline(always)]
     pub(crate) fn kernel_rows(&self, layer: &Geometry, y: usize) -> (usize, usize) {
         let above = (y + 1).saturating_sub(layer.out_height);
-        // Asked for each row: two divisions take longer than all else here.
+        // This runs for each row, and two divisions would take longer than everything else here.
         let (lowest, end) = match self.dilation {
             [1, _] => (above, y + 1),
             [dilation, _] => (above.div_ceil(dilation), y / dilation + 1),

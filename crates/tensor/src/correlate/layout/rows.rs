@@ -14,8 +14,8 @@ pub(crate) enum Added<'a, T> {
     Each(&'a [T]),
 }
 
-/// `to = from + added`, with the widest vectors that a row holds; rows are too short for
-/// a call that copies memory.
+/// `to = from + added`, with the widest vectors that fit a row; rows are too short for a call to
+/// `memcpy`.
 #[inline(always)]
 pub(crate) fn add_row<S: Simd, T: Element>(simd: S, from: &[T], added: Added<'_, T>, to: &mut [T]) {
     if to.len() >= T::Wide::<S>::LEN {
@@ -59,8 +59,8 @@ fn add_row_with<S: Simd, V: SimdFloat<S, Element: Element>>(
     }
 }
 
-/// Copies planes of `(rows, width)` into lines of `pitch`, zeros between the rows and up
-/// to `stride`, the distance from one plane's line to the next.
+/// Copies planes of `(rows, width)` into lines of `pitch`, with zeros between the rows and up to
+/// `stride`, the distance between the lines of neighbouring planes.
 #[inline(always)]
 pub(crate) fn spread<T: Element>(
     planes: &[T],

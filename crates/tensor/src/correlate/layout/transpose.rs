@@ -7,10 +7,10 @@ use crate::vector::{load, store};
 
 /// `to (columns, rows)` from `from (rows, columns)`, each with its pitch.
 ///
-/// A square of vectors is transposed by interleaving its first half with its second,
-/// once for each bit of an index: each time the bits of (row, column) rotate by one.
+/// A square of vectors is transposed by interleaving its first half with its second, once for each
+/// bit of an index: each time the bits of (row, column) rotate by one.
 ///
-/// A function of its own for the compiler, shared by all that transpose.
+/// Compiled as a separate function, which all callers share.
 #[inline(always)]
 pub(crate) fn transpose<S: Simd, V: SimdFloat<S, Element: Element>>(
     simd: S,
@@ -49,7 +49,7 @@ pub(crate) fn transpose_to<S: Simd, V: SimdFloat<S, Element: Element>>(
                 }
                 return;
             }
-            // The last squares end with the rows and the columns, over a part of those before.
+            // The last squares end with the rows and columns, and overlap those before.
             for row in (0..rows).step_by(lanes) {
                 let row = row.min(rows - lanes);
                 for column in (0..columns).step_by(lanes) {

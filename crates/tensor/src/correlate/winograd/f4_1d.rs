@@ -1,14 +1,14 @@
 //! Minimal filtering in one direction, F(4, 3) down the columns, four output rows at a time.
 //!
-//! A column of four outputs depends on six inputs of each of the three columns that its
-//! kernel touches. Six transformed rows are made of six input rows; at each of the six
-//! points, the sum over channels and kernel columns is the direct one, and the six sums are
-//! transformed back in registers: 18 multiply-adds for a channel, a kernel and four outputs
-//! where the sum as it is written takes 36. Tiles of 4 × 4 (see [`super::f4_2d`]) take 9,
-//! but pass through memory twice, which only many channels and kernels pay for.
+//! A column of four outputs depends on six inputs in each of the three columns under its kernel.
+//! Six input rows are transformed to six rows, one for each point; at each point the sum over
+//! channels and kernel columns is a direct one, and the six sums are transformed back in registers.
+//! That takes 18 multiply-adds for a channel, a kernel and four outputs, where the direct sum takes
+//! 36. Tiles of 4 × 4 (see [`super::f4_2d`]) take 9, but pass through memory twice, which pays only
+//! with many channels and kernels.
 //!
-//! Rows are not cut into tiles, and lanes are columns, so nothing is shuffled. Errors are
-//! relative to the largest numbers of a column, as they are for tiles, and smaller.
+//! Rows are not divided into tiles and lanes are columns, so nothing is shuffled. Errors are
+//! relative to the largest numbers of a column, as for tiles, and smaller.
 
 use std::ops::Range;
 
@@ -20,32 +20,32 @@ use crate::correlate::layout::MOST_LANES;
 use crate::correlate::plan::VectorLayout;
 use crate::correlate::task::{Bias, Sections, Task, Weights};
 use crate::element::kernels::per_element;
-use crate::simd::{Kernel, Tiles};
+use crate::simd::{Kernel, SimdRegisters};
 use crate::vector::{fused, load, store, views};
 
 use super::strips::{KERNELS, Plane};
 use super::tile_transforms::{INPUTS, OUTPUTS, transform_outputs, transform_weights};
 
-/// Numbers of a transformed kernel.
+/// Length of a transformed kernel.
 const TRANSFORMED: usize = 3 * INPUTS;
 
-/// From one transformed row to the next.
+/// The distance between neighbouring transformed rows.
 fn pitch(layer: &Geometry) -> usize {
     (layer.width + layer.pad_width[0] + layer.pad_width[1]).next_multiple_of(MOST_LANES)
 }
 
-/// A strip's transformed rows, and the transformed kernels.
+/// The sections of the scratch memory: a strip's transformed rows, and the transformed kernels.
 fn sections(layer: &Geometry) -> Sections<2> {
     let kernels = layer.kernels.next_multiple_of(KERNELS);
     Sections([layer.channels * INPUTS * pitch(layer), kernels * layer.channels * TRANSFORMED])
 }
 
-/// The numbers and indices of scratch memory that a part works in.
+/// The numbers and indices of scratch memory for one part.
 pub(crate) fn room(layer: &Geometry) -> [usize; 2] {
     [sections(layer).len(), 3 * layer.channels]
 }
 
-/// A correlation four rows at a time on one thread.
+/// A correlation, four rows at a time, on one thread.
 pub(crate) struct F4Columns<'a, T>(pub(crate) Task<'a, T>);
 
 per_element!(f32: F4Columns);
@@ -66,7 +66,7 @@ impl<T: Element> Kernel for F4Columns<'_, T> {
 }
 
 impl<T: Element> F4Columns<'_, T> {
-    /// With `M` kernels and `P` vectors of columns at a time.
+    /// Computes `M` kernels and `P` vectors of columns at a time.
     #[inline(always)]
     fn run_with<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
         self,
@@ -109,8 +109,8 @@ impl<T: Element> F4Columns<'_, T> {
     }
 }
 
-/// Writes the transformed kernels: `M` of them by `M`, and of these channel by channel and
-/// column by column, six numbers for each kernel; zeros where there are fewer.
+/// Writes the transformed kernels in blocks of `M`; in each block, channel by channel and column by
+/// column, six numbers for each kernel, and zeros for missing kernels.
 #[inline(always)]
 fn pack_transformed<S: Simd, T: Element, const M: usize>(
     simd: S,
@@ -148,22 +148,22 @@ struct Strip<'a, T> {
     /// The transformed rows, `(channels, points, columns)`.
     rows: &'a [T],
     pitch: usize,
-    /// Where the columns of the kernels meet the rows' first output.
+    /// Where the columns of the kernels fall for the first output of the rows.
     taps: &'a [usize],
     y: usize,
 }
 
-/// What there is of a block of kernels.
+/// A block of kernels: what is the same for all its columns.
 struct Block<'a, T> {
     packed: &'a [T],
     used: usize,
     bias: Bias<'a, T>,
-    /// From the first kernel's plane on.
+    /// The outputs from the first kernel's plane on.
     output: &'a mut [T],
 }
 
 impl<T: Element> Strip<'_, T> {
-    /// The outputs of `M` kernels. A function of its own for the compiler.
+    /// The outputs of `M` kernels. Compiled as a separate function.
     #[inline(always)]
     fn run<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
         &self,
@@ -186,8 +186,9 @@ impl<T: Element> Strip<'_, T> {
         );
     }
 
-    /// The vectors from `starts` on, summed, transformed back and written: all six sums at
-    /// once of one vector, or three and three of several, which share what is read.
+    /// Computes the vectors from `starts` on: sums them, transforms them back and writes them. A
+    /// single vector has all six sums at once; several vectors have three at a time and share what
+    /// is read.
     #[inline(always)]
     fn columns<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const P: usize>(
         &self,

@@ -1,11 +1,10 @@
-//! The gradient of kernels of 3 × 3 from four rows of the output gradient at a time, by
-//! minimal filtering in one direction: the adjoint of [`super::f4_1d`].
+//! The gradient of 3 × 3 kernels from four rows of the output gradient at a time, by minimal
+//! filtering in one direction: the adjoint of [`super::f4_1d`].
 //!
-//! Six input rows and four rows of the output gradient are transformed to six rows each.
-//! At each of the six points, the products of a kernel's row with a channel's at three
-//! offsets are summed over all columns, rows and samples, and the six sums transformed to
-//! the three weights of a kernel's column at the end: 18 multiply-adds where the sum as
-//! it is written takes 36.
+//! Six input rows and four rows of the output gradient are transformed to six rows each. At each of
+//! the six points, the products of a kernel's row with a channel's at three offsets are summed over
+//! all columns, rows and samples; at the end the six sums are transformed to the three weights of a
+//! kernel's column. That takes 18 multiply-adds where the direct sum takes 36.
 
 use std::ops::Range;
 
@@ -15,7 +14,7 @@ use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::MOST_LANES;
 use crate::correlate::task::{KernelTask, Sections};
 use crate::element::kernels::per_element;
-use crate::simd::{Kernel, Tiles};
+use crate::simd::{Kernel, SimdRegisters};
 use crate::threads;
 use crate::vector::{fused, load, sum_lanes, views};
 use crate::{Element, Scratch};
@@ -23,7 +22,8 @@ use crate::{Element, Scratch};
 use super::strips::{Chunks, Plane, tile};
 use super::tile_transforms::{INPUTS, OUTPUTS, transform_weight_gradients};
 
-/// A chunk's lines of all channels, and of some kernels; and the sums of all.
+/// The sections of the scratch memory: a chunk's lines of all channels, and of some kernels; and
+/// the sums of all.
 fn sections(layer: &Geometry, n: usize) -> Sections<3> {
     let line = Chunks::of(layer, n).line;
     let lines = |planes: usize| planes * INPUTS * line;
@@ -31,7 +31,7 @@ fn sections(layer: &Geometry, n: usize) -> Sections<3> {
     Sections([lines(layer.channels), lines(tile(layer)[0]), sums])
 }
 
-/// The numbers and indices of scratch memory that `n` samples take in so many parts.
+/// The numbers and indices of scratch memory for `n` samples in this many parts.
 pub(crate) fn room(layer: &Geometry, n: usize, parts: usize) -> [usize; 2] {
     [parts.saturating_mul(sections(layer, n).len()), 0]
 }
@@ -51,7 +51,7 @@ pub(crate) fn sum<T: Element>(
     threads::run_divided(task, parts, |task| F4ColumnsGradient::launch(F4ColumnsGradient(task)));
 }
 
-/// The gradients of some kernels on one thread.
+/// The gradients of some kernels, computed on one thread.
 pub(crate) struct F4ColumnsGradient<'a, T>(KernelTask<'a, T>);
 
 per_element!(f32: F4ColumnsGradient);
@@ -99,7 +99,7 @@ impl<T: Element> Kernel for F4ColumnsGradient<'_, T> {
                     };
                     let to = &mut gradients[m * INPUTS * line..][..INPUTS * line];
                     strips.transform::<S, T, OUTPUTS>(simd, &planes, (to, line));
-                    // What a longer chunk left behind.
+                    // Clears what a longer chunk has left.
                     for to in to.chunks_exact_mut(line) {
                         to[positions..positions.next_multiple_of(MOST_LANES)].fill(T::ZERO);
                     }
@@ -138,25 +138,25 @@ impl<T: Element> Kernel for F4ColumnsGradient<'_, T> {
 /// Strips of four output rows, counted through all samples.
 struct Strips {
     range: Range<usize>,
-    /// Strips of a sample.
+    /// Strips of one sample.
     down: usize,
-    /// From a strip to the next on a line.
+    /// The distance between neighbouring strips on a line.
     pitch: usize,
 }
 
 /// One plane of each sample.
 struct Planes<'a, T> {
-    /// From the first sample's plane on.
+    /// The numbers from the first sample's plane on.
     numbers: &'a [T],
-    /// From one sample to the next.
+    /// The distance between samples.
     stride: usize,
     shape: [usize; 2],
-    /// Zeros above and on the left.
+    /// Zeros above and to the left.
     padding: [usize; 2],
 }
 
 impl Strips {
-    /// Writes six lines of the `R` rows that each strip has in `planes`.
+    /// Writes six lines, the transforms of the `R` rows that each strip has in `planes`.
     #[inline(always)]
     fn transform<S: Simd, T: Element, const R: usize>(
         &self,
@@ -179,7 +179,8 @@ impl Strips {
     }
 }
 
-/// The transformed rows of some strips, those of the output gradient of a few kernels.
+/// The transformed rows of some strips: of all channels, and of the output gradients of a few
+/// kernels.
 struct Chunk<'a, T> {
     /// `(channels, points, line)`.
     rows: &'a [T],
@@ -192,8 +193,8 @@ struct Chunk<'a, T> {
 }
 
 impl<T: Element> Chunk<'_, T> {
-    /// Adds to `sums (kernels, channels, columns, points)`, `M` kernels by `C` channels at a
-    /// time. A function of its own for the compiler.
+    /// Adds to `sums (kernels, channels, columns, points)`, `M` kernels by `C` channels at a time.
+    /// Compiled as a separate function.
     #[inline(always)]
     fn add<S: Simd, V: SimdFloat<S, Element = T>, const M: usize, const C: usize>(
         &self,

@@ -1,19 +1,20 @@
 //! Minimal filtering in two directions, F(4 × 4, 3 × 3).
 //!
-//! The output is cut into tiles of 4 × 4, each of which depends on 6 × 6 inputs. At 36
-//! points the transformed tiles `(C, tiles)` are multiplied by the transformed kernels
-//! `(D, C)`, and the products transformed back: 36 multiply-adds for each tile, channel
-//! and kernel where the sum as it is written takes 144. See [`super::tile_transforms`].
+//! The output is divided into tiles of 4 × 4, each of which depends on 6 × 6 inputs. At 36 points
+//! the transformed tiles `(C, tiles)` are multiplied by the transformed kernels `(D, C)`, and the
+//! products are transformed back: 36 multiply-adds for each tile, channel and kernel, where the
+//! direct sum takes 144. See [`super::tile_transforms`].
 //!
-//! The transforms are sums and differences of neighbouring numbers, so the error of an
-//! output is one relative to the largest numbers of its tile, not to itself. It grows
-//! with the number of channels, as that of every sum in one order does: tests hold it below
-//! `(24 + 2 C) ε` of the layer's largest `Σ |x| |k|`; of the largest output it may be more, where kernels that sum to 0 leave little of a bright ground. A simulation in NumPy
-//! with 8, 32 and 128 channels of uniform numbers gave 0.7, 1.2 and 1.8 · 10⁻⁶. An infinity or
-//! NaN in the input spreads over all outputs of the tiles that see it.
+//! The transforms are sums and differences of neighbouring numbers, so the error of an output is
+//! relative to the largest numbers of its tile, not to the output itself. It grows with the number
+//! of channels, as that of any sum in one order. Tests keep it below `(24 + 2 C) ε` of the layer's
+//! largest `Σ |x| |k|`; relative to the largest output it may be more, for instance where kernels
+//! that sum to 0 are applied to a bright background. A simulation in NumPy with 8, 32 and 128
+//! channels of uniform numbers gave 0.7, 1.2 and 1.8 · 10⁻⁶. An infinity or NaN in the input
+//! spreads to all outputs of the tiles that read it.
 //!
 //! A [block](super::tile_rows) of tile rows is transformed, multiplied and transformed back at a
-//! time: neither blocks nor threads nor levels change a bit.
+//! time. Neither blocks nor threads nor levels change a bit.
 
 use std::ops::Range;
 
@@ -26,22 +27,22 @@ use crate::correlate::task::{Bias, Sections, Task, Weights};
 use crate::element::kernels::per_element;
 use crate::microkernel::{Grid, Offset, Product, multiply};
 use crate::packing::{for_each_block, packed_len};
-use crate::simd::{Kernel, Tiles};
+use crate::simd::{Kernel, SimdRegisters};
 use crate::vector::{Whole, load, load_partial, store};
 
 use super::tile_rows::{TileRows, Tiling};
 use super::tile_transforms::{self, INPUTS, OUTPUTS, POINTS, outputs};
 
-/// Kernels that are packed together, and whose products are transformed back before those
-/// of the next ones are computed.
+/// How many kernels are packed together. Their products are transformed back before those of the
+/// next ones are computed.
 const CHUNK: usize = 16;
 
-/// The packed kernels, a block's tiles and their products, at all points; its strips and lines; and a
-/// block of kernels before they are transformed.
+/// The sections of the scratch memory: the packed kernels, a block's tiles and their products, at
+/// all points; its strips and lines; and a block of kernels before the transform.
 fn sections(layer: &Geometry, tiling: Tiling) -> Sections<6> {
     let [strips, lines] = tiling.sections();
-    // Not a power of two from point to point, since cache lines at such distances drive each other
-    // out of the cache.
+    // The distance between points is not a power of two, since cache lines at such distances evict
+    // each other.
     Sections([
         POINTS * (packed_len(layer.kernels, layer.channels) + MOST_LANES),
         POINTS * (layer.channels * tiling.tiles + MOST_LANES),
@@ -56,12 +57,12 @@ fn tiling(layer: &Geometry, n: usize) -> Tiling {
     Tiling::of(layer, n, layer.channels + layer.kernels.min(CHUNK))
 }
 
-/// The numbers and indices of scratch memory that a part of `n` samples works in.
+/// The numbers and indices of scratch memory for one part of `n` samples.
 pub(crate) fn room(layer: &Geometry, n: usize) -> [usize; 2] {
     [sections(layer, tiling(layer, n)).len(), layer.channels]
 }
 
-/// A correlation tile by tile on one thread.
+/// A correlation, tile by tile, on one thread.
 pub(crate) struct F4Tiles<'a, T>(pub(crate) Task<'a, T>);
 
 per_element!(f32: F4Tiles);
@@ -130,7 +131,7 @@ fn pack_transformed<S: Simd, T: Element>(
     block: &mut [T],
     (packed, panel): (&mut [T], usize),
 ) {
-    // Chunk by chunk, as they are multiplied.
+    // Chunk by chunk, in the order of the multiplication.
     for chunk in kernels.clone().step_by(CHUNK) {
         for_each_block(simd, CHUNK.min(kernels.end - chunk), |first, size| {
             let first = chunk + first;
@@ -143,8 +144,8 @@ fn pack_transformed<S: Simd, T: Element>(
     }
 }
 
-/// Transforms the weights `(channels, 9, size)` of a block of kernels, a kernel in each
-/// lane. A function of its own for the compiler.
+/// Transforms the weights `(channels, 9, size)` of a block of kernels, with a kernel in each lane.
+/// Compiled as a separate function.
 #[inline(always)]
 fn transform_block<S: Simd, T: Element>(
     simd: S,
@@ -184,7 +185,7 @@ fn transform_block<S: Simd, T: Element>(
     );
 }
 
-/// The products of all points for some kernels.
+/// Multiplies at all points, for some kernels.
 #[inline(always)]
 fn multiply_points<S: Simd, V: SimdFloat<S, Element = T>, T: Element>(
     simd: S,
@@ -210,7 +211,7 @@ fn multiply_points<S: Simd, V: SimdFloat<S, Element = T>, T: Element>(
     }
 }
 
-/// Writes the outputs of one of a part's `kernels`, of which `lines` holds four for each tile row.
+/// Writes the outputs of one of a part's `kernels`; `lines` holds four lines for each tile row.
 #[inline(always)]
 fn write_rows<S: Simd, T: Element>(
     simd: S,

@@ -1,14 +1,14 @@
-//! The gradient of kernels of 3 × 3 from tiles of the output gradient: the adjoint of
+//! The gradient of 3 × 3 kernels from tiles of the output gradient: the adjoint of
 //! [`super::f4_2d`].
 //!
-//! Tiles of 6 × 6 inputs and the 4 × 4 output gradients that depend on them are transformed
-//! to 36 points each. At each point, the products of all channels with all kernels are
-//! summed over the tiles of all samples as outer products, kernels in the lanes, and the
-//! sums transformed to the nine weights at the end: 36 multiply-adds for each tile, channel
-//! and kernel where the sum as it is written takes 144.
+//! Tiles of 6 × 6 inputs and the 4 × 4 output gradients that depend on them are transformed to 36
+//! points each. At each point, the products of all channels with all kernels are summed over the
+//! tiles of all samples as outer products, with kernels in the lanes; at the end the sums are
+//! transformed to the nine weights. That takes 36 multiply-adds for each tile, channel and kernel,
+//! where the direct sum takes 144.
 //!
-//! A sum runs through samples, tile rows and tiles in order: neither blocks nor threads nor
-//! levels change a bit.
+//! A sum runs through samples, tile rows and tiles in order: neither blocks nor threads nor levels
+//! change a bit.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ use crate::correlate::geometry::Geometry;
 use crate::correlate::layout::{MOST_LANES, transpose};
 use crate::correlate::task::{KernelTask, Sections};
 use crate::element::kernels::per_element;
-use crate::simd::{Kernel, Tiles};
+use crate::simd::{Kernel, SimdRegisters};
 use crate::threads;
 use crate::vector::{fused, load, store, views};
 use crate::{Element, Scratch};
@@ -26,15 +26,15 @@ use crate::{Element, Scratch};
 use super::tile_rows::{TileRows, Tiling};
 use super::tile_transforms::{INPUTS, OUTPUTS, POINTS, output_gradients, weight_gradients};
 
-/// Kernels whose tiles are multiplied together: two vectors.
+/// How many kernels' tiles are multiplied together: two vectors of them.
 const TOGETHER: usize = 2 * MOST_LANES;
 
-/// A block's tiles of all channels, and of some kernels, at all points; its strips and lines; and the
-/// output gradients of a tile row.
+/// The sections of the scratch memory: a block's tiles of all channels, and of some kernels, at all
+/// points; its strips and lines; and the output gradients of a tile row.
 fn sections(layer: &Geometry, tiling: Tiling) -> Sections<5> {
     let [strips, lines] = tiling.sections();
-    // Not a power of two from point to point, since cache lines at such distances drive each other
-    // out of the cache.
+    // The distance between points is not a power of two, since cache lines at such distances evict
+    // each other.
     Sections([
         POINTS * (layer.channels * tiling.tiles + MOST_LANES),
         POINTS * (TOGETHER * tiling.tiles + MOST_LANES),
@@ -48,17 +48,17 @@ fn tiling(layer: &Geometry, n: usize) -> Tiling {
     Tiling::of(layer, n, layer.channels.max(TOGETHER))
 }
 
-/// The kernels, in whole vectors.
+/// The number of kernels, rounded up to whole vectors.
 fn lanes_of(layer: &Geometry) -> usize {
     layer.kernels.next_multiple_of(MOST_LANES)
 }
 
-/// Numbers of the sums at all points.
+/// Length of the sums at all points.
 fn sums_of(layer: &Geometry) -> usize {
     layer.channels * POINTS * lanes_of(layer)
 }
 
-/// The numbers and indices of scratch memory that `n` samples take in so many parts.
+/// The numbers and indices of scratch memory for `n` samples in this many parts.
 pub(crate) fn room(layer: &Geometry, n: usize, parts: usize) -> [usize; 2] {
     let part = sections(layer, tiling(layer, n)).len();
     [parts.saturating_mul(part).saturating_add(sums_of(layer)), 0]
@@ -75,8 +75,8 @@ pub(crate) fn sum<T: Element>(
     let samples = operands[0].len() / layer.input_shape().len();
     let (numbers, _) = scratch.take(room(layer, samples, parts));
     let (sums, numbers) = numbers.split_at_mut(sums_of(layer));
-    // By channels: their tiles take longer to transform than those of the kernels, which every
-    // part transforms for itself.
+    // Divided by channels: the transform of their tiles takes longer than that of the kernels'
+    // tiles, which every part repeats.
     let together = [layer.kernels, 9];
     let task = KernelTask::new(layer, 0..layer.kernels, together, operands, sums, (numbers, &[]));
     threads::run_divided(task, parts, |task| F4TilesGradient::launch(F4TilesGradient(task)));
@@ -91,8 +91,8 @@ pub(crate) fn sum<T: Element>(
     }
 }
 
-/// The sums for some channels on one thread: `(channels, points, kernels)`, at the end nine weights
-/// instead of the points.
+/// The sums for some channels, computed on one thread: `(channels, points, kernels)`, and at the
+/// end nine weights instead of the points.
 pub(crate) struct F4TilesGradient<'a, T>(KernelTask<'a, T>);
 
 per_element!(f32: F4TilesGradient);
@@ -111,7 +111,7 @@ impl<T: Element> Kernel for F4TilesGradient<'_, T> {
 }
 
 impl<T: Element> F4TilesGradient<'_, T> {
-    /// With tiles of the input in the lanes of `V`.
+    /// Runs with tiles of the input in the lanes of `V`.
     #[inline(always)]
     fn run_with<S: Simd, V: SimdFloat<S, Element = T>>(self, simd: S) {
         let KernelTask { layer, samples, taps, input, output_gradient, sums, numbers, .. } = self.0;
@@ -195,7 +195,7 @@ fn transform_gradients<S: Simd, T: Element>(
     }
 }
 
-/// One row of tiles, from `rows` rows of vectors. A function of its own for the compiler.
+/// One row of tiles, from `rows` rows of vectors. Compiled as a separate function.
 #[inline(always)]
 fn transform_row<S: Simd, T: Element>(
     simd: S,
@@ -226,7 +226,7 @@ fn transform_row<S: Simd, T: Element>(
     );
 }
 
-/// `(channels, points, kernels)` to `(channels, weights, kernels)`, in place.
+/// Transforms `(channels, points, kernels)` to `(channels, weights, kernels)` in place.
 #[inline(always)]
 fn transform_sums<S: Simd, T: Element>(simd: S, kernels: usize, sums: &mut [T]) {
     simd.vectorize(
@@ -249,11 +249,11 @@ fn transform_sums<S: Simd, T: Element>(simd: S, kernels: usize, sums: &mut [T]) 
     );
 }
 
-/// The transformed tiles of a block, at one point.
+/// The transformed tiles of a block at one point.
 #[derive(Clone, Copy)]
 struct Block {
     channels: usize,
-    /// How many there are, and how many a channel or a vector of kernels has room for.
+    /// How many tiles there are, and how many a channel and a vector of kernels have room for.
     tiles: [usize; 2],
     kernels: usize,
 }
@@ -282,8 +282,7 @@ impl Block {
         }
     }
 
-    /// Adds for `Q` channels from `c` on; returns `Q`. A function of its own for the
-    /// compiler.
+    /// Adds for `Q` channels from `c` on; returns `Q`. Compiled as a separate function.
     #[inline(always)]
     fn add_tile<S: Simd, T: Element, const KV: usize, const Q: usize>(
         &self,

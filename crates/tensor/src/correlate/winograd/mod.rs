@@ -1,4 +1,4 @@
-//! Correlation with kernels of 3 × 3 by Winograd's minimal filtering.
+//! Correlation with 3 × 3 kernels by Winograd's minimal filtering.
 
 pub(crate) mod f4_1d;
 pub(crate) mod f4_1d_gradient;

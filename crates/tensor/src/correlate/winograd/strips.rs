@@ -9,33 +9,33 @@ use crate::vector::{load, store};
 
 use super::tile_transforms::{INPUTS, OUTPUTS, transform_inputs, transform_output_gradients};
 
-/// The most kernels whose outputs are in registers together.
+/// The most kernels whose outputs are in registers at the same time.
 pub(crate) const KERNELS: usize = 4;
 
-/// Kernels and channels whose products, for the gradient of the kernels, are in registers together:
-/// two channels or three, of which fewer than one in three is computed in vain.
+/// How many kernels and channels have their products in registers at the same time, for the gradient
+/// of the kernels: three channels unless two waste less.
 pub(crate) fn tile(layer: &Geometry) -> [usize; 2] {
     let channels = layer.channels;
     if channels.next_multiple_of(3) <= channels.next_multiple_of(2) { [3, 3] } else { [4, 2] }
 }
 
-/// How the strips of all samples are cut into chunks, for the gradient of the kernels. It is
-/// arithmetic, like the order of a sum: it depends on the layer's sizes alone.
+/// How the strips of all samples are divided into chunks, for the gradient of the kernels. It
+/// determines the order of summation, so it depends on the layer's sizes alone.
 #[derive(Clone, Copy)]
 pub(crate) struct Chunks {
     /// Strips of a chunk.
     pub(crate) strips: usize,
-    /// From a strip to the next on a line.
+    /// The distance between neighbouring strips on a line.
     pub(crate) pitch: usize,
-    /// From one point's line to the next.
+    /// The distance between the lines of neighbouring points.
     pub(crate) line: usize,
 }
 
 impl Chunks {
-    /// Numbers of a chunk: 384 KiB of `f32`, which stay in the second-level cache.
+    /// A chunk has this many numbers, 384 KiB of `f32`, which stay in the second-level cache.
     const NUMBERS: usize = 98_304;
 
-    /// Of `n` samples.
+    /// The chunks of `n` samples.
     pub(crate) fn of(layer: &Geometry, n: usize) -> Self {
         let pitch = layer.width + layer.pad_width[0] + layer.pad_width[1];
         let all = n.saturating_mul(layer.out_height.div_ceil(OUTPUTS));
@@ -45,7 +45,7 @@ impl Chunks {
     }
 }
 
-/// A plane of numbers, of which strips of rows are transformed.
+/// A plane whose strips of rows are transformed.
 pub(crate) struct Plane<'a, T> {
     pub(crate) numbers: &'a [T],
     /// Rows of zeros above it.
@@ -55,9 +55,9 @@ pub(crate) struct Plane<'a, T> {
 }
 
 impl<T: Element> Plane<'_, T> {
-    /// Transforms the `R` rows from `y` on, counted with those above, zeros where there are none, to
-    /// six, which are written to `to` from `at` on, `line` apart: rows of an input if they are six, of
-    /// an output gradient if they are four. Rows are no shorter than a vector.
+    /// Transforms the `R` rows from `y` on, counted with the zero rows above, to six rows, written
+    /// to `to` from `at` on, `line` apart. Missing rows are zero. Six rows are those of an input,
+    /// four those of an output gradient. Rows are no shorter than a vector.
     #[inline(always)]
     pub(crate) fn transform<S: Simd, V: SimdFloat<S, Element = T>, const R: usize>(
         &self,

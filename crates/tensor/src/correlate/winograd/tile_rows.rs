@@ -1,5 +1,5 @@
-//! Rows of tiles, a block of which is transformed at a time, so that what lies between the
-//! transforms stays in the near caches. Tiles do not depend on the block that they are in.
+//! Rows of tiles, transformed a block at a time, so that the intermediate results stay in the
+//! first-level and second-level caches. A tile's numbers do not depend on its block.
 
 use std::iter;
 use std::ops::Range;
@@ -12,8 +12,8 @@ use crate::correlate::layout::{Added, MOST_LANES, add_row};
 
 use super::tile_transforms::{INPUTS, OUTPUTS, POINTS, Rows, columns, rows};
 
-/// Numbers of transformed tiles and of their products that a block may have: 640 KiB of
-/// `f32`, beside which some of the kernels find room in a second-level cache of 1 MiB.
+/// The most numbers of a block's transformed tiles and their products: 640 KiB of `f32`, which
+/// leave space for some of the kernels in a second-level cache of 1 MiB.
 const BLOCK: usize = 163_840;
 
 /// Tile rows of an output plane, and tiles of a row.
@@ -26,7 +26,7 @@ pub(crate) fn tiles_of(layer: &Geometry) -> usize {
     tiles(layer).iter().product()
 }
 
-/// How the tile rows of all samples are cut into blocks.
+/// How the tile rows of all samples are divided into blocks.
 #[derive(Clone, Copy)]
 pub(crate) struct Tiling {
     /// Tile rows of a sample, and tiles of a row.
@@ -39,12 +39,12 @@ pub(crate) struct Tiling {
 }
 
 impl Tiling {
-    /// With the tiles of so many planes in the caches.
+    /// Blocks small enough for the tiles of `planes` planes to stay in the caches.
     pub(crate) fn of(layer: &Geometry, n: usize, planes: usize) -> Self {
         let [down, across] = tiles(layer);
         let tiles = BLOCK / (POINTS * planes);
         let most = (tiles.max(2 * MOST_LANES) / across).clamp(1, n.saturating_mul(down).max(1));
-        // Of the larger blocks the one whose last vector is fullest.
+        // Among the larger blocks, the one whose last vector is fullest.
         let waste = |rows: usize| {
             let tiles = rows * across;
             (tiles.next_multiple_of(MOST_LANES) - tiles) * 1024 / tiles
@@ -53,17 +53,17 @@ impl Tiling {
         Self { down, across, rows, tiles: (rows * across).next_multiple_of(MOST_LANES) }
     }
 
-    /// Numbers from a row of a strip to the next.
+    /// The distance between neighbouring rows of a strip.
     fn strip(&self) -> usize {
         (OUTPUTS * (self.across + 1)).next_multiple_of(MOST_LANES)
     }
 
-    /// Numbers from a line of tiles' rows to the next.
+    /// The distance between neighbouring lines of the tiles' rows.
     pub(crate) fn line(&self) -> usize {
         OUTPUTS * self.tiles + 2 * MOST_LANES
     }
 
-    /// Numbers of the strips, and of the lines, of a block of inputs.
+    /// Lengths of the strips and of the lines of a block of inputs.
     pub(crate) fn sections(&self) -> [usize; 2] {
         let strips = (self.rows * INPUTS * self.strip()).next_multiple_of(MOST_LANES);
         [strips, 2 * INPUTS * self.line()]
@@ -98,8 +98,8 @@ impl<'a> TileRows<'a> {
         self.block.len() * self.tiling.across
     }
 
-    /// The transformed tiles of channel `c`: point `p` of tile `t` at `p · stride + t`.
-    /// `strips` had zeros in it before the first block.
+    /// The transformed tiles of channel `c`: point `p` of tile `t` at `p · stride + t`. `strips`
+    /// must be zero before the first block.
     #[inline(always)]
     pub(crate) fn transform_inputs<S: Simd, V: SimdFloat<S, Element = T>, T: Element>(
         &self,
@@ -117,8 +117,8 @@ impl<'a> TileRows<'a> {
         rows::<S, V>(simd, (lines, tiling.line()), self.tiles(), points);
     }
 
-    /// Copies the six input rows that each tile row depends on, between the zeros that
-    /// the strips have left and right.
+    /// Copies the six input rows that each tile row depends on between the zeros on the left and
+    /// right of the strips.
     #[inline(always)]
     fn fill_strips<S: Simd, T: Element>(&self, simd: S, input: &[T], c: usize, strips: &mut [T]) {
         let Self { layer, tiling, .. } = self;
@@ -140,7 +140,7 @@ impl<'a> TileRows<'a> {
         }
     }
 
-    /// Of each tile row of the block, its sample and which of the sample's tile rows it is.
+    /// For each tile row of the block, its sample and its index in the sample.
     #[inline(always)]
     pub(crate) fn each(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let down = self.tiling.down;

@@ -1,12 +1,11 @@
-//! The linear maps of the minimal filtering F(4 × 4, 3 × 3) of Winograd, and how tiles
-//! are brought into vectors' lanes and back.
+//! The linear maps of Winograd's minimal filtering F(4 × 4, 3 × 3), and how tiles are moved into
+//! vectors' lanes and back.
 //!
-//! One dimension: 4 outputs of a correlation with 3 weights `g` are `Aᵀ (G g ⊙ Bᵀ d)` for
-//! 6 inputs `d`, which multiplies 6 times instead of 12. The maps evaluate polynomials at
-//! 0, ±√½, ±√2 and ∞: in a simulation the customary 0, ±1, ±2, ∞ had four to six times the
-//! error, and `½ · 2 = 1` saves multiplications. In two
-//! dimensions each map is applied to the columns and then to the rows: 36 multiplications
-//! for 16 outputs instead of 144.
+//! In one dimension, the 4 outputs of a correlation with 3 weights `g` are `Aᵀ (G g ⊙ Bᵀ d)` for 6
+//! inputs `d`, with 6 multiplications instead of 12. The maps evaluate polynomials at 0, ±√½, ±√2
+//! and ∞: in a simulation, the customary 0, ±1, ±2, ∞ had four to six times the error, and
+//! `½ · 2 = 1`, the product of their squares, saves multiplications. In two dimensions each map is applied to the columns and
+//! then to the rows: 36 multiplications for 16 outputs instead of 144.
 
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
@@ -23,8 +22,8 @@ pub(crate) const INPUTS: usize = 6;
 /// Numbers that a tile is transformed to.
 pub(crate) const POINTS: usize = INPUTS * INPUTS;
 
-/// `even + p · odd` at `p = ±√½`, with the numbers of `inner`, and `±√2`, with those of
-/// `outer`: the polynomials whose powers are gathered in `[even, odd]`.
+/// `even + p · odd` at `p = ±√½`, with the numbers of `inner`, and at `p = ±√2`, with those of
+/// `outer`, where `[even, odd]` are the sums of a polynomial's even and odd powers.
 #[inline(always)]
 fn at_points<S, V>(simd: S, inner: [V; 2], outer: [V; 2]) -> [V; 4]
 where
@@ -120,8 +119,8 @@ where
     ]
 }
 
-/// A map of one dimension applied to `IN` lines of a tile, and then across them: what comes
-/// out is first indexed along the lines.
+/// Applies a one-dimensional map to `IN` lines of a tile, and then across them; the first index of
+/// the result runs along the lines.
 #[inline(always)]
 fn along_and_across<V: Copy, const IN: usize, const OUT: usize>(
     line: impl Fn(usize) -> [V; IN],
@@ -157,7 +156,7 @@ where
     )
 }
 
-/// `A e Aᵀ` of a tile of some kernels' output gradients, a kernel in each lane.
+/// `A e Aᵀ` for a tile of some kernels' output gradients, a kernel in each lane.
 #[inline(always)]
 pub(crate) fn output_gradients<S, V>(simd: S, e: [[V; OUTPUTS]; OUTPUTS]) -> [[V; INPUTS]; INPUTS]
 where
@@ -172,7 +171,7 @@ where
     )
 }
 
-/// `Gᵀ m G` of some kernels, one in each lane: the weights by columns and rows.
+/// `Gᵀ m G` for some kernels, one in each lane: the weights by columns and rows.
 #[inline(always)]
 pub(crate) fn weight_gradients<S, V>(simd: S, m: [[V; INPUTS]; INPUTS]) -> [[V; 3]; 3]
 where
@@ -194,10 +193,10 @@ pub(crate) struct Rows {
     pub(crate) count: usize,
 }
 
-/// Transforms the columns of tiles. `strips` holds six input rows for each row of
-/// `across` tiles. `lines` receives twice six lines of `pitch` numbers: in the first six,
-/// tile row after tile row, the `4 · across` columns that tiles start with; in the other
-/// six the same from the fifth column on.
+/// Transforms the columns of tiles. `strips` holds six input rows for each row of `across` tiles.
+/// `lines` receives twice six lines of `pitch` numbers: the first six hold, tile row after tile
+/// row, the `4 · across` columns that tiles start with; the other six hold the same from the fifth
+/// column on.
 #[inline(always)]
 pub(crate) fn columns<S, V>(
     simd: S,
@@ -217,7 +216,7 @@ pub(crate) fn columns<S, V>(
                 let strip = &strips[row * INPUTS * rows.pitch..][..INPUTS * rows.pitch];
                 let mut before = [zero; INPUTS];
                 let mut x = 0;
-                // The vectors of a row may reach into the next one, which is written after it.
+                // The vectors of a row may reach into the next one, which is written later.
                 while x < width + V::LEN {
                     let mut d = [zero; INPUTS];
                     if x < width + OUTPUTS {
@@ -273,7 +272,7 @@ pub(crate) fn rows<S, V>(
     );
 }
 
-/// The outputs of `tiles` tiles from their sums at the points, as four lines of `pitch`
+/// Transforms the sums of `tiles` tiles at the points back to outputs, as four lines of `pitch`
 /// numbers with the tiles' rows side by side.
 #[inline(always)]
 pub(crate) fn outputs<S, V>(
@@ -312,7 +311,7 @@ pub(crate) fn outputs<S, V>(
     );
 }
 
-/// Every fourth of `4 · LEN` numbers, from the first, second, third and fourth on.
+/// Deinterleaves `4 · LEN` numbers: every fourth from the first, second, third and fourth on.
 #[inline(always)]
 fn deal<S: Simd, V: SimdFloat<S>>(simd: S, numbers: &[V::Element], at: usize) -> [V; 4] {
     let numbers = &numbers[at..at + 4 * V::LEN];

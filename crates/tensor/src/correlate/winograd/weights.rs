@@ -1,4 +1,4 @@
-//! The weights of a correlation as minimal filtering reads them.
+//! The weights of a correlation in the order in which minimal filtering reads them.
 
 use std::ops::Range;
 
@@ -42,7 +42,7 @@ impl<T: Element> Weights<'_, T> {
         let channels = self.numbers.chunks_exact(layer.kernels * 9);
         for (block, weights) in block.chunks_exact_mut(size).zip(channels) {
             pack_rows(simd, &weights[start * 9..end * 9], [end - start, 9], block);
-            // By 180°: the taps in reverse order.
+            // Rotated by 180°: the taps in reverse order.
             let size = size / 9;
             for tap in 0..4 {
                 let (first, last) = block.split_at_mut((8 - tap) * size);
