@@ -5,9 +5,9 @@
 
 needs torch, numpy and safetensors, takes a few seconds, and writes
 
-    crates/layers/tests/fixtures/zoo_layers.safetensors    each layer, on chosen and drawn shapes
-    crates/layers/tests/fixtures/zoo_losses.safetensors    the losses
-    crates/layers/tests/fixtures/zoo_networks.safetensors  training with normalisation
+    crates/layers/tests/fixtures/layer_shapes.safetensors    each layer, on chosen and drawn shapes
+    crates/layers/tests/fixtures/loss_settings.safetensors   the losses and their settings
+    crates/layers/tests/fixtures/adamw_training.safetensors  networks trained by AdamW, with normalisation
 
 All numbers are float64. A name is `CASE/ARRAY`; `__metadata__` holds one JSON object
 under "cases", from a case's name to its network in the form that `layers::NetworkSpec`
@@ -298,7 +298,7 @@ def layers():
         arrays |= {f"{case}/{name}": a.detach().numpy() for name, a in named.items()}
         for name, p in network.named_parameters():
             arrays[f"{case}/gradient/{name}"] = p.grad.numpy()
-    write("zoo_layers.safetensors", arrays, cases)
+    write("layer_shapes.safetensors", arrays, cases)
 
 
 def loss_arrays(case, loss, x, t):
@@ -357,7 +357,7 @@ def losses():
             case = f"{name}-weights-{targets}"
             arrays |= loss_arrays(case, loss, of_logits(3 * torch.randn(4, 5)), t.to(torch.float64))
             cases[case] = {"type": name, "class_weights": weights}
-    write("zoo_losses.safetensors", arrays, cases)
+    write("loss_settings.safetensors", arrays, cases)
 
 
 NETWORKS = [
@@ -410,7 +410,7 @@ def networks():
         arrays |= arrays_of(network, f"{case}/after")
         arrays[f"{case}/losses"] = np.array(errors)
         arrays[f"{case}/inference"] = network.eval()(x[0]).detach().numpy()
-    write("zoo_networks.safetensors", arrays, cases)
+    write("adamw_training.safetensors", arrays, cases)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-//! The three passes of a convolutional layer, per SIMD level, on one and two threads.
+//! The three passes of a convolutional layer, for each SIMD level, on one and two threads.
 //! Throughput is in multiply-adds.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Valid and full cross-correlation of single planes, result allocated, as users call it.
+//! Valid and full cross-correlation of single planes, with the result allocated in each call.
 
 use std::hint::black_box;
 

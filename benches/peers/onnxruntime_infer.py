@@ -6,7 +6,7 @@ ARGUMENTS = protocol.options(__doc__)
 numpy, onnx, onnxruntime, safetensors = protocol.load(
     "numpy", "onnx", "onnxruntime", "safetensors.numpy")
 
-EXCHANGE = safetensors.load_file(ARGUMENTS.exchange)
+FIXTURES = safetensors.load_file(ARGUMENTS.fixtures)
 
 
 def convolution(at):
@@ -36,7 +36,7 @@ def session(model):
         output = "output" if index + 1 == len(GRAPHS[model]) else f"value{index}"
         nodes.append(onnx.helper.make_node(operator, [last, *names], [output], **attributes))
         last = output
-    initializers = [onnx.numpy_helper.from_array(EXCHANGE[f"{model}/{name}"], name)
+    initializers = [onnx.numpy_helper.from_array(FIXTURES[f"{model}/{name}"], name)
                     for name in constants]
     number = onnx.TensorProto.FLOAT
     graph = onnx.helper.make_graph(
@@ -55,7 +55,7 @@ def session(model):
 
 
 def prediction(model, count):
-    images = EXCHANGE[f"{model}/images"]
+    images = FIXTURES[f"{model}/images"]
     images = numpy.tile(images, (-(-count // len(images)), 1, 1, 1))[:count]
     images = images.astype(numpy.float32) / numpy.float32(255)
     parts = [images[start:start + 1000] for start in range(0, count, 1000)]
@@ -65,12 +65,12 @@ def prediction(model, count):
 
 def check():
     return {f"predict/{model}/1": protocol.difference(
-                prediction(model, 1)["graph"]()[0], EXCHANGE[f"predict/{model}/1/result"])
+                prediction(model, 1)["graph"]()[0], FIXTURES[f"predict/{model}/1/result"])
             for model in models()}
 
 
 def models():
-    return [model for model in GRAPHS if f"predict/{model}/1/result" in EXCHANGE]
+    return [model for model in GRAPHS if f"predict/{model}/1/result" in FIXTURES]
 
 
 protocol.serve(

@@ -2,7 +2,7 @@
 
 A script says what it is in one line, then answers each line on standard input:
 {"workload": NAME, "seconds": S} with the median and best seconds of one call, and
-{"check": true} with the largest difference from the numbers in the exchange file, per
+{"check": true} with the largest difference from the numbers in the fixtures, for each
 workload. `cargo xtask bench --peers` asks; the names are those of `benches/src/workload.rs`.
 """
 
@@ -16,14 +16,14 @@ import time
 
 SAMPLE_SECONDS = 200e-6
 WARM_UP_SECONDS = 0.1
-FEWEST = 3
+MIN_SAMPLES = 3
 SELECTIONS = 3
 
 
 def options(description):
     """Reads the options; must be called before NumPy is imported, as it sets the threads."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--exchange", help="safetensors file written by `serve --write`")
+    parser.add_argument("--fixtures", help="safetensors file written by `serve --write`")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--epochs", type=int, help="SciPy: run the whole program instead")
     parser.add_argument("--data", default="data/mnist", help="folder with the four MNIST files")
@@ -65,7 +65,7 @@ def measure(seconds, call):
     while clock() - start < WARM_UP_SECONDS:
         sample(calls)
     samples, start = [], clock()
-    while len(samples) < FEWEST or clock() - start < seconds:
+    while len(samples) < MIN_SAMPLES or clock() - start < seconds:
         samples.append(sample(calls) / calls)
     return {"median": statistics.median(samples), "best": min(samples), "samples": len(samples)}
 

@@ -12,15 +12,15 @@ torch.set_num_threads(ARGUMENTS.threads)
 # Each workload compiles the same functions again; the default limit would give up on some.
 torch._dynamo.config.recompile_limit = 64
 
-EXCHANGE = safetensors.load_file(ARGUMENTS.exchange)
+FIXTURES = safetensors.load_file(ARGUMENTS.fixtures)
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
 
 
 def correlation(name):
     """The variants of one pass of a correlation."""
     kind = name.rsplit("/", 1)[1]
-    first, second = EXCHANGE[f"{name}/first"], EXCHANGE[f"{name}/second"]
-    result = EXCHANGE[f"{name}/result"]
+    first, second = FIXTURES[f"{name}/first"], FIXTURES[f"{name}/second"]
+    result = FIXTURES[f"{name}/result"]
     backward = torch.ops.aten.convolution_backward
     rest = (None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
 
@@ -75,12 +75,12 @@ MODELS = {
 
 
 class Training:
-    """A network's training steps on batches in the exchange file's order."""
+    """A network's training steps on batches in the order of the fixtures."""
 
     def __init__(self, model, size, how, layout="contiguous", compiled=False):
         self.size, self.step = size, 0
-        images, labels = EXCHANGE[f"{model}/images"], EXCHANGE[f"{model}/labels"]
-        self.order = EXCHANGE[f"{model}/order"]
+        images, labels = FIXTURES[f"{model}/images"], FIXTURES[f"{model}/labels"]
+        self.order = FIXTURES[f"{model}/order"]
         self.images = (images.float() / 255).contiguous(memory_format=LAYOUTS[layout])
         self.labels = labels.long()
         self.weights = weights(model, layout)
@@ -109,7 +109,7 @@ class Training:
 
 def weights(model, layout="contiguous"):
     prefix = f"{model}/"
-    found = {name.removeprefix(prefix): value.clone() for name, value in EXCHANGE.items()
+    found = {name.removeprefix(prefix): value.clone() for name, value in FIXTURES.items()
              if name.startswith(prefix) and "." in name}
     return {name: value.contiguous(memory_format=LAYOUTS[layout]) if value.dim() == 4 else value
             for name, value in found.items()}
@@ -126,7 +126,7 @@ def training(name):
 def prediction(name):
     _, model, count = name.split("/")
     network, _, last, _ = MODELS[model]
-    images = EXCHANGE[f"{model}/images"]
+    images = FIXTURES[f"{model}/images"]
     copies = -(-int(count) // len(images))
     images = images.repeat(copies, 1, 1, 1)[:int(count)].float() / 255
 
@@ -156,11 +156,11 @@ def check():
     for name in workloads():
         kind, model, *_ = name.split("/")
         if kind == "step":
-            expected = EXCHANGE[f"{name}/losses"].numpy()
+            expected = FIXTURES[f"{name}/losses"].numpy()
             step = Training(model, int(name.split("/")[2]), {"fused": True})
             found = numpy.array([step().item() for _ in expected])
-        elif f"{name}/result" in EXCHANGE:
-            expected = EXCHANGE[f"{name}/result"].numpy()
+        elif f"{name}/result" in FIXTURES:
+            expected = FIXTURES[f"{name}/result"].numpy()
             variants = correlation(name) if kind == "correlate" else prediction(name)
             found = variants["contiguous"]().numpy()
         else:
@@ -172,7 +172,7 @@ def check():
 def workloads():
     """Each workload's name with the function that makes its variants."""
     found = {}
-    for name in EXCHANGE:
+    for name in FIXTURES:
         kind = name.split("/")[0]
         if kind == "correlate" and name.endswith("/result"):
             workload = name.removesuffix("/result")

@@ -122,15 +122,15 @@ def samples(pixels, labels):
 
 
 class Step:
-    """Training steps through the exchange file's images, in its order."""
+    """Training steps through the images of the fixtures, in their order."""
 
-    def __init__(self, exchange):
+    def __init__(self, fixtures):
         prefix, self.step = "notebook/", 0
         self.network = layers({name.removeprefix(prefix): array
-                               for name, array in exchange.items()
+                               for name, array in fixtures.items()
                                if name.startswith(prefix) and "." in name})
-        drawn = samples(exchange["notebook/images"], exchange["notebook/labels"])
-        self.samples = [drawn[index] for index in exchange["notebook/order"]]
+        drawn = samples(fixtures["notebook/images"], fixtures["notebook/labels"])
+        self.samples = [drawn[index] for index in fixtures["notebook/order"]]
 
     def __call__(self):
         x, target = self.samples[self.step % len(self.samples)]
@@ -139,15 +139,15 @@ class Step:
 
 
 def serve():
-    exchange, name = safetensors.load_file(ARGUMENTS.exchange), "step/notebook/1"
+    fixtures, name = safetensors.load_file(ARGUMENTS.fixtures), "step/notebook/1"
 
     def check():
-        expected, step = exchange[f"{name}/losses"], Step(exchange)
+        expected, step = fixtures[f"{name}/losses"], Step(fixtures)
         found = numpy.array([step() for _ in expected])
         return {name: protocol.difference(found, expected)}
 
     version = f"{scipy.__version__} (NumPy {numpy.__version__})"
-    protocol.serve("SciPy", version, {name: lambda: {"float64": Step(exchange)}}, check)
+    protocol.serve("SciPy", version, {name: lambda: {"float64": Step(fixtures)}}, check)
 
 
 def whole_program(epochs):

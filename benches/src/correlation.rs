@@ -21,8 +21,8 @@ pub struct LayerShape {
 }
 
 impl LayerShape {
-    /// The notebook's layer, the two of LeNet, one of a residual network, and the first
-    /// of a network for photographs.
+    /// The notebook's layer, the two of LeNet, one of a residual network, and the first layer of a
+    /// network for photographs.
     pub const ALL: [Self; 5] = [
         Self { batch: 1, input: [1, 28, 28], kernels: 6, side: 3 },
         Self { batch: 64, input: [1, 28, 28], kernels: 8, side: 5 },
@@ -68,7 +68,7 @@ impl Pass {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Forward, Self::InputGradient, Self::KernelGradient];
 
-    /// As it stands in the workloads' names.
+    /// The pass in the names of workloads.
     pub fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward",
@@ -122,7 +122,7 @@ impl Operands {
         result
     }
 
-    /// Computes the result by the readable twin.
+    /// Computes the result with the readable twin.
     pub fn reference(&self) -> Vec<f32> {
         let Self { geometry, first, second, .. } = self;
         let mut result = vec![f32::NAN; self.result.len()];
@@ -146,14 +146,14 @@ impl Operands {
     }
 }
 
-/// Runs the operands once, and says how it differs from `expected` if it does by more
-/// than single precision explains.
+/// Runs the operands once; an error if the result differs from `expected` by more than the rounding
+/// of single precision explains.
 pub fn check(
     operands: &mut Operands,
     scratch: &mut Scratch<f32>,
     expected: &[f32],
 ) -> Result<(), String> {
     let difference = largest_difference(operands.run(scratch), expected);
-    // The longest sum has 50,000 terms; rounding errors grow with the root of that.
+    // The longest sum has 50,000 terms; rounding errors grow with the square root of that.
     if difference <= 2e-5 { Ok(()) } else { Err(format!("differs by {difference:.1e}")) }
 }

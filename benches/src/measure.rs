@@ -3,26 +3,26 @@ use std::time::Instant;
 /// How long a call took, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timing {
-    /// Half of the samples were faster.
+    /// The median sample.
     pub median: f64,
-    /// The fastest sample: on a shared machine the steadier number.
+    /// The fastest sample, which varies less on a shared machine.
     pub best: f64,
     /// How many samples there were.
     pub samples: usize,
 }
 
-/// The least time that a sample spans, so that reading the clock does not show.
+/// The least duration of a sample, so that the time to read the clock is negligible.
 const SAMPLE_SECONDS: f64 = 200e-6;
 
-/// For so long nothing counts: the host of a virtual machine takes a tenth of a second to find
-/// a processor for a thread that has slept.
+/// Calls during this time do not count: the host of a virtual machine takes a tenth of a second to
+/// give a processor to a thread that has slept.
 const WARM_UP_SECONDS: f64 = 0.1;
 
-/// The fewest samples, whatever they take.
-const FEWEST: usize = 3;
+/// The least number of samples, however long they take.
+const MIN_SAMPLES: usize = 3;
 
 /// Calls `call` for about `seconds`, in samples of as many calls as fill a fraction of a
-/// millisecond; the first calls warm up and do not count.
+/// millisecond, after a warm-up that does not count.
 pub fn measure(seconds: f64, call: impl FnMut()) -> Timing {
     measure_after(WARM_UP_SECONDS, seconds, call)
 }
@@ -42,14 +42,15 @@ fn measure_after(warm_up: f64, seconds: f64, mut call: impl FnMut()) -> Timing {
     }
     let start = Instant::now();
     let mut samples = Vec::new();
-    while samples.len() < FEWEST || start.elapsed().as_secs_f64() < seconds {
+    while samples.len() < MIN_SAMPLES || start.elapsed().as_secs_f64() < seconds {
         samples.push(time(calls) / calls as f64);
     }
     samples.sort_by(f64::total_cmp);
     Timing { median: samples[samples.len() / 2], best: samples[0], samples: samples.len() }
 }
 
-/// Runs `work` in a pool of `threads` threads, awake: what it calls can use all of them.
+/// Runs `work` in a pool of `threads` threads that are kept awake, so that it can use all of them
+/// at once.
 ///
 /// # Panics
 /// If the pool cannot be started.
@@ -74,7 +75,7 @@ pub fn machine() -> String {
     format!("{model}, {threads} hardware threads")
 }
 
-/// The largest difference of two elements, as a fraction of the largest element expected;
+/// The largest difference between two elements, as a fraction of the largest expected element;
 /// infinite if the lengths differ or a number is not finite.
 pub fn largest_difference(found: &[f32], expected: &[f32]) -> f64 {
     if found.len() != expected.len() || found.iter().chain(expected).any(|x| !x.is_finite()) {
@@ -90,7 +91,7 @@ pub fn largest_difference(found: &[f32], expected: &[f32]) -> f64 {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{FEWEST, largest_difference, measure_after};
+    use super::{MIN_SAMPLES, largest_difference, measure_after};
 
     #[test]
     fn a_timing_counts_calls_after_the_warm_up() {
@@ -99,7 +100,7 @@ mod tests {
             calls += 1;
             std::thread::sleep(Duration::from_micros(250));
         });
-        assert_eq!((timing.samples, calls), (FEWEST, FEWEST + 1));
+        assert_eq!((timing.samples, calls), (MIN_SAMPLES, MIN_SAMPLES + 1));
         assert!(250e-6 <= timing.best && timing.best <= timing.median);
     }
 
@@ -108,7 +109,7 @@ mod tests {
         let start = Instant::now();
         let timing = measure_after(0.1, 0.0, || std::thread::sleep(Duration::from_micros(250)));
         assert!(start.elapsed() > Duration::from_millis(100));
-        assert_eq!(timing.samples, FEWEST);
+        assert_eq!(timing.samples, MIN_SAMPLES);
     }
 
     #[test]

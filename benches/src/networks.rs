@@ -20,7 +20,7 @@ impl Model {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Notebook, Self::Lenet];
 
-    /// As it stands in the workloads' names.
+    /// The network in the names of workloads.
     pub fn name(self) -> &'static str {
         match self {
             Self::Notebook => "notebook",
@@ -47,9 +47,9 @@ impl Model {
 
     /// How many samples run through the network together.
     ///
-    /// Each shard has gradients of its own: the notebook's network has so many weights
-    /// that writing and adding four times 1.6 MB takes longer than computing them, so its
-    /// batch is one shard, whose operations the threads share. LeNet's has 150 KB.
+    /// Each shard has gradients of its own. The notebook's network has so many weights that writing
+    /// and adding four times 1.6 MB takes longer than computing them, so its batch is one shard,
+    /// whose operations the threads share. LeNet's gradients have 150 KB.
     pub fn shard_size(self) -> usize {
         match self {
             Self::Notebook => 32,
@@ -67,8 +67,8 @@ impl Model {
 
     /// The network, always with the same weights.
     ///
-    /// They are scaled so that gradients reach every layer: with the notebook's own
-    /// weights most are 0, and a wrong one would not be seen when peers are compared.
+    /// They are scaled so that gradients reach every layer: with the notebook's own weights most
+    /// gradients are 0, and comparing them with peers would not show an error.
     ///
     /// # Panics
     /// If its layers do not fit together.
@@ -123,9 +123,8 @@ fn lenet<T: Element>() -> Result<Network<T>, BuildError> {
 /// Images of 28 × 28 pixels with labels, one byte each, and the order in which they are
 /// trained on.
 ///
-/// They are drawn, not photographed, a fifth of their pixels not black as in MNIST: no
-/// operation takes longer for one number than for another, so that timings do not need
-/// the real ones.
+/// The images are random, with a fifth of the pixels not black, as in MNIST. No operation depends
+/// on the values of numbers, so timings do not need the real images.
 #[derive(Clone, Debug)]
 pub struct Images {
     pixels: Vec<u8>,
@@ -158,7 +157,7 @@ impl Images {
         &self.labels
     }
 
-    /// The images' places in the order of training.
+    /// The indices of the images in the order of training.
     pub fn order(&self) -> &[usize] {
         &self.order
     }
@@ -177,8 +176,8 @@ impl Images {
         data.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The places of the images of batch `step`, `size` of them, from the start again when all
-    /// were seen.
+    /// The indices of the images of batch `step`, `size` of them, starting again after all were
+    /// seen.
     pub fn batch(&self, step: usize, size: usize) -> &[usize] {
         let batches = self.order.len() / size;
         &self.order[step % batches * size..][..size]

@@ -2,25 +2,25 @@
 
 use std::fmt::Write;
 
-/// Some lines in one frame.
+/// Several lines in one frame.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    /// Above the frame.
+    /// The title above the frame.
     pub title: &'static str,
-    /// What the axis below it counts.
+    /// What the horizontal axis counts.
     pub axis: &'static str,
-    /// Drawn dashed: what no line can pass.
+    /// An upper bound for all lines, drawn dashed.
     pub ceiling: f64,
-    /// One for each thing that is compared; the same in all panels.
+    /// One line for each thing that is compared; the same things in all panels.
     pub lines: Vec<Line>,
 }
 
 /// Points from left to right.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// In the legend.
+    /// The name in the legend.
     pub name: &'static str,
-    /// Along the axis, ascending and positive; and the height, from 0 on.
+    /// Positions along the axis, ascending and positive, and heights from 0 on.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -115,7 +115,7 @@ mod tests {
         let line = Line { name: "line", points: vec![(1.0, 0.0), (10.0, 50.0), (100.0, 100.0)] };
         let panel = Panel { title: "a < b", axis: "size", ceiling: 100.0, lines: vec![line] };
         let text = svg("heading", &[panel]);
-        // The frame is 340 by 180 at (50, 70); 105 is as high as it.
+        // The frame is 340 by 180 at (50, 70); its height stands for 105.
         assert!(text.contains("points=\"50.0,250.0 220.0,164.3 390.0,78.6\""), "{text}");
         assert!(text.contains(">a &lt; b</text>") && text.contains(">100</text>"), "{text}");
     }

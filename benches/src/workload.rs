@@ -11,20 +11,20 @@ use crate::networks::{Images, Model};
 
 /// A piece of work that is measured.
 ///
-/// Prints as its name, under which the peers' scripts know the same work:
+/// It is printed as its name, under which the peers' scripts know the same work:
 /// `correlate/1x1x28x28*6x1x3x3/forward`, `step/notebook/32`, `predict/notebook/1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
     /// One pass of a correlation.
     Correlate(LayerShape, Pass),
-    /// One training step on so many images.
+    /// One training step on this many images.
     Step(Model, usize),
-    /// The outputs for so many images.
+    /// The outputs for this many images.
     Predict(Model, usize),
 }
 
-/// How many images go through the network together when many are predicted.
-const PREDICTED_TOGETHER: usize = 50;
+/// How many images go through the network together in large predictions.
+const PREDICTION_BATCH: usize = 50;
 
 impl Workload {
     /// All of them.
@@ -41,8 +41,8 @@ impl Workload {
         correlations.chain(steps).chain(predictions).collect()
     }
 
-    /// Whether the work is worth timing at this level: the portable one, which emulates
-    /// each multiply-add, is left out where one call would take a good part of a second.
+    /// Whether the work is timed at this level. The portable level, which emulates each
+    /// multiply-add, is left out where one call would take a large part of a second.
     pub fn is_measured_at(&self, level: Level) -> bool {
         const MOST_PORTABLE: usize = 10_000_000;
         level != Level::Portable || self.multiply_adds().is_some_and(|count| count <= MOST_PORTABLE)
@@ -64,7 +64,7 @@ impl Workload {
         }
     }
 
-    /// The time of `calls` calls on fresh operands, after one that does not count.
+    /// The time of `calls` calls on fresh operands, after one call that does not count.
     pub fn time(self, calls: u64) -> Duration {
         let mut call = self.prepare();
         call();
@@ -73,7 +73,7 @@ impl Workload {
         start.elapsed()
     }
 
-    /// The work, to be called as often as wanted, on the threads of the current pool.
+    /// The work as a function that may be called repeatedly, on the threads of the current pool.
     pub fn prepare(self) -> Box<dyn FnMut() + Send> {
         match self {
             Self::Correlate(shape, pass) => {
@@ -116,7 +116,7 @@ fn predict_many(model: Model, count: usize) -> Box<dyn FnMut() + Send> {
     let parts = rayon::current_num_threads();
     let share = count.div_ceil(parts);
     let outputs = network.output_shape().len();
-    let mut workspaces = vec![Workspace::new(&network, PREDICTED_TOGETHER); parts];
+    let mut workspaces = vec![Workspace::new(&network, PREDICTION_BATCH); parts];
     let mut predictions = vec![0.0; count * outputs];
     Box::new(move || {
         threads::for_each_chunk(
@@ -125,8 +125,8 @@ fn predict_many(model: Model, count: usize) -> Box<dyn FnMut() + Send> {
             parts,
             |part, workspace, predictions| {
                 let images = &images[part * share * Images::PIXELS..];
-                let together = images.chunks(PREDICTED_TOGETHER * Images::PIXELS);
-                let blocks = predictions.chunks_mut(PREDICTED_TOGETHER * outputs);
+                let together = images.chunks(PREDICTION_BATCH * Images::PIXELS);
+                let blocks = predictions.chunks_mut(PREDICTION_BATCH * outputs);
                 for (images, block) in together.zip(blocks) {
                     let images = &images[..block.len() / outputs * Images::PIXELS];
                     block.copy_from_slice(network.predict(images, &mut workspace[0]));

@@ -1,12 +1,12 @@
 //! `cargo xtask bench`: measures Asterism, alone or side by side with its peers.
 //!
-//! Alone it prints the table of all workloads beside the processor's multiply-add peak, then
-//! runs the criterion benchmarks. With `--peers` it measures the same work in PyTorch, SciPy and
-//! ONNX Runtime, in turn with ours, and prints one table of ratios. With `--growth` it draws how
-//! fast a correlation is as batch, image, kernels and threads grow; `docs/growth.svg` was made so.
+//! Alone, it prints a table of all workloads beside the processor's peak rate of multiply-adds,
+//! then runs the criterion benchmarks. With `--peers` it measures the same work in PyTorch, SciPy
+//! and ONNX Runtime, alternating with ours, and prints one table of ratios. With `--growth` it
+//! plots the speed of a correlation against batch, image, kernels and threads: `docs/growth.svg`.
 
-mod peer;
 mod peers;
+mod program;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

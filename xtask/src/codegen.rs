@@ -1,11 +1,10 @@
-//! `cargo xtask codegen`: whether the hot loops are still made of packed fused
-//! multiply-adds on numbers that stay in registers.
+//! `cargo xtask codegen`: checks that the hot loops consist of packed fused multiply-adds on
+//! numbers that stay in registers.
 //!
-//! Nothing in the language promises that. A new compiler, or a change that looks
-//! harmless, may turn a loop into one on single numbers, or let it write its sums to
-//! memory in each step, and every result stays the same. So the release build of
-//! `tensor` is written as assembly, and each inner loop is looked up by what it must
-//! hold.
+//! The language guarantees nothing of the kind. A new compiler, or a change that looks harmless,
+//! may turn a loop into one on single numbers, or let it store its sums to memory in each step,
+//! while every result stays the same. So the release build of `tensor` is written as assembly, and
+//! each expected inner loop is looked up by its instructions.
 
 mod assembly;
 
@@ -18,37 +17,38 @@ use anyhow::{Context, bail};
 use self::assembly::{Lanes, Loop, Register, loops};
 use crate::process::{cargo, release, run as run_command};
 
-/// An inner loop that must be there.
+/// An inner loop that must exist.
 struct Expected {
-    /// A part of the name of the function that it is in: what the level is known by.
+    /// A part of the name of its function, which identifies the level.
     function: &'static str,
     name: &'static str,
     register: Register,
     lanes: Lanes,
-    /// Its packed fused multiply-adds: exactly those of one step of the tile.
+    /// The exact number of packed fused multiply-adds: those of one step of the tile.
     fused: usize,
-    /// How many vectors it reads at least: what a loop that only measures does not do.
+    /// The least number of vectors loaded; a loop that only measures the peak loads none.
     loads: usize,
-    /// How many of these are the second half of a vector, exactly.
+    /// The exact number of loads of the second half of a vector.
     halves: usize,
-    /// How many numbers it broadcasts, at least and at most.
+    /// The least and the largest number of broadcasts.
     broadcasts: [usize; 2],
-    /// How many shuffles of lanes it has at least.
+    /// The least number of shuffles of lanes.
     shuffles: usize,
-    /// How many packed divisions it has, and how many square roots, exactly.
+    /// The exact numbers of packed divisions and of square roots.
     divisions: usize,
     roots: usize,
-    /// How many vectors it writes at least.
+    /// The least number of vectors stored.
     stores: usize,
-    /// How often it may touch the stack with a vector.
+    /// The most vector instructions on the stack.
     spills: usize,
-    /// How many instructions it may have in one step.
+    /// The most instructions in one step.
     instructions: usize,
 }
 
-/// The largest tile of products needs 45 with what counts and compares, the
-/// largest of dot products 70 to 81, since half of its addresses are on the stack.
-const OF_A_TILE: usize = 85;
+/// The most instructions in one step of a tile. The largest tile of products needs 45, with
+/// counters and bounds checks; the largest of dot products 70 to 81, since half of its addresses
+/// are on the stack.
+const MOST_INSTRUCTIONS: usize = 85;
 
 const AVX512: &str = "vectorize_avx512";
 const AVX2: &str = "vectorize_avx2";
@@ -60,7 +60,7 @@ const fn product(
     [rows, vectors]: [usize; 2],
 ) -> Expected {
     let (fused, loads, broadcasts) = (rows * vectors, vectors, rows);
-    let (lanes, instructions) = (Lanes::F32, OF_A_TILE);
+    let (lanes, instructions) = (Lanes::F32, MOST_INSTRUCTIONS);
     Expected {
         function,
         name,
@@ -91,12 +91,12 @@ const fn dots(
     Expected { fused, loads, broadcasts, spills, ..product(function, name, register, [rows, 1]) }
 }
 
-/// The same loop with `halves` vectors that are read in two.
+/// The same loop, with `halves` of its vectors loaded in two halves.
 const fn in_halves(halves: usize, name: &'static str, whole: Expected) -> Expected {
     Expected { name, loads: whole.loads + halves, halves, ..whole }
 }
 
-/// The same loop with two of its steps in one.
+/// The same loop, unrolled twice.
 const fn twice(whole: Expected) -> Expected {
     let Expected { fused, loads, instructions, .. } = whole;
     let instructions = instructions + fused + loads;
@@ -108,7 +108,7 @@ const fn double(expected: Expected) -> Expected {
     Expected { lanes: Lanes::F64, ..expected }
 }
 
-/// Taps by vectors of kernels: as a product, whose weights are the numbers of the input.
+/// Taps by vectors of kernels: like a product whose weights are the numbers of the input.
 const fn outer(
     function: &'static str,
     name: &'static str,
@@ -118,7 +118,7 @@ const fn outer(
     product(function, name, register, tile)
 }
 
-/// Kernels by points by vectors, each point with weights of its own: `f4_1d.rs`.
+/// Kernels by points by vectors, with weights of their own for each point: `f4_1d.rs`.
 const fn columns(
     function: &'static str,
     name: &'static str,
@@ -130,9 +130,9 @@ const fn columns(
     Expected { loads, ..product(function, name, register, [weights, vectors]) }
 }
 
-/// The loop of `tile_transforms.rs` that deals the numbers of a line to its tiles and
-/// transforms them: ten multiply-adds, eight loads, fourteen shuffles, six stores with a
-/// check each, and what constants find no place in registers, broadcast.
+/// The loop of `tile_transforms.rs` that deinterleaves the numbers of a line and transforms the
+/// tiles: ten multiply-adds, eight loads, fourteen shuffles, six stores with a bounds check each,
+/// and broadcasts of the constants for which no register is left.
 const fn tile_rows(function: &'static str, register: Register, broadcasts: [usize; 2]) -> Expected {
     Expected {
         loads: 8,
@@ -144,9 +144,9 @@ const fn tile_rows(function: &'static str, register: Register, broadcasts: [usiz
     }
 }
 
-/// A loop over single vectors, or over pairs where a vector is two registers: an operation of
-/// `map.rs`, `activation.rs` or `optimize.rs`. Its constants are in registers or broadcast,
-/// a few of them twice.
+/// A loop over single vectors, or over pairs if a vector is two registers: an operation of
+/// `map.rs`, `activation.rs` or `optimize.rs`. Its constants are in registers or broadcast, a few
+/// of them twice.
 const fn elementwise(
     function: &'static str,
     name: &'static str,
@@ -155,7 +155,7 @@ const fn elementwise(
     loads: usize,
 ) -> Expected {
     let (stores, broadcasts, instructions) = (1, [0, fused + fused / 2], 220);
-    // Of sixteen registers the constants leave few.
+    // The constants leave few of sixteen registers.
     let spills = if let Register::Ymm = register { 24 } else { 2 };
     Expected {
         fused,
@@ -170,8 +170,8 @@ const fn elementwise(
     }
 }
 
-/// The gradient of four rows of weights for one sample, and their step, in one pass:
-/// `matrix.rs`. What else there is for a layer that is not the first is in a branch.
+/// The gradient of four rows of weights for one sample, and the step with it, in one pass:
+/// `matrix.rs`. The input gradient, which the first layer does not need, is in a branch.
 const RANK_ONE: Expected = Expected {
     loads: 6,
     stores: 4,
@@ -179,13 +179,13 @@ const RANK_ONE: Expected = Expected {
     ..product(AVX512, "rank-1 update", Register::Zmm, [4, 1])
 };
 
-/// The tiles of `microkernel.rs`, `outer_products.rs`, `f4_1d.rs` and
-/// `f4_1d_gradient.rs` that nearly all time is spent in, the transform of what some
-/// of them multiply, and the loops over single vectors that a small network's step is made of.
-/// The tiles of `f4_2d_gradient.rs` look like products 8x2 and outer products 2x2.
+/// The tiles of `microkernel.rs`, `outer_products.rs`, `f4_1d.rs` and `f4_1d_gradient.rs`, in which
+/// nearly all time is spent, the transform of some tiles' operands, and the loops over single
+/// vectors that dominate a small network's step. The tiles of `f4_2d_gradient.rs` look like
+/// products 8x2 and outer products 2x2.
 ///
-/// More spills are allowed where a tile has some and they hide behind its multiply-adds:
-/// the five sums of 8x3 that go through memory take less than the 24 cycles of a step.
+/// More spills are allowed where a tile has some and they hide behind its multiply-adds: the five
+/// sums of 8x3 that go through memory take less than the 24 cycles of a step.
 const EXPECTED: &[Expected] = &[
     product(AVX512, "product 8x2", Register::Zmm, [8, 2]),
     product(AVX512, "product 6x4", Register::Zmm, [6, 4]),
@@ -205,7 +205,7 @@ const EXPECTED: &[Expected] = &[
     outer(AVX512, "outer 9x2", Register::Zmm, [9, 2]),
     outer(AVX512, "outer 12x1", Register::Zmm, [12, 1]),
     outer(AVX512, "outer 15x1", Register::Zmm, [15, 1]),
-    // One vector is two registers here.
+    // Here a vector is two registers.
     outer(AVX2, "outer 6x1", Register::Ymm, [6, 2]),
     outer(AVX2, "outer 2x2", Register::Ymm, [2, 4]),
     double(product(AVX512, "product 8x2", Register::Zmm, [8, 2])),
@@ -238,7 +238,7 @@ const EXPECTED: &[Expected] = &[
     elementwise(AVX2, "Adam", Register::Ymm, [10, 2, 2], 8),
 ];
 
-/// Builds, looks, prints a table.
+/// Builds `tensor`, looks up the expected loops and prints a table.
 pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
     crate::no_flags("codegen", &flags)?;
     if !cfg!(target_arch = "x86_64") {
@@ -253,12 +253,13 @@ pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The assembly of all of `tensor`'s units, built as in a release.
+/// The assembly of all codegen units of `tensor`, built as in a release.
 fn assembly_of_tensor() -> anyhow::Result<String> {
-    // A folder of its own: the same flags elsewhere would make cargo build twice.
+    // A target folder of its own: with the same flags elsewhere, cargo would build everything
+    // twice.
     let target = release("xtask")?.with_file_name("codegen");
     let units = target.join("release").join("deps");
-    // Without its products cargo takes the crate for not built, and builds it.
+    // Without these files cargo regards the crate as not built, and builds it.
     for path in units_of_tensor(&units)? {
         std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
     }
@@ -278,7 +279,7 @@ fn assembly_of_tensor() -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// What a build of `tensor` left in the folder, if there is one.
+/// The units that a build of `tensor` left in the folder, if there are any.
 fn units_of_tensor(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
@@ -295,7 +296,7 @@ fn units_of_tensor(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Prints a row for each loop that must be there; returns how many are not as they must.
+/// Prints a row for each expected loop; returns how many are missing or differ.
 fn print_table(loops: &[Loop]) -> usize {
     println!(
         "{:<10}{:<16}{:<7}{:<10}{:>7}{:>14}{:>8}",
@@ -321,7 +322,7 @@ fn print_table(loops: &[Loop]) -> usize {
 }
 
 impl Expected {
-    /// The loop that is closest, of those with the right multiply-adds.
+    /// The closest loop among those with the right number of multiply-adds.
     fn best<'a>(&self, loops: &'a [Loop]) -> Option<&'a Loop> {
         let same = loops.iter().filter(|found| {
             let [fewest, most] = self.broadcasts;
@@ -349,7 +350,7 @@ mod tests {
     use super::assembly::loops;
     use super::{AVX2, Expected, Register, dots, product};
 
-    /// A loop as rustc writes it: 2 rows by 2 vectors, and what else is put into it.
+    /// A loop as rustc writes it: 2 rows by 2 vectors, with `more` inserted.
     fn assembly(more: &str) -> String {
         format!(
             "_ZN{AVX2}E:\n.LBB7_3:\n\tvmovups\t(%rsi,%rax,4), %ymm0\n\

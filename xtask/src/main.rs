@@ -1,13 +1,14 @@
-//! House-keeping: `cargo xtask COMMAND [FLAGS]`, one module per command.
+//! Project tasks: `cargo xtask COMMAND [FLAGS]`, one module per command.
 //!
-//! This crate has few dependencies, and should keep it so: it is built before anything
-//! that it starts.
+//! This crate has few dependencies, and should keep it so: it is built before everything that it
+//! starts.
 
 mod bench;
 mod ci;
 mod codegen;
 mod process;
 mod speedrun;
+mod temporary_folder;
 mod train;
 
 use std::ffi::OsString;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-/// Name, what it does, and the function that does it with the flags that follow.
+/// A command's name, a summary, and the function that runs it with the flags that follow.
 type Command = (&'static str, &'static str, fn(Vec<OsString>) -> anyhow::Result<ExitCode>);
 
 const COMMANDS: &[Command] = &[
@@ -56,7 +57,7 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Refuses all flags.
+/// Fails if there are flags.
 fn no_flags(command: &str, flags: &[OsString]) -> Result<(), Usage> {
     flags.first().map_or(Ok(()), |flag| {
         Err(Usage(format!("{}: {command} takes no flags", flag.to_string_lossy())))

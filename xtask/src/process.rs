@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 
 /// The workspace's root.
 pub fn root() -> PathBuf {
-    // Cargo says where the package is now, which may not be where it was compiled.
+    // At run time cargo tells where the package is, which may not be where it was compiled.
     let now = std::env::var_os("CARGO_MANIFEST_DIR");
     let manifest = now.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     let manifest = PathBuf::from(manifest);
@@ -23,17 +23,17 @@ pub fn cargo(arguments: &[&str]) -> Command {
     cargo
 }
 
-/// The program of this name in the folder of release builds.
+/// The path of the release build of a program.
 pub fn release(program: &str) -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe().context("the path of xtask itself")?;
-    // Started through cargo, xtask is such a build, beside the others.
+    // Cargo runs xtask from a release build, and the others are beside it.
     Ok(this.with_file_name(program).with_extension(std::env::consts::EXE_EXTENSION))
 }
 
-/// Runs a command to its end.
+/// Runs a command and waits for its end.
 ///
 /// # Errors
-/// If it cannot be started or fails; the error is the command as one would type it.
+/// If it cannot be started or fails; the error shows the command as one would type it.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let line = line(command);
     let status = command.status().with_context(|| format!("cannot start: {line}"))?;
@@ -46,13 +46,13 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
 /// Prints a text.
 ///
 /// # Errors
-/// If standard output is lost, on a full disk or because nobody reads it.
+/// If standard output cannot be written: a full disk, or a closed pipe.
 pub fn print(text: impl Display) -> anyhow::Result<()> {
     let mut output = std::io::stdout().lock();
     write!(output, "{text}").and_then(|()| output.flush()).context("standard output")
 }
 
-/// Prints a line on standard error, whoever may have closed it.
+/// Prints a line on standard error, even if that is closed.
 pub fn notice(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

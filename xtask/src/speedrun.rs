@@ -1,18 +1,19 @@
-//! `cargo xtask speedrun`: how well and how fast a preset trains, seed by seed.
+//! `cargo xtask speedrun`: how accurate a preset becomes and how long it trains, over several
+//! seeds.
 //!
-//! Builds the program in release, trains each seed from 1 on in a process of its own, and
-//! prints a Markdown table: what each seed reached and how long it took, their mean and
-//! spread, the machine, the command.
+//! Builds the program in release mode, trains each seed from 1 on in a process of its own, and
+//! prints a Markdown table: accuracy and time of each seed, their mean and spread, the machine, and
+//! the command.
 //!
-//! All epochs of the preset are trained: that is what measures its accuracy, which is that of
-//! the last epoch. With a target each run ends after the first epoch that reaches it, the
-//! seconds are those to the target, and a seed that misses it is a failure.
+//! Without a target, all epochs of the preset are trained, and the accuracy is that after the last
+//! one. With a target, each run ends after the first epoch that reaches it, the seconds are those
+//! to the target, and a seed that misses it is a failure.
 
 mod machine;
 mod table;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 use crate::Usage;
 use crate::process::{cargo, line, notice, print, release, root, run as run_command};
+use crate::temporary_folder::TemporaryFolder;
 
 const HELP: &str = "\
 cargo xtask speedrun [FLAGS]     trains several seeds and prints a table of their results
@@ -41,10 +43,10 @@ pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
     let options = Options::parse(flags)
         .map_err(|complaint| Usage(format!("{complaint}; see cargo xtask speedrun --help")))?;
     run_command(&mut cargo(&["build", "--release", "-p", "mnist-app"]))?;
-    let folder = Temporary::create()?;
+    let folder = TemporaryFolder::create("speedrun")?;
     let mut runs = Vec::new();
     for seed in 1..=options.seeds {
-        let run = train(&options, seed, &folder.0.join(format!("seed-{seed}")))?;
+        let run = train(&options, seed, &folder.path().join(format!("seed-{seed}")))?;
         notice(table::progress(&run));
         runs.push(run);
     }
@@ -57,7 +59,7 @@ pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
 #[derive(Clone, Debug, PartialEq)]
 struct Options {
     preset: String,
-    /// Absent: all epochs.
+    /// Absent: all epochs are trained.
     target: Option<f64>,
     seeds: u64,
     threads: Option<u64>,
@@ -115,18 +117,18 @@ fn count(flag: &str, text: &str, most: u64) -> Result<u64, String> {
     }
 }
 
-/// What one seed came to.
+/// The result of one seed.
 #[derive(Clone, Debug, PartialEq)]
 struct Run {
     seed: u64,
     epochs: u64,
-    /// After the last epoch that was trained, as a fraction.
+    /// The fraction of correct answers after the last epoch that was trained.
     accuracy: f64,
     /// Its 95 % interval.
     interval: [f64; 2],
-    /// Of the training alone, all epochs together.
+    /// The seconds of all epochs' training alone.
     train_seconds: f64,
-    /// From the start of the process to its end.
+    /// The seconds from the start of the process to its end.
     process_seconds: f64,
     threads: u64,
     simd: String,
@@ -134,12 +136,12 @@ struct Run {
 }
 
 impl Run {
-    /// Whether there is no target, or the run got there.
+    /// Whether there is no target, or the run has reached it.
     fn reached(&self, target: Option<f64>) -> bool {
         target.is_none_or(|target| self.accuracy >= target)
     }
 
-    /// From the contents of `summary.json` and `metrics.jsonl`.
+    /// Reads the contents of `summary.json` and `metrics.jsonl`.
     fn read(summary: &str, metrics: &str, process_seconds: f64) -> anyhow::Result<Self> {
         let summary: Value = serde_json::from_str(summary).context("summary.json")?;
         let missing = |key: &str| format!("summary.json: expected {key}, found {summary}");
@@ -180,7 +182,7 @@ fn train(options: &Options, seed: u64, folder: &Path) -> anyhow::Result<Run> {
         train.args(["--threads", &threads.to_string()]);
     }
     train.arg("--json").arg("--out").arg(folder).current_dir(root());
-    // What it prints is in its folder as well; its complaints go where ours do.
+    // Its output is in its folder too; its error messages go where ours do.
     train.stdout(Stdio::null());
     let start = Instant::now();
     run_command(&mut train)?;
@@ -191,25 +193,6 @@ fn train(options: &Options, seed: u64, folder: &Path) -> anyhow::Result<Run> {
     };
     Run::read(&read("summary.json")?, &read("metrics.jsonl")?, seconds)
         .with_context(|| line(&train))
-}
-
-/// A folder that is removed when nobody needs it.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn create() -> anyhow::Result<Self> {
-        let name = format!("asterism-speedrun-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Where it cannot be removed it does no harm.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Context;
 
-/// Runs `mnist-app train FLAGS` in the caller's folder, so that relative paths among the
-/// flags mean what they say, and hands on its exit status.
+/// Runs `mnist-app train FLAGS` in the caller's folder, so that relative paths among the flags stay
+/// valid, and returns its exit status.
 pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    // Two steps: the build shows its progress, and the run adds no line of cargo's own
-    // to what the program prints.
+    // Two steps: the build shows its progress, and the run adds no line of cargo's to the program's
+    // output.
     let built = cargo("build").status().context("cargo build")?;
     if !built.success() {
         return Ok(ExitCode::FAILURE);
@@ -18,7 +18,7 @@ pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
     let mut command = cargo("run");
     command.args(["--quiet", "--", "train"]).args(flags);
     let status = command.status().context("cargo run")?;
-    // Without a code, a signal ended the program.
+    // Without a code, the program was ended by a signal.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

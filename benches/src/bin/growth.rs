@@ -1,8 +1,8 @@
-//! Draws how fast a correlation is as its work grows: over the batch, the side of the
-//! image, the number of kernels, and the number of threads.
+//! Plots the speed of a correlation against its batch size, the side of the image, the number of
+//! kernels, and the number of threads.
 //!
-//! `growth FILE.svg [--seconds S]`: seconds for each point (default 0.1). Prints the times
-//! as a table too. Work that grows evenly costs the same per multiply-add: a flat line.
+//! `growth FILE.svg [--seconds S]`: seconds for each point (default 0.1). Prints the times as a
+//! table too. A flat line means that the cost of a multiply-add does not depend on the size.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -12,11 +12,11 @@ use lexopt::prelude::*;
 use plot::{Line, Panel};
 use tensor::simd::level;
 
-/// The middle of all growth: LeNet's second convolution, a batch of it.
-const MIDDLE: LayerShape = LayerShape { batch: 64, input: [8, 12, 12], kernels: 16, side: 5 };
+/// The base shape, of which one size is varied: LeNet's second convolution on a batch.
+const BASE: LayerShape = LayerShape { batch: 64, input: [8, 12, 12], kernels: 16, side: 5 };
 
-/// An image for the growth of its side, a few so that the smallest is no blink.
-const IMAGE: LayerShape = LayerShape { batch: 4, input: [8, 28, 28], kernels: 16, side: 3 };
+/// The base shape for the side of the image; a few images, so that the smallest takes long enough.
+const IMAGE_BASE: LayerShape = LayerShape { batch: 4, input: [8, 28, 28], kernels: 16, side: 3 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (path, seconds) = options()?;
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("| work | pass | threads | time | GFLOP/s | of peak |");
     println!("|---|---|--:|--:|--:|--:|");
     let mut panels = Vec::new();
-    for (title, axis, shapes) in growths() {
+    for (title, axis, shapes) in plots() {
         let mut lines = Vec::new();
         for pass in Pass::ALL {
             let point = |&(at, shape): &(usize, LayerShape)| {
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for pass in Pass::ALL {
         let point = |threads| {
             let at_most = one + (many - one) * (threads - 1) as f64 / (all - 1).max(1) as f64;
-            (threads as f64, point(MIDDLE, pass, (threads, at_most), seconds))
+            (threads as f64, point(BASE, pass, (threads, at_most), seconds))
         };
         lines.push(Line { name: pass.name(), points: (1..=all).map(point).collect() });
     }
@@ -54,16 +54,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Title, axis, and what grows along it.
-type Growth = (&'static str, &'static str, Vec<(usize, LayerShape)>);
+/// A plot: its title, its axis, and the sizes along the axis with their shapes.
+type Plot = (&'static str, &'static str, Vec<(usize, LayerShape)>);
 
-fn growths() -> [Growth; 3] {
+fn plots() -> [Plot; 3] {
     let batches = (0..=10).map(|power| 1 << power);
-    let batches = batches.map(|batch| (batch, LayerShape { batch, ..MIDDLE })).collect();
+    let batches = batches.map(|batch| (batch, LayerShape { batch, ..BASE })).collect();
     let sides = [28, 40, 56, 80, 112, 160, 224];
-    let sides = sides.map(|side| (side, LayerShape { input: [8, side, side], ..IMAGE }));
+    let sides = sides.map(|side| (side, LayerShape { input: [8, side, side], ..IMAGE_BASE }));
     let kernels = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
-    let kernels = kernels.map(|kernels| (kernels, LayerShape { kernels, ..MIDDLE }));
+    let kernels = kernels.map(|kernels| (kernels, LayerShape { kernels, ..BASE }));
     [
         ("batch: N×8×12×12 by 16 kernels of 5×5", "batch", batches),
         ("image: 4×8×S×S by 16 kernels of 3×3", "side", sides.into()),
@@ -71,7 +71,7 @@ fn growths() -> [Growth; 3] {
     ]
 }
 
-/// Measures and prints one point; in GFLOP/s.
+/// Measures and prints one point; returns its GFLOP/s.
 fn point(shape: LayerShape, pass: Pass, (threads, peak): (usize, f64), seconds: f64) -> f64 {
     let workload = Workload::Correlate(shape, pass);
     let timing = on_threads(threads, || measure(seconds, workload.prepare()));
@@ -86,7 +86,7 @@ fn point(shape: LayerShape, pass: Pass, (threads, peak): (usize, f64), seconds: 
     gflops(rate)
 }
 
-/// Two operations for each multiply-add.
+/// GFLOP/s, counting two operations for each multiply-add.
 fn gflops(multiply_adds: f64) -> f64 {
     2e-9 * multiply_adds
 }

@@ -1,15 +1,15 @@
-//! Measures workloads on demand, as the scripts in `benches/peers/` do: one line of JSON
-//! asks, one line answers. `cargo xtask bench --peers` talks to both in turn.
+//! Measures workloads on request, as the scripts in `benches/peers/` do: a line of JSON for each
+//! request and each response. `cargo xtask bench --peers` sends requests to both in turn.
 //!
-//! `serve --write FILE` writes the numbers that peers compute with, and our results;
-//! `serve --threads N` says what it is and then answers
+//! `serve --write FILE` writes the operands and data that peers compute with, and our results;
+//! `serve --threads N` prints a line about itself and then answers
 //! `{"workload": NAME, "seconds": S}` with `{"median": …, "best": …, "samples": …}`.
 
 use std::error::Error;
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-use benches::{Workload, machine, measure, on_threads, write_exchange};
+use benches::{Workload, machine, measure, on_threads, write_peer_fixtures};
 use lexopt::prelude::*;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
-            Long("write") => return write_exchange(Path::new(&arguments.value()?)),
+            Long("write") => return write_peer_fixtures(Path::new(&arguments.value()?)),
             Long("threads") => threads = arguments.value()?.parse()?,
             _ => return Err(argument.unexpected().into()),
         }

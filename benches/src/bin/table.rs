@@ -1,8 +1,8 @@
-//! Prints how fast each workload runs, per SIMD level and number of threads, beside the
-//! multiply-add peak that the same program measures first.
+//! Prints how fast each workload runs, for each SIMD level and number of threads, beside the peak
+//! rate of multiply-adds, which it measures first.
 //!
-//! `table [--json FILE] [--seconds S] [--filter TEXT]`: seconds for each row (default
-//! 0.2); only workloads whose name contains the text.
+//! `table [--json FILE] [--seconds S] [--filter TEXT]`: seconds for each row (default 0.2); only
+//! workloads whose names contain the text.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a level reaches at most.
+/// The peak rate of a level.
 struct Peak {
     level: Level,
     threads: usize,
@@ -48,7 +48,7 @@ impl Peak {
     }
 }
 
-/// Two operations for each multiply-add.
+/// GFLOP/s, counting two operations for each multiply-add.
 fn gflops(multiply_adds: f64) -> f64 {
     2e-9 * multiply_adds
 }
@@ -132,7 +132,7 @@ impl Options {
     }
 }
 
-/// Operands of a correlation, and what must come out.
+/// Operands of a correlation, and its expected result.
 fn expected(workload: Workload) -> Option<(Operands, Vec<f32>)> {
     let Workload::Correlate(shape, pass) = workload else { return None };
     let operands = Operands::new(shape, pass);
@@ -140,7 +140,7 @@ fn expected(workload: Workload) -> Option<(Operands, Vec<f32>)> {
     Some((operands, expected))
 }
 
-/// Seconds in the unit that suits them.
+/// Seconds, printed in the unit that suits them.
 fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 1e-3 => format!("{:.2} µs", 1e6 * s),

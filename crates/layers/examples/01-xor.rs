@@ -1,8 +1,8 @@
 //! XOR: the smallest problem that one layer cannot solve.
 //!
-//! The output is 1 where exactly one of two inputs is 1. No straight line in the plane
-//! separates the two 1s from the two 0s, so a single dense layer, which is such a line,
-//! must fail; two layers with a bend between them (tanh) succeed.
+//! The output is 1 where exactly one of two inputs is 1. No straight line in the plane separates
+//! the two 1s from the two 0s, so a single dense layer, which draws such a line, must fail; two
+//! layers with a nonlinear function (tanh) between them succeed.
 //!
 //!     cargo run -p layers --example 01-xor
 
@@ -10,7 +10,7 @@ use layers::{
     Dense, Epochs, Init, Inputs, Loss, Network, Optimizer, Tanh, Trainer, TrainerConfig, Workspace,
 };
 
-/// The four lines of the truth table.
+/// The four rows of the truth table.
 const INPUTS: [[f64; 2]; 4] = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
 const TARGETS: [f64; 4] = [0.0, 1.0, 1.0, 0.0];
 
@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("epoch  error");
     let mut error = f64::INFINITY;
     for epoch in Epochs::new(10_000, 0.2) {
-        // All four lines are one step: forward, the loss E = mean (y − t)², backward for ∂E/∂W
-        // of every layer, and W ← W − 0.2 · ∂E/∂W. The report is of the network before it.
+        // All four rows are one step: forward, the loss E = mean (y − t)², backward for ∂E/∂W of
+        // every layer, and W ← W − 0.2 · ∂E/∂W. The report describes the network before the step.
         error = trainer.epoch(&truth_table, &epoch)?.loss;
         if epoch.number() % 200 == 1 || error < 0.001 {
             println!("{:>5}  {error:.6}", epoch.number());
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("  {}  {}  {t:>6}  {y:>6.3}  {:>8}", x[0], x[1], u8::from(*y > 0.5));
     }
 
-    // Between the corners: where the network draws its borders.
+    // Between the corners: where the network draws the border between the classes.
     println!("\nx₂ from 1 (above) to 0, x₁ from 0 to 1; # where the output is above ½");
     const STEPS: usize = 10;
     let mut single = Workspace::new(&network, 1);

@@ -42,8 +42,8 @@ fn forward(x: &Plane, k: &Plane) -> Result<(), ShapeError> {
     Ok(())
 }
 
-/// The layer's output is Y = X ⋆valid K. Let the error be E = Σ G · Y for some numbers G:
-/// then ∂E/∂Y = G, whatever the layers behind this one do.
+/// The layer's output is Y = X ⋆valid K. Let the error be E = Σ G · Y for some numbers G: then
+/// ∂E/∂Y = G, whatever layers follow.
 fn backward(x: &Plane, k: &Plane) -> Result<(), ShapeError> {
     let g = plane([2, 2], [1, -1, 2, 3])?;
     print("output gradient G = ∂E/∂Y", &g);
@@ -68,7 +68,7 @@ fn backward(x: &Plane, k: &Plane) -> Result<(), ShapeError> {
     print("G *full K", &right);
     print("by finite differences", &measured);
 
-    // One sees a full correlation in this place. It is right only if K = rot180(K).
+    // A full correlation is sometimes written here. It is right only if K = rot180(K).
     let wrong = correlate_full(&g, k)?;
     print("G ⋆full K, which is wrong for this kernel", &wrong);
     println!("largest distance from the finite differences:");
@@ -97,7 +97,7 @@ fn differences(
 
 fn distance(a: &Plane, b: &Plane) -> f64 {
     let pairs = a.as_slice().iter().zip(b.as_slice());
-    // `f64::max` forgets a NaN.
+    // `f64::max` would drop a NaN.
     let larger = |most: f64, d| if most.is_nan() || d <= most { most } else { d };
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, larger)
 }
@@ -126,7 +126,7 @@ fn terms(x: &Plane, k: &Plane, row: usize, column: usize) -> String {
 fn print(title: &str, plane: &Plane) {
     println!("{title}");
     for row in plane.as_slice().chunks(axes(plane)[1]) {
-        // Rounded, since finite differences end in digits that mean nothing; −0 + 0 is 0.
+        // Rounded, since the last digits of finite differences mean nothing; −0 + 0 is 0.
         let row: Vec<_> = row.iter().map(|x| (x * 1e6).round() / 1e6 + 0.0).collect();
         println!("  {}", row.iter().map(|x| format!("{x:>5} ")).collect::<String>().trim_end());
     }

@@ -1,8 +1,9 @@
-//! A convolutional network for data of one's own: arrays in memory.
+//! A convolutional network for your own data, from arrays in memory.
 //!
-//! `drawings` stands for whatever reads your files: it gives the pixels of all images, one image
-//! after another, a byte each, and the class of each image, counted from 0. Everything else is
-//! `main`. Images of several channels have all pixels of the first one before those of the second.
+//! `drawings` stands for the code that reads your files: it returns the pixels of all images, one
+//! image after another, one byte each, and the class of each image, counted from 0. Everything else
+//! is `main`. For images of several channels, all pixels of the first channel come before those of
+//! the second.
 //!
 //!     cargo run --release -p layers --example 03-own-data
 
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .add(Dense::new(3))
         .build()?;
     network.initialize(Init::He, 1);
-    // Steps of 30 images, of which 10 go through the network together on a thread.
+    // Steps of 30 images, in shards of 10 that each go through the network on one thread.
     let config = TrainerConfig::new(Loss::softmax_cross_entropy(), Optimizer::adam(), [30, 10]);
     let mut trainer = Trainer::new(network, config);
     for epoch in Epochs::new(5, 0.005) {
@@ -38,10 +39,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Rows and columns of an image.
+/// The height and width of an image.
 const SIDE: usize = 16;
 
-/// Noisy images, each of a ring (class 0), a cross (1) or a square (2) somewhere.
+/// Noisy images, each with a ring (class 0), a cross (1) or a square (2) at a random place.
 fn drawings(count: usize, seed: u64) -> (Vec<u8>, Vec<u8>) {
     let mut stream = Stream::new(seed, Purpose::Initialization, 0);
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());

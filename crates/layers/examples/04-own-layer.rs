@@ -1,4 +1,4 @@
-//! A layer of your own: `PReLU` (He et al., 2015), a rectifier that learns its slope.
+//! A layer of your own: `PReLU` (He et al., 2015), a ReLU that learns its slope.
 //!
 //! `y = x` where `x > 0`, else `y = a_c · x`, with one learned number `a_c` for each channel `c`.
 //! It is checked against finite differences, trained, saved, and read back.
@@ -13,18 +13,18 @@ use layers::{
 use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError};
 
-/// The settings: what stands in a file. `{ "type": "prelu", "slope": 0.25 }`
+/// The settings as they appear in a file: `{ "type": "prelu", "slope": 0.25 }`
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PRelu {
-    /// What the slopes start with.
+    /// The initial slopes.
     slope: f64,
 }
 
 impl LayerConfig for PRelu {
     const TYPE: &'static str = "prelu";
 
-    /// Whatever the layer needs to know of its input is found out here, once.
+    /// Everything that the layer needs to know about its input is computed here, once.
     fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
         let Some(&channels) = input.dims().first() else {
             return Err(ShapeError::new("PRelu", "an input with an axis of channels", input));
@@ -33,7 +33,7 @@ impl LayerConfig for PRelu {
     }
 }
 
-/// The mathematics. It holds no numbers: they are lent to it, of several samples at once.
+/// The mathematics. It holds no numbers: those of one or several samples are lent to it.
 #[derive(Debug)]
 struct PReluLayer {
     shape: Shape,
@@ -89,7 +89,7 @@ impl<T: Element> Layer<T> for PReluLayer {
         }
     }
 
-    /// The backward pass does without the output, so the next layer may overwrite it.
+    /// The backward pass does not read the output, so the next layer may overwrite it.
     fn needs_output(&self) -> bool {
         false
     }
@@ -106,7 +106,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("expected the gradients of finite differences".into());
     }
 
-    // |x₁ − x₂| with a single bend, which a ReLU cannot do: its slope must become −1.
+    // |x₁ − x₂| with a single unit, which ReLU cannot represent: the slope must become −1.
     let mut network = Network::<f32>::builder([2])
         .add(Dense::new(1))
         .add(LayerSpec::own(PRelu { slope: 0.25 }))
@@ -131,7 +131,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err(format!("no solution found: the error is still {error}").into());
     }
 
-    // A file names the layer, and whoever reads it says which type has that name.
+    // A file names the type of the layer; whoever reads it says which Rust type has that name.
     let file = save_weights(&network, &[])?;
     let error = network_of::<f32>(&file).expect_err("nobody knows of PRelu there");
     println!("without the type: {error}");

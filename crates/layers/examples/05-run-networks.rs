@@ -1,12 +1,12 @@
-//! Networks from files: what each answers to some inputs.
+//! Runs networks from files on inputs from files.
 //!
 //!     cargo run -p layers --example 05-run-networks -- FOLDER…
 //!
-//! reads from each folder `network.json` (a `NetworkSpec`), `weights.safetensors` (as
-//! `load_weights` takes it) and `input.bin` (samples one after another, `f32`, little-endian),
-//! and writes `output.bin` beside them. Where there is a `loss.json` (a `Loss`), its value for
-//! each sample is what is written, the targets being those of `target.bin`.
-//! `scripts/onnx_node_tests.py` makes such folders.
+//! It reads from each folder `network.json` (a `NetworkSpec`), `weights.safetensors` (for
+//! `load_weights`) and `input.bin` (samples one after another, `f32`, little-endian), and writes
+//! the outputs to `output.bin` beside them. If there is a `loss.json` (a `Loss`), it writes the
+//! loss of each sample instead, for the targets in `target.bin`. `scripts/onnx_node_tests.py` makes
+//! such folders.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use layers::{Loss, NetworkSpec, Workspace, load_weights};
 
 type Error = Box<dyn std::error::Error>;
 
-/// Numbers of 4 bytes, as many as are some times `len`.
+/// Reads numbers of 4 bytes; their count must be a multiple of `len`.
 fn numbers(file: &Path, len: usize) -> Result<Vec<f32>, Error> {
     let bytes = fs::read(file)?;
     let (numbers, rest) = bytes.as_chunks::<4>();

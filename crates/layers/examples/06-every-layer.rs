@@ -1,9 +1,9 @@
 //! Every kind of layer, each in a small network that learns for a few steps.
 //!
-//! A place to look up how a layer is written down and what it does to a shape. Each network
-//! ends in a dense layer with three outputs and is trained with several batches: one sample,
-//! all samples together, and shards that threads share. What is printed is the same on every
-//! machine, in debug and in release: `cargo xtask ci` compares the two.
+//! Look here for how a layer is written and what it does to a shape. Each network ends in a dense
+//! layer with three outputs and is trained with several batches: a single sample, all samples
+//! together, and shards that threads share. The output is the same on every machine, in debug and
+//! in release builds: `cargo xtask ci` compares the two.
 //!
 //!     cargo run -p layers --example 06-every-layer
 
@@ -17,20 +17,20 @@ use tensor::Element;
 
 type Error = Box<dyn std::error::Error>;
 
-/// The shape of a sample, and the layers in front of the last ones.
+/// The shape of a sample, and the layers before the dense one.
 pub type Example = (&'static [usize], Vec<LayerSpec>);
 
-/// What is different about a layer, layer by layer.
+/// The networks, each with a layer in an interesting variant.
 pub fn examples() -> Vec<Example> {
     let small: &[usize] = &[2, 9, 7];
     vec![
-        // The README's: rows of 26 numbers, no whole number of vectors.
+        // The README's: rows of 26 numbers, which are not a whole number of vectors.
         (&[1, 28, 28], vec![Conv2d::new(6, 3).bias(Bias::Untied).into(), Sigmoid.into()]),
         (&[1, 28, 28], vec![Conv2d::new(8, 5).into(), Relu.into(), MaxPool2d::new(2).into()]),
-        // A padding, a stride, groups; small planes of many channels.
+        // Padding, stride and groups; small planes of many channels.
         (small, vec![Conv2d::new(4, 3).padding(Padding::Same).stride(2).groups(2).into()]),
         (small, vec![Conv2d::new(5, 3).rectangle(2, 4).padding(Padding::Zeros(1, 2)).into()]),
-        // Kernels spread by a dilation; more rows below than above.
+        // Dilated kernels; more padding below than above.
         (
             small,
             vec![Conv2d::new(4, 3).dilation([3, 2]).stride([1, 2]).into(), Elu::default().into()],
@@ -39,13 +39,13 @@ pub fn examples() -> Vec<Example> {
         // Twice as many rows and columns.
         (small, vec![ConvTranspose2d::new(3, 3).stride(2).padding(Padding::Zeros(1, 1)).into()]),
         (&[16, 5, 5], vec![Conv2d::new(20, 5).bias(Bias::None).into()]),
-        // Kernels of 3 × 3, by columns and by tiles.
+        // 3 × 3 kernels, computed by columns and by tiles.
         (&[4, 12, 12], vec![Conv2d::new(8, 3).into(), Silu.into()]),
         (&[16, 12, 12], vec![Conv2d::new(16, 3).into(), Relu.into(), GlobalAvgPool2d.into()]),
         (&[16, 12, 12], vec![Conv2d::new(20, 3).padding(Padding::Same).into(), Relu.into()]),
         (small, vec![MaxPool2d::new(3).stride(2).into()]),
         (small, vec![AvgPool2d::new(2).rectangle(3, 2).into()]),
-        // Windows that reach over the edges; a mean that knows nothing of what is there.
+        // Windows that reach over the edges; a mean that does not count the padding.
         (small, vec![MaxPool2d::new(3).padding(Padding::Zeros(1, 1)).ceil_mode(true).into()]),
         (small, vec![AvgPool2d::new(2).padding(Padding::Same).count_include_pad(false).into()]),
         (small, vec![GroupNorm::new(2).into(), Softplus.into()]),
@@ -60,7 +60,7 @@ pub fn examples() -> Vec<Example> {
     ]
 }
 
-/// Samples of three classes, which differ in how fast they go up and down.
+/// Samples of three classes, which differ in the frequency of their waves.
 struct Waves {
     samples: usize,
 }
@@ -110,7 +110,7 @@ fn train<T: Element>((input, layers): &Example) -> Result<(f64, f64, String), Er
     Ok((before, after, network.digest()))
 }
 
-/// Asks for the outputs of some samples.
+/// Predicts some samples and checks the outputs.
 fn predict<T: Element>(network: &layers::Network<T>, samples: usize) -> Result<(), Error> {
     let loss = Loss::softmax_cross_entropy();
     let outputs = network.evaluate(&Waves { samples }, &loss).outputs;

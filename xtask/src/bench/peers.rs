@@ -1,8 +1,8 @@
-//! Ours and theirs in turn, in one session, so that what else the machine does meets
-//! all of them alike.
+//! Measures our programs and the peers' alternately in one session, so that other load on the
+//! machine affects all of them alike.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -10,25 +10,26 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use super::Options;
-use super::peer::Peer;
+use super::program::Program;
 use crate::process::{cargo, line, release, root, run};
+use crate::temporary_folder::TemporaryFolder;
 
 const SCRIPTS: [&str; 3] = ["pytorch.py", "scipy_notebook.py", "onnxruntime_infer.py"];
 
-/// The most by which results may differ, as a fraction of the largest: what single
-/// precision explains in sums of 50,000 terms and in ten training steps.
+/// The largest allowed difference between results, as a fraction of the largest element: what
+/// rounding to single precision explains in sums of 50,000 terms and in ten training steps.
 const TOLERANCE: f64 = 5e-5;
 
-/// Between two measurements, for threads that spin when they have no work.
+/// The pause between two measurements, for threads that spin for a while after their work.
 const PAUSE: Duration = Duration::from_millis(30);
 
 /// Measures everything and prints the table.
 pub fn compare(options: &Options) -> anyhow::Result<()> {
     run(&mut cargo(&["build", "--release", "-p", "mnist-app"]))?;
-    let folder = Folder::new()?;
-    let exchange = folder.0.join("exchange.safetensors");
-    run(Command::new(release("serve")?).arg("--write").arg(&exchange))?;
-    let mut programs = start(options, &exchange)?;
+    let folder = TemporaryFolder::create("bench")?;
+    let fixtures = folder.path().join("fixtures.safetensors");
+    run(Command::new(release("serve")?).arg("--write").arg(&fixtures))?;
+    let mut programs = start(options, &fixtures)?;
     check(&mut programs)?;
     let (ours, peers): (Vec<_>, Vec<_>) =
         programs.iter().partition(|program| program.name() == "Asterism");
@@ -59,7 +60,7 @@ pub fn compare(options: &Options) -> anyhow::Result<()> {
             rows.extend(print(workload, &times));
         }
         if "notebook, 15 epochs".contains(&options.filter) {
-            rows.extend(print("notebook, 15 epochs", &whole_program(options, &folder.0)?));
+            rows.extend(print("notebook, 15 epochs", &whole_program(options, folder.path())?));
         }
         runs.push(rows);
     }
@@ -80,46 +81,29 @@ pub fn compare(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A folder that is removed in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("asterism-bench-{}", std::process::id()));
-        std::fs::create_dir(&path).with_context(|| path.display().to_string())?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Each program with one thread and with two.
-fn start(options: &Options, exchange: &Path) -> anyhow::Result<Vec<Peer>> {
+fn start(options: &Options, fixtures: &Path) -> anyhow::Result<Vec<Program>> {
     let mut programs = Vec::new();
     for threads in [1, 2] {
-        programs.push(Peer::start(Command::new(release("serve")?), threads)?);
+        programs.push(Program::start(Command::new(release("serve")?), threads)?);
         for script in SCRIPTS {
             let mut command = Command::new(&options.python);
             command.arg(root().join("benches/peers").join(script));
-            command.arg("--exchange").arg(exchange);
-            programs.push(Peer::start(command, threads)?);
+            command.arg("--fixtures").arg(fixtures);
+            programs.push(Program::start(command, threads)?);
         }
     }
     Ok(programs)
 }
 
 /// Compares the peers' results with ours.
-fn check(programs: &mut [Peer]) -> anyhow::Result<()> {
+fn check(programs: &mut [Program]) -> anyhow::Result<()> {
     for peer in programs.iter_mut().filter(|peer| peer.name() != "Asterism") {
-        let answer = peer.ask(&json!({ "check": true }))?;
+        let answer = peer.request(&json!({ "check": true }))?;
         let differences = answer["differences"].as_object().context("no differences")?;
         let mut worst = 0.0_f64;
         for (workload, difference) in differences {
-            // A difference that is not a number is written as none.
+            // A difference that is not a number is `null` in JSON.
             let difference = difference.as_f64().unwrap_or(f64::INFINITY);
             if difference > TOLERANCE {
                 bail!("{workload}: {} differs from ours by {difference:.1e}", peer.name());
@@ -137,7 +121,8 @@ fn check(programs: &mut [Peer]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Seconds of a workload by program and threads: of each round, the median and the best.
+/// Seconds of a workload by program and number of threads: the median of each round, and the best
+/// time.
 #[derive(Default)]
 struct Times {
     medians: BTreeMap<(String, usize), Vec<f64>>,
@@ -159,14 +144,14 @@ impl Times {
     fn add(&mut self, program: &str, threads: usize, median: f64, best: f64) {
         let key = (program.to_owned(), threads);
         self.medians.entry(key.clone()).or_default().push(median);
-        let least = self.best.entry(key).or_insert(best);
-        *least = least.min(best);
+        let shortest = self.best.entry(key).or_insert(best);
+        *shortest = shortest.min(best);
     }
 }
 
-/// All programs in turn, several rounds, there and back: the first with two threads may find one
-/// of the processors asleep.
-fn measure(programs: &mut [Peer], workload: &str, options: &Options) -> anyhow::Result<Times> {
+/// Measures all programs in turn, in several rounds and in alternating order: the first one with
+/// two threads may find a processor asleep.
+fn measure(programs: &mut [Program], workload: &str, options: &Options) -> anyhow::Result<Times> {
     let mut times = Times::default();
     for _ in 0..options.rounds {
         for program in programs.iter_mut() {
@@ -182,15 +167,15 @@ fn measure(programs: &mut [Peer], workload: &str, options: &Options) -> anyhow::
     Ok(times)
 }
 
-/// A workload beside one peer: seconds with one thread and with two.
+/// A workload and one peer: seconds with one thread and with two.
 struct Row {
     workload: String,
     peer: String,
     ours: [Option<f64>; 2],
     theirs: [Option<f64>; 2],
-    ours_least: [Option<f64>; 2],
-    theirs_least: [Option<f64>; 2],
-    /// The peer's fastest way with one thread and with two; its whole program has but one.
+    ours_best: [Option<f64>; 2],
+    theirs_best: [Option<f64>; 2],
+    /// The peer's fastest variant with one thread and with two; its whole program has only one.
     variants: [Option<String>; 2],
 }
 
@@ -200,7 +185,7 @@ impl Row {
         ratio(best(self.ours), best(self.theirs))
     }
 
-    /// The peer, and what its time belongs to.
+    /// The peer, and the variant that its time belongs to.
     fn peer(&self) -> String {
         let [one, two] = self.theirs;
         let variant = &self.variants[usize::from(two < one)];
@@ -212,8 +197,8 @@ impl Row {
 
     fn json(&self) -> Value {
         json!({ "workload": self.workload, "peer": self.peer, "ours": self.ours,
-                "theirs": self.theirs, "ours_least": self.ours_least,
-                "theirs_least": self.theirs_least, "variants": self.variants,
+                "theirs": self.theirs, "ours_best": self.ours_best,
+                "theirs_best": self.theirs_best, "variants": self.variants,
                 "ratio": self.ratio() })
     }
 }
@@ -233,15 +218,15 @@ fn print(workload: &str, times: &Times) -> Vec<Row> {
     let mut rows = Vec::new();
     for peer in names.into_iter().filter(|&name| name != "Asterism") {
         let both = |name| [times.median(name, 1), times.median(name, 2)];
-        let least = |name| [times.best(name, 1), times.best(name, 2)];
+        let shortest = |name| [times.best(name, 1), times.best(name, 2)];
         let variant = |threads| times.variants.get(&(peer.to_owned(), threads)).cloned();
         let row = Row {
             workload: workload.to_owned(),
             peer: peer.to_owned(),
             ours: both("Asterism"),
             theirs: both(peer),
-            ours_least: least("Asterism"),
-            theirs_least: least(peer),
+            ours_best: shortest("Asterism"),
+            theirs_best: shortest(peer),
             variants: [variant(1), variant(2)],
         };
         let Row { ours, theirs, .. } = row;
@@ -255,8 +240,9 @@ fn print(workload: &str, times: &Times) -> Vec<Row> {
     rows
 }
 
-/// Of several runs, the medians of the better of one thread and two, the lowest and the highest
-/// ratio, and the ratio of the shortest times, which no other program has disturbed.
+/// For several runs, with the better of one thread and two on each side: the median times, the
+/// median, lowest and highest ratio, and the ratio of the shortest times, which other programs have
+/// disturbed least.
 fn print_summary(runs: &[Vec<Row>]) {
     println!("\n{} runs, the better of one thread and two on each side:\n", runs.len());
     println!("| workload | peer | ours | theirs | ratio | lowest to highest | shortest times |");
@@ -271,8 +257,8 @@ fn print_summary(runs: &[Vec<Row>]) {
         let (ours, theirs) = (sorted(&|row| best(row.ours)), sorted(&|row| best(row.theirs)));
         let ratios = sorted(&|row| row.ratio());
         let (Some(lowest), Some(highest)) = (ratios.first(), ratios.last()) else { continue };
-        let least = sorted(&|row| best(row.ours_least)).first().copied();
-        let their_least = sorted(&|row| best(row.theirs_least)).first().copied();
+        let shortest = sorted(&|row| best(row.ours_best)).first().copied();
+        let their_best = sorted(&|row| best(row.theirs_best)).first().copied();
         println!(
             "| {} | {} | {} | {} | {} | {lowest:.2} to {highest:.2} | {} |",
             row.workload,
@@ -280,12 +266,12 @@ fn print_summary(runs: &[Vec<Row>]) {
             cell(median(&ours), duration),
             cell(median(&theirs), duration),
             cell(median(&ratios), two_digits),
-            cell(ratio(least, their_least), two_digits),
+            cell(ratio(shortest, their_best), two_digits),
         );
     }
 }
 
-/// What an epoch of 60,000 images takes, from the time of one step.
+/// The time of an epoch of 60,000 images, from the time of one step.
 fn print_epochs(rows: &[Row]) {
     for row in rows {
         let size = row.workload.strip_prefix("step/lenet/").and_then(|size| size.parse().ok());
@@ -304,7 +290,7 @@ fn print_epochs(rows: &[Row]) {
     }
 }
 
-/// What stands in a table.
+/// A cell of a table.
 fn cell(number: Option<f64>, text: fn(f64) -> String) -> String {
     number.map_or("–".into(), text)
 }
@@ -313,7 +299,7 @@ fn two_digits(number: f64) -> String {
     format!("{number:.2}")
 }
 
-/// The notebook's whole program from the same start weights, training alone timed.
+/// Runs the notebook's whole program from the same initial weights, and times the training alone.
 fn whole_program(options: &Options, folder: &Path) -> anyhow::Result<Times> {
     let mut times = Times::default();
     let weights = folder.join("init.safetensors");
@@ -370,7 +356,7 @@ fn epochs(command: &mut Command) -> anyhow::Result<Epochs> {
     Ok(Epochs { seconds, first_error })
 }
 
-/// Seconds in the unit that suits them.
+/// Seconds, printed in the unit that suits them.
 fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 1e-3 => format!("{:.1} µs", 1e6 * s),

@@ -34,22 +34,22 @@ impl Lanes {
     }
 }
 
-/// A loop that has no other loop inside and multiplies and adds packed numbers.
+/// An innermost loop that multiplies and adds packed numbers.
 #[derive(Debug)]
 pub struct Loop {
     /// The symbol of its function.
     pub function: String,
-    /// The register of its first fused multiply-add, and what is in it.
+    /// The register of its first fused multiply-add, and the type of its lanes.
     pub register: Register,
     pub lanes: Lanes,
     pub instructions: usize,
-    /// Packed fused multiply-adds of such numbers on such registers.
+    /// Packed fused multiply-adds with this register and type.
     pub fused: usize,
     /// Vectors read from memory other than the stack.
     pub loads: usize,
     /// How many of these reads are the second half of a vector.
     pub halves: usize,
-    /// Instructions that take one number for all lanes from memory.
+    /// Instructions that load one number into all lanes.
     pub broadcasts: usize,
     /// Instructions that permute or interleave lanes.
     pub shuffles: usize,
@@ -58,11 +58,11 @@ pub struct Loop {
     pub roots: usize,
     /// Vectors written to memory other than the stack.
     pub stores: usize,
-    /// Vector instructions on the stack.
+    /// Vector instructions that access the stack.
     pub spills: usize,
 }
 
-/// All such loops.
+/// All innermost loops with packed fused multiply-adds.
 pub fn loops(assembly: &str) -> Vec<Loop> {
     let mut found = Vec::new();
     let mut function = Function::default();
@@ -82,7 +82,7 @@ pub fn loops(assembly: &str) -> Vec<Loop> {
     found
 }
 
-/// The label that a line is.
+/// The label that a line defines.
 fn label(line: &str) -> Option<&str> {
     let starts = line.starts_with(|c: char| !c.is_whitespace() && c != '#');
     line.split('#').next()?.trim_end().strip_suffix(':').filter(|_| starts)
@@ -92,14 +92,14 @@ fn is_local(label: &str) -> bool {
     label.starts_with(".L") || label.starts_with("LBB")
 }
 
-/// What was read of a function.
+/// The parts of a function that were parsed so far.
 #[derive(Default)]
 struct Function<'a> {
     name: &'a str,
-    /// The instruction that each label is before.
+    /// The index of the instruction after each label.
     labels: HashMap<&'a str, usize>,
     body: Vec<&'a str>,
-    /// Jumps back: from which instruction to which.
+    /// Backward jumps: the indices of the first and the last instruction of the loop.
     loops: Vec<[usize; 2]>,
 }
 
@@ -156,7 +156,7 @@ impl<'a> Function<'a> {
     }
 }
 
-/// What a packed fused multiply-add works on; none if the line is something else.
+/// The operands of a packed fused multiply-add; `None` if the line is something else.
 fn fused_lanes(line: &str) -> Option<Lanes> {
     let name = line.split_whitespace().next()?;
     if !(name.starts_with("vfmadd") || name.starts_with("vfnmadd")) {
@@ -180,7 +180,7 @@ fn is_on_stack(line: &str) -> bool {
     line.starts_with('v') && line.contains("(%rsp")
 }
 
-/// Whether a vector instruction has a source in memory; the last operand is the target.
+/// Whether a vector instruction reads memory; the last operand is the destination.
 fn reads(line: &str) -> bool {
     line.starts_with('v') && line.contains('(') && !line.ends_with(')')
 }

@@ -1,8 +1,8 @@
-//! What the figures were measured on.
+//! The machine that the figures were measured on.
 
 use std::process::Command;
 
-/// Processor, cores and memory, as far as the system tells.
+/// Processor, cores and memory, as far as the system reports them.
 pub fn describe() -> String {
     let processor = processor().unwrap_or_else(|| "unknown processor".into());
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
@@ -34,7 +34,7 @@ fn kibibytes(text: &str) -> Option<u64> {
     number.checked_mul(1024)
 }
 
-/// What follows the first `key :` of a text.
+/// The value after the first `key :` in a text.
 fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let pairs = text.lines().filter_map(|line| line.split_once(':'));
     pairs

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Options, Run};
 
-/// One run in a line.
+/// One run as a line of text.
 pub(super) fn progress(run: &Run) -> String {
     let Run { seed, epochs, train_seconds, process_seconds, .. } = run;
     let accuracy = percent(run.accuracy);
@@ -14,8 +14,8 @@ pub(super) fn progress(run: &Run) -> String {
     )
 }
 
-/// A row for each run, then mean, standard deviation and extremes, then what all were
-/// measured on.
+/// A row for each run, then mean, standard deviation and extremes, then the machine and the
+/// command.
 pub(super) fn markdown(options: &Options, runs: &[Run], machine: &str) -> String {
     let training = match options.target {
         Some(target) => format!("training to {}, s", percent(target)),
@@ -52,18 +52,18 @@ pub(super) fn markdown(options: &Options, runs: &[Run], machine: &str) -> String
         let (count, target) = (runs.len(), percent(target));
         let _ = writeln!(
             text,
-            "{missed} of {count} seeds did not reach {target} in all epochs of the preset."
+            "{missed} of {count} seeds did not reach {target} within the preset's epochs."
         );
     }
     text
 }
 
-/// The rows below the seeds'.
+/// The rows for all seeds together.
 fn spread(options: &Options, runs: &[Run]) -> String {
     let column = |value: fn(&Run) -> f64| runs.iter().map(value).collect::<Vec<_>>();
     let accuracy = column(|run| 100.0 * run.accuracy);
     let process = column(|run| run.process_seconds);
-    // A mean of those that got there would flatter.
+    // A mean over the successful seeds alone would be too good.
     let all = runs.iter().all(|run| run.reached(options.target));
     let training = if all { column(|run| run.train_seconds) } else { Vec::new() };
     let columns = [(accuracy, 3, " %"), (training, 2, ""), (process, 2, "")];
@@ -93,7 +93,7 @@ fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / count)
 }
 
-/// That of the sample, `√(Σ (x − mean)² / (n − 1))`.
+/// The sample's standard deviation, `√(Σ (x − mean)² / (n − 1))`.
 fn deviation(values: &[f64]) -> Option<f64> {
     let mean = mean(values)?;
     let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
@@ -153,9 +153,7 @@ a processor; avx2, 2 threads, mnist-app 0.1.0. `cargo xtask speedrun --preset le
         let text = markdown(&options(Some(0.99)), &runs, "a processor");
         assert!(text.contains("| 2 | 2 | 98.99 % (98.79 to 99.09) | not reached | 5.00 |"));
         assert!(text.contains("| mean | | 99.000 % | – | 4.00 |"), "{text}");
-        assert!(
-            text.ends_with("1 of 2 seeds did not reach 99.00 % in all epochs of the preset.\n")
-        );
+        assert!(text.ends_with("1 of 2 seeds did not reach 99.00 % within the preset's epochs.\n"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod optimizers;
 mod outputs;
 mod own_layer;
 mod pytorch;
-mod pytorch_normalized;
+mod pytorch_cases;
 mod random_experiments;
 mod samples;
 mod training;

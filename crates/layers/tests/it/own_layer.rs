@@ -393,7 +393,7 @@ fn no_setting_is_called_type() {
 fn what_nobody_could_read_is_not_written() {
     let mut network = trained::<f32>();
     let error = save_weights(&network, &[("network", "mine".into())]).expect_err("its own key");
-    assert!(error.to_string().contains("expected other keys than \"network\""), "{error}");
+    assert!(error.to_string().contains("expected keys other than \"network\""), "{error}");
     network.parameters_mut()[1] = f32::NAN;
     let error = save_weights(&network, &[]).expect_err("a NaN").to_string();
     assert!(error.contains("1.weight: expected finite numbers"), "{error}");

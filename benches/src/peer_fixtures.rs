@@ -10,7 +10,7 @@ use crate::correlation::{LayerShape, Operands, Pass};
 use crate::networks::{Images, Model};
 use crate::workload::Workload;
 
-/// Training steps whose losses peers must reproduce.
+/// How many training steps have losses that peers must reproduce.
 const STEPS: usize = 10;
 
 /// Writes what peers compute with, and what we computed from it, as a safetensors file:
@@ -21,7 +21,7 @@ const STEPS: usize = 10;
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_exchange(path: &Path) -> Result<(), Box<dyn Error>> {
+pub fn write_peer_fixtures(path: &Path) -> Result<(), Box<dyn Error>> {
     let mut arrays = Vec::new();
     for shape in LayerShape::ALL {
         for pass in Pass::ALL {

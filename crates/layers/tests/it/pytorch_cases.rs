@@ -51,7 +51,7 @@ fn layer_agrees<T: Element>(name: &str, case: &Case, layer: &dyn Layer<T>) {
 }
 
 fn layers_agree<T: Element>() {
-    let (fixtures, specs) = read::<NetworkSpec>("zoo_layers.safetensors");
+    let (fixtures, specs) = read::<NetworkSpec>("layer_shapes.safetensors");
     let mut plans = BTreeSet::new();
     for (name, case) in fixtures.cases() {
         let spec = &specs[name];
@@ -74,7 +74,7 @@ fn layers_agree_with_pytorch() {
 
 #[test]
 fn losses_agree_with_pytorch() {
-    let (fixtures, losses) = read::<Loss>("zoo_losses.safetensors");
+    let (fixtures, losses) = read::<Loss>("loss_settings.safetensors");
     for (name, case) in fixtures.cases() {
         let loss = &losses[name];
         let (x, t) = (case.numbers::<f64>("logits"), case.numbers("target"));
@@ -97,7 +97,7 @@ fn losses_agree_with_pytorch() {
 /// Five steps of AdamW on a batch in one shard, and what the network then says.
 #[test]
 fn training_agrees_with_pytorch() {
-    let (fixtures, specs) = read::<NetworkSpec>("zoo_networks.safetensors");
+    let (fixtures, specs) = read::<NetworkSpec>("adamw_training.safetensors");
     for (name, case) in fixtures.cases() {
         let mut network = specs[name].build::<f64>().expect("a network");
         for (array, range) in network.named_parameters() {
