@@ -1,11 +1,11 @@
 #!/bin/sh
-# Trains all networks that the chapters in docs/ speak of, prints their tables and draws
+# Trains all networks that the chapters in docs/ mention, prints their tables and draws
 # their curves: a few minutes on two cores. From the repository's root:
 #
 #     sh scripts/docs_runs.sh [RUNS]
 #
-# The runs are kept in the folder RUNS (default: runs/docs). One that is there already is
-# not trained again, so what was interrupted goes on; to measure anew, delete the folder.
+# The runs are kept in the folder RUNS (default: runs/docs). One that exists already is
+# not trained again, so an interrupted script can be continued; to measure anew, delete the folder.
 set -eu
 
 runs=${1:-runs/docs}

@@ -271,8 +271,8 @@ def read(path):
 
 
 def express(folder, to):
-    """Writes a test as a network with its input; returns what must come of its answers, and the
-    function that makes it of them."""
+    """Writes a test as a network with its input; returns the expected results, and the
+    function that computes them from its outputs."""
     model = onnx.load(folder / "model.onnx")
     graph = model.graph
     need(len(graph.node) == 1, "several nodes")

@@ -3,8 +3,8 @@
 
     python3 scripts/plot_curves.py OUT.svg [--what KEY] [--title TEXT] LABEL=FOLDER...
 
-needs the standard library alone. Each FOLDER is a run's; its `metrics.jsonl` is read.
-Runs of the same LABEL are one curve: their mean, in a band from the least to the most.
+needs only the standard library. Each FOLDER is a run's; its `metrics.jsonl` is read.
+Runs with the same LABEL are one curve: their mean, in a band from the lowest to the highest.
 KEY is what is drawn over the epochs:
 
     accuracy      test images right, in per cent (the default)
@@ -92,7 +92,7 @@ def picture(curves, title, axis):
 
 
 def frame(ticks, epochs, x, y):
-    """Lines at the ticks of the upright axis, and the numbers of both axes."""
+    """Lines at the ticks of the vertical axis, and the numbers of both axes."""
     digits = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
     for tick in ticks:
         yield line(x(1), y(tick), x(epochs), y(tick), "#dddddd")
@@ -105,7 +105,7 @@ def frame(ticks, epochs, x, y):
 
 
 def curve(runs, colour, x, y):
-    """The mean of the runs, in a band from the least to the most."""
+    """The mean of the runs, in a band from the lowest to the highest."""
     columns = list(enumerate(zip(*runs), start=1))
     if len(runs) > 1:
         upper = [(x(epoch), y(max(values))) for epoch, values in columns]

@@ -18,15 +18,15 @@ use crate::process::{cargo, release, run as run_command};
 const HELP: &str = "\
 cargo xtask bench [FLAGS]        measures all workloads, then runs the criterion benchmarks
     --quick                      no criterion benchmarks
-    --peers                      beside PyTorch, SciPy and ONNX Runtime, in turn, instead
+    --peers                      compare with PyTorch, SciPy and ONNX Runtime instead
     --python PATH                the peers' interpreter (default: $ASTERISM_PYTHON, else python3)
     --rounds N                   with --peers: measurements of each workload (default: 5)
     --runs N                     with --peers: whole runs; several add a table of their medians
                                  and ranges (default: 1)
-    --growth FILE.svg            draw how fast a correlation is as it grows, instead
+    --growth FILE.svg            plot the speed of a correlation against its sizes instead
     --filter TEXT                only workloads whose names contain the text
     --seconds S                  for each measurement (default: 0.2)
-    --json FILE                  write the numbers too
+    --json FILE                  also write the numbers as JSON
 Exit status: 0 done, 1 a measurement failed, 2 wrong usage.
 ";
 

@@ -30,7 +30,7 @@ cargo xtask speedrun [FLAGS]     trains several seeds and prints a table of thei
     --target P                   the fraction of the test images to reach, or none: all
                                  epochs (default: none)
     --seeds N                    seeds 1 to N (default: 5)
-    --threads N                  of each run (default: all)
+    --threads N                  threads of each run (default: all)
 Exit status: 0 done, 1 a seed missed the target or a run failed, 2 wrong usage.
 ";
 

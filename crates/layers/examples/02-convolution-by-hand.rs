@@ -53,16 +53,16 @@ fn backward(x: &Plane, k: &Plane) -> Result<(), ShapeError> {
     };
 
     println!("== Gradient of the kernel ==");
-    println!("K[ky,kx] is multiplied with X[y+ky, x+kx] on its way into every Y[y,x], so");
+    println!("K[ky,kx] is multiplied by X[y+ky, x+kx] on its way into every Y[y,x], so");
     println!("∂E/∂K[ky,kx] = Σ G[y,x] · X[y+ky, x+kx]: a valid correlation of X with G.\n");
     print("X ⋆valid G", &correlate_valid(x, &g)?);
     print("by finite differences", &differences(k, |k| error(x, k))?);
 
     println!("== Gradient of the input ==");
-    println!("X[i,j] goes into Y[y,x] with the factor K[i−y, j−x], wherever that exists:");
+    println!("X[i,j] enters Y[y,x] with the factor K[i−y, j−x], wherever that exists:");
     println!("∂E/∂X[i,j] = Σ G[y,x] · K[i−y, j−x].");
-    println!("The minus signs make it a convolution, and since every X counts that meets some Y,");
-    println!("the corners too, it is the full one. The output has the shape of X again.\n");
+    println!("The minus signs make it a convolution; since every X that meets some Y counts, even at");
+    println!("the corners, it is the full one. The output has the shape of X again.\n");
     let right = convolve_full(&g, k)?;
     let measured = differences(x, |x| error(x, k))?;
     print("G *full K", &right);

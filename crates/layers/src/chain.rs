@@ -80,7 +80,7 @@ fn broken_promise<T: Element>(layer: &dyn Layer<T>, input: Shape) -> Option<Shap
     let names = || arrays.iter().map(|array| &array.name);
     let twice = names().enumerate().find(|(at, name)| names().take(*at).any(|n| n == *name));
     twice.map(|(_, name)| {
-        ShapeError::new("parameters", "a name of its own for each array", format!("two {name:?}"))
+        ShapeError::new("parameters", "a unique name for each array", format!("two {name:?}"))
     })
 }
 

@@ -133,7 +133,7 @@ fn refuse_numbers<T: Element>(file: (&WeightsHeader, &[u8]), array: &Parameter) 
     let is_lost = role.refuse(found).is_none();
     let precision = if is_lost { format!(" in {}", T::NAME) } else { String::new() };
     Some(format!(
-        "{name}: expected {}{precision}, found {found:?} at place {place}, and {} such of {}",
+        "{name}: expected {}{precision}, found {found:?} at index {place}; {} of {} numbers are invalid",
         refuse(found)?,
         wrong().count(),
         shape.len()
@@ -181,7 +181,7 @@ fn open(bytes: &[u8]) -> Result<(WeightsHeader, &[u8]), WeightsError> {
     let header = WeightsHeader::parse(header).map_err(|error| fail(error.to_string()))?;
     let (expected, found) = (header.body_len(), body.len());
     if found != expected {
-        return Err(fail(format!("expected {expected} behind the header, got {found}")));
+        return Err(fail(format!("expected {expected} after the header, got {found}")));
     }
     Ok((header, body))
 }

@@ -286,7 +286,9 @@ fn described<O: OwnLayers>(text: &str) -> Result<NetworkSpec, String> {
             let unknown =
                 reason.strip_prefix("unknown variant `").and_then(|r| r.split('`').next());
             let reason = match unknown {
-                Some(name) => format!("{name:?} is neither built in nor given to be read with"),
+                Some(name) => {
+                    format!("{name:?} is not a built-in layer type nor one of the given types")
+                }
                 None => shortened(&reason),
             };
             return Err(format!(

@@ -64,7 +64,7 @@ impl Pooling {
         if padding.iter().zip(size).any(|(around, size)| around.iter().any(|&pad| pad > size / 2)) {
             let [rows, columns] = size.map(|size| size / 2);
             let expected = format!(
-                "at most half of the window, {rows} rows and {columns} columns to each side"
+                "at most half of the window, {rows} rows and {columns} columns on each side"
             );
             let [[above, below], [left, right]] = padding;
             let found = format!("{above} above, {below} below, {left} left and {right} right");

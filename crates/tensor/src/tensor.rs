@@ -80,7 +80,7 @@ impl<T: Element> Tensor<T> {
         match self.shape.axes() {
             Some([h, w]) if h > 0 && w > 0 => Ok([h, w]),
             _ => {
-                let expected = format!("{operand} that is a plane (H, W) and not empty");
+                let expected = format!("{operand} that is a non-empty plane (H, W)");
                 Err(ShapeError::new(operation, expected, self.shape))
             }
         }

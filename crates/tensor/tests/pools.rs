@@ -132,7 +132,7 @@ fn windows_that_would_begin_behind_the_input_are_left_out() {
     let error = Pooling::with_windows([1, 9, 9], half).expect_err("too much padding").to_string();
     assert_eq!(
         error,
-        "pooling padding: expected at most half of the window, 1 rows and 1 columns to each side, \
+        "pooling padding: expected at most half of the window, 1 rows and 1 columns on each side, \
          got 0 above, 2 below, 0 left and 0 right"
     );
     let of = |size: usize| {

@@ -76,7 +76,7 @@ impl ConvTranspose2d {
         });
         let output: Vec<_> = output.collect();
         if output.contains(&0) {
-            let expected = "padding that leaves something of the output";
+            let expected = "padding that leaves an output that is not empty";
             let found = Shape::from([self.kernels, output[0], output[1]]);
             return Err(ShapeError::new("ConvTranspose2d", expected, found));
         }

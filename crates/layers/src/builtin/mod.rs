@@ -238,7 +238,7 @@ impl<'de, O: OwnLayers> Deserialize<'de> for TypeName<O> {
                 Err(de::Error::custom(format!("unknown variant `{name}`, expected one of {known}")))
             }
             count => Err(de::Error::custom(format!(
-                "layers of type `{name}`: expected one that has this name, got {count}"
+                "layer type `{name}`: expected a unique name, got {count} types"
             ))),
         }
     }

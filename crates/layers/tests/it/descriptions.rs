@@ -87,7 +87,7 @@ fn shapes_that_do_not_fit_name_the_culprit() {
         (
             r#"{"type":"max_pool2d","size":3,"padding":2}"#,
             "[1,5,5]",
-            "pooling padding: expected at most half of the window, 1 rows and 1 columns to each side",
+            "pooling padding: expected at most half of the window, 1 rows and 1 columns on each side",
         ),
         (
             r#"{"type":"group_norm","groups":2}"#,
@@ -107,7 +107,7 @@ fn shapes_that_do_not_fit_name_the_culprit() {
         (
             r#"{"type":"conv_transpose2d","kernels":2,"size":1,"padding":3}"#,
             "[3,5,7]",
-            "ConvTranspose2d: expected padding that leaves something of the output, got (2, 0, 1)",
+            "ConvTranspose2d: expected padding that leaves an output that is not empty, got (2, 0, 1)",
         ),
         (
             r#"{"type":"conv_transpose2d","kernels":2,"size":1,"padding":"same"}"#,

@@ -211,7 +211,7 @@ fn a_file_that_does_not_describe_its_network_is_refused() {
         network_of::<f32>(&bytes).expect_err("a refusal").to_string()
     };
     let text = with(r#"{"input":[3],"layers":[{"type":"unheard_of"}]}"#);
-    let found = r#"layer 0: expected one that this version knows, got {"type":"unheard_of"}: "unheard_of" is neither built in nor given to be read with"#;
+    let found = r#"layer 0: expected one that this version knows, got {"type":"unheard_of"}: "unheard_of" is not a built-in layer type nor one of the given types"#;
     assert_eq!(text, format!("weights, \"network\": {found}"));
     let text = with(r#"{"input":[2,3],"layers":[{"type":"dense","outputs":4}]}"#);
     assert!(text.starts_with("weights, \"network\": layer 0 does not fit: Dense: "), "{text}");
@@ -233,8 +233,8 @@ fn changed(array: &str, place: usize, value: f64) -> Vec<u8> {
 #[test]
 fn numbers_that_cannot_be_are_refused_by_name() {
     for (array, place, value, complaint) in [
-        ("0.weight", 7, f64::NAN, "0.weight: expected finite numbers, found NaN at place 7"),
-        ("0.bias", 1, f64::INFINITY, "0.bias: expected finite numbers, found inf at place 1"),
+        ("0.weight", 7, f64::NAN, "0.weight: expected finite numbers, found NaN at index 7"),
+        ("0.bias", 1, f64::INFINITY, "0.bias: expected finite numbers, found inf at index 1"),
         ("1.running_mean", 0, f64::NEG_INFINITY, "1.running_mean: expected finite numbers"),
         ("1.running_var", 1, f64::NAN, "1.running_var: expected finite numbers, found NaN"),
         ("1.running_var", 1, -1e-9, "1.running_var: expected no variance below 0, found -1e-9"),

@@ -93,17 +93,15 @@ fn planes_that_do_not_fit_are_named() {
     ] {
         assert_eq!(
             text(operation(&cube, &k)),
-            format!(
-                "{name}: expected an input that is a plane (H, W) and not empty, got (2, 4, 5)"
-            )
+            format!("{name}: expected an input that is a non-empty plane (H, W), got (2, 4, 5)")
         );
         assert_eq!(
             text(operation(&x, &empty)),
-            format!("{name}: expected a kernel that is a plane (H, W) and not empty, got (0, 3)")
+            format!("{name}: expected a kernel that is a non-empty plane (H, W), got (0, 3)")
         );
     }
     assert_eq!(
         text(rotate180(&Tensor::zeros(7))),
-        "rotate180: expected a kernel that is a plane (H, W) and not empty, got (7)"
+        "rotate180: expected a kernel that is a non-empty plane (H, W), got (7)"
     );
 }
