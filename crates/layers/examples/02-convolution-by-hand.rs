@@ -61,8 +61,8 @@ fn backward(x: &Plane, k: &Plane) -> Result<(), ShapeError> {
     println!("== Gradient of the input ==");
     println!("X[i,j] enters Y[y,x] with the factor K[i−y, j−x], wherever that exists:");
     println!("∂E/∂X[i,j] = Σ G[y,x] · K[i−y, j−x].");
-    println!("The minus signs make it a convolution; since every X that meets some Y counts, even at");
-    println!("the corners, it is the full one. The output has the shape of X again.\n");
+    println!("The minus signs make it a convolution; since every X that meets some Y counts, at");
+    println!("the corners too, it is the full one. The output has the shape of X again.\n");
     let right = convolve_full(&g, k)?;
     let measured = differences(x, |x| error(x, k))?;
     print("G *full K", &right);
