@@ -1,206 +1,25 @@
-//! `profile`: how long each layer takes, and how near it comes to what the processor
-//! can do.
+//! How long the layers of a network take, one by one, on the samples of one shard.
 
-mod report;
-
-use std::num::NonZeroUsize;
 use std::time::Instant;
 
-use layers::random::{Purpose, Stream};
-use layers::{
-    FusedInto, Inputs, Layer, LayerRun, LayerSpec, Mode, Network, NetworkLayer, Role, Trainer,
-    TrainerConfig,
-};
+use layers::random::Stream;
+use layers::{FusedInto, Layer, LayerRun, LayerSpec, Mode, Network, NetworkLayer, Role};
 use tensor::simd::Level;
-use tensor::{Buffer, Element, Scratch, peak};
+use tensor::{Buffer, Element, Scratch};
 
-use crate::augmentation::{Augmentation, Augmenter};
-use crate::commands::profile::Flags;
-use crate::experiment::consistency::{self, Cut};
-use crate::experiment::{Experiment, Precision};
-use crate::memory;
-use crate::networks::{self, Which};
-use crate::threads::{self, Asked};
-
-use report::{Direction, LayerLine, Line, Report};
-
-/// Measures the layers of the network that the flags name, or of each of a committee's
-/// networks, and prints what it found.
-///
-/// The images are drawn at random: no layer takes longer for one number than for
-/// another.
-///
-/// # Errors
-/// If something that the flags name is not what it should be.
-pub fn run(flags: &Flags) -> anyhow::Result<()> {
-    let simd = threads::simd_level()?;
-    let experiment = flags.chosen.experiment(&flags.overrides())?;
-    Asked::or_one(flags.common.threads)?.share(experiment.shards(), || match experiment.precision {
-        Precision::F32 => profile::<f32>(flags, &experiment, simd),
-        Precision::F64 => profile::<f64>(flags, &experiment, simd),
-    })
-}
-
-fn profile<T: Element>(flags: &Flags, experiment: &Experiment, simd: Level) -> anyhow::Result<()> {
-    let config = flags.chosen.config.as_deref();
-    let networks = networks::build::<T>(experiment, config)?;
-    let cut = Cut::batch(experiment);
-    consistency::check(experiment, config, &networks, cut)?;
-    let configs: Vec<_> = networks
-        .iter()
-        .map(|network| bounded_config(experiment, network))
-        .collect::<Result<_, _>>()?;
-    let mut report = Report::new(flags.json);
-    let each = networks.into_iter().zip(configs);
-    for (which, (mut network, config)) in Which::each(experiment).zip(each) {
-        let experiment = experiment.member(which.network);
-        network.initialize(experiment.init, experiment.seed);
-        measure(flags, (&experiment, which), network, (&config, simd), &mut report)?;
-    }
-    Ok(())
-}
-
-/// Measures one network.
-fn measure<T: Element>(
-    flags: &Flags,
-    (experiment, which): (&Experiment, Which),
-    network: Network<T>,
-    (config, simd): (&TrainerConfig, Level),
-    report: &mut Report,
-) -> anyhow::Result<()> {
-    const REPETITIONS: usize = 200;
-    let shards = config.shards();
-    let threads = rayon::current_num_threads();
-    // As in a training step: only the operations of a single shard are shared.
-    let layer_threads = if shards == 1 { threads } else { 1 };
-    let repetitions = flags.repetitions.map_or(REPETITIONS, NonZeroUsize::get);
-
-    let peak = |threads| 2.0 * peak::multiply_adds_per_second::<T>(simd, threads);
-    let layer_peak = peak(layer_threads);
-    let step_peak = if layer_threads == threads { layer_peak } else { peak(threads) };
-    report.show(&Line::Setting {
-        preset: experiment.name.clone(),
-        which,
-        precision: T::NAME,
-        simd: simd.name(),
-        batch_size: config.batch_size,
-        shard_size: config.shard_size,
-        threads,
-        layer_threads,
-        repetitions,
-        data: "random",
-        peak_gflops: layer_peak / 1e9,
-    })?;
-    let mut bench = Bench {
-        samples: config.shard_size,
-        simd,
-        peak: layer_peak,
-        repetitions,
-        steps_in_layers: config.steps_in_layers(),
-        scratch: if shards == 1 { Scratch::parallel() } else { Scratch::sequential() },
-        stream: Stream::new(experiment.seed, Purpose::Shuffle, 0),
-    };
-    let lines = bench.layers(&network);
-    let in_step = || lines.iter().filter(|line| line.in_step);
-    let shard_seconds = in_step().map(|line| line.seconds).sum();
-    let operations = in_step().map(|line| line.operations).sum::<f64>();
-    report.show_layers(lines)?;
-    let input_shape = network.input_shape();
-    let step_seconds = step_seconds(network, config, repetitions, &mut bench.stream)?;
-    report.show(&step_line(
-        config,
-        threads,
-        [shard_seconds, step_seconds],
-        operations,
-        step_peak,
-    ))?;
-    if let (Some(augmentation), &[channels, height, width]) =
-        (experiment.augmentation, input_shape.dims())
-    {
-        let shape = [channels, height, width];
-        let seconds = augmentation_seconds::<T>(augmentation, shape, repetitions);
-        // A shard's images are deformed on the thread that takes it.
-        let of_batch = seconds * config.batch_size as f64 / threads.min(shards) as f64;
-        report.show(&Line::Augmentation {
-            seconds_per_sample: seconds,
-            of_step: of_batch / (of_batch + step_seconds),
-        })?;
-    }
-    Ok(())
-}
-
-/// The median time in which an image of `(C, H, W)` is deformed.
-fn augmentation_seconds<T: Element>(
-    augmentation: Augmentation,
-    shape: [usize; 3],
-    repetitions: usize,
-) -> f64 {
-    let [channels, height, width] = shape;
-    let augmenter = Augmenter::new(augmentation, [height, width], 0);
-    let image: Vec<u8> =
-        (0..channels * height * width).map(|at| (at * 37).to_le_bytes()[0]).collect();
-    let mut output = vec![T::ZERO; image.len()];
-    let mut sample = 0;
-    median(
-        repetitions,
-        &mut output[..],
-        |_| {},
-        |output| {
-            sample += 1;
-            augmenter.write(&image, (1, sample), output);
-        },
-    )
-}
-
-/// The layers against the whole step, given the operations of a shard and the peak.
-fn step_line(
-    config: &TrainerConfig,
-    threads: usize,
-    [shard_seconds, step_seconds]: [f64; 2],
-    operations: f64,
-    peak: f64,
-) -> Line {
-    let shards = config.shards();
-    // The last shard may be smaller.
-    let whole_shards = config.batch_size as f64 / config.shard_size as f64;
-    let layers_seconds = shard_seconds * whole_shards / threads.min(shards) as f64;
-    let rate = operations * whole_shards / step_seconds;
-    Line::Step {
-        shards,
-        shard_seconds,
-        step_seconds,
-        layers_of_step: layers_seconds / step_seconds,
-        gflops: rate / 1e9,
-        of_peak: rate / peak,
-    }
-}
-
-/// The settings of the training step, if all buffers fit into memory.
-fn bounded_config<T: Element>(
-    experiment: &Experiment,
-    network: &Network<T>,
-) -> anyhow::Result<TrainerConfig> {
-    let footprint = network.spec().footprint::<T>()?;
-    let config = memory::trainer_config(experiment, experiment.batch_size.get());
-    let images = (config.batch_size as u64).saturating_mul(footprint.image());
-    memory::ask_for_training(&footprint, &config, images)?;
-    // Before the steps, the layers are measured one by one on a shard.
-    let what = format!("the layers with shard size {}", config.shard_size);
-    memory::ask(&what, footprint.inspection(config.shard_size), "choose a smaller --shard-size")?;
-    Ok(config)
-}
+use super::report::{Direction, LayerLine};
 
 /// Measures layers on samples of one shard.
-struct Bench<T> {
-    samples: usize,
-    simd: Level,
+pub(super) struct Bench<T> {
+    pub(super) samples: usize,
+    pub(super) simd: Level,
     /// Operations a second.
-    peak: f64,
-    repetitions: usize,
+    pub(super) peak: f64,
+    pub(super) repetitions: usize,
     /// Whether a training step leaves the descent to the layers.
-    steps_in_layers: bool,
-    scratch: Scratch<T>,
-    stream: Stream,
+    pub(super) steps_in_layers: bool,
+    pub(super) scratch: Scratch<T>,
+    pub(super) stream: Stream,
 }
 
 /// A layer that is measured.
@@ -221,7 +40,7 @@ impl<T> Measured<'_, T> {
 
 impl<T: Element> Bench<T> {
     /// All layers, first to last, each on the output of the one before it.
-    fn layers(&mut self, network: &Network<T>) -> Vec<LayerLine> {
+    pub(super) fn layers(&mut self, network: &Network<T>) -> Vec<LayerLine> {
         let mut lines = Vec::new();
         let mut input = pixels(&mut self.stream, self.samples * network.input_shape().len());
         let mut after_parameters = false;
@@ -412,7 +231,7 @@ fn multiply_adds<T: Element>(layer: &dyn Layer<T>) -> usize {
 
 /// The median time of a call in seconds, over `repetitions` runs of as many calls as let
 /// the clock be forgotten. Before each run `restore` puts right what calls change.
-fn median<D: ?Sized>(
+pub(super) fn median<D: ?Sized>(
     repetitions: usize,
     data: &mut D,
     restore: impl Fn(&mut D),
@@ -439,30 +258,9 @@ fn median<D: ?Sized>(
 }
 
 /// Numbers from 0 to 1, a fifth of them not 0, as in the images of MNIST.
-fn pixels<T: Element>(stream: &mut Stream, len: usize) -> Buffer<T> {
+pub(super) fn pixels<T: Element>(stream: &mut Stream, len: usize) -> Buffer<T> {
     let mut pixel = || if stream.below(5) == 0 { stream.uniform() } else { 0.0 };
     let mut pixels = Buffer::zeros(len);
     pixels.fill_with(|| T::from_f64(pixel()));
     pixels
-}
-
-/// The median time of a training step: with learning rate 0, which changes nothing of
-/// the work, and no weight.
-fn step_seconds<T: Element>(
-    network: Network<T>,
-    config: &TrainerConfig,
-    repetitions: usize,
-    stream: &mut Stream,
-) -> anyhow::Result<f64> {
-    let (samples, outputs) = (config.batch_size, network.output_shape().len());
-    let inputs = pixels::<T>(stream, samples * network.input_shape().len());
-    let labels: Vec<_> = (0..samples).map(|sample| sample % outputs).collect();
-    let batch = Inputs::numbers(&*inputs).with_classes(&labels, outputs)?;
-    let mut trainer = Trainer::new(network, config.clone());
-    trainer.step(&batch, 0.0)?;
-    let step = |trainer: &mut Trainer<T>| {
-        // That the first one had a finite loss says that all have.
-        let _ = trainer.step(&batch, 0.0);
-    };
-    Ok(median(repetitions, &mut trainer, |_| {}, step))
 }
