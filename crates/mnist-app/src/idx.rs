@@ -38,7 +38,7 @@ pub fn read(path: &Path, ranks: &[usize]) -> anyhow::Result<Idx> {
 /// If they are no IDX file with so many axes, hold fewer or more bytes than its header
 /// says, or are a damaged gzip stream.
 pub fn decode(file: &[u8], ranks: &[usize]) -> anyhow::Result<Idx> {
-    Contents::new(file, Some(file.len() as u64), ranks)?.read()
+    Contents::of_bytes(file, ranks)?.read()
 }
 
 /// An IDX file whose header has been read.
@@ -57,6 +57,12 @@ impl Contents<BufReader<Input>> {
         let input = Input::open(path)?;
         let len = input.len();
         Self::new(BufReader::with_capacity(1 << 16, input), len, ranks)
+    }
+}
+
+impl<'a> Contents<&'a [u8]> {
+    pub(crate) fn of_bytes(file: &'a [u8], ranks: &[usize]) -> anyhow::Result<Self> {
+        Self::new(file, Some(file.len() as u64), ranks)
     }
 }
 

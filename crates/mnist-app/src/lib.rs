@@ -9,7 +9,6 @@
 
 pub mod augmentation;
 mod commands;
-mod committee;
 pub mod console;
 pub mod dataset;
 pub mod evaluation;
@@ -18,21 +17,16 @@ mod files;
 mod gzip;
 pub mod idx;
 mod input;
+mod layer_rows;
 mod memory;
-pub mod metrics;
 pub mod model;
-pub mod networks;
-mod own_data;
 pub mod presets;
 pub mod printable;
-mod report;
-mod run_end;
 mod run_folder;
 pub mod statistics;
 mod threads;
 mod train;
 pub mod usage;
-pub mod vote;
 mod weights_file;
 
 use std::ffi::OsString;

@@ -11,9 +11,15 @@ use layers::{Footprint, TrainerConfig};
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 use tensor::Element;
 
-use crate::evaluation::Together;
-use crate::experiment::Experiment;
-use crate::experiment::consistency::Cut;
+/// How many samples run through a network together, and on how many threads. One sample's
+/// answer has the same bits in any company, so neither changes any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Together {
+    /// Samples that run through the network together, on one thread.
+    pub(crate) samples: usize,
+    /// Threads, each with memory of its own.
+    pub(crate) threads: usize,
+}
 
 /// What a thread's images take together at the most, if one of them does not take more:
 /// beyond the caches of a core more of them together gain nothing.
@@ -61,15 +67,6 @@ pub(crate) fn ask(what: &str, bytes: u64, remedy: &str) -> anyhow::Result<()> {
         ),
         _ => Ok(()),
     }
-}
-
-/// The settings of a trainer: no batch is larger than the data, and no shard than a batch.
-pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> TrainerConfig {
-    let cut = Cut::of(experiment, samples);
-    let (batch_size, shard_size) = (cut.batch_size(), cut.shard_size());
-    let Experiment { optimizer, clip_norm, average, seed, .. } = *experiment;
-    let loss = experiment.loss.clone();
-    TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
 }
 
 /// What training steps take beside the network, which is there already.

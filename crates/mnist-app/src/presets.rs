@@ -43,7 +43,7 @@ pub fn experiment(name: &str) -> anyhow::Result<Experiment> {
 mod tests {
     use std::path::Path;
 
-    use crate::experiment::Experiment;
+    use crate::experiment::{Experiment, build};
 
     /// The committee's text repeats that of two other experiments.
     #[test]
@@ -71,7 +71,7 @@ mod tests {
             let experiment = super::experiment(name).unwrap();
             assert_eq!(experiment.name, name);
             assert!(!experiment.description.is_empty(), "{name}");
-            crate::networks::build::<f32>(&experiment, None).unwrap();
+            build::parameters(&experiment).unwrap();
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::evaluation::Evaluation;
 use crate::model::Model;
 use crate::printable::Shown;
 use crate::statistics::{SIGNIFICANCE, mcnemar};
-use crate::{report, threads};
+use crate::evaluation::report;
+use crate::threads;
 
 /// Tells by McNemar's test whether one of two models is better
 #[derive(Args, Clone, Debug, PartialEq, Eq)]

@@ -13,14 +13,13 @@ use super::flags::count;
 use crate::console::Console;
 use crate::dataset::{Part, Samples};
 use crate::evaluation::Evaluation;
-use crate::model::Model;
-use crate::own_data::Found;
+use crate::model::{Model, ModelData};
 use crate::printable::{Shown, require_utf8};
-use crate::report;
+use crate::evaluation::report;
 use crate::run_folder::named;
 use crate::statistics::wilson_interval;
 use crate::threads::{self, Asked};
-use crate::vote::Vote;
+use crate::evaluation::vote::Vote;
 
 /// How well the test images were told apart, for `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -89,7 +88,7 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
 impl TestFlags {
     /// All models, before the first of them is tested, so that what is no model is said at once;
     /// the images to test them on; and the threads to do so.
-    pub(super) fn read(&self, models: &[PathBuf]) -> anyhow::Result<(Vec<Model>, Found, Asked)> {
+    pub(super) fn read(&self, models: &[PathBuf]) -> anyhow::Result<(Vec<Model>, ModelData, Asked)> {
         let asked = Asked::of(self.common.threads)?;
         let (models, found) = asked.share(1, || {
             if self.json {
@@ -97,7 +96,7 @@ impl TestFlags {
             }
             let models: Vec<_> = models.iter().map(|path| Model::open(path)).collect::<Result<_, _>>()?;
             let limit = self.test_limit.map(Into::into);
-            let found = Found::of(&models, Part::Test, (self.data.as_deref(), limit))?;
+            let found = ModelData::of(&models, Part::Test, (self.data.as_deref(), limit))?;
             Ok((models, found))
         })?;
         Ok((models, found, asked))

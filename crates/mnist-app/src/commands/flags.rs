@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use crate::experiment::{self, Experiment, Precision, absolute};
+use crate::experiment::{self, Experiment, Origin, Precision, absolute};
 use crate::{presets, threads};
 
 /// What every command takes.
@@ -32,17 +32,20 @@ pub struct ExperimentFlags {
 }
 
 impl ExperimentFlags {
-    /// The experiment, with what the other flags change in it.
+    /// The experiment, with what the other flags change in it, and where it is from.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn experiment(&self, overrides: &Overrides) -> anyhow::Result<Experiment> {
-        let mut experiment = match &self.config {
-            Some(file) => Experiment::read(file)?,
-            None => presets::experiment(self.preset.as_deref().unwrap_or(presets::DEFAULT))?,
+    pub(crate) fn experiment(&self, overrides: &Overrides) -> anyhow::Result<(Experiment, Origin)> {
+        let (mut experiment, origin) = match &self.config {
+            Some(file) => Experiment::read_with_origin(file)?,
+            None => {
+                let name = self.preset.as_deref().unwrap_or(presets::DEFAULT);
+                (presets::experiment(name)?, Origin::preset(name))
+            }
         };
         overrides.apply(&mut experiment);
-        Ok(experiment)
+        Ok((experiment, origin))
     }
 }
 

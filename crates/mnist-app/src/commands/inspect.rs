@@ -18,15 +18,12 @@ use super::{Common, ExperimentFlags, Overrides};
 use crate::console::{Console, notice};
 use crate::dataset::{Classes, Misfit, Part, Samples};
 use crate::evaluation::mean;
-use crate::experiment::consistency::{self, Cut};
-use crate::experiment::{Experiment, Precision};
+use crate::experiment::build::{self, Batches};
+use crate::experiment::{Experiment, NetworkNumber, Origin, Precision};
 use crate::memory;
-use crate::model::{Model, Saved};
-use crate::networks::{self, Which};
-use crate::own_data::Found;
+use crate::model::{Model, ModelData, Saved};
 use crate::run_folder::named;
 use crate::threads::{self, Asked};
-use crate::train::{data_folder, require_classes, set_initial_weights};
 
 use passes::Passes;
 use report::{InputLine, Line, Setting};
@@ -85,22 +82,22 @@ fn inspect<T: Element>(flags: &Flags, subject: &Subject) -> anyhow::Result<()> {
     let (networks, of_weights) = subject.networks::<T>()?;
     let mut console = Console::default();
     let mut samples = subject.samples(flags, &mut console)?;
-    let which = |index| Which { network: index + 1, networks: networks.len() };
+    let number = |index| NetworkNumber { network: index + 1, networks: networks.len() };
     for (index, (network, _)) in networks.iter().enumerate() {
-        let misfit = |misfit| anyhow!("{}: {misfit}", subject.place(which(index), &misfit));
+        let misfit = |misfit| anyhow!("{}: {misfit}", subject.place(number(index), &misfit));
         samples = samples.fit(network).map_err(misfit)?;
         let bytes = network.spec().footprint::<T>()?.inspection(samples.len());
         let what = format!("--samples {}", samples.len());
         memory::ask(&what, bytes, "choose fewer --samples")?;
     }
-    if let Weights::Start(experiment, config) = &subject.weights {
-        require_classes(experiment, of_weights.as_ref(), &samples)?;
+    if let Weights::Start(experiment, origin) = &subject.weights {
+        build::require_classes(experiment, of_weights.as_ref(), &samples)?;
         let networks: Vec<_> = networks.iter().map(|(network, _)| network).collect();
-        consistency::check(experiment, config.as_deref(), &networks, Cut::whole(samples.len()))?;
+        build::check(experiment, origin, &networks, Batches::one_shard(samples.len()))?;
     }
     let mut lines = Vec::new();
     for (index, (network, seed)) in networks.iter().enumerate() {
-        lines.extend(look_into(subject, (network, *seed), which(index), &samples)?);
+        lines.extend(look_into(subject, (network, *seed), number(index), &samples)?);
     }
     report::show(&lines, (&mut console, flags.json))
 }
@@ -109,7 +106,7 @@ fn inspect<T: Element>(flags: &Flags, subject: &Subject) -> anyhow::Result<()> {
 fn look_into<T: Element>(
     subject: &Subject,
     (network, seed): (&Network<T>, u64),
-    which: Which,
+    number: NetworkNumber,
     samples: &Samples,
 ) -> anyhow::Result<Vec<Line>> {
     let (inputs, targets) = batch(samples, network);
@@ -120,7 +117,7 @@ fn look_into<T: Element>(
     let (losses, correct) = score(&subject.loss, passes.output(), &targets, samples.len());
     let setting = Setting {
         name: subject.name.clone(),
-        which,
+        number,
         origin: subject.origin.clone(),
         trained: subject.trained(),
         seed,
@@ -153,8 +150,8 @@ struct Subject {
 enum Weights {
     /// A model, or those of a committee's members.
     Model(Box<Model>),
-    /// Those that a training run starts with; and the experiment's file, if it has one.
-    Start(Box<Experiment>, Option<PathBuf>),
+    /// Those that a training run starts with; and where the experiment is from.
+    Start(Box<Experiment>, Origin),
 }
 
 impl Subject {
@@ -182,13 +179,13 @@ impl Subject {
     }
 
     fn of_experiment(flags: &Flags) -> anyhow::Result<Self> {
-        let experiment = flags.chosen.experiment(&flags.overrides())?;
+        let (experiment, origin) = flags.chosen.experiment(&flags.overrides())?;
         Ok(Self {
             name: experiment.name.clone(),
-            origin: networks::origin(&experiment, flags.chosen.config.as_deref()),
+            origin: origin.to_string(),
             precision: experiment.precision,
             loss: experiment.loss.clone(),
-            weights: Weights::Start(Box::new(experiment), flags.chosen.config.clone()),
+            weights: Weights::Start(Box::new(experiment), origin),
         })
     }
 
@@ -197,17 +194,16 @@ impl Subject {
         const SAMPLES: usize = 256;
         let count = Some(flags.samples.map_or(SAMPLES, Into::into));
         let flag = flags.data.as_deref();
-        let (experiment, config) = match &self.weights {
+        let (experiment, origin) = match &self.weights {
             Weights::Model(model) => {
                 let models = std::slice::from_ref(&**model);
-                let mut found = Found::of(models, Part::Train, (flag, count))?;
+                let mut found = ModelData::of(models, Part::Train, (flag, count))?;
                 found.tell(console, flags.json)?;
                 return Ok(found.samples.remove(0));
             }
-            Weights::Start(experiment, config) => (experiment, config.as_deref()),
+            Weights::Start(experiment, origin) => (experiment, origin),
         };
-        let folder = data_folder(flag, experiment, config)?;
-        let samples = Samples::load(&folder, Part::Train)?;
+        let samples = build::data_source(flag, experiment, origin)?.load(Part::Train)?;
         samples.notes().iter().for_each(notice);
         let named = match &experiment.classes {
             Some(names) => samples.named(names)?,
@@ -217,12 +213,10 @@ impl Subject {
     }
 
     /// Where the images do not fit.
-    fn place(&self, which: Which, misfit: &Misfit) -> String {
+    fn place(&self, number: NetworkNumber, misfit: &Misfit) -> String {
         match &self.weights {
-            Weights::Model(_) => format!("{}: {which}", self.origin),
-            Weights::Start(experiment, config) => {
-                networks::place(experiment, config.as_deref(), which, misfit.layer)
-            }
+            Weights::Model(_) => format!("{}: {number}", self.origin),
+            Weights::Start(_, origin) => origin.network(number, misfit.layer),
         }
     }
 
@@ -233,19 +227,19 @@ impl Subject {
     /// The networks with the seed that they were drawn from at the start; with a model's,
     /// its dropouts draw from here. And the classes of initial weights, if their file names them.
     fn networks<T: Element>(&self) -> anyhow::Result<(Seeded<T>, Option<Classes>)> {
-        let (experiment, config) = match &self.weights {
+        let (experiment, origin) = match &self.weights {
             Weights::Model(model) => {
                 let network = |saved: &Saved| Ok((saved.network_as()?, 0));
                 let networks = model.networks().iter().map(network);
                 return Ok((networks.collect::<anyhow::Result<_>>()?, None));
             }
-            Weights::Start(experiment, config) => (experiment, config.as_deref()),
+            Weights::Start(experiment, origin) => (experiment, origin),
         };
-        let networks = networks::build::<T>(experiment, config)?.into_iter().enumerate();
+        let networks = build::networks::<T>(experiment, origin)?.into_iter().enumerate();
         let mut of_weights = None;
         let start = |(index, mut network)| {
             let experiment = experiment.member(index + 1);
-            of_weights = set_initial_weights(&mut network, &experiment)?;
+            of_weights = build::set_initial_weights(&mut network, &experiment)?;
             Ok((network, experiment.seed))
         };
         let networks = networks.map(start).collect::<anyhow::Result<_>>()?;

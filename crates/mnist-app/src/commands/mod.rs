@@ -122,7 +122,7 @@ mod tests {
                     --seed 7 --train-limit 5 --out runs/x --quiet";
         let Ok(Command::Train(flags)) = parse(line) else { panic!("{line}") };
         let before = presets::experiment("notebook").unwrap();
-        let after = flags.chosen.experiment(&flags.overrides).unwrap();
+        let (after, _) = flags.chosen.experiment(&flags.overrides).unwrap();
         assert_eq!((after.epochs.get(), after.batch_size.get(), after.seed), (2, 32, 7));
         assert_eq!((after.learning_rate, after.train_limit.unwrap().get()), (1e-3, 5));
         assert_eq!((after.shard_size, after.networks), (before.shard_size, before.networks));

@@ -16,10 +16,9 @@ use tensor::{Element, Scratch, peak};
 use super::flags::{count, whole_number};
 use super::{Common, ExperimentFlags, Overrides};
 use crate::augmentation::{Augmentation, Augmenter};
-use crate::experiment::consistency::{self, Cut};
-use crate::experiment::{Experiment, Precision};
+use crate::experiment::build::{self, Batches};
+use crate::experiment::{Experiment, NetworkNumber, Origin, Precision};
 use crate::memory;
-use crate::networks::{self, Which};
 use crate::threads::{self, Asked};
 
 use bench::{Bench, median, pixels};
@@ -70,28 +69,30 @@ fn repetitions(text: &str) -> Result<NonZeroUsize, String> {
 /// If something that the flags name is not what it should be.
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     let simd = threads::simd_level()?;
-    let experiment = flags.chosen.experiment(&flags.overrides())?;
+    let (experiment, origin) = flags.chosen.experiment(&flags.overrides())?;
     Asked::or_one(flags.common.threads)?.share(experiment.shards(), || match experiment.precision {
-        Precision::F32 => profile::<f32>(flags, &experiment, simd),
-        Precision::F64 => profile::<f64>(flags, &experiment, simd),
+        Precision::F32 => profile::<f32>(flags, (&experiment, &origin), simd),
+        Precision::F64 => profile::<f64>(flags, (&experiment, &origin), simd),
     })
 }
 
-fn profile<T: Element>(flags: &Flags, experiment: &Experiment, simd: Level) -> anyhow::Result<()> {
-    let config = flags.chosen.config.as_deref();
-    let networks = networks::build::<T>(experiment, config)?;
-    let cut = Cut::batch(experiment);
-    consistency::check(experiment, config, &networks, cut)?;
+fn profile<T: Element>(
+    flags: &Flags,
+    (experiment, origin): (&Experiment, &Origin),
+    simd: Level,
+) -> anyhow::Result<()> {
+    let networks = build::networks::<T>(experiment, origin)?;
+    build::check(experiment, origin, &networks, Batches::single_batch(experiment))?;
     let configs: Vec<_> = networks
         .iter()
         .map(|network| bounded_config(experiment, network))
         .collect::<Result<_, _>>()?;
     let mut report = Report::new(flags.json);
     let each = networks.into_iter().zip(configs);
-    for (which, (mut network, config)) in Which::each(experiment).zip(each) {
-        let experiment = experiment.member(which.network);
+    for (number, (mut network, config)) in NetworkNumber::each(&experiment.networks).zip(each) {
+        let experiment = experiment.member(number.network);
         network.initialize(experiment.init, experiment.seed);
-        measure(flags, (&experiment, which), network, (&config, simd), &mut report)?;
+        measure(flags, (&experiment, number), network, (&config, simd), &mut report)?;
     }
     Ok(())
 }
@@ -99,7 +100,7 @@ fn profile<T: Element>(flags: &Flags, experiment: &Experiment, simd: Level) -> a
 /// Measures one network.
 fn measure<T: Element>(
     flags: &Flags,
-    (experiment, which): (&Experiment, Which),
+    (experiment, number): (&Experiment, NetworkNumber),
     network: Network<T>,
     (config, simd): (&TrainerConfig, Level),
     report: &mut Report,
@@ -116,7 +117,7 @@ fn measure<T: Element>(
     let step_peak = if layer_threads == threads { layer_peak } else { peak(threads) };
     report.show(&Line::Setting {
         preset: experiment.name.clone(),
-        which,
+        number,
         precision: T::NAME,
         simd: simd.name(),
         batch_size: config.batch_size,
@@ -217,7 +218,7 @@ fn bounded_config<T: Element>(
     network: &Network<T>,
 ) -> anyhow::Result<TrainerConfig> {
     let footprint = network.spec().footprint::<T>()?;
-    let config = memory::trainer_config(experiment, experiment.batch_size.get());
+    let config = build::trainer_config(experiment, experiment.batch_size.get());
     let images = (config.batch_size as u64).saturating_mul(footprint.image());
     memory::ask_for_training(&footprint, &config, images)?;
     // Before the steps, the layers are measured one by one on a shard.

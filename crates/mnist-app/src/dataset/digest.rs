@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use layers::{sha256, sha256_of};
+use layers::sha256;
 
-use super::{Part, Samples};
+use super::samples::{Part, Samples};
 use crate::printable::Shown;
 
 /// The keys of a model's metadata under which the digests of its data are: that of all of
@@ -14,18 +14,6 @@ const KEYS: [&str; 3] = ["data", "data_train", "data_test"];
 
 /// The digest of MNIST, all of it.
 const MNIST: &str = "e8bdbdbee2a19824ccfe8229caab854831d7a4d9348aa58d3d51f43ec473b661";
-
-/// The digest of samples as they were read: the SHA-256 of a line with their channels, height,
-/// width and number, all pixels `(N, C, H, W)`, and the name of each one's class with a line
-/// feed behind it.
-pub(super) fn of(samples: &Samples) -> String {
-    let [channels, height, width] = samples.shape;
-    let sizes = format!("{channels} {height} {width} {}\n", samples.len());
-    let lines: Vec<_> =
-        (0..samples.classes.count()).map(|label| samples.classes.name(label) + "\n").collect();
-    let names: String = samples.labels.iter().map(|&label| &*lines[usize::from(label)]).collect();
-    sha256_of(&[sizes.as_bytes(), &samples.images, names.as_bytes()])
-}
 
 /// Which data a model was made of.
 #[derive(Clone, Debug, PartialEq, Eq)]

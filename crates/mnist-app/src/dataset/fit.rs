@@ -6,8 +6,9 @@ use anyhow::{Context, anyhow, bail, ensure};
 use layers::{LayerSpec, Network};
 use tensor::Element;
 
-use super::{Classes, Samples, size_text};
-use crate::printable::{Shown, quoted};
+use super::classes::Classes;
+use super::samples::{Samples, size_text};
+use crate::printable::quoted;
 
 /// Why a network cannot learn from samples or be tested on them. Prints as the numbers that
 /// would fit and those that were found.
@@ -42,7 +43,7 @@ impl Samples {
             complaints.push(format!(
                 "expected input = {:?}, as {} holds images of {}, found {input}",
                 self.shape,
-                self.source.images.shown(),
+                self.place.images(),
                 size_text(self.shape)
             ));
         }
@@ -64,7 +65,7 @@ impl Samples {
 
     /// What is wrong with so many outputs.
     fn refuse_outputs(&self, outputs: usize) -> Option<String> {
-        let (place, count) = (self.source.labels.shown(), self.classes.count());
+        let (place, count) = (self.place.labels(), self.classes.count());
         let reason = match &self.classes {
             Classes::Named(_) if count == outputs => return None,
             Classes::Named(_) if self.is_named => {
@@ -119,14 +120,7 @@ impl Samples {
 
     /// Where the labels are from, for messages.
     pub(crate) fn labels_place(&self) -> String {
-        self.source.labels.shown()
-    }
-
-    /// Which labels there are.
-    pub(super) fn used(&self) -> Vec<bool> {
-        let mut used = vec![false; self.classes.count()];
-        self.labels.iter().for_each(|&label| used[usize::from(label)] = true);
-        used
+        self.place.labels()
     }
 
     /// Whether all samples are of these classes.
@@ -136,7 +130,7 @@ impl Samples {
     }
 
     fn of_no_class(&self, name: &str, classes: &Classes) -> anyhow::Error {
-        let (place, own, name) = (self.source.labels.shown(), &self.classes, quoted(name));
+        let (place, own, name) = (self.place.labels(), &self.classes, quoted(name));
         if own.is_numbered() {
             return anyhow!(
                 "{place}: expected labels that are among the classes {classes}, found {name} \
@@ -162,7 +156,7 @@ impl Samples {
             own <= count,
             "{}: expected labels from 0 to {}, as the experiment names the {count} classes \
              {classes}, found labels up to {}",
-            self.source.labels.shown(),
+            self.place.labels(),
             count - 1,
             own - 1
         );
@@ -173,7 +167,7 @@ impl Samples {
             bail!(
                 "{}: expected names of classes that are no numbers of other labels, found \
                  {:?} among {classes}",
-                self.source.labels.shown(),
+                self.place.labels(),
                 number.to_string()
             );
         }

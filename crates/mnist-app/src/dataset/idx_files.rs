@@ -1,12 +1,15 @@
 //! A data set as four IDX files with the names that MNIST's have.
 
 use std::fs;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
 
+use super::classes::Classes;
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
-use super::{Classes, Part, Samples, Source, png_folder};
+use super::png_folder;
+use super::samples::{Part, Place, Samples};
 use crate::idx::{self, Contents};
 use crate::input::{Found, is_there};
 use crate::printable::Shown;
@@ -33,25 +36,30 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
         |what: &str, kinds: &[&str]| find(folder, &format!("{}-{what}", prefix(part)), kinds);
     let images = find("images", &IMAGES)?;
     let labels = find("labels", &LABELS)?;
-    let samples = read(&Source { images: images.path(), labels: labels.path() })?;
+    let place = Place::Files { images: images.path(), labels: labels.path() };
+    let open =
+        |file: &Path, axes: &[usize]| Contents::open(file, axes).with_context(|| file.shown());
+    let opened = (open(&images.path(), &IMAGE_AXES)?, open(&labels.path(), &LABEL_AXES)?);
+    let samples = samples(opened.0, opened.1, place)?;
     images.check_twin(&IMAGE_AXES)?;
     labels.check_twin(&LABEL_AXES)?;
     Ok(samples)
 }
 
-const IMAGE_AXES: [usize; 2] = [3, 4];
-const LABEL_AXES: [usize; 1] = [1];
+pub(super) const IMAGE_AXES: [usize; 2] = [3, 4];
+pub(super) const LABEL_AXES: [usize; 1] = [1];
 
-/// Reads both headers, and what follows them if they belong together.
-fn read(source: &Source) -> anyhow::Result<Samples> {
-    let path = source.images.shown();
-    let open =
-        |file: &Path, axes: &[usize]| Contents::open(file, axes).with_context(|| file.shown());
-    let images = open(&source.images, &IMAGE_AXES)?;
-    let labels = open(&source.labels, &LABEL_AXES)?;
+/// The samples of a file of images and one of labels whose headers have been read, if they belong
+/// together.
+pub(super) fn samples<R: BufRead + Send>(
+    images: Contents<R>,
+    labels: Contents<R>,
+    place: Place,
+) -> anyhow::Result<Samples> {
     ensure!(
         !images.axes.contains(&0),
-        "{path}: expected at least one image with at least one pixel, found sizes {:?}",
+        "{}: expected at least one image with at least one pixel, found sizes {:?}",
+        place.images(),
         images.axes
     );
     let (count, shape) = match *images.axes {
@@ -61,22 +69,24 @@ fn read(source: &Source) -> anyhow::Result<Samples> {
     };
     ensure!(
         matches!(shape[0], 1 | 3),
-        "{path}: expected axes (N, C, H, W) with 1 or 3 channels C, grey or red, green and \
-         blue, found sizes {:?}",
+        "{}: expected axes (N, C, H, W) with 1 or 3 channels C, grey or red, green and blue, found \
+         sizes {:?}",
+        place.images(),
         images.axes
     );
     ensure!(
         labels.axes == [count],
-        "{}: expected {count} labels, as there are images in {path}, found {}",
-        source.labels.shown(),
+        "{}: expected {count} labels, as there are images in {}, found {}",
+        place.labels(),
+        place.images(),
         labels.axes[0]
     );
     let (images, labels) = rayon::join(|| images.read(), || labels.read());
-    let images = images.with_context(|| path.to_string())?;
-    let labels = labels.with_context(|| source.labels.shown())?;
+    let images = images.with_context(|| place.images())?;
+    let labels = labels.with_context(|| place.labels())?;
     let largest = labels.bytes.iter().copied().max().unwrap_or_default();
     let classes = Classes::Numbered(usize::from(largest) + 1);
-    Ok(Samples::new((images.bytes, labels.bytes), shape, classes, source.clone()))
+    Ok(Samples::new((images.bytes, labels.bytes), shape, classes, place))
 }
 
 fn prefix(part: Part) -> &'static str {

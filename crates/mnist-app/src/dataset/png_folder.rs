@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use rayon::prelude::*;
 
-use super::classes::order;
+use super::classes::{Classes, order};
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
 use super::png_image::Image;
-use super::{Classes, MOST_TOLD, Part, Samples, Source, size_text};
+use super::samples::{MOST_TOLD, Part, Place, Samples, size_text};
 use crate::input::{Found, reserve};
 use crate::printable::Shown;
 
@@ -63,8 +63,8 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     let images = decode_all(&files, shape)?;
     let labels = files.iter().map(|&(_, label)| u8::try_from(label));
     let labels = labels.collect::<Result<_, _>>()?;
-    let source = Source { images: folder.clone(), labels: folder };
-    let samples = Samples::new((images, labels), shape, Classes::Named(classes), source);
+    let classes = Classes::Named(classes);
+    let samples = Samples::new((images, labels), shape, classes, Place::Folder(folder));
     Ok(Samples { without_images, notes, ..samples })
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow, ensure};
 use png::{ColorType, Decoder, DecodingError, Reader, Transformations};
 
-use super::size_text;
+use super::samples::size_text;
 use crate::input::Input;
 
 /// Numbers in the largest image that is read.

@@ -326,13 +326,13 @@ mod tests {
     use toml::de::DeTable;
 
     use super::{Complaint, MOST_FOUND, ParseError, What};
-    use crate::experiment::{Experiment, reading};
+    use crate::experiment::{Experiment, deserializer};
 
     /// What is wrong with a text, of which there must be something; and as it is printed.
     #[track_caller]
     fn complaint(text: &str) -> (Complaint, String) {
         let tree = DeTable::parse(text).unwrap();
-        let read: Result<Experiment, _> = reading::read(&tree);
+        let read: Result<Experiment, _> = deserializer::read(&tree);
         let complaint = read.expect_err(text);
         let message = ParseError::new(text, &complaint).to_string();
         (complaint, message)

@@ -9,20 +9,21 @@ use crate::common::{objects, small_data, succeeds, summary, train_small};
 use crate::own_data::{Images, config};
 
 #[test]
-fn the_default_folder_is_written_down_unless_it_is_that_of_mnist() {
+fn a_folder_of_images_is_written_down_and_mnist_needs_none() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
     let images = Images::new([1, 3, 4], 3, 12);
     for prefix in ["train", "t10k"] {
-        images.write_idx(&path.join("home/data/mnist"), prefix);
+        images.write_idx(&path.join("home/data"), prefix);
     }
     fs::write(path.join("home/mine.toml"), config([1, 3, 4], 3)).unwrap();
     fs::write(path.join("home/two.toml"), format!("committee = 2\n{}", config([1, 3, 4], 3)))
         .unwrap();
     let written = |run: &str| Experiment::read(&path.join(run).join("config.toml")).unwrap().data;
     for (config, run) in [("mine.toml", "one"), ("two.toml", "two")] {
-        succeeds(&path.join("home"), &format!("train --config {config} --out ../{run} --epochs 1"));
-        let home = fs::canonicalize(path.join("home/data/mnist")).unwrap();
+        let line = format!("train --config {config} --data data --out ../{run} --epochs 1");
+        succeeds(&path.join("home"), &line);
+        let home = fs::canonicalize(path.join("home/data")).unwrap();
         assert_eq!(written(run).map(|data| fs::canonicalize(data).unwrap()), Some(home));
         // From elsewhere.
         let printed = succeeds(path, &format!("evaluate {run} --json"));

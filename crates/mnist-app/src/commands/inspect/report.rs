@@ -6,9 +6,10 @@ use serde::Serialize;
 use tensor::{Element, Shape};
 
 use crate::console::Console;
-use crate::networks::Which;
+use crate::experiment::NetworkNumber;
 use crate::printable::Shown;
-use crate::report::{percent, shown_layers};
+use crate::evaluation::report::percent;
+use crate::layer_rows::layer_rows;
 
 /// What is printed, line by line.
 #[derive(Serialize)]
@@ -24,7 +25,7 @@ pub(super) enum Line {
 pub(super) struct Setting {
     pub(super) name: String,
     #[serde(flatten)]
-    pub(super) which: Which,
+    pub(super) number: NetworkNumber,
     pub(super) origin: String,
     /// Whether the weights are those of a model, not those of the start.
     pub(super) trained: bool,
@@ -113,7 +114,7 @@ pub(super) fn show(lines: &[Line], (console, json): (&mut Console, bool)) -> any
     for part in lines.chunk_by(|_, next| matches!(next, Line::Layer(_))) {
         let Some((first, layers)) = part.split_first() else { continue };
         console.line(words(first))?;
-        shown_layers(layers.iter().map(words)).try_for_each(|row| console.line(row))?;
+        layer_rows(layers.iter().map(words)).try_for_each(|row| console.line(row))?;
     }
     console.line(LEGEND)
 }
@@ -137,7 +138,7 @@ fn words(line: &Line) -> String {
 
 fn setting_words(setting: &Setting) -> String {
     let Setting { seed, precision, samples, loss, mean_loss, correct, .. } = setting;
-    let name = setting.which.heading(&setting.name.shown());
+    let name = setting.number.heading(&setting.name.shown());
     let state =
         if setting.trained { "trained".into() } else { format!("as drawn from seed {seed}") };
     format!(

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::console::Console;
-use crate::networks::Which;
+use crate::experiment::NetworkNumber;
 use crate::printable::Shown;
-use crate::report::shown_layers;
+use crate::layer_rows::layer_rows;
 
 /// What is printed, line by line.
 #[derive(Serialize)]
@@ -17,7 +17,7 @@ pub(super) enum Line {
     Setting {
         preset: String,
         #[serde(flatten)]
-        which: Which,
+        number: NetworkNumber,
         precision: &'static str,
         simd: &'static str,
         batch_size: usize,
@@ -120,7 +120,7 @@ impl Report {
             let rows: Vec<_> = passes.iter().map(layer_words).collect();
             rows.join("\n")
         });
-        shown_layers(rows).try_for_each(|row| self.console.line(row))
+        layer_rows(rows).try_for_each(|row| self.console.line(row))
     }
 }
 
@@ -128,7 +128,7 @@ fn words(line: &Line) -> String {
     match line {
         Line::Setting {
             preset,
-            which,
+            number,
             precision,
             simd,
             batch_size,
@@ -144,7 +144,7 @@ fn words(line: &Line) -> String {
              multiply-add peak {peak_gflops:.1} GFLOP/s\n\
              each layer for one shard, median of {repetitions}; what a step does not call has a dot\n\n\
              {:<44}{:<24}{:>10}{:>12}{:>10}{:>9}{:>11}{:>11}  kernel",
-            which.heading(&preset.shown()),
+            number.heading(&preset.shown()),
             "layer",
             " pass",
             "µs",

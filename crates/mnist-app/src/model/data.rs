@@ -1,17 +1,17 @@
 //! The images to test models on: those that they were made for, unless others are asked for.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 
+use super::Model;
 use crate::console::{Console, notice};
-use crate::dataset::{self, Classes, Part, Samples};
-use crate::model::Model;
+use crate::dataset::{Classes, DataSource, Part, Samples};
 use crate::printable::Shown;
-use crate::run_folder::{Run, named};
+use crate::run_folder::{FinishedRun, named};
 
 /// Images, and what is to be said of them.
-pub(crate) struct Found {
+pub(crate) struct ModelData {
     /// The same for each model, labelled as it knows its classes.
     pub(crate) samples: Vec<Samples>,
     /// Why they may not be those that the models were made for.
@@ -19,7 +19,7 @@ pub(crate) struct Found {
     notes: Vec<String>,
 }
 
-impl Found {
+impl ModelData {
     /// One part of the data in the folder that `--data` names, or of the models' own; the first
     /// `limit` of the images.
     ///
@@ -31,12 +31,12 @@ impl Found {
         (flag, limit): (Option<&Path>, Option<usize>),
     ) -> anyhow::Result<Self> {
         let (first, others) = models.split_first().context("no models")?;
-        let folder = match flag {
-            Some(_) => dataset::folder(flag, None)?,
-            None => own_folder(first, others)?,
+        let source = match flag {
+            Some(_) => DataSource::of(flag, None)?,
+            None => own_source(first, others)?,
         };
-        let samples = with_names(Samples::load(&folder, part)?, models, part)?;
-        let other = other_data(models, part, (&folder, &samples));
+        let samples = with_names(source.load(part)?, models, part)?;
+        let other = other_data(models, part, (&source, &samples));
         let fitted = models.iter().map(|model| model.fit(samples.clone()));
         let mut fitted: Vec<_> = fitted.collect::<anyhow::Result<_>>()?;
         drop(samples);
@@ -66,36 +66,27 @@ impl Found {
     }
 }
 
-/// Where a model's data are.
-enum Home {
-    /// In the folder that its run says.
-    Folder(PathBuf),
-    /// Where MNIST is.
-    Mnist,
-}
-
-impl Home {
-    fn of(model: &Model) -> Option<Self> {
-        match (model.run(), model.digests()) {
-            (Some(run), _) => Some(run.data().map_or(Self::Mnist, Self::Folder)),
-            (None, Some(digests)) => digests.are_mnist().then_some(Self::Mnist),
-            (None, None) => None,
-        }
-    }
-
-    fn same_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Folder(a), Self::Folder(b)) => {
-                a == b || a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
-            }
-            (Self::Mnist, Self::Mnist) => true,
-            _ => false,
-        }
+/// Where a model's data are, if that is known.
+fn source_of(model: &Model) -> Option<DataSource> {
+    match (model.run(), model.digests()) {
+        (Some(run), _) => Some(run.data().map_or(DataSource::Mnist, DataSource::Folder)),
+        (None, Some(digests)) => digests.are_mnist().then_some(DataSource::Mnist),
+        (None, None) => None,
     }
 }
 
-/// The folder of the data that all models were made for.
-fn own_folder(first: &Model, others: &[Model]) -> anyhow::Result<PathBuf> {
+fn is_same(a: &DataSource, b: &DataSource) -> bool {
+    let real = |folder: &Path| folder.canonicalize().ok();
+    match (a, b) {
+        (DataSource::Folder(a), DataSource::Folder(b)) if a != b => {
+            real(a).is_some_and(|a| real(b) == Some(a))
+        }
+        _ => a == b,
+    }
+}
+
+/// The data that all models were made for.
+fn own_source(first: &Model, others: &[Model]) -> anyhow::Result<DataSource> {
     if let Some(other) = others.iter().find(|other| !same_data(first, other)) {
         bail!(
             "{}: expected a model of the data of {}, {}, found one of other data, {}; name the \
@@ -106,16 +97,15 @@ fn own_folder(first: &Model, others: &[Model]) -> anyhow::Result<PathBuf> {
             data_text(other)
         );
     }
-    let homes =
-        [first].into_iter().chain(others).filter_map(|model| Some((model, Home::of(model)?)));
-    let homes: Vec<_> = homes.collect();
-    let is_there = |home: &Home| matches!(home, Home::Folder(folder) if folder.is_dir());
-    let home = homes.iter().find(|(_, home)| is_there(home)).or(homes.first());
-    match home {
-        Some((model, Home::Folder(folder))) => {
-            dataset::folder(None, Some(folder)).with_context(|| named(model.path()))
+    let sources = [first].into_iter().chain(others);
+    let sources: Vec<_> = sources.filter_map(|model| Some((model, source_of(model)?))).collect();
+    let is_there =
+        |source: &DataSource| matches!(source, DataSource::Folder(folder) if folder.is_dir());
+    match sources.iter().find(|(_, source)| is_there(source)).or(sources.first()) {
+        Some((model, DataSource::Folder(folder))) => {
+            DataSource::of(None, Some(folder)).with_context(|| named(model.path()))
         }
-        Some((_, Home::Mnist)) => dataset::folder(None, None),
+        Some((_, DataSource::Mnist)) => Ok(DataSource::Mnist),
         None => Err(anyhow!(
             "{}: expected MNIST's data or a run's folder, which says where its data are, found a \
              file of {}; name the data with --data DIR",
@@ -129,13 +119,14 @@ fn own_folder(first: &Model, others: &[Model]) -> anyhow::Result<PathBuf> {
 fn same_data(a: &Model, b: &Model) -> bool {
     match (a.digests(), b.digests()) {
         (Some(a), Some(b)) => a == b,
-        _ => Home::of(a).zip(Home::of(b)).is_some_and(|(a, b)| a.same_as(&b)),
+        _ => source_of(a).zip(source_of(b)).is_some_and(|(a, b)| is_same(&a, &b)),
     }
 }
 
 /// What is known of a model's data.
 fn data_text(model: &Model) -> String {
-    let home = model.run().and_then(Run::data).map(|folder| format!("in {}, ", folder.shown()));
+    let home =
+        model.run().and_then(FinishedRun::data).map(|folder| format!("in {}, ", folder.shown()));
     let home = home.unwrap_or_default();
     match model.digests() {
         Some(digests) => format!("data {home}sha256 {}", digests.whole()),
@@ -181,7 +172,7 @@ fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<
 fn other_data(
     models: &[Model],
     part: Part,
-    (folder, samples): (&Path, &Samples),
+    (source, samples): (&DataSource, &Samples),
 ) -> Option<String> {
     const MOST: usize = 3;
     let kind = match part {
@@ -204,9 +195,6 @@ fn other_data(
     let rest = if rest == 0 { String::new() } else { format!("; and so of {rest} more") };
     let digest = samples.digest();
     (!complaints.is_empty()).then(|| {
-        format!(
-            "other data: the {kind} images of {} (sha256 {digest}): {shown}{rest}",
-            folder.shown()
-        )
+        format!("other data: the {kind} images of {source} (sha256 {digest}): {shown}{rest}")
     })
 }

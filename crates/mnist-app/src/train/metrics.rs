@@ -1,8 +1,10 @@
 //! What a run leaves behind in numbers: `metrics.jsonl` and `summary.json`.
 
 use serde::Serialize;
+use tensor::simd::Level;
 
-use crate::experiment::Precision;
+use crate::evaluation::Evaluation;
+use crate::experiment::{Experiment, Precision};
 use crate::statistics::wilson_interval;
 
 /// One line of `metrics.jsonl`.
@@ -38,6 +40,20 @@ impl EpochMetrics {
     pub fn test_accuracy_interval(&self) -> [f64; 2] {
         wilson_interval(self.test_correct, self.test_total)
     }
+}
+
+/// What a run came to.
+pub struct Outcome {
+    /// After the last epoch.
+    pub metrics: EpochMetrics,
+    /// Of the same network.
+    pub evaluation: Evaluation,
+    /// From the start of the process to the last change of a weight.
+    pub wall_seconds: f64,
+    /// Of the training alone, all epochs together.
+    pub train_seconds: f64,
+    /// What became of the lines of metrics that are lost, if some are.
+    pub unwritten: Option<anyhow::Error>,
 }
 
 /// `summary.json`: the last line of the metrics and what is known of the whole run.
@@ -76,6 +92,29 @@ pub struct Summary {
     /// What the notebook ends with, for its presets.
     #[serde(flatten)]
     pub notebook: Option<NotebookErrors>,
+}
+
+impl Summary {
+    /// Of a run that came to `outcome`, all of whose lines of metrics were written.
+    pub fn new(experiment: &Experiment, outcome: &Outcome, simd: Level) -> Self {
+        let Outcome { metrics, wall_seconds, .. } = outcome;
+        Self {
+            preset: experiment.name.clone(),
+            seed: experiment.seed,
+            precision: experiment.precision,
+            members: None,
+            metrics_lines: None,
+            test_accuracy: metrics.test_accuracy(),
+            test_accuracy_interval: metrics.test_accuracy_interval(),
+            last: metrics.clone(),
+            wall_seconds: *wall_seconds,
+            peak_rss_bytes: peak_rss_bytes(),
+            threads: rayon::current_num_threads(),
+            simd: simd.name(),
+            version: env!("CARGO_PKG_VERSION"),
+            notebook: None,
+        }
+    }
 }
 
 /// The errors of the first 20 test images.

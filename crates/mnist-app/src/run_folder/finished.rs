@@ -1,4 +1,4 @@
-//! What a run has left behind: which models there are, and whether they are all of its.
+//! A run that has ended: the files of its models, and whether all of them are its own.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -8,22 +8,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail, ensure};
 use layers::sha256;
 
+use super::end::End;
+use super::names::{CONFIG, METRICS, MODEL, SUMMARY, member};
 use crate::experiment::{self, Experiment};
-use crate::files::{CONFIG, METRICS, MODEL, SUMMARY, member};
 use crate::printable::Shown;
-use crate::run_end::End;
 
 /// The file of a model.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ModelFile {
     pub(crate) file: PathBuf,
     /// The run that it is of, if the file is named by its folder.
-    pub(crate) run: Option<Run>,
+    pub(crate) run: Option<FinishedRun>,
 }
 
 /// A run that left a model behind.
 #[derive(Debug)]
-pub(crate) struct Run {
+pub(crate) struct FinishedRun {
     pub(crate) folder: PathBuf,
     pub(crate) experiment: Experiment,
     /// Of the bytes of its `config.toml`.
@@ -33,11 +33,11 @@ pub(crate) struct Run {
 
 /// The files of a model.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct ModelFiles {
     /// One, or those of a committee's members.
-    pub(crate) files: Vec<Place>,
+    pub(crate) files: Vec<ModelFile>,
     /// That of the committee.
-    pub(crate) committee: Option<Run>,
+    pub(crate) committee: Option<FinishedRun>,
 }
 
 /// The file of a model, which may be named by the folder of its run; of a committee's folder,
@@ -45,21 +45,21 @@ pub(crate) struct Places {
 ///
 /// # Errors
 /// If a folder is none of a run that has ended, or has parts of another run.
-pub(crate) fn places(path: &Path) -> anyhow::Result<Places> {
+pub(crate) fn model_files(path: &Path) -> anyhow::Result<ModelFiles> {
     if !path.is_dir() {
-        return Ok(Places {
-            files: vec![Place { file: path.to_owned(), run: None }],
+        return Ok(ModelFiles {
+            files: vec![ModelFile { file: path.to_owned(), run: None }],
             committee: None,
         });
     }
-    let run = Run::read(path).with_context(|| named(path))?;
+    let run = FinishedRun::read(path).with_context(|| named(path))?;
     let Some(members) = run.experiment.committee else {
         let file = path.join(MODEL);
         require_regular(&file).with_context(|| named(&file))?;
-        return Ok(Places { files: vec![Place { file, run: Some(run) }], committee: None });
+        return Ok(ModelFiles { files: vec![ModelFile { file, run: Some(run) }], committee: None });
     };
     let files = members_of(&run, members).with_context(|| named(path))?;
-    Ok(Places { files, committee: Some(run) })
+    Ok(ModelFiles { files, committee: Some(run) })
 }
 
 /// A model in a message.
@@ -67,7 +67,7 @@ pub(crate) fn named(path: &Path) -> String {
     format!("model {}", path.shown())
 }
 
-impl Run {
+impl FinishedRun {
     fn read(folder: &Path) -> anyhow::Result<Self> {
         let is_whole = has(folder, MODEL)?;
         let members = folders_of_members(folder)?;
@@ -202,8 +202,8 @@ fn has(folder: &Path, name: &str) -> anyhow::Result<bool> {
 }
 
 /// The members' models, if there are all, and no others.
-fn members_of(run: &Run, most: NonZeroUsize) -> anyhow::Result<Vec<Place>> {
-    let Run { folder, experiment, .. } = run;
+fn members_of(run: &FinishedRun, most: NonZeroUsize) -> anyhow::Result<Vec<ModelFile>> {
+    let FinishedRun { folder, experiment, .. } = run;
     // A committee that reached its target may have ended with fewer than it could have.
     let ended = run.end.summary.as_ref().and_then(|summary| summary.members);
     let (count, said_by) = match ended.filter(|count| (1..most.get()).contains(count)) {
@@ -241,7 +241,7 @@ fn members_of(run: &Run, most: NonZeroUsize) -> anyhow::Result<Vec<Place>> {
     }
     let place = |(index, name): (usize, &String)| {
         let own = folder.join(name);
-        let member = Run::of_config(&own)?;
+        let member = FinishedRun::of_config(&own)?;
         ensure!(
             member.experiment == experiment.member(index + 1),
             "{}: expected the experiment of this member, as the committee's {CONFIG} says, found \
@@ -250,7 +250,7 @@ fn members_of(run: &Run, most: NonZeroUsize) -> anyhow::Result<Vec<Place>> {
         );
         let file = own.join(MODEL);
         require_regular(&file).with_context(|| file.shown())?;
-        Ok(Place { file, run: Some(member) })
+        Ok(ModelFile { file, run: Some(member) })
     };
     expected.iter().enumerate().map(place).collect()
 }

@@ -1,11 +1,11 @@
-//! What a run says at its end, in words.
+//! An evaluation in words.
 
 use std::fmt::Write as _;
 
 use layers::{Domain, Loss};
 
+use super::answers::{Evaluation, mean};
 use crate::dataset::{Classes, Samples};
-use crate::evaluation::{Evaluation, mean};
 use crate::printable::Shown;
 use crate::statistics::wilson_interval;
 
@@ -14,22 +14,6 @@ pub const NOTEBOOK_IMAGES: usize = 20;
 
 /// Classes in a table; of more only what stands out is shown.
 const MOST_CLASSES: usize = 20;
-
-/// The rows of a table of layers: all, or of many the first and the last ones, and in place of
-/// the others how many they are.
-pub(crate) fn shown_layers(
-    rows: impl ExactSizeIterator<Item = String>,
-) -> impl Iterator<Item = String> {
-    const MOST: usize = 50;
-    const ENDS: usize = 10;
-    let count = rows.len();
-    let left_out = if count > MOST { ENDS..count - ENDS } else { count..count };
-    rows.enumerate().filter_map(move |(index, row)| match index {
-        _ if !left_out.contains(&index) => Some(row),
-        _ if index == left_out.start => Some(format!("… {} layers", left_out.len())),
-        _ => None,
-    })
-}
 
 /// The notebook's last lines: the first test images with their errors, and the mean of
 /// these.
@@ -265,19 +249,8 @@ impl Constant {
 mod tests {
     use layers::{ClassWeights, Loss, SoftmaxCrossEntropy};
 
-    use super::{Constant, shown_layers};
+    use super::Constant;
     use crate::dataset::{Part, Samples};
-
-    #[test]
-    fn of_many_layers_the_first_and_the_last_are_shown() {
-        let shown = |count: usize| -> Vec<_> {
-            shown_layers((0..count).map(|at| at.to_string())).collect()
-        };
-        assert_eq!(shown(50).len(), 50);
-        let rows = shown(50_000);
-        assert_eq!(rows.len(), 21);
-        assert_eq!(rows[9..12], ["9", "… 49980 layers", "49990"]);
-    }
 
     #[test]
     fn the_constant_answer_is_the_shares_whatever_makes_probabilities_of_it() {

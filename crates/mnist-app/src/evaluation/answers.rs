@@ -4,17 +4,7 @@ use layers::{Loss, Network, answer};
 use tensor::{Element, reduce};
 
 use crate::dataset::{Classes, Samples};
-use crate::memory;
-
-/// How many samples run through a network together, and on how many threads. One sample's
-/// answer has the same bits in any company, so neither changes any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Together {
-    /// Samples that run through the network together, on one thread.
-    pub(crate) samples: usize,
-    /// Threads, each with memory of its own.
-    pub(crate) threads: usize,
-}
+use crate::memory::{self, Together};
 
 /// The memory to evaluate a network in, one part for each thread.
 #[derive(Debug)]

@@ -5,38 +5,33 @@
 //! `metrics.jsonl` has the keys of any run and a line for each member: `epoch` counts the
 //! members, `test_*` are those of the vote so far, the other numbers the last member's.
 
-use std::time::Instant;
-
 use layers::sha256;
 use tensor::Element;
-use tensor::simd::Level;
 
-use crate::commands::train::Flags;
+use super::metrics::{EpochMetrics, Outcome, Summary};
+use super::run::Run;
+use super::start::Start;
+use super::{Options, report};
 use crate::console::Console;
 use crate::dataset;
+use crate::evaluation::vote::{Outputs, Vote};
 use crate::experiment::Experiment;
-use crate::files::{METRICS, RunFolder, SUMMARY};
-use crate::metrics::{EpochMetrics, Summary};
-use crate::report;
-use crate::train::{Outcome, Run, Start, check, summary};
-use crate::vote::{Outputs, Vote};
+use crate::run_folder::{METRICS, RunFolder, SUMMARY};
 
 /// Trains all members, or as many as reach the target together; returns the committee's folder.
 ///
 /// # Errors
 /// As for a single network; if only lines of metrics were lost, at the end.
-pub(crate) fn train<T: Element>(
-    flags: &Flags,
+pub(super) fn train<T: Element>(
     experiment: &Experiment,
+    options: &Options,
     console: &mut Console,
-    (start, simd): (Instant, Level),
 ) -> anyhow::Result<RunFolder> {
     // The last member's network too, before the first member trains.
-    let Start { experiment, train, test, .. } = check::<T>(flags, experiment)?;
+    let Start { experiment, train, test, .. } = Start::<T>::new(experiment, options)?;
     dataset::tell(&train, &test);
-    let experiment = &experiment;
     drop((train, test));
-    let folder = RunFolder::create(flags.out.as_deref(), experiment)?;
+    let folder = RunFolder::create(options.out.as_deref(), &experiment)?;
     let mut lines = folder.lines(METRICS)?;
     let (mut vote, mut digests) = (Vote::default(), Vec::new());
     let mut loss = None;
@@ -44,10 +39,9 @@ pub(crate) fn train<T: Element>(
     for member in 1..=members {
         let own = experiment.member(member);
         let outputs = Outputs::of(own.networks.first(), Some(&own.loss));
-        let mut run = Run::<T>::prepare(flags, own, Some((&folder, member)))?;
+        let mut run = Run::new(Start::<T>::new(&own, options)?, options, Some((&folder, member)))?;
         let mut silent = Console::silent();
-        let of_member = if flags.json { &mut silent } else { &mut *console };
-        let mut outcome = run.train(flags, of_member, (start, simd))?;
+        let mut outcome = run.train(if options.json { &mut silent } else { &mut *console })?;
         loss = loss.or(outcome.unwritten.take());
         let samples = run.test_samples();
         vote.add(outputs, &outcome.evaluation);
@@ -66,20 +60,19 @@ pub(crate) fn train<T: Element>(
         lines.sync();
         let voted = Outcome { evaluation, metrics, ..outcome };
         // After each member, so that what there is can be used, whatever comes later.
-        let reached =
-            experiment.target_accuracy.is_some_and(|p| voted.metrics.test_accuracy() >= p);
-        let ended = (reached || member == members).then_some(member);
-        let metrics_lines = lines.cut();
-        let summary = summary(experiment, &voted, simd);
-        let summary = Summary { members: ended, metrics_lines, ..summary };
+        let target = experiment.target_accuracy;
+        let is_reached = target.is_some_and(|target| voted.metrics.test_accuracy() >= target);
+        let ended = (is_reached || member == members).then_some(member);
+        let summary = Summary::new(&experiment, &voted, options.simd);
+        let summary = Summary { members: ended, metrics_lines: lines.cut(), ..summary };
         folder.write_json(SUMMARY, &summary)?;
-        let shown = if flags.json { line } else { vote_line(member, &voted.metrics) };
+        let shown = if options.json { line } else { report::vote_line(member, &voted.metrics) };
         console.tell(shown + "\n");
-        if reached {
+        if is_reached {
             break;
         }
     }
-    if !flags.json {
+    if !options.json {
         let digest = digest(&digests);
         console.tell(format_args!("weights of all members: sha256 {digest}\n"));
     }
@@ -90,9 +83,4 @@ pub(crate) fn train<T: Element>(
 pub(crate) fn digest<S: AsRef<str>>(members: &[S]) -> String {
     let lines: String = members.iter().map(|member| format!("{}\n", member.as_ref())).collect();
     sha256(lines.as_bytes())
-}
-
-fn vote_line(members: usize, metrics: &EpochMetrics) -> String {
-    let accuracy = report::accuracy(metrics.test_correct, metrics.test_total);
-    format!("vote of {members}: {accuracy}, mean −ln p {:.4}\n", metrics.test_error)
 }

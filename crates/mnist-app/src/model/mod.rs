@@ -1,5 +1,7 @@
 //! Networks from files, whatever their precision.
 
+mod data;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -7,16 +9,18 @@ use anyhow::{Context, anyhow, bail, ensure};
 use layers::{Loss, Network, load_weights};
 use tensor::Element;
 
-use crate::committee;
 use crate::dataset::{Classes, Digests, Samples};
+use crate::evaluation::vote::{Outputs, Vote};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Precision;
-use crate::experiment::consistency::refuse_loss;
+use crate::experiment::build::refuse_loss;
 use crate::memory;
 use crate::printable::{Shown, quoted};
-use crate::run_folder::{Place, Places, Run, named, places};
-use crate::vote::{Outputs, Vote};
+use crate::run_folder::{FinishedRun, ModelFile, ModelFiles, model_files, named};
+use crate::train::committee_digest;
 use crate::weights_file::WeightsFile;
+
+pub(crate) use data::ModelData;
 
 /// A network that was saved, or the networks of a committee, which answer as one.
 #[derive(Debug)]
@@ -25,7 +29,7 @@ pub struct Model {
     /// One, or the members of a committee.
     networks: Vec<Saved>,
     /// That of the committee, if it was named by its folder.
-    committee: Option<Run>,
+    committee: Option<FinishedRun>,
 }
 
 /// A network, what its file says of it, and the run that it is of, if it was named by that.
@@ -34,7 +38,7 @@ pub(crate) struct Saved {
     network: AnyNetwork,
     classes: Classes,
     about: About,
-    run: Option<Run>,
+    run: Option<FinishedRun>,
 }
 
 /// A network of either precision.
@@ -52,7 +56,7 @@ impl Model {
     /// If there is none, or only a part of one, or one of another run; the message names the
     /// file.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let Places { files, committee } = places(path)?;
+        let ModelFiles { files, committee } = model_files(path)?;
         let path = if let [place] = files.as_slice() { &place.file } else { path }.to_owned();
         let networks = files.into_iter().map(Saved::open).collect::<anyhow::Result<Vec<_>>>()?;
         for member in &networks[1..] {
@@ -74,7 +78,7 @@ impl Model {
         let Some(committee) = &mut self.committee else { return Ok(()) };
         let digests = self.networks.iter().map(|member| member.about.weights_sha256.as_deref());
         let digests: Option<Vec<_>> = digests.collect();
-        digests.map_or(Ok(()), |digests| committee.check_end(&committee::digest(&digests)))
+        digests.map_or(Ok(()), |digests| committee.check_end(&committee_digest(&digests)))
     }
 
     /// The file or the folder that it is from.
@@ -93,7 +97,7 @@ impl Model {
     }
 
     /// The run that it is of, if it was named by its folder.
-    pub(crate) fn run(&self) -> Option<&Run> {
+    pub(crate) fn run(&self) -> Option<&FinishedRun> {
         self.networks[0].run()
     }
 
@@ -133,7 +137,7 @@ impl Model {
         }
         let name = named(&self.path);
         let runs = self.committee.iter().chain(self.networks.iter().filter_map(Saved::run));
-        let of_runs: Vec<_> = runs.flat_map(Run::notes).cloned().collect();
+        let of_runs: Vec<_> = runs.flat_map(FinishedRun::notes).cloned().collect();
         let rest = of_runs.len().saturating_sub(MOST);
         notes.extend((rest > 0).then(|| format!("{rest} more files of its run are not there")));
         let of_file = notes.into_iter().map(|note| format!("{name}: {note}"));
@@ -186,15 +190,15 @@ impl Model {
 }
 
 impl Saved {
-    fn open(Place { file, run }: Place) -> anyhow::Result<Self> {
+    fn open(ModelFile { file, run }: ModelFile) -> anyhow::Result<Self> {
         Self::read(&file, run).with_context(|| named(&file))
     }
 
-    fn read(file: &Path, run: Option<Run>) -> anyhow::Result<Self> {
+    fn read(file: &Path, run: Option<FinishedRun>) -> anyhow::Result<Self> {
         let weights = WeightsFile::open(file)?;
         let metadata = weights.header.metadata();
         let mut about = About::of(&metadata)?;
-        if let Some(Run { experiment, .. }) = &run {
+        if let Some(FinishedRun { experiment, .. }) = &run {
             about.precision = about.precision.or(Some(experiment.precision));
             about.loss.get_or_insert_with(|| experiment.loss.clone());
         }
@@ -214,7 +218,7 @@ impl Saved {
 
     /// Whether this is the network that the run trained, as far as its files say.
     fn check_run(&mut self) -> anyhow::Result<()> {
-        let is_first = |run: &Run| self.spec() == run.experiment.networks.first();
+        let is_first = |run: &FinishedRun| self.spec() == run.experiment.networks.first();
         let same_network = self.run.as_ref().is_some_and(is_first);
         let Some(run) = &mut self.run else { return Ok(()) };
         let About { precision, loss, seed, weights_sha256, config_sha256, .. } = &self.about;
@@ -232,7 +236,7 @@ impl Saved {
         config_sha256.as_ref().map_or(Ok(()), |digest| run.check_config(digest))
     }
 
-    fn run(&self) -> Option<&Run> {
+    fn run(&self) -> Option<&FinishedRun> {
         self.run.as_ref()
     }
 

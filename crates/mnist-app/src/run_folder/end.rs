@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail, ensure};
 use serde_json::Value;
 
+use super::names::{METRICS, SUMMARY};
 use crate::experiment;
-use crate::files::{METRICS, SUMMARY};
 use crate::input::Input;
 use crate::printable::{Shown, quoted};
 

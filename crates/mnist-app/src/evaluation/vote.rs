@@ -10,8 +10,8 @@ use layers::{Domain, LayerSpec, Loss, NetworkSpec, softmax};
 use tensor::Element;
 use tensor::activation::{Activation, Sigmoid};
 
+use super::answers::{Evaluation, predicted};
 use crate::dataset::Samples;
-use crate::evaluation::{Evaluation, predicted};
 
 /// How a network's outputs become probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

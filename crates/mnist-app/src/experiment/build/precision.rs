@@ -1,12 +1,10 @@
 //! Numbers that the precision of a run cannot hold.
 
-use std::path::Path;
-
 use anyhow::bail;
 use tensor::Element;
 
-use super::Experiment;
-use super::place::{Step, of_setting};
+use crate::experiment::origin::Step;
+use crate::experiment::{Experiment, Origin};
 
 /// The settings that something is divided by, so that they must not become 0.
 const DIVISORS: [&str; 2] = ["epsilon", "delta"];
@@ -15,10 +13,7 @@ const DIVISORS: [&str; 2] = ["epsilon", "delta"];
 ///
 /// # Errors
 /// If one becomes infinite in it, or 0 where it divides; the message names the setting.
-pub(super) fn check<T: Element>(
-    experiment: &Experiment,
-    config: Option<&Path>,
-) -> anyhow::Result<()> {
+pub(super) fn check<T: Element>(experiment: &Experiment, origin: &Origin) -> anyhow::Result<()> {
     let mut numbers = Vec::new();
     collect(&toml::Value::try_from(experiment)?, &mut Vec::new(), &mut numbers);
     for (path, number) in numbers {
@@ -33,7 +28,7 @@ pub(super) fn check<T: Element>(
         bail!(
             "{}: expected a number that {} can hold, found {number:?}, which is {becomes} in it; \
              choose another one or precision = \"f64\"",
-            of_setting(experiment, config, &path),
+            origin.setting(experiment, &path),
             T::NAME
         );
     }
