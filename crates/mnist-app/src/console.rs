@@ -5,12 +5,12 @@ use std::io::{self, ErrorKind, Write};
 
 use anyhow::Context;
 
-use crate::printable::{bounded, printable};
+use crate::escape::{bounded, escape_lines};
 
 /// Prints on standard output as long as that is possible.
 ///
 /// A disk that is full or a pipe that nobody reads ends the printing, not what is done:
-/// from then on nothing is printed, and [`Console::whole`] tells.
+/// from then on nothing is printed, and [`Console::result`] tells.
 #[derive(Debug, Default)]
 pub struct Console {
     silent: bool,
@@ -29,7 +29,7 @@ impl Console {
     /// If it cannot be printed.
     pub fn line(&mut self, line: impl fmt::Display) -> anyhow::Result<()> {
         self.tell(format_args!("{line}\n"));
-        self.whole()
+        self.result()
     }
 
     /// Prints a text.
@@ -38,7 +38,7 @@ impl Console {
     /// If it cannot be printed.
     pub fn print(&mut self, text: impl fmt::Display) -> anyhow::Result<()> {
         self.tell(text);
-        self.whole()
+        self.result()
     }
 
     /// Prints a text if it can be printed; what is done goes on in either case.
@@ -46,7 +46,7 @@ impl Console {
         if self.silent {
             return;
         }
-        let text = printable(&text.to_string());
+        let text = escape_lines(&text.to_string());
         let mut output = io::stdout().lock();
         if let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
             (self.silent, self.loss) = (true, Some(error));
@@ -57,7 +57,7 @@ impl Console {
     ///
     /// # Errors
     /// If something was lost since this was last asked.
-    pub fn whole(&mut self) -> anyhow::Result<()> {
+    pub fn result(&mut self) -> anyhow::Result<()> {
         self.loss.take().map_or(Ok(()), Err).context("standard output")
     }
 }
@@ -65,7 +65,7 @@ impl Console {
 /// Prints a line on standard error, whoever may have closed it; of a line that nobody could
 /// read, the beginning.
 pub fn notice(line: impl fmt::Display) {
-    let line = bounded(&printable(&format!("{line}\n")));
+    let line = bounded(&escape_lines(&format!("{line}\n")));
     // Nobody may be listening.
     let _ = io::stderr().write_all(line.as_bytes());
 }

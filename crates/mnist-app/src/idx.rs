@@ -9,9 +9,9 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail, ensure};
 use byteorder::{BigEndian, ByteOrder};
 
+use crate::escape::Escape;
 use crate::gzip::Gzip;
 use crate::input::{Input, append, reserve};
-use crate::printable::Shown;
 
 /// The contents of an IDX file of unsigned bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Idx {
 /// If it cannot be read or is not such a file; the message names it.
 pub fn read(path: &Path, ranks: &[usize]) -> anyhow::Result<Idx> {
     let contents = || Contents::open(path, ranks)?.read();
-    contents().with_context(|| path.shown())
+    contents().with_context(|| path.escaped())
 }
 
 /// The same from the bytes of a file.

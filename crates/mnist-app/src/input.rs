@@ -8,8 +8,8 @@ use std::path::Path;
 
 use anyhow::{anyhow, bail, ensure};
 
+use crate::escape::Escape;
 use crate::memory;
-use crate::printable::Shown;
 
 /// A regular file or a pipe that is open for reading.
 #[derive(Debug)]
@@ -74,6 +74,20 @@ pub(crate) fn append(reader: &mut impl Read, len: usize, bytes: &mut Vec<u8>) ->
     reader.take(len as u64).read_to_end(bytes)
 }
 
+/// Refuses a path that a file in UTF-8 cannot name; `place` says where the path is from.
+///
+/// # Errors
+/// If it is not UTF-8.
+pub(crate) fn require_utf8(place: &str, path: &Path) -> anyhow::Result<()> {
+    ensure!(
+        path.to_str().is_some(),
+        "{place} {}: expected a path in UTF-8, which can be written down, found other bytes; \
+         rename it",
+        path.escaped()
+    );
+    Ok(())
+}
+
 /// Room for so many bytes.
 ///
 /// # Errors
@@ -119,7 +133,7 @@ impl Found {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                     Ok(if is_there(path) { Self::Dangling } else { Self::Nothing })
                 }
-                _ => Err(anyhow!("{}: {error}", path.shown())),
+                _ => Err(anyhow!("{}: {error}", path.escaped())),
             },
         }
     }
@@ -143,7 +157,7 @@ fn metadata(path: &Path) -> anyhow::Result<Metadata> {
         let target = fs::read_link(path).ok().filter(|_| error.kind() == io::ErrorKind::NotFound);
         match target {
             Some(target) => {
-                anyhow!("expected a file, found a dangling link to {}", target.shown())
+                anyhow!("expected a file, found a dangling link to {}", target.escaped())
             }
             None => error.into(),
         }

@@ -14,7 +14,7 @@ use tensor::Element;
 /// How many samples run through a network together, and on how many threads. One sample's
 /// answer has the same bits in any company, so neither changes any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Together {
+pub(crate) struct EvaluationPlan {
     /// Samples that run through the network together, on one thread.
     pub(crate) samples: usize,
     /// Threads, each with memory of its own.
@@ -56,7 +56,7 @@ const BESIDE: u64 = 8 << 20;
 ///
 /// # Errors
 /// If it does; the message has both numbers.
-pub(crate) fn ask(what: &str, bytes: u64, remedy: &str) -> anyhow::Result<()> {
+pub(crate) fn require(what: &str, bytes: u64, remedy: &str) -> anyhow::Result<()> {
     let bytes = bytes.saturating_add(BESIDE);
     match available() {
         Some(most) if bytes > most => bail!(
@@ -70,14 +70,14 @@ pub(crate) fn ask(what: &str, bytes: u64, remedy: &str) -> anyhow::Result<()> {
 }
 
 /// What training steps take beside the network, which is there already.
-pub(crate) fn of_steps<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
+fn step_bytes<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
     let training = footprint.training(config, rayon::current_num_threads());
     training.saturating_sub(footprint.network())
 }
 
 /// What a training takes beside the network, and then the file of what came of it.
-pub(crate) fn of_training<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
-    of_steps(footprint, config).saturating_add(footprint.file())
+pub(crate) fn training_bytes<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
+    step_bytes(footprint, config).saturating_add(footprint.file())
 }
 
 /// Refuses a training that takes more memory than there is, with so many bytes that are not the
@@ -85,7 +85,7 @@ pub(crate) fn of_training<T: Element>(footprint: &Footprint<T>, config: &Trainer
 ///
 /// # Errors
 /// If it does; the message has its parts and what would take less.
-pub(crate) fn ask_for_training<T: Element>(
+pub(crate) fn require_for_training<T: Element>(
     footprint: &Footprint<T>,
     config: &TrainerConfig,
     others: u64,
@@ -93,7 +93,7 @@ pub(crate) fn ask_for_training<T: Element>(
     let TrainerConfig { batch_size, shard_size, .. } = *config;
     let threads = rayon::current_num_threads();
     let shards = config.shards();
-    let all = of_steps(footprint, config).saturating_add(others);
+    let all = step_bytes(footprint, config).saturating_add(others);
     let of_shards = footprint.shard(config, threads);
     let working = threads.min(shards);
     let at_once = of_shards.saturating_mul(working as u64);
@@ -114,7 +114,7 @@ pub(crate) fn ask_for_training<T: Element>(
     } else {
         format!("most of it is for {} parameters: choose fewer", footprint.parameters())
     };
-    ask(&format!("training with batch size {batch_size}"), all, &remedy)
+    require(&format!("training with batch size {batch_size}"), all, &remedy)
 }
 
 /// So many things.
@@ -127,11 +127,11 @@ fn counted(count: usize, what: &str) -> String {
 ///
 /// # Errors
 /// If it does not suffice for one sample.
-pub(crate) fn together<T: Element>(
+pub(crate) fn evaluation_plan<T: Element>(
     footprint: &Footprint<T>,
     samples: usize,
     taken: u64,
-) -> anyhow::Result<Together> {
+) -> anyhow::Result<EvaluationPlan> {
     let fits = |samples| footprint.inference(samples) <= WORTH_SHARING;
     let most = samples.clamp(1, MOST_TOGETHER);
     let mut count = (1..=most).rev().find(|&count| fits(count)).unwrap_or(1);
@@ -149,8 +149,8 @@ pub(crate) fn together<T: Element>(
         1 => "choose a smaller network or smaller images",
         _ => "choose fewer --threads, a smaller network or smaller images",
     };
-    ask("the answer to one image", one, remedy)?;
-    Ok(Together { samples: count, threads })
+    require("the answer to one image", one, remedy)?;
+    Ok(EvaluationPlan { samples: count, threads })
 }
 
 /// `1536 << 20` as `1.5 GiB`.

@@ -21,9 +21,9 @@ const VARIABLE: &str = "RAYON_NUM_THREADS";
 
 /// A number of threads that somebody asks for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked(usize);
+pub(crate) struct ThreadCount(usize);
 
-impl Asked {
+impl ThreadCount {
     /// What the flag says, else the environment; else as many as there are processors.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Asked {
     /// The same without a flag where one thread is the rule.
     ///
     /// # Errors
-    /// As of [`Asked::of`]: what is no number is said even where it would not count.
+    /// As of [`ThreadCount::of`]: what is no number is said even where it would not count.
     pub(crate) fn or_one(flag: Option<NonZeroUsize>) -> Result<Self, Usage> {
         let one = flag.unwrap_or(NonZeroUsize::MIN);
         Self::of(flag)?;
@@ -61,7 +61,7 @@ impl Asked {
     /// threads are started than there are parts.
     ///
     /// # Errors
-    /// As of [`Asked::share`].
+    /// As of [`ThreadCount::share`].
     pub(crate) fn divide<R: Send>(
         self,
         parts: usize,

@@ -12,7 +12,7 @@ use crate::console::Console;
 use crate::dataset::Samples;
 use crate::evaluation::Evaluation;
 use crate::model::Model;
-use crate::printable::Shown;
+use crate::escape::Escape;
 use crate::statistics::{SIGNIFICANCE, mcnemar};
 use crate::evaluation::report;
 use crate::threads;
@@ -103,7 +103,7 @@ fn words([a, b]: [&Model; 2], table: Table) -> String {
     let mut text = String::new();
     for (name, model, only) in [("A", a, only_a), ("B", b, only_b)] {
         let accuracy = report::accuracy(both_right + only, total);
-        let _ = writeln!(text, "{name}: {}: {accuracy}", model.path().shown());
+        let _ = writeln!(text, "{name}: {}: {accuracy}", model.path().escaped());
     }
     let _ = writeln!(text, "{:>12}{:>10}{:>10}", "", "B right", "B wrong");
     let _ = writeln!(text, "{:>12}{both_right:>10}{only_a:>10}", "A right");

@@ -14,11 +14,12 @@ use crate::console::Console;
 use crate::dataset::{Part, Samples};
 use crate::evaluation::Evaluation;
 use crate::model::{Model, ModelData};
-use crate::printable::{Shown, require_utf8};
+use crate::escape::Escape;
+use crate::input::require_utf8;
 use crate::evaluation::report;
 use crate::run_folder::named;
 use crate::statistics::wilson_interval;
-use crate::threads::{self, Asked};
+use crate::threads::{self, ThreadCount};
 use crate::evaluation::vote::Vote;
 
 /// How well the test images were told apart, for `--json`.
@@ -88,8 +89,8 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
 impl TestFlags {
     /// All models, before the first of them is tested, so that what is no model is said at once;
     /// the images to test them on; and the threads to do so.
-    pub(super) fn read(&self, models: &[PathBuf]) -> anyhow::Result<(Vec<Model>, ModelData, Asked)> {
-        let asked = Asked::of(self.common.threads)?;
+    pub(super) fn read(&self, models: &[PathBuf]) -> anyhow::Result<(Vec<Model>, ModelData, ThreadCount)> {
+        let asked = ThreadCount::of(self.common.threads)?;
         let (models, found) = asked.share(1, || {
             if self.json {
                 models.iter().try_for_each(|path| require_utf8("model", path))?;
@@ -124,7 +125,7 @@ fn require_same_names(models: &[Model]) -> anyhow::Result<()> {
         Some(other) => bail!(
             "{}: expected the classes of {} to vote with it, {}, found {}; evaluate each alone",
             named(other.path()),
-            first.path().shown(),
+            first.path().escaped(),
             first.classes(),
             other.classes()
         ),
@@ -160,7 +161,7 @@ fn together(
             console.line(json_of(model, &evaluation, samples)?)?;
         } else {
             let line = model_line(model, &evaluation, samples);
-            console.line(format_args!("{}: {line}", model.path().shown()))?;
+            console.line(format_args!("{}: {line}", model.path().escaped()))?;
         }
     }
     let evaluation = vote.evaluation(first);

@@ -21,9 +21,9 @@ use crate::evaluation::mean;
 use crate::experiment::build::{self, Batches};
 use crate::experiment::{Experiment, NetworkNumber, Origin, Precision};
 use crate::memory;
-use crate::model::{Model, ModelData, Saved};
+use crate::model::{Model, ModelData, SavedNetwork};
 use crate::run_folder::named;
-use crate::threads::{self, Asked};
+use crate::threads::{self, ThreadCount};
 
 use passes::Passes;
 use report::{InputLine, Line, Setting};
@@ -72,7 +72,7 @@ impl Flags {
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     threads::simd_level()?;
     let subject = Subject::read(flags)?;
-    Asked::of(None)?.share(1, || match subject.precision {
+    ThreadCount::of(None)?.share(1, || match subject.precision {
         Precision::F32 => inspect::<f32>(flags, &subject),
         Precision::F64 => inspect::<f64>(flags, &subject),
     })
@@ -88,7 +88,7 @@ fn inspect<T: Element>(flags: &Flags, subject: &Subject) -> anyhow::Result<()> {
         samples = samples.fit(network).map_err(misfit)?;
         let bytes = network.spec().footprint::<T>()?.inspection(samples.len());
         let what = format!("--samples {}", samples.len());
-        memory::ask(&what, bytes, "choose fewer --samples")?;
+        memory::require(&what, bytes, "choose fewer --samples")?;
     }
     if let Weights::Start(experiment, origin) = &subject.weights {
         build::require_classes(experiment, of_weights.as_ref(), &samples)?;
@@ -229,7 +229,7 @@ impl Subject {
     fn networks<T: Element>(&self) -> anyhow::Result<(Seeded<T>, Option<Classes>)> {
         let (experiment, origin) = match &self.weights {
             Weights::Model(model) => {
-                let network = |saved: &Saved| Ok((saved.network_as()?, 0));
+                let network = |saved: &SavedNetwork| Ok((saved.network_as()?, 0));
                 let networks = model.networks().iter().map(network);
                 return Ok((networks.collect::<anyhow::Result<_>>()?, None));
             }

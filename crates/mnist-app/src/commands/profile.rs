@@ -19,7 +19,7 @@ use crate::augmentation::{Augmentation, Augmenter};
 use crate::experiment::build::{self, Batches};
 use crate::experiment::{Experiment, NetworkNumber, Origin, Precision};
 use crate::memory;
-use crate::threads::{self, Asked};
+use crate::threads::{self, ThreadCount};
 
 use bench::{Bench, median, pixels};
 use report::{Line, Report};
@@ -70,7 +70,7 @@ fn repetitions(text: &str) -> Result<NonZeroUsize, String> {
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     let simd = threads::simd_level()?;
     let (experiment, origin) = flags.chosen.experiment(&flags.overrides())?;
-    Asked::or_one(flags.common.threads)?.share(experiment.shards(), || match experiment.precision {
+    ThreadCount::or_one(flags.common.threads)?.share(experiment.shards(), || match experiment.precision {
         Precision::F32 => profile::<f32>(flags, (&experiment, &origin), simd),
         Precision::F64 => profile::<f64>(flags, (&experiment, &origin), simd),
     })
@@ -220,10 +220,10 @@ fn bounded_config<T: Element>(
     let footprint = network.spec().footprint::<T>()?;
     let config = build::trainer_config(experiment, experiment.batch_size.get());
     let images = (config.batch_size as u64).saturating_mul(footprint.image());
-    memory::ask_for_training(&footprint, &config, images)?;
+    memory::require_for_training(&footprint, &config, images)?;
     // Before the steps, the layers are measured one by one on a shard.
     let what = format!("the layers with shard size {}", config.shard_size);
-    memory::ask(&what, footprint.inspection(config.shard_size), "choose a smaller --shard-size")?;
+    memory::require(&what, footprint.inspection(config.shard_size), "choose a smaller --shard-size")?;
     Ok(config)
 }
 

@@ -5,8 +5,8 @@ use clap::Args;
 
 use super::{Common, ExperimentFlags, Overrides};
 use crate::experiment::{Precision, absolute};
-use crate::printable::require_utf8;
-use crate::threads::{self, Asked};
+use crate::input::require_utf8;
+use crate::threads::{self, ThreadCount};
 use crate::train::{Options, train};
 
 /// Trains a network
@@ -53,7 +53,7 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         started,
         simd,
     };
-    Asked::of(flags.common.threads)?.share(experiment.shards(), || match experiment.precision {
+    ThreadCount::of(flags.common.threads)?.share(experiment.shards(), || match experiment.precision {
         Precision::F32 => train::<f32>(&experiment, &options),
         Precision::F64 => train::<f64>(&experiment, &options),
     })

@@ -6,7 +6,7 @@ use std::fmt;
 
 use anyhow::{Context, ensure};
 
-use crate::printable::{Shown, quoted};
+use crate::escape::{Escape, quoted};
 
 /// The key of a model's metadata under which the names of its classes are.
 const CLASSES: &str = "classes";
@@ -26,7 +26,7 @@ impl fmt::Display for Classes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 20;
         let names: Vec<_> =
-            (0..self.count().min(MOST)).map(|label| self.name(label).shown()).collect();
+            (0..self.count().min(MOST)).map(|label| self.name(label).escaped()).collect();
         f.write_str(&names.join(", "))?;
         match self.count() {
             0..=MOST => Ok(()),
@@ -105,7 +105,10 @@ impl Classes {
     ///
     /// # Errors
     /// If the metadata names classes, but not one for each output.
-    pub fn of_model(metadata: &HashMap<String, String>, outputs: usize) -> anyhow::Result<Self> {
+    pub fn from_metadata(
+        metadata: &HashMap<String, String>,
+        outputs: usize,
+    ) -> anyhow::Result<Self> {
         let Some(text) = metadata.get(CLASSES) else { return Ok(Self::Numbered(outputs)) };
         let place = || format!("{CLASSES:?} in __metadata__");
         let names: Vec<String> = serde_json::from_str(text)

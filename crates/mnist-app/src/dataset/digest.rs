@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use layers::sha256;
 
 use super::samples::{Part, Samples};
-use crate::printable::Shown;
+use crate::escape::Escape;
 
 /// The keys of a model's metadata under which the digests of its data are: that of all of
 /// them, and those of the images for training and for testing.
@@ -58,7 +58,7 @@ impl Digests {
     ///
     /// # Errors
     /// If they do not say all of it, or do not agree.
-    pub fn of_model(metadata: &HashMap<String, String>) -> anyhow::Result<Option<Self>> {
+    pub fn from_metadata(metadata: &HashMap<String, String>) -> anyhow::Result<Option<Self>> {
         let found = KEYS.map(|key| metadata.get(key).cloned());
         if found.iter().all(Option::is_none) {
             return Ok(None);
@@ -72,7 +72,7 @@ impl Digests {
             "{:?} in __metadata__: expected {}, the digest of the two parts, found {}",
             KEYS[0],
             digests.whole(),
-            whole.as_deref().unwrap_or("none").shown()
+            whole.as_deref().unwrap_or("none").escaped()
         );
         Ok(Some(digests))
     }

@@ -8,7 +8,7 @@ use tensor::Element;
 
 use super::classes::Classes;
 use super::samples::{Samples, size_text};
-use crate::printable::quoted;
+use crate::escape::quoted;
 
 /// Why a network cannot learn from samples or be tested on them. Prints as the numbers that
 /// would fit and those that were found.

@@ -10,9 +10,9 @@ use super::classes::Classes;
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
 use super::png_folder;
 use super::samples::{Part, Place, Samples};
+use crate::escape::Escape;
 use crate::idx::{self, Contents};
 use crate::input::{Found, is_there};
-use crate::printable::Shown;
 
 const IMAGES: [&str; 2] = ["idx3-ubyte", "idx4-ubyte"];
 const LABELS: [&str; 1] = ["idx1-ubyte"];
@@ -38,7 +38,7 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     let labels = find("labels", &LABELS)?;
     let place = Place::Files { images: images.path(), labels: labels.path() };
     let open =
-        |file: &Path, axes: &[usize]| Contents::open(file, axes).with_context(|| file.shown());
+        |file: &Path, axes: &[usize]| Contents::open(file, axes).with_context(|| file.escaped());
     let opened = (open(&images.path(), &IMAGE_AXES)?, open(&labels.path(), &LABEL_AXES)?);
     let samples = samples(opened.0, opened.1, place)?;
     images.check_twin(&IMAGE_AXES)?;
@@ -121,8 +121,8 @@ impl Spelling {
         ensure!(
             idx::read(&self.plain, axes)? == idx::read(&self.zipped, axes)?,
             "{}: expected the contents of {} beside it, found others; remove one of them",
-            self.zipped.shown(),
-            self.plain.shown()
+            self.zipped.escaped(),
+            self.plain.escaped()
         );
         Ok(())
     }
@@ -146,8 +146,8 @@ fn find(folder: &Path, stem: &str, kinds: &[&str]) -> anyhow::Result<Spelling> {
     if let Some(other) = found.next() {
         return Err(anyhow!(
             "{}: expected one file of this name, found {} beside it; remove one of them",
-            file.path().shown(),
-            other.path().shown()
+            file.path().escaped(),
+            other.path().escaped()
         ));
     }
     Ok(file)
@@ -176,14 +176,14 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
 }
 
 fn missing(folder: &Path, name: &str) -> anyhow::Error {
-    let place = folder.shown();
+    let place = folder.escaped();
     if let Some(example) = png_folder::unsplit_class(folder) {
         return anyhow!(
             "{place}: expected the folders train and test, each with a folder of PNG images for \
              each class, found class folders such as {example:?} without them; move most of the \
              images of each to {} and the others to {}",
-            folder.join("train").join(&example).shown(),
-            folder.join("test").join(&example).shown()
+            folder.join("train").join(&example).escaped(),
+            folder.join("test").join(&example).escaped()
         );
     }
     let found = match fs::read_dir(folder).map(Iterator::count) {

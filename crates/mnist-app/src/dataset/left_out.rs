@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::escape::Escape;
 use crate::input::Found;
-use crate::printable::Shown;
 
 /// Files and folders that are not used, counted by the reason.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl Kind {
                 format!("{count} file{s} without an ending (only *.png is read)")
             }
             Self::Ending(ending) => {
-                format!("{count} file{s} *.{} (only *.png is read)", ending.shown())
+                format!("{count} file{s} *.{} (only *.png is read)", ending.escaped())
             }
             Self::Hidden => format!("{count} hidden picture{s}"),
             Self::Deeper => format!("{count} file{s} in folders below a class"),
@@ -92,11 +92,11 @@ impl LeftOut {
     pub(super) fn add_below(&mut self, folder: &Path, kind: &Kind) -> anyhow::Result<()> {
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
-            let place = || folder.shown();
+            let place = || folder.escaped();
             let mut paths = Vec::new();
             for entry in fs::read_dir(&folder).with_context(place)? {
                 let entry = entry.with_context(place)?;
-                let is_folder = entry.file_type().with_context(|| entry.path().shown())?.is_dir();
+                let is_folder = entry.file_type().with_context(|| entry.path().escaped())?.is_dir();
                 paths.push((entry.path(), is_folder));
             }
             paths.sort();
@@ -116,14 +116,14 @@ impl LeftOut {
         const MOST: usize = 8;
         let group = |Group { kind, count, first }: &Group| {
             let which = if *count == 1 { "" } else { "the first " };
-            format!("{}: {which}{}", kind.text(*count), first.shown())
+            format!("{}: {which}{}", kind.text(*count), first.escaped())
         };
         let mut parts: Vec<_> = self.0.iter().take(MOST).map(group).collect();
         let others: usize = self.0.iter().skip(MOST).map(|group| group.count).sum();
         if others > 0 {
             parts.push(format!("{others} others"));
         }
-        let place = folder.shown();
+        let place = folder.escaped();
         (!self.0.is_empty()).then(|| format!("{place}: left out {}", parts.join("; ")))
     }
 }

@@ -14,8 +14,8 @@ use super::classes::{Classes, order};
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
 use super::png_image::Image;
 use super::samples::{MOST_TOLD, Part, Place, Samples, size_text};
+use crate::escape::Escape;
 use crate::input::{Found, reserve};
-use crate::printable::Shown;
 
 /// Whether there are folders for training or for testing.
 pub(super) fn present(folder: &Path) -> anyhow::Result<bool> {
@@ -34,7 +34,7 @@ pub(super) fn unsplit_class(folder: &Path) -> Option<String> {
 /// Reads the images of one part, side by side on the threads of the current pool.
 pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     let folder = folder.join(name(part));
-    let place = || folder.shown();
+    let place = || folder.escaped();
     match Found::at(&folder)? {
         Found::Folder => {}
         found => bail!(
@@ -59,7 +59,7 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
             place()
         );
     };
-    let shape = Image::open(first).with_context(|| first.shown())?.shape;
+    let shape = Image::open(first).with_context(|| first.escaped())?.shape;
     let images = decode_all(&files, shape)?;
     let labels = files.iter().map(|&(_, label)| u8::try_from(label));
     let labels = labels.collect::<Result<_, _>>()?;
@@ -111,7 +111,7 @@ impl Listing {
                 found => {
                     let is_dangling = found == Found::Dangling;
                     left_out.add(if is_dangling { Kind::Dangling } else { Kind::Loose }, &path);
-                    without_images.push((name, format!("{}: {found}", path.shown())));
+                    without_images.push((name, format!("{}: {found}", path.escaped())));
                 }
             }
         }
@@ -125,11 +125,11 @@ impl Listing {
             ensure!(
                 part == Part::Test || !images.is_empty(),
                 "{}: expected at least one PNG image (*.png), found none; {}",
-                path.shown(),
+                path.escaped(),
                 lost.unwrap_or_else(|| "the folder is empty".into())
             );
             if images.is_empty() {
-                let reason = lost.unwrap_or_else(|| format!("{}: an empty folder", path.shown()));
+                let reason = lost.unwrap_or_else(|| format!("{}: an empty folder", path.escaped()));
                 without_images.push((name.clone(), reason));
             } else {
                 left_out.extend(own);
@@ -151,7 +151,7 @@ fn sorted(
 ) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let names: Vec<_> = folders.iter().map(|(name, _)| name.clone()).collect();
     if let Some(name) = names.iter().find(|name| name.contains(char::is_control)) {
-        let place = folder.shown();
+        let place = folder.escaped();
         bail!("{place}: expected a name of a class without control characters, found {name:?}");
     }
     let order = order(&names);
@@ -184,12 +184,12 @@ pub(super) fn entries(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
 }
 
 fn all_entries(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let place = || folder.shown();
+    let place = || folder.escaped();
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).with_context(place)? {
         let entry = entry.with_context(place)?;
         let Ok(name) = entry.file_name().into_string() else {
-            bail!("{}: expected a name in UTF-8, found another one", entry.path().shown());
+            bail!("{}: expected a name in UTF-8, found another one", entry.path().escaped());
         };
         entries.push((name, entry.path()));
     }
@@ -207,7 +207,7 @@ fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<V
     let mut images = Vec::new();
     let len = files.len().saturating_mul(image_len);
     reserve(&mut images, len).with_context(|| {
-        let (count, place) = (files.len(), files[0].0.shown());
+        let (count, place) = (files.len(), files[0].0.escaped());
         format!("{place} and the others, {count} such images of {}", size_text(shape))
     })?;
     images.resize(len, 0);
@@ -216,7 +216,7 @@ fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<V
         .zip(files)
         .map_init(<[Vec<u8>; 2]>::default, |memory, (planes, (file, _))| {
             let decoded = decode(file, shape, &files[0].0, planes, memory);
-            decoded.with_context(|| file.shown()).err()
+            decoded.with_context(|| file.escaped()).err()
         })
         .find_first(Option::is_some);
     error.flatten().map_or(Ok(images), Err)
@@ -235,7 +235,7 @@ fn decode(
         image.shape == shape,
         "expected an image of {}, as {} is, found one of {}",
         size_text(shape),
-        first.shown(),
+        first.escaped(),
         size_text(image.shape)
     );
     image.read(planes, memory)

@@ -7,7 +7,7 @@ use layers::{Dataset, sha256_of};
 use tensor::{Element, image};
 
 use super::classes::Classes;
-use crate::printable::Shown;
+use crate::escape::Escape;
 
 /// The samples to learn from or those to be tested on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +57,14 @@ impl Place {
     pub(super) fn images(&self) -> String {
         match self {
             Self::BuiltIn(name) => (*name).to_owned(),
-            Self::Files { images, .. } => images.shown(),
-            Self::Folder(folder) => folder.shown(),
+            Self::Files { images, .. } => images.escaped(),
+            Self::Folder(folder) => folder.escaped(),
         }
     }
 
     pub(super) fn labels(&self) -> String {
         match self {
-            Self::Files { labels, .. } => labels.shown(),
+            Self::Files { labels, .. } => labels.escaped(),
             _ => self.images(),
         }
     }
@@ -125,7 +125,7 @@ impl Samples {
         match known {
             Some((_, reason)) => reason.clone(),
             None => match self.place.folder() {
-                Some(folder) => format!("{}: no such folder", folder.join(class).shown()),
+                Some(folder) => format!("{}: no such folder", folder.join(class).escaped()),
                 None => format!("{}: none of its label", self.place.labels()),
             },
         }

@@ -7,8 +7,8 @@ use anyhow::{Context, bail, ensure};
 
 use super::samples::{Part, Samples, size_text};
 use super::{idx_files, mnist, png_folder};
+use crate::escape::Escape;
 use crate::input::Found;
-use crate::printable::Shown;
 
 /// Where images are from. Prints as its name in messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl fmt::Display for DataSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mnist => f.write_str(mnist::NAME),
-            Self::Folder(folder) => f.write_str(&folder.shown()),
+            Self::Folder(folder) => f.write_str(&folder.escaped()),
         }
     }
 }
@@ -44,7 +44,7 @@ impl DataSource {
         };
         bail!(
             "{name} {}: expected a folder of images, found {found}{}",
-            folder.shown(),
+            folder.escaped(),
             if flag.is_none() { "; name the folder with --data DIR" } else { "" }
         );
     }

@@ -4,7 +4,7 @@ use layers::{Loss, Network, answer};
 use tensor::{Element, reduce};
 
 use crate::dataset::{Classes, Samples};
-use crate::memory::{self, Together};
+use crate::memory::{self, EvaluationPlan};
 
 /// The memory to evaluate a network in, one part for each thread.
 #[derive(Debug)]
@@ -30,7 +30,8 @@ impl<T: Element> Evaluator<T> {
     /// If that does not suffice for one sample.
     pub fn new(network: &Network<T>, samples: usize, taken: u64) -> anyhow::Result<Self> {
         let footprint = network.spec().footprint::<T>()?;
-        let Together { samples, threads } = memory::together(&footprint, samples, taken)?;
+        let EvaluationPlan { samples, threads } =
+            memory::evaluation_plan(&footprint, samples, taken)?;
         Ok(Self(layers::Evaluator::new(network, samples, threads)))
     }
 

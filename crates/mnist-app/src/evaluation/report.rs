@@ -6,7 +6,7 @@ use layers::{Domain, Loss};
 
 use super::answers::{Evaluation, mean};
 use crate::dataset::{Classes, Samples};
-use crate::printable::Shown;
+use crate::escape::Escape;
 use crate::statistics::wilson_interval;
 
 /// How many test images the notebook ends with.
@@ -21,7 +21,7 @@ pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
     let mut text = String::new();
     let errors = &evaluation.losses[..NOTEBOOK_IMAGES.min(samples.len())];
     for (index, error) in errors.iter().enumerate() {
-        let name = |label: u8| samples.classes().name(usize::from(label)).shown();
+        let name = |label: u8| samples.classes().name(usize::from(label)).escaped();
         let found = evaluation.predictions[index].map_or("none".into(), name);
         let label = name(samples.labels()[index]);
         let _ = writeln!(text, "pred: {found}, true: {label}, error={error:.4}");
@@ -82,7 +82,7 @@ fn table(classes: &Classes, confusion: &[Vec<usize>]) -> String {
         return mistakes(classes, confusion);
     }
     let names: Vec<_> =
-        (0..classes.count()).map(|label| short(&classes.name(label).shown())).collect();
+        (0..classes.count()).map(|label| short(&classes.name(label).escaped())).collect();
     let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let (first, column) = (longest.max(5), (longest + 1).max(6));
     let mut text = format!("{:<first$}  images  right           taken for", noun(classes));
@@ -118,7 +118,7 @@ fn mistakes(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let mut text = String::from("times  share of the class  what was taken for what\n");
     for &(count, label, taken) in mistakes.iter().take(MOST_CLASSES) {
         let share = percent(count, confusion[label].iter().sum());
-        let [label, taken] = [label, taken].map(|label| classes.name(label).shown());
+        let [label, taken] = [label, taken].map(|label| classes.name(label).escaped());
         let _ = writeln!(text, "{count:>5}  {share:>18}  {label} taken for {taken}");
     }
     if mistakes.len() > MOST_CLASSES {
@@ -178,7 +178,7 @@ fn right_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let rows: Vec<_> = rows
         .into_iter()
         .map(|(label, right, images)| {
-            format!(" {}: {right} of {images}", classes.name(label).shown())
+            format!(" {}: {right} of {images}", classes.name(label).escaped())
         })
         .collect();
     title + &rows.join(",")
@@ -201,14 +201,14 @@ fn confused_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let images: usize = confusion[label].iter().sum();
     let never: Vec<_> = (0..classes.count())
         .filter(|&label| confusion.iter().all(|row| row[label] == 0))
-        .map(|label| classes.name(label).shown())
+        .map(|label| classes.name(label).escaped())
         .collect();
     let never = match never.len() {
         0 => String::new(),
         count if count > MOST_CLASSES => format!("; nothing was ever taken for {count} others"),
         _ => format!("; nothing was ever taken for {}", never.join(", ")),
     };
-    let [label, other] = [label, other].map(|label| classes.name(label).shown());
+    let [label, other] = [label, other].map(|label| classes.name(label).escaped());
     format!("Most often wrong: {label} taken for {other}, {count} of {images} times{never}.\n")
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::de::{self, Expected, Unexpected};
 
-use crate::printable::one_line;
+use crate::escape::escape_line;
 
 /// Why a text is no experiment. Prints as `, line 4: epochs: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,7 +259,7 @@ fn in_plain_words(text: &str, error: &toml::de::Error) -> String {
 fn cut(text: &str, most: usize) -> String {
     let words = text.split_whitespace().flat_map(|word| [" ", word]).skip(1);
     let mut characters = words.flat_map(str::chars);
-    let mut shown = one_line(&characters.by_ref().take(most).collect::<String>());
+    let mut shown = escape_line(&characters.by_ref().take(most).collect::<String>());
     if characters.next().is_some() {
         let _ = write!(shown, "… ({} characters)", text.chars().count());
     }

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::complaint::line_at;
 use super::networks::NetworkNumber;
-use crate::printable::Shown;
+use crate::escape::Escape;
 
 /// Where an experiment is from. Prints as `--config FILE` or `preset NAME`.
 #[derive(Clone, Debug)]
@@ -36,14 +36,14 @@ impl fmt::Display for Origin {
 impl Origin {
     /// The preset of this name.
     pub(crate) fn preset(name: &str) -> Self {
-        Self { name: format!("preset {}", name.shown()), file: None }
+        Self { name: format!("preset {}", name.escaped()), file: None }
     }
 
     /// A file with this text, which is that of the experiment.
     pub(super) fn file(path: &Path, text: String, experiment: &impl Serialize) -> Self {
         let experiment = toml::Value::try_from(experiment).ok();
         Self {
-            name: format!("--config {}", path.shown()),
+            name: format!("--config {}", path.escaped()),
             file: Some(Written { text, experiment }),
         }
     }

@@ -10,9 +10,9 @@ use super::deserializer;
 use super::keys::Experiment;
 use super::origin::Origin;
 use super::values::in_name;
-use crate::input::Input;
+use crate::escape::Escape;
+use crate::input::{Input, require_utf8};
 use crate::memory;
-use crate::printable::{Shown, require_utf8};
 
 impl Experiment {
     /// The experiment in a file.
@@ -26,7 +26,7 @@ impl Experiment {
 
     /// The same, and where its settings stand.
     pub(crate) fn read_with_origin(path: &Path) -> anyhow::Result<(Self, Origin)> {
-        let file = path.shown();
+        let file = path.escaped();
         let text = text_of(path).with_context(|| format!("--config {file}"))?;
         let mut experiment =
             Self::parse(&text).map_err(|error| anyhow!("--config {file}{error}"))?;
@@ -86,7 +86,7 @@ pub(crate) fn text_of(path: &Path) -> anyhow::Result<String> {
     const MOST_BECOME: u64 = 512;
     let text = Input::text(path, MOST_BYTES)?;
     let what = format!("to read a text of {} bytes", text.len());
-    memory::ask(&what, text.len() as u64 * MOST_BECOME, "choose a shorter one")?;
+    memory::require(&what, text.len() as u64 * MOST_BECOME, "choose a shorter one")?;
     Ok(text)
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use super::Model;
 use crate::console::{Console, notice};
 use crate::dataset::{Classes, DataSource, Part, Samples};
-use crate::printable::Shown;
+use crate::escape::Escape;
 use crate::run_folder::{FinishedRun, named};
 
 /// Images, and what is to be said of them.
@@ -92,7 +92,7 @@ fn own_source(first: &Model, others: &[Model]) -> anyhow::Result<DataSource> {
             "{}: expected a model of the data of {}, {}, found one of other data, {}; name the \
              data to test both on with --data DIR",
             named(other.path()),
-            first.path().shown(),
+            first.path().escaped(),
             data_text(first),
             data_text(other)
         );
@@ -126,7 +126,7 @@ fn same_data(a: &Model, b: &Model) -> bool {
 /// What is known of a model's data.
 fn data_text(model: &Model) -> String {
     let home =
-        model.run().and_then(FinishedRun::data).map(|folder| format!("in {}, ", folder.shown()));
+        model.run().and_then(FinishedRun::data).map(|folder| format!("in {}, ", folder.escaped()));
     let home = home.unwrap_or_default();
     match model.digests() {
         Some(digests) => format!("data {home}sha256 {}", digests.whole()),
@@ -161,7 +161,7 @@ fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<
             named(other.path()),
             samples.labels_place(),
             Classes::Named(names.clone()),
-            first.path().shown(),
+            first.path().escaped(),
             Classes::Named(others.clone())
         );
     }
@@ -180,7 +180,7 @@ fn other_data(
         Part::Test => "test",
     };
     let complaint = |model: &Model| {
-        let path = model.path().shown();
+        let path = model.path().escaped();
         match model.digests() {
             Some(own) if own.part(part) == samples.digest() => None,
             Some(own) => Some(format!("not those of {path} (sha256 {})", own.part(part))),

@@ -10,12 +10,12 @@ use layers::{Loss, Network, load_weights};
 use tensor::Element;
 
 use crate::dataset::{Classes, Digests, Samples};
+use crate::escape::{Escape, quoted};
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Precision;
 use crate::experiment::build::refuse_loss;
 use crate::memory;
-use crate::printable::{Shown, quoted};
 use crate::run_folder::{FinishedRun, ModelFile, ModelFiles, model_files, named};
 use crate::train::committee_digest;
 use crate::weights_file::WeightsFile;
@@ -27,17 +27,17 @@ pub(crate) use data::ModelData;
 pub struct Model {
     path: PathBuf,
     /// One, or the members of a committee.
-    networks: Vec<Saved>,
+    networks: Vec<SavedNetwork>,
     /// That of the committee, if it was named by its folder.
     committee: Option<FinishedRun>,
 }
 
 /// A network, what its file says of it, and the run that it is of, if it was named by that.
 #[derive(Debug)]
-pub(crate) struct Saved {
+pub(crate) struct SavedNetwork {
     network: AnyNetwork,
     classes: Classes,
-    about: About,
+    about: Metadata,
     run: Option<FinishedRun>,
 }
 
@@ -58,7 +58,8 @@ impl Model {
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let ModelFiles { files, committee } = model_files(path)?;
         let path = if let [place] = files.as_slice() { &place.file } else { path }.to_owned();
-        let networks = files.into_iter().map(Saved::open).collect::<anyhow::Result<Vec<_>>>()?;
+        let networks =
+            files.into_iter().map(SavedNetwork::open).collect::<anyhow::Result<Vec<_>>>()?;
         for member in &networks[1..] {
             let first = &networks[0];
             ensure!(
@@ -102,7 +103,7 @@ impl Model {
     }
 
     /// Its networks.
-    pub(crate) fn networks(&self) -> &[Saved] {
+    pub(crate) fn networks(&self) -> &[SavedNetwork] {
         &self.networks
     }
 
@@ -110,7 +111,7 @@ impl Model {
     /// a line each.
     pub(crate) fn notes(&self) -> Vec<String> {
         const MOST: usize = 10;
-        let About { unknown, loss, precision, .. } = &self.networks[0].about;
+        let Metadata { unknown, loss, precision, .. } = &self.networks[0].about;
         let mut notes = Vec::new();
         let more = |count: usize| match count.saturating_sub(MOST) {
             0 => String::new(),
@@ -136,7 +137,7 @@ impl Model {
             notes.push("it does not say its precision: it is computed in f64".into());
         }
         let name = named(&self.path);
-        let runs = self.committee.iter().chain(self.networks.iter().filter_map(Saved::run));
+        let runs = self.committee.iter().chain(self.networks.iter().filter_map(SavedNetwork::run));
         let of_runs: Vec<_> = runs.flat_map(FinishedRun::notes).cloned().collect();
         let rest = of_runs.len().saturating_sub(MOST);
         notes.extend((rest > 0).then(|| format!("{rest} more files of its run are not there")));
@@ -165,7 +166,7 @@ impl Model {
     /// # Errors
     /// If it does not take such images, or does not tell such classes apart.
     pub fn fit(&self, samples: Samples) -> anyhow::Result<Samples> {
-        let fit = |samples, saved: &Saved| saved.fit(samples);
+        let fit = |samples, saved: &SavedNetwork| saved.fit(samples);
         self.networks.iter().try_fold(samples, fit).with_context(|| named(&self.path))
     }
 
@@ -189,7 +190,7 @@ impl Model {
     }
 }
 
-impl Saved {
+impl SavedNetwork {
     fn open(ModelFile { file, run }: ModelFile) -> anyhow::Result<Self> {
         Self::read(&file, run).with_context(|| named(&file))
     }
@@ -197,7 +198,7 @@ impl Saved {
     fn read(file: &Path, run: Option<FinishedRun>) -> anyhow::Result<Self> {
         let weights = WeightsFile::open(file)?;
         let metadata = weights.header.metadata();
-        let mut about = About::of(&metadata)?;
+        let mut about = Metadata::of(&metadata)?;
         if let Some(FinishedRun { experiment, .. }) = &run {
             about.precision = about.precision.or(Some(experiment.precision));
             about.loss.get_or_insert_with(|| experiment.loss.clone());
@@ -210,7 +211,7 @@ impl Saved {
         if let Some(refused) = refused {
             bail!("\"loss\" in __metadata__: {}", refused.complaint);
         }
-        let classes = Classes::of_model(&metadata, network.outputs())?;
+        let classes = Classes::from_metadata(&metadata, network.outputs())?;
         let mut saved = Self { network, classes, about, run };
         saved.check_run()?;
         Ok(saved)
@@ -221,7 +222,7 @@ impl Saved {
         let is_first = |run: &FinishedRun| self.spec() == run.experiment.networks.first();
         let same_network = self.run.as_ref().is_some_and(is_first);
         let Some(run) = &mut self.run else { return Ok(()) };
-        let About { precision, loss, seed, weights_sha256, config_sha256, .. } = &self.about;
+        let Metadata { precision, loss, seed, weights_sha256, config_sha256, .. } = &self.about;
         let experiment = &run.experiment;
         let differs = |what: &str| {
             anyhow!("expected the model of its run, found one of another {what}; {}", run.remedy())
@@ -305,7 +306,7 @@ fn evaluate<T: Element>(
 impl AnyNetwork {
     /// The network of a file, whose numbers are those that were written: where it does not say
     /// in which precision, the digest of the weights tells.
-    fn read(weights: WeightsFile, about: &mut About) -> anyhow::Result<Self> {
+    fn read(weights: WeightsFile, about: &mut Metadata) -> anyhow::Result<Self> {
         if about.precision == Some(Precision::F32) {
             let network = network(weights)?;
             about.check_weights(&network)?;
@@ -333,7 +334,7 @@ impl AnyNetwork {
 fn network<T: Element>(weights: WeightsFile) -> anyhow::Result<Network<T>> {
     let footprint = weights.header.footprint::<T>()?;
     let bytes = footprint.network().saturating_add(footprint.file());
-    memory::ask("reading it", bytes, "choose a smaller model")?;
+    memory::require("reading it", bytes, "choose a smaller model")?;
     let mut network = footprint.build();
     load_weights(&mut network, &weights.read()?)?;
     Ok(network)
@@ -342,7 +343,7 @@ fn network<T: Element>(weights: WeightsFile) -> anyhow::Result<Network<T>> {
 fn converted<A: Element, B: Element>(network: &Network<A>) -> anyhow::Result<Network<B>> {
     let footprint = network.spec().footprint::<B>()?;
     let what = format!("the network in {}", B::NAME);
-    memory::ask(&what, footprint.network(), "choose a smaller model")?;
+    memory::require(&what, footprint.network(), "choose a smaller model")?;
     let mut other = footprint.build();
     let convert = |from: &[A], to: &mut [B]| {
         to.iter_mut().zip(from).for_each(|(to, from)| *to = B::from_f64(from.to_f64()));
@@ -361,7 +362,7 @@ fn converted<A: Element, B: Element>(network: &Network<A>) -> anyhow::Result<Net
 /// What a model's metadata say of it. What they do not say is none; what they say and this
 /// version does not know is an error.
 #[derive(Debug)]
-struct About {
+struct Metadata {
     preset: Option<String>,
     seed: Option<u64>,
     precision: Option<Precision>,
@@ -374,7 +375,7 @@ struct About {
     unknown: Vec<String>,
 }
 
-impl About {
+impl Metadata {
     fn of(metadata: &HashMap<String, String>) -> anyhow::Result<Self> {
         const KNOWN: [&str; 12] = [
             "network",
@@ -410,7 +411,7 @@ impl About {
             loss,
             weights_sha256: said("weights_sha256"),
             config_sha256: said("config_sha256"),
-            digests: Digests::of_model(metadata)?,
+            digests: Digests::from_metadata(metadata)?,
             unknown,
         })
     }
@@ -423,7 +424,7 @@ impl About {
             *expected == found,
             "expected the weights that \"weights_sha256\" in __metadata__ says, {}, found \
              others, {found}: the file is damaged",
-            expected.shown()
+            expected.escaped()
         );
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use crate::escape::Escape;
 use crate::files;
-use crate::printable::Shown;
 
 /// The `config.toml` that makes a folder a run's, open and locked.
 #[derive(Debug)]
@@ -35,12 +35,12 @@ impl Claim {
         bail!(
             "{}: expected the file that this run made, found {found}; the folder was moved, \
              removed or taken by another run, and this one ends without changing anything there",
-            self.path.shown()
+            self.path.escaped()
         )
     }
 }
 
 /// What is said of a file of a run that cannot be written.
 pub(super) fn unwritten(path: &Path) -> String {
-    format!("{}: cannot be written", path.shown())
+    format!("{}: cannot be written", path.escaped())
 }

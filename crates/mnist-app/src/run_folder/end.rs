@@ -8,9 +8,9 @@ use anyhow::{Context, anyhow, bail, ensure};
 use serde_json::Value;
 
 use super::names::{METRICS, SUMMARY};
+use crate::escape::{Escape, quoted};
 use crate::experiment;
 use crate::input::Input;
-use crate::printable::{Shown, quoted};
 
 /// What the two files say, and what they do not.
 #[derive(Debug)]
@@ -42,10 +42,10 @@ impl End {
         let mut notes = Vec::new();
         let text = contents(&summary, |file| Input::text(file, experiment::MOST_BYTES), &mut notes);
         let said = text.and_then(|text| text.as_deref().map(Summary::of).transpose());
-        let summary = said.with_context(|| summary.shown())?;
+        let summary = said.with_context(|| summary.escaped())?;
         let line = contents(&metrics, last_line, &mut notes);
         let said = line.and_then(|line| line.as_deref().map(last_weights).transpose());
-        let last_weights = said.with_context(|| metrics.shown())?;
+        let last_weights = said.with_context(|| metrics.escaped())?;
         Ok(Self { summary, last_weights, notes })
     }
 }
@@ -65,7 +65,7 @@ fn contents(
         Err(error) => {
             notes.push(format!(
                 "{}: {error:#}; whether the model is what its run ended with is not known from it",
-                file.shown()
+                file.escaped()
             ));
             Ok(None)
         }
@@ -111,7 +111,7 @@ fn weights(value: &Value) -> anyhow::Result<String> {
     let found = &value["weights_sha256"];
     let text = found.as_str().map(str::to_owned);
     text.ok_or_else(|| {
-        anyhow!("weights_sha256: expected a text, found {}", found.to_string().shown())
+        anyhow!("weights_sha256: expected a text, found {}", found.to_string().escaped())
     })
 }
 
@@ -120,6 +120,6 @@ fn count(value: &Value, key: &str) -> anyhow::Result<Option<usize>> {
     let Some(found) = value.get(key) else { return Ok(None) };
     let number = found.as_u64().and_then(|number| number.try_into().ok());
     let complaint =
-        || anyhow!("{key}: expected a whole number, found {}", found.to_string().shown());
+        || anyhow!("{key}: expected a whole number, found {}", found.to_string().escaped());
     number.map(Some).ok_or_else(complaint)
 }

@@ -10,8 +10,8 @@ use layers::sha256;
 
 use super::end::End;
 use super::names::{CONFIG, METRICS, MODEL, SUMMARY, member};
+use crate::escape::Escape;
 use crate::experiment::{self, Experiment};
-use crate::printable::Shown;
 
 /// The file of a model.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(crate) fn model_files(path: &Path) -> anyhow::Result<ModelFiles> {
 
 /// A model in a message.
 pub(crate) fn named(path: &Path) -> String {
-    format!("model {}", path.shown())
+    format!("model {}", path.escaped())
 }
 
 impl FinishedRun {
@@ -84,7 +84,7 @@ impl FinishedRun {
             bail!(
                 "expected the folder of a run, with {CONFIG} in it, found no such file; name {} \
                  to use it all the same",
-                remedy.shown()
+                remedy.escaped()
             );
         }
         let run = Self::of_config(folder)?;
@@ -93,7 +93,7 @@ impl FinishedRun {
                 members.is_empty(),
                 "expected the folder of a single network, as {CONFIG} says, found {} in it, which \
                  is of another run",
-                members[0].shown()
+                members[0].escaped()
             );
             ensure!(
                 is_whole,
@@ -108,9 +108,9 @@ impl FinishedRun {
     fn of_config(folder: &Path) -> anyhow::Result<Self> {
         let file = folder.join(CONFIG);
         let text = require_regular(&file).and_then(|()| experiment::text_of(&file));
-        let text = text.with_context(|| file.shown())?;
+        let text = text.with_context(|| file.escaped())?;
         let experiment =
-            Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", file.shown()))?;
+            Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", file.escaped()))?;
         let end = End::read(folder)?;
         let config_sha256 = sha256(text.as_bytes());
         Ok(Self { folder: folder.to_owned(), experiment, config_sha256, end })
@@ -131,13 +131,13 @@ impl FinishedRun {
                 found.is_none_or(|found| found == weights_sha256),
                 "expected the model of its run, whose {file} {says} weights_sha256 = {}, found \
                  one of {}; {}",
-                found.map_or("", |found| found).shown(),
-                weights_sha256.shown(),
+                found.map_or("", |found| found).escaped(),
+                weights_sha256.escaped(),
                 self.remedy()
             );
         }
         if let Some(lines) = cut {
-            let file = self.folder.join(METRICS).shown();
+            let file = self.folder.join(METRICS).escaped();
             self.end.notes.push(format!("{file}: not whole, only {lines} lines could be written"));
         }
         Ok(())
@@ -153,7 +153,7 @@ impl FinishedRun {
             "expected the model of its run, whose {CONFIG} has sha256 {}, found one of another \
              {CONFIG}, config_sha256 = {}; it was changed, or {}",
             self.config_sha256,
-            config_sha256.shown(),
+            config_sha256.escaped(),
             self.remedy()
         );
         Ok(())
@@ -171,7 +171,7 @@ impl FinishedRun {
             None => (self.folder.join(MODEL), ""),
         };
         let it = if are.is_empty() { "it" } else { "them" };
-        let file = file.shown();
+        let file = file.escaped();
         format!("one of the files is of another run; name {are}{file} to use {it} all the same")
     }
 
@@ -197,7 +197,7 @@ fn has(folder: &Path, name: &str) -> anyhow::Result<bool> {
     match fs::symlink_metadata(&path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).with_context(|| path.shown()),
+        Err(error) => Err(error).with_context(|| path.escaped()),
     }
 }
 
@@ -215,7 +215,7 @@ fn members_of(run: &FinishedRun, most: NonZeroUsize) -> anyhow::Result<Vec<Model
     if let Some(other) = found.iter().find(|name| !expected.contains(name)) {
         bail!(
             "expected {count} members, as {said_by} says, found {} in it, which is of another run",
-            other.shown()
+            other.escaped()
         );
     }
     let (mut whole, mut missing) = (Vec::new(), Vec::new());
@@ -230,8 +230,8 @@ fn members_of(run: &FinishedRun, most: NonZeroUsize) -> anyhow::Result<Vec<Model
     if let Some(first) = missing.first() {
         let remedy = match whole.as_slice() {
             [] => "train it again".into(),
-            [one] => format!("name the one that has, {}", folder.join(one).shown()),
-            [one, ..] => format!("name those that have, such as {}", folder.join(one).shown()),
+            [one] => format!("name the one that has, {}", folder.join(one).escaped()),
+            [one, ..] => format!("name those that have, such as {}", folder.join(one).escaped()),
         };
         bail!(
             "expected {count} members that have ended, as {said_by} says, found {}, without \
@@ -246,10 +246,10 @@ fn members_of(run: &FinishedRun, most: NonZeroUsize) -> anyhow::Result<Vec<Model
             member.experiment == experiment.member(index + 1),
             "{}: expected the experiment of this member, as the committee's {CONFIG} says, found \
              another one; it is of another run",
-            member.folder.join(CONFIG).shown()
+            member.folder.join(CONFIG).escaped()
         );
         let file = own.join(MODEL);
-        require_regular(&file).with_context(|| file.shown())?;
+        require_regular(&file).with_context(|| file.escaped())?;
         Ok(ModelFile { file, run: Some(member) })
     };
     expected.iter().enumerate().map(place).collect()

@@ -12,10 +12,10 @@ use serde::Serialize;
 use super::claim::{Claim, unwritten};
 use super::lines::Lines;
 use super::names::{CONFIG, FILES, METRICS, member};
+use crate::escape::Escape;
 use crate::experiment::{Experiment, absolute};
 use crate::files::{self, Appended, Partial};
 use crate::input::is_there;
-use crate::printable::Shown;
 
 /// The folder that a run writes to, and nowhere else.
 ///
@@ -41,15 +41,15 @@ impl RunFolder {
         let text = experiment.to_toml()?;
         let Some(out) = out else {
             let path = numbered(Path::new("runs"), experiment)?;
-            return Self::claim(&path, &text).with_context(|| path.shown());
+            return Self::claim(&path, &text).with_context(|| path.escaped());
         };
-        let place = || format!("--out {}", out.shown());
+        let place = || format!("--out {}", out.escaped());
         // What is there already is the nearer reason.
         if let Some(run) = run_around(out).filter(|_| !is_there(&out.join(CONFIG))) {
             return Err(anyhow!(
                 "expected a folder that is new or empty, and in no run's, found it in that of the \
                  run {}; nothing was changed; name another one with --out DIR",
-                run.shown()
+                run.escaped()
             ))
             .with_context(place);
         }
@@ -63,7 +63,7 @@ impl RunFolder {
     pub fn member(&self, number: usize, experiment: &Experiment) -> anyhow::Result<Self> {
         self.claim.check()?;
         let path = self.path.join(member(number));
-        Self::claim(&path, &experiment.to_toml()?).with_context(|| path.shown())
+        Self::claim(&path, &experiment.to_toml()?).with_context(|| path.escaped())
     }
 
     /// Makes the folder that of the experiment in `text`, if it is nobody's.
@@ -77,7 +77,7 @@ impl RunFolder {
         })?;
         for leftover in leftovers {
             files::remove_leftover(&leftover)
-                .with_context(|| format!("{}: cannot be removed", leftover.shown()))?;
+                .with_context(|| format!("{}: cannot be removed", leftover.escaped()))?;
         }
         let config_sha256 = sha256(text.as_bytes());
         let claim = Arc::new(Claim::new(config, file));
@@ -186,7 +186,7 @@ fn is_runs(folder: &Path) -> bool {
 
 /// `runs/PRESET-SEED-N` with the first `N` that is free.
 fn numbered(runs: &Path, experiment: &Experiment) -> anyhow::Result<PathBuf> {
-    let hint = || format!("{}: cannot be made; name a folder with --out DIR", runs.shown());
+    let hint = || format!("{}: cannot be made; name a folder with --out DIR", runs.escaped());
     files::create_folders(runs).with_context(hint)?;
     for number in 1_u64.. {
         let name = format!("{}-{}-{number}", experiment.name, experiment.seed);
@@ -195,7 +195,7 @@ fn numbered(runs: &Path, experiment: &Experiment) -> anyhow::Result<PathBuf> {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
-                return Err(error).with_context(|| format!("{}: cannot be made", folder.shown()));
+                return Err(error).with_context(|| format!("{}: cannot be made", folder.escaped()));
             }
         }
     }

@@ -7,8 +7,8 @@ use layers::Network;
 use tensor::Element;
 
 use crate::dataset::Part;
+use crate::escape::Escape;
 use crate::experiment::{Experiment, Precision};
-use crate::printable::Shown;
 
 /// The first loss that is not finite.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Divergence {
         };
         let kept = match epoch {
             1 => String::new(),
-            _ => format!("; {} keeps the epochs before", folder.shown()),
+            _ => format!("; {} keeps the epochs before", folder.escaped()),
         };
         anyhow!(
             "training stopped {when} epoch {epoch}: expected a finite loss, found none for sample \
@@ -75,7 +75,7 @@ fn advice<T: Element>(experiment: &Experiment, network: &Network<T>, moved: bool
             .into();
     }
     let (weights, others) = match initial_weights {
-        Some(file) => (format!("those of {}", file.shown()), "smaller ones"),
+        Some(file) => (format!("those of {}", file.escaped()), "smaller ones"),
         None => ("as they were drawn".into(), "another init"),
     };
     let or_wider = if *precision == Precision::F32 { " or --precision f64" } else { "" };

@@ -20,8 +20,8 @@ use tensor::simd::Level;
 
 use crate::console::Console;
 use crate::dataset;
+use crate::escape::Escape;
 use crate::experiment::{Experiment, Origin};
-use crate::printable::Shown;
 
 use run::Run;
 use start::Start;
@@ -69,7 +69,7 @@ pub(crate) fn train<T: Element>(experiment: &Experiment, options: &Options) -> a
         }
         run.into_folder()
     };
-    console.whole().with_context(|| {
-        format!("{}: the run is whole, but not what it printed", folder.path().shown())
+    console.result().with_context(|| {
+        format!("{}: the run is whole, but not what it printed", folder.path().escaped())
     })
 }

@@ -8,10 +8,10 @@ use layers::{Epoch, Network};
 use tensor::Element;
 
 use super::metrics::EpochMetrics;
+use crate::escape::Escape;
 use crate::evaluation::report::{accuracy, percent};
 use crate::experiment::Experiment;
 use crate::layer_rows::layer_rows;
-use crate::printable::Shown;
 
 /// What is going to happen, and where; `sizes` are the numbers of training and test images.
 pub(super) fn beginning<T: Element>(
@@ -21,7 +21,7 @@ pub(super) fn beginning<T: Element>(
     folder: &Path,
 ) -> String {
     let Experiment { name, description, seed, .. } = experiment;
-    let mut text = format!("{}, seed {seed}: {}\n", name.shown(), description.shown());
+    let mut text = format!("{}, seed {seed}: {}\n", name.escaped(), description.escaped());
     let table = network.table();
     let rows = table.iter().map(|(summary, shape, parameters)| {
         format!("{summary:<36}{:<14}{parameters:>9}", shape.to_string())
@@ -30,7 +30,7 @@ pub(super) fn beginning<T: Element>(
         text.push_str(&format!("    {row}\n"));
     }
     let parameters = network.parameters().len();
-    let folder = folder.shown();
+    let folder = folder.escaped();
     text + &format!(
         "{parameters} parameters, {train} training images, {test} test images\nrun: {folder}\n"
     )

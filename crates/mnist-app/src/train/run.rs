@@ -16,12 +16,12 @@ use super::{Options, report};
 use crate::augmentation::Augmenter;
 use crate::console::{Console, notice};
 use crate::dataset::{self, Augmented, Part, Samples};
+use crate::escape::Escape;
 use crate::evaluation::report::{NOTEBOOK_IMAGES, accuracy_lines, notebook_lines};
 use crate::evaluation::{Evaluation, Evaluator, mean};
 use crate::experiment::Experiment;
 use crate::experiment::build::trainer_config;
 use crate::memory;
-use crate::printable::Shown;
 use crate::run_folder::{METRICS, MODEL, RunFolder, SUMMARY};
 
 /// A run of one network.
@@ -65,7 +65,7 @@ impl<'a, T: Element> Run<'a, T> {
         let Start { experiment, networks, train, test } = start;
         let network = networks.into_iter().next().context("no network")?;
         let config = trainer_config(&experiment, train.len());
-        let taken = memory::of_training::<T>(&network.spec().footprint()?, &config);
+        let taken = memory::training_bytes::<T>(&network.spec().footprint()?, &config);
         let evaluator = Evaluator::new(&network, test.len(), taken)?;
         let trainer = Trainer::new(network, config);
         let augmenter = experiment
@@ -250,7 +250,7 @@ impl<'a, T: Element> Run<'a, T> {
         let folder = self.folder.path();
         if self.options.json {
             // Standard output is for the metrics alone.
-            notice(format_args!("run: {}", folder.shown()));
+            notice(format_args!("run: {}", folder.escaped()));
             return;
         }
         let sizes = [self.train.len(), self.test.len()];

@@ -45,7 +45,7 @@ impl<T: Element> Start<T> {
             test = test.fit(network).map_err(misfit)?;
             let config = build::trainer_config(experiment, train.len());
             let footprint = network.spec().footprint::<T>()?;
-            memory::ask_for_training(&footprint, &config, footprint.file())?;
+            memory::require_for_training(&footprint, &config, footprint.file())?;
         }
         build::require_classes(experiment, of_weights.as_ref(), &train)?;
         let batches = Batches::of(experiment, train.len());

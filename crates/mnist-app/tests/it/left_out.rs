@@ -6,7 +6,7 @@ use std::path::Path;
 use mnist_app::dataset::{self, Part, Samples};
 
 use crate::common::{run_line, text};
-use crate::own_data::{Images, config};
+use crate::own_images::{Images, config};
 
 const SHAPE: [usize; 3] = [1, 4, 4];
 

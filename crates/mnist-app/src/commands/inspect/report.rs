@@ -7,7 +7,7 @@ use tensor::{Element, Shape};
 
 use crate::console::Console;
 use crate::experiment::NetworkNumber;
-use crate::printable::Shown;
+use crate::escape::Escape;
 use crate::evaluation::report::percent;
 use crate::layer_rows::layer_rows;
 
@@ -138,7 +138,7 @@ fn words(line: &Line) -> String {
 
 fn setting_words(setting: &Setting) -> String {
     let Setting { seed, precision, samples, loss, mean_loss, correct, .. } = setting;
-    let name = setting.number.heading(&setting.name.shown());
+    let name = setting.number.heading(&setting.name.escaped());
     let state =
         if setting.trained { "trained".into() } else { format!("as drawn from seed {seed}") };
     format!(

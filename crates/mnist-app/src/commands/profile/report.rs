@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::experiment::NetworkNumber;
-use crate::printable::Shown;
+use crate::escape::Escape;
 use crate::layer_rows::layer_rows;
 
 /// What is printed, line by line.
@@ -144,7 +144,7 @@ fn words(line: &Line) -> String {
              multiply-add peak {peak_gflops:.1} GFLOP/s\n\
              each layer for one shard, median of {repetitions}; what a step does not call has a dot\n\n\
              {:<44}{:<24}{:>10}{:>12}{:>10}{:>9}{:>11}{:>11}  kernel",
-            number.heading(&preset.shown()),
+            number.heading(&preset.escaped()),
             "layer",
             " pass",
             "µs",

@@ -5,8 +5,8 @@ use layers::{Network, load_weights};
 use tensor::Element;
 
 use crate::dataset::{Classes, Samples};
+use crate::escape::Escape;
 use crate::experiment::Experiment;
-use crate::printable::Shown;
 use crate::weights_file::WeightsFile;
 
 /// Whether the outputs of the weights that a training starts with, if they are of named classes,
@@ -28,7 +28,7 @@ pub(crate) fn require_classes(
         !differ,
         "initial weights {}: expected data of the classes {expected}, in this order, as the file \
          names them, found the classes {found}; {}",
-        file.shown(),
+        file.escaped(),
         if expected.same_names(found) || found.is_numbered() {
             "name them in the order of the file with classes = [\"…\", …] in the experiment"
         } else {
@@ -48,7 +48,7 @@ pub(crate) fn set_initial_weights<T: Element>(
         network.initialize(experiment.init, experiment.seed);
         return Ok(None);
     };
-    let name = || format!("initial weights {}", file.shown());
+    let name = || format!("initial weights {}", file.escaped());
     let members = experiment.committee.map_or(1, Into::into);
     ensure!(
         members == 1 || !file.exists() || file.is_file(),
@@ -59,7 +59,7 @@ pub(crate) fn set_initial_weights<T: Element>(
     // Before so much is read.
     weights.header.check(network).with_context(name)?;
     let outputs = network.output_shape().len();
-    let classes = Classes::of_model(&weights.header.metadata(), outputs).with_context(name)?;
+    let classes = Classes::from_metadata(&weights.header.metadata(), outputs).with_context(name)?;
     load_weights(network, &weights.read().with_context(name)?).with_context(name)?;
     Ok(Some(classes).filter(|classes| !classes.is_numbered()))
 }

@@ -25,7 +25,7 @@ pub(crate) fn networks<T: Element>(
         // Whatever is to be done with it, a sample goes forward and backward.
         let remedy = "choose a smaller network or smaller images";
         let bytes = footprint.network().saturating_add(footprint.inspection(1));
-        memory::ask(&format!("{number}, one image"), bytes, remedy)?;
+        memory::require(&format!("{number}, one image"), bytes, remedy)?;
         let network = footprint.build();
         if let Some(first) = networks.first() {
             let (expected, found) = (first.input_shape(), network.input_shape());

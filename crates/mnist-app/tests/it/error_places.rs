@@ -6,8 +6,8 @@ use layers::{LayerSpec, NetworkSpec, metadata_of, network_of, save_weights};
 
 use crate::bad_input::refused;
 use crate::common::{run_line, small_data, succeeds, text as text_of, train_small};
-use crate::own_data::Images;
-use crate::own_data_of_models::changed;
+use crate::data_of_models::changed;
+use crate::own_images::Images;
 
 /// An experiment with these lines before the network, and a layer in each of `layers`.
 fn experiment(keys: &str, input: &str, layers: &[&str]) -> String {

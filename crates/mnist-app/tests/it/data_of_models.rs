@@ -11,7 +11,7 @@ use mnist_app::dataset::{self, Digests, Part, Samples};
 
 use crate::bad_input::refused;
 use crate::common::{mnist, run_line, small_data, succeeds, text};
-use crate::own_data::{Images, config};
+use crate::own_images::{Images, config};
 
 const SHAPE: [usize; 3] = [1, 4, 5];
 

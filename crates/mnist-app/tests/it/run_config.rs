@@ -6,7 +6,7 @@ use layers::{Dropout, LayerSpec};
 use mnist_app::experiment::Experiment;
 
 use crate::common::{objects, small_data, succeeds, summary, train_small};
-use crate::own_data::{Images, config};
+use crate::own_images::{Images, config};
 
 #[test]
 fn a_folder_of_images_is_written_down_and_mnist_needs_none() {

@@ -9,8 +9,8 @@ use std::io::Write;
 
 use crate::bad_input::refused;
 use crate::common::{objects, run_line, small_data, succeeds, text, train_small};
-use crate::own_data::{Images, config};
-use crate::own_data_of_models::changed;
+use crate::data_of_models::changed;
+use crate::own_images::{Images, config};
 
 const COMMITTEE: &str = r#"
 committee = 3

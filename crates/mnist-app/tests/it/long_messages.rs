@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::bad_input::refused;
 use crate::common::{run_line, small_data, succeeds, text, train_small};
-use crate::incomplete::committee;
-use crate::own_data_of_models::changed;
+use crate::data_of_models::changed;
+use crate::incomplete_runs::committee;
 
 const TUNED: &str = "--preset notebook-tuned --epochs 1 --train-limit 8 --out run";
 

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 
 use crate::bad_input::refused;
 use crate::common::{run_in, small_data, summary, text, train_small, write_png};
-use crate::own_data::{Images, config};
+use crate::own_images::{Images, config};
 
 const SHAPE: [usize; 3] = [1, 4, 5];
 

@@ -8,7 +8,7 @@ use mnist_app::dataset::{self, Part, Samples};
 use png::{BitDepth, ColorType};
 
 use crate::common::{idx, run_line, text, write_png};
-use crate::own_data::{Images, config};
+use crate::own_images::{Images, config};
 
 const SHAPE: [usize; 3] = [1, 4, 4];
 

@@ -1,36 +1,32 @@
-//! What a terminal can be shown of texts from elsewhere: names of files and classes,
-//! descriptions, what a model's file says of itself.
+//! Texts that do not come from this program, escaped so that they cannot act on a terminal: names
+//! of files and classes, descriptions, the metadata of a model.
 //!
-//! A terminal obeys control characters, and marks of direction make it show a name as
-//! another one. They are printed as JSON escapes them, so that this holds for JSON as well:
-//! what reads it gets the name as it is.
+//! A terminal obeys control characters, and marks of direction make it display a name as another
+//! one. They are escaped as in JSON, so that a reader of JSON output gets the name as it is.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::ensure;
-
-/// A name or another text from elsewhere that is shown on one line, whatever is in it and
-/// however long it is.
-pub trait Shown {
-    /// The text with escapes in place of what would act on a terminal; of a long one the
-    /// beginning, and how many characters follow.
-    fn shown(&self) -> String;
+/// A text that is printed on one line, whatever it contains and however long it is.
+pub trait Escape {
+    /// The text, with escapes for whatever would act on a terminal. A long one is cut, with the
+    /// number of characters that are left out.
+    fn escaped(&self) -> String;
 }
 
-impl Shown for str {
-    fn shown(&self) -> String {
+impl Escape for str {
+    fn escaped(&self) -> String {
         let (start, rest) = beginning(self, MOST);
-        one_line(start) + &rest
+        escape_line(start) + &rest
     }
 }
 
-impl Shown for Path {
+impl Escape for Path {
     /// Bytes that are no UTF-8 are escaped as `\xff`.
-    fn shown(&self) -> String {
+    fn escaped(&self) -> String {
         let mut text = String::new();
         for chunk in self.as_os_str().as_encoded_bytes().utf8_chunks() {
-            text.push_str(&one_line(chunk.valid()));
+            text.push_str(&escape_line(chunk.valid()));
             for byte in chunk.invalid() {
                 let _ = write!(text, "\\x{byte:02x}");
             }
@@ -40,13 +36,13 @@ impl Shown for Path {
     }
 }
 
-/// Characters of a text that are shown.
+/// The most characters of a text.
 const MOST: usize = 200;
 
-/// Characters of a path that are shown: as many as a path can have that any system takes.
+/// The most characters of a path: as many as any system allows.
 const MOST_OF_PATH: usize = 4096;
 
-/// Characters of a line of a message: room for some paths.
+/// The most characters of a line of a message: room for some paths.
 const MOST_OF_LINE: usize = 20_000;
 
 /// The beginning of a text, and how many characters follow if it is long.
@@ -56,18 +52,18 @@ fn beginning(text: &str, most: usize) -> (&str, String) {
     (start, format!("… ({} more characters)", rest.chars().count()))
 }
 
-/// A text in quotation marks, its beginning if it is long.
+/// A text in quotation marks, cut if it is long.
 pub(crate) fn quoted(text: &str) -> String {
     let (start, rest) = beginning(text, MOST);
     format!("{start:?}{rest}")
 }
 
-/// A whole text on one line, with escapes in place of what would act on a terminal.
-pub fn one_line(text: &str) -> String {
+/// A whole text on one line, with escapes for whatever would act on a terminal.
+pub fn escape_line(text: &str) -> String {
     escape(text, acts)
 }
 
-/// A message with the beginnings of those of its lines that are too long to be read.
+/// A message whose lines are cut where they are too long to be read.
 pub(crate) fn bounded(text: &str) -> String {
     let lines: Vec<_> = text
         .split('\n')
@@ -79,26 +75,12 @@ pub(crate) fn bounded(text: &str) -> String {
     lines.join("\n")
 }
 
-/// A text of several lines with escapes in place of all else that would act on a terminal.
-pub fn printable(text: &str) -> String {
+/// A text of several lines, with escapes for everything else that would act on a terminal.
+pub fn escape_lines(text: &str) -> String {
     escape(text, |c| c != '\n' && acts(c))
 }
 
-/// Refuses a path that cannot be written down; `place` is where it is from.
-///
-/// # Errors
-/// If it is not in UTF-8.
-pub fn require_utf8(place: &str, path: &Path) -> anyhow::Result<()> {
-    ensure!(
-        path.to_str().is_some(),
-        "{place} {}: expected a path in UTF-8, which can be written down, found other bytes; \
-         rename it",
-        path.shown()
-    );
-    Ok(())
-}
-
-/// Whether a terminal does something else than to show this character.
+/// Whether a terminal does anything but display this character.
 fn acts(c: char) -> bool {
     let ends_a_line = matches!(c, '\u{2028}' | '\u{2029}');
     let turns = matches!(c,
@@ -126,13 +108,13 @@ fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::{Shown, acts, bounded, printable, quoted};
+    use super::{Escape, acts, bounded, escape_lines, quoted};
 
     #[test]
     fn escapes_are_those_of_json() {
         let all: String = ('\0'..=char::MAX).filter(|&c| acts(c)).collect();
         assert_eq!(all.chars().count(), 65 + 3 + 5 + 4 + 2);
-        let json = format!("\"{}\"", all.shown());
+        let json = format!("\"{}\"", all.escaped());
         assert!(json.is_ascii(), "{json}");
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), all);
     }
@@ -140,12 +122,12 @@ mod tests {
     #[test]
     fn of_long_texts_the_beginning_is_shown_and_the_rest_is_counted() {
         let long = |count| "é".repeat(count);
-        assert_eq!(long(200).shown(), long(200));
-        assert_eq!(long(202).shown(), long(200) + "… (2 more characters)");
+        assert_eq!(long(200).escaped(), long(200));
+        assert_eq!(long(202).escaped(), long(200) + "… (2 more characters)");
         assert_eq!(quoted("a\n"), "\"a\\n\"");
         assert_eq!(quoted(&long(201)), format!("\"{}\"… (1 more characters)", long(200)));
-        assert_eq!(Path::new(&long(4096)).shown(), long(4096));
-        assert!(Path::new(&long(5000)).shown().ends_with("é… (904 more characters)"));
+        assert_eq!(Path::new(&long(4096)).escaped(), long(4096));
+        assert!(Path::new(&long(5000)).escaped().ends_with("é… (904 more characters)"));
         let lines = bounded(&format!("a\n{}\nb\n", long(3_000_000)));
         assert!(lines.len() < 50_000 && lines.starts_with("a\né") && lines.ends_with(")\nb\n"));
     }
@@ -153,8 +135,8 @@ mod tests {
     #[test]
     fn all_else_is_as_it_was() {
         let text = "naïve 猫 \\n 👩‍🔬 ⋆ −ln p";
-        assert_eq!(text.shown(), text);
-        assert_eq!("a\nb\tc".shown(), "a\\nb\\tc");
-        assert_eq!(printable("a\nb\tc\u{202e}"), "a\nb\\tc\\u202e");
+        assert_eq!(text.escaped(), text);
+        assert_eq!("a\nb\tc".escaped(), "a\\nb\\tc");
+        assert_eq!(escape_lines("a\nb\tc\u{202e}"), "a\nb\\tc\\u202e");
     }
 }
