@@ -1,4 +1,4 @@
-//! Standard output and standard error, either of which may be lost.
+//! Standard output and standard error, either of which may be closed or full.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
@@ -7,10 +7,10 @@ use anyhow::Context;
 
 use crate::escape::{bounded, escape_lines};
 
-/// Prints on standard output as long as that is possible.
+/// Standard output.
 ///
-/// A disk that is full or a pipe that nobody reads ends the printing, not what is done:
-/// from then on nothing is printed, and [`Console::result`] tells.
+/// A full disk or a closed pipe ends the printing, not the work: from then on nothing is printed,
+/// and [`Console::result`] has the error.
 #[derive(Debug, Default)]
 pub struct Console {
     silent: bool,
@@ -18,7 +18,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Prints nothing.
+    /// One that prints nothing.
     pub fn silent() -> Self {
         Self { silent: true, loss: None }
     }
@@ -41,7 +41,7 @@ impl Console {
         self.result()
     }
 
-    /// Prints a text if it can be printed; what is done goes on in either case.
+    /// Prints a text if possible; [`Console::result`] says whether it was.
     pub fn tell(&mut self, text: impl fmt::Display) {
         if self.silent {
             return;
@@ -56,22 +56,21 @@ impl Console {
     /// Whether all was printed.
     ///
     /// # Errors
-    /// If something was lost since this was last asked.
+    /// If some output was lost since the last call.
     pub fn result(&mut self) -> anyhow::Result<()> {
         self.loss.take().map_or(Ok(()), Err).context("standard output")
     }
 }
 
-/// Prints a line on standard error, whoever may have closed it; of a line that nobody could
-/// read, the beginning.
+/// Prints a line on standard error, if that is open; a line too long to read is cut.
 pub fn notice(line: impl fmt::Display) {
     let line = bounded(&escape_lines(&format!("{line}\n")));
     // Nobody may be listening.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// Whether this says only that nobody reads standard output any more, which whoever
-/// stopped reading knows: it is told by the exit status alone.
+/// Whether the error is only that standard output was closed by its reader, who knows: the exit
+/// status alone reports it.
 pub fn is_unread(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }

@@ -1,5 +1,4 @@
-//! All that changes the disk during a run: files that are whole or not there, and files that
-//! grow.
+//! All changes to the disk during a run: files that are replaced as a whole, and files that grow.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -10,12 +9,12 @@ use std::time::Duration;
 /// Makes a folder.
 ///
 /// # Errors
-/// If it cannot be made, or there is something of its name.
+/// If it cannot be made, or the name is taken.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }
 
-/// Makes a folder, and those above it, where they are not there.
+/// Makes a folder and those above it, as far as they are missing.
 ///
 /// # Errors
 /// If one cannot be made.
@@ -23,7 +22,7 @@ pub(crate) fn create_folders(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// The new contents of a file, on the disk beside it; removed unless they get its name.
+/// The new contents of a file, on the disk beside it; removed unless they are renamed.
 #[derive(Debug)]
 pub(crate) struct Partial {
     path: PathBuf,
@@ -44,7 +43,7 @@ impl Partial {
     /// Gives it the file's name.
     ///
     /// # Errors
-    /// If that cannot be done; what had the name before then still has.
+    /// If it cannot be renamed; the file is then as before.
     pub(crate) fn rename(self) -> io::Result<()> {
         fs::rename(&self.partial, &self.path)?;
         sync_folder(&self.path)
@@ -53,12 +52,12 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // Not there any more if it was renamed.
+        // Gone already if it was renamed.
         let _ = fs::remove_file(&self.partial);
     }
 }
 
-/// A file that grows.
+/// A file that is appended to.
 #[derive(Debug)]
 pub(crate) struct Appended {
     file: File,
@@ -66,7 +65,7 @@ pub(crate) struct Appended {
 }
 
 impl Appended {
-    /// A new file without contents.
+    /// A new empty file.
     ///
     /// # Errors
     /// If it cannot be made, or the name is taken.
@@ -94,17 +93,17 @@ impl Appended {
         Ok(())
     }
 
-    /// Waits until all that was added is on the disk.
+    /// Waits until all appended bytes are on the disk.
     ///
     /// # Errors
-    /// If it does not get there.
+    /// If they cannot be written.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 }
 
-/// Writes a file whose name nobody has, beside it and then under it, and returns it locked: it is
-/// so from the moment on at which it has its name.
+/// Writes a new file, first beside its name and then linked to it, and returns it locked: it is
+/// locked from the moment at which it has its name.
 ///
 /// # Errors
 /// If it cannot be written, or the name is taken.
@@ -116,14 +115,13 @@ pub(crate) fn create(path: &Path, contents: &[u8]) -> io::Result<File> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
             Err(_) => create_in_place(path, contents),
         });
-    // Where it stays, the next run of this folder clears it.
+    // If it cannot be removed, the next run in this folder does.
     let _ = fs::remove_file(&partial);
     let file = named?;
     sync_folder(path).map(|()| file)
 }
 
-/// The same where a file cannot have two names at a time: who reads it at once may find a
-/// part.
+/// The same on file systems without hard links: a reader may briefly find a part of the file.
 fn create_in_place(path: &Path, contents: &[u8]) -> io::Result<File> {
     let mut file = File::create_new(path)?;
     lock(&file);
@@ -143,8 +141,8 @@ fn write_locked(path: &Path, contents: &[u8]) -> io::Result<File> {
 
 /// Locks a file that no other process works on.
 fn lock(file: &File) {
-    // Another process may look whether it is locked, which locks it for an instant. Any other
-    // failure says that the file system has no locks.
+    // Another process may test the lock, which takes it for an instant. Any other failure means
+    // that the file system has no locks.
     for _ in 0..1000 {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
@@ -153,7 +151,7 @@ fn lock(file: &File) {
     }
 }
 
-/// A name beside a file's that no other process writes to.
+/// A path beside a file's that no other process writes to.
 fn partial(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.partial", std::process::id()));
@@ -183,13 +181,13 @@ pub(crate) fn remove_leftover(partial: &Path) -> io::Result<()> {
         Err(error) => Err(error),
     };
     match cleared {
-        // Its process has been quicker.
+        // Its own process removed it.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         cleared => cleared,
     }
 }
 
-/// A file that can be read, and that nobody has to wait for as for a pipe.
+/// Opens a regular file; not a pipe, which would block.
 pub(crate) fn open_regular(path: &Path) -> Option<File> {
     path.is_file().then(|| File::open(path).ok()).flatten()
 }
@@ -199,7 +197,7 @@ pub(crate) fn is_locked(file: &File) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// A rename is on the disk when its folder is, where the file system can tell that.
+/// Syncs the folder of a file, which makes a rename durable, where the file system supports that.
 #[cfg(unix)]
 fn sync_folder(path: &Path) -> io::Result<()> {
     const NOT_OPEN_FOR_WRITING: i32 = 9;
@@ -217,7 +215,7 @@ fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a path is that of this file, where the system can tell.
+/// Whether a path leads to this file, where the system can tell.
 #[cfg(unix)]
 pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;

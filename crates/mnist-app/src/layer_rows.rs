@@ -1,7 +1,7 @@
 //! Tables with a row for each layer.
 
-/// The rows of a table of layers: all, or of many the first and the last ones, and in place of
-/// the others how many they are.
+/// The rows of a table of layers; of many, only the first and the last, with the number of those
+/// between.
 pub(crate) fn layer_rows(
     rows: impl ExactSizeIterator<Item = String>,
 ) -> impl Iterator<Item = String> {

@@ -1,6 +1,6 @@
 //! The command line of Asterism.
 
-// No number from outside becomes another one on its way.
+// No conversion silently changes a number.
 #![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 use std::process::ExitCode;

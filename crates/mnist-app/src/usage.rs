@@ -1,11 +1,11 @@
-//! Wrong usage, told in one line.
+//! Usage errors, in one line each.
 
 use std::fmt;
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Wrong usage: the program ends with exit status 2.
+/// A usage error: the program ends with exit status 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage(pub String);
 
@@ -18,7 +18,7 @@ impl fmt::Display for Usage {
 impl std::error::Error for Usage {}
 
 impl Usage {
-    /// What clap complains of in the words of a command.
+    /// The error of clap about a command's arguments, in one line.
     pub(crate) fn new(error: &clap::Error, of: &Command) -> Self {
         let command = of.get_bin_name().unwrap_or(of.get_name());
         let said = Said(error);
@@ -73,7 +73,7 @@ impl Usage {
     }
 }
 
-/// What an error of clap says of itself.
+/// The parts of an error of clap.
 struct Said<'a>(&'a clap::Error);
 
 impl Said<'_> {
@@ -96,8 +96,7 @@ impl Said<'_> {
         self.text(ContextKind::InvalidValue)
     }
 
-    /// What the value should have been: one of a few words, or what a function that reads
-    /// values says.
+    /// What the value should have been: one of a few words, or what the parser of the value says.
     fn expected(&self) -> String {
         if let Some(ContextValue::Strings(words)) = self.0.get(ContextKind::ValidValue)
             && !words.is_empty()

@@ -51,7 +51,7 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     })
 }
 
-/// How many samples were right in both, in one, in none.
+/// How many samples both models got right, only one of them, or neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 struct Table {
     both_right: usize,
@@ -60,7 +60,7 @@ struct Table {
     both_wrong: usize,
 }
 
-/// Which one the test shows to be better.
+/// The model that the test shows to be better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 enum Better {
     A,
@@ -68,7 +68,8 @@ enum Better {
 }
 
 impl Table {
-    /// Of the answers to the same samples, each labelled as its model knows their classes.
+    /// From the answers to the same samples, which each side has labelled in the order of its
+    /// model's classes.
     fn of(sides: [(&Evaluation, &Samples); 2]) -> Self {
         let mut table = Self { both_right: 0, only_a: 0, only_b: 0, both_wrong: 0 };
         let [a, b] = sides.map(|(evaluation, samples)| evaluation.right(samples));
@@ -139,7 +140,7 @@ struct Comparison {
     #[serde(flatten)]
     table: Table,
     p_value: f64,
-    /// Null if the test shows neither to be.
+    /// Null if the test shows no difference.
     better: Option<Better>,
 }
 

@@ -87,8 +87,8 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
 }
 
 impl TestFlags {
-    /// All models, before the first of them is tested, so that what is no model is said at once;
-    /// the images to test them on; and the threads to do so.
+    /// The models, all read before the first is tested, so that an error shows at once; the images
+    /// to test them on; and the number of threads.
     pub(super) fn read(&self, models: &[PathBuf]) -> anyhow::Result<(Vec<Model>, ModelData, ThreadCount)> {
         let asked = ThreadCount::of(self.common.threads)?;
         let (models, found) = asked.share(1, || {
@@ -117,7 +117,7 @@ impl Accuracy {
     }
 }
 
-/// Whether the models can vote: of the same classes, in whatever order.
+/// Checks that the models can vote: they must have the same classes, in any order.
 fn require_same_names(models: &[Model]) -> anyhow::Result<()> {
     let Some((first, others)) = models.split_first() else { return Ok(()) };
     match others.iter().find(|other| !other.classes().same_names(first.classes())) {
@@ -151,7 +151,7 @@ fn together(
     (of_each, mut console): (&[Samples], Console),
 ) -> anyhow::Result<()> {
     let mut vote = Vote::default();
-    // The vote knows the classes in the order of the first.
+    // The vote has the classes in the order of the first model.
     let first = &of_each[0];
     for (model, samples) in models.iter().zip(of_each) {
         let evaluation = model.evaluate(samples)?;

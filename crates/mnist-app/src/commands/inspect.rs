@@ -1,5 +1,5 @@
-//! `inspect`: the numbers in a network on their way forward and backward, layer by layer,
-//! so that one sees why it learns or why it does not.
+//! `inspect`: the numbers in a network on their way forward and backward, layer by layer, which
+//! show why it learns or does not.
 
 mod passes;
 mod report;
@@ -45,10 +45,10 @@ pub struct Flags {
     /// How many images [default: 256]
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     samples: Option<NonZeroUsize>,
-    /// What the weights of an experiment are drawn from
+    /// The seed that an experiment's weights are drawn from
     #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true, conflicts_with = "model")]
     seed: Option<u64>,
-    /// The numbers of the network
+    /// The type of the network's numbers
     #[arg(long)]
     precision: Option<Precision>,
     /// Print a JSON object a line instead of a table
@@ -150,7 +150,7 @@ struct Subject {
 enum Weights {
     /// A model, or those of a committee's members.
     Model(Box<Model>),
-    /// Those that a training run starts with; and where the experiment is from.
+    /// Those that a training of this experiment starts with.
     Start(Box<Experiment>, Origin),
 }
 
@@ -167,7 +167,7 @@ impl Subject {
     fn of_model(path: &Path) -> anyhow::Result<Self> {
         let model = Model::open(path)?;
         let origin = named(model.path());
-        // What a committee's members have in common.
+        // A committee's members have these in common.
         let first = &model.networks()[0];
         Ok(Self {
             name: first.preset().unwrap_or(&origin).to_owned(),
@@ -189,7 +189,7 @@ impl Subject {
         })
     }
 
-    /// The first training images of the data that it is about.
+    /// The first training images of its data.
     fn samples(&self, flags: &Flags, console: &mut Console) -> anyhow::Result<Samples> {
         const SAMPLES: usize = 256;
         let count = Some(flags.samples.map_or(SAMPLES, Into::into));
@@ -212,7 +212,7 @@ impl Subject {
         Ok(named.first(count))
     }
 
-    /// Where the images do not fit.
+    /// Where the images do not fit, for messages.
     fn place(&self, number: NetworkNumber, misfit: &Misfit) -> String {
         match &self.weights {
             Weights::Model(_) => format!("{}: {number}", self.origin),
@@ -224,8 +224,8 @@ impl Subject {
         matches!(self.weights, Weights::Model(_))
     }
 
-    /// The networks with the seed that they were drawn from at the start; with a model's,
-    /// its dropouts draw from here. And the classes of initial weights, if their file names them.
+    /// The networks, each with the seed of its initial weights, from which dropout draws; and the
+    /// classes that the file of initial weights names, if any.
     fn networks<T: Element>(&self) -> anyhow::Result<(Seeded<T>, Option<Classes>)> {
         let (experiment, origin) = match &self.weights {
             Weights::Model(model) => {

@@ -37,7 +37,7 @@ fn page() -> std::io::Result<Vec<u8>> {
         writeln!(page, "{}", about.map(ToString::to_string).unwrap_or_default())?;
         let mut options = Vec::new();
         Man::new(command.clone()).render_options_section(&mut options)?;
-        // Those of a command stand below its own title.
+        // A command's options stand below its own title.
         let options = String::from_utf8_lossy(&options);
         let below = options.split_once(".SH OPTIONS\n").map_or(&*options, |(_, below)| below);
         page.extend(below.replace(".SH ", ".SS ").into_bytes());

@@ -19,7 +19,7 @@ macro_rules! commands {
     ($($name:ident in $module:ident),*) => {
         $(pub(crate) mod $module;)*
 
-        /// What the program is asked to do.
+        /// The command, with its flags.
         #[derive(Clone, Debug, Subcommand)]
         enum Command {
             $($name($module::Flags),)*
@@ -71,7 +71,7 @@ Exit status:
   1  a run failed, or what it printed was lost
   2  wrong usage";
 
-/// Does what the words of a command line ask for; `start` is when the process began.
+/// Runs a command line; `start` is when the process began.
 pub(crate) fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> anyhow::Result<()> {
     let words: Vec<_> = words.into_iter().collect();
     let program = std::iter::once(OsString::from("mnist-app"));
@@ -88,7 +88,7 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> 
     }
 }
 
-/// The command that the words begin with; the program itself if it is none.
+/// The command that the words begin with; the program itself if they begin with none.
 fn asked(words: &[OsString]) -> clap::Command {
     let mut program = Words::command();
     program.build();

@@ -35,13 +35,13 @@ pub struct Flags {
     /// Print a JSON object a line instead of a table
     #[arg(long)]
     json: bool,
-    /// Images of one step
+    /// Images in a batch: one training step
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     batch_size: Option<NonZeroUsize>,
-    /// Images that run through the network together
+    /// Images that one thread runs through the network as a batch
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     shard_size: Option<NonZeroUsize>,
-    /// The numbers of the network
+    /// The type of the network's numbers
     #[arg(long)]
     precision: Option<Precision>,
     #[command(flatten)]
@@ -62,8 +62,7 @@ fn repetitions(text: &str) -> Result<NonZeroUsize, String> {
 /// Measures the layers of the network that the flags name, or of each of a committee's
 /// networks, and prints what it found.
 ///
-/// The images are drawn at random: no layer takes longer for one number than for
-/// another.
+/// The images are random: no layer takes longer for one number than for another.
 ///
 /// # Errors
 /// If something that the flags name is not what it should be.
@@ -189,7 +188,8 @@ fn augmentation_seconds<T: Element>(
     )
 }
 
-/// The layers against the whole step, given the operations of a shard and the peak.
+/// The time of the layers compared with that of the whole step, given the operations of a shard and
+/// the peak.
 fn step_line(
     config: &TrainerConfig,
     threads: usize,
@@ -227,8 +227,8 @@ fn bounded_config<T: Element>(
     Ok(config)
 }
 
-/// The median time of a training step: with learning rate 0, which changes nothing of
-/// the work, and no weight.
+/// The median time of a training step. The learning rate is 0, so that the work is the same but no
+/// weight changes.
 fn step_seconds<T: Element>(
     network: Network<T>,
     config: &TrainerConfig,
@@ -242,7 +242,7 @@ fn step_seconds<T: Element>(
     let mut trainer = Trainer::new(network, config.clone());
     trainer.step(&batch, 0.0)?;
     let step = |trainer: &mut Trainer<T>| {
-        // That the first one had a finite loss says that all have.
+        // The first step had a finite loss, and all steps are the same.
         let _ = trainer.step(&batch, 0.0);
     };
     Ok(median(repetitions, &mut trainer, |_| {}, step))

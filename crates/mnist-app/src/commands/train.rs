@@ -39,7 +39,7 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
     if let Some(folder) = &flags.data {
         experiment.data = Some(absolute(folder));
     }
-    // Those of a file were looked at when it was read.
+    // Paths in a file were checked when it was read.
     let named = [("--data", &experiment.data), ("--init", &experiment.initial_weights)];
     for (flag, path) in named {
         path.iter().try_for_each(|path| require_utf8(flag, path))?;

@@ -13,7 +13,7 @@ pub struct Augmented<'a> {
     pub samples: &'a Samples,
     /// What deforms their images.
     pub augmenter: Option<&'a Augmenter>,
-    /// Of which the deformations depend.
+    /// The epoch, counted from 1: the deformations depend on it.
     pub epoch: usize,
 }
 

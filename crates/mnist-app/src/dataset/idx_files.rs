@@ -1,4 +1,4 @@
-//! A data set as four IDX files with the names that MNIST's have.
+//! A data set as four IDX files, named as MNIST's.
 
 use std::fs;
 use std::io::BufRead;
@@ -20,7 +20,7 @@ const LABELS: [&str; 1] = ["idx1-ubyte"];
 /// Whether there is a file of images of this part.
 pub(super) fn present(folder: &Path, part: Part) -> anyhow::Result<bool> {
     for file in spellings(folder, &format!("{}-images", prefix(part)), &IMAGES) {
-        // What the system does not tell of may be one.
+        // A path that cannot be examined may be one, so that is an error.
         for path in [&file.plain, &file.zipped] {
             if Found::at(path)? != Found::Nothing {
                 return Ok(true);
@@ -49,8 +49,8 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
 pub(super) const IMAGE_AXES: [usize; 2] = [3, 4];
 pub(super) const LABEL_AXES: [usize; 1] = [1];
 
-/// The samples of a file of images and one of labels whose headers have been read, if they belong
-/// together.
+/// Reads the samples of an image file and a label file whose headers have been read, and checks
+/// that they belong together.
 pub(super) fn samples<R: BufRead + Send>(
     images: Contents<R>,
     labels: Contents<R>,
@@ -96,24 +96,25 @@ fn prefix(part: Part) -> &'static str {
     }
 }
 
-/// A file that may be there plain, gzipped, or both.
+/// The paths of a file that may be plain, gzipped, or both.
 struct Spelling {
     plain: PathBuf,
     zipped: PathBuf,
 }
 
 impl Spelling {
-    /// Whether there is something under one of the names, whatever it is.
+    /// Whether anything has one of the two names.
     fn is_there(&self) -> bool {
         is_there(&self.plain) || is_there(&self.zipped)
     }
 
-    /// The one to read.
+    /// The one that is read.
     fn path(&self) -> PathBuf {
         if is_there(&self.plain) { &self.plain } else { &self.zipped }.clone()
     }
 
-    /// Of two files that should be the same, one may be older.
+    /// Checks that the plain and the gzipped file, if both are there, have the same contents: one
+    /// may be older.
     fn check_twin(&self, axes: &[usize]) -> anyhow::Result<()> {
         if !is_there(&self.plain) || !is_there(&self.zipped) {
             return Ok(());
@@ -153,7 +154,7 @@ fn find(folder: &Path, stem: &str, kinds: &[&str]) -> anyhow::Result<Spelling> {
     Ok(file)
 }
 
-/// What else lies in the folder and looks like data.
+/// What else in the folder looks like data.
 pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     let mut used = Vec::new();
     for part in [Part::Train, Part::Test] {

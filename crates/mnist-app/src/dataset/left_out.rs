@@ -1,4 +1,4 @@
-//! What lies among the data and is not used.
+//! Files among the data that are not used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,19 +22,19 @@ struct Group {
 /// Why a file is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// With another ending, in small letters; without one if it is empty.
+    /// Another extension, in lower case; empty if it has none.
     Ending(String),
-    /// Hidden, as its name or that of a folder above it begins with a point.
+    /// Hidden: its name or that of a folder above it begins with a dot.
     Hidden,
     /// Below a folder in a class's folder.
     Deeper,
     /// Beside the folders of the classes.
     Loose,
-    /// A link that leads nowhere.
+    /// A dangling link.
     Dangling,
     /// A pipe, a device or the like.
     NoFile,
-    /// Beside the data, with a name as data have it.
+    /// Beside the data, with a name that looks like data.
     Beside,
 }
 
@@ -63,7 +63,7 @@ impl LeftOut {
         self.extend(Self(vec![Group { kind, count: 1, first: path.to_owned() }]));
     }
 
-    /// What another list has, behind what this one has.
+    /// Adds what another list has.
     pub(super) fn extend(&mut self, other: Self) {
         for Group { kind, count, first } in other.0 {
             match self.0.iter_mut().find(|group| group.kind == kind) {
@@ -73,7 +73,7 @@ impl LeftOut {
         }
     }
 
-    /// Something whose name begins with a point, if it is a picture or a folder of some.
+    /// Adds something whose name begins with a dot: a picture, or the pictures in a folder.
     pub(super) fn add_hidden(&mut self, path: &Path, found: Found) -> anyhow::Result<()> {
         if found == Found::Folder {
             return self.add_below(path, &Kind::Hidden);
@@ -84,11 +84,11 @@ impl LeftOut {
         Ok(())
     }
 
-    /// Files below a folder that itself is not used, of hidden ones the pictures; links are not
-    /// followed.
+    /// Adds the files below a folder that is not used, of a hidden one only the pictures; links are
+    /// not followed.
     ///
     /// # Errors
-    /// If one of the folders cannot be read: nobody would know what is left out.
+    /// If a folder cannot be read: what is left out would be unknown.
     pub(super) fn add_below(&mut self, folder: &Path, kind: &Kind) -> anyhow::Result<()> {
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -111,7 +111,7 @@ impl LeftOut {
         Ok(())
     }
 
-    /// All of it in a line, if there is something.
+    /// All of it in one line, if there is anything.
     pub(super) fn line(&self, folder: &Path) -> Option<String> {
         const MOST: usize = 8;
         let group = |Group { kind, count, first }: &Group| {
@@ -128,7 +128,7 @@ impl LeftOut {
     }
 }
 
-/// The ending of a name, in small letters.
+/// The extension of a name, in lower case.
 pub(super) fn ending(name: &str) -> String {
     let ending = Path::new(name).extension().unwrap_or_default();
     ending.to_string_lossy().to_lowercase()
@@ -138,7 +138,7 @@ fn is_picture(path: &Path) -> bool {
     path.file_name().is_some_and(|name| is_of_pictures(&ending(&name.to_string_lossy())))
 }
 
-/// Whether this is the ending of a picture, whatever its format.
+/// Whether this is the extension of a picture in any format.
 pub(super) fn is_of_pictures(ending: &str) -> bool {
     const ENDINGS: [&str; 12] =
         ["png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "avif", "ppm", "pgm", "heic"];

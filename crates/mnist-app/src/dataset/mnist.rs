@@ -1,8 +1,8 @@
-//! MNIST, which is part of the program: its four files, gzipped, 11 MB.
+//! MNIST, compiled into the program: its four files, gzipped, 11 MB.
 //!
-//! So the program is one file that works offline from any folder, and its presets cannot meet
-//! other bytes than those that the digests of the README were made with. The files are decoded
-//! where they lie, in the program's image; there is no copy of the compressed bytes.
+//! So an installed program is one file that works offline from any folder, and its presets cannot
+//! run on other bytes than those that the digests in the README were made with. The files are
+//! decoded from the program's own image, without a copy of the compressed bytes.
 
 use anyhow::Context;
 
@@ -10,7 +10,7 @@ use super::idx_files::{IMAGE_AXES, LABEL_AXES, samples};
 use super::samples::{Part, Place, Samples};
 use crate::idx::Contents;
 
-/// What it is called in messages.
+/// Its name in messages.
 pub(super) const NAME: &str = "MNIST (built in)";
 
 /// A file of `data/mnist`.

@@ -1,4 +1,4 @@
-//! Images with labels: MNIST, or those of a folder.
+//! Images with labels: MNIST, or the images in a folder.
 
 mod augmented;
 mod classes;
@@ -21,13 +21,13 @@ pub use fit::Misfit;
 pub use samples::{Part, Samples};
 pub use source::{DataSource, load};
 
-/// Says on standard error which classes have no test images, and then what lies among the data
-/// and is not used.
+/// Reports on standard error which classes have no test images, and which files among the data are
+/// not used.
 pub(crate) fn tell(train: &Samples, test: &Samples) {
     test.notes().iter().chain(train.notes()).for_each(notice);
 }
 
-/// What the file of a model that was made of these samples says of them.
+/// The metadata of a model that was trained and tested on these samples.
 pub fn metadata(train: &Samples, test: &Samples) -> Vec<(&'static str, String)> {
     let digests = Digests::new(train, test).metadata();
     digests.into_iter().chain(test.classes().metadata()).collect()

@@ -1,8 +1,8 @@
 //! A data set as PNG images, `train/CLASS/*.png` and `test/CLASS/*.png`.
 //!
-//! Classes are labelled in the order of their names: as numbers if all are numbers, else in that
-//! of their bytes. Samples take turns: the first image of each class, then the second of each; so
-//! the first samples of a set, where a limit keeps only them, are of all classes.
+//! Classes are labelled in the order of their names: numeric if all are numbers, else by their
+//! bytes. Samples take turns: the first image of each class, then the second of each; so a limit on
+//! the number of samples still keeps all classes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(super) fn present(folder: &Path) -> anyhow::Result<bool> {
     Ok(train? == Found::Folder || test? == Found::Folder)
 }
 
-/// A folder of PNG images right in `folder`, where none should be.
+/// A class folder directly in `folder`, where only `train` and `test` should be.
 pub(super) fn unsplit_class(folder: &Path) -> Option<String> {
     let is_class = |(_, path): &(String, PathBuf)| {
         path.is_dir() && entries(path).is_ok_and(|files| files.iter().any(is_png))
@@ -31,7 +31,7 @@ pub(super) fn unsplit_class(folder: &Path) -> Option<String> {
     entries(folder).ok()?.into_iter().find(is_class).map(|(name, _)| name)
 }
 
-/// Reads the images of one part, side by side on the threads of the current pool.
+/// Reads the images of one part, in parallel on the current thread pool.
 pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     let folder = folder.join(name(part));
     let place = || folder.escaped();
@@ -68,7 +68,7 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     Ok(Samples { without_images, notes, ..samples })
 }
 
-/// What else lies beside the folders for training and for testing and looks like data.
+/// What beside the folders `train` and `test` looks like data.
 pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     let mut left_out = LeftOut::default();
     for (entry, path) in entries(folder)? {
@@ -94,7 +94,7 @@ struct Listing {
     classes: Vec<String>,
     /// All images with their labels, in the order of the samples.
     files: Vec<(PathBuf, usize)>,
-    /// The names under which there could be images of a class, but are none, and the reasons.
+    /// The names that could be classes but have no images, with the reasons.
     without_images: Vec<(String, String)>,
     /// What is not used.
     notes: Vec<String>,
@@ -121,7 +121,7 @@ impl Listing {
             let mut own = LeftOut::default();
             let images = images_of(path, &mut own)?;
             let lost = own.line(path);
-            // Without one the class could not be learned; a small test set may have none.
+            // A class without training images cannot be learned; a small test set may lack one.
             ensure!(
                 part == Part::Test || !images.is_empty(),
                 "{}: expected at least one PNG image (*.png), found none; {}",
@@ -159,7 +159,7 @@ fn sorted(
     Ok(folders)
 }
 
-/// The images of a class; what else lies there is counted.
+/// The images of a class; other files are counted.
 fn images_of(folder: &Path, left_out: &mut LeftOut) -> anyhow::Result<Vec<PathBuf>> {
     let mut images = Vec::new();
     for (name, path) in all_entries(folder)? {
@@ -176,7 +176,7 @@ fn images_of(folder: &Path, left_out: &mut LeftOut) -> anyhow::Result<Vec<PathBu
     Ok(images)
 }
 
-/// What is in a folder, but for hidden files, in the order of the names' bytes.
+/// The entries of a folder that are not hidden, in the order of their names' bytes.
 pub(super) fn entries(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut entries = all_entries(folder)?;
     entries.retain(|(name, _)| !name.starts_with('.'));
@@ -201,7 +201,7 @@ fn is_png((name, path): &(String, PathBuf)) -> bool {
     ending(name) == "png" && path.is_file()
 }
 
-/// The pixels of all files, `(N, C, H, W)`; of several errors that of the first file.
+/// The pixels of all files, `(N, C, H, W)`; of several errors, the one of the first file.
 fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<Vec<u8>> {
     let image_len: usize = shape.iter().product();
     let mut images = Vec::new();

@@ -1,4 +1,4 @@
-//! Images with the classes of what they show.
+//! Images with their classes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tensor::{Element, image};
 use super::classes::Classes;
 use crate::escape::Escape;
 
-/// The samples to learn from or those to be tested on.
+/// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// `train-images…` and `train-labels…`, or the folder `train`.
@@ -18,11 +18,11 @@ pub enum Part {
     Test,
 }
 
-/// Images, grey or in colours, with the classes of what they show. Pixels are kept as
-/// bytes and converted when a batch is gathered.
+/// Images, grey or in colour, with their classes. Pixels are kept as bytes and converted when a
+/// batch is gathered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Samples {
-    /// `(N, C, H, W)`, shared by samples that differ in their labels alone.
+    /// `(N, C, H, W)`, shared by samples that differ only in their labels.
     pub(super) images: Arc<Vec<u8>>,
     pub(super) labels: Vec<u8>,
     /// `(C, H, W)`.
@@ -31,11 +31,11 @@ pub struct Samples {
     /// Whether an experiment has given the classes their names.
     pub(super) is_named: bool,
     pub(super) place: Place,
-    /// Of all samples as they were read.
+    /// The digest of all samples as they were read.
     pub(super) digest: String,
-    /// Names under which images of a class could have been, but were none, and the reasons.
+    /// Names that could be classes but have no images, with the reasons.
     pub(super) without_images: Vec<(String, String)>,
-    /// What lies among the data and was not used.
+    /// Messages about files that were not used.
     pub(super) notes: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub(super) const MOST_TOLD: usize = 20;
 /// Where samples are from, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// What the program has in it, by name.
+    /// Compiled into the program, by name.
     BuiltIn(&'static str),
     /// A file of images and one of labels.
     Files { images: PathBuf, labels: PathBuf },
@@ -92,18 +92,18 @@ impl Samples {
         samples
     }
 
-    /// The SHA-256 of the samples as they were read, all of them.
+    /// The SHA-256 of all samples as they were read.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// What lies among the data and was not used, a line each.
+    /// Messages about classes without images and files that were not used, a line each.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Puts before all other notes which of the classes have no images, but should, as they are
-    /// learned; the samples are those for testing.
+    /// Notes, before all other notes, which of the classes that are learned have no images; for a
+    /// test set.
     pub(crate) fn note_classes_without_images(&mut self, is_learned: impl Fn(usize) -> bool) {
         let used = self.used();
         let missing = (0..used.len()).filter(|&label| !used[label] && is_learned(label));
@@ -131,14 +131,14 @@ impl Samples {
         }
     }
 
-    /// Whether a model with these classes has surely learned all of them: a
-    /// folder is one only with images to learn from, and a name is given to one on purpose; but
-    /// a model may have more outputs than there are labels.
+    /// Whether a model with these classes is known to have learned all of them. A class folder has
+    /// training images, and a class is named on purpose; but with numbered classes a model may have
+    /// more outputs than there are labels.
     pub(crate) fn knows_learned_classes(&self) -> bool {
         !self.classes.is_numbered() || self.place.folder().is_some()
     }
 
-    /// The first samples, `limit` of them if there are as many.
+    /// The first `limit` samples, or all.
     pub fn first(mut self, limit: Option<usize>) -> Self {
         let count = limit.unwrap_or(usize::MAX).min(self.len());
         self.labels.truncate(count);
@@ -193,13 +193,13 @@ impl Samples {
         image::u8_to_unit(self.image(index), input);
     }
 
-    /// Writes what a network should say to an image: 1 for its class, 0 for the others.
+    /// Writes the target of an image: 1 for its class, 0 for the others.
     pub fn write_target<T: Element>(&self, index: usize, target: &mut [T]) {
         target.fill(T::ZERO);
         target[usize::from(self.labels[index])] = T::ONE;
     }
 
-    /// Which labels there are.
+    /// For each label, whether a sample has it.
     pub(super) fn used(&self) -> Vec<bool> {
         let mut used = vec![false; self.classes.count()];
         self.labels.iter().for_each(|&label| used[usize::from(label)] = true);
@@ -223,8 +223,7 @@ impl<T: Element> Dataset<T> for Samples {
 }
 
 /// The digest of samples as they were read: the SHA-256 of a line with their channels, height,
-/// width and number, all pixels `(N, C, H, W)`, and the name of each one's class with a line
-/// feed behind it.
+/// width and number, of all pixels `(N, C, H, W)`, and of a line with each sample's class name.
 fn digest_of(samples: &Samples) -> String {
     let [channels, height, width] = samples.shape;
     let sizes = format!("{channels} {height} {width} {}\n", samples.len());

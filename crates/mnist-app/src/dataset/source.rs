@@ -1,4 +1,4 @@
-//! Where images are from: MNIST, which the program has in it, or a folder.
+//! Where images are from: MNIST, which is compiled in, or a folder.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::input::Found;
 /// Where images are from. Prints as its name in messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataSource {
-    /// The digits of MNIST, which are part of the program.
+    /// The digits of MNIST, which are compiled into the program.
     Mnist,
     /// Four IDX files in a folder, or PNG images below it.
     Folder(PathBuf),

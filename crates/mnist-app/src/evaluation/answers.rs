@@ -1,4 +1,4 @@
-//! What a network makes of samples that it does not learn from.
+//! The answers of a network to samples, and how many are right.
 
 use layers::{Loss, Network, answer};
 use tensor::{Element, reduce};
@@ -6,28 +6,28 @@ use tensor::{Element, reduce};
 use crate::dataset::{Classes, Samples};
 use crate::memory::{self, EvaluationPlan};
 
-/// The memory to evaluate a network in, one part for each thread.
+/// The memory for evaluating a network, one part for each thread.
 #[derive(Debug)]
 pub struct Evaluator<T>(layers::Evaluator<T>);
 
-/// How a network did on some samples.
+/// The results of a network on some samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// The loss of each sample.
     pub losses: Vec<f64>,
-    /// The class that each sample was taken for: the first of its largest outputs. None where
-    /// [`layers::answer`] knows none; that is never right.
+    /// The predicted class of each sample: the first of its largest outputs. None where
+    /// [`layers::answer`] gives none, which counts as wrong.
     pub predictions: Vec<Option<u8>>,
     /// The outputs, sample after sample, one number for each class.
     pub outputs: Vec<f64>,
 }
 
 impl<T: Element> Evaluator<T> {
-    /// For networks such as this one and about so many samples, in the memory that there is
-    /// beside `taken` bytes.
+    /// For networks like this one and about `samples` samples, in the memory that is free beside
+    /// `taken` bytes.
     ///
     /// # Errors
-    /// If that does not suffice for one sample.
+    /// If there is too little memory for one sample.
     pub fn new(network: &Network<T>, samples: usize, taken: u64) -> anyhow::Result<Self> {
         let footprint = network.spec().footprint::<T>()?;
         let EvaluationPlan { samples, threads } =
@@ -47,14 +47,14 @@ impl<T: Element> Evaluator<T> {
     }
 }
 
-/// The class that these outputs stand for, if they do.
+/// The class that these outputs predict, if they do.
 pub(crate) fn predicted<T: Element>(outputs: &[T]) -> Option<u8> {
     answer(outputs).and_then(|class| u8::try_from(class).ok())
 }
 
 impl Evaluation {
-    /// The same answers of a network that knows the classes in the order of `from`, in that of
-    /// `to`, which has the same names.
+    /// The same answers with the classes reordered from the order of `from` to that of `to`, which
+    /// has the same names.
     pub(crate) fn in_order(mut self, from: &Classes, to: &Classes) -> Self {
         let places: Vec<_> =
             (0..to.count()).filter_map(|to_label| from.label(&to.name(to_label))).collect();
@@ -69,7 +69,7 @@ impl Evaluation {
         }
         for prediction in self.predictions.iter_mut().flatten() {
             let place = places.iter().position(|&place| place == usize::from(*prediction));
-            // As many classes as labels that are bytes.
+            // There are at most 256 classes, so the index fits.
             *prediction = place.and_then(|place| u8::try_from(place).ok()).unwrap_or(*prediction);
         }
         self
@@ -97,8 +97,8 @@ impl Evaluation {
         Some((first, self.predictions.iter().filter(|prediction| prediction.is_none()).count()))
     }
 
-    /// How often each class (row) was taken for each class (column); the last column is of
-    /// those without an answer.
+    /// The confusion matrix: how often each class (row) was predicted as each class (column); the
+    /// last column counts samples without an answer.
     pub fn confusion(&self, samples: &Samples) -> Vec<Vec<usize>> {
         let classes = samples.classes().count();
         let mut counts = vec![vec![0; classes + 1]; classes];

@@ -9,14 +9,13 @@ use crate::dataset::{Classes, Samples};
 use crate::escape::Escape;
 use crate::statistics::wilson_interval;
 
-/// How many test images the notebook ends with.
+/// How many test images the notebook lists at its end.
 pub const NOTEBOOK_IMAGES: usize = 20;
 
-/// Classes in a table; of more only what stands out is shown.
+/// The most classes in a table; of more, only the most notable are shown.
 const MOST_CLASSES: usize = 20;
 
-/// The notebook's last lines: the first test images with their errors, and the mean of
-/// these.
+/// The notebook's last lines: the errors of the first test images, and their mean.
 pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
     let mut text = String::new();
     let errors = &evaluation.losses[..NOTEBOOK_IMAGES.min(samples.len())];
@@ -30,8 +29,8 @@ pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
     text
 }
 
-/// How many test images were right, which classes were not, and what the error alone
-/// says of that.
+/// How many test images were right, which classes were not, and why the error alone does not show
+/// this.
 pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: &Loss) -> String {
     let (correct, total) = (evaluation.correct(samples), samples.len());
     let mut text = accuracy(correct, total) + "\n" + &unanswered_line(evaluation);
@@ -61,7 +60,7 @@ pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: &Loss) -
     text
 }
 
-/// How many images have no answer, if any; else nothing.
+/// How many images have no answer; empty if all have.
 fn unanswered_line(evaluation: &Evaluation) -> String {
     let Some((first, count)) = evaluation.unanswered() else { return String::new() };
     format!(
@@ -70,8 +69,8 @@ fn unanswered_line(evaluation: &Evaluation) -> String {
     )
 }
 
-/// Rows of classes, columns of what they were taken for; of many classes only the most
-/// frequent mistakes. Above it, how many images have no answer, if any.
+/// The confusion matrix; of many classes only the most frequent mistakes. Above it, how many images
+/// have no answer, if any.
 pub fn confusion_table(evaluation: &Evaluation, samples: &Samples) -> String {
     let (classes, confusion) = (samples.classes(), evaluation.confusion(samples));
     unanswered_line(evaluation) + &table(classes, &confusion)
@@ -129,12 +128,12 @@ fn mistakes(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     text
 }
 
-/// What the classes are called.
+/// `digit` or `class`.
 fn noun(classes: &Classes) -> &'static str {
     if classes.count() == 10 && classes.are_numbers() { "digit" } else { "class" }
 }
 
-/// A name for the head of a column.
+/// A name, cut to fit a column.
 fn short(name: &str) -> String {
     const MOST: usize = 12;
     if name.chars().count() <= MOST {
@@ -158,8 +157,7 @@ pub fn percent(part: usize, whole: usize) -> String {
     format!("{:.2} %", 100.0 * part as f64 / whole.max(1) as f64)
 }
 
-/// How many images of each class were right; of many classes, of those where the
-/// smallest shares were.
+/// How many images of each class were right; of many classes, only those with the lowest accuracy.
 fn right_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let mut rows: Vec<_> = confusion
         .iter()
@@ -184,7 +182,7 @@ fn right_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     title + &rows.join(",")
 }
 
-/// Which class was most often taken for which other one, and which were never seen.
+/// The most frequent mistake, and the classes that were never predicted.
 fn confused_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let mut worst = (0, 0, 0);
     for (label, row) in confusion.iter().enumerate() {
@@ -212,7 +210,7 @@ fn confused_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     format!("Most often wrong: {label} taken for {other}, {count} of {images} times{never}.\n")
 }
 
-/// What the answer would be worth that gives every image the classes' shares.
+/// The results of a constant answer: for every image, each class's share of the images.
 #[derive(Debug, PartialEq)]
 struct Constant {
     error: f64,
@@ -225,7 +223,7 @@ impl Constant {
         samples.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);
         let total = samples.len() as f64;
         let shares = counts.iter().map(|&count| count as f64 / total);
-        // Finite where there is no image of a class, as label smoothing asks for all.
+        // Finite for a class without images, since label smoothing has targets for all classes.
         let ln = |share: f64| share.max(f64::MIN_POSITIVE).ln();
         let answer: Vec<_> = match loss.domain() {
             Domain::Logits => shares.map(ln).collect(),

@@ -53,7 +53,7 @@ impl Outputs {
     }
 }
 
-/// The sum of what networks say to the same samples.
+/// The sum of the networks' log-probabilities for the same samples.
 ///
 /// In `f64` and in the order of the networks, so that the same networks in the same order
 /// give the same bits.
@@ -65,10 +65,10 @@ pub struct Vote {
 }
 
 impl Vote {
-    /// Adds a network's answers.
+    /// Adds a network's outputs.
     ///
     /// # Panics
-    /// If it answered to other samples than those before it.
+    /// If they are for another number of samples or classes than those before.
     #[track_caller]
     pub fn add(&mut self, outputs: Outputs, evaluation: &Evaluation) {
         let count = evaluation.outputs.len();
@@ -83,20 +83,19 @@ impl Vote {
         for (row, sums) in rows.zip(self.sums.chunks_exact_mut(classes.max(1))) {
             outputs.probabilities(row, &mut probabilities);
             for (sum, probability) in sums.iter_mut().zip(&probabilities) {
-                // Finite where a probability has rounded to 0: nobody has a veto. Not a number
-                // where it is none: `f64::max` would forget that.
+                // Finite where a probability has rounded to 0, so that no network has a veto. A NaN
+                // stays one, which `f64::max` would drop.
                 let floor = f64::MIN_POSITIVE;
                 *sum += Element::ln(if *probability < floor { floor } else { *probability });
             }
         }
     }
 
-    /// The answer of all: its probabilities are the outputs, the first class with the
-    /// largest is the prediction, and `−ln` of that of the right class the loss, which is the
-    /// softmax cross-entropy where all networks have one.
+    /// The joint answer: the outputs are its probabilities, the prediction is the first class with
+    /// the largest, and the loss is `−ln` of the right class's, the softmax cross-entropy.
     ///
     /// # Panics
-    /// If nobody answered, or not to these samples.
+    /// If there are no networks, or they were given another number of samples.
     #[track_caller]
     pub fn evaluation(&self, samples: &Samples) -> Evaluation {
         assert!(self.voters > 0, "vote: no networks");

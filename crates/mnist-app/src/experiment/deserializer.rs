@@ -1,5 +1,4 @@
-//! An experiment's text to the values that it stands for, by way of a tree that knows where in
-//! the text each of them stands.
+//! A deserializer of TOML whose errors know their place in the text.
 
 use std::vec;
 
@@ -13,14 +12,14 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::complaint::{Complaint, Step};
 
-/// Reads a `T` from the table of a whole text.
+/// Deserializes a `T` from the table of a whole text.
 pub(super) fn read<'de, T: de::Deserialize<'de>>(
     table: &'de Spanned<DeTable<'de>>,
 ) -> Result<T, Complaint> {
     T::deserialize(Whole(table.get_ref()))
 }
 
-/// A text as a whole.
+/// The table of a whole text.
 struct Whole<'de>(&'de DeTable<'de>);
 
 impl<'de> Deserializer<'de> for Whole<'de> {
@@ -37,7 +36,7 @@ impl<'de> Deserializer<'de> for Whole<'de> {
     }
 }
 
-/// What a key is set to.
+/// The value of a key.
 struct Value<'de>(&'de Spanned<DeValue<'de>>);
 
 impl<'de> Deserializer<'de> for Value<'de> {
@@ -82,7 +81,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// From a table alone: in a list, values would have no names.
+    /// From a table only: serde would take a list as well.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -107,7 +106,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
         }
     }
 
-    /// From a name alone: serde would take a number for a place among the names.
+    /// From a name only: serde would take a number as an index.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
         match self.0.get_ref() {
             DeValue::String(name) => visitor.visit_str(name),
@@ -165,7 +164,8 @@ fn visit_table<'de, V: Visitor<'de>>(
     visitor: V,
 ) -> Result<V::Value, Complaint> {
     let mut entries: Vec<Entry<'de>> = table.iter().collect();
-    // The type says what the other keys may be; those come as they stand in the text.
+    // `type` comes first, as it decides which other keys there are; these come in the order of the
+    // text.
     entries.sort_by_key(|(key, _)| (key.get_ref() != "type", key.span().start));
     let entries = Entries { entries: entries.into_iter(), current: None };
     visitor.visit_map(entries).map_err(|mut complaint| {
@@ -224,7 +224,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     }
 }
 
-/// The type that a table says it is of.
+/// The `type` of a table.
 fn kind(value: &Spanned<DeValue<'_>>) -> Option<String> {
     let DeValue::Table(table) = value.get_ref() else { return None };
     match table.get("type")?.get_ref() {

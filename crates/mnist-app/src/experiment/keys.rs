@@ -13,42 +13,43 @@ use crate::augmentation::Augmentation;
 
 /// What to train, on how much data, and how.
 ///
-/// Batch and shard size are part of it, the number of threads is not: it changes no bit.
+/// Batch and shard size are part of it; the number of threads is not, since it changes no bit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// The first part of the name of a run's folder; of a file without one, the file's.
+    /// The first part of the name of a run's folder; by default the file's name.
     #[serde(default, deserialize_with = "values::name")]
     pub name: String,
     /// What it is for, in a sentence.
     #[serde(default)]
     pub description: String,
-    /// From which all random numbers are drawn.
+    /// The seed of all random numbers.
     #[serde(default)]
     pub seed: u64,
-    /// Of all numbers of the network.
+    /// The precision of the network's numbers.
     #[serde(default)]
     pub precision: Precision,
-    /// The folder of the images, as `--data` names it; those of MNIST if absent.
+    /// The folder of the images, as for `--data`; MNIST if absent.
     #[serde(default, deserialize_with = "values::path", skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
-    /// The names of the classes, in the order of the labels, of data that have none: IDX files.
+    /// The names of the classes, in the order of the labels, for data without names: IDX files.
     #[serde(
         default,
         deserialize_with = "values::classes",
         skip_serializing_if = "Option::is_none"
     )]
     pub classes: Option<Vec<String>>,
-    /// How many of the images for training are used, from the first on; all if absent.
+    /// Only the first so many training images are used; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<NonZeroUsize>,
-    /// The same for the images for testing.
+    /// The same for the test images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_limit: Option<NonZeroUsize>,
-    /// How often all training images are seen.
+    /// How many times training goes through all training images.
     pub epochs: NonZeroUsize,
-    /// The fraction of the test images, such as 0.85, at which training stops: after the first
-    /// epoch that gets so many right, a committee after the first member with which it does.
+    /// The accuracy on the test images, such as 0.85, at which training stops: after the first
+    /// epoch that reaches it, or for a committee after the first member whose vote with the others
+    /// does.
     #[serde(
         default,
         deserialize_with = "values::accuracy",
@@ -57,28 +58,28 @@ pub struct Experiment {
     pub target_accuracy: Option<f64>,
     /// Images of one step.
     pub batch_size: NonZeroUsize,
-    /// Images that run through the network together, on one thread.
+    /// Images that one thread runs through the network as a batch.
     pub shard_size: NonZeroUsize,
-    /// Whether each epoch has an order of its own; else it is that of the files.
+    /// Whether each epoch takes the images in a random order of its own, or in that of the files.
     pub shuffle: bool,
-    /// Of the optimizer; with a schedule, the largest.
+    /// The learning rate; with a schedule, its largest value.
     #[serde(deserialize_with = "values::learning_rate")]
     pub learning_rate: f64,
     /// How the learning rate changes from step to step over all epochs.
     #[serde(default)]
     pub schedule: Schedule,
-    /// The largest norm of a step's gradient, all parameters together: a longer one is
-    /// shortened to it. As long as it is if absent.
+    /// The largest norm of a step's gradient, over all parameters: a larger gradient is scaled down
+    /// to it. No clipping if absent.
     #[serde(
         default,
         deserialize_with = "values::clip_norm",
         skip_serializing_if = "Option::is_none"
     )]
     pub clip_norm: Option<f64>,
-    /// What the moving average of the parameters keeps at each step, such as 0.999. It is
-    /// the averaged network then that is tested and written, with running statistics that are
-    /// measured for it over all training images, which takes about a third of an epoch after
-    /// each one. No average if absent.
+    /// The decay of the moving average of the parameters, such as 0.999. The averaged network is
+    /// then the one that is tested and written, with running statistics that are measured for it
+    /// over all training images, which takes about a third of an epoch after each one. No average
+    /// if absent.
     #[serde(
         default,
         deserialize_with = "values::average",
@@ -99,16 +100,16 @@ pub struct Experiment {
     /// notebook does.
     #[serde(default)]
     pub notebook_report: bool,
-    /// How many networks learn, each from a seed of its own, from `seed` on, to answer
-    /// together: the geometric mean of their probabilities. If absent, as many as there
-    /// are in `networks`, and no committee if that is one.
+    /// How many networks are trained, with the seeds from `seed` on, to vote by the geometric mean
+    /// of their probabilities. If absent, as many as there are in `networks`, and no committee if
+    /// that is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committee: Option<NonZeroUsize>,
     /// How training images are deformed; not at all if absent. A network may have an
     /// augmentation of its own, for the images of the members that take it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augmentation: Option<Augmentation>,
-    /// The layers; of several networks the members of the committee take one each, in turn.
+    /// The network; of several, the members of the committee take one each, in turn.
     #[serde(rename = "network")]
     pub networks: Networks,
 }
@@ -128,7 +129,7 @@ pub enum Precision {
 pub const LARGEST_SEED: u64 = i64::MAX as u64;
 
 impl Experiment {
-    /// Gives each of several networks a seat in the committee.
+    /// Makes several networks a committee, with at least one member for each.
     pub(super) fn seat(&mut self) -> Result<(), String> {
         let networks = self.networks.all().len();
         let members = self.committee.map_or(networks, NonZeroUsize::get);
@@ -141,15 +142,15 @@ impl Experiment {
             self.committee = NonZeroUsize::new(members);
         }
         if self.committee.is_none() {
-            // What the only network says of its images is said of all.
+            // The augmentation of the only network is that of the experiment.
             *self = self.member(1);
         }
         Ok(())
     }
 
-    /// The run of a member of the committee, counted from 1: with a seed and a network of
-    /// its own, with the augmentation that its network asks for, and no committee, whose target
-    /// is not its own. Seeds start again after the largest.
+    /// The experiment of a member of the committee, counted from 1: it has its own seed, network
+    /// and augmentation, and neither committee nor the committee's target. Seeds wrap around after
+    /// the largest.
     ///
     /// # Panics
     /// If `number` is 0.

@@ -15,7 +15,7 @@ use crate::augmentation::Augmentation;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Networks {
     specs: Vec<NetworkSpec>,
-    /// What deforms the images of each, if it is not what deforms those of the others.
+    /// The augmentation of each, if it has its own.
     augmentations: Vec<Option<Augmentation>>,
 }
 
@@ -30,7 +30,7 @@ struct Entry {
 }
 
 impl Networks {
-    /// The only one, if it is not a committee's.
+    /// The first network; the only one if there is no committee.
     pub fn first(&self) -> &NetworkSpec {
         &self.specs[0]
     }
@@ -40,7 +40,7 @@ impl Networks {
         &self.specs
     }
 
-    /// That of a committee's member, counted from 1.
+    /// The network of a committee's member, counted from 1.
     ///
     /// # Panics
     /// If `member` is 0.
@@ -49,8 +49,7 @@ impl Networks {
         &self.specs[(member - 1) % self.specs.len()]
     }
 
-    /// What deforms the images of a committee's member, counted from 1, if its network
-    /// says so itself.
+    /// The augmentation of a committee's member, counted from 1, if its network has its own.
     ///
     /// # Panics
     /// If `member` is 0.
@@ -103,17 +102,16 @@ pub(crate) struct NetworkNumber {
 }
 
 impl NetworkNumber {
-    /// A network on its own.
+    /// The only network.
     pub(crate) const ONLY: Self = Self { network: 1, networks: 1 };
 
-    /// Each of an experiment's.
+    /// Each of an experiment's networks.
     pub(crate) fn each(networks: &Networks) -> impl Iterator<Item = Self> + use<> {
         let networks = networks.all().len();
         (1..=networks).map(move |network| Self { network, networks })
     }
 
-    /// `committee, network 2 of 3`, or the name alone; below an empty line if there is one
-    /// before it.
+    /// `committee, network 2 of 3`, or the name alone; with an empty line above all but the first.
     pub(crate) fn heading(self, name: &str) -> String {
         match self {
             Self::ONLY => name.to_owned(),
@@ -133,8 +131,8 @@ impl fmt::Display for NetworkNumber {
     }
 }
 
-/// A table, or an array of tables that is not empty. By hand: serde's untagged choice
-/// forgets on which line it met what.
+/// A table, or an array of tables that is not empty. By hand, since serde's untagged enums lose the
+/// place of an error.
 fn tables<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {

@@ -39,7 +39,7 @@ impl Origin {
         Self { name: format!("preset {}", name.escaped()), file: None }
     }
 
-    /// A file with this text, which is that of the experiment.
+    /// A file with the text of this experiment.
     pub(super) fn file(path: &Path, text: String, experiment: &impl Serialize) -> Self {
         let experiment = toml::Value::try_from(experiment).ok();
         Self {
@@ -55,7 +55,7 @@ impl Origin {
         format!("{self}{line}")
     }
 
-    /// The same with the name of the setting; or the flag, if one has changed it in `experiment`.
+    /// The same with the name of the setting; or the flag, if one changed it in `experiment`.
     pub(crate) fn setting(&self, experiment: &impl Serialize, path: &[Step]) -> String {
         let name = name(path);
         let now = toml::Value::try_from(experiment).ok();
@@ -76,10 +76,10 @@ impl Origin {
     }
 }
 
-/// A step to a setting, from what it is in.
+/// A step from a table or list to a setting in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// To what a key is set to.
+    /// To the value of a key.
     Key(String),
     /// To an item of a list, counted from 0.
     Item(usize),
@@ -126,7 +126,7 @@ fn name(path: &[Step]) -> String {
     name.trim_start().to_owned()
 }
 
-/// What stands there.
+/// The value at a path.
 fn value(table: &toml::Value, path: &[Step]) -> Option<toml::Value> {
     let value = path.iter().try_fold(table, |value, step| match step {
         Step::Key(key) => value.get(key),
@@ -145,7 +145,7 @@ fn within(value: &Spanned<DeValue<'_>>, path: &[Step]) -> Option<usize> {
     match (value.get_ref(), step) {
         (DeValue::Table(table), Step::Key(_)) => in_table(table, path),
         (DeValue::Array(items), Step::Item(place)) => within(items.get(*place)?, rest),
-        // A single network is a table, or the only one of a list.
+        // A single network is a table, or the only item of a list.
         (DeValue::Table(_), Step::Item(0)) => within(value, rest),
         (DeValue::Array(items), Step::Key(_)) => within(items.first()?, path),
         _ => None,

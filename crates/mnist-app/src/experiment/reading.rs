@@ -50,7 +50,7 @@ impl Experiment {
     /// The experiment in a text.
     ///
     /// # Errors
-    /// If it is none; the message names line and key.
+    /// If it is not one; the message names line and key.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let tree = DeTable::parse(text).map_err(|error| ParseError::syntax(text, &error))?;
         let experiment: Result<Self, _> = deserializer::read(&tree);
@@ -65,24 +65,24 @@ impl Experiment {
     /// The experiment as [`Experiment::parse`] takes it.
     ///
     /// # Errors
-    /// If something in it has no place in TOML.
+    /// If something in it cannot be written as TOML.
     pub fn to_toml(&self) -> anyhow::Result<String> {
         toml::to_string_pretty(self).context("experiment")
     }
 }
 
-/// The path from the root, so that a run's `config.toml` means the same wherever it is read.
+/// The absolute path, so that a run's `config.toml` means the same wherever it is read.
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// The text of an experiment in a file, if there is the memory to read what it says.
+/// The text of an experiment's file, if there is enough memory to parse it.
 ///
 /// # Errors
 /// If there is no such file or not so much memory, or the file is longer than it can
 /// reasonably be.
 pub(crate) fn text_of(path: &Path) -> anyhow::Result<String> {
-    /// What a byte of the text becomes at the most: a table of a key or two takes 3 KiB.
+    /// The most memory for a byte of text: a table of a key or two takes 3 KiB.
     const MOST_BECOME: u64 = 512;
     let text = Input::text(path, MOST_BYTES)?;
     let what = format!("to read a text of {} bytes", text.len());

@@ -1,18 +1,17 @@
 //! What the keys of an experiment may be set to.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
+use layers::TrainerConfig;
 use serde::de::{self, Unexpected};
 use serde::{Deserialize, Deserializer};
 
-/// A label of an IDX file is a byte.
-const MOST_CLASSES: usize = 256;
+use crate::dataset::Classes;
 
-/// What a learning rate is.
+/// What a learning rate may be.
 pub(crate) const LEARNING_RATE: &str = "a finite number, not negative";
 
-/// Whether a rate can be one.
+/// Whether a number is a learning rate.
 pub(crate) fn is_learning_rate(rate: f64) -> bool {
     rate.is_finite() && rate >= 0.0
 }
@@ -28,13 +27,13 @@ pub(super) fn learning_rate<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 pub(super) fn clip_norm<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<f64>, D::Error> {
-    optional(deserializer, "a finite number above 0", |x| x > 0.0 && x.is_finite())
+    optional(deserializer, TrainerConfig::check_clip_norm)
 }
 
-/// What a target is.
+/// What a target accuracy may be.
 pub(crate) const ACCURACY: &str = "a fraction from 0 to 1, such as 0.85 for 85 %";
 
-/// Whether a fraction can be one.
+/// Whether a number is a target accuracy.
 pub(crate) fn is_accuracy(fraction: f64) -> bool {
     (0.0..=1.0).contains(&fraction)
 }
@@ -42,23 +41,22 @@ pub(crate) fn is_accuracy(fraction: f64) -> bool {
 pub(super) fn accuracy<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<f64>, D::Error> {
-    optional(deserializer, ACCURACY, is_accuracy)
+    optional(deserializer, |x| if is_accuracy(x) { Ok(()) } else { Err(ACCURACY) })
 }
 
 pub(super) fn average<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    optional(deserializer, "a number from 0 to less than 1", |x| (0.0..1.0).contains(&x))
+    optional(deserializer, TrainerConfig::check_average)
 }
 
 fn optional<'de, D: Deserializer<'de>>(
     deserializer: D,
-    expected: &str,
-    fits: impl Fn(f64) -> bool,
+    check: impl Fn(f64) -> Result<(), &'static str>,
 ) -> Result<Option<f64>, D::Error> {
     let found = f64::deserialize(deserializer)?;
-    if fits(found) {
-        return Ok(Some(found));
+    match check(found) {
+        Ok(()) => Ok(Some(found)),
+        Err(expected) => Err(de::Error::invalid_value(Unexpected::Float(found), &expected)),
     }
-    Err(de::Error::invalid_value(Unexpected::Float(found), &expected))
 }
 
 pub(super) fn path<'de, D: Deserializer<'de>>(
@@ -84,22 +82,7 @@ pub(super) fn classes<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<String>>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
-    let refuse = |expected: &str, found: &str| {
-        Err(de::Error::custom(format!("expected {expected}, found {found}")))
-    };
-    if names.is_empty() || names.len() > MOST_CLASSES {
-        let expected = format!("from 1 to {MOST_CLASSES} names");
-        return refuse(&expected, &names.len().to_string());
-    }
-    if let Some(name) = names.iter().find(|name| name.is_empty() || name.contains(char::is_control))
-    {
-        let expected = "names with at least one character and no control characters";
-        return refuse(expected, &format!("{name:?}"));
-    }
-    let mut seen = HashSet::new();
-    if let Some(name) = names.iter().find(|name| !seen.insert(name.as_str())) {
-        return refuse("each name once", &format!("{name:?} twice"));
-    }
+    Classes::named(&names).map_err(de::Error::custom)?;
     Ok(Some(names))
 }
 

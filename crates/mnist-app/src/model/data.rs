@@ -1,4 +1,4 @@
-//! The images to test models on: those that they were made for, unless others are asked for.
+//! The images to test models on: the models' own, unless `--data` names others.
 
 use std::path::Path;
 
@@ -10,21 +10,20 @@ use crate::dataset::{Classes, DataSource, Part, Samples};
 use crate::escape::Escape;
 use crate::run_folder::{FinishedRun, named};
 
-/// Images, and what is to be said of them.
+/// Images for models, and messages about them.
 pub(crate) struct ModelData {
-    /// The same for each model, labelled as it knows its classes.
+    /// The same samples for each model, labelled in the order of its classes.
     pub(crate) samples: Vec<Samples>,
-    /// Why they may not be those that the models were made for.
+    /// Why they may not be the models' own data.
     other: Option<String>,
     notes: Vec<String>,
 }
 
 impl ModelData {
-    /// One part of the data in the folder that `--data` names, or of the models' own; the first
-    /// `limit` of the images.
+    /// The first `limit` images of one part of the data that `--data` names, or of the models' own.
     ///
     /// # Errors
-    /// If nobody knows where the data are, or they do not fit a model.
+    /// If it is not known where the data are, or they do not fit a model.
     pub(crate) fn of(
         models: &[Model],
         part: Part,
@@ -50,8 +49,8 @@ impl ModelData {
         Ok(Self { samples, other, notes })
     }
 
-    /// Says it: where other data are the first line of the output, and on standard error where
-    /// that is for JSON alone.
+    /// Prints the messages: that the data are others is the first line of the output, or goes to
+    /// standard error where the output is JSON.
     ///
     /// # Errors
     /// If it cannot be printed.
@@ -115,7 +114,7 @@ fn own_source(first: &Model, others: &[Model]) -> anyhow::Result<DataSource> {
     }
 }
 
-/// Whether two models were made for the same data; without their digests, those of one folder.
+/// Whether two models are of the same data, by their digests; without these, by their folder.
 fn same_data(a: &Model, b: &Model) -> bool {
     match (a.digests(), b.digests()) {
         (Some(a), Some(b)) => a == b,
@@ -123,7 +122,7 @@ fn same_data(a: &Model, b: &Model) -> bool {
     }
 }
 
-/// What is known of a model's data.
+/// A model's data in words.
 fn data_text(model: &Model) -> String {
     let home =
         model.run().and_then(FinishedRun::data).map(|folder| format!("in {}, ", folder.escaped()));
@@ -134,8 +133,8 @@ fn data_text(model: &Model) -> String {
     }
 }
 
-/// Labels that are numbers and no names of a model's classes get the names that they had when it
-/// was made: by the experiment of its run, or since these are the very samples.
+/// Gives numeric labels the class names that they had when a model was trained: those that its
+/// run's experiment lists, or the model's own if these are its very samples.
 fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<Samples> {
     if !samples.classes().is_numbered() {
         return Ok(samples);
@@ -150,7 +149,7 @@ fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<
         _ => None,
     };
     let say: Vec<_> = models.iter().filter_map(|model| Some((model, names(model)?))).collect();
-    // What a model says of its own data counts more than what others say.
+    // What a model says about its own data takes precedence.
     let of_own: Vec<_> = say.iter().filter(|(model, _)| is_own(model)).collect();
     let say = if of_own.is_empty() { say.iter().collect() } else { of_own };
     let Some((first, names)) = say.first() else { return Ok(samples) };
@@ -168,7 +167,7 @@ fn with_names(samples: Samples, models: &[Model], part: Part) -> anyhow::Result<
     samples.named(names).with_context(|| named(first.path()))
 }
 
-/// In a line, which models were made for other data than these, or do not say for which.
+/// Which models are of other data than these, or do not say of which, in one line.
 fn other_data(
     models: &[Model],
     part: Part,

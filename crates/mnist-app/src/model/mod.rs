@@ -1,4 +1,4 @@
-//! Networks from files, whatever their precision.
+//! Saved networks, of either precision.
 
 mod data;
 
@@ -22,17 +22,17 @@ use crate::weights_file::WeightsFile;
 
 pub(crate) use data::ModelData;
 
-/// A network that was saved, or the networks of a committee, which answer as one.
+/// A saved network, or the networks of a committee, which answer as one.
 #[derive(Debug)]
 pub struct Model {
     path: PathBuf,
     /// One, or the members of a committee.
     networks: Vec<SavedNetwork>,
-    /// That of the committee, if it was named by its folder.
+    /// The committee's run, if the model was named by its folder.
     committee: Option<FinishedRun>,
 }
 
-/// A network, what its file says of it, and the run that it is of, if it was named by that.
+/// A network with the metadata of its file, and its run, if it was named by the run's folder.
 #[derive(Debug)]
 pub(crate) struct SavedNetwork {
     network: AnyNetwork,
@@ -53,7 +53,7 @@ impl Model {
     /// a committee, its members.
     ///
     /// # Errors
-    /// If there is none, or only a part of one, or one of another run; the message names the
+    /// If there is none, it is incomplete, or parts of it are of another run; the message names the
     /// file.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let ModelFiles { files, committee } = model_files(path)?;
@@ -74,7 +74,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Whether the members are those that their committee ended with, as far as its files say.
+    /// Checks that the members are those that their committee ended with, as far as its files say.
     fn check_committee(&mut self) -> anyhow::Result<()> {
         let Some(committee) = &mut self.committee else { return Ok(()) };
         let digests = self.networks.iter().map(|member| member.about.weights_sha256.as_deref());
@@ -87,17 +87,17 @@ impl Model {
         &self.path
     }
 
-    /// What its outputs stand for.
+    /// The classes that its outputs stand for.
     pub fn classes(&self) -> &Classes {
         &self.networks[0].classes
     }
 
-    /// Which data it was made of, if its file says so.
+    /// The digests of its data, if its file has them.
     pub(crate) fn digests(&self) -> Option<&Digests> {
         self.networks[0].about.digests.as_ref()
     }
 
-    /// The run that it is of, if it was named by its folder.
+    /// Its run, if it was named by the run's folder.
     pub(crate) fn run(&self) -> Option<&FinishedRun> {
         self.networks[0].run()
     }
@@ -107,8 +107,8 @@ impl Model {
         &self.networks
     }
 
-    /// What its file says that nothing is made of, and what is taken for what it does not say,
-    /// a line each.
+    /// Messages about metadata that are not used and defaults for those that are missing, a line
+    /// each.
     pub(crate) fn notes(&self) -> Vec<String> {
         const MOST: usize = 10;
         let Metadata { unknown, loss, precision, .. } = &self.networks[0].about;
@@ -145,7 +145,7 @@ impl Model {
         of_file.chain(of_runs.into_iter().take(MOST)).collect()
     }
 
-    /// What the error of its evaluations is the mean of.
+    /// The name of the loss whose mean is its error.
     pub fn error_name(&self) -> &'static str {
         match self.networks.as_slice() {
             [one] => one.loss().name(),
@@ -164,17 +164,17 @@ impl Model {
     /// The samples, labelled as the model knows their classes.
     ///
     /// # Errors
-    /// If it does not take such images, or does not tell such classes apart.
+    /// If it takes images of another shape, or has other classes.
     pub fn fit(&self, samples: Samples) -> anyhow::Result<Samples> {
         let fit = |samples, saved: &SavedNetwork| saved.fit(samples);
         self.networks.iter().try_fold(samples, fit).with_context(|| named(&self.path))
     }
 
-    /// Runs all samples through the network, or has the committee vote on them. Without a
-    /// loss of its own or of its run the squared error of a network is measured.
+    /// Evaluates the network, or the vote of the committee, on all samples. Where neither the file
+    /// nor the run names a loss, it is the mean squared error.
     ///
     /// # Errors
-    /// If the memory does not suffice for one sample.
+    /// If there is too little memory for one sample.
     ///
     /// # Panics
     /// If the samples are not from [`Model::fit`] and do not fit.
@@ -217,7 +217,7 @@ impl SavedNetwork {
         Ok(saved)
     }
 
-    /// Whether this is the network that the run trained, as far as its files say.
+    /// Checks that this is the network that the run trained, as far as its files say.
     fn check_run(&mut self) -> anyhow::Result<()> {
         let is_first = |run: &FinishedRun| self.spec() == run.experiment.networks.first();
         let same_network = self.run.as_ref().is_some_and(is_first);
@@ -250,7 +250,7 @@ impl SavedNetwork {
         fitting.map_err(|misfit| anyhow!("network: {misfit}"))
     }
 
-    /// What it was trained to make small; the squared error if neither its file nor its run
+    /// The loss that it was trained with; the mean squared error if neither its file nor its run
     /// says.
     pub(crate) fn loss(&self) -> &Loss {
         const OTHERWISE: &Loss = &Loss::mean_squared_error();
@@ -262,12 +262,12 @@ impl SavedNetwork {
         self.about.precision()
     }
 
-    /// The preset or experiment that it is of, if its file says so.
+    /// The name of its experiment, if its file says so.
     pub(crate) fn preset(&self) -> Option<&str> {
         self.about.preset.as_deref()
     }
 
-    /// The same network in a precision that may be another one.
+    /// The same network, converted to this precision.
     pub(crate) fn network_as<T: Element>(&self) -> anyhow::Result<Network<T>> {
         match &self.network {
             AnyNetwork::F32(network) => converted(network),
@@ -304,8 +304,8 @@ fn evaluate<T: Element>(
 }
 
 impl AnyNetwork {
-    /// The network of a file, whose numbers are those that were written: where it does not say
-    /// in which precision, the digest of the weights tells.
+    /// The network of a file, with the numbers as they were written. Where the metadata do not say
+    /// in which precision, the digest of the weights does.
     fn read(weights: WeightsFile, about: &mut Metadata) -> anyhow::Result<Self> {
         if about.precision == Some(Precision::F32) {
             let network = network(weights)?;
@@ -359,8 +359,7 @@ fn converted<A: Element, B: Element>(network: &Network<A>) -> anyhow::Result<Net
     Ok(other)
 }
 
-/// What a model's metadata say of it. What they do not say is none; what they say and this
-/// version does not know is an error.
+/// A model's metadata. A missing key is none; a value that this version does not know is an error.
 #[derive(Debug)]
 struct Metadata {
     preset: Option<String>,
@@ -368,10 +367,10 @@ struct Metadata {
     precision: Option<Precision>,
     loss: Option<Loss>,
     weights_sha256: Option<String>,
-    /// Of its run's `config.toml`.
+    /// The digest of its run's `config.toml`.
     config_sha256: Option<String>,
     digests: Option<Digests>,
-    /// Keys of which nothing is made.
+    /// Keys that this version does not know.
     unknown: Vec<String>,
 }
 
@@ -416,7 +415,7 @@ impl Metadata {
         })
     }
 
-    /// Whether the weights are those that were written.
+    /// Checks that the weights are those that were written.
     fn check_weights<T: Element>(&self, network: &Network<T>) -> anyhow::Result<()> {
         let Some(expected) = &self.weights_sha256 else { return Ok(()) };
         let found = network.digest();
@@ -429,13 +428,13 @@ impl Metadata {
         Ok(())
     }
 
-    /// That of `f64` without a word, since that holds the numbers of either.
+    /// `f64` if it is not known, since that holds the numbers of either.
     fn precision(&self) -> Precision {
         self.precision.unwrap_or(Precision::F64)
     }
 }
 
-/// What a key says, if it is there.
+/// The value of a key, if it is there.
 fn read<V>(
     metadata: &HashMap<String, String>,
     key: &str,

@@ -1,4 +1,4 @@
-//! What makes a folder that of a run.
+//! The lock that makes a folder a run's.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use anyhow::bail;
 use crate::escape::Escape;
 use crate::files;
 
-/// The `config.toml` that makes a folder a run's, open and locked.
+/// The `config.toml` of a run's folder, open and locked.
 #[derive(Debug)]
 pub(super) struct Claim {
     path: PathBuf,
@@ -21,7 +21,7 @@ impl Claim {
         Self { path, file }
     }
 
-    /// Whether the folder still has this file.
+    /// Checks that the folder still has this very file.
     ///
     /// # Errors
     /// If it has another one, or none.
@@ -40,7 +40,7 @@ impl Claim {
     }
 }
 
-/// What is said of a file of a run that cannot be written.
+/// The message for a file of a run that cannot be written.
 pub(super) fn unwritten(path: &Path) -> String {
     format!("{}: cannot be written", path.escaped())
 }

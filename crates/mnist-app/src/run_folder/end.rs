@@ -1,4 +1,4 @@
-//! What a run has said of its end: `summary.json` and the last line of `metrics.jsonl`.
+//! What a run recorded at its end: `summary.json` and the last line of `metrics.jsonl`.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -12,7 +12,7 @@ use crate::escape::{Escape, quoted};
 use crate::experiment;
 use crate::input::Input;
 
-/// What the two files say, and what they do not.
+/// The parts of the two files that identify a run's model.
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) summary: Option<Summary>,
@@ -22,21 +22,21 @@ pub(crate) struct End {
     pub(crate) notes: Vec<String>,
 }
 
-/// Of what a run says at its end.
+/// The parts of `summary.json` that are read.
 #[derive(Debug)]
 pub(crate) struct Summary {
     pub(crate) weights_sha256: String,
-    /// Of a committee that has ended.
+    /// The number of members of a committee that has ended.
     pub(crate) members: Option<usize>,
-    /// How many lines of metrics could be written, if not all.
+    /// The number of lines of `metrics.jsonl`, if not all could be written.
     pub(crate) metrics_lines: Option<usize>,
 }
 
 impl End {
-    /// What the files in a run's folder say. One that is not there, or cannot be read, is noted.
+    /// Reads the two files in a run's folder. One that is missing or cannot be read is noted.
     ///
     /// # Errors
-    /// If there is something else in place of a file, or it says something else.
+    /// If one is not a regular file, or has other contents.
     pub(crate) fn read(folder: &Path) -> anyhow::Result<Self> {
         let (summary, metrics) = (folder.join(SUMMARY), folder.join(METRICS));
         let mut notes = Vec::new();
@@ -50,7 +50,7 @@ impl End {
     }
 }
 
-/// What `read` makes of a file; a note if that is not possible.
+/// The result of `read`, or a note if a file cannot be read.
 fn contents(
     file: &Path,
     read: impl Fn(&Path) -> anyhow::Result<String>,

@@ -44,7 +44,7 @@ pub(crate) struct ModelFiles {
 /// those of its members.
 ///
 /// # Errors
-/// If a folder is none of a run that has ended, or has parts of another run.
+/// If a folder is not that of a run that has ended, or contains parts of another run.
 pub(crate) fn model_files(path: &Path) -> anyhow::Result<ModelFiles> {
     if !path.is_dir() {
         return Ok(ModelFiles {
@@ -116,8 +116,8 @@ impl FinishedRun {
         Ok(Self { folder: folder.to_owned(), experiment, config_sha256, end })
     }
 
-    /// Whether a model whose weights have this digest is the one that the run ended with. What
-    /// does not tell, as it is not there, is noted.
+    /// Checks that a model with this digest of its weights is the one that the run ended with. A
+    /// file that is missing is noted.
     ///
     /// # Errors
     /// If it is not.
@@ -143,7 +143,7 @@ impl FinishedRun {
         Ok(())
     }
 
-    /// Whether a model of a run with this digest of its `config.toml` is this one's.
+    /// Checks that a model whose run has this digest of its `config.toml` is of this run.
     ///
     /// # Errors
     /// If it is not.
@@ -159,12 +159,12 @@ impl FinishedRun {
         Ok(())
     }
 
-    /// What its folder does not say that it should, a line each.
+    /// Messages about missing files, a line each.
     pub(crate) fn notes(&self) -> &[String] {
         &self.end.notes
     }
 
-    /// How a model of another run can be used.
+    /// How to use a file that is of another run all the same.
     pub(crate) fn remedy(&self) -> String {
         let (file, are) = match self.experiment.committee {
             Some(_) => (self.folder.join(member(1)), "the members, such as "),
@@ -181,7 +181,7 @@ impl FinishedRun {
     }
 }
 
-/// A file in the folder of a run must be there when it is asked for: nobody writes to a pipe.
+/// Checks that a file of a run is a regular one: a pipe would have no writer.
 fn require_regular(file: &Path) -> anyhow::Result<()> {
     let other = fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir());
     ensure!(!other, "expected a regular file, as in the folder of a run, found another one");
@@ -191,7 +191,7 @@ fn require_regular(file: &Path) -> anyhow::Result<()> {
 /// Whether the folder has something of this name.
 ///
 /// # Errors
-/// If nobody may know.
+/// If the system does not say.
 fn has(folder: &Path, name: &str) -> anyhow::Result<bool> {
     let path = folder.join(name);
     match fs::symlink_metadata(&path) {
@@ -201,7 +201,7 @@ fn has(folder: &Path, name: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// The members' models, if there are all, and no others.
+/// The members' models; all must be there, and no others.
 fn members_of(run: &FinishedRun, most: NonZeroUsize) -> anyhow::Result<Vec<ModelFile>> {
     let FinishedRun { folder, experiment, .. } = run;
     // A committee that reached its target may have ended with fewer than it could have.
@@ -255,7 +255,7 @@ fn members_of(run: &FinishedRun, most: NonZeroUsize) -> anyhow::Result<Vec<Model
     expected.iter().enumerate().map(place).collect()
 }
 
-/// The names of the folders in it that are named as a committee's members are.
+/// The names of the members' folders in a committee's folder.
 fn folders_of_members(folder: &Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {

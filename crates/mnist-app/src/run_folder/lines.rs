@@ -11,8 +11,8 @@ use super::claim::{Claim, unwritten};
 use crate::console::notice;
 use crate::files::Appended;
 
-/// A file that grows by whole lines, as long as they can be written: a disk that is full ends
-/// the lines, not the run.
+/// A file that grows by whole lines. If one cannot be written, for example because the disk is
+/// full, the lines end, but the run goes on.
 #[derive(Debug)]
 pub struct Lines {
     path: PathBuf,
@@ -25,20 +25,20 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// How long a line may wait for the disk. The system has it at once, so that the end of
-    /// the process loses none; the end of the power may. To wait for the disk takes
-    /// milliseconds, as short epochs do.
+    /// How long a line may wait for the disk. The system has it at once, so that the end of the
+    /// process loses none, though a power cut may. Syncing takes milliseconds, as long as a short
+    /// epoch.
     const WAIT: Duration = Duration::from_secs(1);
 
     pub(super) fn new(path: PathBuf, file: Appended, claim: Arc<Claim>) -> Self {
         Self { path, file, claim, written: 0, synced: Instant::now(), loss: None }
     }
 
-    /// Adds a line, if all before it could be written; that it could not is told on standard
-    /// error, and by [`Lines::whole`].
+    /// Adds a line, if all lines before could be written. The first failure is reported on standard
+    /// error, and kept for [`Lines::into_loss`].
     ///
     /// # Errors
-    /// If the folder is this run's no more.
+    /// If the folder no longer belongs to this run.
     pub fn push(&mut self, line: &str) -> anyhow::Result<()> {
         self.claim.check()?;
         self.attempt(|lines| {
@@ -53,7 +53,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Waits until all lines are on the disk; what is lost is told as by [`Lines::push`].
+    /// Waits until all lines are on the disk; a failure is reported as by [`Lines::push`].
     pub fn sync(&mut self) {
         self.attempt(|lines| lines.file.sync());
         self.synced = Instant::now();
@@ -69,12 +69,12 @@ impl Lines {
         }
     }
 
-    /// How many lines there are, if not all could be written.
+    /// The number of lines, if not all could be written.
     pub fn cut(&self) -> Option<usize> {
         self.loss.as_ref().map(|_| self.written)
     }
 
-    /// What became of those that are lost, if some are.
+    /// Why lines are lost, if some are.
     pub fn into_loss(self) -> Option<anyhow::Error> {
         self.loss
     }

@@ -1,4 +1,4 @@
-//! The folder of a run: what is in it, while it is written and when the run has ended.
+//! The folder of a run: written while it trains, read when it has ended.
 
 mod claim;
 mod end;

@@ -19,10 +19,10 @@ use crate::input::is_there;
 
 /// The folder that a run writes to, and nowhere else.
 ///
-/// No other run uses it as long as this value lives: its `config.toml` is locked, which
-/// the system ends with the process, however that ends. Where the file system has no locks,
-/// it is still true that no two runs get one folder. What is written is written only as long
-/// as the folder has that very file: who moves or removes it ends the run.
+/// No other run uses it as long as this value lives: its `config.toml` is locked, and the system
+/// releases the lock when the process ends in any way. Even where the file system has no locks, no
+/// two runs get one folder. Files are written only as long as the folder has that very
+/// `config.toml`: moving or removing it ends the run.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -35,8 +35,7 @@ impl RunFolder {
     /// `config.toml`.
     ///
     /// # Errors
-    /// If the experiment has no form as a file, there is something in the folder already, it is
-    /// inside that of another run, or it cannot be written.
+    /// If the folder is not empty, is inside another run's, or cannot be written.
     pub fn create(out: Option<&Path>, experiment: &Experiment) -> anyhow::Result<Self> {
         let text = experiment.to_toml()?;
         let Some(out) = out else {
@@ -44,7 +43,7 @@ impl RunFolder {
             return Self::claim(&path, &text).with_context(|| path.escaped());
         };
         let place = || format!("--out {}", out.escaped());
-        // What is there already is the nearer reason.
+        // If the folder is itself a run's, that is the better reason.
         if let Some(run) = run_around(out).filter(|_| !is_there(&out.join(CONFIG))) {
             return Err(anyhow!(
                 "expected a folder that is new or empty, and in no run's, found it in that of the \
@@ -66,7 +65,7 @@ impl RunFolder {
         Self::claim(&path, &experiment.to_toml()?).with_context(|| path.escaped())
     }
 
-    /// Makes the folder that of the experiment in `text`, if it is nobody's.
+    /// Makes the folder that of the experiment in `text`, if it is no run's yet.
     fn claim(path: &Path, text: &str) -> anyhow::Result<Self> {
         let leftovers = prepare(path)?;
         let config = path.join(CONFIG);
@@ -104,7 +103,7 @@ impl RunFolder {
         self.claim.check()?;
         let path = self.path.join(name);
         let partial = Partial::write(&path, contents).with_context(|| unwritten(&path))?;
-        // The disk may have taken its time.
+        // Writing may have taken a while.
         self.claim.check()?;
         partial.rename().with_context(|| unwritten(&path))
     }
@@ -119,7 +118,7 @@ impl RunFolder {
         self.write(name, text.as_bytes())
     }
 
-    /// A file of the run, without a line so far, that lines are added to.
+    /// A new file of the run that lines are added to.
     ///
     /// # Errors
     /// If it cannot be made.
@@ -130,8 +129,8 @@ impl RunFolder {
     }
 }
 
-/// Makes the folder if there is none. Returns what is in it: at most files that a run had not
-/// finished when it was killed before it had a `config.toml`.
+/// Makes the folder if there is none. Returns what is in it: at most partial files of a run that
+/// was killed before it had a `config.toml`.
 fn prepare(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(out) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -151,7 +150,7 @@ fn prepare(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
     bail!(occupied(out))
 }
 
-/// The folder is that of another run, or of somebody else.
+/// The error for a folder that is not empty.
 fn occupied(folder: &Path) -> anyhow::Error {
     let found = match files::open_regular(&folder.join(CONFIG)) {
         Some(config) if files::is_locked(&config) => {
@@ -167,7 +166,7 @@ fn occupied(folder: &Path) -> anyhow::Error {
     )
 }
 
-/// The run's folder that a new one would be in, or in a folder of it.
+/// The run's folder that contains a new one, directly or one level up.
 fn run_around(out: &Path) -> Option<PathBuf> {
     let out = absolute(out);
     let known = |folder: &Path| {
@@ -178,7 +177,7 @@ fn run_around(out: &Path) -> Option<PathBuf> {
     out.ancestors().skip(1).take(2).find(|folder| is_runs(folder)).map(Path::to_owned)
 }
 
-/// Whether the folder is that of a run, not only one with an experiment of this name.
+/// Whether the folder is that of a run, not just one that contains a `config.toml`.
 fn is_runs(folder: &Path) -> bool {
     let config = files::open_regular(&folder.join(CONFIG));
     config.is_some_and(|config| files::is_locked(&config) || folder.join(METRICS).is_file())

@@ -1,4 +1,4 @@
-//! What a run leaves behind in numbers: `metrics.jsonl` and `summary.json`.
+//! The results of a run: `metrics.jsonl` and `summary.json`.
 
 use serde::Serialize;
 use tensor::simd::Level;
@@ -10,21 +10,21 @@ use crate::statistics::wilson_interval;
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EpochMetrics {
-    /// From 1 on.
+    /// Counted from 1.
     pub epoch: usize,
-    /// The mean loss of the samples as they were met, each before the step it was in.
+    /// The mean loss of the training samples, each measured before the step that it was part of.
     pub train_error: f64,
-    /// Of the training alone.
+    /// The time of the training alone, without evaluation.
     pub train_seconds: f64,
-    /// Training samples in a second of these.
+    /// Training samples per second of that time.
     pub samples_per_second: f64,
     /// The mean loss of the test images after the epoch.
     pub test_error: f64,
-    /// How many of them were right.
+    /// How many test images were right.
     pub test_correct: usize,
-    /// Of how many.
+    /// How many test images there are.
     pub test_total: usize,
-    /// Of the optimizer.
+    /// The learning rate of the last step.
     pub learning_rate: f64,
     /// The digest of all parameters after the epoch.
     pub weights_sha256: String,
@@ -42,7 +42,7 @@ impl EpochMetrics {
     }
 }
 
-/// What a run came to.
+/// The results of a run.
 pub struct Outcome {
     /// After the last epoch.
     pub metrics: EpochMetrics,
@@ -50,29 +50,29 @@ pub struct Outcome {
     pub evaluation: Evaluation,
     /// From the start of the process to the last change of a weight.
     pub wall_seconds: f64,
-    /// Of the training alone, all epochs together.
+    /// The time of the training alone, all epochs together.
     pub train_seconds: f64,
-    /// What became of the lines of metrics that are lost, if some are.
+    /// Why lines of metrics are lost, if some are.
     pub unwritten: Option<anyhow::Error>,
 }
 
-/// `summary.json`: the last line of the metrics and what is known of the whole run.
+/// `summary.json`: the last line of the metrics and results of the whole run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// The experiment's name.
     pub preset: String,
     /// The experiment's seed.
     pub seed: u64,
-    /// Of all numbers of the network.
+    /// The precision of the network's numbers.
     pub precision: Precision,
     /// After the last epoch.
     #[serde(flatten)]
     pub last: EpochMetrics,
-    /// With how many members a committee ended, which the target may have made fewer than it
-    /// could have; not before its end.
+    /// The number of members with which a committee ended; it may be fewer than planned if the
+    /// target was reached. Only at its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<usize>,
-    /// How many lines `metrics.jsonl` has, if the disk did not take all.
+    /// The number of lines of `metrics.jsonl`, if not all could be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_lines: Option<usize>,
     /// The fraction of the test images that were right.
@@ -81,15 +81,15 @@ pub struct Summary {
     pub test_accuracy_interval: [f64; 2],
     /// From the start of the process to the last change of a weight.
     pub wall_seconds: f64,
-    /// The most memory that the process had, if the system tells.
+    /// The peak memory of the process, if the system tells.
     pub peak_rss_bytes: Option<u64>,
     /// How many threads computed.
     pub threads: usize,
     /// The vector instructions.
     pub simd: &'static str,
-    /// Of the program.
+    /// The version of the program.
     pub version: &'static str,
-    /// What the notebook ends with, for its presets.
+    /// The errors that the notebook prints at its end, for its presets.
     #[serde(flatten)]
     pub notebook: Option<NotebookErrors>,
 }
@@ -126,7 +126,7 @@ pub struct NotebookErrors {
     pub test_error_20_mean: f64,
 }
 
-/// The most memory that this process had so far, in bytes, if the system tells.
+/// The peak memory of this process so far, in bytes, if the system tells.
 pub fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -28,7 +28,7 @@ use start::Start;
 
 pub(crate) use committee::digest as committee_digest;
 
-/// What a training is told beside its experiment: nothing of it changes a number.
+/// What a training needs beside its experiment; nothing of it changes a result.
 #[derive(Debug)]
 pub(crate) struct Options {
     /// Where the experiment is from.

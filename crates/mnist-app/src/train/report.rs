@@ -13,7 +13,7 @@ use crate::evaluation::report::{accuracy, percent};
 use crate::experiment::Experiment;
 use crate::layer_rows::layer_rows;
 
-/// What is going to happen, and where; `sizes` are the numbers of training and test images.
+/// What a run is about to do, given the numbers of training and test images.
 pub(super) fn beginning<T: Element>(
     experiment: &Experiment,
     network: &Network<T>,
@@ -36,7 +36,7 @@ pub(super) fn beginning<T: Element>(
     )
 }
 
-/// The notebook's own line, and what else there is to know.
+/// The notebook's line for an epoch, followed by speed and test results.
 pub(super) fn epoch_line(metrics: &EpochMetrics, epochs: usize) -> String {
     format!(
         "{:>2}/{epochs}, error={:.4}   {:.3} s, {:.0} samples/s   test: error {:.4}, {} right",
@@ -49,7 +49,7 @@ pub(super) fn epoch_line(metrics: &EpochMetrics, epochs: usize) -> String {
     )
 }
 
-/// How the members of a committee do together.
+/// The result of the vote of a committee's members so far.
 pub(super) fn vote_line(members: usize, metrics: &EpochMetrics) -> String {
     let accuracy = accuracy(metrics.test_correct, metrics.test_total);
     format!("vote of {members}: {accuracy}, mean −ln p {:.4}\n", metrics.test_error)

@@ -38,7 +38,7 @@ pub(super) struct Run<'a, T> {
     averaged: Option<Network<T>>,
 }
 
-/// What training changes: with the experiment and the images, all that decides how a run goes on.
+/// What training changes. With the experiment and the images, it decides how a run goes on.
 struct State<T> {
     /// The network, and what the optimizer remembers.
     trainer: Trainer<T>,
@@ -245,7 +245,7 @@ impl<'a, T: Element> Run<'a, T> {
         self.folder.write_json(SUMMARY, &Summary { metrics_lines, notebook, ..summary })
     }
 
-    /// Prints what is going to happen, and where.
+    /// Prints what the run is about to do, and where.
     fn announce(&self, console: &mut Console) {
         let folder = self.folder.path();
         if self.options.json {
@@ -258,7 +258,7 @@ impl<'a, T: Element> Run<'a, T> {
         console.tell(report::beginning(&self.experiment, network, sizes, folder));
     }
 
-    /// What is to be said at its end.
+    /// The text at the end of a run.
     pub(super) fn conclusion(&self, evaluation: &Evaluation) -> String {
         let mut text = String::new();
         if self.experiment.notebook_report {

@@ -157,7 +157,7 @@ fn an_experiment_from_a_pipe_is_read_once() {
     }
     let complaint = text(&program.wait_with_output().unwrap().stderr);
     assert!(
-        complaint.starts_with("error: --config pipe: network: expected outputs"),
+        complaint.starts_with("error: --config pipe, line 12: network: expected outputs"),
         "{complaint}"
     );
 }

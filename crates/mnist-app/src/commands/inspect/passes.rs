@@ -1,4 +1,4 @@
-//! A forward and a backward pass that keep everything.
+//! A forward and a backward pass that keep all intermediate values.
 
 use layers::{BackwardStart, Draw, LayerRun, Loss, Mode, Network, NetworkLayer};
 use tensor::{Element, Scratch, Shape};
@@ -8,7 +8,7 @@ use super::report::{LayerLine, Statistics};
 /// Samples on their way through a network as one batch in one shard, in the mode of
 /// training.
 ///
-/// Unlike in a [`layers::Workspace`], each layer has memory of its own both ways: nothing
+/// Unlike in a [`layers::Workspace`], each layer has memory of its own for both passes: nothing
 /// works in place, and the gradient of every output is still there at the end.
 pub(super) struct Passes<'a, T> {
     network: &'a Network<T>,
@@ -22,13 +22,12 @@ pub(super) struct Passes<'a, T> {
 struct Stage<'a, T> {
     layer: NetworkLayer<'a, T>,
     run: LayerRun<'a, T>,
-    /// For each output whether the function's derivative is next to nothing there; of
-    /// layers that are such a function.
+    /// For each output of an activation, whether its derivative is close to 0 there.
     saturated: Option<Vec<bool>>,
 }
 
 impl<'a, T: Element> Passes<'a, T> {
-    /// For the samples in `input`; `seed` is what dropouts draw from.
+    /// For the samples in `input`; dropout draws from `seed`.
     pub(super) fn new(network: &'a Network<T>, input: &'a [T], seed: u64) -> Self {
         let samples = input.len() / network.input_shape().len();
         let mode = Mode::Training(Draw { seed, ..Draw::default() });
@@ -60,7 +59,7 @@ impl<'a, T: Element> Passes<'a, T> {
         let last = stages.len() - 1;
         let (before, rest) = stages.split_at_mut(last);
         let LayerRun { output, output_gradient, .. } = &mut rest[0].run;
-        // That of the output is shown in any case.
+        // The gradient of the output is shown in any case.
         let shown = BackwardStart::at_output(spec);
         shown.gradient(loss, [output, targets], len, scale, output_gradient);
         if let Some(stage) = before.get_mut(start.layers() - 1) {
@@ -81,14 +80,14 @@ impl<'a, T: Element> Passes<'a, T> {
         self.stages.last().map_or(self.input, |stage| &stage.run.output)
     }
 
-    /// What there is to say of each layer.
+    /// A line about each layer.
     pub(super) fn lines(&self) -> Vec<LayerLine> {
         self.stages.iter().map(|stage| stage.line(self.samples)).collect()
     }
 }
 
 impl<T: Element> Stage<'_, T> {
-    /// Asks the layer itself for its derivative: what it makes of a gradient of ones.
+    /// Finds the derivative by the layer's own backward pass of a gradient of ones.
     fn find_saturated(&mut self, input: &[T], scratch: &mut Scratch<T>) {
         const SHARE: f64 = 0.01;
         let Some(largest) = self.layer.spec.largest_derivative() else { return };

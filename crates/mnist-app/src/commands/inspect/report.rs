@@ -20,14 +20,14 @@ pub(super) enum Line {
     Layer(LayerLine),
 }
 
-/// Which network, on what, and how it does there.
+/// The network, the images, and its loss and accuracy on them.
 #[derive(Serialize)]
 pub(super) struct Setting {
     pub(super) name: String,
     #[serde(flatten)]
     pub(super) number: NetworkNumber,
     pub(super) origin: String,
-    /// Whether the weights are those of a model, not those of the start.
+    /// Whether the weights are those of a model, not initial ones.
     pub(super) trained: bool,
     pub(super) seed: u64,
     pub(super) precision: &'static str,
@@ -45,7 +45,7 @@ pub(super) struct InputLine {
     values: Statistics,
 }
 
-/// A layer on both ways.
+/// A layer in both passes.
 #[derive(Serialize)]
 pub(super) struct LayerLine {
     pub(super) layer: usize,
@@ -57,7 +57,7 @@ pub(super) struct LayerLine {
     /// The share of outputs where the derivative is below 1 % of its largest value; of
     /// activations.
     pub(super) saturated: Option<f64>,
-    /// Channels of an image, else numbers.
+    /// Channels if the output is an image, else numbers.
     pub(super) units: usize,
     /// Units that are saturated everywhere in every image.
     pub(super) dead: Option<usize>,
@@ -68,7 +68,7 @@ pub(super) struct LayerLine {
     pub(super) parameter_gradient: Option<f64>,
 }
 
-/// Of all numbers of all images.
+/// Statistics of all numbers of all images.
 #[derive(Serialize)]
 pub(super) struct Statistics {
     mean: f64,

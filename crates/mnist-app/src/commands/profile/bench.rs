@@ -83,7 +83,7 @@ impl<T: Element> Bench<T> {
         self.line(measured, Direction::Forward, seconds, sizes)
     }
 
-    /// What of the backward pass a training step may ask for.
+    /// The calls of the backward pass that a training step may make.
     fn backward(
         &mut self,
         measured: &mut Measured<'_, T>,
@@ -147,7 +147,7 @@ impl<T: Element> Bench<T> {
         let mut input_gradient = measured.after_parameters.then(|| Buffer::zeros(input.len()));
         let (run, scratch) = (&mut measured.run, &mut self.scratch);
         let call = |run: &mut LayerRun<'_, T>| {
-            // The rate changes nothing of the work, and no parameter.
+            // With a rate of 0 the work is the same, but no parameter changes.
             run.backward_and_step(input, T::ZERO, input_gradient.as_deref_mut(), scratch);
         };
         median(self.repetitions, run, |_| {}, call)
@@ -175,7 +175,7 @@ impl<T: Element> Bench<T> {
         let products = (self.samples * multiply_adds(running)) as f64;
         let operations = if measured.is_both(direction) { 4.0 } else { 2.0 } * products;
         let rate = (operations > 0.0).then_some(operations / seconds);
-        // Nothing is moved where the output is the input.
+        // Nothing is moved where the layer works in place and leaves the values as they are.
         let moves = !(in_place && running.keeps_values());
         let bytes = |numbers: usize| if moves { numbers * size_of::<T>() } else { 0 };
         LayerLine {
@@ -194,7 +194,7 @@ impl<T: Element> Bench<T> {
         }
     }
 
-    /// How a direction is computed: a correlation as it says itself, of both gradients that of the
+    /// How a direction is computed. A correlation names its algorithm, of two gradients that of the
     /// kernels first.
     fn kernel(&self, measured: &Measured<'_, T>, direction: Direction) -> Option<String> {
         let NetworkLayer { spec, running, in_place, .. } = measured.layer;
@@ -229,15 +229,15 @@ fn multiply_adds<T: Element>(layer: &dyn Layer<T>) -> usize {
     inputs * layer.output_shape().len()
 }
 
-/// The median time of a call in seconds, over `repetitions` runs of as many calls as let
-/// the clock be forgotten. Before each run `restore` puts right what calls change.
+/// The median time of a call in seconds, over `repetitions` runs, each of enough calls that reading
+/// the clock does not matter. Before each run `restore` undoes what the calls changed.
 pub(super) fn median<D: ?Sized>(
     repetitions: usize,
     data: &mut D,
     restore: impl Fn(&mut D),
     mut call: impl FnMut(&mut D),
 ) -> f64 {
-    /// More would let gradients that are scaled in place sink below what a number holds.
+    /// More calls would let gradients that are scaled in place underflow.
     const MOST_CALLS: usize = 32;
     const RUN_SECONDS: f64 = 20e-6;
     let mut time = |calls: usize| {
@@ -246,7 +246,7 @@ pub(super) fn median<D: ?Sized>(
         (0..calls).for_each(|_| call(data));
         start.elapsed().as_secs_f64()
     };
-    // The first call finds nothing in the caches.
+    // The first call runs with cold caches.
     time(1);
     let mut calls = 1;
     while calls < MOST_CALLS && time(calls) < RUN_SECONDS {

@@ -69,7 +69,7 @@ pub(super) struct LayerLine {
     pub(super) operations: f64,
 }
 
-/// What of a layer is computed.
+/// What is computed of a layer.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Direction {

@@ -14,7 +14,7 @@ pub(crate) struct Batches {
     run: Run,
 }
 
-/// What the images are for, which decides what there is to change.
+/// What the images are for, which decides what a message can suggest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Run {
     /// All batches of an epoch.
@@ -26,7 +26,7 @@ enum Run {
 }
 
 impl Batches {
-    /// So many images, in the batches and shards of an experiment.
+    /// `samples` images in the batches and shards of an experiment.
     pub(crate) fn of(experiment: &Experiment, samples: usize) -> Self {
         let (batch_size, shard_size) = (experiment.batch_size.get(), experiment.shard_size.get());
         Self { samples, batch_size, shard_size, run: Run::Training }
@@ -42,22 +42,22 @@ impl Batches {
         Self { samples, batch_size: samples, shard_size: samples, run: Run::Inspection }
     }
 
-    /// A batch of more images than there are has all of them; at least one.
+    /// The batch size, at most the number of images and at least 1.
     pub(crate) fn batch_size(self) -> usize {
         self.batch_size.min(self.samples).max(1)
     }
 
-    /// A shard of more images than a batch has all of them.
+    /// The shard size, at most the batch size and at least 1.
     pub(crate) fn shard_size(self) -> usize {
         self.shard_size.min(self.batch_size()).max(1)
     }
 
-    /// How many steps go once through all images.
+    /// The number of steps of an epoch.
     pub(super) fn steps(self) -> usize {
         self.samples.div_ceil(self.batch_size())
     }
 
-    /// Where a shard holds a single image, if one does.
+    /// A description of the shards that hold a single image, if there are any.
     pub(super) fn single(self) -> Option<String> {
         let (samples, batch_size, shard_size) =
             (self.samples, self.batch_size(), self.shard_size());
@@ -113,15 +113,15 @@ impl Batches {
 }
 
 impl Experiment {
-    /// Into how many shards a batch is cut, as far as that is known before the images are.
+    /// The number of shards of a batch, as far as that is known before the images are read.
     pub(crate) fn shards(&self) -> usize {
         let samples = self.train_limit.map_or(usize::MAX, NonZeroUsize::get);
         let batches = Batches::of(self, samples);
         batches.batch_size().div_ceil(batches.shard_size())
     }
 
-    /// The same as it runs on so many images for training and testing: what asks for more images
-    /// than there are gets those that there are, so that what is written down is what ran.
+    /// The same with sizes and limits reduced to the number of images that there are, so that a
+    /// run's `config.toml` says what really ran.
     pub(crate) fn effective(&self, train: usize, test: usize) -> Self {
         let batches = Batches::of(self, train);
         let whole = |count| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);

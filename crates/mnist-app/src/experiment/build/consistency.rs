@@ -1,5 +1,4 @@
-//! Settings that contradict one another: what they ask for together has no meaning, so it is
-//! refused before anything runs.
+//! Settings that contradict one another, which are refused before anything runs.
 
 use std::borrow::Borrow;
 
@@ -12,8 +11,7 @@ use super::loss::{RefusedLoss, refuse_loss};
 use super::precision;
 use crate::experiment::{Experiment, NetworkNumber, Origin};
 
-/// Whether the settings of an experiment go together; `networks` are those that it builds, `origin`
-/// is where it is from.
+/// Checks that the settings of an experiment go together; `networks` are the ones built from it.
 ///
 /// # Errors
 /// If settings contradict one another; the message names the file, the line of the layer, and

@@ -9,8 +9,7 @@ use crate::escape::Escape;
 use crate::experiment::Experiment;
 use crate::weights_file::WeightsFile;
 
-/// Whether the outputs of the weights that a training starts with, if they are of named classes,
-/// stand for the same classes in it.
+/// Checks that the classes that a file of initial weights names are those of the samples.
 ///
 /// # Errors
 /// If they do not.
@@ -38,8 +37,8 @@ pub(crate) fn require_classes(
     Ok(())
 }
 
-/// The weights that a training starts with: those of a file, or drawn. The classes of its outputs,
-/// if the file names them.
+/// Sets the weights that a training starts with: those of a file, or drawn at random. Returns the
+/// classes that the file names, if any.
 pub(crate) fn set_initial_weights<T: Element>(
     network: &mut Network<T>,
     experiment: &Experiment,
@@ -56,7 +55,7 @@ pub(crate) fn set_initial_weights<T: Element>(
         name()
     );
     let weights = WeightsFile::open(file).with_context(name)?;
-    // Before so much is read.
+    // Before the whole file is read.
     weights.header.check(network).with_context(name)?;
     let outputs = network.output_shape().len();
     let classes = Classes::from_metadata(&weights.header.metadata(), outputs).with_context(name)?;

@@ -1,18 +1,18 @@
-//! Whether a loss is a function of what a network gives.
+//! Whether a loss suits the outputs of a network.
 
 use layers::{Domain, Loss, Network, Outputs};
 use tensor::Element;
 
-/// Why a loss is no function of what a network gives.
+/// Why a loss does not suit the outputs of a network.
 pub(crate) struct RefusedLoss {
-    /// The layer that gives it; none where the loss itself does not suit the network.
+    /// The layer that is to blame; none if it is the loss itself.
     pub(super) layer: Option<usize>,
-    /// What was expected and what found.
+    /// What was expected and found.
     pub(crate) complaint: String,
     pub(super) remedy: String,
 }
 
-/// Whether a loss is a function of what a network gives.
+/// Whether a loss suits the outputs of a network.
 pub(crate) fn refuse_loss<T: Element>(loss: &Loss, network: &Network<T>) -> Option<RefusedLoss> {
     let spec = network.spec();
     let (outputs, layer) = spec.outputs();

@@ -22,7 +22,7 @@ pub(crate) fn networks<T: Element>(
         let place = |layer| origin.network(number, layer);
         let footprint =
             spec.footprint::<T>().map_err(|error| anyhow!("{}: {error}", place(error.layer())))?;
-        // Whatever is to be done with it, a sample goes forward and backward.
+        // Each command needs at least a forward and a backward pass of one sample.
         let remedy = "choose a smaller network or smaller images";
         let bytes = footprint.network().saturating_add(footprint.inspection(1));
         memory::require(&format!("{number}, one image"), bytes, remedy)?;
@@ -48,7 +48,7 @@ pub(crate) fn networks<T: Element>(
     Ok(networks)
 }
 
-/// How many parameters an experiment's networks have, those of all members of a committee
+/// The number of parameters of an experiment's networks, those of all members of a committee
 /// together.
 ///
 /// # Errors

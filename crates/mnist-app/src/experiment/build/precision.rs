@@ -1,4 +1,4 @@
-//! Numbers that the precision of a run cannot hold.
+//! Settings that the precision of a run cannot represent.
 
 use anyhow::bail;
 use tensor::Element;
@@ -6,13 +6,13 @@ use tensor::Element;
 use crate::experiment::origin::Step;
 use crate::experiment::{Experiment, Origin};
 
-/// The settings that something is divided by, so that they must not become 0.
+/// The settings that are divisors, so that they must not become 0.
 const DIVISORS: [&str; 2] = ["epsilon", "delta"];
 
-/// Whether a run in this precision has all numbers of its experiment.
+/// Checks that this precision can represent all numbers of an experiment.
 ///
 /// # Errors
-/// If one becomes infinite in it, or 0 where it divides; the message names the setting.
+/// If a number becomes infinite in it, or a divisor 0; the message names the setting.
 pub(super) fn check<T: Element>(experiment: &Experiment, origin: &Origin) -> anyhow::Result<()> {
     let mut numbers = Vec::new();
     collect(&toml::Value::try_from(experiment)?, &mut Vec::new(), &mut numbers);
@@ -35,7 +35,7 @@ pub(super) fn check<T: Element>(experiment: &Experiment, origin: &Origin) -> any
     Ok(())
 }
 
-/// All numbers with a point, each with the steps to it.
+/// All floating-point settings, each with its path.
 fn collect(value: &toml::Value, path: &mut Vec<Step>, numbers: &mut Vec<(Vec<Step>, f64)>) {
     let mut inside = |step, value| {
         path.push(step);
