@@ -10,11 +10,11 @@ use serde::Serialize;
 use super::evaluate::{Accuracy, TestFlags};
 use crate::console::Console;
 use crate::dataset::Samples;
-use crate::evaluation::Evaluation;
-use crate::model::Model;
 use crate::escape::Escape;
-use crate::statistics::{SIGNIFICANCE, mcnemar};
+use crate::evaluation::Evaluation;
 use crate::evaluation::report;
+use crate::model::Model;
+use crate::statistics::{SIGNIFICANCE, mcnemar};
 use crate::threads;
 
 /// Tells by McNemar's test whether one of two models is better

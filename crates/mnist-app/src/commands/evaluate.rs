@@ -12,15 +12,15 @@ use super::Common;
 use super::flags::count;
 use crate::console::Console;
 use crate::dataset::{Part, Samples};
-use crate::evaluation::Evaluation;
-use crate::model::{Model, ModelData};
 use crate::escape::Escape;
-use crate::input::require_utf8;
+use crate::evaluation::Evaluation;
 use crate::evaluation::report;
+use crate::evaluation::vote::Vote;
+use crate::input::require_utf8;
+use crate::model::{Model, ModelData};
 use crate::run_folder::named;
 use crate::statistics::wilson_interval;
 use crate::threads::{self, ThreadCount};
-use crate::evaluation::vote::Vote;
 
 /// How well the test images were told apart, for `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -89,13 +89,17 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
 impl TestFlags {
     /// The models, all read before the first is tested, so that an error shows at once; the images
     /// to test them on; and the number of threads.
-    pub(super) fn read(&self, models: &[PathBuf]) -> anyhow::Result<(Vec<Model>, ModelData, ThreadCount)> {
+    pub(super) fn read(
+        &self,
+        models: &[PathBuf],
+    ) -> anyhow::Result<(Vec<Model>, ModelData, ThreadCount)> {
         let asked = ThreadCount::of(self.common.threads)?;
         let (models, found) = asked.share(1, || {
             if self.json {
                 models.iter().try_for_each(|path| require_utf8("model", path))?;
             }
-            let models: Vec<_> = models.iter().map(|path| Model::open(path)).collect::<Result<_, _>>()?;
+            let models: Vec<_> =
+                models.iter().map(|path| Model::open(path)).collect::<Result<_, _>>()?;
             let limit = self.test_limit.map(Into::into);
             let found = ModelData::of(&models, Part::Test, (self.data.as_deref(), limit))?;
             Ok((models, found))

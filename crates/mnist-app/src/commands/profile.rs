@@ -69,9 +69,11 @@ fn repetitions(text: &str) -> Result<NonZeroUsize, String> {
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     let simd = threads::simd_level()?;
     let (experiment, origin) = flags.chosen.experiment(&flags.overrides())?;
-    ThreadCount::or_one(flags.common.threads)?.share(experiment.shards(), || match experiment.precision {
-        Precision::F32 => profile::<f32>(flags, (&experiment, &origin), simd),
-        Precision::F64 => profile::<f64>(flags, (&experiment, &origin), simd),
+    ThreadCount::or_one(flags.common.threads)?.share(experiment.shards(), || {
+        match experiment.precision {
+            Precision::F32 => profile::<f32>(flags, (&experiment, &origin), simd),
+            Precision::F64 => profile::<f64>(flags, (&experiment, &origin), simd),
+        }
     })
 }
 
@@ -223,7 +225,11 @@ fn bounded_config<T: Element>(
     memory::require_for_training(&footprint, &config, images)?;
     // Before the steps, the layers are measured one by one on a shard.
     let what = format!("the layers with shard size {}", config.shard_size);
-    memory::require(&what, footprint.inspection(config.shard_size), "choose a smaller --shard-size")?;
+    memory::require(
+        &what,
+        footprint.inspection(config.shard_size),
+        "choose a smaller --shard-size",
+    )?;
     Ok(config)
 }
 

@@ -53,8 +53,10 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         started,
         simd,
     };
-    ThreadCount::of(flags.common.threads)?.share(experiment.shards(), || match experiment.precision {
-        Precision::F32 => train::<f32>(&experiment, &options),
-        Precision::F64 => train::<f64>(&experiment, &options),
+    ThreadCount::of(flags.common.threads)?.share(experiment.shards(), || {
+        match experiment.precision {
+            Precision::F32 => train::<f32>(&experiment, &options),
+            Precision::F64 => train::<f64>(&experiment, &options),
+        }
     })
 }

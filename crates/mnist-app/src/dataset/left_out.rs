@@ -52,7 +52,7 @@ impl Kind {
             Self::Deeper => format!("{count} file{s} in folders below a class"),
             Self::Loose => format!("{count} file{s} beside the folders of the classes"),
             Self::Dangling => format!("{count} dangling link{s}"),
-            Self::NoFile => format!("{count} with an image's name that is no file"),
+            Self::NoFile => format!("{count} named like an image but not a regular file"),
             Self::Beside => format!("{count} file{s} or folder{s} beside the data"),
         }
     }

@@ -126,7 +126,7 @@ impl Samples {
             Some((_, reason)) => reason.clone(),
             None => match self.place.folder() {
                 Some(folder) => format!("{}: no such folder", folder.join(class).escaped()),
-                None => format!("{}: none of its label", self.place.labels()),
+                None => format!("{}: no label of this class", self.place.labels()),
             },
         }
     }

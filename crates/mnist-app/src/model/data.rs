@@ -129,7 +129,7 @@ fn data_text(model: &Model) -> String {
     let home = home.unwrap_or_default();
     match model.digests() {
         Some(digests) => format!("data {home}sha256 {}", digests.whole()),
-        None => format!("data {home}of which it says no digest"),
+        None => format!("data {home}without a digest"),
     }
 }
 
@@ -183,15 +183,15 @@ fn other_data(
         match model.digests() {
             Some(own) if own.part(part) == samples.digest() => None,
             Some(own) => Some(format!("not those of {path} (sha256 {})", own.part(part))),
-            None => {
-                Some(format!("perhaps not those of {path}, which does not say of what data it is"))
-            }
+            None => Some(format!(
+                "perhaps not those of {path}, which does not say what data it was trained on"
+            )),
         }
     };
     let complaints: Vec<_> = models.iter().filter_map(complaint).collect();
     let shown = complaints[..complaints.len().min(MOST)].join("; ");
     let rest = complaints.len().saturating_sub(MOST);
-    let rest = if rest == 0 { String::new() } else { format!("; and so of {rest} more") };
+    let rest = if rest == 0 { String::new() } else { format!("; and {rest} more models") };
     let digest = samples.digest();
     (!complaints.is_empty()).then(|| {
         format!("other data: the {kind} images of {source} (sha256 {digest}): {shown}{rest}")

@@ -121,20 +121,16 @@ impl Model {
             let shown: Vec<_> = unknown.iter().take(MOST).map(|key| quoted(key)).collect();
             let rest = more(unknown.len());
             notes.push(format!(
-                "not used, as this version does not know what they say: the keys {}{rest} in \
+                "ignored, as this version does not know them: the keys {}{rest} in \
                  __metadata__",
                 shown.join(", ")
             ));
         }
         if loss.is_none() {
-            notes.push(
-                "it does not say which loss it was trained with: its error is the squared \
-                        error"
-                    .into(),
-            );
+            notes.push("it does not say its loss, so its error is the mean squared error".into());
         }
         if precision.is_none() {
-            notes.push("it does not say its precision: it is computed in f64".into());
+            notes.push("it does not say its precision, so it is computed in f64".into());
         }
         let name = named(&self.path);
         let runs = self.committee.iter().chain(self.networks.iter().filter_map(SavedNetwork::run));

@@ -64,7 +64,7 @@ fn contents(
         Ok(text) => Ok(Some(text)),
         Err(error) => {
             notes.push(format!(
-                "{}: {error:#}; whether the model is what its run ended with is not known from it",
+                "{}: {error:#}; so it cannot confirm that the model is the one that the run ended with",
                 file.escaped()
             ));
             Ok(None)

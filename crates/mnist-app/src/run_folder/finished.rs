@@ -138,7 +138,7 @@ impl FinishedRun {
         }
         if let Some(lines) = cut {
             let file = self.folder.join(METRICS).escaped();
-            self.end.notes.push(format!("{file}: not whole, only {lines} lines could be written"));
+            self.end.notes.push(format!("{file}: incomplete, only {lines} lines could be written"));
         }
         Ok(())
     }

@@ -65,7 +65,7 @@ impl Lines {
         }
         self.loss = step(self).with_context(|| unwritten(&self.path)).err();
         if let Some(error) = &self.loss {
-            notice(format_args!("{error:#}; the run goes on, without its lines from here on"));
+            notice(format_args!("{error:#}; the run goes on without further lines"));
         }
     }
 

@@ -156,7 +156,7 @@ fn occupied(folder: &Path) -> anyhow::Error {
         Some(config) if files::is_locked(&config) => {
             let process =
                 files::locking_process(&config).map(|process| format!(" (process {process})"));
-            format!("that of a run that is still going on{}", process.unwrap_or_default())
+            format!("that of a run that is still in progress{}", process.unwrap_or_default())
         }
         _ => "one with something in it".into(),
     };

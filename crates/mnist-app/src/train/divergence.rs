@@ -70,7 +70,7 @@ fn advice<T: Element>(experiment: &Experiment, network: &Network<T>, moved: bool
     }
     if is_spoilt {
         // A learning rate of 0 times what is not finite.
-        return "a step has made the weights other than finite, as its gradient was: another \
+        return "a step made the weights infinite or NaN, as its gradient was: another \
                 init, smaller inputs or --precision f64 may help"
             .into();
     }

@@ -70,6 +70,9 @@ pub(crate) fn train<T: Element>(experiment: &Experiment, options: &Options) -> a
         run.into_folder()
     };
     console.result().with_context(|| {
-        format!("{}: the run is whole, but not what it printed", folder.path().escaped())
+        format!(
+            "{}: the run is complete, but not all of its output was printed",
+            folder.path().escaped()
+        )
     })
 }

@@ -89,7 +89,7 @@ fn a_label_without_test_images_is_told_where_there_are_some_to_learn_from() {
     let (train, test) = dataset::load(root).unwrap();
     let [note] = test.notes() else { panic!("{:?}", test.notes()) };
     assert!(note.starts_with("class \"2\" has no test images: "), "{note}");
-    assert!(note.ends_with("t10k-labels-idx1-ubyte: none of its label"), "{note}");
+    assert!(note.ends_with("t10k-labels-idx1-ubyte: no label of this class"), "{note}");
     assert_eq!(train.notes(), [""; 0]);
 }
 

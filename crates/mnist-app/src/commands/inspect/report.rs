@@ -6,9 +6,9 @@ use serde::Serialize;
 use tensor::{Element, Shape};
 
 use crate::console::Console;
-use crate::experiment::NetworkNumber;
 use crate::escape::Escape;
 use crate::evaluation::report::percent;
+use crate::experiment::NetworkNumber;
 use crate::layer_rows::layer_rows;
 
 /// What is printed, line by line.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::console::Console;
-use crate::experiment::NetworkNumber;
 use crate::escape::Escape;
+use crate::experiment::NetworkNumber;
 use crate::layer_rows::layer_rows;
 
 /// What is printed, line by line.

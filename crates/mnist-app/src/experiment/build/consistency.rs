@@ -50,7 +50,7 @@ pub(crate) fn check<T: Element>(
     let epochs = experiment.epochs.get();
     ensure!(
         epochs.checked_mul(steps).is_some(),
-        "{}: expected so many that their steps can be counted, found {epochs} of {steps} steps each",
+        "{}: expected a number whose steps can be counted, found {epochs} of {steps} steps each",
         origin.setting(experiment, &["epochs".into()])
     );
     Ok(())
