@@ -4,7 +4,7 @@ use std::time::Instant;
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 
-use super::{Common, Words};
+use super::{CommandLine, Common};
 use crate::console::Console;
 
 /// Prints the manual page
@@ -22,7 +22,7 @@ pub(super) fn run(_: &Flags, _: Instant) -> anyhow::Result<()> {
 
 /// One page for all commands: a section for each.
 fn page() -> std::io::Result<Vec<u8>> {
-    let mut program = Words::command();
+    let mut program = CommandLine::command();
     program.build();
     let mut page = Vec::new();
     let whole = Man::new(program.clone());

@@ -121,7 +121,7 @@ impl Model {
             let shown: Vec<_> = unknown.iter().take(MOST).map(|key| quoted(key)).collect();
             let rest = more(unknown.len());
             notes.push(format!(
-                "ignored, as this version does not know them: the keys {}{rest} in \
+                "not used, as this version does not know them: the keys {}{rest} in \
                  __metadata__",
                 shown.join(", ")
             ));

@@ -14,7 +14,7 @@ use crate::input::Input;
 
 /// The parts of the two files that identify a run's model.
 #[derive(Debug)]
-pub(crate) struct End {
+pub(crate) struct RunEnd {
     pub(crate) summary: Option<Summary>,
     /// `weights_sha256` of the last line of metrics.
     pub(crate) last_weights: Option<String>,
@@ -32,7 +32,7 @@ pub(crate) struct Summary {
     pub(crate) metrics_lines: Option<usize>,
 }
 
-impl End {
+impl RunEnd {
     /// Reads the two files in a run's folder. One that is missing or cannot be read is noted.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail, ensure};
 use layers::sha256;
 
-use super::end::End;
+use super::end::RunEnd;
 use super::names::{CONFIG, METRICS, MODEL, SUMMARY, member};
 use crate::escape::Escape;
 use crate::experiment::{self, Experiment};
@@ -28,7 +28,7 @@ pub(crate) struct FinishedRun {
     pub(crate) experiment: Experiment,
     /// Of the bytes of its `config.toml`.
     config_sha256: String,
-    end: End,
+    end: RunEnd,
 }
 
 /// The files of a model.
@@ -111,7 +111,7 @@ impl FinishedRun {
         let text = text.with_context(|| file.escaped())?;
         let experiment =
             Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", file.escaped()))?;
-        let end = End::read(folder)?;
+        let end = RunEnd::read(folder)?;
         let config_sha256 = sha256(text.as_bytes());
         Ok(Self { folder: folder.to_owned(), experiment, config_sha256, end })
     }

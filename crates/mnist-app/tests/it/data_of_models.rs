@@ -91,7 +91,7 @@ fn what_is_not_known_is_asked_for() {
     // A file that does not say.
     let bytes = fs::read(path.join("a/model.safetensors")).unwrap();
     fs::write(path.join("old"), without(&bytes, &["data", "data_train", "data_test"])).unwrap();
-    refused(path, "evaluate old", 1, &["model old: ", "it says no digest", remedy]);
+    refused(path, "evaluate old", 1, &["model old: ", "without a digest", remedy]);
     let printed = succeeds(path, "evaluate old --data one");
     let first = printed.lines().next().unwrap();
     assert!(

@@ -88,7 +88,7 @@ fn a_full_disk_behind_standard_output_loses_no_member_of_a_committee() {
         let output = run_full(here.path(), &line);
         let complaint = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{complaint}");
-        assert!(complaint.contains("the run is whole"), "{complaint}");
+        assert!(complaint.contains("the run is complete"), "{complaint}");
         for member in ["member-1", "member-2"] {
             assert_eq!(names(&here.path().join(&out).join(member)), WHOLE);
         }
@@ -193,7 +193,7 @@ fn a_file_that_cannot_be_written_is_named_and_the_others_are_whole() {
     let last = complaint.lines().last().unwrap();
     assert!(last.starts_with("error: metrics/metrics.jsonl: cannot be written: "), "{last}");
     assert_eq!(complaint.matches("cannot be written").count(), 2, "{complaint}");
-    assert!(complaint.contains("; the run goes on, without its lines"), "{complaint}");
+    assert!(complaint.contains("; the run goes on without further lines"), "{complaint}");
     assert_eq!(names(&here.path().join("metrics")), WHOLE);
     let metrics = fs::read_to_string(here.path().join("metrics/metrics.jsonl")).unwrap();
     let kept = metrics.lines().count();
