@@ -64,7 +64,8 @@ fn contents(
         Ok(text) => Ok(Some(text)),
         Err(error) => {
             notes.push(format!(
-                "{}: {error:#}; so it cannot confirm that the model is the one that the run ended with",
+                "{}: {error:#}; so it cannot confirm that the model is the one that the run ended \
+                 with",
                 file.escaped()
             ));
             Ok(None)
