@@ -40,12 +40,34 @@ impl TrainerConfig {
     pub(crate) fn require_settings(&self) {
         require_settings("loss", &self.loss);
         require_settings("optimizer", &self.optimizer);
-        let norm = self.clip_norm.unwrap_or(1.0);
+        let checks: [(_, _, fn(f64) -> _); 2] = [
+            ("clip_norm", self.clip_norm, Self::check_clip_norm),
+            ("average", self.average, Self::check_average),
+        ];
+        for (name, value, check) in checks {
+            let Some(value) = value else { continue };
+            if let Err(expected) = check(value) {
+                panic!("{name}: expected {expected}, got {value}");
+            }
+        }
+    }
+
+    /// Checks a value of [`TrainerConfig::clip_norm`].
+    ///
+    /// # Errors
+    /// If it is not possible; the error says what is expected.
+    pub fn check_clip_norm(norm: f64) -> Result<(), &'static str> {
         let fits = norm > 0.0 && norm.is_finite();
-        assert!(fits, "clip_norm: expected a finite number above 0, got {norm}");
-        let average = self.average.unwrap_or(0.0);
+        if fits { Ok(()) } else { Err("a finite number above 0") }
+    }
+
+    /// Checks a value of [`TrainerConfig::average`].
+    ///
+    /// # Errors
+    /// If it is not possible; the error says what is expected.
+    pub fn check_average(average: f64) -> Result<(), &'static str> {
         let fits = (0.0..1.0).contains(&average);
-        assert!(fits, "average: expected a number from 0 to less than 1, got {average}");
+        if fits { Ok(()) } else { Err("a number from 0 to less than 1") }
     }
 
     /// Into how many shards a whole batch is cut.

@@ -1,9 +1,8 @@
 //! Random deformations of training images, so that an epoch never shows the same image
 //! twice.
 //!
-//! What an image undergoes is a function of seed, epoch and the image's place among the
-//! training images, drawn from a counter-based generator: batches, shards, threads and a
-//! resumed run never change it.
+//! The deformation of an image is a function of seed, epoch and the image's index, drawn from a
+//! counter-based generator: batches, shards, threads and resuming a run never change it.
 
 use layers::random::philox;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -28,8 +27,8 @@ pub struct Augmentation {
     /// Upright lines lean up to this many degrees either way.
     #[serde(default, deserialize_with = "lean")]
     pub shear: f64,
-    /// Whether images are mirrored left to right, each by a draw of its own with a probability of
-    /// one half. For pictures that mean the same then; digits and letters do not.
+    /// Whether images are mirrored left to right, each with a probability of one half. For pictures
+    /// that keep their meaning, unlike digits and letters.
     #[serde(default, skip_serializing_if = "is_not")]
     pub flip: bool,
     /// Each part of the image by itself.
@@ -56,15 +55,15 @@ const MOST_CELLS: usize = 16;
 /// A cell needs two nodes to each side of a point in it.
 const MOST_NODES: usize = MOST_CELLS + 3;
 
-/// The word that sets these draws apart from those of layers, which have a layer's number
-/// there.
+/// The word of the counter that separates these draws from those of layers, which have a layer's
+/// number there.
 const AUGMENTATION: u32 = u32::MAX;
 
-/// The first word of the counter of what a flip draws: the other parts count up from 0 there,
-/// so that they draw the same with it and without.
+/// The first word of the counter for a flip. The other parts count up from 0 there, so that they
+/// draw the same with a flip and without.
 const FLIP: u32 = u32::MAX;
 
-/// Pixels of a row whose positions are known before their brightness is asked for.
+/// Pixels of a row whose positions are computed before they are sampled.
 const TOGETHER: usize = 64;
 
 /// Deforms the images of one size.
@@ -153,7 +152,7 @@ impl Augmenter {
             lean: libm::tan(draws.within(shear).to_radians()),
         });
         if flip && draws.flips() {
-            // What came from column x comes from the one as far from the other edge.
+            // Column x becomes the column as far from the other edge.
             let [_, [by_y, by_x, start]] = matrix;
             matrix[1] = [-by_y, -by_x, self.size[1] as f32 - 1.0 - start];
         }
@@ -168,7 +167,7 @@ impl Augmenter {
         Map { matrix, nodes }
     }
 
-    /// The way back, since it is what a pixel of the deformed image asks for.
+    /// The inverse map, since each pixel of the deformed image is looked up in the original.
     fn inverse(&self, affine: &Affine) -> [[f32; 3]; 2] {
         let Affine { shift, angle, factor, lean } = *affine;
         let (sin, cos) = (libm::sin(angle), libm::cos(angle));
@@ -226,7 +225,7 @@ fn spline(at: usize, side: usize, cells: usize) -> Spline {
     Spline { first, weights: weights.map(|weight| f32::from_f64(weight / 6.0)) }
 }
 
-/// The lower half of a number.
+/// The lower 32 bits.
 fn low(number: u64) -> u32 {
     (number & 0xffff_ffff) as u32
 }
@@ -240,20 +239,20 @@ struct Draws {
 }
 
 impl Draws {
-    /// Draws come again after 2³² epochs, and for an image 2³² behind another.
+    /// Draws repeat after 2³² epochs, and for images 2³² apart.
     fn new(seed: u64, epoch: usize, sample: usize) -> Self {
         let key = [low(seed), low(seed >> 32)];
         let counter = [0, low(sample as u64), low(epoch as u64), AUGMENTATION];
         Self { key, counter, words: [0; 4], used: 4 }
     }
 
-    /// Whether the image is mirrored, every other one being so.
+    /// Whether the image is mirrored, with a probability of one half.
     fn flips(&self) -> bool {
         let [_, sample, epoch, purpose] = self.counter;
         philox([FLIP, sample, epoch, purpose], self.key)[0] >> 31 == 1
     }
 
-    /// A number from `-most` to `most`.
+    /// A uniform number from `-most` to `most`.
     fn within(&mut self, most: f64) -> f64 {
         if self.used == self.words.len() {
             self.words = philox(self.counter, self.key);

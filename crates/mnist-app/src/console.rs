@@ -1,16 +1,16 @@
-//! Standard output and standard error, either of which may be lost.
+//! Standard output and standard error, either of which may be closed or full.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::Context;
 
-use crate::printable::{bounded, printable};
+use crate::escape::{bounded, escape_lines};
 
-/// Prints on standard output as long as that is possible.
+/// Standard output.
 ///
-/// A disk that is full or a pipe that nobody reads ends the printing, not what is done:
-/// from then on nothing is printed, and [`Console::whole`] tells.
+/// A full disk or a closed pipe ends the printing, not the work: from then on nothing is printed,
+/// and [`Console::result`] has the error.
 #[derive(Debug, Default)]
 pub struct Console {
     silent: bool,
@@ -18,7 +18,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Prints nothing.
+    /// One that prints nothing.
     pub fn silent() -> Self {
         Self { silent: true, loss: None }
     }
@@ -29,7 +29,7 @@ impl Console {
     /// If it cannot be printed.
     pub fn line(&mut self, line: impl fmt::Display) -> anyhow::Result<()> {
         self.tell(format_args!("{line}\n"));
-        self.whole()
+        self.result()
     }
 
     /// Prints a text.
@@ -38,15 +38,15 @@ impl Console {
     /// If it cannot be printed.
     pub fn print(&mut self, text: impl fmt::Display) -> anyhow::Result<()> {
         self.tell(text);
-        self.whole()
+        self.result()
     }
 
-    /// Prints a text if it can be printed; what is done goes on in either case.
+    /// Prints a text if possible; [`Console::result`] says whether it was.
     pub fn tell(&mut self, text: impl fmt::Display) {
         if self.silent {
             return;
         }
-        let text = printable(&text.to_string());
+        let text = escape_lines(&text.to_string());
         let mut output = io::stdout().lock();
         if let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
             (self.silent, self.loss) = (true, Some(error));
@@ -56,22 +56,21 @@ impl Console {
     /// Whether all was printed.
     ///
     /// # Errors
-    /// If something was lost since this was last asked.
-    pub fn whole(&mut self) -> anyhow::Result<()> {
+    /// If some output was lost since the last call.
+    pub fn result(&mut self) -> anyhow::Result<()> {
         self.loss.take().map_or(Ok(()), Err).context("standard output")
     }
 }
 
-/// Prints a line on standard error, whoever may have closed it; of a line that nobody could
-/// read, the beginning.
+/// Prints a line on standard error, if that is open; a line too long to read is cut.
 pub fn notice(line: impl fmt::Display) {
-    let line = bounded(&printable(&format!("{line}\n")));
+    let line = bounded(&escape_lines(&format!("{line}\n")));
     // Nobody may be listening.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// Whether this says only that nobody reads standard output any more, which whoever
-/// stopped reading knows: it is told by the exit status alone.
+/// Whether the error is only that standard output was closed by its reader, who knows: the exit
+/// status alone reports it.
 pub fn is_unread(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }

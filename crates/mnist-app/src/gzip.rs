@@ -4,16 +4,16 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 
-/// The most zeros that are read past, all together: blocks of tapes are 512 bytes to a few
-/// hundred KiB.
+/// The most zeros that are skipped, all together: blocks of tapes are 512 bytes to a few hundred
+/// KiB.
 const MOST_ZEROS: usize = 1 << 20;
 
-/// The contents of a gzip stream: its members one after another. Zeros behind a member are
-/// read past, as files are filled up with them on tapes and in some archives.
+/// The contents of a gzip stream: its members one after another. Zeros after a member are skipped,
+/// as files are padded with them on tapes and in some archives.
 pub(crate) struct Gzip<R> {
-    /// None behind the last member.
+    /// None after the last member.
     member: Option<GzDecoder<R>>,
-    /// How many zeros were read past.
+    /// How many zeros were skipped.
     zeros: usize,
 }
 
@@ -37,7 +37,7 @@ impl<R: BufRead> Read for Gzip<R> {
     }
 }
 
-/// The next member, behind zeros, if there is one; counts those.
+/// The next member, if there is one; skips and counts the zeros before it.
 fn next<R: BufRead>(mut reader: R, count: &mut usize) -> io::Result<Option<GzDecoder<R>>> {
     let refuse = |found: String| {
         Err(io::Error::other(format!(

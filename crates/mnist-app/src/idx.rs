@@ -1,4 +1,4 @@
-//! IDX files: the format of MNIST, plain or gzipped.
+//! IDX files, the format of MNIST, plain or gzipped.
 //!
 //! A header of big-endian 32-bit numbers, namely a magic number `0x000008NN` for `NN`
 //! axes of unsigned bytes and the size of each axis; then the bytes, last axis fastest.
@@ -9,9 +9,9 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail, ensure};
 use byteorder::{BigEndian, ByteOrder};
 
+use crate::escape::Escape;
 use crate::gzip::Gzip;
 use crate::input::{Input, append, reserve};
-use crate::printable::Shown;
 
 /// The contents of an IDX file of unsigned bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,23 +22,23 @@ pub struct Idx {
     pub bytes: Vec<u8>,
 }
 
-/// Reads an IDX file whose number of axes is one of `ranks`; whether it is gzipped, its
-/// content tells.
+/// Reads an IDX file whose number of axes is one of `ranks`; its content shows whether it is
+/// gzipped.
 ///
 /// # Errors
 /// If it cannot be read or is not such a file; the message names it.
 pub fn read(path: &Path, ranks: &[usize]) -> anyhow::Result<Idx> {
     let contents = || Contents::open(path, ranks)?.read();
-    contents().with_context(|| path.shown())
+    contents().with_context(|| path.escaped())
 }
 
 /// The same from the bytes of a file.
 ///
 /// # Errors
-/// If they are no IDX file with so many axes, hold fewer or more bytes than its header
+/// If they are not an IDX file with one of these numbers of axes, are fewer or more than its header
 /// says, or are a damaged gzip stream.
 pub fn decode(file: &[u8], ranks: &[usize]) -> anyhow::Result<Idx> {
-    Contents::new(file, Some(file.len() as u64), ranks)?.read()
+    Contents::of_bytes(file, ranks)?.read()
 }
 
 /// An IDX file whose header has been read.
@@ -47,7 +47,7 @@ pub(crate) struct Contents<R> {
     pub(crate) axes: Vec<usize>,
     /// Their product.
     len: usize,
-    /// Whether the file is known to be large enough for so many bytes.
+    /// Whether the file is known to be large enough for that.
     plausible: bool,
     stream: Stream<R>,
 }
@@ -57,6 +57,12 @@ impl Contents<BufReader<Input>> {
         let input = Input::open(path)?;
         let len = input.len();
         Self::new(BufReader::with_capacity(1 << 16, input), len, ranks)
+    }
+}
+
+impl<'a> Contents<&'a [u8]> {
+    pub(crate) fn of_bytes(file: &'a [u8], ranks: &[usize]) -> anyhow::Result<Self> {
+        Self::new(file, Some(file.len() as u64), ranks)
     }
 }
 
@@ -93,9 +99,9 @@ impl<R: BufRead> Contents<R> {
         Ok(contents)
     }
 
-    /// Whether a file of so many bytes can hold what its header says.
+    /// Checks that a file of `file_len` bytes can hold what its header says.
     fn check_file(&self, file_len: u64, header_len: usize) -> anyhow::Result<()> {
-        /// No deflated byte becomes more.
+        /// No compressed byte expands to more.
         const MOST_INFLATED: u64 = 1032;
         let Self { axes, len, .. } = self;
         match &self.stream {
@@ -111,8 +117,8 @@ impl<R: BufRead> Contents<R> {
         }
     }
 
-    /// Whether `found` bytes, if they are not more than one too many, are those that the
-    /// header says.
+    /// Checks that `found` is the number of bytes that the header says; of more than that, one is
+    /// enough to know.
     fn check_count(&self, found: u64) -> anyhow::Result<()> {
         let Self { axes, len, .. } = self;
         let found = match found {
@@ -128,7 +134,7 @@ impl<R: BufRead> Contents<R> {
     /// Reads what follows the header.
     pub(crate) fn read(mut self) -> anyhow::Result<Idx> {
         let mut bytes = Vec::new();
-        // What the header of a pipe claims is not allocated ahead of the data.
+        // The size in a pipe's header is not allocated ahead of the data.
         if self.plausible {
             reserve(&mut bytes, self.len)?;
         }
@@ -167,7 +173,7 @@ impl<R: BufRead> Stream<R> {
         Ok(bytes)
     }
 
-    /// What is wrong, if reading ended in an error.
+    /// The error in plain words.
     fn complaint(&self, error: std::io::Error) -> anyhow::Error {
         let expected = "expected a gzip stream and nothing behind it, found";
         match (self, error.kind()) {
@@ -192,7 +198,7 @@ impl<R: BufRead> Read for Stream<R> {
     }
 }
 
-/// Unsigned bytes, so many axes.
+/// The magic number of unsigned bytes with `rank` axes.
 fn magic_of(rank: usize) -> u32 {
     0x0800 + u32::try_from(rank).expect("an array has few axes")
 }

@@ -1,5 +1,5 @@
-//! Files that are read: what may be one, how much of it is taken, and in one pass, so that a
-//! pipe will do.
+//! Input files: what counts as one, and how much of it is read. In one pass, so that a pipe will
+//! do.
 
 use std::fmt;
 use std::fs::{self, File, FileType, Metadata};
@@ -8,10 +8,10 @@ use std::path::Path;
 
 use anyhow::{anyhow, bail, ensure};
 
+use crate::escape::Escape;
 use crate::memory;
-use crate::printable::Shown;
 
-/// A regular file or a pipe that is open for reading.
+/// A regular file or a pipe, open for reading.
 #[derive(Debug)]
 pub(crate) struct Input {
     file: File,
@@ -20,32 +20,32 @@ pub(crate) struct Input {
 
 impl Input {
     /// # Errors
-    /// If there is no such file, or something else under its name; the message says what.
+    /// If there is no such file, or something else of its name; the message says what.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let metadata = metadata(path)?;
         if let Some(found) = other_than_a_file(metadata.file_type()) {
             bail!("expected a file, found {found}");
         }
         let file = File::open(path)?;
-        // Some file systems say 0 of what they make up while it is read.
+        // Some file systems report a length of 0 for files that are generated while they are read.
         let len = Some(metadata.len()).filter(|&len| metadata.is_file() && len > 0);
         Ok(Self { file, len })
     }
 
-    /// How many bytes it has, if that is known beforehand.
+    /// Its length in bytes, if that is known beforehand.
     pub(crate) fn len(&self) -> Option<u64> {
         self.len
     }
 
-    /// What can be read from any place of it, if it is no pipe.
+    /// The file, which can be read from any position unless it is a pipe.
     pub(crate) fn into_file(self) -> File {
         self.file
     }
 
-    /// The text of a file that is not longer than it can reasonably be.
+    /// The text of a file of at most `most` bytes.
     ///
     /// # Errors
-    /// If there is no such file, it is longer, or no text.
+    /// If there is no such file, it is longer, or it is not UTF-8.
     pub(crate) fn text(path: &Path, most: usize) -> anyhow::Result<String> {
         let mut input = Self::open(path)?;
         let expected = || format!("expected a file of at most {most} bytes");
@@ -69,15 +69,29 @@ impl Read for Input {
     }
 }
 
-/// Appends the next `len` bytes, or those that there are; returns how many.
+/// Appends the next `len` bytes, or as many as are left; returns how many.
 pub(crate) fn append(reader: &mut impl Read, len: usize, bytes: &mut Vec<u8>) -> io::Result<usize> {
     reader.take(len as u64).read_to_end(bytes)
 }
 
-/// Room for so many bytes.
+/// Refuses a path that a file in UTF-8 cannot name; `place` says where the path is from.
 ///
 /// # Errors
-/// If there is not so much memory.
+/// If it is not UTF-8.
+pub(crate) fn require_utf8(place: &str, path: &Path) -> anyhow::Result<()> {
+    ensure!(
+        path.to_str().is_some(),
+        "{place} {}: expected a path in UTF-8, which can be written down, found other bytes; \
+         rename it",
+        path.escaped()
+    );
+    Ok(())
+}
+
+/// Reserves room for `len` bytes.
+///
+/// # Errors
+/// If there is too little memory.
 pub(crate) fn reserve(bytes: &mut Vec<u8>, len: usize) -> anyhow::Result<()> {
     let fits = memory::available().is_none_or(|free| len as u64 <= free);
     ensure!(
@@ -87,27 +101,27 @@ pub(crate) fn reserve(bytes: &mut Vec<u8>, len: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether there is something under this name, be it a link that leads nowhere.
+/// Whether something has this name, even if it is a dangling link.
 pub(crate) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// What is under a path; links are followed.
+/// What a path leads to; links are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     File,
     Folder,
     /// A pipe, a device or a socket.
     NoFile(&'static str),
-    /// A link that leads nowhere.
+    /// A dangling link.
     Dangling,
     Nothing,
 }
 
 impl Found {
     /// # Errors
-    /// If the system does not tell what it is, as where a folder above it may not be entered;
-    /// the message names the path.
+    /// If the system does not say what it is, for example because a folder above it may not be
+    /// entered; the message names the path.
     pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => Ok(Self::Folder),
@@ -119,7 +133,7 @@ impl Found {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                     Ok(if is_there(path) { Self::Dangling } else { Self::Nothing })
                 }
-                _ => Err(anyhow!("{}: {error}", path.shown())),
+                _ => Err(anyhow!("{}: {error}", path.escaped())),
             },
         }
     }
@@ -137,13 +151,13 @@ impl fmt::Display for Found {
     }
 }
 
-/// What is under a path that should be that of a file or folder; links are followed.
+/// The metadata of a file or folder; links are followed.
 fn metadata(path: &Path) -> anyhow::Result<Metadata> {
     fs::metadata(path).map_err(|error| {
         let target = fs::read_link(path).ok().filter(|_| error.kind() == io::ErrorKind::NotFound);
         match target {
             Some(target) => {
-                anyhow!("expected a file, found a dangling link to {}", target.shown())
+                anyhow!("expected a file, found a dangling link to {}", target.escaped())
             }
             None => error.into(),
         }

@@ -1,50 +1,42 @@
 //! Asterism's program: data, presets, training runs, evaluation, command line.
 //!
-//! [`run`] does what a command line asks for. `train` reads an
+//! [`run`] runs a command line. `train` reads an
 //! [`experiment::Experiment`] and a [`dataset`], and leaves a folder behind that is
 //! enough to do the same again, to look into what happened, and to go on with the model.
 
-// No number from outside becomes another one on its way.
+// No conversion silently changes a number.
 #![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 pub mod augmentation;
 mod commands;
-mod committee;
 pub mod console;
 pub mod dataset;
+pub mod escape;
 pub mod evaluation;
 pub mod experiment;
 mod files;
 mod gzip;
 pub mod idx;
 mod input;
-mod inspect;
+mod layer_rows;
 mod memory;
-pub mod metrics;
 pub mod model;
-pub mod networks;
-mod own_data;
 pub mod presets;
-pub mod printable;
-mod profile;
-mod report;
-mod run_end;
 mod run_folder;
 pub mod statistics;
 mod threads;
 mod train;
 pub mod usage;
-pub mod vote;
 mod weights_file;
 
 use std::ffi::OsString;
 use std::time::Instant;
 
-/// Does what the words of a command line ask for; `start` is when the process began.
+/// Runs a command line; `start` is when the process began.
 ///
 /// # Errors
-/// With a [`usage::Usage`] if they ask for nothing that there is; with another error if
-/// what they ask for fails.
+/// With a [`usage::Usage`] if the command line is wrong; with another error if the command
+/// fails.
 pub fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> anyhow::Result<()> {
     commands::run(words, start)
 }

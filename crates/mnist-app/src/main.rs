@@ -1,13 +1,13 @@
 //! The command line of Asterism.
 
-// No number from outside becomes another one on its way.
+// No conversion silently changes a number.
 #![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use mnist_app::console::{is_unread, notice};
-use mnist_app::printable::one_line;
+use mnist_app::escape::escape_line;
 use mnist_app::usage::Usage;
 
 fn main() -> ExitCode {
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let text = format!("{error:#}");
     if !is_unread(&error) {
         // Words of the command line have no tables in them.
-        notice(format_args!("error: {}", if wrong_usage { one_line(&text) } else { text }));
+        notice(format_args!("error: {}", if wrong_usage { escape_line(&text) } else { text }));
     }
     ExitCode::from(if wrong_usage { 2 } else { 1 })
 }

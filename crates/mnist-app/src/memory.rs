@@ -1,8 +1,8 @@
-//! How much memory a command may take, asked before it takes any.
+//! How much memory a command may take, checked before it takes any.
 //!
-//! The sizes are those that [`Footprint`] reckons. Where fewer images at a time need less,
-//! fewer are taken: answers are the same bits in any company. What does not fit even so is
-//! refused in a line, before the system would end the process without one.
+//! The sizes are those that [`Footprint`] computes. Where memory is short, fewer images are
+//! evaluated at a time, which changes no bit of an answer. What does not fit even so is refused
+//! with a message, before the system would kill the process without one.
 
 use std::fs;
 
@@ -11,19 +11,25 @@ use layers::{Footprint, TrainerConfig};
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 use tensor::Element;
 
-use crate::evaluation::Together;
-use crate::experiment::Experiment;
-use crate::experiment::consistency::Cut;
+/// How many samples are evaluated as a batch, and on how many threads. Neither changes a bit: a
+/// sample's answer is the same alone and in any batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EvaluationPlan {
+    /// Samples that run through the network together, on one thread.
+    pub(crate) samples: usize,
+    /// Threads, each with memory of its own.
+    pub(crate) threads: usize,
+}
 
-/// What a thread's images take together at the most, if one of them does not take more:
-/// beyond the caches of a core more of them together gain nothing.
+/// The most memory of a thread's batch, unless a single image takes more: beyond the caches of a
+/// core, larger batches gain nothing.
 const WORTH_SHARING: u64 = 64 << 20;
 
-/// The most images together, for the same reason.
+/// The most images in a batch, for the same reason.
 const MOST_TOGETHER: usize = 64;
 
-/// The bytes that this process can still have: as the machine, its control group and its
-/// limit of address space say, the least of them. None if the system tells none of them.
+/// The bytes that this process can still allocate: the least of what the machine, its control group
+/// and its limit of address space leave. None if the system reports none of them.
 pub(crate) fn available() -> Option<u64> {
     let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
     let system = System::new_with_specifics(memory);
@@ -43,14 +49,14 @@ fn address_space() -> Option<u64> {
     Some(most.saturating_sub(taken.saturating_mul(1024)))
 }
 
-/// What a command takes beside the numbers that are reckoned.
+/// What a command takes beside the numbers that are computed beforehand.
 const BESIDE: u64 = 8 << 20;
 
-/// Refuses what takes more memory than there is; `remedy` says what would take less.
+/// Refuses what takes more memory than is free; `remedy` says what would take less.
 ///
 /// # Errors
-/// If it does; the message has both numbers.
-pub(crate) fn ask(what: &str, bytes: u64, remedy: &str) -> anyhow::Result<()> {
+/// If it does; the message gives both sizes.
+pub(crate) fn require(what: &str, bytes: u64, remedy: &str) -> anyhow::Result<()> {
     let bytes = bytes.saturating_add(BESIDE);
     match available() {
         Some(most) if bytes > most => bail!(
@@ -63,32 +69,23 @@ pub(crate) fn ask(what: &str, bytes: u64, remedy: &str) -> anyhow::Result<()> {
     }
 }
 
-/// The settings of a trainer: no batch is larger than the data, and no shard than a batch.
-pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> TrainerConfig {
-    let cut = Cut::of(experiment, samples);
-    let (batch_size, shard_size) = (cut.batch_size(), cut.shard_size());
-    let Experiment { optimizer, clip_norm, average, seed, .. } = *experiment;
-    let loss = experiment.loss.clone();
-    TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
-}
-
-/// What training steps take beside the network, which is there already.
-pub(crate) fn of_steps<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
+/// The bytes that training steps take beside the network, which is allocated already.
+fn step_bytes<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
     let training = footprint.training(config, rayon::current_num_threads());
     training.saturating_sub(footprint.network())
 }
 
-/// What a training takes beside the network, and then the file of what came of it.
-pub(crate) fn of_training<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
-    of_steps(footprint, config).saturating_add(footprint.file())
+/// The bytes that a training and the file of its model take beside the network.
+pub(crate) fn training_bytes<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
+    step_bytes(footprint, config).saturating_add(footprint.file())
 }
 
-/// Refuses a training that takes more memory than there is, with so many bytes that are not the
+/// Refuses a training that takes more memory than is free; `others` are the bytes that are not the
 /// trainer's.
 ///
 /// # Errors
-/// If it does; the message has its parts and what would take less.
-pub(crate) fn ask_for_training<T: Element>(
+/// If it does; the message says what most of it is for and what would take less.
+pub(crate) fn require_for_training<T: Element>(
     footprint: &Footprint<T>,
     config: &TrainerConfig,
     others: u64,
@@ -96,7 +93,7 @@ pub(crate) fn ask_for_training<T: Element>(
     let TrainerConfig { batch_size, shard_size, .. } = *config;
     let threads = rayon::current_num_threads();
     let shards = config.shards();
-    let all = of_steps(footprint, config).saturating_add(others);
+    let all = step_bytes(footprint, config).saturating_add(others);
     let of_shards = footprint.shard(config, threads);
     let working = threads.min(shards);
     let at_once = of_shards.saturating_mul(working as u64);
@@ -117,24 +114,23 @@ pub(crate) fn ask_for_training<T: Element>(
     } else {
         format!("most of it is for {} parameters: choose fewer", footprint.parameters())
     };
-    ask(&format!("training with batch size {batch_size}"), all, &remedy)
+    require(&format!("training with batch size {batch_size}"), all, &remedy)
 }
 
-/// So many things.
+/// A count with its noun, `3 images`.
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// How many of so many samples a network answers together, and on how many threads, in the
-/// memory that there is beside `taken` bytes.
+/// How a network evaluates `samples` samples in the memory that is free beside `taken` bytes.
 ///
 /// # Errors
-/// If it does not suffice for one sample.
-pub(crate) fn together<T: Element>(
+/// If there is too little for one sample.
+pub(crate) fn evaluation_plan<T: Element>(
     footprint: &Footprint<T>,
     samples: usize,
     taken: u64,
-) -> anyhow::Result<Together> {
+) -> anyhow::Result<EvaluationPlan> {
     let fits = |samples| footprint.inference(samples) <= WORTH_SHARING;
     let most = samples.clamp(1, MOST_TOGETHER);
     let mut count = (1..=most).rev().find(|&count| fits(count)).unwrap_or(1);
@@ -147,13 +143,13 @@ pub(crate) fn together<T: Element>(
         if count > 1 { count /= 2 } else { threads -= 1 }
     }
     let one = needed(count, threads);
-    // A thread takes address space of its own, whether it works or not.
+    // A thread takes address space of its own, even when idle.
     let remedy = match rayon::current_num_threads() {
         1 => "choose a smaller network or smaller images",
         _ => "choose fewer --threads, a smaller network or smaller images",
     };
-    ask("the answer to one image", one, remedy)?;
-    Ok(Together { samples: count, threads })
+    require("the answer to one image", one, remedy)?;
+    Ok(EvaluationPlan { samples: count, threads })
 }
 
 /// `1536 << 20` as `1.5 GiB`.

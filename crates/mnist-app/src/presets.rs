@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow};
 
 use crate::experiment::Experiment;
 
-/// What `train` runs if nothing else is asked for.
+/// What `train` runs by default.
 pub const DEFAULT: &str = "notebook";
 
 const PRESETS: &[(&str, &str)] = &[
@@ -30,7 +30,7 @@ pub fn text(name: &str) -> Option<&'static str> {
 /// The experiment that a preset defines.
 ///
 /// # Errors
-/// If there is none of this name.
+/// If there is no preset of this name.
 pub fn experiment(name: &str) -> anyhow::Result<Experiment> {
     let text = text(name).with_context(|| {
         let names: Vec<_> = names().collect();
@@ -43,9 +43,9 @@ pub fn experiment(name: &str) -> anyhow::Result<Experiment> {
 mod tests {
     use std::path::Path;
 
-    use crate::experiment::Experiment;
+    use crate::experiment::{Experiment, build};
 
-    /// The committee's text repeats that of two other experiments.
+    /// The text of `committee` repeats those of two other experiments.
     #[test]
     fn the_committee_has_two_members_as_accurate_is_and_one_of_another_kind() {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configs");
@@ -71,7 +71,7 @@ mod tests {
             let experiment = super::experiment(name).unwrap();
             assert_eq!(experiment.name, name);
             assert!(!experiment.description.is_empty(), "{name}");
-            crate::networks::build::<f32>(&experiment, None).unwrap();
+            build::parameters(&experiment).unwrap();
         }
     }
 }

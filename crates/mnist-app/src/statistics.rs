@@ -1,17 +1,16 @@
-//! What a number of right answers tells, and what it does not.
+//! What a number of correct answers shows, and what it does not.
 //!
-//! Both functions take the test images for an independent sample of all images that there
-//! might have been. They say nothing of how much a network owes to its seed: that is what
-//! several seeds are trained for.
+//! Both functions take the test images for an independent sample of all possible images. They say
+//! nothing about how much a result owes to its seed: for that, train with several seeds.
 
 /// The two-sided 5 % point of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// The error rate of a test at which a difference counts as shown.
+/// The significance level of the test.
 pub const SIGNIFICANCE: f64 = 0.05;
 
-/// The 95 % score interval of a share of which `correct` of `total` were seen, as fractions
-/// `[low, high]`; `[0, 1]` if nothing was.
+/// The 95 % score interval of a proportion, given `correct` of `total`, as fractions `[low, high]`;
+/// `[0, 1]` if `total` is 0.
 ///
 /// With `k` of `n` and the normal distribution's `z = 1.96`,
 ///
@@ -33,7 +32,7 @@ pub fn wilson_interval(correct: usize, total: usize) -> [f64; 2] {
     let (k, n) = (correct as f64, total as f64);
     let centre = k + Z * Z / 2.0;
     let half = Z * (k * (n - k) / n + Z * Z / 4.0).sqrt();
-    // The ends are exact where the formula's are but for rounding.
+    // Exactly 0 and 1 where the formula gives them up to rounding.
     let low = if correct == 0 { 0.0 } else { (centre - half) / (n + Z * Z) };
     let high = if correct == total { 1.0 } else { (centre + half) / (n + Z * Z) };
     [low, high]

@@ -1,4 +1,4 @@
-//! What of the machine a command may use.
+//! How many threads and which vector instructions a command uses.
 
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
@@ -12,43 +12,42 @@ use crate::usage::Usage;
 /// The most threads that can be asked for.
 pub(crate) const MOST: usize = 1024;
 
-/// Up to so many are started as they are asked for, be it on fewer processors: as many as it
-/// takes to see that their number changes no bit.
+/// Up to this many threads are started as requested, even on fewer processors: enough to check that
+/// their number changes no bit.
 const FEW: usize = 4;
 
-/// What asks for a number of threads where no flag does.
+/// The environment variable that sets the number of threads where no flag does.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
 
-/// A number of threads that somebody asks for.
+/// A number of threads, as requested.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked(usize);
+pub(crate) struct ThreadCount(usize);
 
-impl Asked {
-    /// What the flag says, else the environment; else as many as there are processors.
+impl ThreadCount {
+    /// From the flag, else from the environment; else as many as there are processors.
     ///
     /// # Errors
-    /// If the environment asks for a number that cannot be.
+    /// If the environment variable is not a valid number.
     pub(crate) fn of(flag: Option<NonZeroUsize>) -> Result<Self, Usage> {
         let threads = flag.map_or_else(of_environment, |threads| Ok(Some(threads.get())))?;
         Ok(Self(threads.unwrap_or_else(|| processors().min(MOST))))
     }
 
-    /// The same without a flag where one thread is the rule.
+    /// The same, but one thread without the flag.
     ///
     /// # Errors
-    /// As of [`Asked::of`]: what is no number is said even where it would not count.
+    /// As of [`ThreadCount::of`]: an invalid variable is an error even where it is not used.
     pub(crate) fn or_one(flag: Option<NonZeroUsize>) -> Result<Self, Usage> {
         let one = flag.unwrap_or(NonZeroUsize::MIN);
         Self::of(flag)?;
         Ok(Self(one.get()))
     }
 
-    /// Runs `work` that is done side by side in so many parts. A part is shared as well, where
-    /// it is the only one; that is done no faster by more threads than there are processors. Of
-    /// many threads no more are started than can have work.
+    /// Runs `work`, which consists of `parts` parts done in parallel; where there is only one, the
+    /// threads share its operations. No more threads are started than can have work.
     ///
     /// # Errors
-    /// If the system does not give so many, and those of the work.
+    /// If the system refuses to start the threads, and those of `work`.
     pub(crate) fn share<R: Send>(
         self,
         parts: usize,
@@ -57,11 +56,11 @@ impl Asked {
         self.run(started(self.0, processors(), parts), work)
     }
 
-    /// Runs `work` that is done side by side in so many parts, none of which is shared. No more
+    /// Runs `work`, which consists of `parts` parts done in parallel, each on one thread. No more
     /// threads are started than there are parts.
     ///
     /// # Errors
-    /// As of [`Asked::share`].
+    /// As of [`ThreadCount::share`].
     pub(crate) fn divide<R: Send>(
         self,
         parts: usize,
@@ -76,7 +75,7 @@ impl Asked {
         work: impl FnOnce() -> anyhow::Result<R> + Send,
     ) -> anyhow::Result<R> {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
-            // The text of this error has that of its cause in it.
+            // The text of this error includes that of its cause.
             anyhow!("--threads: expected {threads} threads, found that the system refuses: {error}")
         })?;
         pool.install(|| tensor::threads::awake(work))
@@ -87,7 +86,7 @@ fn processors() -> usize {
     available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// The number of threads that the environment asks for.
+/// The number of threads that the environment variable sets.
 fn of_environment() -> Result<Option<usize>, Usage> {
     let Some(word) = std::env::var_os(VARIABLE) else { return Ok(None) };
     let text = word.to_string_lossy();
@@ -99,15 +98,15 @@ fn of_environment() -> Result<Option<usize>, Usage> {
     })
 }
 
-/// How many of the threads that are asked for are started for work in so many parts.
+/// How many of the requested threads are started for work in `parts` parts.
 fn started(asked: usize, processors: usize, parts: usize) -> usize {
     if asked <= FEW { asked } else { asked.min(parts.max(processors)) }
 }
 
-/// The vector instructions that the environment asks for.
+/// The vector instructions, as the environment variable `ASTERISM_SIMD` sets them.
 ///
 /// # Errors
-/// If there are none of that name on this processor.
+/// If this processor has none of that name.
 pub fn simd_level() -> anyhow::Result<Level> {
     level_from_environment().map_err(|error| Usage(format!("ASTERISM_SIMD: {error}")).into())
 }

@@ -1,11 +1,11 @@
-//! Wrong usage, told in one line.
+//! Usage errors, in one line each.
 
 use std::fmt;
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Wrong usage: the program ends with exit status 2.
+/// A usage error: the program ends with exit status 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage(pub String);
 
@@ -18,26 +18,26 @@ impl fmt::Display for Usage {
 impl std::error::Error for Usage {}
 
 impl Usage {
-    /// What clap complains of in the words of a command.
+    /// The error of clap about a command's arguments, in one line.
     pub(crate) fn new(error: &clap::Error, of: &Command) -> Self {
         let command = of.get_bin_name().unwrap_or(of.get_name());
-        let said = Said(error);
-        let flag = said.flag();
+        let parts = ErrorParts(error);
+        let flag = parts.flag();
         let complaint = match error.kind() {
             ErrorKind::InvalidSubcommand => format!(
                 "expected a command, found {:?}{}",
-                said.text(ContextKind::InvalidSubcommand),
-                said.meant(ContextKind::SuggestedSubcommand)
+                parts.text(ContextKind::InvalidSubcommand),
+                parts.meant(ContextKind::SuggestedSubcommand)
             ),
             ErrorKind::UnknownArgument if flag.starts_with('-') => format!(
                 "{flag}: no such flag of {command}{}",
-                said.meant(ContextKind::SuggestedArg)
+                parts.meant(ContextKind::SuggestedArg)
             ),
             ErrorKind::UnknownArgument => {
                 format!("{command}: expected a flag, found {flag:?}")
             }
             ErrorKind::ArgumentConflict => {
-                let other = name(&said.text(ContextKind::PriorArg));
+                let other = name(&parts.text(ContextKind::PriorArg));
                 if other == flag || other.is_empty() {
                     format!("{flag}: expected at most once, found more often")
                 } else {
@@ -45,21 +45,21 @@ impl Usage {
                 }
             }
             ErrorKind::TooManyValues => {
-                format!("{flag}: expected no value, found {:?}", said.value())
+                format!("{flag}: expected no value, found {:?}", parts.value())
             }
             ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-                let expected = said.expected();
-                let found = said.value();
+                let expected = parts.expected();
+                let found = parts.value();
                 let found = if found.is_empty() { "nothing".into() } else { format!("{found:?}") };
                 format!(
                     "{flag}: expected {expected}, found {found}{}",
-                    said.meant(ContextKind::SuggestedValue)
+                    parts.meant(ContextKind::SuggestedValue)
                 )
             }
             ErrorKind::WrongNumberOfValues => format!(
                 "{flag}: expected {} of them, found {}",
-                said.text(ContextKind::ExpectedNumValues),
-                said.text(ContextKind::ActualNumValues)
+                parts.text(ContextKind::ExpectedNumValues),
+                parts.text(ContextKind::ActualNumValues)
             ),
             ErrorKind::MissingRequiredArgument => {
                 format!("{command}: expected {flag}, found nothing{}", explained(of, &flag))
@@ -73,10 +73,10 @@ impl Usage {
     }
 }
 
-/// What an error of clap says of itself.
-struct Said<'a>(&'a clap::Error);
+/// The parts of an error of clap.
+struct ErrorParts<'a>(&'a clap::Error);
 
-impl Said<'_> {
+impl ErrorParts<'_> {
     fn text(&self, kind: ContextKind) -> String {
         self.0.get(kind).map(ToString::to_string).unwrap_or_default()
     }
@@ -96,8 +96,7 @@ impl Said<'_> {
         self.text(ContextKind::InvalidValue)
     }
 
-    /// What the value should have been: one of a few words, or what a function that reads
-    /// values says.
+    /// What the value should have been: one of a few words, or what the parser of the value says.
     fn expected(&self) -> String {
         if let Some(ContextValue::Strings(words)) = self.0.get(ContextKind::ValidValue)
             && !words.is_empty()

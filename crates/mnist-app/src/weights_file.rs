@@ -17,7 +17,7 @@ pub(crate) struct WeightsFile {
 
 impl WeightsFile {
     /// # Errors
-    /// If there is no such file, or its header is none of a safetensors file of this length.
+    /// If there is no such file, or its header is not that of a safetensors file of this length.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let mut input = Input::open(path)?;
         let mut bytes = Vec::new();
@@ -39,7 +39,7 @@ impl WeightsFile {
     /// All bytes of the file.
     ///
     /// # Errors
-    /// If there are not as many as its header says, or too many for the memory.
+    /// If there are fewer or more than its header says, or too many for the memory.
     pub(crate) fn read(mut self) -> anyhow::Result<Vec<u8>> {
         let len = self.bytes.len() + self.header.body_len();
         if self.input.len().is_some() {
@@ -53,7 +53,7 @@ impl WeightsFile {
     }
 }
 
-/// Whether a file that is `found` bytes long fits what its header says.
+/// Checks the length of a file, if it is known, against what its header says.
 fn check_len(
     found: Option<u64>,
     expected: usize,

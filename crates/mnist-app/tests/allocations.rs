@@ -3,11 +3,9 @@
 //!
 //! One test function: the counter counts the allocations of all threads.
 
-use std::path::Path;
-
 use layers::{Subset, Trainer, TrainerConfig};
 use mnist_app::augmentation::{Augmentation, Augmenter, Elastic};
-use mnist_app::dataset::{Augmented, Part, Samples};
+use mnist_app::dataset::{Augmented, DataSource, Part};
 use mnist_app::presets;
 
 #[global_allocator]
@@ -15,8 +13,7 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 #[test]
 fn nothing_is_allocated_where_images_are_gathered() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist");
-    let samples = Samples::load(&folder, Part::Test).unwrap().first(Some(64));
+    let samples = DataSource::Mnist.load(Part::Test).unwrap().first(Some(64));
     let elastic = Some(Elastic { cells: 4, strength: 2.0 });
     let augmentation =
         Augmentation { shift: 2.0, rotation: 10.0, scale: 0.1, shear: 10.0, flip: true, elastic };

@@ -71,7 +71,7 @@ fn complaints_of(name: &str, text: &str) -> Vec<String> {
         }
         let raw_path = RAW_PATH.concat();
         if name.starts_with(ESCAPED) && content.contains(&raw_path) {
-            complaints.push(format!("{place}: expected .shown(), found {raw_path}"));
+            complaints.push(format!("{place}: expected .escaped(), found {raw_path}"));
         }
     }
     complaints

@@ -10,11 +10,12 @@ use serde::Serialize;
 use super::evaluate::{Accuracy, TestFlags};
 use crate::console::Console;
 use crate::dataset::Samples;
+use crate::escape::Escape;
 use crate::evaluation::Evaluation;
+use crate::evaluation::report;
 use crate::model::Model;
-use crate::printable::Shown;
 use crate::statistics::{SIGNIFICANCE, mcnemar};
-use crate::{report, threads};
+use crate::threads;
 
 /// Tells by McNemar's test whether one of two models is better
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     })
 }
 
-/// How many samples were right in both, in one, in none.
+/// How many samples both models got right, only one of them, or neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 struct Table {
     both_right: usize,
@@ -59,7 +60,7 @@ struct Table {
     both_wrong: usize,
 }
 
-/// Which one the test shows to be better.
+/// The model that the test shows to be better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 enum Better {
     A,
@@ -67,7 +68,8 @@ enum Better {
 }
 
 impl Table {
-    /// Of the answers to the same samples, each labelled as its model knows their classes.
+    /// From the answers to the same samples, which each side has labelled in the order of its
+    /// model's classes.
     fn of(sides: [(&Evaluation, &Samples); 2]) -> Self {
         let mut table = Self { both_right: 0, only_a: 0, only_b: 0, both_wrong: 0 };
         let [a, b] = sides.map(|(evaluation, samples)| evaluation.right(samples));
@@ -102,7 +104,7 @@ fn words([a, b]: [&Model; 2], table: Table) -> String {
     let mut text = String::new();
     for (name, model, only) in [("A", a, only_a), ("B", b, only_b)] {
         let accuracy = report::accuracy(both_right + only, total);
-        let _ = writeln!(text, "{name}: {}: {accuracy}", model.path().shown());
+        let _ = writeln!(text, "{name}: {}: {accuracy}", model.path().escaped());
     }
     let _ = writeln!(text, "{:>12}{:>10}{:>10}", "", "B right", "B wrong");
     let _ = writeln!(text, "{:>12}{both_right:>10}{only_a:>10}", "A right");
@@ -138,7 +140,7 @@ struct Comparison {
     #[serde(flatten)]
     table: Table,
     p_value: f64,
-    /// Null if the test shows neither to be.
+    /// Null if the test shows no difference.
     better: Option<Better>,
 }
 

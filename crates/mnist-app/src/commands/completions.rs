@@ -3,7 +3,7 @@ use std::time::Instant;
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 
-use super::{Common, Words};
+use super::{CommandLine, Common};
 use crate::console::Console;
 
 /// Prints what makes a shell complete the program's commands and flags
@@ -18,6 +18,6 @@ pub struct Flags {
 
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    generate(flags.shell, &mut Words::command(), "mnist-app", &mut script);
+    generate(flags.shell, &mut CommandLine::command(), "mnist-app", &mut script);
     Console::default().print(String::from_utf8_lossy(&script))
 }

@@ -12,15 +12,15 @@ use super::Common;
 use super::flags::count;
 use crate::console::Console;
 use crate::dataset::{Part, Samples};
+use crate::escape::Escape;
 use crate::evaluation::Evaluation;
-use crate::model::Model;
-use crate::own_data::Found;
-use crate::printable::{Shown, require_utf8};
-use crate::report;
+use crate::evaluation::report;
+use crate::evaluation::vote::Vote;
+use crate::input::require_utf8;
+use crate::model::{Model, ModelData};
 use crate::run_folder::named;
 use crate::statistics::wilson_interval;
-use crate::threads::{self, Asked};
-use crate::vote::Vote;
+use crate::threads::{self, ThreadCount};
 
 /// How well the test images were told apart, for `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -87,17 +87,21 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
 }
 
 impl TestFlags {
-    /// All models, before the first of them is tested, so that what is no model is said at once;
-    /// the images to test them on; and the threads to do so.
-    pub(super) fn read(&self, models: &[PathBuf]) -> anyhow::Result<(Vec<Model>, Found, Asked)> {
-        let asked = Asked::of(self.common.threads)?;
+    /// The models, all read before the first is tested, so that an error shows at once; the images
+    /// to test them on; and the number of threads.
+    pub(super) fn read(
+        &self,
+        models: &[PathBuf],
+    ) -> anyhow::Result<(Vec<Model>, ModelData, ThreadCount)> {
+        let asked = ThreadCount::of(self.common.threads)?;
         let (models, found) = asked.share(1, || {
             if self.json {
                 models.iter().try_for_each(|path| require_utf8("model", path))?;
             }
-            let models: Vec<_> = models.iter().map(|path| Model::open(path)).collect::<Result<_, _>>()?;
+            let models: Vec<_> =
+                models.iter().map(|path| Model::open(path)).collect::<Result<_, _>>()?;
             let limit = self.test_limit.map(Into::into);
-            let found = Found::of(&models, Part::Test, (self.data.as_deref(), limit))?;
+            let found = ModelData::of(&models, Part::Test, (self.data.as_deref(), limit))?;
             Ok((models, found))
         })?;
         Ok((models, found, asked))
@@ -117,7 +121,7 @@ impl Accuracy {
     }
 }
 
-/// Whether the models can vote: of the same classes, in whatever order.
+/// Checks that the models can vote: they must have the same classes, in any order.
 fn require_same_names(models: &[Model]) -> anyhow::Result<()> {
     let Some((first, others)) = models.split_first() else { return Ok(()) };
     match others.iter().find(|other| !other.classes().same_names(first.classes())) {
@@ -125,7 +129,7 @@ fn require_same_names(models: &[Model]) -> anyhow::Result<()> {
         Some(other) => bail!(
             "{}: expected the classes of {} to vote with it, {}, found {}; evaluate each alone",
             named(other.path()),
-            first.path().shown(),
+            first.path().escaped(),
             first.classes(),
             other.classes()
         ),
@@ -151,7 +155,7 @@ fn together(
     (of_each, mut console): (&[Samples], Console),
 ) -> anyhow::Result<()> {
     let mut vote = Vote::default();
-    // The vote knows the classes in the order of the first.
+    // The vote has the classes in the order of the first model.
     let first = &of_each[0];
     for (model, samples) in models.iter().zip(of_each) {
         let evaluation = model.evaluate(samples)?;
@@ -161,7 +165,7 @@ fn together(
             console.line(json_of(model, &evaluation, samples)?)?;
         } else {
             let line = model_line(model, &evaluation, samples);
-            console.line(format_args!("{}: {line}", model.path().shown()))?;
+            console.line(format_args!("{}: {line}", model.path().escaped()))?;
         }
     }
     let evaluation = vote.evaluation(first);

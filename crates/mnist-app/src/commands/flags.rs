@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use crate::experiment::{self, Experiment, Precision, absolute};
+use crate::experiment::{self, Experiment, Origin, Precision, absolute};
 use crate::{presets, threads};
 
-/// What every command takes.
+/// The flags of every command.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Common {
     /// How many threads to use: they change the speed, not the numbers
@@ -20,7 +20,7 @@ pub struct Common {
     pub quiet: bool,
 }
 
-/// Which experiment it is.
+/// The flags that choose an experiment.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExperimentFlags {
     /// A built-in experiment; `mnist-app presets` lists them [default: notebook]
@@ -32,40 +32,43 @@ pub struct ExperimentFlags {
 }
 
 impl ExperimentFlags {
-    /// The experiment, with what the other flags change in it.
+    /// The experiment, with what the other flags change in it, and where it is from.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn experiment(&self, overrides: &Overrides) -> anyhow::Result<Experiment> {
-        let mut experiment = match &self.config {
-            Some(file) => Experiment::read(file)?,
-            None => presets::experiment(self.preset.as_deref().unwrap_or(presets::DEFAULT))?,
+    pub(crate) fn experiment(&self, overrides: &Overrides) -> anyhow::Result<(Experiment, Origin)> {
+        let (mut experiment, origin) = match &self.config {
+            Some(file) => Experiment::read_with_origin(file)?,
+            None => {
+                let name = self.preset.as_deref().unwrap_or(presets::DEFAULT);
+                (presets::experiment(name)?, Origin::preset(name))
+            }
         };
         overrides.apply(&mut experiment);
-        Ok(experiment)
+        Ok((experiment, origin))
     }
 }
 
-/// What flags change in an experiment.
+/// The flags that change an experiment.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Instead of what the experiment says")]
 pub struct Overrides {
-    /// How often all training images are gone through
+    /// How many times to go through all training images
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub epochs: Option<NonZeroUsize>,
     /// Stop after the first epoch that gets this fraction of the images right
     #[arg(long, value_name = "P", value_parser = accuracy, allow_negative_numbers = true)]
     pub target_accuracy: Option<f64>,
-    /// Images of one step
+    /// Images in a batch: one training step
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub batch_size: Option<NonZeroUsize>,
-    /// Images that run through the network together, on one thread
+    /// Images that one thread runs through the network as a batch
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub shard_size: Option<NonZeroUsize>,
     /// The length of a step
     #[arg(long, value_name = "X", value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
-    /// What all random numbers are drawn from
+    /// The seed of all random numbers
     #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Use the first N training images alone
@@ -74,7 +77,7 @@ pub struct Overrides {
     /// Use the first N test images alone
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub test_limit: Option<NonZeroUsize>,
-    /// The numbers of the network
+    /// The type of the network's numbers
     #[arg(long)]
     pub precision: Option<Precision>,
     /// Start from the weights of a safetensors file
@@ -101,10 +104,10 @@ impl Overrides {
     }
 }
 
-/// A number, or what was expected.
+/// A parsed value, or what was expected.
 type Value<T> = Result<T, String>;
 
-/// Reads the name of a preset.
+/// The parser of a preset's name.
 pub(super) fn preset_names() -> PossibleValuesParser {
     PossibleValuesParser::new(presets::names())
 }

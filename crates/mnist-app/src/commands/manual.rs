@@ -4,7 +4,7 @@ use std::time::Instant;
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 
-use super::{Common, Words};
+use super::{CommandLine, Common};
 use crate::console::Console;
 
 /// Prints the manual page
@@ -22,7 +22,7 @@ pub(super) fn run(_: &Flags, _: Instant) -> anyhow::Result<()> {
 
 /// One page for all commands: a section for each.
 fn page() -> std::io::Result<Vec<u8>> {
-    let mut program = Words::command();
+    let mut program = CommandLine::command();
     program.build();
     let mut page = Vec::new();
     let whole = Man::new(program.clone());
@@ -37,7 +37,7 @@ fn page() -> std::io::Result<Vec<u8>> {
         writeln!(page, "{}", about.map(ToString::to_string).unwrap_or_default())?;
         let mut options = Vec::new();
         Man::new(command.clone()).render_options_section(&mut options)?;
-        // Those of a command stand below its own title.
+        // A command's options stand below its own title.
         let options = String::from_utf8_lossy(&options);
         let below = options.split_once(".SH OPTIONS\n").map_or(&*options, |(_, below)| below);
         page.extend(below.replace(".SH ", ".SS ").into_bytes());

@@ -19,7 +19,7 @@ macro_rules! commands {
     ($($name:ident in $module:ident),*) => {
         $(pub(crate) mod $module;)*
 
-        /// What the program is asked to do.
+        /// The command, with its flags.
         #[derive(Clone, Debug, Subcommand)]
         enum Command {
             $($name($module::Flags),)*
@@ -55,7 +55,7 @@ commands!(
     arg_required_else_help = true,
     max_term_width = 98
 )]
-struct Words {
+struct CommandLine {
     #[command(subcommand)]
     command: Command,
 }
@@ -71,11 +71,11 @@ Exit status:
   1  a run failed, or what it printed was lost
   2  wrong usage";
 
-/// Does what the words of a command line ask for; `start` is when the process began.
+/// Runs a command line; `start` is when the process began.
 pub(crate) fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> anyhow::Result<()> {
     let words: Vec<_> = words.into_iter().collect();
     let program = std::iter::once(OsString::from("mnist-app"));
-    match Words::try_parse_from(program.chain(words.iter().cloned())) {
+    match CommandLine::try_parse_from(program.chain(words.iter().cloned())) {
         Ok(words) => words.command.run(start),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp
@@ -83,14 +83,14 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> 
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 Console::default().print(error.render())
             }
-            _ => Err(Usage::new(&error, &asked(&words)).into()),
+            _ => Err(Usage::new(&error, &command_of(&words)).into()),
         },
     }
 }
 
-/// The command that the words begin with; the program itself if it is none.
-fn asked(words: &[OsString]) -> clap::Command {
-    let mut program = Words::command();
+/// The command that the words begin with; the program itself if they begin with none.
+fn command_of(words: &[OsString]) -> clap::Command {
+    let mut program = CommandLine::command();
     program.build();
     let first = words.first().and_then(|word| word.to_str()).unwrap_or_default();
     program.find_subcommand(first).cloned().unwrap_or(program)
@@ -100,20 +100,20 @@ fn asked(words: &[OsString]) -> clap::Command {
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::{Command, Words, asked};
+    use super::{Command, CommandLine, command_of};
     use crate::presets;
     use crate::usage::Usage;
 
     fn parse(line: &str) -> Result<Command, Usage> {
         let words: Vec<_> = line.split_whitespace().map(std::ffi::OsString::from).collect();
         let all = std::iter::once("mnist-app".into()).chain(words.iter().cloned());
-        let parsed = Words::try_parse_from(all);
-        parsed.map(|words| words.command).map_err(|error| Usage::new(&error, &asked(&words)))
+        let parsed = CommandLine::try_parse_from(all);
+        parsed.map(|words| words.command).map_err(|error| Usage::new(&error, &command_of(&words)))
     }
 
     #[test]
     fn the_declarations_are_sound() {
-        Words::command().debug_assert();
+        CommandLine::command().debug_assert();
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
                     --seed 7 --train-limit 5 --out runs/x --quiet";
         let Ok(Command::Train(flags)) = parse(line) else { panic!("{line}") };
         let before = presets::experiment("notebook").unwrap();
-        let after = flags.chosen.experiment(&flags.overrides).unwrap();
+        let (after, _) = flags.chosen.experiment(&flags.overrides).unwrap();
         assert_eq!((after.epochs.get(), after.batch_size.get(), after.seed), (2, 32, 7));
         assert_eq!((after.learning_rate, after.train_limit.unwrap().get()), (1e-3, 5));
         assert_eq!((after.shard_size, after.networks), (before.shard_size, before.networks));

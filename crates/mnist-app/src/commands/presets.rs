@@ -4,7 +4,8 @@ use clap::Args;
 
 use super::{Common, flags};
 use crate::console::Console;
-use crate::{networks, presets};
+use crate::experiment::build;
+use crate::presets;
 
 /// Lists the built-in experiments, or prints one
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     }
     for name in presets::names() {
         let experiment = presets::experiment(name)?;
-        let parameters = networks::parameters(&experiment)?;
+        let parameters = build::parameters(&experiment)?;
         let description = experiment.description;
         console.line(format_args!("{name:<16}{parameters:>9} parameters  {description}"))?;
     }

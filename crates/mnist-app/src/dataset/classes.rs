@@ -6,27 +6,27 @@ use std::fmt;
 
 use anyhow::{Context, ensure};
 
-use crate::printable::{Shown, quoted};
+use crate::escape::{Escape, quoted};
 
-/// The key of a model's metadata under which the names of its classes are.
+/// The key of the class names in a model's metadata.
 const CLASSES: &str = "classes";
 
-/// The classes of a data set; a label is a place in this list. Names decide what a class is:
-/// where data meet a model or other data, labels are translated by them.
+/// The classes of a data set; a label is an index into this list. A class is identified by its
+/// name: where data meet a model or other data, labels are translated by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Classes {
-    /// So many of them; their names are the numbers from 0 on.
+    /// A number of classes, whose names are the numbers from 0 on.
     Numbered(usize),
     /// Their names, in the order of their labels.
     Named(Vec<String>),
 }
 
-/// All names, or the first of them if they are many.
+/// All names, or the first of them if there are many.
 impl fmt::Display for Classes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 20;
         let names: Vec<_> =
-            (0..self.count().min(MOST)).map(|label| self.name(label).shown()).collect();
+            (0..self.count().min(MOST)).map(|label| self.name(label).escaped()).collect();
         f.write_str(&names.join(", "))?;
         match self.count() {
             0..=MOST => Ok(()),
@@ -36,23 +36,26 @@ impl fmt::Display for Classes {
 }
 
 impl Classes {
-    /// How many there can be: a label is a byte.
+    /// The most classes: a label is a byte.
     pub const MOST: usize = 256;
 
     /// The classes of these names.
     ///
     /// # Errors
-    /// If there are none or too many, or one is there twice, empty, or has control
-    /// characters.
+    /// If there are none or too many, or a name is repeated, empty, or contains control characters.
     pub fn named(names: &[String]) -> anyhow::Result<Self> {
         let count = names.len();
         let most = Self::MOST;
-        ensure!((1..=most).contains(&count), "expected 1 to {most} names, found {count}");
+        ensure!((1..=most).contains(&count), "expected from 1 to {most} names, found {count}");
         let mut known = HashSet::new();
         for name in names {
             let is_name = !name.is_empty() && !name.contains(char::is_control);
-            ensure!(is_name, "expected names without control characters, found {}", quoted(name));
-            ensure!(known.insert(name), "expected different names, found {} twice", quoted(name));
+            ensure!(
+                is_name,
+                "expected names with at least one character and no control characters, found {}",
+                quoted(name)
+            );
+            ensure!(known.insert(name), "expected each name once, found {} twice", quoted(name));
         }
         Ok(Self::Named(names.to_vec()))
     }
@@ -65,12 +68,12 @@ impl Classes {
         }
     }
 
-    /// Whether they have no names but their numbers.
+    /// Whether they are known by their numbers alone.
     pub fn is_numbered(&self) -> bool {
         matches!(self, Self::Numbered(_))
     }
 
-    /// The name of a label: its number, if there is no other.
+    /// The name of a label: its number, if the classes have no names.
     pub fn name(&self, label: usize) -> String {
         match self {
             Self::Numbered(_) => label.to_string(),
@@ -83,7 +86,7 @@ impl Classes {
         (0..self.count()).find(|&label| self.name(label) == name)
     }
 
-    /// Whether others have the same names, in whatever order.
+    /// Whether others have the same names, in any order.
     pub fn same_names(&self, other: &Self) -> bool {
         let is_there = |label| other.label(&self.name(label)).is_some();
         self.count() == other.count() && (0..self.count()).all(is_there)
@@ -94,7 +97,7 @@ impl Classes {
         (0..self.count()).all(|label| self.name(label) == label.to_string())
     }
 
-    /// What a model's file says of its classes; nothing if their names are numbers.
+    /// The metadata of a model with these classes; nothing if their names are their numbers.
     pub fn metadata(&self) -> Option<(&'static str, String)> {
         let Self::Named(names) = self else { return None };
         let names = serde_json::Value::from(names.as_slice()).to_string();
@@ -105,7 +108,10 @@ impl Classes {
     ///
     /// # Errors
     /// If the metadata names classes, but not one for each output.
-    pub fn of_model(metadata: &HashMap<String, String>, outputs: usize) -> anyhow::Result<Self> {
+    pub fn from_metadata(
+        metadata: &HashMap<String, String>,
+        outputs: usize,
+    ) -> anyhow::Result<Self> {
         let Some(text) = metadata.get(CLASSES) else { return Ok(Self::Numbered(outputs)) };
         let place = || format!("{CLASSES:?} in __metadata__");
         let names: Vec<String> = serde_json::from_str(text)
@@ -120,14 +126,13 @@ impl Classes {
     }
 }
 
-/// The order of the names of a data set's classes: as numbers if all are numbers, else that of
-/// their bytes.
+/// The order of a data set's class names: numeric if all are numbers, else by their bytes.
 pub(super) fn order(names: &[String]) -> fn(&str, &str) -> Ordering {
     let is_number = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
     if names.iter().all(is_number) { by_number } else { str::cmp }
 }
 
-/// Of numbers of any length; those that are equal by their bytes.
+/// Numeric order for numbers of any length; equal ones by their bytes.
 fn by_number(a: &str, b: &str) -> Ordering {
     let [digits_a, digits_b] = [a, b].map(|name| name.trim_start_matches('0'));
     let by_length = digits_a.len().cmp(&digits_b.len());
@@ -152,7 +157,7 @@ mod tests {
         assert_eq!(sorted(&bytes), all);
         let long = "9".repeat(40);
         assert_eq!(sorted(&["10", &long, "007", "7", "0"]), ["0", "007", "7", "10", &*long]);
-        // One name that is no number, and all are words.
+        // With one name that is not a number, all are compared as text.
         assert_eq!(sorted(&["9", "10", "a"]), ["10", "9", "a"]);
     }
 

@@ -1,33 +1,21 @@
-//! Which data these are, in 64 hexadecimal digits.
+//! The digests that identify a data set.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
-use layers::{sha256, sha256_of};
+use layers::sha256;
 
-use super::{Part, Samples};
-use crate::printable::Shown;
+use super::samples::{Part, Samples};
+use crate::escape::Escape;
 
-/// The keys of a model's metadata under which the digests of its data are: that of all of
-/// them, and those of the images for training and for testing.
+/// The keys of the data's digests in a model's metadata: of all data, of the training images, of
+/// the test images.
 const KEYS: [&str; 3] = ["data", "data_train", "data_test"];
 
 /// The digest of MNIST, all of it.
 const MNIST: &str = "e8bdbdbee2a19824ccfe8229caab854831d7a4d9348aa58d3d51f43ec473b661";
 
-/// The digest of samples as they were read: the SHA-256 of a line with their channels, height,
-/// width and number, all pixels `(N, C, H, W)`, and the name of each one's class with a line
-/// feed behind it.
-pub(super) fn of(samples: &Samples) -> String {
-    let [channels, height, width] = samples.shape;
-    let sizes = format!("{channels} {height} {width} {}\n", samples.len());
-    let lines: Vec<_> =
-        (0..samples.classes.count()).map(|label| samples.classes.name(label) + "\n").collect();
-    let names: String = samples.labels.iter().map(|&label| &*lines[usize::from(label)]).collect();
-    sha256_of(&[sizes.as_bytes(), &samples.images, names.as_bytes()])
-}
-
-/// Which data a model was made of.
+/// The digests of the data that a model was trained and tested on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digests {
     train: String,
@@ -35,7 +23,7 @@ pub struct Digests {
 }
 
 impl Digests {
-    /// Of the data that these are the two parts of.
+    /// The digests of a training and a test set.
     pub fn new(train: &Samples, test: &Samples) -> Self {
         Self { train: train.digest.clone(), test: test.digest.clone() }
     }
@@ -48,8 +36,7 @@ impl Digests {
         }
     }
 
-    /// Of all data: the SHA-256 of both parts' digests, a line each, that of the training
-    /// images first.
+    /// The digest of all data: the SHA-256 of both parts' digests, a line each, training first.
     pub fn whole(&self) -> String {
         let Self { train, test } = self;
         sha256(format!("{train}\n{test}\n").as_bytes())
@@ -60,17 +47,17 @@ impl Digests {
         self.whole() == MNIST
     }
 
-    /// What a model's file says of its data.
+    /// The metadata of a model of these data.
     pub fn metadata(&self) -> [(&'static str, String); 3] {
         let [whole, train, test] = KEYS;
         [(whole, self.whole()), (train, self.train.clone()), (test, self.test.clone())]
     }
 
-    /// What a model's metadata say, if they say something.
+    /// The digests in a model's metadata, if there are any.
     ///
     /// # Errors
-    /// If they do not say all of it, or do not agree.
-    pub fn of_model(metadata: &HashMap<String, String>) -> anyhow::Result<Option<Self>> {
+    /// If some are missing, or they contradict one another.
+    pub fn from_metadata(metadata: &HashMap<String, String>) -> anyhow::Result<Option<Self>> {
         let found = KEYS.map(|key| metadata.get(key).cloned());
         if found.iter().all(Option::is_none) {
             return Ok(None);
@@ -84,7 +71,7 @@ impl Digests {
             "{:?} in __metadata__: expected {}, the digest of the two parts, found {}",
             KEYS[0],
             digests.whole(),
-            whole.as_deref().unwrap_or("none").shown()
+            whole.as_deref().unwrap_or("none").escaped()
         );
         Ok(Some(digests))
     }

@@ -1,4 +1,4 @@
-//! Whether data and a network belong together.
+//! Whether data and a network fit together.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use anyhow::{Context, anyhow, bail, ensure};
 use layers::{LayerSpec, Network};
 use tensor::Element;
 
-use super::{Classes, Samples, size_text};
-use crate::printable::{Shown, quoted};
+use super::classes::Classes;
+use super::samples::{Samples, size_text};
+use crate::escape::quoted;
 
-/// Why a network cannot learn from samples or be tested on them. Prints as the numbers that
-/// would fit and those that were found.
+/// Why samples do not fit a network. Prints as the sizes that would fit and those that were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
     complaint: String,
-    /// The place of the layer that it is about, if it is not about the input.
+    /// The index of the layer that it is about; none if it is about the input.
     pub layer: Option<usize>,
 }
 
@@ -27,22 +27,21 @@ impl fmt::Display for Misfit {
 impl std::error::Error for Misfit {}
 
 impl Samples {
-    /// The same samples for `network`: labels without names have as many classes as it
-    /// has outputs.
+    /// The same samples for `network`: numbered classes are as many as it has outputs.
     ///
     /// # Errors
-    /// If it does not take such images or cannot tell so many classes apart; the message
-    /// gives the numbers that would fit.
+    /// If the network takes images of another shape or has too few outputs; the message gives the
+    /// sizes that would fit.
     pub fn fit<T: Element>(mut self, network: &Network<T>) -> Result<Self, Misfit> {
         let (input, output) = (network.input_shape(), network.output_shape());
         let (mut complaints, mut layer) = (Vec::new(), None);
-        // A network of dense layers may start from one long axis.
+        // The input of a dense network may be a single axis.
         let flat = input.dims().len() < 3 && input.len() == self.pixels();
         if input.dims() != self.shape && !flat {
             complaints.push(format!(
                 "expected input = {:?}, as {} holds images of {}, found {input}",
                 self.shape,
-                self.source.images.shown(),
+                self.place.images(),
                 size_text(self.shape)
             ));
         }
@@ -62,9 +61,9 @@ impl Samples {
         Ok(self)
     }
 
-    /// What is wrong with so many outputs.
+    /// What is wrong with the number of outputs, if anything.
     fn refuse_outputs(&self, outputs: usize) -> Option<String> {
-        let (place, count) = (self.source.labels.shown(), self.classes.count());
+        let (place, count) = (self.place.labels(), self.classes.count());
         let reason = match &self.classes {
             Classes::Named(_) if count == outputs => return None,
             Classes::Named(_) if self.is_named => {
@@ -92,11 +91,11 @@ impl Samples {
         ))
     }
 
-    /// The same samples with the labels that `classes` gives to their names; numbers keep
-    /// theirs, and have at least so many classes.
+    /// The same samples with the labels that their class names have in `classes`; numbered classes
+    /// keep their labels, and become at least as many as in `classes`.
     ///
     /// # Errors
-    /// If a sample is of none of the classes.
+    /// If a sample is of a class that is not in `classes`.
     pub fn relabelled(mut self, classes: &Classes) -> anyhow::Result<Self> {
         if let (Classes::Numbered(own), Classes::Numbered(count)) = (&self.classes, classes) {
             self.classes = Classes::Numbered(*own.max(count));
@@ -107,7 +106,7 @@ impl Samples {
             let name = self.classes.name(label);
             match classes.label(&name) {
                 Some(label) => labels.push(u8::try_from(label)?),
-                // A folder is a class even if it is empty; a number between others need not be.
+                // An empty folder is a class all the same; a number that no label uses need not be.
                 None if self.classes.is_numbered() && !is_used => labels.push(0),
                 None => return Err(self.of_no_class(&name, classes)),
             }
@@ -119,14 +118,7 @@ impl Samples {
 
     /// Where the labels are from, for messages.
     pub(crate) fn labels_place(&self) -> String {
-        self.source.labels.shown()
-    }
-
-    /// Which labels there are.
-    pub(super) fn used(&self) -> Vec<bool> {
-        let mut used = vec![false; self.classes.count()];
-        self.labels.iter().for_each(|&label| used[usize::from(label)] = true);
-        used
+        self.place.labels()
     }
 
     /// Whether all samples are of these classes.
@@ -136,7 +128,7 @@ impl Samples {
     }
 
     fn of_no_class(&self, name: &str, classes: &Classes) -> anyhow::Error {
-        let (place, own, name) = (self.source.labels.shown(), &self.classes, quoted(name));
+        let (place, own, name) = (self.place.labels(), &self.classes, quoted(name));
         if own.is_numbered() {
             return anyhow!(
                 "{place}: expected labels that are among the classes {classes}, found {name} \
@@ -147,11 +139,11 @@ impl Samples {
         anyhow!("{place}: expected the class folders {classes}, found {name} among {own}")
     }
 
-    /// The same samples with these names of classes: numbers are places in the list, and names
+    /// The same samples with these class names: numeric labels are indices into the list, and names
     /// must be in it.
     ///
     /// # Errors
-    /// If there are other labels or names, or they cannot be those of classes.
+    /// If a label or name is not in the list, or the names are not valid.
     pub fn named(mut self, names: &[String]) -> anyhow::Result<Self> {
         let classes = Classes::named(names).context("classes")?;
         if !self.classes.is_numbered() {
@@ -162,18 +154,18 @@ impl Samples {
             own <= count,
             "{}: expected labels from 0 to {}, as the experiment names the {count} classes \
              {classes}, found labels up to {}",
-            self.source.labels.shown(),
+            self.place.labels(),
             count - 1,
             own - 1
         );
-        // Else a model that knows these names would take the numbers for them.
+        // Otherwise a model with these names would confuse labels and names.
         let number_of = |label: usize| classes.label(&label.to_string());
         let moved = (0..count).find(|&label| number_of(label).is_some_and(|of| of != label));
         if let Some(number) = moved {
             bail!(
                 "{}: expected names of classes that are no numbers of other labels, found \
                  {:?} among {classes}",
-                self.source.labels.shown(),
+                self.place.labels(),
                 number.to_string()
             );
         }

@@ -1,15 +1,18 @@
-//! A data set as four IDX files with the names that MNIST's have.
+//! A data set as four IDX files, named as MNIST's.
 
 use std::fs;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
 
+use super::classes::Classes;
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
-use super::{Classes, Part, Samples, Source, png_folder};
+use super::png_folder;
+use super::samples::{Part, Place, Samples};
+use crate::escape::Escape;
 use crate::idx::{self, Contents};
 use crate::input::{Found, is_there};
-use crate::printable::Shown;
 
 const IMAGES: [&str; 2] = ["idx3-ubyte", "idx4-ubyte"];
 const LABELS: [&str; 1] = ["idx1-ubyte"];
@@ -17,7 +20,7 @@ const LABELS: [&str; 1] = ["idx1-ubyte"];
 /// Whether there is a file of images of this part.
 pub(super) fn present(folder: &Path, part: Part) -> anyhow::Result<bool> {
     for file in spellings(folder, &format!("{}-images", prefix(part)), &IMAGES) {
-        // What the system does not tell of may be one.
+        // A path that cannot be examined may be one, so that is an error.
         for path in [&file.plain, &file.zipped] {
             if Found::at(path)? != Found::Nothing {
                 return Ok(true);
@@ -33,25 +36,30 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
         |what: &str, kinds: &[&str]| find(folder, &format!("{}-{what}", prefix(part)), kinds);
     let images = find("images", &IMAGES)?;
     let labels = find("labels", &LABELS)?;
-    let samples = read(&Source { images: images.path(), labels: labels.path() })?;
+    let place = Place::Files { images: images.path(), labels: labels.path() };
+    let open =
+        |file: &Path, axes: &[usize]| Contents::open(file, axes).with_context(|| file.escaped());
+    let opened = (open(&images.path(), &IMAGE_AXES)?, open(&labels.path(), &LABEL_AXES)?);
+    let samples = samples(opened.0, opened.1, place)?;
     images.check_twin(&IMAGE_AXES)?;
     labels.check_twin(&LABEL_AXES)?;
     Ok(samples)
 }
 
-const IMAGE_AXES: [usize; 2] = [3, 4];
-const LABEL_AXES: [usize; 1] = [1];
+pub(super) const IMAGE_AXES: [usize; 2] = [3, 4];
+pub(super) const LABEL_AXES: [usize; 1] = [1];
 
-/// Reads both headers, and what follows them if they belong together.
-fn read(source: &Source) -> anyhow::Result<Samples> {
-    let path = source.images.shown();
-    let open =
-        |file: &Path, axes: &[usize]| Contents::open(file, axes).with_context(|| file.shown());
-    let images = open(&source.images, &IMAGE_AXES)?;
-    let labels = open(&source.labels, &LABEL_AXES)?;
+/// Reads the samples of an image file and a label file whose headers have been read, and checks
+/// that they belong together.
+pub(super) fn samples<R: BufRead + Send>(
+    images: Contents<R>,
+    labels: Contents<R>,
+    place: Place,
+) -> anyhow::Result<Samples> {
     ensure!(
         !images.axes.contains(&0),
-        "{path}: expected at least one image with at least one pixel, found sizes {:?}",
+        "{}: expected at least one image with at least one pixel, found sizes {:?}",
+        place.images(),
         images.axes
     );
     let (count, shape) = match *images.axes {
@@ -61,22 +69,24 @@ fn read(source: &Source) -> anyhow::Result<Samples> {
     };
     ensure!(
         matches!(shape[0], 1 | 3),
-        "{path}: expected axes (N, C, H, W) with 1 or 3 channels C, grey or red, green and \
-         blue, found sizes {:?}",
+        "{}: expected axes (N, C, H, W) with 1 or 3 channels C, grey or red, green and blue, found \
+         sizes {:?}",
+        place.images(),
         images.axes
     );
     ensure!(
         labels.axes == [count],
-        "{}: expected {count} labels, as there are images in {path}, found {}",
-        source.labels.shown(),
+        "{}: expected {count} labels, as there are images in {}, found {}",
+        place.labels(),
+        place.images(),
         labels.axes[0]
     );
     let (images, labels) = rayon::join(|| images.read(), || labels.read());
-    let images = images.with_context(|| path.to_string())?;
-    let labels = labels.with_context(|| source.labels.shown())?;
+    let images = images.with_context(|| place.images())?;
+    let labels = labels.with_context(|| place.labels())?;
     let largest = labels.bytes.iter().copied().max().unwrap_or_default();
     let classes = Classes::Numbered(usize::from(largest) + 1);
-    Ok(Samples::new((images.bytes, labels.bytes), shape, classes, source.clone()))
+    Ok(Samples::new((images.bytes, labels.bytes), shape, classes, place))
 }
 
 fn prefix(part: Part) -> &'static str {
@@ -86,24 +96,25 @@ fn prefix(part: Part) -> &'static str {
     }
 }
 
-/// A file that may be there plain, gzipped, or both.
+/// The paths of a file that may be plain, gzipped, or both.
 struct Spelling {
     plain: PathBuf,
     zipped: PathBuf,
 }
 
 impl Spelling {
-    /// Whether there is something under one of the names, whatever it is.
+    /// Whether anything has one of the two names.
     fn is_there(&self) -> bool {
         is_there(&self.plain) || is_there(&self.zipped)
     }
 
-    /// The one to read.
+    /// The one that is read.
     fn path(&self) -> PathBuf {
         if is_there(&self.plain) { &self.plain } else { &self.zipped }.clone()
     }
 
-    /// Of two files that should be the same, one may be older.
+    /// Checks that the plain and the gzipped file, if both are there, have the same contents: one
+    /// may be older.
     fn check_twin(&self, axes: &[usize]) -> anyhow::Result<()> {
         if !is_there(&self.plain) || !is_there(&self.zipped) {
             return Ok(());
@@ -111,8 +122,8 @@ impl Spelling {
         ensure!(
             idx::read(&self.plain, axes)? == idx::read(&self.zipped, axes)?,
             "{}: expected the contents of {} beside it, found others; remove one of them",
-            self.zipped.shown(),
-            self.plain.shown()
+            self.zipped.escaped(),
+            self.plain.escaped()
         );
         Ok(())
     }
@@ -136,14 +147,14 @@ fn find(folder: &Path, stem: &str, kinds: &[&str]) -> anyhow::Result<Spelling> {
     if let Some(other) = found.next() {
         return Err(anyhow!(
             "{}: expected one file of this name, found {} beside it; remove one of them",
-            file.path().shown(),
-            other.path().shown()
+            file.path().escaped(),
+            other.path().escaped()
         ));
     }
     Ok(file)
 }
 
-/// What else lies in the folder and looks like data.
+/// What else in the folder looks like data.
 pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     let mut used = Vec::new();
     for part in [Part::Train, Part::Test] {
@@ -166,14 +177,14 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
 }
 
 fn missing(folder: &Path, name: &str) -> anyhow::Error {
-    let place = folder.shown();
+    let place = folder.escaped();
     if let Some(example) = png_folder::unsplit_class(folder) {
         return anyhow!(
             "{place}: expected the folders train and test, each with a folder of PNG images for \
              each class, found class folders such as {example:?} without them; move most of the \
              images of each to {} and the others to {}",
-            folder.join("train").join(&example).shown(),
-            folder.join("test").join(&example).shown()
+            folder.join("train").join(&example).escaped(),
+            folder.join("test").join(&example).escaped()
         );
     }
     let found = match fs::read_dir(folder).map(Iterator::count) {

@@ -1,12 +1,12 @@
-//! What lies among the data and is not used.
+//! Files among the data that are not used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::escape::Escape;
 use crate::input::Found;
-use crate::printable::Shown;
 
 /// Files and folders that are not used, counted by the reason.
 #[derive(Debug, Default)]
@@ -22,19 +22,19 @@ struct Group {
 /// Why a file is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// With another ending, in small letters; without one if it is empty.
+    /// Another extension, in lower case; empty if it has none.
     Ending(String),
-    /// Hidden, as its name or that of a folder above it begins with a point.
+    /// Hidden: its name or that of a folder above it begins with a dot.
     Hidden,
     /// Below a folder in a class's folder.
     Deeper,
     /// Beside the folders of the classes.
     Loose,
-    /// A link that leads nowhere.
+    /// A dangling link.
     Dangling,
     /// A pipe, a device or the like.
     NoFile,
-    /// Beside the data, with a name as data have it.
+    /// Beside the data, with a name that looks like data.
     Beside,
 }
 
@@ -46,13 +46,13 @@ impl Kind {
                 format!("{count} file{s} without an ending (only *.png is read)")
             }
             Self::Ending(ending) => {
-                format!("{count} file{s} *.{} (only *.png is read)", ending.shown())
+                format!("{count} file{s} *.{} (only *.png is read)", ending.escaped())
             }
             Self::Hidden => format!("{count} hidden picture{s}"),
             Self::Deeper => format!("{count} file{s} in folders below a class"),
             Self::Loose => format!("{count} file{s} beside the folders of the classes"),
             Self::Dangling => format!("{count} dangling link{s}"),
-            Self::NoFile => format!("{count} with an image's name that is no file"),
+            Self::NoFile => format!("{count} named like an image but not a regular file"),
             Self::Beside => format!("{count} file{s} or folder{s} beside the data"),
         }
     }
@@ -63,7 +63,7 @@ impl LeftOut {
         self.extend(Self(vec![Group { kind, count: 1, first: path.to_owned() }]));
     }
 
-    /// What another list has, behind what this one has.
+    /// Adds what another list has.
     pub(super) fn extend(&mut self, other: Self) {
         for Group { kind, count, first } in other.0 {
             match self.0.iter_mut().find(|group| group.kind == kind) {
@@ -73,7 +73,7 @@ impl LeftOut {
         }
     }
 
-    /// Something whose name begins with a point, if it is a picture or a folder of some.
+    /// Adds something whose name begins with a dot: a picture, or the pictures in a folder.
     pub(super) fn add_hidden(&mut self, path: &Path, found: Found) -> anyhow::Result<()> {
         if found == Found::Folder {
             return self.add_below(path, &Kind::Hidden);
@@ -84,19 +84,19 @@ impl LeftOut {
         Ok(())
     }
 
-    /// Files below a folder that itself is not used, of hidden ones the pictures; links are not
-    /// followed.
+    /// Adds the files below a folder that is not used, of a hidden one only the pictures; links are
+    /// not followed.
     ///
     /// # Errors
-    /// If one of the folders cannot be read: nobody would know what is left out.
+    /// If a folder cannot be read: what is left out would be unknown.
     pub(super) fn add_below(&mut self, folder: &Path, kind: &Kind) -> anyhow::Result<()> {
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
-            let place = || folder.shown();
+            let place = || folder.escaped();
             let mut paths = Vec::new();
             for entry in fs::read_dir(&folder).with_context(place)? {
                 let entry = entry.with_context(place)?;
-                let is_folder = entry.file_type().with_context(|| entry.path().shown())?.is_dir();
+                let is_folder = entry.file_type().with_context(|| entry.path().escaped())?.is_dir();
                 paths.push((entry.path(), is_folder));
             }
             paths.sort();
@@ -111,24 +111,24 @@ impl LeftOut {
         Ok(())
     }
 
-    /// All of it in a line, if there is something.
+    /// All of it in one line, if there is anything.
     pub(super) fn line(&self, folder: &Path) -> Option<String> {
         const MOST: usize = 8;
         let group = |Group { kind, count, first }: &Group| {
             let which = if *count == 1 { "" } else { "the first " };
-            format!("{}: {which}{}", kind.text(*count), first.shown())
+            format!("{}: {which}{}", kind.text(*count), first.escaped())
         };
         let mut parts: Vec<_> = self.0.iter().take(MOST).map(group).collect();
         let others: usize = self.0.iter().skip(MOST).map(|group| group.count).sum();
         if others > 0 {
             parts.push(format!("{others} others"));
         }
-        let place = folder.shown();
+        let place = folder.escaped();
         (!self.0.is_empty()).then(|| format!("{place}: left out {}", parts.join("; ")))
     }
 }
 
-/// The ending of a name, in small letters.
+/// The extension of a name, in lower case.
 pub(super) fn ending(name: &str) -> String {
     let ending = Path::new(name).extension().unwrap_or_default();
     ending.to_string_lossy().to_lowercase()
@@ -138,7 +138,7 @@ fn is_picture(path: &Path) -> bool {
     path.file_name().is_some_and(|name| is_of_pictures(&ending(&name.to_string_lossy())))
 }
 
-/// Whether this is the ending of a picture, whatever its format.
+/// Whether this is the extension of a picture in any format.
 pub(super) fn is_of_pictures(ending: &str) -> bool {
     const ENDINGS: [&str; 12] =
         ["png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "avif", "ppm", "pgm", "heic"];

@@ -1,8 +1,8 @@
 //! A data set as PNG images, `train/CLASS/*.png` and `test/CLASS/*.png`.
 //!
-//! Classes are labelled in the order of their names: as numbers if all are numbers, else in that
-//! of their bytes. Samples take turns: the first image of each class, then the second of each; so
-//! the first samples of a set, where a limit keeps only them, are of all classes.
+//! Classes are labelled in the order of their names: numeric if all are numbers, else by their
+//! bytes. Samples take turns: the first image of each class, then the second of each; so a limit on
+//! the number of samples still keeps all classes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use rayon::prelude::*;
 
-use super::classes::order;
+use super::classes::{Classes, order};
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
 use super::png_image::Image;
-use super::{Classes, MOST_TOLD, Part, Samples, Source, size_text};
+use super::samples::{MOST_TOLD, Part, Place, Samples, size_text};
+use crate::escape::Escape;
 use crate::input::{Found, reserve};
-use crate::printable::Shown;
 
 /// Whether there are folders for training or for testing.
 pub(super) fn present(folder: &Path) -> anyhow::Result<bool> {
@@ -23,7 +23,7 @@ pub(super) fn present(folder: &Path) -> anyhow::Result<bool> {
     Ok(train? == Found::Folder || test? == Found::Folder)
 }
 
-/// A folder of PNG images right in `folder`, where none should be.
+/// A class folder directly in `folder`, where only `train` and `test` should be.
 pub(super) fn unsplit_class(folder: &Path) -> Option<String> {
     let is_class = |(_, path): &(String, PathBuf)| {
         path.is_dir() && entries(path).is_ok_and(|files| files.iter().any(is_png))
@@ -31,10 +31,10 @@ pub(super) fn unsplit_class(folder: &Path) -> Option<String> {
     entries(folder).ok()?.into_iter().find(is_class).map(|(name, _)| name)
 }
 
-/// Reads the images of one part, side by side on the threads of the current pool.
+/// Reads the images of one part, in parallel on the current thread pool.
 pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     let folder = folder.join(name(part));
-    let place = || folder.shown();
+    let place = || folder.escaped();
     match Found::at(&folder)? {
         Found::Folder => {}
         found => bail!(
@@ -59,16 +59,16 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
             place()
         );
     };
-    let shape = Image::open(first).with_context(|| first.shown())?.shape;
+    let shape = Image::open(first).with_context(|| first.escaped())?.shape;
     let images = decode_all(&files, shape)?;
     let labels = files.iter().map(|&(_, label)| u8::try_from(label));
     let labels = labels.collect::<Result<_, _>>()?;
-    let source = Source { images: folder.clone(), labels: folder };
-    let samples = Samples::new((images, labels), shape, Classes::Named(classes), source);
+    let classes = Classes::Named(classes);
+    let samples = Samples::new((images, labels), shape, classes, Place::Folder(folder));
     Ok(Samples { without_images, notes, ..samples })
 }
 
-/// What else lies beside the folders for training and for testing and looks like data.
+/// What beside the folders `train` and `test` looks like data.
 pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     let mut left_out = LeftOut::default();
     for (entry, path) in entries(folder)? {
@@ -94,7 +94,7 @@ struct Listing {
     classes: Vec<String>,
     /// All images with their labels, in the order of the samples.
     files: Vec<(PathBuf, usize)>,
-    /// The names under which there could be images of a class, but are none, and the reasons.
+    /// The names that could be classes but have no images, with the reasons.
     without_images: Vec<(String, String)>,
     /// What is not used.
     notes: Vec<String>,
@@ -111,7 +111,7 @@ impl Listing {
                 found => {
                     let is_dangling = found == Found::Dangling;
                     left_out.add(if is_dangling { Kind::Dangling } else { Kind::Loose }, &path);
-                    without_images.push((name, format!("{}: {found}", path.shown())));
+                    without_images.push((name, format!("{}: {found}", path.escaped())));
                 }
             }
         }
@@ -121,15 +121,15 @@ impl Listing {
             let mut own = LeftOut::default();
             let images = images_of(path, &mut own)?;
             let lost = own.line(path);
-            // Without one the class could not be learned; a small test set may have none.
+            // A class without training images cannot be learned; a small test set may lack one.
             ensure!(
                 part == Part::Test || !images.is_empty(),
                 "{}: expected at least one PNG image (*.png), found none; {}",
-                path.shown(),
+                path.escaped(),
                 lost.unwrap_or_else(|| "the folder is empty".into())
             );
             if images.is_empty() {
-                let reason = lost.unwrap_or_else(|| format!("{}: an empty folder", path.shown()));
+                let reason = lost.unwrap_or_else(|| format!("{}: an empty folder", path.escaped()));
                 without_images.push((name.clone(), reason));
             } else {
                 left_out.extend(own);
@@ -151,7 +151,7 @@ fn sorted(
 ) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let names: Vec<_> = folders.iter().map(|(name, _)| name.clone()).collect();
     if let Some(name) = names.iter().find(|name| name.contains(char::is_control)) {
-        let place = folder.shown();
+        let place = folder.escaped();
         bail!("{place}: expected a name of a class without control characters, found {name:?}");
     }
     let order = order(&names);
@@ -159,7 +159,7 @@ fn sorted(
     Ok(folders)
 }
 
-/// The images of a class; what else lies there is counted.
+/// The images of a class; other files are counted.
 fn images_of(folder: &Path, left_out: &mut LeftOut) -> anyhow::Result<Vec<PathBuf>> {
     let mut images = Vec::new();
     for (name, path) in all_entries(folder)? {
@@ -176,7 +176,7 @@ fn images_of(folder: &Path, left_out: &mut LeftOut) -> anyhow::Result<Vec<PathBu
     Ok(images)
 }
 
-/// What is in a folder, but for hidden files, in the order of the names' bytes.
+/// The entries of a folder that are not hidden, in the order of their names' bytes.
 pub(super) fn entries(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut entries = all_entries(folder)?;
     entries.retain(|(name, _)| !name.starts_with('.'));
@@ -184,12 +184,12 @@ pub(super) fn entries(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
 }
 
 fn all_entries(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let place = || folder.shown();
+    let place = || folder.escaped();
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).with_context(place)? {
         let entry = entry.with_context(place)?;
         let Ok(name) = entry.file_name().into_string() else {
-            bail!("{}: expected a name in UTF-8, found another one", entry.path().shown());
+            bail!("{}: expected a name in UTF-8, found another one", entry.path().escaped());
         };
         entries.push((name, entry.path()));
     }
@@ -201,13 +201,13 @@ fn is_png((name, path): &(String, PathBuf)) -> bool {
     ending(name) == "png" && path.is_file()
 }
 
-/// The pixels of all files, `(N, C, H, W)`; of several errors that of the first file.
+/// The pixels of all files, `(N, C, H, W)`; of several errors, the one of the first file.
 fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<Vec<u8>> {
     let image_len: usize = shape.iter().product();
     let mut images = Vec::new();
     let len = files.len().saturating_mul(image_len);
     reserve(&mut images, len).with_context(|| {
-        let (count, place) = (files.len(), files[0].0.shown());
+        let (count, place) = (files.len(), files[0].0.escaped());
         format!("{place} and the others, {count} such images of {}", size_text(shape))
     })?;
     images.resize(len, 0);
@@ -216,7 +216,7 @@ fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<V
         .zip(files)
         .map_init(<[Vec<u8>; 2]>::default, |memory, (planes, (file, _))| {
             let decoded = decode(file, shape, &files[0].0, planes, memory);
-            decoded.with_context(|| file.shown()).err()
+            decoded.with_context(|| file.escaped()).err()
         })
         .find_first(Option::is_some);
     error.flatten().map_or(Ok(images), Err)
@@ -235,7 +235,7 @@ fn decode(
         image.shape == shape,
         "expected an image of {}, as {} is, found one of {}",
         size_text(shape),
-        first.shown(),
+        first.escaped(),
         size_text(image.shape)
     );
     image.read(planes, memory)

@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context, anyhow, ensure};
 use png::{ColorType, Decoder, DecodingError, Reader, Transformations};
 
-use super::size_text;
+use super::samples::size_text;
 use crate::input::Input;
 
-/// Numbers in the largest image that is read.
+/// The most values of an image, all channels together.
 const MOST_NUMBERS: usize = 1 << 26;
 
 /// A PNG image whose header has been read.
@@ -18,25 +18,25 @@ pub(super) struct Image {
     reader: Reader<BufReader<File>>,
     /// `(C, H, W)`, alpha not counted.
     pub(super) shape: [usize; 3],
-    /// Whether pixels have a number more, for how opaque they are.
+    /// Whether it has an alpha channel.
     alpha: bool,
     palette: Option<Palette>,
 }
 
-/// The colours of an image whose pixels are places among them.
+/// The palette of an image whose pixels are indices.
 struct Palette {
-    /// Red, green, blue and how opaque it is.
+    /// Red, green, blue, alpha.
     colours: Vec<[u8; 4]>,
-    /// Bits of a pixel.
+    /// Bits per pixel.
     bits: usize,
 }
 
 impl Image {
     /// # Errors
-    /// If it is none, larger than it can reasonably be, or an animation.
+    /// If it is not a PNG image, is implausibly large, or is an animation.
     pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
         let mut decoder = Decoder::new(BufReader::new(Input::open(file)?.into_file()));
-        // No text and no profile of colours changes a pixel, and there may be many.
+        // Text and colour profiles change no pixel, and there may be many.
         decoder.set_ignore_text_chunk(true);
         decoder.set_ignore_iccp_chunk(true);
         let header = decoder.read_header_info().map_err(complaint)?;
@@ -54,7 +54,7 @@ impl Image {
             size_text(shape)
         );
         if !is_indexed {
-            // Fewer bits become 8, and of 16 the upper 8.
+            // Fewer than 8 bits are expanded, and of 16 the upper 8 are kept.
             decoder.set_transformations(Transformations::normalize_to_color8());
         }
         let reader = decoder.read_info().map_err(complaint)?;
@@ -92,7 +92,7 @@ impl Image {
                 }
             }
         }
-        // Also what follows the pixels: a file that is cut short is not used.
+        // Read on to the end, so that a truncated file is an error.
         reader.finish().map_err(complaint)?;
         let pixels = || interleaved.chunks_exact(pixel);
         ensure!(
@@ -118,7 +118,7 @@ impl Palette {
         Ok(Self { colours, bits: info.bit_depth as usize })
     }
 
-    /// The colours of a line of pixels, the first of a byte in its upper bits.
+    /// The colours of a row of indices; the first index of a byte is in its upper bits.
     fn expand(&self, line: &[u8], pixels: &mut [u8]) -> anyhow::Result<()> {
         let Self { colours, bits } = self;
         let in_byte = 8 / bits;
@@ -156,7 +156,7 @@ fn complaint(error: DecodingError) -> anyhow::Error {
     }
 }
 
-/// A text of the decoder with the names of chunks in place of what it knows of them.
+/// A message of the decoder, with the names of chunks instead of its debug output.
 fn plain(text: &str) -> String {
     const START: &str = "ChunkType { type: ";
     let parts = text.split_once(START).and_then(|(before, rest)| {

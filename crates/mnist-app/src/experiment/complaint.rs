@@ -1,21 +1,21 @@
-//! What is wrong with an experiment's text, and where, in the text's own words.
+//! What is wrong with an experiment's text, and where, in the terms of the file.
 
 use std::fmt::{self, Display, Write as _};
 use std::ops::Range;
 
 use serde::de::{self, Expected, Unexpected};
 
-use crate::printable::one_line;
+use crate::escape::escape_line;
 
 /// Why a text is no experiment. Prints as `, line 4: epochs: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError(String);
 
 impl ParseError {
-    /// Of a text that is no TOML.
+    /// For a text that is not TOML.
     pub(super) fn syntax(text: &str, error: &toml::de::Error) -> Self {
         let message = in_plain_words(text, error);
-        // The parser does not say where a key of too many parts stands.
+        // The parser gives no position for a key of too many parts.
         let is_deep = |line: &str| line.matches('.').count() >= DEEPEST;
         let line = match error.span() {
             Some(span) => Some(line_at(text, span.start)),
@@ -26,7 +26,7 @@ impl ParseError {
         Self(format!(", line {}, {}: {message}", line + 1, cut(content, MOST_FOUND)))
     }
 
-    /// Of what begins at this byte.
+    /// For something that begins at this byte.
     pub(super) fn at(text: &str, start: usize, message: &str) -> Self {
         Self(format!(", line {}: {message}", line_at(text, start) + 1))
     }
@@ -48,25 +48,25 @@ impl Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// How many lines end before this byte.
+/// The number of lines that end before this byte.
 pub(crate) fn line_at(text: &str, byte: usize) -> usize {
     text.as_bytes()[..byte.min(text.len())].iter().filter(|&&byte| byte == b'\n').count()
 }
 
-/// What serde finds wrong while it reads, and what the reader knows of the place.
+/// An error of deserialization, and the place that it is about.
 #[derive(Debug)]
 pub(super) struct Complaint {
     /// From the inside out.
     path: Vec<Step>,
-    /// Of the value, or of the key if it is that which is wrong.
+    /// The span of the value, or of the key if the key is wrong.
     span: Option<Range<usize>>,
     what: What,
 }
 
-/// A step from a table or list to something in it.
+/// A step from a table or list to something in it, with the `type` of what it leads to.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// To what a key is set to, and the type of that, if it is a table with one.
+    /// To the value of a key.
     Key { name: String, kind: Option<String> },
     /// To an item, counted from 0.
     Item { place: usize, kind: Option<String> },
@@ -83,14 +83,14 @@ impl Step {
 
 #[derive(Debug)]
 enum What {
-    /// Something other than what is there.
+    /// What was expected instead.
     Expected(String),
-    /// One of some names, and the one that is there instead.
+    /// The names that were expected, and the one that was found.
     Choice(&'static [&'static str], Option<String>),
-    /// A key other than those that there are.
+    /// The key that was found, and those that there are.
     UnknownKey(String, &'static [&'static str]),
     MissingKey(&'static str),
-    /// A message that says what was expected and what found.
+    /// A message that says what was expected and found.
     Said(String),
 }
 
@@ -100,16 +100,16 @@ const MOST_FOUND: usize = 80;
 /// The most characters of a key in a message.
 const MOST_KEY: usize = 40;
 
-/// The most characters of a message that comes from elsewhere.
+/// The most characters of a message of serde or the TOML parser.
 const MOST_MESSAGE: usize = 300;
 
-/// How deep the parser goes.
+/// The deepest nesting that the parser accepts.
 const DEEPEST: usize = 80;
 
 /// The most names in a list.
 const MOST_NAMES: usize = 32;
 
-/// How much alike two names are, from 0 to 1, if one may have been meant by the other.
+/// The similarity of two names, from 0 to 1, from which one may have been meant by the other.
 const ALIKE: f64 = 0.8;
 
 impl Complaint {
@@ -125,21 +125,21 @@ impl Complaint {
         Self::new(What::Choice(names, found.map(str::to_owned)))
     }
 
-    /// Of what is reached by this step, and stands there.
+    /// The same complaint, about something that this step leads to, at this span.
     pub(super) fn below(mut self, step: Step, span: Range<usize>) -> Self {
         self.path.push(step);
         self.span.get_or_insert(span);
         self
     }
 
-    /// Of a table, which knows where its keys stand.
+    /// Adds the span of an unknown key; `place` finds the keys of the table.
     pub(super) fn of_table(&mut self, place: impl Fn(&str) -> Option<Range<usize>>) {
         if let (None, What::UnknownKey(key, _)) = (&self.span, &self.what) {
             self.span = place(key);
         }
     }
 
-    /// All but the line.
+    /// The message without the line.
     fn message(&self, text: &str) -> String {
         let place = self.place();
         match &self.what {
@@ -164,7 +164,7 @@ impl Complaint {
         }
     }
 
-    /// `layer 2 ("conv2d"): size: `, or nothing for the text as a whole.
+    /// `layer 2 ("conv2d"): size: `, or nothing for the whole text.
     fn place(&self) -> String {
         let mut place = String::new();
         let mut steps = self.path.iter().rev().peekable();
@@ -191,7 +191,7 @@ impl Complaint {
         place
     }
 
-    /// Whose keys they are.
+    /// What the keys belong to.
     fn owner(&self) -> String {
         match self.path.first() {
             Some(Step::Key { kind: Some(kind), .. } | Step::Item { kind: Some(kind), .. }) => {
@@ -207,7 +207,7 @@ impl Complaint {
         }
     }
 
-    /// What stands in its place.
+    /// What the text has there.
     fn found(&self, text: &str) -> String {
         let found = self.span.clone().and_then(|span| text.get(span));
         cut(found.unwrap_or("something else"), MOST_FOUND)
@@ -224,12 +224,12 @@ fn list(names: &[&str]) -> String {
     }
 }
 
-/// `; did you mean "conv2d"?`, if one of the names is much like what was found.
+/// `; did you mean "conv2d"?`, if one of the names is similar to what was found.
 fn meant(found: &str, names: &[&str]) -> Option<String> {
     if found.len() > MOST_KEY {
         return None;
     }
-    // `ReLU`, `Conv2D` and `LeakyReLU` are meant as names that differ in nothing else.
+    // `ReLU`, `Conv2D` and `LeakyReLU` differ from the names only in case and underscores.
     let plain = |name: &str| name.replace(['_', '-', ' '], "").to_lowercase();
     let found = plain(found);
     let alike = names.iter().map(|name| (strsim::jaro(&found, &plain(name)), name));
@@ -237,7 +237,8 @@ fn meant(found: &str, names: &[&str]) -> Option<String> {
     (alike > ALIKE).then(|| format!("; did you mean {name:?}?"))
 }
 
-/// What is wrong with a text that is no TOML; where the parser speaks of itself, in other words.
+/// What is wrong with a text that is not TOML; in other words where the parser's own would not
+/// help.
 fn in_plain_words(text: &str, error: &toml::de::Error) -> String {
     let message = error.message();
     if message.contains("recurs") {
@@ -255,18 +256,18 @@ fn in_plain_words(text: &str, error: &toml::de::Error) -> String {
     cut(message, MOST_MESSAGE)
 }
 
-/// At most so many characters, on one line, those visible that would not be.
+/// The text on one line, escaped, and cut to `most` characters.
 fn cut(text: &str, most: usize) -> String {
     let words = text.split_whitespace().flat_map(|word| [" ", word]).skip(1);
     let mut characters = words.flat_map(str::chars);
-    let mut shown = one_line(&characters.by_ref().take(most).collect::<String>());
+    let mut shown = escape_line(&characters.by_ref().take(most).collect::<String>());
     if characters.next().is_some() {
         let _ = write!(shown, "… ({} characters)", text.chars().count());
     }
     shown
 }
 
-/// What serde's own visitors say they expect, in other words.
+/// What serde's visitors say they expect, in plain words.
 fn in_words(expected: &str) -> &str {
     match expected {
         "usize" | "u64" => "a whole number from 0 on",
@@ -282,7 +283,7 @@ fn in_words(expected: &str) -> &str {
 
 impl std::error::Error for Complaint {}
 
-/// Without its place, which only the text tells.
+/// Without its line, for which the text is needed.
 impl Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message(""))
@@ -326,13 +327,13 @@ mod tests {
     use toml::de::DeTable;
 
     use super::{Complaint, MOST_FOUND, ParseError, What};
-    use crate::experiment::{Experiment, reading};
+    use crate::experiment::{Experiment, deserializer};
 
     /// What is wrong with a text, of which there must be something; and as it is printed.
     #[track_caller]
     fn complaint(text: &str) -> (Complaint, String) {
         let tree = DeTable::parse(text).unwrap();
-        let read: Result<Experiment, _> = reading::read(&tree);
+        let read: Result<Experiment, _> = deserializer::read(&tree);
         let complaint = read.expect_err(text);
         let message = ParseError::new(text, &complaint).to_string();
         (complaint, message)

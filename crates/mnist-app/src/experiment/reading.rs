@@ -1,234 +1,198 @@
-//! An experiment's text to the values that it stands for, by way of a tree that knows where in
-//! the text each of them stands.
+//! An experiment from a file or a text, and back.
 
-use std::vec;
+use std::path::{Path, PathBuf};
 
-use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
-    Unexpected, VariantAccess, Visitor,
-};
-use serde::forward_to_deserialize_any;
-use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use anyhow::{Context, anyhow};
+use toml::de::DeTable;
 
-use super::complaint::{Complaint, Step};
+use super::complaint::ParseError;
+use super::deserializer;
+use super::keys::Experiment;
+use super::origin::Origin;
+use super::values::in_name;
+use crate::escape::Escape;
+use crate::input::{Input, require_utf8};
+use crate::memory;
 
-/// Reads a `T` from the table of a whole text.
-pub(super) fn read<'de, T: de::Deserialize<'de>>(
-    table: &'de Spanned<DeTable<'de>>,
-) -> Result<T, Complaint> {
-    T::deserialize(Whole(table.get_ref()))
-}
-
-/// A text as a whole.
-struct Whole<'de>(&'de DeTable<'de>);
-
-impl<'de> Deserializer<'de> for Whole<'de> {
-    type Error = Complaint;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-        visit_table(self.0, visitor)
+impl Experiment {
+    /// The experiment in a file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no experiment; the message names file, line and
+    /// key.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        Ok(Self::read_with_origin(path)?.0)
     }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
-        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier
-        ignored_any
+    /// The same, and where its settings stand.
+    pub(crate) fn read_with_origin(path: &Path) -> anyhow::Result<(Self, Origin)> {
+        let file = path.escaped();
+        let text = text_of(path).with_context(|| format!("--config {file}"))?;
+        let mut experiment =
+            Self::parse(&text).map_err(|error| anyhow!("--config {file}{error}"))?;
+        if experiment.name.is_empty() {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let kept = |c: char| if in_name(c) && c != '.' { c } else { '-' };
+            experiment.name = stem.chars().map(kept).collect();
+        }
+        // A relative path starts where the file is.
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let Self { data, initial_weights, .. } = &mut experiment;
+        for (key, path) in [("data", data), ("initial_weights", initial_weights)] {
+            let Some(path) = path else { continue };
+            *path = absolute(&folder.join(&*path));
+            require_utf8(key, path).with_context(|| format!("--config {file}"))?;
+        }
+        let origin = Origin::file(path, text, &experiment);
+        Ok((experiment, origin))
+    }
+
+    /// The experiment in a text.
+    ///
+    /// # Errors
+    /// If it is not one; the message names line and key.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let tree = DeTable::parse(text).map_err(|error| ParseError::syntax(text, &error))?;
+        let experiment: Result<Self, _> = deserializer::read(&tree);
+        let mut experiment = experiment.map_err(|complaint| ParseError::new(text, &complaint))?;
+        experiment.seat().map_err(|complaint| {
+            let start = tree.get_ref().get("committee").map_or(0, |value| value.span().start);
+            ParseError::at(text, start, &format!("committee: {complaint}"))
+        })?;
+        Ok(experiment)
+    }
+
+    /// The experiment as [`Experiment::parse`] takes it.
+    ///
+    /// # Errors
+    /// If something in it cannot be written as TOML.
+    pub fn to_toml(&self) -> anyhow::Result<String> {
+        toml::to_string_pretty(self).context("experiment")
     }
 }
 
-/// What a key is set to.
-struct Value<'de>(&'de Spanned<DeValue<'de>>);
+/// The absolute path, so that a run's `config.toml` means the same wherever it is read.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
 
-impl<'de> Deserializer<'de> for Value<'de> {
-    type Error = Complaint;
+/// The text of an experiment's file, if there is enough memory to parse it.
+///
+/// # Errors
+/// If there is no such file or not so much memory, or the file is longer than it can
+/// reasonably be.
+pub(crate) fn text_of(path: &Path) -> anyhow::Result<String> {
+    /// The most memory for a byte of text: a table of a key or two takes 3 KiB.
+    const MOST_BECOME: u64 = 512;
+    let text = Input::text(path, MOST_BYTES)?;
+    let what = format!("to read a text of {} bytes", text.len());
+    memory::require(&what, text.len() as u64 * MOST_BECOME, "choose a shorter one")?;
+    Ok(text)
+}
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-        match self.0.get_ref() {
-            DeValue::String(text) => visitor.visit_str(text),
-            DeValue::Boolean(value) => visitor.visit_bool(*value),
-            DeValue::Integer(digits) => {
-                let value = i64::from_str_radix(digits.as_str(), digits.radix())
-                    .map_err(|_| Complaint::expected("a whole number that 64 bits can hold"))?;
-                match u64::try_from(value) {
-                    Ok(value) => visitor.visit_u64(value),
-                    Err(_) => visitor.visit_i64(value),
-                }
-            }
-            DeValue::Float(digits) => {
-                let value: f64 = digits.as_str().parse().unwrap_or(f64::INFINITY);
-                if value.is_infinite() && !digits.as_str().ends_with("inf") {
-                    return Err(Complaint::expected("a number that 64 bits can hold"));
-                }
-                visitor.visit_f64(value)
-            }
-            DeValue::Array(items) => visitor.visit_seq(Items(items.iter().enumerate())),
-            DeValue::Table(table) => visit_table(table, visitor),
-            DeValue::Datetime(_) => {
-                Err(de::Error::invalid_type(Unexpected::Other("a date"), &visitor))
-            }
+/// The longest text of an experiment: a thousand times that of a preset.
+pub(crate) const MOST_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use crate::experiment::{Experiment, LARGEST_SEED};
+    use crate::presets;
+
+    fn complaint(change: impl Fn(&str) -> String) -> String {
+        let text = presets::text("notebook").unwrap();
+        Experiment::parse(&change(text)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        for name in presets::names() {
+            let experiment = presets::experiment(name).unwrap();
+            let text = experiment.to_toml().unwrap();
+            assert_eq!(Experiment::parse(&text), Ok(experiment), "{text}");
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Complaint> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    /// From a table alone: in a list, values would have no names.
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Complaint> {
-        match self.0.get_ref() {
-            DeValue::Table(table) => visit_table(table, visitor),
-            _ => Err(Complaint::expected("a table")),
+    #[test]
+    fn members_take_seeds_and_networks_in_turn() {
+        let preset = presets::text("notebook").unwrap();
+        let (keys, network) = preset.split_at(preset.find("[network]").unwrap());
+        let [one, mut other] = [network, &network.replace("outputs = 100", "outputs = 50")]
+            .map(|network| network.replace("[network]", "[[network]]"));
+        other += "\n[network.augmentation]\nshift = 1.0\n";
+        let parse = |text: String| Experiment::parse(&text).unwrap();
+        // An array of one is the one, and no committee.
+        assert_eq!(parse(format!("{keys}{one}")), parse(preset.into()));
+        assert_eq!(parse(preset.into()).committee, None);
+        let two = parse(format!("{keys}{one}{other}"));
+        assert_eq!(two.committee.map(usize::from), Some(2));
+        let five = parse(format!("committee = 5\n{keys}{one}{other}"));
+        assert_eq!(five.committee.map(usize::from), Some(5));
+        for (number, network) in [(1, &one), (2, &other), (3, &one), (4, &other), (5, &one)] {
+            let mut expected = parse(format!("{keys}{network}"));
+            expected.seed = five.seed + number as u64 - 1;
+            assert_eq!(five.member(number), expected, "{number}");
+            let shift = expected.augmentation.map(|augmentation| augmentation.shift);
+            assert_eq!(shift, (network == &other).then_some(1.0), "{number}");
         }
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        names: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Complaint> {
-        match self.0.get_ref() {
-            DeValue::String(name) => visitor.visit_enum(Name(name)),
-            _ => Err(Complaint::choice(names, None)),
-        }
-    }
-
-    /// From a name alone: serde would take a number for a place among the names.
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Complaint> {
-        match self.0.get_ref() {
-            DeValue::String(name) => visitor.visit_str(name),
-            _ => Err(Complaint::expected("a name in quotes")),
-        }
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map ignored_any
-    }
-}
-
-/// The name of one of several choices.
-struct Name<'de>(&'de str);
-
-impl<'de> EnumAccess<'de> for Name<'de> {
-    type Error = Complaint;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Complaint> {
-        let name: de::value::StrDeserializer<'_, Complaint> = self.0.into_deserializer();
-        Ok((seed.deserialize(name)?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Name<'de> {
-    type Error = Complaint;
-
-    fn unit_variant(self) -> Result<(), Complaint> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Complaint> {
-        Err(Complaint::expected("a table"))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Complaint> {
-        Err(Complaint::expected("a table"))
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Complaint> {
-        Err(Complaint::expected("a table"))
-    }
-}
-
-type Entry<'de> = (&'de Spanned<DeString<'de>>, &'de Spanned<DeValue<'de>>);
-
-fn visit_table<'de, V: Visitor<'de>>(
-    table: &'de DeTable<'de>,
-    visitor: V,
-) -> Result<V::Value, Complaint> {
-    let mut entries: Vec<Entry<'de>> = table.iter().collect();
-    // The type says what the other keys may be; those come as they stand in the text.
-    entries.sort_by_key(|(key, _)| (key.get_ref() != "type", key.span().start));
-    let entries = Entries { entries: entries.into_iter(), current: None };
-    visitor.visit_map(entries).map_err(|mut complaint| {
-        complaint.of_table(|name| {
-            let (key, _) = table.iter().find(|(key, _)| key.get_ref() == name)?;
-            Some(key.span())
+        // Its own in place of the one for all.
+        let all = format!("{keys}augmentation = {{ rotation = 9.0 }}\n");
+        let rotations = [one.clone(), format!("{one}{other}"), other.clone()].map(|networks| {
+            let experiment = parse(format!("{all}{networks}"));
+            let last = experiment.networks.all().len();
+            experiment.member(last).augmentation.map(|augmentation| augmentation.rotation)
         });
-        complaint
-    })
-}
-
-struct Entries<'de> {
-    entries: vec::IntoIter<Entry<'de>>,
-    /// The one whose key has been read.
-    current: Option<Entry<'de>>,
-}
-
-impl<'de> MapAccess<'de> for Entries<'de> {
-    type Error = Complaint;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Complaint> {
-        self.current = self.entries.next();
-        let Some((key, _)) = self.current else { return Ok(None) };
-        let name: de::value::StrDeserializer<'_, Complaint> =
-            key.get_ref().as_ref().into_deserializer();
-        seed.deserialize(name).map(Some)
+        assert_eq!(rotations, [9.0, 0.0, 0.0].map(Some));
+        let last = Experiment { seed: LARGEST_SEED, ..two };
+        assert_eq!([1, 2].map(|number| last.member(number).seed), [LARGEST_SEED, 0]);
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Complaint> {
-        let (key, value) = self.current.take().expect("a value is asked for after its key");
-        let read = seed.deserialize(Value(value));
-        read.map_err(|complaint| {
-            let step = Step::Key { name: key.get_ref().to_string(), kind: kind(value) };
-            complaint.below(step, value.span())
-        })
-    }
-}
-
-struct Items<'de>(std::iter::Enumerate<std::slice::Iter<'de, Spanned<DeValue<'de>>>>);
-
-impl<'de> SeqAccess<'de> for Items<'de> {
-    type Error = Complaint;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Complaint> {
-        let Some((place, value)) = self.0.next() else { return Ok(None) };
-        let read = seed.deserialize(Value(value)).map(Some);
-        read.map_err(|complaint| {
-            complaint.below(Step::Item { place, kind: kind(value) }, value.span())
-        })
-    }
-}
-
-/// The type that a table says it is of.
-fn kind(value: &Spanned<DeValue<'_>>) -> Option<String> {
-    let DeValue::Table(table) = value.get_ref() else { return None };
-    match table.get("type")?.get_ref() {
-        DeValue::String(name) => Some(name.to_string()),
-        _ => None,
+    #[test]
+    fn errors_name_line_and_key() {
+        let zero = complaint(|text| text.replace("epochs = 15", "epochs = 0"));
+        assert!(
+            zero.starts_with(", line ")
+                && zero.contains(": epochs: expected a whole number from 1 on, found 0"),
+            "{zero}"
+        );
+        let rate = complaint(|text| text.replace("learning_rate = 0.01", "learning_rate = nan"));
+        assert!(
+            rate.contains("learning_rate: expected a finite number, not negative, found nan"),
+            "{rate}"
+        );
+        let unknown = complaint(|text| format!("epocs = 3\n{text}"));
+        assert!(
+            unknown.starts_with(", line 1: epocs: no such key; an experiment takes "),
+            "{unknown}"
+        );
+        let missing = complaint(|text| text.replace("epochs = 15", ""));
+        assert_eq!(missing, ": expected the key epochs, found none");
+        let layer = complaint(|text| text.replace("\"tanh\"", "\"tan\""));
+        assert!(layer.contains("found \"tan\"; did you mean \"tanh\"?"), "{layer}");
+        let average = complaint(|text| format!("average = 1.0\n{text}"));
+        assert!(average.contains("line 1: average: expected a number from 0"), "{average}");
+        let clip = complaint(|text| format!("clip_norm = 0.0\n{text}"));
+        assert!(clip.contains("expected a finite number above 0, found 0.0"), "{clip}");
+        let schedule = complaint(|text| format!("schedule = \"linear\"\n{text}"));
+        assert!(schedule.contains("expected one of constant, step, "), "{schedule}");
+        let augmentation = complaint(|text| format!("{text}\n[augmentation]\nshift = -1.0\n"));
+        assert!(
+            augmentation.contains("augmentation.shift: expected a number of pix"),
+            "{augmentation}"
+        );
+        let own = complaint(|text| format!("{text}\n[network.augmentation]\nshift = -1.0\n"));
+        assert!(own.contains(": augmentation.shift: expected a number of pix"), "{own}");
+        for (names, part) in [
+            ("[]", "classes: expected from 1 to 256 names, found 0"),
+            ("[\"a\", \"\"]", "no control characters, found \"\""),
+            ("[\"a\", \"\\u0007\"]", "no control characters, found \"\\u{7}\""),
+            ("[\"a\", \"b\", \"a\"]", "expected each name once, found \"a\" twice"),
+        ] {
+            let classes = complaint(|text| format!("classes = {names}\n{text}"));
+            assert!(classes.starts_with(", line 1: ") && classes.contains(part), "{classes}");
+        }
+        let outside = complaint(|text| text.replace("\"notebook\"", "\"../notebook\""));
+        assert!(outside.contains("found \"../notebook\""), "{outside}");
+        let syntax = complaint(|text| text.replace("epochs = 15", "epochs = = 15"));
+        assert!(syntax.contains("epochs = = 15: "), "{syntax}");
     }
 }

@@ -10,8 +10,8 @@ use flate2::write::GzEncoder;
 
 use crate::bad_input::refused;
 use crate::common::{idx, run_line, small_data, succeeds, text, train_small};
-use crate::own_data::{Images, config};
-use crate::own_data_of_models::without;
+use crate::data_of_models::without;
+use crate::own_images::{Images, config};
 
 const SHAPE: [usize; 3] = [1, 4, 5];
 

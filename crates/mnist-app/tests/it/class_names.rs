@@ -6,7 +6,7 @@ use mnist_app::dataset::{Classes, Part, Samples};
 
 use crate::bad_input::refused;
 use crate::common::{objects, run_line, succeeds, text};
-use crate::own_data::{Images, config};
+use crate::own_images::{Images, config};
 
 const SHAPE: [usize; 3] = [1, 3, 12];
 

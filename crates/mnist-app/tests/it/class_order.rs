@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::bad_input::refused;
 use crate::common::{objects, succeeds};
-use crate::own_data::{Images, config};
+use crate::own_images::{Images, config};
 
 const SHAPE: [usize; 3] = [1, 3, 8];
 

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use layers::{Network, Subset, Trainer, TrainerConfig};
-use mnist_app::dataset::{self, Samples};
+use mnist_app::dataset::{DataSource, Samples};
 use mnist_app::experiment::Experiment;
 use mnist_app::presets;
 use png::ColorType;
@@ -24,7 +24,7 @@ pub fn mnist_folder() -> PathBuf {
 /// Training and test samples, read once.
 pub fn mnist() -> &'static (Samples, Samples) {
     static SAMPLES: OnceLock<(Samples, Samples)> = OnceLock::new();
-    SAMPLES.get_or_init(|| dataset::load(&mnist_folder()).unwrap())
+    SAMPLES.get_or_init(|| DataSource::Mnist.load_both(None).unwrap())
 }
 
 /// A folder with the first 200 training and 100 test images, not gzipped.

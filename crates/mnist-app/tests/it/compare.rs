@@ -5,10 +5,10 @@ use std::path::Path;
 
 use layers::{Dense, Init, Loss, Network, Reshape, Softmax, Workspace, network_of, save_weights};
 use mnist_app::dataset::{Part, Samples};
+use mnist_app::evaluation::vote::{Outputs, Vote};
 use mnist_app::evaluation::{Evaluation, Evaluator};
 use mnist_app::model::Model;
 use mnist_app::statistics::{mcnemar, wilson_interval};
-use mnist_app::vote::{Outputs, Vote};
 use serde_json::{Value, json};
 use tensor::Element;
 

@@ -2,8 +2,9 @@ use std::fs;
 use std::io::Read;
 
 use layers::sha256;
+use mnist_app::dataset;
 
-use crate::common::{mnist, mnist_folder};
+use crate::common::{mnist, mnist_folder, names, succeeds, summary};
 
 /// The sums that `data/mnist/README.md` gives for the files before they were gzipped.
 const SHA256: [(&str, &str); 4] = [
@@ -33,4 +34,31 @@ fn the_reader_finds_all_samples() {
     assert_eq!(test.labels()[..8], [7, 2, 1, 0, 4, 1, 4, 9]);
     let ink: u64 = train.image(0).iter().map(|&pixel| u64::from(pixel)).sum();
     assert_eq!(ink, 27_525);
+}
+
+#[test]
+fn what_is_built_in_is_what_the_files_hold() {
+    let (train, test) = dataset::load(&mnist_folder()).unwrap();
+    let of = |samples: &dataset::Samples| (samples.len(), samples.digest().to_owned());
+    assert_eq!((of(&train), of(&test)), (of(&mnist().0), of(&mnist().1)));
+}
+
+/// As after `cargo install`: nothing of the repository is above the current folder.
+#[test]
+fn the_program_trains_in_an_empty_folder() {
+    let here = tempfile::tempdir().unwrap();
+    let line = "train --preset notebook --train-limit 20 --test-limit 10 --epochs 1";
+    let printed = succeeds(here.path(), line);
+    assert!(
+        printed.contains("20 training images, 10 test images\nrun: runs/notebook-"),
+        "{printed}"
+    );
+    assert_eq!(names(here.path()), ["runs"]);
+    let [run] = &*names(&here.path().join("runs")) else { panic!("one run") };
+    let run = format!("runs/{run}");
+    let files = ["config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
+    assert_eq!(names(&here.path().join(&run)), files);
+    assert_eq!(summary(here.path(), &run)["test_total"], 10);
+    let evaluated = succeeds(here.path(), &format!("evaluate {run} --test-limit 10 --json"));
+    assert!(evaluated.contains("\"test_total\":10"), "{evaluated}");
 }

@@ -66,7 +66,8 @@ fn a_full_disk_behind_standard_output_loses_no_model() {
         let complaint = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{complaint}");
         let last = complaint.lines().last().unwrap();
-        let start = format!("error: {run}: the run is whole, but not what it printed: ");
+        let start =
+            format!("error: {run}: the run is complete, but not all of its output was printed: ");
         assert!(last.starts_with(&start), "{complaint}");
         assert!(last.contains("standard output: "), "{complaint}");
         let run = here.path().join(run);
@@ -87,7 +88,7 @@ fn a_full_disk_behind_standard_output_loses_no_member_of_a_committee() {
         let output = run_full(here.path(), &line);
         let complaint = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{complaint}");
-        assert!(complaint.contains("the run is whole"), "{complaint}");
+        assert!(complaint.contains("the run is complete"), "{complaint}");
         for member in ["member-1", "member-2"] {
             assert_eq!(names(&here.path().join(&out).join(member)), WHOLE);
         }
@@ -192,7 +193,7 @@ fn a_file_that_cannot_be_written_is_named_and_the_others_are_whole() {
     let last = complaint.lines().last().unwrap();
     assert!(last.starts_with("error: metrics/metrics.jsonl: cannot be written: "), "{last}");
     assert_eq!(complaint.matches("cannot be written").count(), 2, "{complaint}");
-    assert!(complaint.contains("; the run goes on, without its lines"), "{complaint}");
+    assert!(complaint.contains("; the run goes on without further lines"), "{complaint}");
     assert_eq!(names(&here.path().join("metrics")), WHOLE);
     let metrics = fs::read_to_string(here.path().join("metrics/metrics.jsonl")).unwrap();
     let kept = metrics.lines().count();
@@ -205,7 +206,7 @@ fn a_file_that_cannot_be_written_is_named_and_the_others_are_whole() {
     let output = program(here.path(), "evaluate metrics").output().unwrap();
     let told = text(&output.stderr);
     assert!(output.status.success(), "{told}");
-    let expected = format!("metrics/metrics.jsonl: not whole, only {kept} lines could be written");
+    let expected = format!("metrics/metrics.jsonl: incomplete, only {kept} lines could be written");
     assert!(told.contains(&expected), "{told}");
 
     let output = run_limited(here.path(), 0, &small("--epochs 1 --json --out none"));

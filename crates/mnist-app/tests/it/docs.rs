@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use mnist_app::experiment::Experiment;
-use mnist_app::{networks, presets};
+use mnist_app::experiment::build;
+use mnist_app::presets;
 
 use crate::common::{succeeds, summary};
 
@@ -28,7 +29,7 @@ fn the_readme_has_the_parameters_of_each_preset() {
     let here = tempfile::tempdir().unwrap();
     let (readme, listed) = (readme(), succeeds(here.path(), "presets"));
     for name in presets::names() {
-        let count = networks::parameters(&presets::experiment(name).unwrap()).unwrap();
+        let count = build::parameters(&presets::experiment(name).unwrap()).unwrap();
         let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).unwrap();
         assert_eq!(row.split('|').nth(3).unwrap().trim(), with_commas(count), "{row}");
         let line = listed.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();

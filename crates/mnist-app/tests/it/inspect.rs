@@ -7,7 +7,7 @@ use mnist_app::presets;
 use serde_json::Value;
 
 use crate::common::{mnist, notebook, objects, run_in, small_data, succeeds, text, train_small};
-use crate::straight_line::{Plain, Trace, Traces};
+use crate::plain_loops::{Plain, Trace, Traces};
 
 /// What `inspect` prints in `folder` for these words, with the small data.
 #[track_caller]

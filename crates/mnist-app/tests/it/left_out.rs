@@ -6,7 +6,7 @@ use std::path::Path;
 use mnist_app::dataset::{self, Part, Samples};
 
 use crate::common::{run_line, text};
-use crate::own_data::{Images, config};
+use crate::own_images::{Images, config};
 
 const SHAPE: [usize; 3] = [1, 4, 4];
 
@@ -112,7 +112,7 @@ fn links_that_lead_nowhere_and_what_is_no_file_are_counted() {
     let found = notes(root, Part::Train);
     let [line] = found.as_slice() else { panic!("{found:?}") };
     assert!(line.contains("2 dangling links: the first "), "{line}");
-    assert!(line.contains("1 with an image's name that is no file: "), "{line}");
+    assert!(line.contains("1 named like an image but not a regular file: "), "{line}");
     assert_eq!(Samples::load(root, Part::Train).unwrap().len(), 5);
 }
 

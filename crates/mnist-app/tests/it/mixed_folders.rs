@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::bad_input::refused;
 use crate::common::{objects, run_line, small_data, succeeds, text, train_small};
-use crate::incomplete::committee;
-use crate::own_data_of_models::{changed, without};
+use crate::data_of_models::{changed, without};
+use crate::incomplete_runs::committee;
 use crate::two_runs::{Process, wait_until};
 
 const TUNED: &str = "--preset notebook-tuned --train-limit 8";

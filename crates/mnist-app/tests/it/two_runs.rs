@@ -105,7 +105,7 @@ fn who_holds_a_folder_is_told_until_the_process_is_gone() {
     let mut first = Process::long(here.path(), &["--out", "run"]);
     wait_until("metrics", || run.join("metrics.jsonl").exists());
     let complaint = refusal(here.path(), "run");
-    assert!(complaint.contains("a run that is still going on"), "{complaint}");
+    assert!(complaint.contains("a run that is still in progress"), "{complaint}");
     if cfg!(target_os = "linux") {
         assert!(complaint.contains(&format!("process {}", first.0.id())), "{complaint}");
     }
@@ -127,7 +127,7 @@ fn a_committees_folder_and_those_of_its_members_are_held() {
     wait_until("metrics", || path.join("both/member-1/metrics.jsonl").exists());
     for out in ["both", "both/member-1"] {
         let complaint = refusal(path, out);
-        assert!(complaint.contains("a run that is still going on"), "{complaint}");
+        assert!(complaint.contains("a run that is still in progress"), "{complaint}");
     }
 }
 

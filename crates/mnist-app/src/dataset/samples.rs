@@ -1,0 +1,243 @@
+//! Images with their classes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use layers::{Dataset, sha256_of};
+use tensor::{Element, image};
+
+use super::classes::Classes;
+use crate::escape::Escape;
+
+/// A part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `train-images…` and `train-labels…`, or the folder `train`.
+    Train,
+    /// `t10k-images…` and `t10k-labels…`, or the folder `test`.
+    Test,
+}
+
+/// Images, grey or in colour, with their classes. Pixels are kept as bytes and converted when a
+/// batch is gathered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Samples {
+    /// `(N, C, H, W)`, shared by samples that differ only in their labels.
+    pub(super) images: Arc<Vec<u8>>,
+    pub(super) labels: Vec<u8>,
+    /// `(C, H, W)`.
+    pub(super) shape: [usize; 3],
+    pub(super) classes: Classes,
+    /// Whether an experiment has given the classes their names.
+    pub(super) is_named: bool,
+    pub(super) place: Place,
+    /// The digest of all samples as they were read.
+    pub(super) digest: String,
+    /// Names that could be classes but have no images, with the reasons.
+    pub(super) without_images: Vec<(String, String)>,
+    /// Messages about files that were not used.
+    pub(super) notes: Vec<String>,
+}
+
+/// How many lines of a kind are printed one by one, before the others are counted.
+pub(super) const MOST_TOLD: usize = 20;
+
+/// Where samples are from, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Compiled into the program, by name.
+    BuiltIn(&'static str),
+    /// A file of images and one of labels.
+    Files { images: PathBuf, labels: PathBuf },
+    /// A folder of PNG images.
+    Folder(PathBuf),
+}
+
+impl Place {
+    pub(super) fn images(&self) -> String {
+        match self {
+            Self::BuiltIn(name) => (*name).to_owned(),
+            Self::Files { images, .. } => images.escaped(),
+            Self::Folder(folder) => folder.escaped(),
+        }
+    }
+
+    pub(super) fn labels(&self) -> String {
+        match self {
+            Self::Files { labels, .. } => labels.escaped(),
+            _ => self.images(),
+        }
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            _ => None,
+        }
+    }
+}
+
+impl Samples {
+    pub(super) fn new(
+        (images, labels): (Vec<u8>, Vec<u8>),
+        shape: [usize; 3],
+        classes: Classes,
+        place: Place,
+    ) -> Self {
+        let (digest, without_images, notes) = (String::new(), Vec::new(), Vec::new());
+        let (images, is_named) = (Arc::new(images), false);
+        let mut samples =
+            Self { images, labels, shape, classes, is_named, place, digest, without_images, notes };
+        samples.digest = digest_of(&samples);
+        samples
+    }
+
+    /// The SHA-256 of all samples as they were read.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Messages about classes without images and files that were not used, a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Notes, before all other notes, which of the classes that are learned have no images; for a
+    /// test set.
+    pub(crate) fn note_classes_without_images(&mut self, is_learned: impl Fn(usize) -> bool) {
+        let used = self.used();
+        let missing = (0..used.len()).filter(|&label| !used[label] && is_learned(label));
+        let missing: Vec<_> = missing.map(|label| self.classes.name(label)).collect();
+        let mut lines: Vec<_> = missing
+            .iter()
+            .take(MOST_TOLD)
+            .map(|name| format!("class {name:?} has no test images: {}", self.reason(name)))
+            .collect();
+        if missing.len() > MOST_TOLD {
+            lines.push(format!("{} more classes have no test images", missing.len() - MOST_TOLD));
+        }
+        self.notes.splice(0..0, lines);
+    }
+
+    /// Why there are no images of a class.
+    fn reason(&self, class: &str) -> String {
+        let known = self.without_images.iter().find(|(name, _)| name == class);
+        match known {
+            Some((_, reason)) => reason.clone(),
+            None => match self.place.folder() {
+                Some(folder) => format!("{}: no such folder", folder.join(class).escaped()),
+                None => format!("{}: no label of this class", self.place.labels()),
+            },
+        }
+    }
+
+    /// Whether a model with these classes is known to have learned all of them. A class folder has
+    /// training images, and a class is named on purpose; but with numbered classes a model may have
+    /// more outputs than there are labels.
+    pub(crate) fn knows_learned_classes(&self) -> bool {
+        !self.classes.is_numbered() || self.place.folder().is_some()
+    }
+
+    /// The first `limit` samples, or all.
+    pub fn first(mut self, limit: Option<usize>) -> Self {
+        let count = limit.unwrap_or(usize::MAX).min(self.len());
+        self.labels.truncate(count);
+        let len = count * self.pixels();
+        if len < self.images.len() {
+            match Arc::get_mut(&mut self.images) {
+                Some(images) => images.truncate(len),
+                None => self.images = Arc::new(self.images[..len].to_vec()),
+            }
+        }
+        self
+    }
+
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Height and width of an image.
+    pub fn size(&self) -> [usize; 2] {
+        let [_, height, width] = self.shape;
+        [height, width]
+    }
+
+    /// Channels, height and width of an image.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The class that each image shows.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// What the labels mean.
+    pub fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
+    /// The pixels of an image, `(C, H, W)`.
+    pub fn image(&self, index: usize) -> &[u8] {
+        &self.images[index * self.pixels()..][..self.pixels()]
+    }
+
+    /// Writes an image as numbers from 0 to 1.
+    pub fn write_image<T: Element>(&self, index: usize, input: &mut [T]) {
+        image::u8_to_unit(self.image(index), input);
+    }
+
+    /// Writes the target of an image: 1 for its class, 0 for the others.
+    pub fn write_target<T: Element>(&self, index: usize, target: &mut [T]) {
+        target.fill(T::ZERO);
+        target[usize::from(self.labels[index])] = T::ONE;
+    }
+
+    /// For each label, whether a sample has it.
+    pub(super) fn used(&self) -> Vec<bool> {
+        let mut used = vec![false; self.classes.count()];
+        self.labels.iter().for_each(|&label| used[usize::from(label)] = true);
+        used
+    }
+
+    pub(super) fn pixels(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+impl<T: Element> Dataset<T> for Samples {
+    fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn write(&self, index: usize, input: &mut [T], target: &mut [T]) {
+        self.write_image(index, input);
+        self.write_target(index, target);
+    }
+}
+
+/// The digest of samples as they were read: the SHA-256 of a line with their channels, height,
+/// width and number, of all pixels `(N, C, H, W)`, and of a line with each sample's class name.
+fn digest_of(samples: &Samples) -> String {
+    let [channels, height, width] = samples.shape;
+    let sizes = format!("{channels} {height} {width} {}\n", samples.len());
+    let lines: Vec<_> =
+        (0..samples.classes.count()).map(|label| samples.classes.name(label) + "\n").collect();
+    let names: String = samples.labels.iter().map(|&label| &*lines[usize::from(label)]).collect();
+    sha256_of(&[sizes.as_bytes(), &samples.images, names.as_bytes()])
+}
+
+/// A shape `(C, H, W)` in words.
+pub(super) fn size_text([channels, height, width]: [usize; 3]) -> String {
+    let kind = match channels {
+        1 => "grey",
+        _ => "colour",
+    };
+    format!("{height}×{width} {kind} pixels")
+}

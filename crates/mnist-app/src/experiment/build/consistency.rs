@@ -1,0 +1,57 @@
+//! Settings that contradict one another, which are refused before anything runs.
+
+use std::borrow::Borrow;
+
+use anyhow::{bail, ensure};
+use layers::Network;
+use tensor::Element;
+
+use super::batches::Batches;
+use super::loss::{RefusedLoss, refuse_loss};
+use super::precision;
+use crate::experiment::{Experiment, NetworkNumber, Origin};
+
+/// Checks that the settings of an experiment go together; `networks` are the ones built from it.
+///
+/// # Errors
+/// If settings contradict one another; the message names the file, the line of the layer, and
+/// what to change.
+pub(crate) fn check<T: Element>(
+    experiment: &Experiment,
+    origin: &Origin,
+    networks: &[impl Borrow<Network<T>>],
+    batches: Batches,
+) -> anyhow::Result<()> {
+    precision::check::<T>(experiment, origin)?;
+    for (number, network) in NetworkNumber::each(&experiment.networks).zip(networks) {
+        let network = network.borrow();
+        if let Some(RefusedLoss { layer, complaint, remedy }) =
+            refuse_loss(&experiment.loss, network)
+        {
+            let place = match layer {
+                Some(layer) => origin.network(number, Some(layer)),
+                None => origin.line(&["loss".into()]),
+            };
+            bail!("{place}: {complaint}; {remedy}");
+        }
+        let Some(single) = batches.single() else { continue };
+        let mut normalized = network.layers().map(|layer| layer.layer.normalized_over());
+        if let Some(layer) = normalized.position(|over| over == Some(1)) {
+            let summary = network.spec().layers[layer].summary();
+            let complaint = format!(
+                "layer {layer} ({summary}): expected more than one value a channel to normalise \
+                 over in training, found a plane of 1×1 and {single}; {}",
+                batches.remedy()
+            );
+            bail!("{}: {complaint}", origin.network(number, Some(layer)));
+        }
+    }
+    let steps = batches.steps();
+    let epochs = experiment.epochs.get();
+    ensure!(
+        epochs.checked_mul(steps).is_some(),
+        "{}: expected a number whose steps can be counted, found {epochs} of {steps} steps each",
+        origin.setting(experiment, &["epochs".into()])
+    );
+    Ok(())
+}

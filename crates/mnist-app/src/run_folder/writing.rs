@@ -1,0 +1,202 @@
+//! The folder that a run has to itself, and writes to.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+use layers::sha256;
+use serde::Serialize;
+
+use super::claim::{Claim, unwritten};
+use super::lines::Lines;
+use super::names::{CONFIG, FILES, METRICS, member};
+use crate::escape::Escape;
+use crate::experiment::{Experiment, absolute};
+use crate::files::{self, Appended, Partial};
+use crate::input::is_there;
+
+/// The folder that a run writes to, and nowhere else.
+///
+/// No other run uses it as long as this value lives: its `config.toml` is locked, and the system
+/// releases the lock when the process ends in any way. Even where the file system has no locks, no
+/// two runs get one folder. Files are written only as long as the folder has that very
+/// `config.toml`: moving or removing it ends the run.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    config_sha256: String,
+    claim: Arc<Claim>,
+}
+
+impl RunFolder {
+    /// The folder `out`, or a new one below `runs`, with the experiment in it as
+    /// `config.toml`.
+    ///
+    /// # Errors
+    /// If the folder is not empty, is inside another run's, or cannot be written.
+    pub fn create(out: Option<&Path>, experiment: &Experiment) -> anyhow::Result<Self> {
+        let text = experiment.to_toml()?;
+        let Some(out) = out else {
+            let path = numbered(Path::new("runs"), experiment)?;
+            return Self::claim(&path, &text).with_context(|| path.escaped());
+        };
+        let place = || format!("--out {}", out.escaped());
+        // If the folder is itself a run's, that is the better reason.
+        if let Some(run) = run_around(out).filter(|_| !is_there(&out.join(CONFIG))) {
+            return Err(anyhow!(
+                "expected a folder that is new or empty, and in no run's, found it in that of the \
+                 run {}; nothing was changed; name another one with --out DIR",
+                run.escaped()
+            ))
+            .with_context(place);
+        }
+        Self::claim(out, &text).with_context(place)
+    }
+
+    /// The folder of a member, counted from 1, in this one of its committee.
+    ///
+    /// # Errors
+    /// As [`RunFolder::create`], and if this is no longer the committee's.
+    pub fn member(&self, number: usize, experiment: &Experiment) -> anyhow::Result<Self> {
+        self.claim.check()?;
+        let path = self.path.join(member(number));
+        Self::claim(&path, &experiment.to_toml()?).with_context(|| path.escaped())
+    }
+
+    /// Makes the folder that of the experiment in `text`, if it is no run's yet.
+    fn claim(path: &Path, text: &str) -> anyhow::Result<Self> {
+        let leftovers = prepare(path)?;
+        let config = path.join(CONFIG);
+        let claimed = files::create(&config, text.as_bytes());
+        let file = claimed.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => occupied(path),
+            _ => anyhow!(error).context(format!("{CONFIG}: cannot be written")),
+        })?;
+        for leftover in leftovers {
+            files::remove_leftover(&leftover)
+                .with_context(|| format!("{}: cannot be removed", leftover.escaped()))?;
+        }
+        let config_sha256 = sha256(text.as_bytes());
+        let claim = Arc::new(Claim::new(config, file));
+        Ok(Self { path: path.to_owned(), config_sha256, claim })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The SHA-256 of the bytes of its `config.toml`.
+    pub fn config_sha256(&self) -> &str {
+        &self.config_sha256
+    }
+
+    /// Writes a file of the run beside its final name, waits until it is on the disk, and
+    /// renames it: whoever opens the name finds the old contents or the new ones, never a part.
+    ///
+    /// # Errors
+    /// If it cannot be written, or the folder is this run's no more; what was there before then
+    /// still is.
+    pub fn write(&self, name: &str, contents: &[u8]) -> anyhow::Result<()> {
+        self.claim.check()?;
+        let path = self.path.join(name);
+        let partial = Partial::write(&path, contents).with_context(|| unwritten(&path))?;
+        // Writing may have taken a while.
+        self.claim.check()?;
+        partial.rename().with_context(|| unwritten(&path))
+    }
+
+    /// Writes a value of the run as JSON.
+    ///
+    /// # Errors
+    /// As [`RunFolder::write`].
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+        let mut text = serde_json::to_string_pretty(value)?;
+        text.push('\n');
+        self.write(name, text.as_bytes())
+    }
+
+    /// A new file of the run that lines are added to.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn lines(&self, name: &str) -> anyhow::Result<Lines> {
+        let path = self.path.join(name);
+        let file = Appended::create(&path).with_context(|| unwritten(&path))?;
+        Ok(Lines::new(path, file, Arc::clone(&self.claim)))
+    }
+}
+
+/// Makes the folder if there is none. Returns what is in it: at most partial files of a run that
+/// was killed before it had a `config.toml`.
+fn prepare(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(out) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            files::create_folders(out).context("expected a folder that can be made")?;
+            return Ok(Vec::new());
+        }
+        entries => entries.and_then(Iterator::collect::<io::Result<Vec<_>>>),
+    };
+    let entries = entries.context("expected a folder that is new or empty")?;
+    let is_leftover = |entry: &fs::DirEntry| {
+        files::is_partial_of(&entry.file_name(), &FILES)
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+    };
+    if entries.iter().all(is_leftover) {
+        return Ok(entries.iter().map(fs::DirEntry::path).collect());
+    }
+    bail!(occupied(out))
+}
+
+/// The error for a folder that is not empty.
+fn occupied(folder: &Path) -> anyhow::Error {
+    let found = match files::open_regular(&folder.join(CONFIG)) {
+        Some(config) if files::is_locked(&config) => {
+            let process =
+                files::locking_process(&config).map(|process| format!(" (process {process})"));
+            format!("that of a run that is still in progress{}", process.unwrap_or_default())
+        }
+        _ => "one with something in it".into(),
+    };
+    anyhow!(
+        "expected a folder that is new or empty, found {found}; nothing was changed; name another \
+         one with --out DIR"
+    )
+}
+
+/// The run's folder that contains a new one, directly or one level up.
+fn run_around(out: &Path) -> Option<PathBuf> {
+    let out = absolute(out);
+    let known = |folder: &Path| {
+        let rest = out.strip_prefix(folder).ok()?;
+        Some(folder.canonicalize().ok()?.join(rest))
+    };
+    let out = out.ancestors().find_map(known)?;
+    out.ancestors().skip(1).take(2).find(|folder| is_runs(folder)).map(Path::to_owned)
+}
+
+/// Whether the folder is that of a run, not just one that contains a `config.toml`.
+fn is_runs(folder: &Path) -> bool {
+    let config = files::open_regular(&folder.join(CONFIG));
+    config.is_some_and(|config| files::is_locked(&config) || folder.join(METRICS).is_file())
+}
+
+/// `runs/PRESET-SEED-N` with the first `N` that is free.
+fn numbered(runs: &Path, experiment: &Experiment) -> anyhow::Result<PathBuf> {
+    let hint = || format!("{}: cannot be made; name a folder with --out DIR", runs.escaped());
+    files::create_folders(runs).with_context(hint)?;
+    for number in 1_u64.. {
+        let name = format!("{}-{}-{number}", experiment.name, experiment.seed);
+        let folder = runs.join(name);
+        match files::create_folder(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("{}: cannot be made", folder.escaped()));
+            }
+        }
+    }
+    unreachable!("some number is free")
+}

@@ -1,0 +1,56 @@
+//! What a training starts from: nothing is written before all that can be checked has been.
+
+use anyhow::anyhow;
+use layers::Network;
+use tensor::Element;
+
+use super::Options;
+use crate::dataset::{Misfit, Samples};
+use crate::experiment::build::{self, Batches};
+use crate::experiment::{Experiment, NetworkNumber};
+use crate::memory;
+
+/// The networks of an experiment as they start, and its images, which fit.
+pub(super) struct Start<T> {
+    /// As it runs on these images.
+    pub(super) experiment: Experiment,
+    /// With the weights that they start with.
+    pub(super) networks: Vec<Network<T>>,
+    pub(super) train: Samples,
+    pub(super) test: Samples,
+}
+
+impl<T: Element> Start<T> {
+    /// Builds the networks and reads the images.
+    ///
+    /// # Errors
+    /// If something that the experiment or the options name is not what it should be, it does not
+    /// fit together, or the memory does not suffice.
+    pub(super) fn new(experiment: &Experiment, options: &Options) -> anyhow::Result<Self> {
+        let origin = &options.origin;
+        let mut networks = build::networks::<T>(experiment, origin)?;
+        let mut of_weights = None;
+        for network in &mut networks {
+            of_weights = build::set_initial_weights(network, experiment)?;
+        }
+        let source = build::data_source(options.data.as_deref(), experiment, origin)?;
+        let (train, test) = source.load_both(experiment.classes.as_deref())?;
+        let mut train = train.first(experiment.train_limit.map(Into::into));
+        let mut test = test.first(experiment.test_limit.map(Into::into));
+        let numbers = NetworkNumber::each(&experiment.networks);
+        for (number, network) in numbers.zip(&networks) {
+            let misfit =
+                |misfit: Misfit| anyhow!("{}: {misfit}", origin.network(number, misfit.layer));
+            train = train.fit(network).map_err(misfit)?;
+            test = test.fit(network).map_err(misfit)?;
+            let config = build::trainer_config(experiment, train.len());
+            let footprint = network.spec().footprint::<T>()?;
+            memory::require_for_training(&footprint, &config, footprint.file())?;
+        }
+        build::require_classes(experiment, of_weights.as_ref(), &train)?;
+        let batches = Batches::of(experiment, train.len());
+        build::check(experiment, origin, &networks, batches)?;
+        let experiment = experiment.effective(train.len(), test.len());
+        Ok(Self { experiment, networks, train, test })
+    }
+}
