@@ -86,6 +86,8 @@ mod footprint;
 mod fusion;
 mod gradient_check;
 mod init;
+#[cfg(not(test))]
+mod instances;
 mod layer;
 mod layer_config;
 mod layer_run;
@@ -120,6 +122,9 @@ pub use evaluation::{Evaluation, Evaluator};
 pub use footprint::Footprint;
 pub use gradient_check::{GradientCheck, gradient_check};
 pub use init::Init;
+#[cfg(not(test))]
+#[doc(hidden)]
+pub use instances::instances;
 pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role};
 pub use layer_config::{LayerConfig, Outputs, OwnLayer, OwnLayers};
 pub use layer_run::LayerRun;
