@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::claim::{Claim, unwritten};
 use super::lines::Lines;
 use super::names::{CONFIG, FILES, METRICS, member};
+use crate::disk;
 use crate::escape::Escape;
 use crate::experiment::{Experiment, absolute};
 use crate::files::{self, Appended, Partial};
@@ -190,7 +191,7 @@ fn numbered(runs: &Path, experiment: &Experiment) -> anyhow::Result<PathBuf> {
     for number in 1_u64.. {
         let name = format!("{}-{}-{number}", experiment.name, experiment.seed);
         let folder = runs.join(name);
-        match files::create_folder(&folder) {
+        match disk::create_folder(&folder) {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {
