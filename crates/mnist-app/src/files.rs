@@ -125,7 +125,9 @@ pub(crate) fn create(path: &Path, contents: &[u8]) -> io::Result<File> {
     // If it cannot be removed, the next run in this folder does.
     let _ = disk::remove(&partial);
     let file = named?;
-    disk::sync_folder_of(path).map(|()| file)
+    disk::sync_folder_of(path).map(|()| file).inspect_err(|_| {
+        let _ = disk::remove(path);
+    })
 }
 
 /// The same on file systems without hard links: a reader may briefly find a part of the file.

@@ -1,5 +1,6 @@
 //! The program in a process whose changes to the disk are counted, recorded, and made to fail.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -80,6 +81,15 @@ pub enum Change {
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
     SyncFolder(PathBuf),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Append(path, bytes) => write!(f, "Append({path:?}, {} bytes)", bytes.len()),
+            other => write!(f, "{other:?}"),
+        }
+    }
 }
 
 impl From<disk::Change<'_>> for Change {
