@@ -79,6 +79,11 @@ impl EpochRun {
         self.order.len().div_ceil(self.batch_size)
     }
 
+    /// How many samples were met.
+    pub fn samples(&self) -> usize {
+        self.order.len().min(self.progress.steps * self.batch_size)
+    }
+
     /// Whether all steps were taken.
     pub fn is_done(&self) -> bool {
         self.progress.steps == self.steps()
