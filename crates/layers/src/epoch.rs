@@ -1,9 +1,9 @@
 use std::fmt;
 
 use tensor::Element;
-use tensor::reduce::Total;
 
-use crate::dataset::{Dataset, Subset};
+use crate::dataset::Dataset;
+use crate::epoch_run::EpochRun;
 use crate::random::{Purpose, Stream};
 use crate::schedule::Schedule;
 use crate::step::{NonFinite, StepReport};
@@ -13,7 +13,8 @@ use crate::trainer::Trainer;
 /// The epochs of a training run, counted from 1. Each goes once through all samples, by default in
 /// a newly drawn order and with a constant learning rate.
 ///
-/// An epoch does not depend on those before it, so a run is continued with `.skip(epochs_done)`.
+/// An epoch does not depend on those before it, so a run is continued with `.skip(epochs_done)`,
+/// and within an epoch by [`EpochRun::resume`].
 #[derive(Clone, Debug)]
 pub struct Epochs {
     next: Epoch,
@@ -86,8 +87,13 @@ impl Epoch {
         order
     }
 
+    /// How many epochs there are in all.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
     /// The learning rate of step `step`, counted from 0, of `steps` in the epoch.
-    fn rate(&self, step: usize, steps: usize) -> f64 {
+    pub(crate) fn rate(&self, step: usize, steps: usize) -> f64 {
         let before = (self.number - 1) * steps;
         self.schedule.rate(self.learning_rate, before + step, self.count * steps)
     }
@@ -144,7 +150,7 @@ impl<T: Element> Trainer<T> {
     }
 
     /// [`Trainer::epoch`] with a callback after each step, which gets the learning rate and the
-    /// report.
+    /// report. [`EpochRun`] is for more: to stop after a step, and to go on from there.
     ///
     /// # Errors
     /// As [`Trainer::epoch`].
@@ -158,25 +164,11 @@ impl<T: Element> Trainer<T> {
         epoch: &Epoch,
         mut after_step: impl FnMut(f64, &StepReport<'_>),
     ) -> Result<EpochReport, NonFinite> {
-        let samples = data.len();
-        assert!(samples > 0, "epoch: expected at least one sample, got none");
-        let order = epoch.order(self.config().seed, samples);
-        let batches = order.chunks(self.config().batch_size);
-        let steps = batches.len();
-        let (mut total, mut correct, mut learning_rate) = (Total::default(), 0, 0.0);
-        for (step, indices) in batches.enumerate() {
-            learning_rate = epoch.rate(step, steps);
-            let report =
-                self.step(&Subset::new(data, indices), learning_rate).map_err(|error| {
-                    let sample = indices[error.sample];
-                    NonFinite { sample, ..error }
-                })?;
-            report.losses.iter().for_each(|&loss| total.add(loss));
-            correct += report.correct;
-            after_step(learning_rate, &report);
+        let mut run = EpochRun::new(epoch, self, data.len());
+        while !run.is_done() {
+            let rate = run.learning_rate();
+            after_step(rate, &run.step(self, data)?);
         }
-        let loss = total.value() / samples as f64;
-        let (epoch, epochs) = (epoch.number, epoch.count);
-        Ok(EpochReport { epoch, epochs, loss, correct, samples, learning_rate })
+        Ok(run.report())
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tensor::{Buffer, Element, reduce, threads};
 
 use crate::answer::score;
@@ -78,6 +80,22 @@ impl<T: Element> Evaluator<T> {
         loss: &Loss,
         data: &impl Dataset<T>,
     ) -> Evaluation {
+        self.evaluate_while(network, loss, data, || true).expect("all samples")
+    }
+
+    /// [`Evaluator::evaluate`] as long as `go_on`, which each thread asks before each batch; `None`
+    /// if it did not come to the end.
+    ///
+    /// # Panics
+    /// As [`Evaluator::evaluate`].
+    pub fn evaluate_while(
+        &mut self,
+        network: &Network<T>,
+        loss: &Loss,
+        data: &impl Dataset<T>,
+        go_on: impl Fn() -> bool + Sync,
+    ) -> Option<Evaluation> {
+        let stopped = AtomicBool::new(false);
         let (together, width) = (self.together, network.output_shape().len());
         let mut losses = vec![0.0; data.len()];
         let mut outputs = vec![0.0; data.len() * width];
@@ -93,13 +111,17 @@ impl<T: Element> Evaluator<T> {
             |index, losses, outputs, part| {
                 let chunks = losses.chunks_mut(together).zip(outputs.chunks_mut(together * width));
                 for (chunk, results) in chunks.enumerate() {
+                    if !go_on() {
+                        stopped.store(true, Ordering::Relaxed);
+                        return;
+                    }
                     let first = index * len + chunk * together;
                     part[0].evaluate(network, loss, (data, first), results);
                 }
             },
         );
         let correct = self.parts.iter().map(|part| part.correct).sum();
-        Evaluation { losses, outputs, correct }
+        (!stopped.into_inner()).then_some(Evaluation { losses, outputs, correct })
     }
 }
 

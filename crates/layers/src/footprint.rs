@@ -81,6 +81,16 @@ impl<T: Element> Footprint<T> {
         Bytes::<T>::new().add_bytes(1, self.network()).add(1, largest.unwrap_or(0)).sum
     }
 
+    /// A file of a trainer with these settings ([`save_trainer`](crate::save_trainer)) while it is
+    /// written or read: the file, and its arrays.
+    pub fn trainer_file(&self, config: &TrainerConfig) -> u64 {
+        let averages = usize::from(config.average.is_some());
+        let moments: usize = config.optimizer.moments().into_iter().map(usize::from).sum();
+        let of_state = moments.saturating_add(averages);
+        let whole = Bytes::<T>::new().add_bytes(1, self.network()).add(of_state, self.parameters());
+        whole.sum.saturating_mul(2)
+    }
+
     /// A [`Workspace::for_inference`](crate::Workspace::for_inference) for this many samples, and
     /// the samples' inputs.
     pub fn inference(&self, samples: usize) -> u64 {

@@ -8,8 +8,8 @@
 use tensor::Element;
 
 use crate::{
-    Epochs, Evaluator, Init, InMemory, Network, NetworkSpec, Subset, Trainer, TrainerConfig,
-    Workspace, load_weights, network_of, save_weights,
+    EpochRun, Epochs, Evaluator, InMemory, Init, Network, NetworkSpec, Subset, Trainer,
+    TrainerConfig, Workspace, load_trainer, load_weights, network_of, save_trainer, save_weights,
 };
 
 /// Nobody calls it: it says what is compiled.
@@ -35,7 +35,10 @@ fn of<T: Element>(
     let mut trainer = Trainer::new(network, config.clone());
     for epoch in Epochs::new(1, 0.0) {
         trainer.epoch(data, &epoch)?;
+        EpochRun::new(&epoch, &trainer, 1).step(&mut trainer, &part)?;
     }
+    let file = save_trainer(&trainer, &[])?;
+    load_trainer(&mut trainer, &file)?;
     trainer.step(data, 0.0)?;
     trainer.step(&part, 0.0)?;
     trainer.measure_buffers(&mut trainer.averaged_network(), data);

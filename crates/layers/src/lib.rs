@@ -71,6 +71,10 @@
 
 #![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
+/// The version of the arithmetic: it changes whenever the same experiment on the same data comes to
+/// other bits, so that what another version computed can be told from what is false.
+pub const ARITHMETIC: u32 = 1;
+
 mod adaptive_threads;
 mod answer;
 mod backward_start;
@@ -80,6 +84,7 @@ mod chain;
 mod dataset;
 mod digest;
 mod epoch;
+mod epoch_run;
 mod evaluation;
 mod fit;
 mod footprint;
@@ -106,6 +111,7 @@ mod step;
 mod tagged;
 mod trainer;
 mod trainer_config;
+mod trainer_file;
 mod update;
 mod weights;
 mod weights_header;
@@ -116,8 +122,9 @@ pub use backward_start::BackwardStart;
 pub use builtin::*;
 pub use chain::FusedInto;
 pub use dataset::{Dataset, DatasetError, InMemory, Inputs, Subset};
-pub use digest::{sha256, sha256_of};
+pub use digest::{Sha256, sha256, sha256_of};
 pub use epoch::{Epoch, EpochReport, Epochs};
+pub use epoch_run::{EpochProgress, EpochRun};
 pub use evaluation::{Evaluation, Evaluator};
 pub use footprint::Footprint;
 pub use gradient_check::{GradientCheck, gradient_check};
@@ -138,6 +145,7 @@ pub use spec::{BuildError, NetworkSpec, NetworkText};
 pub use step::{NonFinite, StepReport};
 pub use trainer::Trainer;
 pub use trainer_config::TrainerConfig;
+pub use trainer_file::{load_trainer, save_trainer};
 pub use update::TrainerState;
 pub use weights::{load_weights, metadata_of, network_of, network_of_with, save_weights};
 pub use weights_header::{WeightsError, WeightsHeader};

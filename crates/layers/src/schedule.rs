@@ -142,6 +142,12 @@ impl Schedule {
         Self::OneCycle { rise: rise(), start_divisor: start_divisor(), end_divisor: end_divisor() }
     }
 
+    /// Whether the rate of a step depends on how many steps there are in all: a run with such a
+    /// schedule cannot be made longer.
+    pub fn depends_on_length(&self) -> bool {
+        *self != Self::Constant { warmup: 0.0 }
+    }
+
     /// The learning rate of step `step`, counted from 0, of `total`; after the last step, that of
     /// the last.
     ///

@@ -105,9 +105,24 @@ impl<T: Element> Trainer<T> {
     /// If `network` is not a clone of the trainer's, as [`Trainer::averaged_network`] is.
     #[track_caller]
     pub fn measure_buffers(&self, network: &mut Network<T>, data: &impl Dataset<T>) {
+        self.measure_buffers_while(network, data, || true);
+    }
+
+    /// [`Trainer::measure_buffers`] as long as `go_on`, which is asked every few dozen shards.
+    /// Returns whether it came to the end; if not, nothing changes.
+    ///
+    /// # Panics
+    /// As [`Trainer::measure_buffers`].
+    #[track_caller]
+    pub fn measure_buffers_while(
+        &self,
+        network: &mut Network<T>,
+        data: &impl Dataset<T>,
+        go_on: impl Fn() -> bool,
+    ) -> bool {
         let samples = data.len();
         if network.buffers().is_empty() || samples == 0 {
-            return;
+            return true;
         }
         let Self { config, workers, .. } = self;
         let size = config.shard_size.min(config.batch_size);
@@ -117,6 +132,9 @@ impl<T: Element> Trainer<T> {
         let threads = if self.shards.len() == 1 { 1 } else { threads::available() };
         let mut shards: Vec<_> = (0..MEASURED).map(|_| Shard::new(network)).collect();
         for first in (0..samples).step_by(MEASURED * size) {
+            if !go_on() {
+                return false;
+            }
             let count = (samples - first).min(MEASURED * size);
             let (losses, used) = (&mut losses[..count], count.div_ceil(size));
             let shared = &*network;
@@ -140,9 +158,11 @@ impl<T: Element> Trainer<T> {
         let mean = |sum: &reduce::Total| T::from_f64(sum.value() / samples as f64);
         let batch_statistics: Vec<_> = sums.iter().map(mean).collect();
         network.set_buffers(&batch_statistics);
+        true
     }
 
-    /// What must be saved beside the network to continue the run.
+    /// What must be saved beside the network to continue the run;
+    /// [`save_trainer`](crate::save_trainer) makes one file of both.
     pub fn state(&self) -> &TrainerState<T> {
         self.updater.state()
     }
@@ -154,6 +174,13 @@ impl<T: Element> Trainer<T> {
     #[track_caller]
     pub fn restore(&mut self, state: TrainerState<T>) {
         self.updater.restore(state);
+    }
+
+    /// Continues with these parameters and buffers, and from `state`.
+    pub(crate) fn resume(&mut self, (parameters, buffers): (&[T], &[T]), state: TrainerState<T>) {
+        self.network.parameters_mut().copy_from_slice(parameters);
+        self.network.buffers_mut().copy_from_slice(buffers);
+        self.restore(state);
     }
 
     /// The settings.

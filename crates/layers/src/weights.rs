@@ -3,7 +3,7 @@ use std::fmt;
 use std::ops::Range;
 
 use safetensors::tensor::{Dtype, View};
-use tensor::Element;
+use tensor::{Element, Shape};
 
 use crate::bounded::listed;
 use crate::layer::Parameter;
@@ -28,39 +28,56 @@ pub fn save_weights<T: Element>(
         let complaint = format!("metadata: expected keys other than {NETWORK:?}, found that one");
         return Err(WeightsError::new(complaint));
     }
-    let arrays = network.named_parameters().into_iter().map(|array| (array, network.parameters()));
-    let buffers = network.named_buffers().into_iter().map(|array| (array, network.buffers()));
-    let is_broken = |range: &Range<usize>, numbers: &[T]| {
-        numbers[range.clone()].iter().any(|number| !number.is_finite())
-    };
-    let broken: Vec<_> = arrays
-        .chain(buffers)
-        .filter(|((_, range), numbers)| is_broken(range, numbers))
-        .map(|((array, _), _)| format!("{}: expected finite numbers", array.name))
-        .collect();
+    let parameters = named(network.named_parameters(), network.parameters());
+    let arrays = parameters.chain(named(network.named_buffers(), network.buffers()));
+    let metadata = metadata.iter().cloned().chain([(NETWORK, spec)]);
+    save_arrays(&arrays.collect::<Vec<_>>(), metadata)
+}
+
+fn named<T>(
+    arrays: Vec<(Parameter, Range<usize>)>,
+    numbers: &[T],
+) -> impl Iterator<Item = NamedArray<'_, T>> {
+    arrays.into_iter().map(|(Parameter { name, shape, .. }, range)| NamedArray {
+        name,
+        shape,
+        numbers: &numbers[range],
+    })
+}
+
+/// An array for a file.
+pub(crate) struct NamedArray<'a, T> {
+    pub(crate) name: String,
+    pub(crate) shape: Shape,
+    pub(crate) numbers: &'a [T],
+}
+
+/// The arrays as the bytes of a safetensors file, with these `__metadata__`.
+///
+/// # Errors
+/// If a number is not finite, or there are more metadata than [`WeightsHeader`] reads.
+pub(crate) fn save_arrays<'a, T: Element>(
+    arrays: &[NamedArray<'_, T>],
+    metadata: impl Iterator<Item = (&'a str, String)>,
+) -> Result<Vec<u8>, WeightsError> {
+    let is_broken = |array: &&NamedArray<'_, T>| array.numbers.iter().any(|x| !x.is_finite());
+    let broken = arrays.iter().filter(is_broken);
+    let broken: Vec<_> =
+        broken.map(|array| format!("{}: expected finite numbers", array.name)).collect();
     if !broken.is_empty() {
         return Err(WeightsError::new(format!("weights: {}", listed(&broken))));
     }
-    let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
-    let metadata = metadata.chain([(NETWORK.to_owned(), spec)]).collect();
-    let parameters = named(network.named_parameters(), network.parameters());
-    let tensors = parameters.chain(named(network.named_buffers(), network.buffers()));
-    let mut file = safetensors::serialize(tensors, Some(metadata)).map_err(|error| fail(&error))?;
+    let fail = |error: &dyn fmt::Display| WeightsError::new(format!("safetensors: {error}"));
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).collect();
+    let views = arrays.iter().map(|array| {
+        let shape = array.shape.dims().to_vec();
+        (&*array.name, Array { shape, numbers: array.numbers })
+    });
+    let mut file = safetensors::serialize(views, Some(metadata)).map_err(|error| fail(&error))?;
     sort_header(&mut file).map_err(|error| fail(&error))?;
     // Whatever is written can be read again.
     open(&file)?;
     Ok(file)
-}
-
-/// The arrays, each with its name, for a file.
-fn named<T: Element>(
-    arrays: Vec<(Parameter, Range<usize>)>,
-    numbers: &[T],
-) -> impl Iterator<Item = (String, Array<'_, T>)> {
-    arrays.into_iter().map(|(array, range)| {
-        let shape = array.shape.dims().to_vec();
-        (array.name, Array { shape, numbers: &numbers[range] })
-    })
 }
 
 /// Sorts the keys of the header, so that the same weights are the same bytes: the metadata come out
@@ -123,6 +140,22 @@ fn numbers_of<'a>(
     }
 }
 
+/// Reads an array of a file whose header has been checked, in the same precision.
+///
+/// # Errors
+/// If a number is not finite.
+pub(crate) fn read_numbers<T: Element>(
+    file: (&WeightsHeader, &[u8]),
+    name: &str,
+    numbers: &mut [T],
+) -> Result<(), WeightsError> {
+    numbers.iter_mut().zip(numbers_of(file, name)).for_each(|(to, x)| *to = T::from_f64(x));
+    match numbers.iter().all(|number| number.is_finite()) {
+        true => Ok(()),
+        false => Err(WeightsError::new(format!("weights: {name}: expected finite numbers"))),
+    }
+}
+
 /// Which numbers of an array are invalid, if any: those that are not finite in the network's
 /// precision, and negative variances.
 fn refuse_numbers<T: Element>(file: (&WeightsHeader, &[u8]), array: &Parameter) -> Option<String> {
@@ -168,7 +201,7 @@ pub fn metadata_of(bytes: &[u8]) -> Result<HashMap<String, String>, WeightsError
 }
 
 /// The header and what follows it.
-fn open(bytes: &[u8]) -> Result<(WeightsHeader, &[u8]), WeightsError> {
+pub(crate) fn open(bytes: &[u8]) -> Result<(WeightsHeader, &[u8]), WeightsError> {
     let fail = |reason: String| {
         let count = bytes.len();
         WeightsError::new(format!("expected a safetensors file, got {count} bytes: {reason}"))
@@ -186,7 +219,7 @@ fn open(bytes: &[u8]) -> Result<(WeightsHeader, &[u8]), WeightsError> {
     Ok((header, body))
 }
 
-fn dtype<T: Element>() -> Dtype {
+pub(crate) fn dtype<T: Element>() -> Dtype {
     if size_of::<T>() == 4 { Dtype::F32 } else { Dtype::F64 }
 }
 

@@ -17,6 +17,7 @@ use crate::layer::Parameter;
 use crate::layer_config::OwnLayers;
 use crate::network::Network;
 use crate::spec::{NetworkSpec, NetworkText};
+use crate::weights::dtype;
 
 /// The key of `__metadata__` under which the network is described.
 pub(crate) const NETWORK: &str = "network";
@@ -137,6 +138,37 @@ impl WeightsHeader {
         extra.retain(|name| !known.contains(&**name) && !name.ends_with(".num_batches_tracked"));
         extra.sort_unstable();
         complaints.extend(extra.iter().map(|name| format!("{name} is not in the network")));
+        if complaints.is_empty() {
+            return Ok(());
+        }
+        Err(WeightsError::new(format!("weights: {}", listed(&complaints))))
+    }
+
+    /// Checks that the file has these arrays of numbers of type `T`, and no others.
+    ///
+    /// # Errors
+    /// If names, shapes or types differ: the message lists the arrays at fault.
+    pub(crate) fn require_exactly<'a, T: Element>(
+        &self,
+        expected: impl Iterator<Item = (&'a str, Shape)>,
+    ) -> Result<(), WeightsError> {
+        let (mut known, mut complaints) = (HashSet::new(), Vec::new());
+        for (name, shape) in expected {
+            known.insert(name);
+            let dtype = dtype::<T>();
+            match self.0.info(name) {
+                None => complaints.push(format!("{name} {shape} is missing")),
+                Some(found) if found.dtype == dtype && found.shape == shape.dims() => {}
+                Some(TensorInfo { dtype: found, shape: dims, .. }) => complaints.push(format!(
+                    "{name}: expected {shape} of {dtype:?}, got {} of {found:?}",
+                    shape_text(dims)
+                )),
+            }
+        }
+        let mut extra = self.0.offset_keys();
+        extra.retain(|name| !known.contains(&**name));
+        extra.sort_unstable();
+        complaints.extend(extra.iter().map(|name| format!("{name} is not of this trainer")));
         if complaints.is_empty() {
             return Ok(());
         }

@@ -30,6 +30,46 @@ pub(crate) fn create_folders(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a file.
+///
+/// # Errors
+/// If there is none, or it cannot be removed.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}
+
+/// Replaces a file, and returns the new one locked: it is locked from the moment at which it has
+/// its name.
+///
+/// # Errors
+/// If it cannot be written; the file is then as before.
+pub(crate) fn replace_locked(path: &Path, contents: &[u8]) -> io::Result<File> {
+    let partial = partial(path);
+    let named = write_locked(&partial, contents).and_then(|file| {
+        fs::rename(&partial, path)?;
+        Ok(file)
+    });
+    let file = named.inspect_err(|_| {
+        // The error that led here is the one to report.
+        let _ = fs::remove_file(&partial);
+    })?;
+    sync_folder(path).map(|()| file)
+}
+
+/// Opens a file and locks it.
+///
+/// # Errors
+/// If it cannot be opened for writing; as [`ErrorKind::WouldBlock`] if another process has locked
+/// it.
+pub(crate) fn open_locked(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).write(true).open(path)?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(ErrorKind::WouldBlock.into()),
+        // Any other failure means that the file system has no locks.
+        _ => Ok(file),
+    }
+}
+
 /// The new contents of a file, on the disk beside it; removed unless they are renamed.
 #[derive(Debug)]
 pub(crate) struct Partial {
@@ -82,9 +122,27 @@ impl Appended {
         Ok(Self { file, len: 0 })
     }
 
+    /// A file that exists, without what follows its first `len` bytes.
+    ///
+    /// # Errors
+    /// If it cannot be opened or cut.
+    pub(crate) fn cut(path: &Path, len: u64) -> io::Result<Self> {
+        let file = File::options().append(true).open(path)?;
+        if file.metadata()?.len() != len {
+            file.set_len(len)?;
+            file.sync_all()?;
+        }
+        Ok(Self { file, len })
+    }
+
     #[cfg(test)]
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { file: Output::open(path)?, len: 0 })
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
     }
 
     /// Adds all bytes or none.
@@ -169,14 +227,16 @@ fn partial(path: &Path) -> PathBuf {
 
 /// Whether [`partial`], of this process or another one, gives this name to one of `files`.
 pub(crate) fn is_partial_of(name: &OsStr, files: &[&str]) -> bool {
-    let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".partial")) else {
-        return false;
-    };
-    files.iter().filter_map(|file| name.strip_prefix(file)).any(|process| {
-        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        // Early versions gave no number.
-        process.is_empty() || process.strip_prefix('.').is_some_and(is_number)
-    })
+    partial_of(name).is_some_and(|file| files.contains(&file))
+}
+
+/// The name of the file to which [`partial`], of this process or another one, gives this name.
+pub(crate) fn partial_of(name: &OsStr) -> Option<&str> {
+    let name = name.to_str()?.strip_suffix(".partial")?;
+    let (file, process) = name.rsplit_once('.')?;
+    let is_number = !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit());
+    // Early versions gave no number.
+    Some(if is_number { file } else { name })
 }
 
 /// Removes a partial file, unless its process is still at work on it.

@@ -24,6 +24,7 @@ mod memory;
 pub mod model;
 pub mod presets;
 mod run_folder;
+pub mod signals;
 pub mod statistics;
 mod threads;
 mod train;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use mnist_app::console::{is_unread, notice};
 use mnist_app::escape::escape_line;
+use mnist_app::signals::Interrupted;
 use mnist_app::usage::Usage;
 
 fn main() -> ExitCode {
@@ -15,6 +16,10 @@ fn main() -> ExitCode {
     let Err(error) = mnist_app::run(std::env::args_os().skip(1), start) else {
         return ExitCode::SUCCESS;
     };
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        notice(interrupted);
+        return ExitCode::from(interrupted.status());
+    }
     let wrong_usage = error.is::<Usage>();
     let text = format!("{error:#}");
     if !is_unread(&error) {

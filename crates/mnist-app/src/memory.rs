@@ -75,9 +75,9 @@ fn step_bytes<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u
     training.saturating_sub(footprint.network())
 }
 
-/// The bytes that a training and the file of its model take beside the network.
+/// The bytes that a training and the file of a checkpoint take beside the network.
 pub(crate) fn training_bytes<T: Element>(footprint: &Footprint<T>, config: &TrainerConfig) -> u64 {
-    step_bytes(footprint, config).saturating_add(footprint.file())
+    step_bytes(footprint, config).saturating_add(footprint.trainer_file(config))
 }
 
 /// Refuses a training that takes more memory than is free; `others` are the bytes that are not the

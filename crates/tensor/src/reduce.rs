@@ -95,6 +95,20 @@ impl Total {
         self.0.clear();
     }
 
+    /// How many numbers were added, and the sums of whole parts of the tree, the largest part
+    /// first: with them [`Total::restore`] goes on to the same bits.
+    pub fn parts(&self) -> (usize, Vec<f64>) {
+        let (count, parts) = self.0.parts();
+        (count, parts.into_iter().map(|[part]| part).collect())
+    }
+
+    /// The sum with these [`Total::parts`]. `None` if there are more or fewer of them than `count`
+    /// numbers make: one for each 1 of its binary digits.
+    pub fn restore(count: usize, parts: &[f64]) -> Option<Self> {
+        let parts: Vec<_> = parts.iter().map(|&part| [part]).collect();
+        Tree::restore(0.0, count, &parts).map(Self)
+    }
+
     /// The sum of all numbers; 0 if there are none.
     pub fn value(&self) -> f64 {
         self.0.sum().map_or(0.0, |[sum]| sum)

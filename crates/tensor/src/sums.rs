@@ -61,6 +61,25 @@ impl<V: Copy + Add<Output = V>, const N: usize> Tree<V, N> {
         sum
     }
 
+    /// How many addends it has, and the sums of the parts of the tree that are whole, the largest
+    /// part first: what [`Tree::restore`] needs to go on.
+    pub(crate) fn parts(&self) -> (usize, Vec<[V; N]>) {
+        let filled = (0..LEVELS).rev().filter(|level| self.filled >> level & 1 == 1);
+        (self.filled, filled.map(|level| self.levels[level]).collect())
+    }
+
+    /// Sets it to a tree with these [`Tree::parts`]; `None` if they are not as many as this number
+    /// of addends has.
+    pub(crate) fn restore(zero: V, addends: usize, parts: &[[V; N]]) -> Option<Self> {
+        if parts.len() != addends.count_ones() as usize {
+            return None;
+        }
+        let mut tree = Self { levels: [[zero; N]; LEVELS], filled: addends };
+        let filled = (0..LEVELS).rev().filter(|level| addends >> level & 1 == 1);
+        filled.zip(parts).for_each(|(level, part)| tree.levels[level] = *part);
+        Some(tree)
+    }
+
     /// Resets it to a tree without addends.
     #[inline(always)]
     pub(crate) fn clear(&mut self) {

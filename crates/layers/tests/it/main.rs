@@ -28,6 +28,7 @@ mod own_layer;
 mod pytorch;
 mod pytorch_cases;
 mod random_experiments;
+mod resuming;
 mod samples;
 mod training;
 mod weights;

@@ -4,10 +4,12 @@ use std::time::Instant;
 use clap::Args;
 
 use super::{Common, ExperimentFlags, Overrides};
+use crate::console::Console;
 use crate::experiment::{Precision, absolute};
 use crate::input::require_utf8;
+use crate::signals;
 use crate::threads::{self, ThreadCount};
-use crate::train::{Options, train};
+use crate::train::{Changes, Every, Options, Resumption, result_of, train};
 
 /// Trains a network
 ///
@@ -24,6 +26,21 @@ pub struct Flags {
     /// The run's folder [default: runs/PRESET-SEED-NUMBER]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+    /// Go on with the run in this folder, from its last checkpoint, to the same numbers; beside it
+    /// only --threads, --epochs, --target-accuracy, --checkpoint-every, --data, --json and --quiet
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = [
+            "preset", "config", "out", "batch_size", "shard_size", "learning_rate", "seed",
+            "train_limit", "test_limit", "precision", "init",
+        ]
+    )]
+    pub(super) resume: Option<PathBuf>,
+    /// Write a checkpoint every N steps, N seconds (Ns) or N minutes (Nm), beside those after
+    /// epochs
+    #[arg(long, value_name = "N", value_parser = every, allow_negative_numbers = true)]
+    pub(super) checkpoint_every: Option<Every>,
     /// Print the lines of metrics.jsonl and nothing else
     #[arg(long)]
     pub(super) json: bool,
@@ -35,7 +52,23 @@ pub struct Flags {
 
 pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
     let simd = threads::simd_level()?;
-    let (mut experiment, origin) = flags.chosen.experiment(&flags.overrides)?;
+    signals::install()?;
+    let (mut experiment, origin, resumed) = match &flags.resume {
+        None => {
+            let (experiment, origin) = flags.chosen.experiment(&flags.overrides)?;
+            (experiment, origin, None)
+        }
+        Some(folder) => {
+            let mut resumption = Resumption::open(folder)?;
+            let Overrides { epochs, target_accuracy, .. } = flags.overrides;
+            resumption.change(&Changes { epochs, target_accuracy })?;
+            let Resumption { folder, experiment, origin } = resumption;
+            if let Some(result) = result_of(folder.path(), &experiment, flags.json)? {
+                return Console::default().print(result);
+            }
+            (experiment, origin, Some(folder))
+        }
+    };
     if let Some(folder) = &flags.data {
         experiment.data = Some(absolute(folder));
     }
@@ -48,6 +81,7 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         origin,
         data: flags.data.clone(),
         out: flags.out.clone(),
+        every: flags.checkpoint_every,
         json: flags.json,
         quiet: flags.common.quiet,
         started,
@@ -55,8 +89,12 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
     };
     ThreadCount::of(flags.common.threads)?.share(experiment.shards(), || {
         match experiment.precision {
-            Precision::F32 => train::<f32>(&experiment, &options),
-            Precision::F64 => train::<f64>(&experiment, &options),
+            Precision::F32 => train::<f32>(&experiment, &options, resumed),
+            Precision::F64 => train::<f64>(&experiment, &options, resumed),
         }
     })
+}
+
+fn every(text: &str) -> Result<Every, String> {
+    Every::parse(text).ok_or_else(|| Every::EXPECTED.into())
 }

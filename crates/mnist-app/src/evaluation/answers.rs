@@ -41,9 +41,25 @@ impl<T: Element> Evaluator<T> {
     /// If the network does not take such images, or has not one output for each class:
     /// see [`Samples::fit`].
     pub fn evaluate(&mut self, network: &Network<T>, loss: &Loss, samples: &Samples) -> Evaluation {
-        let layers::Evaluation { losses, outputs, .. } = self.0.evaluate(network, loss, samples);
+        self.evaluate_while(network, loss, samples, || true).expect("all samples")
+    }
+
+    /// [`Evaluator::evaluate`] as long as `go_on`, which each thread asks before each batch; `None`
+    /// if it did not come to the end.
+    ///
+    /// # Panics
+    /// As [`Evaluator::evaluate`].
+    pub(crate) fn evaluate_while(
+        &mut self,
+        network: &Network<T>,
+        loss: &Loss,
+        samples: &Samples,
+        go_on: impl Fn() -> bool + Sync,
+    ) -> Option<Evaluation> {
+        let found = self.0.evaluate_while(network, loss, samples, go_on);
+        let layers::Evaluation { losses, outputs, .. } = found?;
         let rows = outputs.chunks_exact(network.output_shape().len());
-        Evaluation { predictions: rows.map(predicted).collect(), losses, outputs }
+        Some(Evaluation { predictions: rows.map(predicted).collect(), losses, outputs })
     }
 }
 

@@ -7,11 +7,13 @@
 //!   `values`; `reading` makes an experiment of a text, by way of `deserializer`.
 //! - Where an error stands: `complaint` says what is wrong with a text, `origin` on which line of
 //!   which file a setting stands, or which flag has changed it.
+//! - What of it decides the numbers that come out: `identity`.
 //! - What is built from it, and whether it fits together: `build`.
 
 pub mod build;
 mod complaint;
 mod deserializer;
+mod identity;
 mod keys;
 mod networks;
 mod origin;

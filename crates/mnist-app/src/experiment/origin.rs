@@ -11,7 +11,8 @@ use super::complaint::line_at;
 use super::networks::NetworkNumber;
 use crate::escape::Escape;
 
-/// Where an experiment is from. Prints as `--config FILE` or `preset NAME`.
+/// Where an experiment is from. Prints as `--config FILE`, `preset NAME` or
+/// the file of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     name: String,
@@ -46,6 +47,11 @@ impl Origin {
             name: format!("--config {}", path.escaped()),
             file: Some(Written { text, experiment }),
         }
+    }
+
+    /// The file of a run that goes on, with the text of this experiment.
+    pub(crate) fn run(path: &Path, text: String, experiment: &impl Serialize) -> Self {
+        Self { name: path.escaped(), ..Self::file(path, text, experiment) }
     }
 
     /// `--config FILE, line 3`, with the line if there is a file that has the setting.
@@ -108,7 +114,7 @@ fn path_to(network: usize, layer: Option<usize>) -> Vec<Step> {
 }
 
 /// `layer 2: initial_bias`, `optimizer.epsilon`.
-fn name(path: &[Step]) -> String {
+pub(super) fn name(path: &[Step]) -> String {
     let mut name = String::new();
     let mut steps = path.iter().peekable();
     while let Some(step) = steps.next() {
@@ -127,7 +133,7 @@ fn name(path: &[Step]) -> String {
 }
 
 /// The value at a path.
-fn value(table: &toml::Value, path: &[Step]) -> Option<toml::Value> {
+pub(super) fn value(table: &toml::Value, path: &[Step]) -> Option<toml::Value> {
     let value = path.iter().try_fold(table, |value, step| match step {
         Step::Key(key) => value.get(key),
         Step::Item(place) => value.get(place),

@@ -1,15 +1,55 @@
 //! A file of a run that grows by whole lines.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, ensure};
+use layers::Sha256;
+use serde::{Deserialize, Serialize};
 
 use super::claim::{Claim, unwritten};
 use crate::console::notice;
+use crate::escape::Escape;
 use crate::files::Appended;
+use crate::input::{Input, append, is_there};
+
+/// The end of some lines in a file, to be found again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// How many there are.
+    pub lines: usize,
+    /// Their length.
+    pub bytes: u64,
+    /// The SHA-256 of these bytes.
+    pub sha256: String,
+}
+
+impl Mark {
+    /// Checks that a file begins with these lines, and returns the digest of their bytes, to go on
+    /// with.
+    ///
+    /// # Errors
+    /// If it does not, or cannot be read.
+    pub(crate) fn digest_in(&self, path: &Path) -> anyhow::Result<Sha256> {
+        let mut digest = Sha256::default();
+        if self.bytes == 0 {
+            return Ok(digest);
+        }
+        let expected = || format!("expected the {} lines of its checkpoint", self.lines);
+        let place = || path.escaped();
+        ensure!(is_there(path), "{}: {}, found no such file", place(), expected());
+        let mut bytes = Vec::new();
+        let len = usize::try_from(self.bytes).unwrap_or(usize::MAX);
+        let found = append(&mut Input::open(path).with_context(place)?, len, &mut bytes);
+        let found = found.with_context(place)?;
+        ensure!(found == len, "{}: {}, found fewer", place(), expected());
+        digest.add(&bytes);
+        ensure!(digest.value() == self.sha256, "{}: {}, found others", place(), expected());
+        Ok(digest)
+    }
+}
 
 /// A file that grows by whole lines. If one cannot be written, for example because the disk is
 /// full, the lines end, but the run goes on.
@@ -18,9 +58,12 @@ pub struct Lines {
     path: PathBuf,
     file: Appended,
     claim: Arc<Claim>,
-    /// How many lines there are.
+    /// How many lines there are, and the digest of their bytes.
     written: usize,
+    digest: Sha256,
     synced: Instant,
+    /// Whether some wait for the disk.
+    waiting: bool,
     loss: Option<anyhow::Error>,
 }
 
@@ -30,12 +73,36 @@ impl Lines {
     /// epoch.
     const WAIT: Duration = Duration::from_secs(1);
 
-    pub(super) fn new(path: PathBuf, file: Appended, claim: Arc<Claim>) -> Self {
-        Self { path, file, claim, written: 0, synced: Instant::now(), loss: None }
+    /// A file that has so many lines, with this digest.
+    pub(super) fn new(
+        path: PathBuf,
+        file: Appended,
+        claim: Arc<Claim>,
+        (written, digest): (usize, Sha256),
+    ) -> Self {
+        let synced = Instant::now();
+        Self { path, file, claim, written, digest, synced, waiting: false, loss: None }
+    }
+
+    /// The end of its lines.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { lines: self.written, bytes: self.file.len(), sha256: self.digest.value() }
+    }
+
+    /// Takes no more lines, since `expected` should be there already and are not: in a part of the
+    /// run before this one they could not be written.
+    pub(crate) fn require(&mut self, expected: usize) {
+        if self.written < expected {
+            let (file, found) = (self.path.escaped(), self.written);
+            self.loss = Some(anyhow!(
+                "{file}: expected {expected} lines, found {found}: others \
+                                      could not be written"
+            ));
+        }
     }
 
     /// Adds a line, if all lines before could be written. The first failure is reported on standard
-    /// error, and kept for [`Lines::into_loss`].
+    /// error, and kept for [`Lines::take_loss`].
     ///
     /// # Errors
     /// If the folder no longer belongs to this run.
@@ -44,7 +111,9 @@ impl Lines {
         self.attempt(|lines| {
             let line = format!("{line}\n");
             lines.file.append(line.as_bytes())?;
+            lines.digest.add(line.as_bytes());
             lines.written += 1;
+            lines.waiting = true;
             Ok(())
         });
         if self.synced.elapsed() >= Self::WAIT {
@@ -55,7 +124,9 @@ impl Lines {
 
     /// Waits until all lines are on the disk; a failure is reported as by [`Lines::push`].
     pub fn sync(&mut self) {
-        self.attempt(|lines| lines.file.sync());
+        if std::mem::take(&mut self.waiting) {
+            self.attempt(|lines| lines.file.sync());
+        }
         self.synced = Instant::now();
     }
 
@@ -74,9 +145,9 @@ impl Lines {
         self.loss.as_ref().map(|_| self.written)
     }
 
-    /// Why lines are lost, if some are.
-    pub fn into_loss(self) -> Option<anyhow::Error> {
-        self.loss
+    /// Why lines are lost, if some are. Once.
+    pub fn take_loss(&mut self) -> Option<anyhow::Error> {
+        self.loss.take()
     }
 }
 
@@ -96,10 +167,11 @@ mod tests {
         let config = here.path().join("config.toml");
         let claim = Arc::new(Claim::new(config.clone(), File::create(&config).unwrap()));
         let file = Appended::open(Path::new("/dev/full")).unwrap();
-        let mut lines = Lines::new(Path::new("run/metrics.jsonl").to_owned(), file, claim);
+        let path = Path::new("run/metrics.jsonl").to_owned();
+        let mut lines = Lines::new(path, file, claim, Default::default());
         lines.push("{}").unwrap();
         assert_eq!(lines.cut(), Some(0));
-        let error = format!("{:#}", lines.into_loss().unwrap());
+        let error = format!("{:#}", lines.take_loss().unwrap());
         assert!(error.starts_with("run/metrics.jsonl: cannot be written: "), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! The folder of a run: written while it trains, read when it has ended.
 
+mod checkpoints;
 mod claim;
 mod end;
 mod finished;
@@ -7,6 +8,8 @@ mod lines;
 mod names;
 mod writing;
 
+pub(crate) use checkpoints::{Checkpoints, checkpoints_of};
 pub(crate) use finished::{FinishedRun, ModelFile, ModelFiles, model_files, named};
-pub(crate) use names::{METRICS, MODEL, SUMMARY};
+pub(crate) use lines::{Lines, Mark};
+pub(crate) use names::{CONFIG, METRICS, MODEL, Place, SUMMARY, member};
 pub(crate) use writing::RunFolder;

@@ -5,18 +5,19 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use layers::sha256;
 use serde::Serialize;
 
+use super::checkpoints;
 use super::claim::{Claim, unwritten};
-use super::lines::Lines;
+use super::lines::{Lines, Mark};
 use super::names::{CONFIG, FILES, METRICS, member};
 use crate::disk;
 use crate::escape::Escape;
-use crate::experiment::{Experiment, absolute};
+use crate::experiment::{self, Experiment, absolute};
 use crate::files::{self, Appended, Partial};
-use crate::input::is_there;
+use crate::input::{Found, is_there};
 
 /// The folder that a run writes to, and nowhere else.
 ///
@@ -27,6 +28,8 @@ use crate::input::is_there;
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// The text of its `config.toml`, and the SHA-256 of that.
+    config: String,
     config_sha256: String,
     claim: Arc<Claim>,
 }
@@ -56,14 +59,79 @@ impl RunFolder {
         Self::claim(out, &text).with_context(place)
     }
 
-    /// The folder of a member, counted from 1, in this one of its committee.
+    /// The folder of a run that has ended in any way, to go on with it.
     ///
     /// # Errors
-    /// As [`RunFolder::create`], and if this is no longer the committee's.
+    /// If it is not the folder of a run, or that of one that is still in progress.
+    pub(crate) fn reopen(path: &Path) -> anyhow::Result<Self> {
+        let found = match Found::at(path)? {
+            Found::Folder => None,
+            Found::Nothing => Some("no such folder".to_owned()),
+            found => Some(found.to_string()),
+        };
+        if let Some(found) = found {
+            bail!("{}: expected the folder of a run, found {found}", path.escaped());
+        }
+        let config = path.join(CONFIG);
+        ensure!(
+            config.is_file(),
+            "{}: expected the folder of a run, with {CONFIG} in it, found no such file",
+            path.escaped()
+        );
+        let file = files::open_locked(&config).map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock => anyhow!(
+                "{}: expected the folder of a run that has ended, found {}; nothing was changed",
+                path.escaped(),
+                in_progress(&config)
+            ),
+            _ => anyhow!(error).context(format!("{}: cannot be opened", config.escaped())),
+        })?;
+        let claim = Claim::new(config.clone(), file);
+        // Whoever held the lock may have replaced the file before it was locked here.
+        claim.check()?;
+        let text = experiment::text_of(&config).with_context(|| config.escaped())?;
+        for entry in fs::read_dir(path).with_context(|| path.escaped())? {
+            let entry = entry.with_context(|| path.escaped())?;
+            if files::is_partial_of(&entry.file_name(), &FILES) {
+                remove_leftover(&entry.path())?;
+            }
+        }
+        checkpoints::remove_leftovers(path)?;
+        let config_sha256 = sha256(text.as_bytes());
+        Ok(Self { path: path.to_owned(), config: text, config_sha256, claim: Arc::new(claim) })
+    }
+
+    /// The folder of a member, counted from 1, in this one of its committee: a new one, or the one
+    /// that is there, to go on with it.
+    ///
+    /// # Errors
+    /// As [`RunFolder::create`] or [`RunFolder::reopen`], and if this is no longer the committee's.
     pub fn member(&self, number: usize, experiment: &Experiment) -> anyhow::Result<Self> {
         self.claim.check()?;
         let path = self.path.join(member(number));
+        if is_there(&path.join(CONFIG)) {
+            return Self::reopen(&path);
+        }
         Self::claim(&path, &experiment.to_toml()?).with_context(|| path.escaped())
+    }
+
+    /// Writes another experiment as its `config.toml`, unless it is the one that is there.
+    ///
+    /// # Errors
+    /// If it cannot be written, or the folder is this run's no more.
+    pub(crate) fn set_experiment(&mut self, experiment: &Experiment) -> anyhow::Result<()> {
+        if Experiment::parse(&self.config).as_ref() == Ok(experiment) {
+            return Ok(());
+        }
+        self.claim.check()?;
+        let path = self.path.join(CONFIG);
+        let text = experiment.to_toml()?;
+        let file = files::replace_locked(&path, text.as_bytes());
+        let file = file.with_context(|| unwritten(&path))?;
+        self.claim = Arc::new(Claim::new(path, file));
+        self.config_sha256 = sha256(text.as_bytes());
+        self.config = text;
+        Ok(())
     }
 
     /// Makes the folder that of the experiment in `text`, if it is no run's yet.
@@ -76,17 +144,29 @@ impl RunFolder {
             _ => anyhow!(error).context(format!("{CONFIG}: cannot be written")),
         })?;
         for leftover in leftovers {
-            files::remove_leftover(&leftover)
-                .with_context(|| format!("{}: cannot be removed", leftover.escaped()))?;
+            remove_leftover(&leftover)?;
         }
         let config_sha256 = sha256(text.as_bytes());
         let claim = Arc::new(Claim::new(config, file));
-        Ok(Self { path: path.to_owned(), config_sha256, claim })
+        Ok(Self { path: path.to_owned(), config: text.to_owned(), config_sha256, claim })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Checks that it is still this run's.
+    ///
+    /// # Errors
+    /// If it was moved, removed or taken by another run.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.claim.check()
+    }
+
+    /// The text of its `config.toml`.
+    pub(crate) fn config(&self) -> &str {
+        &self.config
     }
 
     /// The SHA-256 of the bytes of its `config.toml`.
@@ -119,15 +199,27 @@ impl RunFolder {
         self.write(name, text.as_bytes())
     }
 
-    /// A new file of the run that lines are added to.
+    /// A file of the run that lines are added to, with the lines up to `mark` and no others: a new
+    /// one if these are none.
     ///
     /// # Errors
-    /// If it cannot be made.
-    pub fn lines(&self, name: &str) -> anyhow::Result<Lines> {
+    /// If it cannot be made or cut, or its lines up to `mark` are not those that were marked.
+    pub fn lines(&self, name: &str, mark: &Mark) -> anyhow::Result<Lines> {
         let path = self.path.join(name);
-        let file = Appended::create(&path).with_context(|| unwritten(&path))?;
-        Ok(Lines::new(path, file, Arc::clone(&self.claim)))
+        let digest = mark.digest_in(&path)?;
+        let file = if mark.bytes == 0 && !is_there(&path) {
+            Appended::create(&path)
+        } else {
+            Appended::cut(&path, mark.bytes)
+        };
+        let file = file.with_context(|| unwritten(&path))?;
+        Ok(Lines::new(path, file, Arc::clone(&self.claim), (mark.lines, digest)))
     }
+}
+
+fn remove_leftover(leftover: &Path) -> anyhow::Result<()> {
+    files::remove_leftover(leftover)
+        .with_context(|| format!("{}: cannot be removed", leftover.escaped()))
 }
 
 /// Makes the folder if there is none. Returns what is in it: at most partial files of a run that
@@ -154,17 +246,20 @@ fn prepare(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// The error for a folder that is not empty.
 fn occupied(folder: &Path) -> anyhow::Error {
     let found = match files::open_regular(&folder.join(CONFIG)) {
-        Some(config) if files::is_locked(&config) => {
-            let process =
-                files::locking_process(&config).map(|process| format!(" (process {process})"));
-            format!("that of a run that is still in progress{}", process.unwrap_or_default())
-        }
+        Some(config) if files::is_locked(&config) => in_progress(&folder.join(CONFIG)),
         _ => "one with something in it".into(),
     };
     anyhow!(
         "expected a folder that is new or empty, found {found}; nothing was changed; name another \
          one with --out DIR"
     )
+}
+
+/// A run whose `config.toml` is locked.
+fn in_progress(config: &Path) -> String {
+    let process = files::open_regular(config).as_ref().and_then(files::locking_process);
+    let process = process.map(|process| format!(" (process {process})"));
+    format!("that of a run that is still in progress{}", process.unwrap_or_default())
 }
 
 /// The run's folder that contains a new one, directly or one level up.

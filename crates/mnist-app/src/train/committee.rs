@@ -16,32 +16,45 @@ use crate::console::Console;
 use crate::dataset;
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::experiment::Experiment;
-use crate::run_folder::{METRICS, RunFolder, SUMMARY};
+use crate::run_folder::{METRICS, Mark, RunFolder, SUMMARY, checkpoints_of, member};
+use crate::signals::Interrupted;
 
 /// Trains all members, or as many as reach the target together; returns the committee's folder.
+/// In a folder that is `resumed`, the members go on that have begun; those that have ended are
+/// tested again, for the vote.
 ///
 /// # Errors
 /// As for a single network; if only lines of metrics were lost, at the end.
 pub(super) fn train<T: Element>(
     experiment: &Experiment,
     options: &Options,
+    resumed: Option<RunFolder>,
     console: &mut Console,
 ) -> anyhow::Result<RunFolder> {
     // The last member's network too, before the first member trains.
-    let Start { experiment, train, test, .. } = Start::<T>::new(experiment, options)?;
+    let start = Start::<T>::new(experiment, options, resumed.is_some())?;
+    let Start { experiment, train, test, .. } = start;
     dataset::tell(&train, &test);
     drop((train, test));
-    let folder = RunFolder::create(options.out.as_deref(), &experiment)?;
-    let mut lines = folder.lines(METRICS)?;
+    let folder = match resumed {
+        Some(mut folder) => {
+            folder.set_experiment(&experiment)?;
+            folder
+        }
+        None => RunFolder::create(options.out.as_deref(), &experiment)?,
+    };
+    let mut lines = None;
     let (mut vote, mut digests) = (Vote::default(), Vec::new());
-    let mut loss = None;
+    let (mut loss, mut wall_before) = (None, 0.0);
     let members = experiment.committee.map_or(1, Into::into);
     for member in 1..=members {
         let own = experiment.member(member);
         let outputs = Outputs::of(own.networks.first(), Some(&own.loss));
-        let mut run = Run::new(Start::<T>::new(&own, options)?, options, Some((&folder, member)))?;
+        let mut run = member_run::<T>(&folder, member, &own, options)?;
+        wall_before = run.begin_after(wall_before);
         let mut silent = Console::silent();
-        let mut outcome = run.train(if options.json { &mut silent } else { &mut *console })?;
+        let outcome = run.train(if options.json { &mut silent } else { &mut *console });
+        let mut outcome = outcome.map_err(|error| of_committee(error, &folder, member))?;
         loss = loss.or(outcome.unwritten.take());
         let samples = run.test_samples();
         vote.add(outputs, &outcome.evaluation);
@@ -56,6 +69,11 @@ pub(super) fn train<T: Element>(
             ..outcome.metrics
         };
         let line = serde_json::to_string(&metrics)?;
+        // Those of a run that goes on are made anew.
+        let lines = match &mut lines {
+            Some(lines) => lines,
+            None => lines.insert(folder.lines(METRICS, &Mark::default())?),
+        };
         lines.push(&line)?;
         lines.sync();
         let voted = Outcome { evaluation, metrics, ..outcome };
@@ -76,7 +94,33 @@ pub(super) fn train<T: Element>(
         let digest = digest(&digests);
         console.tell(format_args!("weights of all members: sha256 {digest}\n"));
     }
-    loss.or(lines.into_loss()).map_or(Ok(folder), Err)
+    let lost = lines.and_then(|mut lines| lines.take_loss());
+    loss.or(lost).map_or(Ok(folder), Err)
+}
+
+/// The run of a member, new or going on.
+fn member_run<'a, T: Element>(
+    committee: &RunFolder,
+    number: usize,
+    experiment: &Experiment,
+    options: &'a Options,
+) -> anyhow::Result<Run<'a, T>> {
+    let begun = checkpoints_of(&committee.path().join(member(number)))?;
+    let start = Start::new(experiment, options, !begun.is_empty())?;
+    let folder = committee.member(number, &start.experiment)?;
+    Run::new(start, options, folder)
+}
+
+/// What ends a member ends its committee, and it is the committee that goes on.
+fn of_committee(error: anyhow::Error, committee: &RunFolder, member: usize) -> anyhow::Error {
+    match error.downcast::<Interrupted>() {
+        Ok(Interrupted { signal, place, .. }) => {
+            let (folder, place) =
+                (committee.path().to_owned(), format!("in member {member}, {place}"));
+            Interrupted { signal, folder, place }.into()
+        }
+        Err(error) => error,
+    }
 }
 
 /// The digest of a committee from those of its members' weights: the SHA-256 of a line each.

@@ -1,6 +1,6 @@
 //! The results of a run: `metrics.jsonl` and `summary.json`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tensor::simd::Level;
 
 use crate::evaluation::Evaluation;
@@ -8,7 +8,7 @@ use crate::experiment::{Experiment, Precision};
 use crate::statistics::wilson_interval;
 
 /// One line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// Counted from 1.
     pub epoch: usize,
@@ -48,7 +48,7 @@ pub struct Outcome {
     pub metrics: EpochMetrics,
     /// Of the same network.
     pub evaluation: Evaluation,
-    /// From the start of the process to the last change of a weight.
+    /// From the start of the process to the last change of a weight, all parts of the run together.
     pub wall_seconds: f64,
     /// The time of the training alone, all epochs together.
     pub train_seconds: f64,
@@ -79,7 +79,7 @@ pub struct Summary {
     pub test_accuracy: f64,
     /// Wilson's 95 % interval of it, low and high.
     pub test_accuracy_interval: [f64; 2],
-    /// From the start of the process to the last change of a weight.
+    /// From the start of the process to the last change of a weight, all parts of the run together.
     pub wall_seconds: f64,
     /// The peak memory of the process, if the system tells.
     pub peak_rss_bytes: Option<u64>,

@@ -3,13 +3,20 @@
 //! `start` checks all that can be checked before the first step; `run` is the loop over epochs,
 //! and `committee` runs one member after another; `metrics` is what they leave behind in numbers,
 //! `report` what they print; `divergence` says why a run does not go on.
+//!
+//! `state` is what training changes, `checkpoint` the file of it, and `pace` when one is due;
+//! `resume` opens the folder of a run that goes on.
 
+mod checkpoint;
 mod committee;
 mod divergence;
 mod metrics;
+mod pace;
 mod report;
+mod resume;
 mod run;
 mod start;
+mod state;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -22,11 +29,14 @@ use crate::console::Console;
 use crate::dataset;
 use crate::escape::Escape;
 use crate::experiment::{Experiment, Origin};
+use crate::run_folder::{RunFolder, checkpoints_of};
 
 use run::Run;
 use start::Start;
 
 pub(crate) use committee::digest as committee_digest;
+pub(crate) use pace::Every;
+pub(crate) use resume::{Changes, Resumption, result_of};
 
 /// What a training needs beside its experiment; nothing of it changes a result.
 #[derive(Debug)]
@@ -37,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) data: Option<PathBuf>,
     /// The run's folder, if it is not to be a new one below `runs`.
     pub(crate) out: Option<PathBuf>,
+    /// How often a checkpoint is asked for, beside those after epochs.
+    pub(crate) every: Option<Every>,
     /// Whether standard output is for the lines of metrics alone.
     pub(crate) json: bool,
     /// Whether there is no progress bar.
@@ -47,19 +59,28 @@ pub(crate) struct Options {
     pub(crate) simd: Level,
 }
 
-/// Trains a network, or a committee of them.
+/// Trains a network, or a committee of them; goes on in `resumed`, the folder of a run, if there is
+/// one.
 ///
 /// # Errors
 /// If something that the experiment or the options name is not what it should be, the training
 /// fails, or some of what it writes or prints is lost.
-pub(crate) fn train<T: Element>(experiment: &Experiment, options: &Options) -> anyhow::Result<()> {
+pub(crate) fn train<T: Element>(
+    experiment: &Experiment,
+    options: &Options,
+    resumed: Option<RunFolder>,
+) -> anyhow::Result<()> {
     let mut console = Console::default();
     let folder = if experiment.committee.is_some() {
-        committee::train::<T>(experiment, options, &mut console)?
+        committee::train::<T>(experiment, options, resumed, &mut console)?
     } else {
-        let start = Start::<T>::new(experiment, options)?;
+        let start = Start::<T>::new(experiment, options, goes_on(resumed.as_ref())?)?;
         dataset::tell(&start.train, &start.test);
-        let mut run = Run::new(start, options, None)?;
+        let folder = match resumed {
+            Some(folder) => folder,
+            None => RunFolder::create(options.out.as_deref(), &start.experiment)?,
+        };
+        let mut run = Run::new(start, options, folder)?;
         let outcome = run.train(&mut console)?;
         if !options.json {
             console.tell(run.conclusion(&outcome.evaluation));
@@ -75,4 +96,10 @@ pub(crate) fn train<T: Element>(experiment: &Experiment, options: &Options) -> a
             folder.path().escaped()
         )
     })
+}
+
+/// Whether a run has checkpoints.
+fn goes_on(folder: Option<&RunFolder>) -> anyhow::Result<bool> {
+    let checkpoints = folder.map(|folder| checkpoints_of(folder.path()));
+    Ok(checkpoints.transpose()?.is_some_and(|checkpoints| !checkpoints.is_empty()))
 }

@@ -2,27 +2,32 @@
 
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 use indicatif::ProgressBar;
 use layers::{
-    Epoch, EpochReport, Epochs, Network, NonFinite, Subset, Trainer, Workspace, save_weights,
+    Epoch, EpochReport, EpochRun, Epochs, Network, NonFinite, Subset, Trainer, Workspace,
+    save_weights,
 };
 use tensor::Element;
 
+use super::checkpoint::{self, Identity, Resumed};
 use super::divergence::Divergence;
 use super::metrics::{EpochMetrics, NotebookErrors, Outcome, Summary};
+use super::pace::Pace;
 use super::start::Start;
+use super::state::{Progress, State, Steps};
 use super::{Options, report};
 use crate::augmentation::Augmenter;
 use crate::console::{Console, notice};
-use crate::dataset::{self, Augmented, Part, Samples};
+use crate::dataset::{self, Augmented, Digests, Part, Samples};
 use crate::escape::Escape;
 use crate::evaluation::report::{NOTEBOOK_IMAGES, accuracy_lines, notebook_lines};
 use crate::evaluation::{Evaluation, Evaluator, mean};
 use crate::experiment::Experiment;
 use crate::experiment::build::trainer_config;
 use crate::memory;
-use crate::run_folder::{METRICS, MODEL, RunFolder, SUMMARY};
+use crate::run_folder::{Checkpoints, Lines, METRICS, MODEL, RunFolder, SUMMARY};
+use crate::signals::{self, Interrupted};
 
 /// A run of one network.
 pub(super) struct Run<'a, T> {
@@ -30,63 +35,87 @@ pub(super) struct Run<'a, T> {
     options: &'a Options,
     train: Samples,
     test: Samples,
+    data: Digests,
     augmenter: Option<Augmenter>,
     evaluator: Evaluator<T>,
     folder: RunFolder,
+    /// Of metrics.
+    lines: Lines,
+    checkpoints: Checkpoints,
+    pace: Pace,
+    /// Whether the last checkpoint could not be written.
+    unsaved: bool,
+    /// Whether it goes on from a checkpoint.
+    resumed: bool,
+    /// How long the parts of the run before this process took.
+    wall_before: f64,
     state: State<T>,
     /// The network with the moving average of the parameters, as it was last tested.
     averaged: Option<Network<T>>,
 }
 
-/// What training changes. With the experiment and the images, it decides how a run goes on.
-struct State<T> {
-    /// The network, and what the optimizer remembers.
-    trainer: Trainer<T>,
-    /// How many epochs are done.
-    epochs: usize,
-    /// Of the training alone, in the last of them.
-    seconds: f64,
-    /// The same of all of them together.
-    train_seconds: f64,
-    /// Whether a step has changed the weights.
-    moved: bool,
-}
-
 impl<'a, T: Element> Run<'a, T> {
-    /// Makes the run's folder: that of a member, counted from 1, in its committee's.
+    /// A run in its folder: from its beginning, or from its newest checkpoint if there is one.
     ///
     /// # Errors
-    /// If the memory does not suffice, or the folder cannot be made.
+    /// If the memory does not suffice, a checkpoint is of another run or damaged and none before it
+    /// can be used, more is done than the experiment says, or the folder cannot be written.
     pub(super) fn new(
         start: Start<T>,
         options: &'a Options,
-        committee: Option<(&RunFolder, usize)>,
+        mut folder: RunFolder,
     ) -> anyhow::Result<Self> {
         let Start { experiment, networks, train, test } = start;
         let network = networks.into_iter().next().context("no network")?;
         let config = trainer_config(&experiment, train.len());
         let taken = memory::training_bytes::<T>(&network.spec().footprint()?, &config);
         let evaluator = Evaluator::new(&network, test.len(), taken)?;
-        let trainer = Trainer::new(network, config);
         let augmenter = experiment
             .augmentation
             .map(|augmentation| Augmenter::new(augmentation, train.size(), experiment.seed));
-        let folder = match committee {
-            Some((folder, number)) => folder.member(number, &experiment)?,
-            None => RunFolder::create(options.out.as_deref(), &experiment)?,
-        };
-        let state = State { trainer, epochs: 0, seconds: 0.0, train_seconds: 0.0, moved: false };
+        let trainer = Trainer::new(network, config);
+        let mut state = State { trainer, progress: Progress::default() };
+        let data = Digests::new(&train, &test);
+        let identity = Identity { experiment: &experiment, origin: &options.origin, data: &data };
+        let resumed = checkpoint::resume(&folder, &identity, &mut state)?;
+        let begun = state.progress.begun();
+        ensure!(
+            begun <= experiment.epochs.get(),
+            "{}: expected at least {begun} epochs, as so many have begun, found {}",
+            options.origin.setting(&experiment, &["epochs".into()]),
+            experiment.epochs
+        );
+        folder.set_experiment(&experiment)?;
+        let (place, mark) = resumed.map(|Resumed { place, mark }| (place, mark)).unzip();
+        let mut lines = folder.lines(METRICS, &mark.unwrap_or_default())?;
+        lines.require(state.progress.epochs);
         Ok(Self {
             experiment,
             options,
             train,
             test,
+            data,
             augmenter,
             evaluator,
             folder,
+            lines,
+            checkpoints: Checkpoints::from(place),
+            pace: Pace::new(options.every),
+            unsaved: false,
+            resumed: place.is_some(),
+            wall_before: state.progress.wall_seconds,
             state,
             averaged: None,
         })
+    }
+
+    /// Begins, if it does not go on, after others of which parts took so many seconds before this
+    /// process. Returns how long its own did.
+    pub(super) fn begin_after(&mut self, wall_before: f64) -> f64 {
+        if !self.resumed {
+            self.wall_before = wall_before;
+        }
+        self.wall_before
     }
 
     /// The images that it is tested on.
@@ -105,39 +134,104 @@ impl<'a, T: Element> Run<'a, T> {
     /// # Errors
     /// If a loss is not finite, or a file cannot be written.
     pub(super) fn train(&mut self, console: &mut Console) -> anyhow::Result<Outcome> {
+        let _deferred = signals::defer();
         self.announce(console);
+        if !self.resumed {
+            self.save()?;
+        }
         let bar = report::progress_bar(self.options.quiet, self.train.len());
-        let mut lines = self.folder.lines(METRICS)?;
         let mut last = None;
-        for epoch in self.epochs().skip(self.state.epochs) {
+        for epoch in self.epochs().skip(self.state.progress.epochs) {
+            if self.is_reached() {
+                break;
+            }
+            self.end_if_asked()?;
             report::begin_epoch(&bar, &epoch, self.experiment.epochs.get());
             let report = self.learn(&epoch, &bar)?;
-            let wall_seconds = self.options.started.elapsed().as_secs_f64();
             let evaluation = self.evaluate(&epoch)?;
             let metrics = self.metrics(&report, &evaluation);
             let line = serde_json::to_string(&metrics)?;
-            bar.suspend(|| lines.push(&line))?;
+            bar.suspend(|| self.lines.push(&line))?;
             let shown = match self.options.json {
                 true => line,
                 false => report::epoch_line(&metrics, self.experiment.epochs.get()),
             };
             bar.suspend(|| console.tell(shown + "\n"));
-            let target = self.experiment.target_accuracy;
-            let is_reached = target.is_some_and(|target| metrics.test_accuracy() >= target);
-            last = Some((metrics, evaluation, wall_seconds));
-            if is_reached {
-                break;
+            self.state.progress.end_epoch(metrics);
+            last = Some(evaluation);
+            if self.is_left() && self.pace.is_due_after_epoch() {
+                self.save()?;
             }
         }
         drop(bar);
-        lines.sync();
-        let (metrics, evaluation, wall_seconds) = last.context("no epoch")?;
-        let train_seconds = self.state.train_seconds;
+        self.save()?;
+        self.lines.sync();
+        let evaluation = match last {
+            Some(evaluation) => evaluation,
+            None => self.evaluate_last()?,
+        };
+        let Progress { wall_seconds, train_seconds, ref last, .. } = self.state.progress;
+        let metrics = last.clone().context("no epoch")?;
         let mut outcome =
             Outcome { metrics, evaluation, wall_seconds, train_seconds, unwritten: None };
-        self.finish(&outcome, lines.cut())?;
-        outcome.unwritten = lines.into_loss();
+        self.finish(&outcome, self.lines.cut())?;
+        outcome.unwritten = self.lines.take_loss();
         Ok(outcome)
+    }
+
+    /// Whether the last epoch came to the target.
+    fn is_reached(&self) -> bool {
+        let accuracy = self.state.progress.last.as_ref().map(EpochMetrics::test_accuracy);
+        self.experiment.target_accuracy.zip(accuracy).is_some_and(|(target, p)| p >= target)
+    }
+
+    /// Whether there are epochs left.
+    fn is_left(&self) -> bool {
+        self.state.progress.epochs < self.experiment.epochs.get() && !self.is_reached()
+    }
+
+    /// Writes a checkpoint of where the run stands, unless there is one. If it cannot be written,
+    /// that is told, and the run goes on.
+    ///
+    /// # Errors
+    /// If the folder no longer belongs to this run.
+    fn save(&mut self) -> anyhow::Result<()> {
+        let place = self.state.progress.place();
+        if self.checkpoints.newest() == Some(place) {
+            return Ok(());
+        }
+        self.folder.check()?;
+        // The checkpoint counts these lines.
+        self.lines.sync();
+        let Self { experiment, options, data, folder, .. } = self;
+        let identity = Identity { experiment, origin: &options.origin, data };
+        let bytes = checkpoint::to_bytes(&self.state, &identity, folder, &self.lines.mark());
+        let written = bytes
+            .with_context(|| format!("checkpoint {}", place.file_name()))
+            .and_then(|bytes| self.checkpoints.write(folder, place, &bytes));
+        self.pace.restart();
+        let was_unsaved = std::mem::replace(&mut self.unsaved, written.is_err());
+        if let Err(error) = written {
+            self.folder.check()?;
+            if !was_unsaved {
+                notice(format_args!("{error:#}; the run goes on without this checkpoint"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the run if a signal asks for it.
+    fn end_if_asked(&mut self) -> anyhow::Result<()> {
+        signals::received().map_or(Ok(()), |signal| Err(self.interrupted(signal)))
+    }
+
+    /// The end after a signal, with a checkpoint.
+    fn interrupted(&mut self, signal: u8) -> anyhow::Error {
+        if let Err(error) = self.save() {
+            return error;
+        }
+        let (folder, place) = (self.folder.path().to_owned(), self.state.progress.text());
+        Interrupted { signal, folder, place }.into()
     }
 
     /// All epochs of the experiment.
@@ -146,30 +240,56 @@ impl<'a, T: Element> Run<'a, T> {
         Epochs::new(epochs.get(), learning_rate).schedule(schedule.clone()).shuffle(shuffle)
     }
 
-    /// Takes a step on each batch.
+    /// Takes a step on each batch that is left.
     fn learn(&mut self, epoch: &Epoch, bar: &ProgressBar) -> anyhow::Result<EpochReport> {
-        let began = Instant::now();
-        let State { trainer, moved, .. } = &mut self.state;
-        let samples = &self.train;
-        let data = Augmented { samples, augmenter: self.augmenter.as_ref(), epoch: epoch.number() };
-        let report = trainer.epoch_with(&data, epoch, |rate, step| {
-            *moved |= rate > 0.0;
-            bar.inc(step.losses.len() as u64);
-        });
-        let report = report.map_err(|NonFinite { sample, layer }| {
-            self.stopped(&Divergence { epoch: epoch.number(), part: Part::Train, sample, layer })
-        })?;
-        self.state.seconds = began.elapsed().as_secs_f64();
-        self.state.train_seconds += self.state.seconds;
-        self.state.epochs = epoch.number();
-        Ok(report)
+        let begun = self.state.progress.epoch.read();
+        let run = EpochRun::new(epoch, &self.state.trainer, self.train.len());
+        let mut run = begun.and_then(|begun| run.resume(begun)).context("no such step")?;
+        bar.set_position(run.samples() as u64);
+        let mut began = Instant::now();
+        while !run.is_done() {
+            let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
+            let is_moving = run.learning_rate() > 0.0;
+            let step = run.step(&mut self.state.trainer, &data);
+            let samples = step.map(|step| step.losses.len()).map_err(|error| {
+                let NonFinite { sample, layer } = error;
+                let (epoch, part) = (epoch.number(), Part::Train);
+                self.stopped(&Divergence { epoch, part, sample, layer })
+            })?;
+            self.state.progress.moved |= is_moving;
+            bar.inc(samples as u64);
+            let is_due = self.pace.is_due_after_step(self.state.trainer.state().steps);
+            let signal = signals::received();
+            if run.is_done() || is_due || signal.is_some() {
+                let wall_seconds = self.wall_before + self.options.started.elapsed().as_secs_f64();
+                let progress = &mut self.state.progress;
+                progress.epoch = Steps::from(run.progress());
+                progress.add(began.elapsed().as_secs_f64(), wall_seconds);
+                if let Some(signal) = signal {
+                    return Err(self.interrupted(signal));
+                }
+                if is_due {
+                    self.save()?;
+                }
+                began = Instant::now();
+            }
+        }
+        Ok(run.report())
     }
 
     /// Tests the network after an epoch: the averaged one, if the experiment wants it.
     fn evaluate(&mut self, epoch: &Epoch) -> anyhow::Result<Evaluation> {
-        self.averaged = self.averaged(epoch);
+        let go_on = || signals::received().is_none();
+        let is_averaged = self.average(epoch, go_on);
         let network = self.averaged.as_ref().unwrap_or(self.state.trainer.network());
-        let evaluation = self.evaluator.evaluate(network, &self.experiment.loss, &self.test);
+        let loss = &self.experiment.loss;
+        let evaluation = is_averaged
+            .then(|| self.evaluator.evaluate_while(network, loss, &self.test, go_on))
+            .flatten();
+        let Some(evaluation) = evaluation else {
+            self.end_if_asked()?;
+            bail!("expected a signal that ended the evaluation, found none");
+        };
         let Some(sample) = evaluation.losses.iter().position(|loss| !loss.is_finite()) else {
             return Ok(evaluation);
         };
@@ -179,16 +299,36 @@ impl<'a, T: Element> Run<'a, T> {
         Err(self.stopped(&Divergence { epoch: epoch.number(), part: Part::Test, sample, layer }))
     }
 
-    /// The network with the moving average of the parameters, if the experiment wants it. Its
+    /// Tests the network after the last epoch once more, in a run that has ended.
+    fn evaluate_last(&mut self) -> anyhow::Result<Evaluation> {
+        let epochs = self.state.progress.epochs;
+        let epoch = epochs.checked_sub(1).and_then(|before| self.epochs().nth(before));
+        let evaluation = self.evaluate(&epoch.context("no epoch")?)?;
+        let expected = self.state.progress.last.as_ref().map(|last| &last.weights_sha256);
+        let found = self.network().digest();
+        ensure!(
+            expected == Some(&found),
+            "{}: expected the weights of the last line of metrics, found others, sha256 {found}",
+            self.folder.path().escaped()
+        );
+        Ok(evaluation)
+    }
+
+    /// Makes the network with the moving average of the parameters, if the experiment wants it. Its
     /// running statistics are measured anew: those that were gathered belong to other parameters.
-    fn averaged(&self, epoch: &Epoch) -> Option<Network<T>> {
-        self.experiment.average?;
-        let (trainer, samples) = (&self.state.trainer, &self.train);
-        let data = Augmented { samples, augmenter: self.augmenter.as_ref(), epoch: epoch.number() };
-        let order = epoch.order(trainer.config().seed, samples.len());
+    /// Returns whether that came to its end, as long as `go_on`.
+    fn average(&mut self, epoch: &Epoch, go_on: impl Fn() -> bool) -> bool {
+        if self.experiment.average.is_none() {
+            return true;
+        }
+        let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
+        let trainer = &self.state.trainer;
+        let order = epoch.order(trainer.config().seed, self.train.len());
         let mut network = trainer.averaged_network();
-        trainer.measure_buffers(&mut network, &Subset::new(&data, &order));
-        Some(network)
+        let data = Subset::new(&data, &order);
+        let is_measured = trainer.measure_buffers_while(&mut network, &data, go_on);
+        self.averaged = Some(network);
+        is_measured
     }
 
     /// What the run has come to.
@@ -197,7 +337,7 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     fn metrics(&self, report: &EpochReport, evaluation: &Evaluation) -> EpochMetrics {
-        let train_seconds = self.state.seconds;
+        let train_seconds = self.state.progress.seconds;
         EpochMetrics {
             epoch: report.epoch,
             train_error: report.loss,
@@ -213,8 +353,9 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// Why the run does not go on.
     fn stopped(&self, divergence: &Divergence) -> anyhow::Error {
-        let State { trainer, moved, .. } = &self.state;
-        divergence.error(&self.experiment, (trainer.network(), *moved), self.folder.path())
+        let State { trainer, progress } = &self.state;
+        let network = (trainer.network(), progress.moved);
+        divergence.error(&self.experiment, network, self.folder.path())
     }
 
     /// Writes the model and the summary, which says how many lines of metrics there are if they
@@ -245,8 +386,11 @@ impl<'a, T: Element> Run<'a, T> {
         self.folder.write_json(SUMMARY, &Summary { metrics_lines, notebook, ..summary })
     }
 
-    /// Prints what the run is about to do, and where.
+    /// Prints what the run is about to do, and where; nothing if nothing is left.
     fn announce(&self, console: &mut Console) {
+        if !self.is_left() {
+            return;
+        }
         let folder = self.folder.path();
         if self.options.json {
             // Standard output is for the metrics alone.
@@ -256,6 +400,9 @@ impl<'a, T: Element> Run<'a, T> {
         let sizes = [self.train.len(), self.test.len()];
         let network = self.state.trainer.network();
         console.tell(report::beginning(&self.experiment, network, sizes, folder));
+        if self.resumed {
+            console.tell(format_args!("goes on {}\n", self.state.progress.text()));
+        }
     }
 
     /// The text at the end of a run.
@@ -267,6 +414,15 @@ impl<'a, T: Element> Run<'a, T> {
         text.push_str(&accuracy_lines(evaluation, &self.test, &self.experiment.loss));
         text + &format!("weights: sha256 {}\n", self.network().digest())
     }
+}
+
+/// The training images as an epoch meets them.
+fn augmented<'a>(
+    samples: &'a Samples,
+    augmenter: Option<&'a Augmenter>,
+    epoch: &Epoch,
+) -> Augmented<'a> {
+    Augmented { samples, augmenter, epoch: epoch.number() }
 }
 
 /// The first layer whose output for this input is not finite, and its summary.

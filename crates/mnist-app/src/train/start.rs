@@ -21,16 +21,21 @@ pub(super) struct Start<T> {
 }
 
 impl<T: Element> Start<T> {
-    /// Builds the networks and reads the images.
+    /// Builds the networks and reads the images. A run that `goes_on` has its weights in its
+    /// checkpoints: those that it began with are then not read again.
     ///
     /// # Errors
     /// If something that the experiment or the options name is not what it should be, it does not
     /// fit together, or the memory does not suffice.
-    pub(super) fn new(experiment: &Experiment, options: &Options) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        experiment: &Experiment,
+        options: &Options,
+        goes_on: bool,
+    ) -> anyhow::Result<Self> {
         let origin = &options.origin;
         let mut networks = build::networks::<T>(experiment, origin)?;
         let mut of_weights = None;
-        for network in &mut networks {
+        for network in networks.iter_mut().filter(|_| !goes_on) {
             of_weights = build::set_initial_weights(network, experiment)?;
         }
         let source = build::data_source(options.data.as_deref(), experiment, origin)?;
@@ -45,7 +50,8 @@ impl<T: Element> Start<T> {
             test = test.fit(network).map_err(misfit)?;
             let config = build::trainer_config(experiment, train.len());
             let footprint = network.spec().footprint::<T>()?;
-            memory::require_for_training(&footprint, &config, footprint.file())?;
+            let file = footprint.trainer_file(&config);
+            memory::require_for_training(&footprint, &config, file)?;
         }
         build::require_classes(experiment, of_weights.as_ref(), &train)?;
         let batches = Batches::of(experiment, train.len());

@@ -144,6 +144,21 @@ fn trees_by_hand() {
 }
 
 #[test]
+fn a_sum_goes_on_from_its_parts() {
+    let numbers: Vec<_> = (0..40).map(|at| 1.0 / f64::from(at + 1)).collect();
+    for left in 0..40 {
+        let mut total = reduce::Total::default();
+        numbers[..left].iter().for_each(|&number| total.add(number));
+        let (count, parts) = total.parts();
+        assert_eq!((count, parts.len()), (left, left.count_ones() as usize));
+        let mut resumed = reduce::Total::restore(count, &parts).expect("whole parts");
+        numbers[left..].iter().for_each(|&number| resumed.add(number));
+        assert_eq!(resumed.value(), reduce::sum(&numbers), "{left}");
+        assert!(reduce::Total::restore(count, &[&parts[..], &[0.0]].concat()).is_none());
+    }
+}
+
+#[test]
 fn sum_is_taken_in_double_precision() {
     let tiny = 2.0_f32.powi(-40);
     assert_eq!(reduce::sum(&[1.0, tiny, -1.0]), f64::from(tiny));

@@ -1,0 +1,141 @@
+//! `--resume`: the folder of a run that goes on, what may be changed in it, and the result of one
+//! that has nothing left to do.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use anyhow::{Context, anyhow, ensure};
+use layers::sha256;
+use serde::Deserialize;
+
+use super::committee;
+use crate::escape::Escape;
+use crate::evaluation::report::accuracy;
+use crate::experiment::{self, Experiment, Origin};
+use crate::input::Input;
+use crate::run_folder::{CONFIG, METRICS, MODEL, RunFolder, SUMMARY, member};
+use crate::weights_file::WeightsFile;
+
+/// A run that goes on.
+#[derive(Debug)]
+pub(crate) struct Resumption {
+    pub(crate) folder: RunFolder,
+    /// As its `config.toml` says.
+    pub(crate) experiment: Experiment,
+    pub(crate) origin: Origin,
+}
+
+/// What the command line may change in a run that goes on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) epochs: Option<NonZeroUsize>,
+    pub(crate) target_accuracy: Option<f64>,
+}
+
+impl Resumption {
+    /// Opens the folder of a run and makes it this process's.
+    ///
+    /// # Errors
+    /// If it is not the folder of a run, the run is still in progress, or its experiment cannot be
+    /// read.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let folder = RunFolder::reopen(path).with_context(|| "--resume".to_owned())?;
+        let config = path.join(CONFIG);
+        let experiment = Experiment::parse(folder.config())
+            .map_err(|error| anyhow!("{}{error}", config.escaped()))?;
+        let origin = Origin::run(&config, folder.config().to_owned(), &experiment);
+        Ok(Self { folder, experiment, origin })
+    }
+
+    /// Changes the experiment.
+    ///
+    /// # Errors
+    /// If that would change the epochs that are done.
+    pub(crate) fn change(&mut self, changes: &Changes) -> anyhow::Result<()> {
+        let Self { experiment, .. } = self;
+        if let Some(epochs) = changes.epochs {
+            let schedule = &experiment.schedule;
+            ensure!(
+                epochs == experiment.epochs || !schedule.depends_on_length(),
+                "--epochs {epochs}: expected {}, as the run began with, since its schedule, {}, \
+                 depends on the number of epochs; train anew with another number",
+                experiment.epochs,
+                serde_json::to_value(schedule)?["type"].as_str().unwrap_or_default()
+            );
+            experiment.epochs = epochs;
+        }
+        experiment.target_accuracy = changes.target_accuracy.or(experiment.target_accuracy);
+        Ok(())
+    }
+}
+
+/// The parts of `summary.json` that say what a run has come to.
+#[derive(Deserialize)]
+struct Ended {
+    epoch: usize,
+    test_correct: usize,
+    test_total: usize,
+    test_accuracy: f64,
+    weights_sha256: String,
+    members: Option<usize>,
+}
+
+/// The result of a run that has nothing left to do of this experiment, for people or as the last
+/// line of its metrics; `None` if something is left.
+///
+/// # Errors
+/// If the metrics cannot be read.
+pub(crate) fn result_of(
+    run: &Path,
+    experiment: &Experiment,
+    json: bool,
+) -> anyhow::Result<Option<String>> {
+    let Some(ended) = ended(run, experiment) else { return Ok(None) };
+    if json {
+        let metrics = run.join(METRICS);
+        let text = fs::read_to_string(&metrics).with_context(|| metrics.escaped())?;
+        return Ok(text.lines().last().map(|line| format!("{line}\n")));
+    }
+    let Ended { epoch, test_correct, test_total, weights_sha256, .. } = ended;
+    let accuracy = accuracy(test_correct, test_total);
+    let (what, of) = match experiment.committee {
+        Some(_) => ("the vote of", "members"),
+        None => ("", "epochs"),
+    };
+    let what = format!("{what} {epoch} {of}");
+    Ok(Some(format!(
+        "{}: has ended; {}: {accuracy}\nweights: sha256 {weights_sha256}\n",
+        run.escaped(),
+        what.trim_start()
+    )))
+}
+
+/// What a run has come to, if nothing of this experiment is left and its files are whole.
+fn ended(run: &Path, experiment: &Experiment) -> Option<Ended> {
+    let text = Input::text(&run.join(SUMMARY), experiment::MOST_BYTES).ok()?;
+    let ended: Ended = serde_json::from_str(&text).ok()?;
+    let is_reached = experiment.target_accuracy.is_some_and(|p| ended.test_accuracy >= p);
+    let Some(planned) = experiment.committee else {
+        let is_done = ended.epoch == experiment.epochs.get()
+            || (is_reached && ended.epoch < experiment.epochs.get());
+        return Some(ended).filter(|ended| is_done && has_model(run, ended));
+    };
+    let members = ended.members?;
+    let each = (1..=members).map(|number| {
+        let own = self::ended(&run.join(member(number)), &experiment.member(number))?;
+        Some(own.weights_sha256)
+    });
+    let digests: Vec<_> = each.collect::<Option<_>>()?;
+    let is_done = members == planned.get() || (is_reached && members < planned.get());
+    Some(ended).filter(|ended| is_done && ended.weights_sha256 == committee::digest(&digests))
+}
+
+/// Whether the run's model is the one that it ended with.
+fn has_model(run: &Path, ended: &Ended) -> bool {
+    let Ok(config) = experiment::text_of(&run.join(CONFIG)) else { return false };
+    let Ok(model) = WeightsFile::open(&run.join(MODEL)) else { return false };
+    let metadata = model.header.metadata();
+    metadata.get("config_sha256") == Some(&sha256(config.as_bytes()))
+        && metadata.get("weights_sha256") == Some(&ended.weights_sha256)
+}
