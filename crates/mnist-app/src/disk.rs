@@ -68,7 +68,7 @@ impl Output {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    #[cfg(test)]
+    /// A file that is there.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), file: File::options().append(true).open(path)? })
     }

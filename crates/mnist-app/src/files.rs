@@ -30,14 +30,6 @@ pub(crate) fn create_folders(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a file.
-///
-/// # Errors
-/// If there is none, or it cannot be removed.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    fs::remove_file(path)
-}
-
 /// Replaces a file, and returns the new one locked: it is locked from the moment at which it has
 /// its name.
 ///
@@ -45,15 +37,12 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 /// If it cannot be written; the file is then as before.
 pub(crate) fn replace_locked(path: &Path, contents: &[u8]) -> io::Result<File> {
     let partial = partial(path);
-    let named = write_locked(&partial, contents).and_then(|file| {
-        fs::rename(&partial, path)?;
-        Ok(file)
-    });
-    let file = named.inspect_err(|_| {
+    let named = write_locked(&partial, contents)
+        .and_then(|file| disk::rename(&partial, path).map(|()| file));
+    named.inspect_err(|_| {
         // The error that led here is the one to report.
-        let _ = fs::remove_file(&partial);
-    })?;
-    sync_folder(path).map(|()| file)
+        let _ = disk::remove(&partial);
+    })
 }
 
 /// Opens a file and locks it.
@@ -127,10 +116,10 @@ impl Appended {
     /// # Errors
     /// If it cannot be opened or cut.
     pub(crate) fn cut(path: &Path, len: u64) -> io::Result<Self> {
-        let file = File::options().append(true).open(path)?;
-        if file.metadata()?.len() != len {
-            file.set_len(len)?;
-            file.sync_all()?;
+        let mut file = Output::open(path)?;
+        if file.file().metadata()?.len() != len {
+            file.truncate(len)?;
+            file.sync()?;
         }
         Ok(Self { file, len })
     }

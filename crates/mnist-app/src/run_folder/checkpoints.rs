@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::names::{CHECKPOINTS, Place};
 use super::writing::RunFolder;
+use crate::disk;
 use crate::escape::Escape;
 use crate::files;
 
@@ -44,7 +45,7 @@ impl Checkpoints {
         contents: &[u8],
     ) -> anyhow::Result<()> {
         let own = folder.path().join(CHECKPOINTS);
-        match files::create_folder(&own) {
+        match disk::create_folder(&own) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                 return Err(error).with_context(|| format!("{}: cannot be made", own.escaped()));
             }
@@ -58,7 +59,7 @@ impl Checkpoints {
         for (place, file) in checkpoints_of(folder.path())? {
             if !self.whole.contains(&place) {
                 // One that is left over does no harm.
-                let _ = files::remove(&file);
+                let _ = disk::remove(&file);
             }
         }
         Ok(())
