@@ -228,13 +228,14 @@ pub(crate) fn partial_of(name: &OsStr) -> Option<&str> {
     Some(if is_number { file } else { name })
 }
 
-/// Removes a partial file, unless its process is still at work on it.
+/// Removes a partial file, unless another process is still at work on it. It may be a second name
+/// of `own`, which this process has locked.
 ///
 /// # Errors
 /// If it cannot be removed.
-pub(crate) fn remove_leftover(partial: &Path) -> io::Result<()> {
+pub(crate) fn remove_leftover(partial: &Path, own: &File) -> io::Result<()> {
     let cleared = match File::open(partial) {
-        Ok(file) if is_locked(&file) => Ok(()),
+        Ok(file) if is_locked(&file) && !is_at(own, partial).unwrap_or(false) => Ok(()),
         Ok(_) => disk::remove(partial),
         Err(error) => Err(error),
     };

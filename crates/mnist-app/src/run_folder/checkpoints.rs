@@ -1,6 +1,6 @@
 //! The checkpoints in a run's folder: which there are, and which are kept.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -82,11 +82,11 @@ pub(crate) fn checkpoints_of(run: &Path) -> anyhow::Result<Vec<(Place, PathBuf)>
 ///
 /// # Errors
 /// If it cannot be removed.
-pub(super) fn remove_leftovers(run: &Path) -> anyhow::Result<()> {
+pub(super) fn remove_leftovers(run: &Path, own: &File) -> anyhow::Result<()> {
     for path in entries(&run.join(CHECKPOINTS))? {
         let file = path.file_name().and_then(files::partial_of);
         if file.and_then(Place::of_file).is_some() {
-            files::remove_leftover(&path)
+            files::remove_leftover(&path, own)
                 .with_context(|| format!("{}: cannot be removed", path.escaped()))?;
         }
     }

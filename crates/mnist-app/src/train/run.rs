@@ -194,7 +194,8 @@ impl<'a, T: Element> Run<'a, T> {
     /// that is told, and the run goes on.
     ///
     /// # Errors
-    /// If the folder no longer belongs to this run.
+    /// If the folder no longer belongs to this run, or its first checkpoint cannot be written:
+    /// nothing is lost then.
     fn save(&mut self) -> anyhow::Result<()> {
         let place = self.state.progress.place();
         if self.checkpoints.newest() == Some(place) {
@@ -206,6 +207,7 @@ impl<'a, T: Element> Run<'a, T> {
         let Self { experiment, options, data, folder, .. } = self;
         let identity = Identity { experiment, origin: &options.origin, data };
         let bytes = checkpoint::to_bytes(&self.state, &identity, folder, &self.lines.mark());
+        let is_first = bytes.is_ok() && self.checkpoints.newest().is_none();
         let written = bytes
             .with_context(|| format!("checkpoint {}", place.file_name()))
             .and_then(|bytes| self.checkpoints.write(folder, place, &bytes));
@@ -213,6 +215,9 @@ impl<'a, T: Element> Run<'a, T> {
         let was_unsaved = std::mem::replace(&mut self.unsaved, written.is_err());
         if let Err(error) = written {
             self.folder.check()?;
+            if is_first {
+                return Err(error);
+            }
             if !was_unsaved {
                 notice(format_args!("{error:#}; the run goes on without this checkpoint"));
             }
