@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bounded_reading;
+mod checkpoints;
 mod class_names;
 mod class_order;
 mod committee;
@@ -31,6 +32,7 @@ mod plain_loops;
 mod png_images;
 mod profile;
 mod random_experiments;
+mod resume;
 mod run_config;
 mod runs;
 mod two_runs;
