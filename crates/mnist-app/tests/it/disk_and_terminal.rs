@@ -22,7 +22,8 @@ input = [1, 28, 28]
 layers = [{ type = "flatten" }, { type = "dense", outputs = 10 }]
 "#;
 
-const WHOLE: [&str; 4] = ["config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
+const WHOLE: [&str; 5] =
+    ["checkpoint", "config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
 
 fn program(folder: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));
@@ -179,7 +180,7 @@ fn a_file_that_cannot_be_written_is_named_and_the_others_are_whole() {
     let last = complaint.lines().last().unwrap();
     assert!(last.starts_with("error: model/model.safetensors: cannot be written: "), "{last}");
     let run = here.path().join("model");
-    assert_eq!(names(&run), ["config.toml", "metrics.jsonl"]);
+    assert_eq!(names(&run), ["checkpoint", "config.toml", "metrics.jsonl"]);
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     assert_eq!(objects(&metrics).len(), 2);
     assert_eq!(text(&output.stdout), metrics);

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bounded_reading;
+mod checkpoints;
 mod class_names;
 mod class_order;
 mod committee;
@@ -32,6 +33,7 @@ mod plain_loops;
 mod png_images;
 mod profile;
 mod random_experiments;
+mod resume;
 mod run_config;
 mod runs;
 mod two_runs;

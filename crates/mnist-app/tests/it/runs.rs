@@ -37,7 +37,10 @@ fn a_run_leaves_its_folder_behind_and_nothing_else() {
     assert!(printed.contains("of 100 test images right"), "{printed}");
     assert_eq!(names(here.path()), ["run"]);
     let run = here.path().join("run");
-    assert_eq!(names(&run), ["config.toml", "metrics.jsonl", "model.safetensors", "summary.json"]);
+    assert_eq!(
+        names(&run),
+        ["checkpoint", "config.toml", "metrics.jsonl", "model.safetensors", "summary.json"]
+    );
     let lines = metrics(&run);
     assert_eq!(lines.len(), 2);
     for line in &lines {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crate::committee::TWO;
 use crate::common::{names, small_data, text, train_small};
 
-pub(crate) const WHOLE: [&str; 4] =
-    ["config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
+pub(crate) const WHOLE: [&str; 5] =
+    ["checkpoint", "config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
 
 /// A run of the program that is killed when the test ends.
 pub(crate) struct Process(Child);
@@ -112,7 +112,7 @@ fn who_holds_a_folder_is_told_until_the_process_is_gone() {
     first.kill();
     let complaint = refusal(here.path(), "run");
     assert!(complaint.contains("found one with something in it"), "{complaint}");
-    assert_eq!(names(&run), ["config.toml", "metrics.jsonl"]);
+    assert_eq!(names(&run), ["checkpoint", "config.toml", "metrics.jsonl"]);
     // And what was written are whole lines.
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     assert!(metrics.ends_with("}\n"), "{metrics}");
