@@ -98,6 +98,8 @@ impl Drop for Partial {
 pub(crate) struct Appended {
     file: Output,
     len: u64,
+    /// Whether more may follow, a part of what could not be written.
+    is_torn: bool,
 }
 
 impl Appended {
@@ -108,7 +110,7 @@ impl Appended {
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let file = Output::create_new(path)?;
         disk::sync_folder_of(path)?;
-        Ok(Self { file, len: 0 })
+        Ok(Self { file, len: 0, is_torn: false })
     }
 
     /// A file that exists, without what follows its first `len` bytes.
@@ -121,12 +123,12 @@ impl Appended {
             file.truncate(len)?;
             file.sync()?;
         }
-        Ok(Self { file, len })
+        Ok(Self { file, len, is_torn: false })
     }
 
     #[cfg(test)]
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: Output::open(path)?, len: 0 })
+        Ok(Self { file: Output::open(path)?, len: 0, is_torn: false })
     }
 
     /// How many bytes it has.
@@ -139,10 +141,12 @@ impl Appended {
     /// # Errors
     /// If they cannot be written.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.append(bytes).inspect_err(|_| {
-            // The error that led here is the one to report.
-            let _ = self.file.truncate(self.len);
-        })?;
+        if self.is_torn {
+            self.file.truncate(self.len)?;
+        }
+        let appended = self.file.append(bytes);
+        self.is_torn = appended.is_err() && self.file.truncate(self.len).is_err();
+        appended?;
         self.len += bytes.len() as u64;
         Ok(())
     }

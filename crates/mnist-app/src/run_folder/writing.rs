@@ -213,7 +213,7 @@ impl RunFolder {
             Appended::cut(&path, mark.bytes)
         };
         let file = file.with_context(|| unwritten(&path))?;
-        Ok(Lines::new(path, file, Arc::clone(&self.claim), (mark.lines, digest)))
+        Ok(Lines::new(path, file, Arc::clone(&self.claim), (mark, digest)))
     }
 }
 

@@ -87,8 +87,7 @@ impl<'a, T: Element> Run<'a, T> {
         );
         folder.set_experiment(&experiment)?;
         let (place, mark) = resumed.map(|Resumed { place, mark }| (place, mark)).unzip();
-        let mut lines = folder.lines(METRICS, &mark.unwrap_or_default())?;
-        lines.require(state.progress.epochs);
+        let lines = folder.lines(METRICS, &mark.unwrap_or_default())?;
         Ok(Self {
             experiment,
             options,

@@ -29,7 +29,10 @@ fn at_each_change(fault: Fault) {
                 fault == Fault::FailsFromThenOn || matches!(change, Change::Remove(_));
             assert!(may_be_left || !is_left, "{what}: {:?}", names(&folder));
         }
-        match std::panic::catch_unwind(|| run().goes_on(here.path(), &what)) { Ok(e) => ended.push(e), Err(_) => eprintln!("FAILED {what}") }
+        match std::panic::catch_unwind(|| run().goes_on(here.path(), &what)) {
+            Ok(e) => ended.push(e),
+            Err(_) => eprintln!("FAILED {what}"),
+        }
     }
     assert!(ended.contains(&Ended::Resumed) && ended.contains(&Ended::Anew), "{ended:?}");
 }
