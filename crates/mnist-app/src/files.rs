@@ -64,6 +64,7 @@ pub(crate) fn open_locked(path: &Path) -> io::Result<File> {
 pub(crate) struct Partial {
     path: PathBuf,
     partial: PathBuf,
+    is_renamed: bool,
 }
 
 impl Partial {
@@ -72,7 +73,8 @@ impl Partial {
     /// # Errors
     /// If it cannot be written.
     pub(crate) fn write(path: &Path, contents: &[u8]) -> io::Result<Self> {
-        let partial = Self { path: path.to_owned(), partial: partial(path) };
+        let (path, partial) = (path.to_owned(), partial(path));
+        let partial = Self { path, partial, is_renamed: false };
         write_locked(&partial.partial, contents)?;
         Ok(partial)
     }
@@ -81,15 +83,19 @@ impl Partial {
     ///
     /// # Errors
     /// If it cannot be renamed; the file is then as before.
-    pub(crate) fn rename(self) -> io::Result<()> {
-        disk::rename(&self.partial, &self.path)
+    pub(crate) fn rename(mut self) -> io::Result<()> {
+        disk::rename(&self.partial, &self.path)?;
+        self.is_renamed = true;
+        Ok(())
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // Gone already if it was renamed.
-        let _ = disk::remove(&self.partial);
+        if !self.is_renamed {
+            // What led here is told already.
+            let _ = disk::remove(&self.partial);
+        }
     }
 }
 

@@ -45,11 +45,9 @@ impl Checkpoints {
         contents: &[u8],
     ) -> anyhow::Result<()> {
         let own = folder.path().join(CHECKPOINTS);
-        match disk::create_folder(&own) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(error).with_context(|| format!("{}: cannot be made", own.escaped()));
-            }
-            _ => {}
+        if !own.is_dir() {
+            disk::create_folder(&own)
+                .with_context(|| format!("{}: cannot be made", own.escaped()))?;
         }
         folder.write(&format!("{CHECKPOINTS}/{}", place.file_name()), contents)?;
         self.whole.retain(|&other| other != place);

@@ -7,7 +7,7 @@ use super::*;
 use crate::common::succeeds;
 
 /// Long enough for a kill to meet each part of a run.
-const LONG: &str = "--epochs 30 --checkpoint-every 2";
+const LONG: &str = "--epochs 60 --checkpoint-every 2";
 
 /// How many; as many as are wanted by `cargo xtask crash`.
 fn kills() -> usize {
@@ -28,15 +28,15 @@ fn killed(folder: &Path, line: &str, after: Duration) -> bool {
 
 #[test]
 fn runs_that_are_killed_end_with_the_same_digest() {
-    let run = Undisturbed::new(train(LONG));
-    let here = tempfile::tempdir().unwrap();
+    let run = Undisturbed::new(train("single", LONG));
+    let here = empty_folder();
     let began = Instant::now();
     succeeds(here.path(), &run.line);
     let whole = began.elapsed();
     let (mut random, mut count) = (1_u64, 0);
     let mut ended = Vec::new();
     while count < kills() {
-        let here = tempfile::tempdir().unwrap();
+        let here = empty_folder();
         let mut line = run.line.as_str();
         let mut is_killed = true;
         // Again and again, until it ends before it is killed.
@@ -49,7 +49,7 @@ fn runs_that_are_killed_end_with_the_same_digest() {
                 line = RESUME;
             }
         }
-        run.require_whole(&here.path().join("run"), "killed");
+        run.require_own(&here.path().join("run"), "killed");
         ended.push(run.goes_on(here.path(), "killed"));
     }
     let resumed = ended.iter().filter(|ended| **ended == Ended::Resumed).count();

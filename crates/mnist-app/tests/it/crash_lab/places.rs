@@ -1,70 +1,87 @@
-//! Folders in which a run cannot go on: on a full disk, on one that cannot be written to.
+//! Folders in which a run cannot go on: on a full disk, on one that cannot be written to, moved,
+//! removed, in use.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::common::names;
 use crate::two_runs::wait_until;
 
-/// Runs a script of the shell in `folder`, where `disk` is an empty file system of so many kB and
-/// `$PROGRAM` is the program; `None` if this system does not let tests mount one.
+/// Runs a script of the shell in `folder`, where `disk` is an empty file system of so many kB,
+/// `$PROGRAM` is the program and `$TRAIN` the arguments of a run into `disk/run`; `None` if this
+/// system does not let tests mount one.
 fn on_small_disk(folder: &Path, kilobytes: usize, script: &str) -> Option<Output> {
     const MOUNTED: &str = "mounted";
     fs::create_dir_all(folder.join("disk")).unwrap();
-    let script =
-        format!("mount -t tmpfs -o size={kilobytes}k none disk || exit; touch {MOUNTED}; {script}");
+    let mount = format!("mount -t tmpfs -o size={kilobytes}k none disk || exit; touch {MOUNTED}");
+    let script = format!("{mount}; {script}");
     let mut unshare = Command::new("unshare");
     unshare.args(["--map-root-user", "--mount", "sh", "-c", &script]).current_dir(folder);
-    let output = unshare.env("PROGRAM", env!("CARGO_BIN_EXE_mnist-app")).output();
-    let mounted = folder.join(MOUNTED).exists();
-    if !mounted {
-        eprintln!("left out: what a full disk does, since no file system can be mounted here");
+    unshare.env("PROGRAM", env!("CARGO_BIN_EXE_mnist-app"));
+    let line = train("single", "").replace("--out run", "--out disk/run");
+    unshare.env("TRAIN", line.trim_end());
+    let output = unshare.output();
+    if !folder.join(MOUNTED).exists() {
+        eprintln!("left out: full and read-only disks, since this system lets tests mount none");
+        return None;
     }
-    output.ok().filter(|_| mounted)
+    output.ok()
 }
 
-/// The arguments of a run into a folder on the small disk.
-fn train_there() -> String {
-    train("").replace("--out run", "--out disk/run")
+/// What the program printed last on standard error, from a file.
+#[track_caller]
+fn last_line(file: &Path) -> String {
+    fs::read_to_string(file).unwrap().lines().last().unwrap_or_default().to_owned()
 }
 
 #[test]
-fn a_full_disk_stops_a_run_which_goes_on_when_there_is_room() {
+fn a_full_disk_ends_a_run_which_goes_on_when_there_is_room() {
+    let undisturbed = Undisturbed::new(train("single", ""));
+    let script = "$PROGRAM $TRAIN; status=$?; cp -r disk/run before; \
+                  mount -o remount,size=1m disk; \
+                  $PROGRAM train --resume disk/run 2>resumed || exit 3; cp -r disk/run after; \
+                  exit $status";
     for pages in 1.. {
-        let here = tempfile::tempdir().unwrap();
-        let script = format!(
-            "$PROGRAM {}; status=$?; cp -r disk/run before; mount -o remount,size=1m disk; \\
-             $PROGRAM train --resume disk/run 2>resumed; echo $? >>resumed; cp -r disk/run after; \\
-             exit $status",
-            train_there()
-        );
-        let Some(output) = on_small_disk(here.path(), 4 * pages, &script) else { return };
-        let what = format!("{} kB", 4 * pages);
+        let here = empty_folder();
+        let what = format!("a disk of {pages} pages");
+        let Some(output) = on_small_disk(here.path(), 4 * pages, script) else { return };
         let complaint = complaint(&output, &what);
-        let resumed = fs::read_to_string(here.path().join("resumed")).unwrap();
-        eprintln!("{what}: {complaint:?} {resumed:?}");
-        if complaint.is_none() {
+        let is_whole = undisturbed.require_own(&here.path().join("before"), &what);
+        assert!(undisturbed.require_own(&here.path().join("after"), &what), "{what}");
+        let Some(complaint) = complaint else {
+            assert!(is_whole, "{what}");
+            assert!(pages > 2, "{what} is not full");
             break;
-        }
+        };
+        assert!(complaint.contains(": cannot be written: No space left on device"), "{complaint}");
     }
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_to_is_named_and_stays_as_it_is() {
-    let here = tempfile::tempdir().unwrap();
-    let script = format!(
-        "$PROGRAM {train}; mount -o remount,ro disk; \
-         $PROGRAM {train} 2>>told; echo $? >>told; \
-         $PROGRAM train --resume disk/run 2>>told; echo $? >>told; \
-         $PROGRAM {train}2 2>>told; echo $? >>told",
-        train = train_there()
-    );
-    let Some(_) = on_small_disk(here.path(), 1024, &script) else { return };
-    let told = fs::read_to_string(here.path().join("told")).unwrap();
-    eprintln!("{told}");
+fn a_folder_that_cannot_be_written_to_is_named() {
+    let here = empty_folder();
+    let script = "mkdir disk/none; $PROGRAM $TRAIN --epochs 1; mount -o remount,ro disk; \
+                  cp -r disk/run before; \
+                  $PROGRAM $TRAIN 2>taken; $PROGRAM $TRAIN/none 2>inside; \
+                  $PROGRAM ${TRAIN%run}new 2>new; \
+                  $PROGRAM train --resume disk/run 2>resumed; cp -r disk/run after";
+    let Some(output) = on_small_disk(here.path(), 1024, script) else { return };
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let read_only = "Read-only file system";
+    for (name, parts) in [
+        ("taken", ["error: --out disk/run: ", "found one with something in it"]),
+        ("inside", ["error: --out disk/run/none: ", "in that of the run"]),
+        ("new", ["error: --out disk/new: expected a folder that can be made: ", read_only]),
+        ("resumed", ["error: --resume: disk/run/config.toml: cannot be opened: ", read_only]),
+    ] {
+        let told = last_line(&here.path().join(name));
+        assert!(parts.iter().all(|part| told.contains(part)), "{name}: {told}");
+    }
+    assert_eq!(files(&here.path().join("before")), files(&here.path().join("after")));
 }
 
-/// A run that lasts for a second, and is killed when the test ends.
+/// A run that lasts for a second or two, and is killed when the test ends.
 struct Long(Child);
 
 impl Long {
@@ -73,9 +90,10 @@ impl Long {
     /// Starts one in `folder` and waits for its first lines.
     fn start(folder: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));
-        command.current_dir(folder).args(train(Self::FLAGS).split_whitespace());
+        command.current_dir(folder).args(train("single", Self::FLAGS).split_whitespace());
         let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        wait_until("metrics", || metrics(&folder.join("run")).len() > 1);
+        let lines = folder.join("run/metrics.jsonl");
+        wait_until("metrics", || fs::metadata(&lines).is_ok_and(|found| found.len() > 0));
         Self(child)
     }
 
@@ -100,8 +118,8 @@ impl Drop for Long {
 #[cfg(unix)]
 #[test]
 fn a_run_whose_folder_is_moved_goes_on_from_there() {
-    let undisturbed = Undisturbed::new(train(Long::FLAGS));
-    let here = tempfile::tempdir().unwrap();
+    let undisturbed = Undisturbed::new(train("single", Long::FLAGS));
+    let here = empty_folder();
     let mut run = Long::start(here.path());
     fs::rename(here.path().join("run"), here.path().join("elsewhere")).unwrap();
     let complaint = run.complaint().unwrap();
@@ -115,19 +133,20 @@ fn a_run_whose_folder_is_moved_goes_on_from_there() {
 #[cfg(unix)]
 #[test]
 fn a_run_whose_folder_is_removed_ends() {
-    let here = tempfile::tempdir().unwrap();
+    let here = empty_folder();
     let mut run = Long::start(here.path());
-    fs::remove_dir_all(here.path().join("run")).unwrap();
+    // The run may be writing to it.
+    wait_until("no folder", || fs::remove_dir_all(here.path().join("run")).is_ok());
     let complaint = run.complaint().unwrap();
     assert!(complaint.contains("the folder was moved, removed"), "{complaint}");
     assert_eq!(names(here.path()), Vec::<String>::new());
 }
 
 #[test]
-fn a_run_that_is_in_progress_is_nobody_elses_to_resume() {
-    let here = tempfile::tempdir().unwrap();
+fn of_two_processes_that_resume_a_run_one_gets_it() {
+    let here = empty_folder();
     let mut run = Long::start(here.path());
     let complaint = complaint(&run_line(here.path(), RESUME), "in progress").unwrap();
-    assert!(complaint.contains("in progress"), "{complaint}");
+    assert!(complaint.contains("a run that is still in progress"), "{complaint}");
     assert_eq!(run.complaint(), None);
 }

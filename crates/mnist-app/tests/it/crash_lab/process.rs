@@ -23,7 +23,7 @@ pub enum Fault {
     Fails,
     /// It fails, and all that come later.
     FailsFromThenOn,
-    /// Of the bytes that are written half arrive, then it fails; other changes fail as a whole.
+    /// Of the bytes that are written half arrive, then it fails.
     TearsAndFails,
     /// The process stops before the change.
     Stops,
@@ -49,6 +49,11 @@ impl Fault {
         matches!(self, Self::Stops | Self::TearsAndStops)
     }
 
+    /// Whether it is about bytes that are written.
+    pub fn tears(self) -> bool {
+        matches!(self, Self::TearsAndFails | Self::TearsAndStops)
+    }
+
     /// Whether it strikes a change if it is to strike that one.
     fn strikes(self, change: usize, at: usize) -> bool {
         change == at || (self == Self::FailsFromThenOn && change > at)
@@ -56,9 +61,7 @@ impl Fault {
 
     /// Does to the change what is to be done to it.
     fn happen(self, change: disk::Change<'_>) -> io::Result<()> {
-        if let (Self::TearsAndFails | Self::TearsAndStops, disk::Change::Append(path, bytes)) =
-            (self, change)
-        {
+        if let (true, disk::Change::Append(path, bytes)) = (self.tears(), change) {
             let mut file = OpenOptions::new().append(true).open(path).unwrap();
             file.write_all(&bytes[..bytes.len() / 2]).unwrap();
         }
