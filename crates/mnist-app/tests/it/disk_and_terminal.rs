@@ -179,6 +179,9 @@ fn a_file_that_cannot_be_written_is_named_and_the_others_are_whole() {
     assert_eq!(output.status.code(), Some(1), "{complaint}");
     let last = complaint.lines().last().unwrap();
     assert!(last.starts_with("error: model/model.safetensors: cannot be written: "), "{last}");
+    let unsaved = "model/checkpoint/000000-000000.safetensors: cannot be written: ";
+    assert!(complaint.contains(unsaved), "{complaint}");
+    assert_eq!(complaint.matches("; the run goes on without this checkpoint").count(), 1);
     let run = here.path().join("model");
     assert_eq!(names(&run), ["checkpoint", "config.toml", "metrics.jsonl"]);
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
