@@ -1,14 +1,17 @@
 //! Ctrl-C and SIGTERM: the first ends a training after its current step, the second at once.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use crate::console::notice;
 use crate::escape::Escape;
 
 /// A training ended after a signal, and can go on.
@@ -50,28 +53,68 @@ const STATUS: u8 = 128;
 struct Signals {
     /// The number of the last one, 0 if there was none.
     received: Arc<AtomicUsize>,
-    /// Whether the next one ends the process.
-    at_once: Arc<AtomicBool>,
+    /// Whether somebody asks for it.
+    is_deferred: AtomicBool,
+    /// The run's folder, as soon as there is one.
+    folder: Mutex<Option<PathBuf>>,
 }
 
 static SIGNALS: OnceLock<Signals> = OnceLock::new();
 
-/// From now on, signals end the process with status 130 or 143, unless they are deferred.
+/// How often a thread of its own looks for a signal that is not deferred. It prints, which a
+/// handler of signals must not.
+const WAIT: Duration = Duration::from_millis(50);
+
+/// From now on the first signal ends the process with status 130 or 143, unless it is deferred, and
+/// the second one at once.
 ///
 /// # Errors
 /// If the system refuses.
 pub(crate) fn install() -> anyhow::Result<()> {
-    let at_once = Arc::new(AtomicBool::new(true));
+    let again = Arc::new(AtomicBool::new(false));
     let received = Arc::new(AtomicUsize::new(0));
     for (signal, number) in [(SIGINT, 2), (SIGTERM, 15)] {
         // In this order: the first signal sets what the second one asks.
-        flag::register_conditional_shutdown(signal, i32::from(STATUS) + number, at_once.clone())
+        flag::register_conditional_shutdown(signal, i32::from(STATUS) + number, again.clone())
             .and_then(|_| flag::register_usize(signal, received.clone(), number as usize))
-            .and_then(|_| flag::register(signal, at_once.clone()))
+            .and_then(|_| flag::register(signal, again.clone()))
             .context("signals: expected handlers for SIGINT and SIGTERM")?;
     }
-    let _ = SIGNALS.set(Signals { received, at_once });
+    let (is_deferred, folder) = (AtomicBool::new(false), Mutex::default());
+    if SIGNALS.set(Signals { received, is_deferred, folder }).is_ok() {
+        let watch = thread::Builder::new().name("signals".into()).stack_size(1 << 16);
+        watch.spawn(watch_signals).context("signals: expected a thread")?;
+    }
     Ok(())
+}
+
+/// Ends the process after a signal that is not deferred.
+fn watch_signals() {
+    loop {
+        thread::sleep(WAIT);
+        let Some(signals) = SIGNALS.get() else { return };
+        let Some(signal) = received() else { continue };
+        if signals.is_deferred.load(Ordering::SeqCst) {
+            continue;
+        }
+        let folder = signals.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match folder {
+            Some(folder) => {
+                let place = "while loading".to_owned();
+                notice(Interrupted { signal, folder, place });
+            }
+            None => notice("interrupted before the run began; nothing was written"),
+        }
+        std::process::exit((STATUS + signal).into());
+    }
+}
+
+/// Sets the run's folder, for messages.
+pub(crate) fn set_folder(folder: &Path) {
+    if let Some(signals) = SIGNALS.get() {
+        let mut known = signals.folder.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(folder.to_owned());
+    }
 }
 
 /// As long as this value lives, the first signal does not end the process: [`received`] tells it.
@@ -80,17 +123,19 @@ pub(crate) struct Deferred(());
 
 /// Defers signals.
 pub(crate) fn defer() -> Deferred {
-    if let Some(signals) = SIGNALS.get() {
-        signals.at_once.store(false, Ordering::SeqCst);
-    }
+    set_deferred(true);
     Deferred(())
 }
 
 impl Drop for Deferred {
     fn drop(&mut self) {
-        if let Some(signals) = SIGNALS.get() {
-            signals.at_once.store(true, Ordering::SeqCst);
-        }
+        set_deferred(false);
+    }
+}
+
+fn set_deferred(is_deferred: bool) {
+    if let Some(signals) = SIGNALS.get() {
+        signals.is_deferred.store(is_deferred, Ordering::SeqCst);
     }
 }
 

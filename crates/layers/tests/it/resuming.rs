@@ -1,8 +1,8 @@
 //! Runs that are left after any step and go on from a file, to the same bits.
 
 use layers::{
-    BatchNorm2d, Conv2d, Dense, Dropout, EpochProgress, EpochReport, EpochRun, Epochs, Flatten,
-    Inputs, Loss, Optimizer, Relu, Trainer, TrainerConfig, load_trainer, save_trainer,
+    BatchNorm2d, Conv2d, Dense, Dropout, EpochProgress, EpochReport, EpochRun, Epochs, Evaluator,
+    Flatten, Inputs, Loss, Optimizer, Relu, Trainer, TrainerConfig, load_trainer, save_trainer,
 };
 use tensor::Element;
 use tensor::reduce::Total;
@@ -72,6 +72,23 @@ fn a_run_goes_on_after_any_step<T: Element>() {
 fn a_run_goes_on_after_any_step_to_the_same_bits() {
     a_run_goes_on_after_any_step::<f32>();
     a_run_goes_on_after_any_step::<f64>();
+}
+
+#[test]
+fn what_is_stopped_has_no_result_and_changes_nothing() {
+    let inputs: Vec<f32> = normal(SAMPLES * 20, 3);
+    let data = Inputs::numbers(inputs).with_classes(&[0; SAMPLES], 2).expect("a data set");
+    let trainer = trainer::<f32>();
+    let loss = &trainer.config().loss;
+    let mut evaluator = Evaluator::new(trainer.network(), 2, 2);
+    assert!(evaluator.evaluate_while(trainer.network(), loss, &data, || false).is_none());
+    let evaluation = evaluator.evaluate_while(trainer.network(), loss, &data, || true);
+    assert_eq!(evaluation, Some(evaluator.evaluate(trainer.network(), loss, &data)));
+    let mut network = trainer.network().clone();
+    assert!(!trainer.measure_buffers_while(&mut network, &data, || false));
+    assert!(network.buffers() == trainer.network().buffers());
+    assert!(trainer.measure_buffers_while(&mut network, &data, || true));
+    assert!(network.buffers() != trainer.network().buffers());
 }
 
 #[test]

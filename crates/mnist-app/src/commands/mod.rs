@@ -69,7 +69,8 @@ Environment:
 Exit status:
   0  done
   1  a run failed, or what it printed was lost
-  2  wrong usage";
+  2  wrong usage
+  130, 143  a training ended after Ctrl-C or SIGTERM, and can go on";
 
 /// Runs a command line; `start` is when the process began.
 pub(crate) fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> anyhow::Result<()> {

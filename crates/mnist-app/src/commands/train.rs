@@ -60,6 +60,7 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         }
         Some(folder) => {
             let mut resumption = Resumption::open(folder)?;
+            signals::set_folder(folder);
             let Overrides { epochs, target_accuracy, .. } = flags.overrides;
             resumption.change(&Changes { epochs, target_accuracy })?;
             let Resumption { folder, experiment, origin } = resumption;

@@ -16,16 +16,25 @@ use crate::files;
 const KEPT: usize = 2;
 
 /// The checkpoints of a run that is writing them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Checkpoints {
     /// Those that are whole, the newest last.
     whole: Vec<Place>,
 }
 
 impl Checkpoints {
-    /// After a run has gone on from this one.
-    pub(crate) fn from(place: Option<Place>) -> Self {
-        Self { whole: place.into_iter().collect() }
+    /// Makes their folder, if there is none. A run has gone on from the checkpoint at `place`, if
+    /// there is one.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub(crate) fn open(folder: &RunFolder, place: Option<Place>) -> anyhow::Result<Self> {
+        let own = folder.path().join(CHECKPOINTS);
+        if !own.is_dir() {
+            disk::create_folder(&own)
+                .with_context(|| format!("{}: cannot be made", own.escaped()))?;
+        }
+        Ok(Self { whole: place.into_iter().collect() })
     }
 
     /// Where the newest stands.
@@ -44,11 +53,6 @@ impl Checkpoints {
         place: Place,
         contents: &[u8],
     ) -> anyhow::Result<()> {
-        let own = folder.path().join(CHECKPOINTS);
-        if !own.is_dir() {
-            disk::create_folder(&own)
-                .with_context(|| format!("{}: cannot be made", own.escaped()))?;
-        }
         folder.write(&format!("{CHECKPOINTS}/{}", place.file_name()), contents)?;
         self.whole.retain(|&other| other != place);
         self.whole.push(place);

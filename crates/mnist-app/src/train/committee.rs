@@ -17,7 +17,7 @@ use crate::dataset;
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::experiment::Experiment;
 use crate::run_folder::{METRICS, Mark, RunFolder, SUMMARY, checkpoints_of, member};
-use crate::signals::Interrupted;
+use crate::signals::{self, Interrupted};
 
 /// Trains all members, or as many as reach the target together; returns the committee's folder.
 /// In a folder that is `resumed`, the members go on that have begun; those that have ended are
@@ -43,6 +43,7 @@ pub(super) fn train<T: Element>(
         }
         None => RunFolder::create(options.out.as_deref(), &experiment)?,
     };
+    signals::set_folder(folder.path());
     let mut lines = None;
     let (mut vote, mut digests) = (Vote::default(), Vec::new());
     let (mut loss, mut wall_before) = (None, 0.0);
@@ -52,6 +53,7 @@ pub(super) fn train<T: Element>(
         let outputs = Outputs::of(own.networks.first(), Some(&own.loss));
         let mut run = member_run::<T>(&folder, member, &own, options)?;
         wall_before = run.begin_after(wall_before);
+        let _deferred = signals::defer();
         let mut silent = Console::silent();
         let outcome = run.train(if options.json { &mut silent } else { &mut *console });
         let mut outcome = outcome.map_err(|error| of_committee(error, &folder, member))?;
@@ -88,6 +90,10 @@ pub(super) fn train<T: Element>(
         console.tell(shown + "\n");
         if is_reached {
             break;
+        }
+        if let Some(signal) = signals::received().filter(|_| member < members) {
+            let (folder, place) = (folder.path().to_owned(), format!("after member {member}"));
+            return Err(Interrupted { signal, folder, place }.into());
         }
     }
     if !options.json {

@@ -30,6 +30,7 @@ use crate::dataset;
 use crate::escape::Escape;
 use crate::experiment::{Experiment, Origin};
 use crate::run_folder::{RunFolder, checkpoints_of};
+use crate::signals;
 
 use run::Run;
 use start::Start;
@@ -80,7 +81,9 @@ pub(crate) fn train<T: Element>(
             Some(folder) => folder,
             None => RunFolder::create(options.out.as_deref(), &start.experiment)?,
         };
+        signals::set_folder(folder.path());
         let mut run = Run::new(start, options, folder)?;
+        let _deferred = signals::defer();
         let outcome = run.train(&mut console)?;
         if !options.json {
             console.tell(run.conclusion(&outcome.evaluation));

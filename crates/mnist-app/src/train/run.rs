@@ -87,6 +87,7 @@ impl<'a, T: Element> Run<'a, T> {
         );
         folder.set_experiment(&experiment)?;
         let (place, mark) = resumed.map(|Resumed { place, mark }| (place, mark)).unzip();
+        let checkpoints = Checkpoints::open(&folder, place)?;
         let lines = folder.lines(METRICS, &mark.unwrap_or_default())?;
         Ok(Self {
             experiment,
@@ -98,7 +99,7 @@ impl<'a, T: Element> Run<'a, T> {
             evaluator,
             folder,
             lines,
-            checkpoints: Checkpoints::from(place),
+            checkpoints,
             pace: Pace::new(options.every),
             unsaved: false,
             resumed: place.is_some(),
@@ -128,12 +129,11 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     /// Trains all epochs that are left, or until the target is reached, and writes what came of
-    /// it.
+    /// it. Signals are to be deferred.
     ///
     /// # Errors
-    /// If a loss is not finite, or a file cannot be written.
+    /// If a loss is not finite, a file cannot be written, or a signal was received.
     pub(super) fn train(&mut self, console: &mut Console) -> anyhow::Result<Outcome> {
-        let _deferred = signals::defer();
         self.announce(console);
         if !self.resumed {
             self.save()?;

@@ -37,7 +37,7 @@ fn wrong_usage() {
         ("fly", &["expected a command, found \"fly\""][..]),
         ("trian", &["did you mean train?"]),
         ("train --speed 9", &["--speed"]),
-        ("train --resume run", &["--resume"]),
+        ("train --restart run", &["--restart"]),
         ("train --epochs 0", &["--epochs", "from 1 to 9223372036854775807", "found \"0\""]),
         ("train --batch-size 0", &["--batch-size", "found \"0\""]),
         ("train --shard-size 0", &["--shard-size", "found \"0\""]),
@@ -456,7 +456,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_written() {
     assert!(error.contains("for sample ") && error.contains("layer"), "{error}");
     assert!(run.join("config.toml").is_file() && !run.join("model.safetensors").exists());
     let names = fs::read_dir(&run).unwrap().count();
-    assert_eq!(names, 2, "only whole files are left behind");
+    assert_eq!(names, 3, "only whole files are left behind");
 }
 
 #[test]

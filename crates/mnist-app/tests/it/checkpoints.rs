@@ -175,7 +175,8 @@ fn metrics_that_are_not_those_of_the_checkpoint_are_refused() {
     let expected = "run/metrics.jsonl: expected the 3 lines of its checkpoint, found others; ";
     assert!(told.contains(expected), "{told}");
     assert_same(path, "whole", "run");
-    fs::write(&file, original.replace("\"epoch\":1", "\"epoch\":7")).unwrap();
+    let longer = fs::read_to_string(&file).unwrap();
+    fs::write(&file, longer.replace("\"epoch\":1", "\"epoch\":7")).unwrap();
     let complaint = refused(path, "train --resume run --epochs 5");
     assert!(complaint.contains("found others"), "{complaint}");
     fs::remove_file(&file).unwrap();

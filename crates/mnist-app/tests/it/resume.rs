@@ -1,8 +1,11 @@
 //! Runs that are interrupted go on to the numbers of the uninterrupted run.
 
+#![cfg_attr(not(unix), allow(dead_code, unused_imports))]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -188,17 +191,51 @@ fn a_signal_in_an_evaluation_ends_it_at_once() {
     // Ten thousand test images, which take seconds.
     let line = "train --quiet --preset accurate --train-limit 16 --batch-size 16 --epochs 1 \
                 --threads 1 --checkpoint-every 1 --out run";
-    let child = command.args(line.split_whitespace()).env("ASTERISM_SIMD", "portable");
-    let child = child.spawn().unwrap();
+    let child = command.args(line.split_whitespace()).spawn().unwrap();
     let run = here.path().join("run");
     wait_until("a checkpoint", || places(&run).contains(&(0, 1)));
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     send("-INT", &child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     assert!(began.elapsed().as_secs_f64() < 5.0, "{:?}", began.elapsed());
     assert_eq!(fs::read(run.join("metrics.jsonl")).unwrap(), b"");
     assert_eq!(places(&run), [(0, 0), (0, 1)]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_while_data_are_read_ends_that_at_once() {
+    let here = tempfile::tempdir().unwrap();
+    // A pipe that nobody writes to.
+    let data = here.path().join("data");
+    fs::create_dir(&data).unwrap();
+    for entry in fs::read_dir(small_data()).unwrap() {
+        let entry = entry.unwrap();
+        let to = data.join(entry.file_name());
+        if entry.file_name() == "train-images.idx3-ubyte" {
+            assert!(Command::new("mkfifo").arg(to).status().unwrap().success());
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));
+    command.current_dir(here.path()).args(["train", "--quiet", "--data", "data", "--out", "run"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    wait_until("a handler of signals", || {
+        let status = fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() >> 14 & 1 == 1
+    });
+    let began = Instant::now();
+    send("-TERM", &child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143));
+    let told = text(&output.stderr);
+    assert_eq!(told, "interrupted before the run began; nothing was written\n");
+    assert!(began.elapsed().as_secs_f64() < 2.0, "{:?}", began.elapsed());
+    assert!(!here.path().join("run").exists());
 }
 
 #[cfg(unix)]
