@@ -31,7 +31,7 @@ fn at_each_change(run: &Undisturbed, fault: Fault) {
             let complaint = complaint(&output, &what);
             let may_be_left =
                 fault == Fault::FailsFromThenOn || matches!(change, Change::Remove(_));
-            let is_left = files(&folder).keys().any(is_partial);
+            let is_left = files(&folder).keys().any(|path| is_partial(path));
             assert!(may_be_left || !is_left, "{what}: {:?}", files(&folder).keys());
             assert!(is_whole || is_left || complaint.is_some(), "{what}");
         }

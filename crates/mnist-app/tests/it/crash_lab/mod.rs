@@ -126,7 +126,7 @@ impl Undisturbed {
     #[track_caller]
     fn require_own(&self, run: &Path, what: &str) -> bool {
         let mut found = files(run);
-        let is_clean = !found.keys().any(is_partial);
+        let is_clean = !found.keys().any(|path| is_partial(path));
         found.retain(|path, _| !is_checkpoint(path) && !is_partial(path));
         for (path, found) in &found {
             let expected = self.files.get(path);
@@ -193,7 +193,7 @@ fn is_checkpoint(path: &Path) -> bool {
     path.parent().unwrap().ends_with("checkpoint")
 }
 
-fn is_partial(path: &PathBuf) -> bool {
+fn is_partial(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "partial")
 }
 
