@@ -73,10 +73,11 @@ const WAIT: Duration = Duration::from_millis(50);
 pub(crate) fn install() -> anyhow::Result<()> {
     let again = Arc::new(AtomicBool::new(false));
     let received = Arc::new(AtomicUsize::new(0));
-    for (signal, number) in [(SIGINT, 2), (SIGTERM, 15)] {
+    for (signal, number) in [(SIGINT, 2_u8), (SIGTERM, 15)] {
+        let status = (STATUS + number).into();
         // In this order: the first signal sets what the second one asks.
-        flag::register_conditional_shutdown(signal, i32::from(STATUS) + number, again.clone())
-            .and_then(|_| flag::register_usize(signal, received.clone(), number as usize))
+        flag::register_conditional_shutdown(signal, status, again.clone())
+            .and_then(|_| flag::register_usize(signal, received.clone(), number.into()))
             .and_then(|_| flag::register(signal, again.clone()))
             .context("signals: expected handlers for SIGINT and SIGTERM")?;
     }

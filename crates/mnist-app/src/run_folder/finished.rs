@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use layers::sha256;
 
 use super::end::RunEnd;
-use super::names::{CONFIG, METRICS, MODEL, SUMMARY, member};
+use super::names::{CHECKPOINTS, CONFIG, METRICS, MODEL, SUMMARY, member};
 use crate::escape::Escape;
 use crate::experiment::{self, Experiment};
 
@@ -95,10 +95,14 @@ impl FinishedRun {
                  is of another run",
                 members[0].escaped()
             );
+            let goes_on = match has(folder, CHECKPOINTS)? {
+                true => "; to go on with it: mnist-app train --resume DIR",
+                false => "",
+            };
             ensure!(
                 is_whole,
                 "expected the folder of a run that has ended, with {MODEL} in it, found no such \
-                 file"
+                 file{goes_on}"
             );
         }
         Ok(run)

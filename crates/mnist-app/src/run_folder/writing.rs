@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::checkpoints;
 use super::claim::{Claim, unwritten};
 use super::lines::{Lines, Mark};
-use super::names::{CONFIG, FILES, METRICS, member};
+use super::names::{CHECKPOINTS, CONFIG, FILES, METRICS, member};
 use crate::disk;
 use crate::escape::Escape;
 use crate::experiment::{self, Experiment, absolute};
@@ -249,9 +249,13 @@ fn occupied(folder: &Path) -> anyhow::Error {
         Some(config) if files::is_locked(&config) => in_progress(&folder.join(CONFIG)),
         _ => "one with something in it".into(),
     };
+    let goes_on = match folder.join(CHECKPOINTS).is_dir() {
+        true => ", or go on with its run by --resume DIR",
+        false => "",
+    };
     anyhow!(
         "expected a folder that is new or empty, found {found}; nothing was changed; name another \
-         one with --out DIR"
+         one with --out DIR{goes_on}"
     )
 }
 
