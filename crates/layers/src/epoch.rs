@@ -129,7 +129,7 @@ impl<T: Element> Trainer<T> {
     /// Takes a step on each batch of the data. A shuffled order is drawn from the trainer's seed.
     ///
     /// # Errors
-    /// If a loss is not finite. The parameters are then as before its step, and the sample in the
+    /// If a loss, a gradient or a parameter is not finite: see [`NonFinite`]. The sample in the
     /// error is an index into `data`.
     ///
     /// # Panics
@@ -168,13 +168,15 @@ impl<T: Element> Trainer<T> {
             learning_rate = epoch.rate(step, steps);
             let report =
                 self.step(&Subset::new(data, indices), learning_rate).map_err(|error| {
-                    let sample = indices[error.sample];
+                    let sample = error.sample.map(|sample| indices[sample]);
                     NonFinite { sample, ..error }
                 })?;
             report.losses.iter().for_each(|&loss| total.add(loss));
             correct += report.correct;
             after_step(learning_rate, &report);
         }
+        // A step in the layers checks gradients alone.
+        self.network().require_finite_parameters()?;
         let loss = total.value() / samples as f64;
         let (epoch, epochs) = (epoch.number, epoch.count);
         Ok(EpochReport { epoch, epochs, loss, correct, samples, learning_rate })
