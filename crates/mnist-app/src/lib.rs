@@ -21,6 +21,7 @@ mod input;
 mod layer_rows;
 mod memory;
 pub mod model;
+mod passes;
 pub mod presets;
 mod run_folder;
 pub mod statistics;
@@ -28,6 +29,7 @@ mod threads;
 mod train;
 pub mod usage;
 mod weights_file;
+mod width;
 
 use std::ffi::OsString;
 use std::time::Instant;

@@ -8,6 +8,7 @@ use super::answers::{Evaluation, mean};
 use crate::dataset::{Classes, Samples};
 use crate::escape::Escape;
 use crate::statistics::wilson_interval;
+use crate::width::cut;
 
 /// How many test images the notebook lists at its end.
 pub const NOTEBOOK_IMAGES: usize = 20;
@@ -81,7 +82,7 @@ fn table(classes: &Classes, confusion: &[Vec<usize>]) -> String {
         return mistakes(classes, confusion);
     }
     let names: Vec<_> =
-        (0..classes.count()).map(|label| short(&classes.name(label).escaped())).collect();
+        (0..classes.count()).map(|label| cut(&classes.name(label).escaped(), 12)).collect();
     let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let (first, column) = (longest.max(5), (longest + 1).max(6));
     let mut text = format!("{:<first$}  images  right           taken for", noun(classes));
@@ -131,15 +132,6 @@ fn mistakes(classes: &Classes, confusion: &[Vec<usize>]) -> String {
 /// `digit` or `class`.
 fn noun(classes: &Classes) -> &'static str {
     if classes.count() == 10 && classes.are_numbers() { "digit" } else { "class" }
-}
-
-/// A name, cut to fit a column.
-fn short(name: &str) -> String {
-    const MOST: usize = 12;
-    if name.chars().count() <= MOST {
-        return name.to_owned();
-    }
-    name.chars().take(MOST - 1).chain(['…']).collect()
 }
 
 /// `9870`, `10000` as `9870 of 10000 test images right (98.70 %), 95 % interval 98.46 to
@@ -236,10 +228,7 @@ impl Constant {
             loss.value(&answer, &target)
         };
         let errors = counts.iter().enumerate().map(|(label, &count)| count as f64 * error(label));
-        Self {
-            error: errors.sum::<f64>() / total,
-            correct: counts.into_iter().max().unwrap_or_default(),
-        }
+        Self { error: errors.sum::<f64>() / total, correct: samples.most_frequent() }
     }
 }
 

@@ -14,6 +14,7 @@ use super::start::Start;
 use super::{Options, report};
 use crate::console::Console;
 use crate::dataset;
+use crate::escape::Escape;
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::experiment::Experiment;
 use crate::run_folder::{METRICS, RunFolder, SUMMARY};
@@ -34,18 +35,26 @@ pub(super) fn train<T: Element>(
     let folder = RunFolder::create(options.out.as_deref(), &experiment)?;
     let mut lines = folder.lines(METRICS)?;
     let (mut vote, mut digests) = (Vote::default(), Vec::new());
-    let mut loss = None;
+    let (mut loss, mut last, mut train_seconds) = (None, None, 0.0);
     let members = experiment.committee.map_or(1, Into::into);
+    if !options.json {
+        let (name, folder) = (experiment.name.escaped(), folder.path().escaped());
+        console.tell(format_args!(
+            "{name}: {members} networks that learn one after another and vote\nrun: {folder}\n\n"
+        ));
+    }
     for member in 1..=members {
         let own = experiment.member(member);
         let outputs = Outputs::of(own.networks.first(), Some(&own.loss));
-        let mut run = Run::new(Start::<T>::new(&own, options)?, options, Some((&folder, member)))?;
+        let mut run =
+            Run::new(Start::<T>::new(&own, options)?, options, Some((&folder, [member, members])))?;
         let mut silent = Console::silent();
         let mut outcome = run.train(if options.json { &mut silent } else { &mut *console })?;
         loss = loss.or(outcome.unwritten.take());
         let samples = run.test_samples();
         vote.add(outputs, &outcome.evaluation);
         let evaluation = vote.evaluation(samples);
+        train_seconds += outcome.train_seconds;
         digests.push(outcome.metrics.weights_sha256.clone());
         let metrics = EpochMetrics {
             epoch: member,
@@ -68,13 +77,14 @@ pub(super) fn train<T: Element>(
         folder.write_json(SUMMARY, &summary)?;
         let shown = if options.json { line } else { report::vote_line(member, &voted.metrics) };
         console.tell(shown + "\n");
+        last = Some(voted.metrics);
         if is_reached {
             break;
         }
     }
-    if !options.json {
-        let digest = digest(&digests);
-        console.tell(format_args!("weights of all members: sha256 {digest}\n"));
+    if let Some(metrics) = last.filter(|_| !options.json) {
+        let seconds = [options.started.elapsed().as_secs_f64(), train_seconds];
+        console.tell(report::end("", &metrics, seconds, folder.path()));
     }
     loss.or(lines.into_loss()).map_or(Ok(folder), Err)
 }

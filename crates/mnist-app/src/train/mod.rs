@@ -2,11 +2,13 @@
 //!
 //! `start` checks all that can be checked before the first step; `run` is the loop over epochs,
 //! and `committee` runs one member after another; `metrics` is what they leave behind in numbers,
-//! `report` what they print; `divergence` says why a run does not go on.
+//! `report` what they print, and `progress` what a terminal shows on the way; `doctor` says why a
+//! run does not go on, or does not learn.
 
 mod committee;
-mod divergence;
+mod doctor;
 mod metrics;
+mod progress;
 mod report;
 mod run;
 mod start;
@@ -62,7 +64,7 @@ pub(crate) fn train<T: Element>(experiment: &Experiment, options: &Options) -> a
         let mut run = Run::new(start, options, None)?;
         let outcome = run.train(&mut console)?;
         if !options.json {
-            console.tell(run.conclusion(&outcome.evaluation));
+            console.tell(run.conclusion(&outcome));
         }
         if let Some(error) = outcome.unwritten {
             return Err(error);

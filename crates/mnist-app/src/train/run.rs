@@ -3,19 +3,17 @@
 use std::time::Instant;
 
 use anyhow::Context;
-use indicatif::ProgressBar;
-use layers::{
-    Epoch, EpochReport, Epochs, Network, NonFinite, Subset, Trainer, Workspace, save_weights,
-};
+use layers::{Epoch, EpochReport, Epochs, Network, Subset, Trainer, save_weights};
 use tensor::Element;
 
-use super::divergence::Divergence;
+use super::doctor::{self, Diagnosis, Learning};
 use super::metrics::{EpochMetrics, NotebookErrors, Outcome, Summary};
+use super::progress::Progress;
 use super::start::Start;
 use super::{Options, report};
 use crate::augmentation::Augmenter;
 use crate::console::{Console, notice};
-use crate::dataset::{self, Augmented, Part, Samples};
+use crate::dataset::{self, Augmented, Samples};
 use crate::escape::Escape;
 use crate::evaluation::report::{NOTEBOOK_IMAGES, accuracy_lines, notebook_lines};
 use crate::evaluation::{Evaluation, Evaluator, mean};
@@ -36,6 +34,8 @@ pub(super) struct Run<'a, T> {
     state: State<T>,
     /// The network with the moving average of the parameters, as it was last tested.
     averaged: Option<Network<T>>,
+    /// Its number, counted from 1, among so many runs of a committee.
+    place: [usize; 2],
 }
 
 /// What training changes. With the experiment and the images, it decides how a run goes on.
@@ -50,17 +50,19 @@ struct State<T> {
     train_seconds: f64,
     /// Whether a step has changed the weights.
     moved: bool,
+    /// Whether it learns.
+    learning: Learning,
 }
 
 impl<'a, T: Element> Run<'a, T> {
-    /// Makes the run's folder: that of a member, counted from 1, in its committee's.
+    /// Makes the run's folder: that of a member, counted from 1 of so many, in its committee's.
     ///
     /// # Errors
     /// If the memory does not suffice, or the folder cannot be made.
     pub(super) fn new(
         start: Start<T>,
         options: &'a Options,
-        committee: Option<(&RunFolder, usize)>,
+        committee: Option<(&RunFolder, [usize; 2])>,
     ) -> anyhow::Result<Self> {
         let Start { experiment, networks, train, test } = start;
         let network = networks.into_iter().next().context("no network")?;
@@ -72,10 +74,12 @@ impl<'a, T: Element> Run<'a, T> {
             .augmentation
             .map(|augmentation| Augmenter::new(augmentation, train.size(), experiment.seed));
         let folder = match committee {
-            Some((folder, number)) => folder.member(number, &experiment)?,
+            Some((folder, [number, _])) => folder.member(number, &experiment)?,
             None => RunFolder::create(options.out.as_deref(), &experiment)?,
         };
-        let state = State { trainer, epochs: 0, seconds: 0.0, train_seconds: 0.0, moved: false };
+        let (place, learning) = (committee.map_or([1, 1], |(_, place)| place), Learning::default());
+        let (seconds, train_seconds, moved) = (0.0, 0.0, false);
+        let state = State { trainer, epochs: 0, seconds, train_seconds, moved, learning };
         Ok(Self {
             experiment,
             options,
@@ -86,6 +90,7 @@ impl<'a, T: Element> Run<'a, T> {
             folder,
             state,
             averaged: None,
+            place,
         })
     }
 
@@ -106,22 +111,28 @@ impl<'a, T: Element> Run<'a, T> {
     /// If a loss is not finite, or a file cannot be written.
     pub(super) fn train(&mut self, console: &mut Console) -> anyhow::Result<Outcome> {
         self.announce(console);
-        let bar = report::progress_bar(self.options.quiet, self.train.len());
+        let epochs = self.experiment.epochs.get();
+        let sizes = [self.train.len(), self.state.trainer.config().batch_size];
+        let mut progress = Progress::new(self.options.quiet, sizes, epochs, self.place);
         let mut lines = self.folder.lines(METRICS)?;
         let mut last = None;
         for epoch in self.epochs().skip(self.state.epochs) {
-            report::begin_epoch(&bar, &epoch, self.experiment.epochs.get());
-            let report = self.learn(&epoch, &bar)?;
+            progress.begin(&epoch);
+            let report = self.learn(&epoch, &mut progress)?;
             let wall_seconds = self.options.started.elapsed().as_secs_f64();
+            progress.test();
             let evaluation = self.evaluate(&epoch)?;
             let metrics = self.metrics(&report, &evaluation);
             let line = serde_json::to_string(&metrics)?;
-            bar.suspend(|| lines.push(&line))?;
+            progress.suspend(|| lines.push(&line))?;
             let shown = match self.options.json {
                 true => line,
-                false => report::epoch_line(&metrics, self.experiment.epochs.get()),
+                false => report::epoch_line(&metrics, epochs),
             };
-            bar.suspend(|| console.tell(shown + "\n"));
+            progress.suspend(|| console.tell(shown + "\n"));
+            if let Some(warning) = self.warning(&report, &metrics) {
+                progress.suspend(|| notice(warning));
+            }
             let target = self.experiment.target_accuracy;
             let is_reached = target.is_some_and(|target| metrics.test_accuracy() >= target);
             last = Some((metrics, evaluation, wall_seconds));
@@ -129,7 +140,7 @@ impl<'a, T: Element> Run<'a, T> {
                 break;
             }
         }
-        drop(bar);
+        drop(progress);
         lines.sync();
         let (metrics, evaluation, wall_seconds) = last.context("no epoch")?;
         let train_seconds = self.state.train_seconds;
@@ -147,18 +158,16 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     /// Takes a step on each batch.
-    fn learn(&mut self, epoch: &Epoch, bar: &ProgressBar) -> anyhow::Result<EpochReport> {
+    fn learn(&mut self, epoch: &Epoch, progress: &mut Progress) -> anyhow::Result<EpochReport> {
         let began = Instant::now();
         let State { trainer, moved, .. } = &mut self.state;
         let samples = &self.train;
         let data = Augmented { samples, augmenter: self.augmenter.as_ref(), epoch: epoch.number() };
         let report = trainer.epoch_with(&data, epoch, |rate, step| {
             *moved |= rate > 0.0;
-            bar.inc(step.losses.len() as u64);
+            progress.step(step);
         });
-        let report = report.map_err(|NonFinite { sample, layer }| {
-            self.stopped(&Divergence { epoch: epoch.number(), part: Part::Train, sample, layer })
-        })?;
+        let report = report.map_err(|failure| self.diagnosis().of_step(&data, epoch, &failure))?;
         self.state.seconds = began.elapsed().as_secs_f64();
         self.state.train_seconds += self.state.seconds;
         self.state.epochs = epoch.number();
@@ -173,10 +182,7 @@ impl<'a, T: Element> Run<'a, T> {
         let Some(sample) = evaluation.losses.iter().position(|loss| !loss.is_finite()) else {
             return Ok(evaluation);
         };
-        let mut input = vec![T::ZERO; network.input_shape().len()];
-        self.test.write_image(sample, &mut input);
-        let layer = first_non_finite(network, &input);
-        Err(self.stopped(&Divergence { epoch: epoch.number(), part: Part::Test, sample, layer }))
+        Err(self.diagnosis().of_test(network, &self.test, epoch.number(), sample))
     }
 
     /// The network with the moving average of the parameters, if the experiment wants it. Its
@@ -211,10 +217,28 @@ impl<'a, T: Element> Run<'a, T> {
         }
     }
 
-    /// Why the run does not go on.
-    fn stopped(&self, divergence: &Divergence) -> anyhow::Error {
+    /// For a run that does not go on.
+    fn diagnosis(&self) -> Diagnosis<'_, T> {
         let State { trainer, moved, .. } = &self.state;
-        divergence.error(&self.experiment, (trainer.network(), *moved), self.folder.path())
+        let (experiment, folder) = (&self.experiment, self.folder.path());
+        Diagnosis { experiment, trainer, moved: *moved, folder, quiet: self.options.quiet }
+    }
+
+    /// What keeps the network from learning, if anything seems to.
+    fn warning(&mut self, report: &EpochReport, metrics: &EpochMetrics) -> Option<String> {
+        if self.options.quiet {
+            return None;
+        }
+        let State { trainer, learning, epochs, .. } = &mut self.state;
+        let progress = doctor::Progress {
+            epochs: *epochs,
+            steps: trainer.state().steps,
+            train_correct: report.correct,
+            test_correct: metrics.test_correct,
+            train: &self.train,
+            test: &self.test,
+        };
+        learning.warning((trainer.network(), &self.experiment.loss), &progress)
     }
 
     /// Writes the model and the summary, which says how many lines of metrics there are if they
@@ -253,28 +277,21 @@ impl<'a, T: Element> Run<'a, T> {
             notice(format_args!("run: {}", folder.escaped()));
             return;
         }
-        let sizes = [self.train.len(), self.test.len()];
+        let samples = [&self.train, &self.test];
         let network = self.state.trainer.network();
-        console.tell(report::beginning(&self.experiment, network, sizes, folder));
+        let place = (self.options, folder);
+        console.tell(report::beginning(&self.experiment, network, samples, place));
     }
 
     /// The text at the end of a run.
-    pub(super) fn conclusion(&self, evaluation: &Evaluation) -> String {
+    pub(super) fn conclusion(&self, outcome: &Outcome) -> String {
+        let Outcome { metrics, evaluation, train_seconds, .. } = outcome;
         let mut text = String::new();
         if self.experiment.notebook_report {
             text.push_str(&notebook_lines(evaluation, &self.test));
         }
         text.push_str(&accuracy_lines(evaluation, &self.test, &self.experiment.loss));
-        text + &format!("weights: sha256 {}\n", self.network().digest())
+        let seconds = [self.options.started.elapsed().as_secs_f64(), *train_seconds];
+        report::end(&text, metrics, seconds, self.folder.path())
     }
-}
-
-/// The first layer whose output for this input is not finite, and its summary.
-fn first_non_finite<T: Element>(network: &Network<T>, input: &[T]) -> Option<(usize, String)> {
-    let mut workspace = Workspace::new(network, 1);
-    network.predict(input, &mut workspace);
-    let is_finite = |index| workspace.layer_output(index).iter().all(|value| value.is_finite());
-    let layers = network.table().into_iter().enumerate();
-    let mut layers = layers.map(|(index, (summary, ..))| (index, summary));
-    layers.find(|&(index, _)| !is_finite(index))
 }
