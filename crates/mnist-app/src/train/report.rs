@@ -23,7 +23,8 @@ pub(super) fn beginning<T: Element>(
     (options, folder): (&Options, &Path),
 ) -> String {
     let Experiment { name, description, seed, epochs, .. } = experiment;
-    let title = format!("{}, seed {seed}: {}", name.escaped(), description.escaped());
+    let mut title = format!("{}, seed {seed}: {}", name.escaped(), description.escaped());
+    title.truncate(title.trim_end_matches([':', ' ']).len());
     let source = match &experiment.data {
         Some(folder) => folder.escaped(),
         None => DataSource::Mnist.to_string(),
@@ -43,8 +44,8 @@ pub(super) fn beginning<T: Element>(
     let rows: Vec<_> = std::iter::once(head).chain(layer_rows(rows)).collect();
     let (batch, samples) = (experiment.batch_size.get().min(train.len()), train.len());
     let work = format!(
-        "{} parameters, {}; {epochs} epochs of {} steps, with {batch} images each; threads: {}, \
-         SIMD: {}",
+        "{} parameters, {}, epochs: {epochs}, steps in each: {}, images in a step: {batch}, \
+         threads: {}, SIMD: {}",
         network.parameters().len(),
         T::NAME,
         samples.div_ceil(batch),

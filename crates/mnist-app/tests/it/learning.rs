@@ -21,7 +21,7 @@ fn of_the_presets_the_notebook_alone_is_warned_of() {
     let here = tempfile::tempdir().unwrap();
     for name in presets::names().filter(|&name| name != "committee") {
         let line = format!(
-            "--preset {name} --epochs 2 --train-limit 64 --test-limit 50 --out {name} --data {}",
+            "--preset {name} --epochs 2 --train-limit 64 --test-limit 50 --data {} --out {name}",
             small_data().display()
         );
         let found = warnings(here.path(), &line);
@@ -58,7 +58,7 @@ fn each_reason_not_to_learn_has_its_warning() {
         (
             "dead",
             experiment("learning_rate = 0.01", dead),
-            "20 of 20 units of layer 2 (ReLU) are dead",
+            "20 of 20 units of layer 2 (Relu) are dead",
         ),
         ("still", experiment("learning_rate = 0.0", dense), "it has learned nothing yet: "),
     ] {

@@ -27,7 +27,7 @@ pub(in crate::train) struct Diagnosis<'a, T> {
 
 impl<T: Element> Diagnosis<'_, T> {
     /// The error for a step of this epoch that failed; prints the ranges of the layers' values in
-    /// it and in the step before it.
+    /// it, and those that the same network has on the images of the step before it.
     pub(in crate::train) fn of_step(
         &self,
         data: &impl Dataset<T>,
@@ -41,9 +41,10 @@ impl<T: Element> Diagnosis<'_, T> {
         let before = trainer.state().steps - u64::from(is_taken);
         let at = |before| Step::new(epoch, config, data.len(), before);
         let step = at(before);
-        let examination = step.examine(network, &config.loss, data);
+        let examination = step.examine(network, &config.loss, data, step.number);
         if step.number > 1 && !is_taken {
-            let earlier = at(before - 1).examine_shard(network, &config.loss, data, 0);
+            let earlier =
+                at(before - 1).examine_shard(network, &config.loss, data, (0, step.number));
             self.print(earlier.as_ref());
         }
         self.print(examination.as_ref());
@@ -51,11 +52,13 @@ impl<T: Element> Diagnosis<'_, T> {
         let is_changed = failure.value == NonFiniteValue::Gradient && config.steps_in_layers();
         let found = examination.and_then(|examination| examination.finding);
         let finding = found.filter(|_| !is_changed).unwrap_or_else(|| Finding::from(failure));
+        let is_older = !is_taken && matches!(finding.tensor, Tensor::Parameter(_)) && self.moved;
+        let older = if is_older { ", since a step before it" } else { "" };
         let image = finding.sample.map(|sample| format!(" for training image {sample}"));
         // A step in the layers does not look at what comes of it.
         let by = if is_taken && config.steps_in_layers() { "by step" } else { "step" };
         let place = format!("in epoch {}, {by} {}", epoch.number(), step.number);
-        self.error(&place, epoch.number(), &finding, &image.unwrap_or_default())
+        self.error(&place, epoch.number(), &finding, &image.unwrap_or(older.into()))
     }
 
     /// The error for a test image whose loss is not finite after this epoch.

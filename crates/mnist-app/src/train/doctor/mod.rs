@@ -5,7 +5,7 @@
 //! does not learn.
 //!
 //! Nothing is recorded on the way: a step that fails leaves the parameters as they were, so that
-//! it and the one before it can be computed again.
+//! it can be computed again.
 
 mod diagnosis;
 mod finding;

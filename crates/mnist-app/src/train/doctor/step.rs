@@ -50,15 +50,18 @@ impl Step {
 
     /// Computes the step again, a shard at a time, up to the first with a number that is not
     /// finite; without one, what is shown is the first shard. `None` if there is too little memory.
+    ///
+    /// `now` is the step, counted from 1, that the network is about to take.
     pub(super) fn examine<T: Element>(
         &self,
         network: &Network<T>,
         loss: &Loss,
         data: &impl Dataset<T>,
+        now: usize,
     ) -> Option<Examination> {
         let mut first = None;
         for shard in 0..self.samples.len().div_ceil(self.shard_size) {
-            let examination = self.examine_shard(network, loss, data, shard)?;
+            let examination = self.examine_shard(network, loss, data, (shard, now))?;
             if examination.finding.is_some() {
                 return Some(examination);
             }
@@ -67,13 +70,13 @@ impl Step {
         first
     }
 
-    /// Computes a shard of the step again, counted from 0.
+    /// The same for a shard, counted from 0.
     pub(super) fn examine_shard<T: Element>(
         &self,
         network: &Network<T>,
         loss: &Loss,
         data: &impl Dataset<T>,
-        shard: usize,
+        (shard, now): (usize, usize),
     ) -> Option<Examination> {
         let before = shard * self.shard_size;
         let samples = self.samples.chunks(self.shard_size).nth(shard)?;
@@ -83,10 +86,10 @@ impl Step {
         let mut examination = examine(network, loss, data, (samples, scale), mode)?;
         let (epoch, number) = (self.epoch, self.number);
         let images = match samples {
-            [image] => format!("image {image}"),
-            _ => format!("{} images from {} on", samples.len(), samples[0]),
+            [image] => format!("image {image} of step {number}"),
+            _ => format!("{} images of step {number}, {} the first", samples.len(), samples[0]),
         };
-        examination.lines.insert(0, format!("epoch {epoch}, step {number}, training {images}:"));
+        examination.lines.insert(0, format!("epoch {epoch}, step {now}, on the {images}:"));
         Some(examination)
     }
 }
