@@ -206,16 +206,11 @@ impl Samples {
         used
     }
 
-    /// How many samples there are of the class that most are of.
-    pub(crate) fn most_frequent(&self) -> usize {
+    /// How many samples there are of each class.
+    pub(crate) fn of_each_class(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes.count()];
         self.labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
-        counts.into_iter().max().unwrap_or_default()
-    }
-
-    /// How many classes have no sample.
-    pub(crate) fn unused_classes(&self) -> usize {
-        self.used().iter().filter(|&&is_used| !is_used).count()
+        counts
     }
 
     pub(super) fn pixels(&self) -> usize {

@@ -211,8 +211,7 @@ struct Constant {
 
 impl Constant {
     fn of(samples: &Samples, loss: &Loss) -> Self {
-        let mut counts = vec![0; samples.classes().count()];
-        samples.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);
+        let counts = samples.of_each_class();
         let total = samples.len() as f64;
         let shares = counts.iter().map(|&count| count as f64 / total);
         // Finite for a class without images, since label smoothing has targets for all classes.
@@ -228,7 +227,10 @@ impl Constant {
             loss.value(&answer, &target)
         };
         let errors = counts.iter().enumerate().map(|(label, &count)| count as f64 * error(label));
-        Self { error: errors.sum::<f64>() / total, correct: samples.most_frequent() }
+        Self {
+            error: errors.sum::<f64>() / total,
+            correct: counts.into_iter().max().unwrap_or_default(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use layers::{Epoch, StepReport};
 /// It has no colours.
 pub(super) struct Progress {
     bar: ProgressBar,
+    is_hidden: bool,
     /// How many samples and epochs the run has, and how many runs follow that take as long.
     samples: usize,
     epochs: usize,
@@ -43,10 +44,10 @@ impl Progress {
         epochs: usize,
         [number, runs]: [usize; 2],
     ) -> Self {
-        let bar = if quiet || !std::io::stderr().is_terminal() {
-            ProgressBar::hidden()
-        } else {
-            ProgressBar::new(samples.div_ceil(batch_size) as u64)
+        let is_hidden = quiet || !std::io::stderr().is_terminal();
+        let bar = match is_hidden {
+            true => ProgressBar::hidden(),
+            false => ProgressBar::new(samples.div_ceil(batch_size) as u64),
         };
         let style = ProgressStyle::with_template("{prefix} [{bar:12}] {pos}/{len} {wide_msg}");
         let bar = bar.with_finish(ProgressFinish::AndClear);
@@ -56,7 +57,7 @@ impl Progress {
         };
         let now = Instant::now();
         let (epoch, runs_left) = (Counts::default(), runs - number);
-        Self { bar, samples, epochs, runs_left, began: now, drawn: now, done: 0, epoch }
+        Self { bar, is_hidden, samples, epochs, runs_left, began: now, drawn: now, done: 0, epoch }
     }
 
     /// Sets the bar back for an epoch.
@@ -68,7 +69,7 @@ impl Progress {
 
     /// Counts a step.
     pub(super) fn step(&mut self, report: &StepReport<'_>) {
-        if self.bar.is_hidden() {
+        if self.is_hidden {
             return;
         }
         let counts = &mut self.epoch;

@@ -70,7 +70,7 @@ fn classes(samples: &Samples) -> String {
     let count = names.count();
     let listed: Vec<_> = (0..count.min(MOST)).map(|label| names.name(label).escaped()).collect();
     let text = format!("{count} classes: {}", cut(&listed.join(", "), MOST));
-    match samples.unused_classes() {
+    match samples.of_each_class().iter().filter(|&&count| count == 0).count() {
         0 => text,
         unused => format!("{text}; {unused} of them without training images"),
     }
@@ -123,8 +123,8 @@ pub(super) fn end(
         + &format!(
             "weights sha256 {}\n\
              time: {all}, {training} of it training\n\
-             next: mnist-app evaluate {folder}    what was taken for what\n      \
-             mnist-app inspect {folder}     what each layer makes of the images\n",
+             next: mnist-app evaluate {folder}    which were taken for which\n      \
+             mnist-app inspect {folder}     layer by layer\n",
             metrics.weights_sha256
         )
 }

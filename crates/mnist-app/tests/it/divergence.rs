@@ -164,8 +164,7 @@ fn weights_that_a_step_breaks_are_noticed_at_once() {
          divides 0 by 0 where a gradient has always been 0: an epsilon above 0 may help"
     );
     fs::write(path.join("plain.toml"), experiment(DENSE)).unwrap();
-    let line =
-        "--config plain.toml --train-limit 50 --learning-rate 3e38 --out plain";
+    let line = "--config plain.toml --train-limit 50 --learning-rate 3e38 --out plain";
     let (_, error) = complaint(path, line);
     let by_step = "in epoch 1, by step 1: found ";
     let end = "; a step was too large: a smaller --learning-rate or a clip_norm may help";

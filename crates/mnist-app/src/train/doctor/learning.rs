@@ -150,7 +150,8 @@ fn weakest<'a, 'b, T: Element>(stages: &'a [Stage<'b, T>]) -> Option<(&'a Stage<
 fn is_chance(progress: &Progress<'_>) -> bool {
     let Progress { train, test, train_correct, test_correct, .. } = *progress;
     let is_chance = |samples: &Samples, correct: usize| {
-        let constant = samples.most_frequent() as f64 / samples.len() as f64;
+        let most = samples.of_each_class().into_iter().max().unwrap_or_default();
+        let constant = most as f64 / samples.len() as f64;
         let [_, high] = wilson_interval(correct, samples.len());
         high < constant + 0.05 * (1.0 - constant)
     };
