@@ -170,6 +170,11 @@ fn weights_that_a_step_breaks_are_noticed_at_once() {
     let end = "; a step was too large: a smaller --learning-rate or a clip_norm may help";
     assert!(error.starts_with(by_step) && error.ends_with(end), "{error}");
     assert!(error.contains(" in the weight of layer 1 (Dense 10 outputs)"), "{error}");
+    let shards = experiment(DENSE).replace("shard_size = 50", "shard_size = 10");
+    fs::write(path.join("shards.toml"), shards).unwrap();
+    let line = "--config shards.toml --learning-rate 3e38 --out shards";
+    let (_, error) = complaint(path, line);
+    assert!(error.starts_with("in epoch 1, step 1: found ") && error.ends_with(end), "{error}");
     // Nothing that is not finite was kept.
     assert!(!path.join("plain/model.safetensors").exists());
 }

@@ -17,7 +17,7 @@ use crate::experiment::{Experiment, Precision};
 pub(in crate::train) struct Diagnosis<'a, T> {
     pub(in crate::train) experiment: &'a Experiment,
     pub(in crate::train) trainer: &'a Trainer<T>,
-    /// Whether a step has changed the weights.
+    /// Whether an earlier step has changed the weights.
     pub(in crate::train) moved: bool,
     /// The run's folder.
     pub(in crate::train) folder: &'a Path,
@@ -58,7 +58,8 @@ impl<T: Element> Diagnosis<'_, T> {
         // A step in the layers does not look at what comes of it.
         let by = if is_taken && config.steps_in_layers() { "by step" } else { "step" };
         let place = format!("in epoch {}, {by} {}", epoch.number(), step.number);
-        self.error(&place, epoch.number(), &finding, &image.unwrap_or(older.into()))
+        let moved = self.moved || is_taken;
+        self.error((&place, epoch.number()), &finding, &image.unwrap_or(older.into()), moved)
     }
 
     /// The error for a test image whose loss is not finite after this epoch.
@@ -76,7 +77,8 @@ impl<T: Element> Diagnosis<'_, T> {
         let found = found.and_then(|found| found.finding);
         let finding = found.unwrap_or_else(|| Finding::from(&unknown));
         let place = format!("after epoch {epoch}");
-        self.error(&place, epoch, &finding, &format!(" for test image {sample}"))
+        let image = format!(" for test image {sample}");
+        self.error((&place, epoch), &finding, &image, self.moved)
     }
 
     fn print(&self, examination: Option<&Examination>) {
@@ -85,19 +87,26 @@ impl<T: Element> Diagnosis<'_, T> {
         }
     }
 
-    fn error(&self, place: &str, epoch: usize, finding: &Finding, image: &str) -> anyhow::Error {
+    /// `moved` says whether a step, even the one that failed, has changed the weights.
+    fn error(
+        &self,
+        (place, epoch): (&str, usize),
+        finding: &Finding,
+        image: &str,
+        moved: bool,
+    ) -> anyhow::Error {
         let kept = match epoch {
             1 => String::new(),
             _ => format!("; {} keeps the epochs before", self.folder.escaped()),
         };
         anyhow!(
             "training stopped {place}: expected finite numbers, found {finding}{image}; {}{kept}",
-            self.advice(&finding.tensor)
+            self.advice(&finding.tensor, moved)
         )
     }
 
     /// The likely cause, and what may help.
-    fn advice(&self, tensor: &Tensor) -> String {
+    fn advice(&self, tensor: &Tensor, moved: bool) -> String {
         let Experiment { initial_weights, precision, clip_norm, optimizer, .. } = self.experiment;
         let is_parameter = matches!(tensor, Tensor::Parameter(_));
         if is_parameter && optimizer.epsilon() == Some(0.0) {
@@ -105,7 +114,7 @@ impl<T: Element> Diagnosis<'_, T> {
                     above 0 may help"
                 .into();
         }
-        if self.moved {
+        if moved {
             let cause = match tensor {
                 Tensor::Parameter(_) => "a step was too large",
                 Tensor::Gradient | Tensor::ParameterGradient(_) => {
