@@ -50,7 +50,7 @@ mod tests {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(words(&wrapped), words(&line));
         let long = "x".repeat(100);
-        assert_eq!(wrap(&format!("run: {long} y")), format!("run: {long}\n    y"));
+        assert_eq!(wrap(&format!("run: {long} y")), format!("run:\n    {long}\n    y"));
         assert_eq!(wrap("  short  as it is "), "  short  as it is ");
     }
 

@@ -92,7 +92,7 @@ pub(super) fn epoch_line(metrics: &EpochMetrics, epochs: usize) -> String {
 
 /// An error with as many digits as a line has room for.
 fn error(error: f64) -> String {
-    if error.abs() < 1e3 { format!("{error:.4}") } else { format!("{error:.3e}") }
+    if error.abs() < 1e3 { format!("{error:.4}") } else { format!("{error:.2e}") }
 }
 
 fn seconds(seconds: f64) -> String {
