@@ -14,6 +14,7 @@ use super::start::Start;
 use super::{Options, report};
 use crate::console::Console;
 use crate::dataset;
+use crate::escape::Escape;
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::experiment::Experiment;
 use crate::run_folder::{METRICS, Mark, RunFolder, SUMMARY, checkpoints_of, member};
@@ -47,11 +48,19 @@ pub(super) fn train<T: Element>(
     let mut lines = None;
     let (mut vote, mut digests) = (Vote::default(), Vec::new());
     let (mut loss, mut wall_before) = (None, 0.0);
+    let (mut last, mut train_seconds) = (None, 0.0);
     let members = experiment.committee.map_or(1, Into::into);
+    if !options.json {
+        let (name, folder) = (experiment.name.escaped(), folder.path().escaped());
+        console.tell(format_args!(
+            "{name}: {members} networks that learn one after another and vote\nrun: {folder}\n\n"
+        ));
+    }
     for member in 1..=members {
         let own = experiment.member(member);
         let outputs = Outputs::of(own.networks.first(), Some(&own.loss));
-        let mut run = member_run::<T>(&folder, member, &own, options)?;
+        let place = [member, members];
+        let mut run = member_run::<T>(&folder, place, &own, options)?;
         wall_before = run.begin_after(wall_before);
         let _deferred = signals::defer();
         let mut silent = Console::silent();
@@ -61,6 +70,7 @@ pub(super) fn train<T: Element>(
         let samples = run.test_samples();
         vote.add(outputs, &outcome.evaluation);
         let evaluation = vote.evaluation(samples);
+        train_seconds += outcome.train_seconds;
         digests.push(outcome.metrics.weights_sha256.clone());
         let metrics = EpochMetrics {
             epoch: member,
@@ -88,6 +98,7 @@ pub(super) fn train<T: Element>(
         folder.write_json(SUMMARY, &summary)?;
         let shown = if options.json { line } else { report::vote_line(member, &voted.metrics) };
         console.tell(shown + "\n");
+        last = Some(voted.metrics);
         if is_reached {
             break;
         }
@@ -96,9 +107,9 @@ pub(super) fn train<T: Element>(
             return Err(Interrupted { signal, folder, place }.into());
         }
     }
-    if !options.json {
-        let digest = digest(&digests);
-        console.tell(format_args!("weights of all members: sha256 {digest}\n"));
+    if let Some(metrics) = last.filter(|_| !options.json) {
+        let seconds = [options.started.elapsed().as_secs_f64(), train_seconds];
+        console.tell(report::end("", &metrics, seconds, folder.path()));
     }
     let lost = lines.and_then(|mut lines| lines.take_loss());
     loss.or(lost).map_or(Ok(folder), Err)
@@ -107,14 +118,14 @@ pub(super) fn train<T: Element>(
 /// The run of a member, new or going on.
 fn member_run<'a, T: Element>(
     committee: &RunFolder,
-    number: usize,
+    [number, members]: [usize; 2],
     experiment: &Experiment,
     options: &'a Options,
 ) -> anyhow::Result<Run<'a, T>> {
     let begun = checkpoints_of(&committee.path().join(member(number)))?;
     let start = Start::new(experiment, options, !begun.is_empty())?;
     let folder = committee.member(number, &start.experiment)?;
-    Run::new(start, options, folder)
+    Run::new(start, options, folder, [number, members])
 }
 
 /// What ends a member ends its committee, and it is the committee that goes on.

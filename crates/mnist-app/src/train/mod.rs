@@ -2,14 +2,16 @@
 //!
 //! `start` checks all that can be checked before the first step; `run` is the loop over epochs,
 //! and `committee` runs one member after another; `metrics` is what they leave behind in numbers,
-//! `report` what they print; `divergence` says why a run does not go on.
+//! `report` what they print, and `bar` what a terminal shows on the way; `doctor` says why a run
+//! does not go on, or does not learn.
 //!
 //! `state` is what training changes, `checkpoint` the file of it, and `pace` when one is due;
 //! `resume` opens the folder of a run that goes on.
 
+mod bar;
 mod checkpoint;
 mod committee;
-mod divergence;
+mod doctor;
 mod metrics;
 mod pace;
 mod report;
@@ -82,11 +84,11 @@ pub(crate) fn train<T: Element>(
             None => RunFolder::create(options.out.as_deref(), &start.experiment)?,
         };
         signals::set_folder(folder.path());
-        let mut run = Run::new(start, options, folder)?;
+        let mut run = Run::new(start, options, folder, [1, 1])?;
         let _deferred = signals::defer();
         let outcome = run.train(&mut console)?;
         if !options.json {
-            console.tell(run.conclusion(&outcome.evaluation));
+            console.tell(run.conclusion(&outcome));
         }
         if let Some(error) = outcome.unwritten {
             return Err(error);

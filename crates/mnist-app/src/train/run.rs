@@ -3,15 +3,12 @@
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
-use indicatif::ProgressBar;
-use layers::{
-    Epoch, EpochReport, EpochRun, Epochs, Network, NonFinite, Subset, Trainer, Workspace,
-    save_weights,
-};
+use layers::{Epoch, EpochReport, EpochRun, Epochs, Network, Subset, Trainer, save_weights};
 use tensor::Element;
 
+use super::bar::Bar;
 use super::checkpoint::{self, Identity, Resumed};
-use super::divergence::Divergence;
+use super::doctor::{self, Diagnosis};
 use super::metrics::{EpochMetrics, NotebookErrors, Outcome, Summary};
 use super::pace::Pace;
 use super::start::Start;
@@ -19,7 +16,7 @@ use super::state::{Progress, State, Steps};
 use super::{Options, report};
 use crate::augmentation::Augmenter;
 use crate::console::{Console, notice};
-use crate::dataset::{self, Augmented, Digests, Part, Samples};
+use crate::dataset::{self, Augmented, Digests, Samples};
 use crate::escape::Escape;
 use crate::evaluation::report::{NOTEBOOK_IMAGES, accuracy_lines, notebook_lines};
 use crate::evaluation::{Evaluation, Evaluator, mean};
@@ -52,10 +49,13 @@ pub(super) struct Run<'a, T> {
     state: State<T>,
     /// The network with the moving average of the parameters, as it was last tested.
     averaged: Option<Network<T>>,
+    /// Its number, counted from 1, among so many runs of a committee.
+    place: [usize; 2],
 }
 
 impl<'a, T: Element> Run<'a, T> {
-    /// A run in its folder: from its beginning, or from its newest checkpoint if there is one.
+    /// A run in its folder: from its beginning, or from its newest checkpoint if there is one;
+    /// `place` is its number, counted from 1, among so many runs of a committee.
     ///
     /// # Errors
     /// If the memory does not suffice, a checkpoint is of another run or damaged and none before it
@@ -64,6 +64,7 @@ impl<'a, T: Element> Run<'a, T> {
         start: Start<T>,
         options: &'a Options,
         mut folder: RunFolder,
+        place: [usize; 2],
     ) -> anyhow::Result<Self> {
         let Start { experiment, networks, train, test } = start;
         let network = networks.into_iter().next().context("no network")?;
@@ -86,8 +87,8 @@ impl<'a, T: Element> Run<'a, T> {
             experiment.epochs
         );
         folder.set_experiment(&experiment)?;
-        let (place, mark) = resumed.map(|Resumed { place, mark }| (place, mark)).unzip();
-        let checkpoints = Checkpoints::open(&folder, place)?;
+        let (newest, mark) = resumed.map(|Resumed { place, mark }| (place, mark)).unzip();
+        let checkpoints = Checkpoints::open(&folder, newest)?;
         let lines = folder.lines(METRICS, &mark.unwrap_or_default())?;
         Ok(Self {
             experiment,
@@ -102,10 +103,11 @@ impl<'a, T: Element> Run<'a, T> {
             checkpoints,
             pace: Pace::new(options.every),
             unsaved: false,
-            resumed: place.is_some(),
+            resumed: newest.is_some(),
             wall_before: state.progress.wall_seconds,
             state,
             averaged: None,
+            place,
         })
     }
 
@@ -138,24 +140,29 @@ impl<'a, T: Element> Run<'a, T> {
         if !self.resumed {
             self.save()?;
         }
-        let bar = report::progress_bar(self.options.quiet, self.train.len());
+        let epochs = self.experiment.epochs.get();
+        let sizes = [self.train.len(), self.state.trainer.config().batch_size];
+        let mut bar = Bar::new(self.options.quiet, sizes, epochs, self.place);
         let mut last = None;
         for epoch in self.epochs().skip(self.state.progress.epochs) {
             if self.is_reached() {
                 break;
             }
             self.end_if_asked()?;
-            report::begin_epoch(&bar, &epoch, self.experiment.epochs.get());
-            let report = self.learn(&epoch, &bar)?;
+            let report = self.learn(&epoch, &mut bar)?;
+            bar.test();
             let evaluation = self.evaluate(&epoch)?;
             let metrics = self.metrics(&report, &evaluation);
             let line = serde_json::to_string(&metrics)?;
             bar.suspend(|| self.lines.push(&line))?;
             let shown = match self.options.json {
                 true => line,
-                false => report::epoch_line(&metrics, self.experiment.epochs.get()),
+                false => report::epoch_line(&metrics, epochs),
             };
             bar.suspend(|| console.tell(shown + "\n"));
+            if let Some(warning) = self.warning(&report, &metrics) {
+                bar.suspend(|| notice(warning));
+            }
             self.state.progress.end_epoch(metrics);
             last = Some(evaluation);
             if self.is_left() && self.pace.is_due_after_epoch() {
@@ -245,23 +252,20 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     /// Takes a step on each batch that is left.
-    fn learn(&mut self, epoch: &Epoch, bar: &ProgressBar) -> anyhow::Result<EpochReport> {
+    fn learn(&mut self, epoch: &Epoch, bar: &mut Bar) -> anyhow::Result<EpochReport> {
         let begun = self.state.progress.epoch.read();
         let run = EpochRun::new(epoch, &self.state.trainer, self.train.len());
         let mut run = begun.and_then(|begun| run.resume(begun)).context("no such step")?;
-        bar.set_position(run.samples() as u64);
+        bar.begin(epoch, &run);
         let mut began = Instant::now();
         while !run.is_done() {
             let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
             let is_moving = run.learning_rate() > 0.0;
-            let step = run.step(&mut self.state.trainer, &data);
-            let samples = step.map(|step| step.losses.len()).map_err(|error| {
-                let NonFinite { sample, layer } = error;
-                let (epoch, part) = (epoch.number(), Part::Train);
-                self.stopped(&Divergence { epoch, part, sample, layer })
-            })?;
+            match run.step(&mut self.state.trainer, &data) {
+                Ok(step) => bar.step(&step),
+                Err(failure) => return Err(self.diagnosis().of_step(&data, epoch, &failure)),
+            }
             self.state.progress.moved |= is_moving;
-            bar.inc(samples as u64);
             let is_due = self.pace.is_due_after_step(self.state.trainer.state().steps);
             let signal = signals::received();
             if run.is_done() || is_due || signal.is_some() {
@@ -278,7 +282,11 @@ impl<'a, T: Element> Run<'a, T> {
                 began = Instant::now();
             }
         }
-        Ok(run.report())
+        let report = run.report(&self.state.trainer);
+        report.map_err(|failure| {
+            let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
+            self.diagnosis().of_step(&data, epoch, &failure)
+        })
     }
 
     /// Tests the network after an epoch: the averaged one, if the experiment wants it.
@@ -297,10 +305,7 @@ impl<'a, T: Element> Run<'a, T> {
         let Some(sample) = evaluation.losses.iter().position(|loss| !loss.is_finite()) else {
             return Ok(evaluation);
         };
-        let mut input = vec![T::ZERO; network.input_shape().len()];
-        self.test.write_image(sample, &mut input);
-        let layer = first_non_finite(network, &input);
-        Err(self.stopped(&Divergence { epoch: epoch.number(), part: Part::Test, sample, layer }))
+        Err(self.diagnosis().of_test(network, &self.test, epoch.number(), sample))
     }
 
     /// Tests the network after the last epoch once more, in a run that has ended.
@@ -355,11 +360,29 @@ impl<'a, T: Element> Run<'a, T> {
         }
     }
 
-    /// Why the run does not go on.
-    fn stopped(&self, divergence: &Divergence) -> anyhow::Error {
+    /// For a run that does not go on.
+    fn diagnosis(&self) -> Diagnosis<'_, T> {
         let State { trainer, progress } = &self.state;
-        let network = (trainer.network(), progress.moved);
-        divergence.error(&self.experiment, network, self.folder.path())
+        let (experiment, folder) = (&self.experiment, self.folder.path());
+        let (moved, quiet) = (progress.moved, self.options.quiet);
+        Diagnosis { experiment, trainer, moved, folder, quiet }
+    }
+
+    /// What keeps the network from learning, if anything seems to.
+    fn warning(&mut self, report: &EpochReport, metrics: &EpochMetrics) -> Option<String> {
+        if self.options.quiet {
+            return None;
+        }
+        let State { trainer, progress } = &mut self.state;
+        let come_to = doctor::Progress {
+            epochs: report.epoch,
+            steps: trainer.state().steps,
+            train_correct: report.correct,
+            test_correct: metrics.test_correct,
+            train: &self.train,
+            test: &self.test,
+        };
+        progress.learning.warning((trainer.network(), &self.experiment.loss), &come_to)
     }
 
     /// Writes the model and the summary, which says how many lines of metrics there are if they
@@ -401,22 +424,25 @@ impl<'a, T: Element> Run<'a, T> {
             notice(format_args!("run: {}", folder.escaped()));
             return;
         }
-        let sizes = [self.train.len(), self.test.len()];
+        let samples = [&self.train, &self.test];
         let network = self.state.trainer.network();
-        console.tell(report::beginning(&self.experiment, network, sizes, folder));
+        let place = (self.options, folder);
+        console.tell(report::beginning(&self.experiment, network, samples, place));
         if self.resumed {
             console.tell(format_args!("goes on {}\n", self.state.progress.text()));
         }
     }
 
     /// The text at the end of a run.
-    pub(super) fn conclusion(&self, evaluation: &Evaluation) -> String {
+    pub(super) fn conclusion(&self, outcome: &Outcome) -> String {
+        let Outcome { metrics, evaluation, train_seconds, .. } = outcome;
         let mut text = String::new();
         if self.experiment.notebook_report {
             text.push_str(&notebook_lines(evaluation, &self.test));
         }
         text.push_str(&accuracy_lines(evaluation, &self.test, &self.experiment.loss));
-        text + &format!("weights: sha256 {}\n", self.network().digest())
+        let seconds = [self.options.started.elapsed().as_secs_f64(), *train_seconds];
+        report::end(&text, metrics, seconds, self.folder.path())
     }
 }
 
@@ -427,14 +453,4 @@ fn augmented<'a>(
     epoch: &Epoch,
 ) -> Augmented<'a> {
     Augmented { samples, augmenter, epoch: epoch.number() }
-}
-
-/// The first layer whose output for this input is not finite, and its summary.
-fn first_non_finite<T: Element>(network: &Network<T>, input: &[T]) -> Option<(usize, String)> {
-    let mut workspace = Workspace::new(network, 1);
-    network.predict(input, &mut workspace);
-    let is_finite = |index| workspace.layer_output(index).iter().all(|value| value.is_finite());
-    let layers = network.table().into_iter().enumerate();
-    let mut layers = layers.map(|(index, (summary, ..))| (index, summary));
-    layers.find(|&(index, _)| !is_finite(index))
 }

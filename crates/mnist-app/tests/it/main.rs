@@ -22,6 +22,7 @@ mod incomplete_runs;
 mod input_bounds;
 mod inspect;
 mod layer_settings;
+mod learning;
 mod left_out;
 mod long_messages;
 mod memory;
