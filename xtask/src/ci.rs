@@ -77,8 +77,8 @@ fn clippy() -> anyhow::Result<()> {
 fn policy() -> anyhow::Result<()> {
     if tool("cargo-deny", "cargo install --locked cargo-deny")? {
         let mut deny = Command::new("cargo-deny");
-        // Offline, and without `advisories`, which are a download.
-        deny.args(["--offline", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]);
+        // Without `advisories`, which are a download.
+        deny.args(["check", "--hide-inclusion-graph", "licenses", "bans", "sources"]);
         run_command(deny.current_dir(root()))?;
     }
     if tool("typos", "pip install typos")? {
