@@ -29,7 +29,7 @@ const COMMANDS: &[Command] = &[
         speedrun::run,
     ),
     ("codegen", "check that the hot loops are packed fused multiply-adds", codegen::run),
-    ("ci", "everything that must hold before a change is merged", ci::run),
+    ("ci", "everything that must hold before a change is merged, or the steps named", ci::run),
 ];
 
 fn main() -> ExitCode {
