@@ -8,7 +8,7 @@
 use tensor::Element;
 
 use crate::{
-    Epochs, Evaluator, Init, InMemory, Network, NetworkSpec, Subset, Trainer, TrainerConfig,
+    Epochs, Evaluator, InMemory, Init, Network, NetworkSpec, Subset, Trainer, TrainerConfig,
     Workspace, load_weights, network_of, save_weights,
 };
 
