@@ -67,7 +67,12 @@ pub fn run(names: Vec<OsString>) -> anyhow::Result<ExitCode> {
 }
 
 fn format() -> anyhow::Result<()> {
-    run_command(&mut cargo(&["fmt", "--all", "--check"]))
+    run_command(&mut cargo(&["fmt", "--all", "--check"]))?;
+    // Cargo does not see the modules that a macro declares, as that of the commands does.
+    let mut rustfmt = Command::new("rustfmt");
+    rustfmt.arg("--check").current_dir(root());
+    let files = tidy::files()?;
+    run_command(rustfmt.args(files.iter().filter(|name| name.ends_with(".rs"))))
 }
 
 fn clippy() -> anyhow::Result<()> {
