@@ -1,9 +1,9 @@
 //! What programs use most, compiled with this crate for both types of numbers.
 //!
 //! Generic code is compiled again in each crate that uses it, unless a crate that it depends on
-//! has compiled it and shares it. Crates with `opt-level` 0, 1 or `"s"` share, as this workspace's
-//! do in the `dev` profile: networks and trainers are then compiled once, not once for each test
-//! and example. Where more is optimised, each program has its own code, as ever.
+//! has compiled it and shares it. Crates with `opt-level` 0, 1, `"s"` or `"z"` share, as this
+//! workspace's do in the `dev` profile: networks and trainers are then compiled once, not once for
+//! each test and example. A release build shares nothing, so it leaves this out.
 
 use tensor::Element;
 
