@@ -1,9 +1,11 @@
 //! `cargo xtask ci`: everything that must hold before a change is merged, cheapest first.
 //!
-//! Stops at the first failure and says which command it was.
+//! Names of steps run these alone. Stops at the first failure and says which command it was.
 
 mod dependent;
+mod emulated;
 mod tidy;
+mod tools;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -13,8 +15,9 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::codegen;
 use crate::process::{cargo, line, release, root, run as run_command};
+use crate::{Usage, codegen};
+use tools::tool;
 
 /// Name, why it exists, and what it does.
 type Step = (&'static str, &'static str, fn() -> anyhow::Result<()>);
@@ -23,23 +26,32 @@ const STEPS: &[Step] = &[
     ("tidy", "house rules that no compiler knows", tidy::check),
     ("format", "one layout, so that a change shows only what it changes", format),
     ("clippy", "known mistakes, and the lints of Cargo.toml; also compiles every target", clippy),
-    ("policy", "licences, sources and spelling, where cargo-deny and typos are there", policy),
+    ("policy", "licences, sources and spelling, where cargo-deny and typos are installed", policy),
     ("docs", "links and examples in the documentation lead somewhere", docs),
     ("test", "the README's test command: unit, property, whole-program and doc tests", test),
-    ("neon", "the same bits on another instruction set, where an emulator is there", neon),
+    ("x86", "no instruction that an older processor lacks, where QEMU is installed", emulated::x86),
+    ("neon", "the same bits on another instruction set, where QEMU is installed", emulated::neon),
     ("examples", "what a reader runs first must run", examples),
     ("dependent", "a program outside has not the workspace's profiles", dependent::check),
     ("benches", "benchmarks rot unless they are run: each once, results checked", benches),
     ("codegen", "no test sees a hot loop that lost its packed multiply-adds", codegen),
     ("release", "the program as users build it", build_release),
-    ("main job", "two epochs on the real images end with a plausible accuracy", main_job),
+    ("training", "two epochs on the real images end with a plausible accuracy", training),
 ];
 
-/// Runs all steps.
-pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
-    crate::no_flags("ci", &flags)?;
+/// Runs the steps of these names, or all if there is none.
+pub fn run(names: Vec<OsString>) -> anyhow::Result<ExitCode> {
+    let known: Vec<_> = STEPS.iter().map(|(name, ..)| *name).collect();
+    if let Some(name) = names.iter().find(|name| !known.iter().any(|known| known == name)) {
+        let (known, name) = (known.join(", "), name.to_string_lossy());
+        bail!(Usage(format!("ci: expected names of steps ({known}), found {name:?}")));
+    }
+    tools::full()?;
     let mut times = Vec::new();
     for (name, why, step) in STEPS {
+        if !names.is_empty() && !names.iter().any(|chosen| chosen == name) {
+            continue;
+        }
         println!("\n=== {name}: {why}");
         let start = Instant::now();
         step().with_context(|| format!("ci: {name} failed"))?;
@@ -50,36 +62,32 @@ pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
         println!("{name:<10}{seconds:>7.1} s");
     }
     let total: f64 = times.iter().map(|(_, seconds)| seconds).sum();
-    println!("{:<10}{total:>7.1} s: all {} steps passed", "ci", times.len());
+    println!("{:<10}{total:>7.1} s: {} of {} steps passed", "ci", times.len(), STEPS.len());
     Ok(ExitCode::SUCCESS)
 }
 
 fn format() -> anyhow::Result<()> {
-    run_command(&mut cargo(&["fmt", "--all", "--check"]))
+    run_command(&mut cargo(&["fmt", "--all", "--check"]))?;
+    // Cargo does not see the modules that a macro declares, as that of the commands does.
+    let mut rustfmt = Command::new("rustfmt");
+    rustfmt.arg("--check").current_dir(root());
+    let files = tidy::files()?;
+    run_command(rustfmt.args(files.iter().filter(|name| name.ends_with(".rs"))))
 }
 
 fn clippy() -> anyhow::Result<()> {
     run_command(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
-/// Whether a program is there.
-fn installed(program: &str) -> bool {
-    let quiet = Command::new(program).arg("--version").stdout(Stdio::null()).status();
-    quiet.is_ok_and(|status| status.success())
-}
-
 fn policy() -> anyhow::Result<()> {
-    if installed("cargo-deny") {
+    if tool("cargo-deny", "cargo install --locked cargo-deny")? {
         let mut deny = Command::new("cargo-deny");
-        deny.args(["check", "licenses", "bans", "sources"]).current_dir(root());
-        run_command(&mut deny)?;
-    } else {
-        println!("skipped: cargo-deny is not installed");
+        // Without `advisories`, which are a download.
+        deny.args(["check", "--hide-inclusion-graph", "licenses", "bans", "sources"]);
+        run_command(deny.current_dir(root()))?;
     }
-    if installed("typos") {
+    if tool("typos", "pip install typos")? {
         run_command(Command::new("typos").current_dir(root()))?;
-    } else {
-        println!("skipped: typos is not installed");
     }
     Ok(())
 }
@@ -91,38 +99,6 @@ fn docs() -> anyhow::Result<()> {
 
 fn test() -> anyhow::Result<()> {
     run_command(&mut cargo(&["test", "--workspace"]))
-}
-
-/// Twins and digests, run by QEMU as a 64-bit ARM would.
-fn neon() -> anyhow::Result<()> {
-    const TARGET: &str = "aarch64-unknown-linux-gnu";
-    const LINKER: &str = "aarch64-linux-gnu-gcc";
-    const EMULATOR: &str = "qemu-aarch64";
-    if !has_std(TARGET)? {
-        println!("skipped: rustc has no standard library for {TARGET}");
-        return Ok(());
-    }
-    for program in [LINKER, EMULATOR] {
-        if !installed(program) {
-            println!("skipped: {program} is not installed");
-            return Ok(());
-        }
-    }
-    let mut test = cargo(&["test", "--target", TARGET, "-p", "tensor", "-p", "layers"]);
-    test.args(["--test", "twins", "--test", "digests"]);
-    test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER);
-    let runner = format!("{EMULATOR} -L /usr/aarch64-linux-gnu");
-    test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", runner);
-    run_command(&mut test)
-}
-
-/// Whether the compiler can build programs for a target.
-fn has_std(target: &str) -> anyhow::Result<bool> {
-    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc.args(["--print", "target-libdir", "--target", target]).current_dir(root());
-    let output = rustc.output().with_context(|| line(&rustc))?;
-    let libraries = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
-    Ok(output.status.success() && Path::new(&libraries).is_dir())
 }
 
 fn examples() -> anyhow::Result<()> {
@@ -152,7 +128,7 @@ fn build_release() -> anyhow::Result<()> {
     run_command(&mut cargo(&["build", "--release", "-p", "mnist-app"]))
 }
 
-fn main_job() -> anyhow::Result<()> {
+fn training() -> anyhow::Result<()> {
     let run_folder = std::env::temp_dir().join(format!("asterism-ci-{}", std::process::id()));
     let mut train = Command::new(release("mnist-app")?);
     train.args(["train", "--preset", "notebook-tuned", "--epochs", "2", "--quiet", "--json"]);

@@ -31,7 +31,7 @@ const COMMANDS: &[Command] = &[
     ),
     ("codegen", "check that the hot loops are packed fused multiply-adds", codegen::run),
     ("crash", "kill 200 runs at random moments, each must go on to the same digest", crash::run),
-    ("ci", "everything that must hold before a change is merged", ci::run),
+    ("ci", "everything that must hold before a change is merged, or the steps named", ci::run),
 ];
 
 fn main() -> ExitCode {

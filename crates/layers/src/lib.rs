@@ -91,7 +91,7 @@ mod footprint;
 mod fusion;
 mod gradient_check;
 mod init;
-#[cfg(not(test))]
+#[cfg(all(debug_assertions, not(test)))]
 mod instances;
 mod layer;
 mod layer_config;
@@ -129,7 +129,7 @@ pub use evaluation::{Evaluation, Evaluator};
 pub use footprint::Footprint;
 pub use gradient_check::{GradientCheck, gradient_check};
 pub use init::Init;
-#[cfg(not(test))]
+#[cfg(all(debug_assertions, not(test)))]
 #[doc(hidden)]
 pub use instances::instances;
 pub use layer::{Context, Draw, InPlace, Layer, Mode, Parameter, Pass, Role};

@@ -60,9 +60,11 @@ macro_rules! element {
             const EPSILON: Self = $t::EPSILON;
             const NAME: &'static str = stringify!($t);
 
+            #[inline(always)]
             fn from_f64(value: f64) -> Self {
                 value as Self
             }
+            #[inline(always)]
             fn to_f64(self) -> f64 {
                 f64::from(self)
             }
@@ -79,6 +81,7 @@ macro_rules! element {
             fn abs(self) -> Self {
                 $t::abs(self)
             }
+            #[inline(always)]
             fn is_finite(self) -> bool {
                 $t::is_finite(self)
             }

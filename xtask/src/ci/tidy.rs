@@ -43,7 +43,7 @@ pub fn check() -> anyhow::Result<()> {
 }
 
 /// What git knows, and what it would if all were added.
-fn files() -> anyhow::Result<Vec<String>> {
+pub(super) fn files() -> anyhow::Result<Vec<String>> {
     let mut git = Command::new("git");
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
     let output = git.current_dir(root()).output().with_context(|| line(&git))?;
