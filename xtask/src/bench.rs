@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::Usage;
-use crate::process::{cargo, release, run as run_command};
+use crate::process::{cargo, print, release, run as run_command};
 
 const HELP: &str = "\
 cargo xtask bench [FLAGS]        measures all workloads, then runs the criterion benchmarks
@@ -33,7 +33,7 @@ Exit status: 0 done, 1 a measurement failed, 2 wrong usage.
 /// Runs the benchmarks that the flags ask for.
 pub fn run(flags: Vec<OsString>) -> anyhow::Result<ExitCode> {
     if flags.iter().any(|flag| flag == "--help" || flag == "-h") {
-        print!("{HELP}");
+        print(HELP)?;
         return Ok(ExitCode::SUCCESS);
     }
     let options = Options::parse(flags)

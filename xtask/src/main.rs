@@ -24,11 +24,7 @@ type Command = (&'static str, &'static str, fn(Vec<OsString>) -> anyhow::Result<
 const COMMANDS: &[Command] = &[
     ("train", "build in release and train: the flags of `mnist-app train`", train::run),
     ("bench", "measure, alone or beside PyTorch and others; see --help", bench::run),
-    (
-        "speedrun",
-        "train seeds 1 to 5 of a preset to a target, print a table; see --help",
-        speedrun::run,
-    ),
+    ("speedrun", "train seeds 1 to 5 of a preset, print a table; see --help", speedrun::run),
     ("codegen", "check that the hot loops are packed fused multiply-adds", codegen::run),
     ("crash", "kill 200 runs at random moments, each must go on to the same digest", crash::run),
     ("ci", "everything that must hold before a change is merged, or the steps named", ci::run),

@@ -60,6 +60,10 @@ fn complaints_of(name: &str, text: &str) -> Vec<String> {
     if is_rust && text.lines().count() > MOST_LINES {
         complaints.push(format!("{name}: more than {MOST_LINES} lines"));
     }
+    let is_data = Path::new(name).extension().is_some_and(|extension| extension == "json");
+    if !text.is_empty() && !text.ends_with('\n') && !is_data {
+        complaints.push(format!("{name}: no line feed at the end"));
+    }
     for (index, content) in text.lines().enumerate() {
         let place = format!("{name}:{}", index + 1);
         if content.ends_with([' ', '\t']) {

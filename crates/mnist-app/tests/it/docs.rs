@@ -113,3 +113,126 @@ fn the_program_in_the_readme_is_compiled() {
         .collect();
     assert!(compiled.contains(program), "{program}");
 }
+
+/// The rows of the table of docs/settings.md whose first column has this heading.
+fn settings_of(heading: &str) -> Vec<(Vec<String>, String)> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/settings.md");
+    let page = fs::read_to_string(page).unwrap();
+    let start = format!("| {heading} |");
+    let rows = page.lines().skip_while(|line| !line.starts_with(&start)).skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let names = cells[1].split('`').skip(1).step_by(2).map(str::to_owned);
+        (names.collect(), cells[1..].join(" | "))
+    })
+    .collect()
+}
+
+/// The settings `name` in a cell that have a default that can be written, and this.
+fn defaults(cells: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (at, _) in cells.match_indices(" [") {
+        let (before, after) = cells.split_at(at);
+        let default = after[2..].split(']').next().unwrap();
+        let name = before.split('`').rev().nth(1).unwrap();
+        let is_literal = default.starts_with(|c: char| c.is_ascii_digit() || c == '"')
+            || ["true", "false"].contains(&default);
+        // `""` is a text, and so are names.
+        if is_literal && !name.contains(' ') {
+            found.push((name.to_owned(), default.to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_defaults_on_the_page_of_settings_are_those_of_the_program() {
+    let whole = |top: &str, layer: &str, [loss, optimizer, schedule]: [&str; 3]| {
+        let text = format!(
+            "{top}\nepochs = 1\nbatch_size = 4\nshard_size = 2\nshuffle = true\n\
+             learning_rate = 0.1\ninit = \"he\"\nloss = {loss}\noptimizer = {optimizer}\n\
+             schedule = {schedule}\n[network]\ninput = [4, 8, 8]\nlayers = [{layer}, \"flatten\", \
+             {{ type = \"dense\", outputs = 10 }}]\n"
+        );
+        Experiment::parse(&text)
+    };
+    let plain = ["\"softmax_cross_entropy\"", "\"sgd\"", "\"constant\""];
+    let parse = |top: &str, layer: &str, others: [&str; 3]| {
+        whole(top, layer, others).unwrap_or_else(|error| panic!("{top} {layer} {others:?}{error}"))
+    };
+    let expected = parse("", "\"relu\"", plain);
+    let mut checked = 0;
+    for (names, cells) in settings_of("key") {
+        // Those that stand in each experiment here.
+        let foreign = |name: &str| expected_keys().contains(&name);
+        for name in names.iter().filter(|name| !foreign(name)) {
+            let refused = whole(&format!("{name} = {{ nonsense = 1 }}"), "\"relu\"", plain);
+            let message = refused.unwrap_err().to_string();
+            assert!(!message.contains("no such key; an experiment"), "{name}: {message}");
+        }
+        // The default stands beside the type, and is that of the keys of the row.
+        let default = defaults(&cells).into_iter().next().map(|(_, default)| default);
+        for (name, default) in names.iter().filter(|name| !foreign(name)).zip(default) {
+            let found = parse(&format!("{name} = {default}"), "\"relu\"", plain);
+            assert_eq!(found, expected, "{name} = {default}");
+            checked += 1;
+        }
+    }
+    let required = |name: &str| match name {
+        "conv2d" | "conv_transpose2d" => ", kernels = 4, size = 3",
+        "max_pool2d" | "avg_pool2d" => ", size = 2",
+        "group_norm" => ", groups = 2",
+        "dense" => ", outputs = 4",
+        "dropout" => ", p = 0.5",
+        "reshape" => ", shape = [256]",
+        "step" => ", at = [0.5]",
+        _ => "",
+    };
+    let headings = ["layer", "loss", "optimizer", "schedule"];
+    for (place, heading) in headings.iter().enumerate() {
+        for (names, cells) in settings_of(heading) {
+            for name in names.iter().filter(|name| *name != "residual") {
+                let parse = |setting: &str| {
+                    let table = format!("{{ type = \"{name}\"{}{setting} }}", required(name));
+                    let mut others = plain;
+                    match place.checked_sub(1) {
+                        Some(place) => others[place] = &table,
+                        None => return parse("", &table, others),
+                    }
+                    parse("", "\"relu\"", others)
+                };
+                let settings = cells.split_once(" | ").unwrap().1;
+                for (setting, default) in defaults(settings) {
+                    let [found, expected] = [parse(&format!(", {setting} = {default}")), parse("")];
+                    // A layer keeps whether a setting was written; what is built has the same shapes.
+                    let table = |experiment: &Experiment| {
+                        let network = experiment.networks.first().build::<f32>().unwrap();
+                        let rows = network.table().into_iter();
+                        rows.map(|(_, shape, parameters)| (shape, parameters)).collect::<Vec<_>>()
+                    };
+                    let is_same = found == expected || table(&found) == table(&expected);
+                    assert!(is_same, "{name}: {setting} = {default}: {found:?}");
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked > 40, "{checked} defaults");
+}
+
+/// The keys that every experiment of the test has.
+fn expected_keys() -> [&'static str; 10] {
+    [
+        "epochs",
+        "batch_size",
+        "shard_size",
+        "shuffle",
+        "learning_rate",
+        "init",
+        "loss",
+        "optimizer",
+        "schedule",
+        "network",
+    ]
+}
