@@ -12,13 +12,15 @@ mod committee;
 mod divergence;
 mod metrics;
 mod pace;
+mod receipt;
 mod report;
 mod resume;
 mod run;
 mod start;
 mod state;
+mod training;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -60,6 +62,13 @@ pub(crate) struct Options {
     pub(crate) simd: Level,
 }
 
+impl Options {
+    /// Where the experiment and the data are from.
+    fn source(&self) -> (&Origin, Option<&Path>) {
+        (&self.origin, self.data.as_deref())
+    }
+}
+
 /// Trains a network, or a committee of them; goes on in `resumed`, the folder of a run, if there is
 /// one.
 ///
@@ -75,7 +84,7 @@ pub(crate) fn train<T: Element>(
     let folder = if experiment.committee.is_some() {
         committee::train::<T>(experiment, options, resumed, &mut console)?
     } else {
-        let start = Start::<T>::new(experiment, options, goes_on(resumed.as_ref())?)?;
+        let start = Start::<T>::new(experiment, options.source(), goes_on(resumed.as_ref())?)?;
         dataset::tell(&start.train, &start.test);
         let folder = match resumed {
             Some(folder) => folder,

@@ -4,10 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use indicatif::ProgressBar;
-use layers::{
-    Epoch, EpochReport, EpochRun, Epochs, Network, NonFinite, Subset, Trainer, Workspace,
-    save_weights,
-};
+use layers::{Epoch, EpochReport, save_weights};
 use tensor::Element;
 
 use super::checkpoint::{self, Identity, Resumed};
@@ -16,28 +13,20 @@ use super::metrics::{EpochMetrics, NotebookErrors, Outcome, Summary};
 use super::pace::Pace;
 use super::start::Start;
 use super::state::{Progress, State, Steps};
+use super::training::Training;
 use super::{Options, report};
-use crate::augmentation::Augmenter;
 use crate::console::{Console, notice};
-use crate::dataset::{self, Augmented, Digests, Part, Samples};
+use crate::dataset::{self, Samples};
 use crate::escape::Escape;
 use crate::evaluation::report::{NOTEBOOK_IMAGES, accuracy_lines, notebook_lines};
-use crate::evaluation::{Evaluation, Evaluator, mean};
-use crate::experiment::Experiment;
-use crate::experiment::build::trainer_config;
-use crate::memory;
+use crate::evaluation::{Evaluation, mean};
 use crate::run_folder::{Checkpoints, Lines, METRICS, MODEL, RunFolder, SUMMARY};
 use crate::signals::{self, Interrupted};
 
 /// A run of one network.
 pub(super) struct Run<'a, T> {
-    experiment: Experiment,
+    training: Training<T>,
     options: &'a Options,
-    train: Samples,
-    test: Samples,
-    data: Digests,
-    augmenter: Option<Augmenter>,
-    evaluator: Evaluator<T>,
     folder: RunFolder,
     /// Of metrics.
     lines: Lines,
@@ -49,9 +38,6 @@ pub(super) struct Run<'a, T> {
     resumed: bool,
     /// How long the parts of the run before this process took.
     wall_before: f64,
-    state: State<T>,
-    /// The network with the moving average of the parameters, as it was last tested.
-    averaged: Option<Network<T>>,
 }
 
 impl<'a, T: Element> Run<'a, T> {
@@ -65,48 +51,33 @@ impl<'a, T: Element> Run<'a, T> {
         options: &'a Options,
         mut folder: RunFolder,
     ) -> anyhow::Result<Self> {
-        let Start { experiment, networks, train, test } = start;
-        let network = networks.into_iter().next().context("no network")?;
-        let config = trainer_config(&experiment, train.len());
-        let taken = memory::training_bytes::<T>(&network.spec().footprint()?, &config);
-        let evaluator = Evaluator::new(&network, test.len(), taken)?;
-        let augmenter = experiment
-            .augmentation
-            .map(|augmentation| Augmenter::new(augmentation, train.size(), experiment.seed));
-        let trainer = Trainer::new(network, config);
-        let mut state = State { trainer, progress: Progress::default() };
-        let data = Digests::new(&train, &test);
-        let identity = Identity { experiment: &experiment, origin: &options.origin, data: &data };
-        let resumed = checkpoint::resume(&folder, &identity, &mut state)?;
+        let mut training = Training::new(start)?;
+        let Training { experiment, data, state, .. } = &mut training;
+        let identity = Identity { experiment, origin: &options.origin, data };
+        let resumed = checkpoint::resume(folder.path(), &identity, usize::MAX, state)?;
         let begun = state.progress.begun();
         ensure!(
             begun <= experiment.epochs.get(),
             "{}: expected at least {begun} epochs, as so many have begun, found {}",
-            options.origin.setting(&experiment, &["epochs".into()]),
+            options.origin.setting(experiment, &["epochs".into()]),
             experiment.epochs
         );
-        folder.set_experiment(&experiment)?;
+        folder.set_experiment(experiment)?;
         let (place, mark) = resumed.map(|Resumed { place, mark }| (place, mark)).unzip();
         let checkpoints = Checkpoints::open(&folder, place)?;
         let mut lines = folder.lines(METRICS, &mark.unwrap_or_default())?;
         lines.require(state.progress.epochs);
+        let wall_before = state.progress.wall_seconds;
         Ok(Self {
-            experiment,
+            training,
             options,
-            train,
-            test,
-            data,
-            augmenter,
-            evaluator,
             folder,
             lines,
             checkpoints,
             pace: Pace::new(options.every),
             unsaved: false,
             resumed: place.is_some(),
-            wall_before: state.progress.wall_seconds,
-            state,
-            averaged: None,
+            wall_before,
         })
     }
 
@@ -121,7 +92,7 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// The images that it is tested on.
     pub(super) fn test_samples(&self) -> &Samples {
-        &self.test
+        &self.training.test
     }
 
     /// Where its files are.
@@ -139,25 +110,25 @@ impl<'a, T: Element> Run<'a, T> {
         if !self.resumed {
             self.save()?;
         }
-        let bar = report::progress_bar(self.options.quiet, self.train.len());
+        let bar = report::progress_bar(self.options.quiet, self.training.train.len());
         let mut last = None;
-        for epoch in self.epochs().skip(self.state.progress.epochs) {
+        for epoch in self.training.epochs().skip(self.training.state.progress.epochs) {
             if self.is_reached() {
                 break;
             }
             self.end_if_asked()?;
-            report::begin_epoch(&bar, &epoch, self.experiment.epochs.get());
+            report::begin_epoch(&bar, &epoch, self.training.experiment.epochs.get());
             let report = self.learn(&epoch, &bar)?;
             let evaluation = self.evaluate(&epoch)?;
-            let metrics = self.metrics(&report, &evaluation);
+            let metrics = self.training.metrics(&report, &evaluation);
             let line = serde_json::to_string(&metrics)?;
             bar.suspend(|| self.lines.push(&line))?;
             let shown = match self.options.json {
                 true => line,
-                false => report::epoch_line(&metrics, self.experiment.epochs.get()),
+                false => report::epoch_line(&metrics, self.training.experiment.epochs.get()),
             };
             bar.suspend(|| console.tell(shown + "\n"));
-            self.state.progress.end_epoch(metrics);
+            self.training.state.progress.end_epoch(metrics);
             last = Some(evaluation);
             if self.is_left() && self.pace.is_due_after_epoch() {
                 self.save()?;
@@ -170,7 +141,7 @@ impl<'a, T: Element> Run<'a, T> {
             Some(evaluation) => evaluation,
             None => self.evaluate_last()?,
         };
-        let Progress { wall_seconds, train_seconds, ref last, .. } = self.state.progress;
+        let Progress { wall_seconds, train_seconds, ref last, .. } = self.training.state.progress;
         let metrics = last.clone().context("no epoch")?;
         let mut outcome =
             Outcome { metrics, evaluation, wall_seconds, train_seconds, unwritten: None };
@@ -181,13 +152,18 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// Whether the last epoch came to the target.
     fn is_reached(&self) -> bool {
-        let accuracy = self.state.progress.last.as_ref().map(EpochMetrics::test_accuracy);
-        self.experiment.target_accuracy.zip(accuracy).is_some_and(|(target, p)| p >= target)
+        let accuracy = self.training.state.progress.last.as_ref().map(EpochMetrics::test_accuracy);
+        self.training
+            .experiment
+            .target_accuracy
+            .zip(accuracy)
+            .is_some_and(|(target, p)| p >= target)
     }
 
     /// Whether there are epochs left.
     fn is_left(&self) -> bool {
-        self.state.progress.epochs < self.experiment.epochs.get() && !self.is_reached()
+        self.training.state.progress.epochs < self.training.experiment.epochs.get()
+            && !self.is_reached()
     }
 
     /// Writes a checkpoint of where the run stands, unless there is one. If it cannot be written,
@@ -196,16 +172,17 @@ impl<'a, T: Element> Run<'a, T> {
     /// # Errors
     /// If the folder no longer belongs to this run.
     fn save(&mut self) -> anyhow::Result<()> {
-        let place = self.state.progress.place();
+        let place = self.training.state.progress.place();
         if self.checkpoints.newest() == Some(place) {
             return Ok(());
         }
         self.folder.check()?;
         // The checkpoint counts these lines.
         self.lines.sync();
-        let Self { experiment, options, data, folder, .. } = self;
+        let Self { training, options, folder, .. } = self;
+        let Training { experiment, data, state, .. } = training;
         let identity = Identity { experiment, origin: &options.origin, data };
-        let bytes = checkpoint::to_bytes(&self.state, &identity, folder, &self.lines.mark());
+        let bytes = checkpoint::to_bytes(state, &identity, folder, &self.lines.mark());
         let written = bytes
             .with_context(|| format!("checkpoint {}", place.file_name()))
             .and_then(|bytes| self.checkpoints.write(folder, place, &bytes));
@@ -230,39 +207,24 @@ impl<'a, T: Element> Run<'a, T> {
         if let Err(error) = self.save() {
             return error;
         }
-        let (folder, place) = (self.folder.path().to_owned(), self.state.progress.text());
+        let (folder, place) = (self.folder.path().to_owned(), self.training.state.progress.text());
         Interrupted { signal, folder, place }.into()
-    }
-
-    /// All epochs of the experiment.
-    fn epochs(&self) -> Epochs {
-        let Experiment { epochs, learning_rate, ref schedule, shuffle, .. } = self.experiment;
-        Epochs::new(epochs.get(), learning_rate).schedule(schedule.clone()).shuffle(shuffle)
     }
 
     /// Takes a step on each batch that is left.
     fn learn(&mut self, epoch: &Epoch, bar: &ProgressBar) -> anyhow::Result<EpochReport> {
-        let begun = self.state.progress.epoch.read();
-        let run = EpochRun::new(epoch, &self.state.trainer, self.train.len());
-        let mut run = begun.and_then(|begun| run.resume(begun)).context("no such step")?;
+        let mut run = self.training.begin(epoch)?;
         bar.set_position(run.samples() as u64);
         let mut began = Instant::now();
         while !run.is_done() {
-            let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
-            let is_moving = run.learning_rate() > 0.0;
-            let step = run.step(&mut self.state.trainer, &data);
-            let samples = step.map(|step| step.losses.len()).map_err(|error| {
-                let NonFinite { sample, layer } = error;
-                let (epoch, part) = (epoch.number(), Part::Train);
-                self.stopped(&Divergence { epoch, part, sample, layer })
-            })?;
-            self.state.progress.moved |= is_moving;
+            let step = self.training.step(&mut run, epoch);
+            let samples = step.map_err(|divergence| self.stopped(&divergence))?;
             bar.inc(samples as u64);
-            let is_due = self.pace.is_due_after_step(self.state.trainer.state().steps);
+            let is_due = self.pace.is_due_after_step(self.training.state.trainer.state().steps);
             let signal = signals::received();
             if run.is_done() || is_due || signal.is_some() {
                 let wall_seconds = self.wall_before + self.options.started.elapsed().as_secs_f64();
-                let progress = &mut self.state.progress;
+                let progress = &mut self.training.state.progress;
                 progress.epoch = Steps::from(run.progress());
                 progress.add(began.elapsed().as_secs_f64(), wall_seconds);
                 if let Some(signal) = signal {
@@ -280,32 +242,23 @@ impl<'a, T: Element> Run<'a, T> {
     /// Tests the network after an epoch: the averaged one, if the experiment wants it.
     fn evaluate(&mut self, epoch: &Epoch) -> anyhow::Result<Evaluation> {
         let go_on = || signals::received().is_none();
-        let is_averaged = self.average(epoch, go_on);
-        let network = self.averaged.as_ref().unwrap_or(self.state.trainer.network());
-        let loss = &self.experiment.loss;
-        let evaluation = is_averaged
-            .then(|| self.evaluator.evaluate_while(network, loss, &self.test, go_on))
-            .flatten();
-        let Some(evaluation) = evaluation else {
+        let Some(evaluation) = self.training.evaluate_while(epoch, go_on) else {
             self.end_if_asked()?;
             bail!("expected a signal that ended the evaluation, found none");
         };
-        let Some(sample) = evaluation.losses.iter().position(|loss| !loss.is_finite()) else {
-            return Ok(evaluation);
-        };
-        let mut input = vec![T::ZERO; network.input_shape().len()];
-        self.test.write_image(sample, &mut input);
-        let layer = first_non_finite(network, &input);
-        Err(self.stopped(&Divergence { epoch: epoch.number(), part: Part::Test, sample, layer }))
+        match self.training.divergence(epoch, &evaluation) {
+            None => Ok(evaluation),
+            Some(divergence) => Err(self.stopped(&divergence)),
+        }
     }
 
     /// Tests the network after the last epoch once more, in a run that has ended.
     fn evaluate_last(&mut self) -> anyhow::Result<Evaluation> {
-        let epochs = self.state.progress.epochs;
-        let epoch = epochs.checked_sub(1).and_then(|before| self.epochs().nth(before));
+        let epochs = self.training.state.progress.epochs;
+        let epoch = epochs.checked_sub(1).and_then(|before| self.training.epochs().nth(before));
         let evaluation = self.evaluate(&epoch.context("no epoch")?)?;
-        let expected = self.state.progress.last.as_ref().map(|last| &last.weights_sha256);
-        let found = self.network().digest();
+        let expected = self.training.state.progress.last.as_ref().map(|last| &last.weights_sha256);
+        let found = self.training.network().digest();
         ensure!(
             expected == Some(&found),
             "{}: expected the weights of the last line of metrics, found others, sha256 {found}",
@@ -314,54 +267,17 @@ impl<'a, T: Element> Run<'a, T> {
         Ok(evaluation)
     }
 
-    /// Makes the network with the moving average of the parameters, if the experiment wants it. Its
-    /// running statistics are measured anew: those that were gathered belong to other parameters.
-    /// Returns whether that came to its end, as long as `go_on`.
-    fn average(&mut self, epoch: &Epoch, go_on: impl Fn() -> bool) -> bool {
-        if self.experiment.average.is_none() {
-            return true;
-        }
-        let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
-        let trainer = &self.state.trainer;
-        let order = epoch.order(trainer.config().seed, self.train.len());
-        let mut network = trainer.averaged_network();
-        let data = Subset::new(&data, &order);
-        let is_measured = trainer.measure_buffers_while(&mut network, &data, go_on);
-        self.averaged = Some(network);
-        is_measured
-    }
-
-    /// What the run has come to.
-    fn network(&self) -> &Network<T> {
-        self.averaged.as_ref().unwrap_or(self.state.trainer.network())
-    }
-
-    fn metrics(&self, report: &EpochReport, evaluation: &Evaluation) -> EpochMetrics {
-        let train_seconds = self.state.progress.seconds;
-        EpochMetrics {
-            epoch: report.epoch,
-            train_error: report.loss,
-            train_seconds,
-            samples_per_second: self.train.len() as f64 / train_seconds,
-            test_error: evaluation.error(),
-            test_correct: evaluation.correct(&self.test),
-            test_total: self.test.len(),
-            learning_rate: report.learning_rate,
-            weights_sha256: self.network().digest(),
-        }
-    }
-
     /// Why the run does not go on.
     fn stopped(&self, divergence: &Divergence) -> anyhow::Error {
-        let State { trainer, progress } = &self.state;
+        let State { trainer, progress } = &self.training.state;
         let network = (trainer.network(), progress.moved);
-        divergence.error(&self.experiment, network, self.folder.path())
+        divergence.error(&self.training.experiment, network, self.folder.path())
     }
 
     /// Writes the model and the summary, which says how many lines of metrics there are if they
     /// are not all.
     fn finish(&self, outcome: &Outcome, metrics_lines: Option<usize>) -> anyhow::Result<()> {
-        let experiment = &self.experiment;
+        let experiment = &self.training.experiment;
         let text = |value: serde_json::Result<String>| value.map(|text| text.replace('"', ""));
         let metadata = [
             ("preset", experiment.name.clone()),
@@ -372,9 +288,9 @@ impl<'a, T: Element> Run<'a, T> {
             ("config_sha256", self.folder.config_sha256().to_owned()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
-        let of_data = dataset::metadata(&self.train, &self.test);
+        let of_data = dataset::metadata(&self.training.train, &self.training.test);
         let metadata: Vec<_> = metadata.into_iter().chain(of_data).collect();
-        let model = save_weights(self.network(), &metadata)?;
+        let model = save_weights(self.training.network(), &metadata)?;
         self.folder.write(MODEL, &model)?;
         let losses = &outcome.evaluation.losses;
         let errors = &losses[..NOTEBOOK_IMAGES.min(losses.len())];
@@ -397,40 +313,25 @@ impl<'a, T: Element> Run<'a, T> {
             notice(format_args!("run: {}", folder.escaped()));
             return;
         }
-        let sizes = [self.train.len(), self.test.len()];
-        let network = self.state.trainer.network();
-        console.tell(report::beginning(&self.experiment, network, sizes, folder));
+        let sizes = [self.training.train.len(), self.training.test.len()];
+        let network = self.training.state.trainer.network();
+        console.tell(report::beginning(&self.training.experiment, network, sizes, folder));
         if self.resumed {
-            console.tell(format_args!("goes on {}\n", self.state.progress.text()));
+            console.tell(format_args!("goes on {}\n", self.training.state.progress.text()));
         }
     }
 
     /// The text at the end of a run.
     pub(super) fn conclusion(&self, evaluation: &Evaluation) -> String {
         let mut text = String::new();
-        if self.experiment.notebook_report {
-            text.push_str(&notebook_lines(evaluation, &self.test));
+        if self.training.experiment.notebook_report {
+            text.push_str(&notebook_lines(evaluation, &self.training.test));
         }
-        text.push_str(&accuracy_lines(evaluation, &self.test, &self.experiment.loss));
-        text + &format!("weights: sha256 {}\n", self.network().digest())
+        text.push_str(&accuracy_lines(
+            evaluation,
+            &self.training.test,
+            &self.training.experiment.loss,
+        ));
+        text + &format!("weights: sha256 {}\n", self.training.network().digest())
     }
-}
-
-/// The training images as an epoch meets them.
-fn augmented<'a>(
-    samples: &'a Samples,
-    augmenter: Option<&'a Augmenter>,
-    epoch: &Epoch,
-) -> Augmented<'a> {
-    Augmented { samples, augmenter, epoch: epoch.number() }
-}
-
-/// The first layer whose output for this input is not finite, and its summary.
-fn first_non_finite<T: Element>(network: &Network<T>, input: &[T]) -> Option<(usize, String)> {
-    let mut workspace = Workspace::new(network, 1);
-    network.predict(input, &mut workspace);
-    let is_finite = |index| workspace.layer_output(index).iter().all(|value| value.is_finite());
-    let layers = network.table().into_iter().enumerate();
-    let mut layers = layers.map(|(index, (summary, ..))| (index, summary));
-    layers.find(|&(index, _)| !is_finite(index))
 }
