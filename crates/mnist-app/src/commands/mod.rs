@@ -39,6 +39,7 @@ commands!(
     Train in train,
     Evaluate in evaluate,
     Compare in compare,
+    Verify in verify,
     Profile in profile,
     Inspect in inspect,
     Presets in presets,

@@ -135,6 +135,20 @@ pub(super) fn resume<T: Element>(
     }
 }
 
+/// Checks that the newest checkpoint of a run that is whole, if there is one, is of this
+/// arithmetic, this experiment and these data.
+///
+/// # Errors
+/// If it is not; the message names what is another one.
+pub(super) fn check_newest(run: &Path, identity: &Identity<'_>) -> anyhow::Result<()> {
+    for (_, file) in checkpoints_of(run)? {
+        if let Ok(checkpoint) = Checkpoint::read(&file) {
+            return checkpoint.check_identity(identity);
+        }
+    }
+    Ok(())
+}
+
 /// The file of a checkpoint, whose checksum is right.
 struct Checkpoint {
     /// Its name in messages.
@@ -175,6 +189,23 @@ impl Checkpoint {
         run: &Path,
         identity: &Identity<'_>,
     ) -> anyhow::Result<(Progress, Mark)> {
+        self.check_identity(identity)?;
+        let file = &self.file;
+        let progress: Progress = serde_json::from_str(self.said(PROGRESS)?)
+            .with_context(|| format!("{file}: {PROGRESS}"))?;
+        ensure!(
+            progress.place() == place,
+            "{file}: expected the checkpoint that its name says, found {}",
+            progress.place().file_name()
+        );
+        let mark: Mark =
+            serde_json::from_str(self.said(MARK)?).with_context(|| format!("{file}: {MARK}"))?;
+        mark.digest_in(&run.join(METRICS)).with_context(|| file.clone())?;
+        Ok((progress, mark))
+    }
+
+    /// Whether it is of this arithmetic, this experiment and these data.
+    fn check_identity(&self, identity: &Identity<'_>) -> anyhow::Result<()> {
         let file = &self.file;
         let format = self.said(FORMAT_KEY)?;
         ensure!(format == FORMAT, "{file}: expected {FORMAT:?}, found {}", quoted(format));
@@ -195,18 +226,7 @@ impl Checkpoint {
                 difference.text
             );
         }
-        self.check_data(identity.data)?;
-        let progress: Progress = serde_json::from_str(self.said(PROGRESS)?)
-            .with_context(|| format!("{file}: {PROGRESS}"))?;
-        ensure!(
-            progress.place() == place,
-            "{file}: expected the checkpoint that its name says, found {}",
-            progress.place().file_name()
-        );
-        let mark: Mark =
-            serde_json::from_str(self.said(MARK)?).with_context(|| format!("{file}: {MARK}"))?;
-        mark.digest_in(&run.join(METRICS)).with_context(|| file.clone())?;
-        Ok((progress, mark))
+        self.check_data(identity.data)
     }
 
     fn check_data(&self, data: &Digests) -> anyhow::Result<()> {

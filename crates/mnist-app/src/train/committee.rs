@@ -140,6 +140,11 @@ impl Members {
         (metrics, evaluation)
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.digests.len()
+    }
+
     /// What the receipts of its lines have in common.
     pub(super) fn receipts(&self) -> &Receipts {
         &self.receipts

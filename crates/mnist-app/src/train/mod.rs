@@ -19,6 +19,7 @@ mod run;
 mod start;
 mod state;
 mod training;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -40,6 +41,7 @@ use start::Start;
 pub(crate) use committee::digest as committee_digest;
 pub(crate) use pace::Every;
 pub(crate) use resume::{Changes, Resumption, result_of};
+pub(crate) use verify::{ClaimedRun, Options as VerifyOptions, verify};
 
 /// What a training needs beside its experiment; nothing of it changes a result.
 #[derive(Debug)]

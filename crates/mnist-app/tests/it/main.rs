@@ -36,4 +36,5 @@ mod resume;
 mod run_config;
 mod runs;
 mod two_runs;
+mod verify;
 mod weight_averages;
