@@ -1,11 +1,13 @@
 //! A training run, from an experiment to the files that it leaves behind.
 //!
-//! `start` checks all that can be checked before the first step; `run` is the loop over epochs,
-//! and `committee` runs one member after another; `metrics` is what they leave behind in numbers,
+//! `start` checks all that can be checked before the first step; `training` is the steps and tests
+//! of one network, `run` the loop over its epochs and the files that it writes, and `committee` runs
+//! one member after another; `metrics` is what they leave behind in numbers,
 //! `report` what they print; `divergence` says why a run does not go on.
 //!
 //! `state` is what training changes, `checkpoint` the file of it, and `pace` when one is due;
-//! `resume` opens the folder of a run that goes on.
+//! `resume` opens the folder of a run that goes on. `receipt` ties the lines of metrics together,
+//! and `verify` trains a run again and compares.
 
 mod checkpoint;
 mod committee;
