@@ -6,6 +6,7 @@
 mod bench;
 mod ci;
 mod codegen;
+mod crash;
 mod process;
 mod speedrun;
 mod temporary_folder;
@@ -29,6 +30,7 @@ const COMMANDS: &[Command] = &[
         speedrun::run,
     ),
     ("codegen", "check that the hot loops are packed fused multiply-adds", codegen::run),
+    ("crash", "kill 200 runs at random moments, each must go on to the same digest", crash::run),
     ("ci", "everything that must hold before a change is merged", ci::run),
 ];
 

@@ -1,33 +1,33 @@
-//! All changes to the disk during a run: files that are replaced as a whole, and files that grow.
+//! The files of a run: those that are replaced as a whole, and those that grow; who holds one.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Makes a folder.
-///
-/// # Errors
-/// If it cannot be made, or the name is taken.
-pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir(path)
-}
+use crate::disk::{self, Output};
 
 /// Makes a folder and those above it, as far as they are missing.
 ///
 /// # Errors
 /// If one cannot be made.
 pub(crate) fn create_folders(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)
-}
-
-/// Removes a file.
-///
-/// # Errors
-/// If there is none, or it cannot be removed.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    fs::remove_file(path)
+    if path.is_dir() {
+        return Ok(());
+    }
+    let made = match (disk::create_folder(path), path.parent()) {
+        (Err(error), Some(above)) if error.kind() == ErrorKind::NotFound => {
+            create_folders(above)?;
+            disk::create_folder(path)
+        }
+        (made, _) => made,
+    };
+    match made {
+        // Another process made it.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 /// Replaces a file, and returns the new one locked: it is locked from the moment at which it has
@@ -37,15 +37,12 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 /// If it cannot be written; the file is then as before.
 pub(crate) fn replace_locked(path: &Path, contents: &[u8]) -> io::Result<File> {
     let partial = partial(path);
-    let named = write_locked(&partial, contents).and_then(|file| {
-        fs::rename(&partial, path)?;
-        Ok(file)
-    });
-    let file = named.inspect_err(|_| {
+    let named = write_locked(&partial, contents)
+        .and_then(|file| disk::rename(&partial, path).map(|()| file));
+    named.inspect_err(|_| {
         // The error that led here is the one to report.
-        let _ = fs::remove_file(&partial);
-    })?;
-    sync_folder(path).map(|()| file)
+        let _ = disk::remove(&partial);
+    })
 }
 
 /// Opens a file and locks it.
@@ -67,6 +64,7 @@ pub(crate) fn open_locked(path: &Path) -> io::Result<File> {
 pub(crate) struct Partial {
     path: PathBuf,
     partial: PathBuf,
+    is_renamed: bool,
 }
 
 impl Partial {
@@ -75,7 +73,8 @@ impl Partial {
     /// # Errors
     /// If it cannot be written.
     pub(crate) fn write(path: &Path, contents: &[u8]) -> io::Result<Self> {
-        let partial = Self { path: path.to_owned(), partial: partial(path) };
+        let (path, partial) = (path.to_owned(), partial(path));
+        let partial = Self { path, partial, is_renamed: false };
         write_locked(&partial.partial, contents)?;
         Ok(partial)
     }
@@ -84,24 +83,29 @@ impl Partial {
     ///
     /// # Errors
     /// If it cannot be renamed; the file is then as before.
-    pub(crate) fn rename(self) -> io::Result<()> {
-        fs::rename(&self.partial, &self.path)?;
-        sync_folder(&self.path)
+    pub(crate) fn rename(mut self) -> io::Result<()> {
+        disk::rename(&self.partial, &self.path)?;
+        self.is_renamed = true;
+        Ok(())
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // Gone already if it was renamed.
-        let _ = fs::remove_file(&self.partial);
+        if !self.is_renamed {
+            // What led here is told already.
+            let _ = disk::remove(&self.partial);
+        }
     }
 }
 
 /// A file that is appended to.
 #[derive(Debug)]
 pub(crate) struct Appended {
-    file: File,
+    file: Output,
     len: u64,
+    /// Whether more may follow, a part of what could not be written.
+    is_torn: bool,
 }
 
 impl Appended {
@@ -110,9 +114,9 @@ impl Appended {
     /// # Errors
     /// If it cannot be made, or the name is taken.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        let file = File::options().append(true).create_new(true).open(path)?;
-        sync_folder(path)?;
-        Ok(Self { file, len: 0 })
+        let file = Output::create_new(path)?;
+        disk::sync_folder_of(path)?;
+        Ok(Self { file, len: 0, is_torn: false })
     }
 
     /// A file that exists, without what follows its first `len` bytes.
@@ -120,17 +124,17 @@ impl Appended {
     /// # Errors
     /// If it cannot be opened or cut.
     pub(crate) fn cut(path: &Path, len: u64) -> io::Result<Self> {
-        let file = File::options().append(true).open(path)?;
-        if file.metadata()?.len() != len {
-            file.set_len(len)?;
-            file.sync_all()?;
+        let mut file = Output::open(path)?;
+        if file.file().metadata()?.len() != len {
+            file.truncate(len)?;
+            file.sync()?;
         }
-        Ok(Self { file, len })
+        Ok(Self { file, len, is_torn: false })
     }
 
     #[cfg(test)]
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::options().append(true).open(path)?, len: 0 })
+        Ok(Self { file: Output::open(path)?, len: 0, is_torn: false })
     }
 
     /// How many bytes it has.
@@ -143,10 +147,12 @@ impl Appended {
     /// # Errors
     /// If they cannot be written.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes).inspect_err(|_| {
-            // The error that led here is the one to report.
-            let _ = self.file.set_len(self.len);
-        })?;
+        if self.is_torn {
+            self.file.truncate(self.len)?;
+        }
+        let appended = self.file.append(bytes);
+        self.is_torn = appended.is_err() && self.file.truncate(self.len).is_err();
+        appended?;
         self.len += bytes.len() as u64;
         Ok(())
     }
@@ -156,7 +162,7 @@ impl Appended {
     /// # Errors
     /// If they cannot be written.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync()
     }
 }
 
@@ -168,33 +174,35 @@ impl Appended {
 pub(crate) fn create(path: &Path, contents: &[u8]) -> io::Result<File> {
     let partial = partial(path);
     let named =
-        write_locked(&partial, contents).and_then(|file| match fs::hard_link(&partial, path) {
+        write_locked(&partial, contents).and_then(|file| match disk::link(&partial, path) {
             Ok(()) => Ok(file),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
             Err(_) => create_in_place(path, contents),
         });
     // If it cannot be removed, the next run in this folder does.
-    let _ = fs::remove_file(&partial);
+    let _ = disk::remove(&partial);
     let file = named?;
-    sync_folder(path).map(|()| file)
+    disk::sync_folder_of(path).map(|()| file).inspect_err(|_| {
+        let _ = disk::remove(path);
+    })
 }
 
 /// The same on file systems without hard links: a reader may briefly find a part of the file.
 fn create_in_place(path: &Path, contents: &[u8]) -> io::Result<File> {
-    let mut file = File::create_new(path)?;
-    lock(&file);
-    let written = file.write_all(contents).and_then(|()| file.sync_all());
-    written.map(|()| file).inspect_err(|_| {
-        let _ = fs::remove_file(path);
+    let mut file = Output::create_new(path)?;
+    lock(file.file());
+    let written = file.append(contents).and_then(|()| file.sync());
+    written.map(|()| file.into_file()).inspect_err(|_| {
+        let _ = disk::remove(path);
     })
 }
 
 fn write_locked(path: &Path, contents: &[u8]) -> io::Result<File> {
-    let mut file = File::create(path)?;
-    lock(&file);
-    file.write_all(contents)?;
-    file.sync_all()?;
-    Ok(file)
+    let mut file = Output::create(path)?;
+    lock(file.file());
+    file.append(contents)?;
+    file.sync()?;
+    Ok(file.into_file())
 }
 
 /// Locks a file that no other process works on.
@@ -230,14 +238,15 @@ pub(crate) fn partial_of(name: &OsStr) -> Option<&str> {
     Some(if is_number { file } else { name })
 }
 
-/// Removes a partial file, unless its process is still at work on it.
+/// Removes a partial file, unless another process is still at work on it. It may be a second name
+/// of `own`, which this process has locked.
 ///
 /// # Errors
 /// If it cannot be removed.
-pub(crate) fn remove_leftover(partial: &Path) -> io::Result<()> {
+pub(crate) fn remove_leftover(partial: &Path, own: &File) -> io::Result<()> {
     let cleared = match File::open(partial) {
-        Ok(file) if is_locked(&file) => Ok(()),
-        Ok(_) => fs::remove_file(partial),
+        Ok(file) if is_locked(&file) && !is_at(own, partial).unwrap_or(false) => Ok(()),
+        Ok(_) => disk::remove(partial),
         Err(error) => Err(error),
     };
     match cleared {
@@ -255,24 +264,6 @@ pub(crate) fn open_regular(path: &Path) -> Option<File> {
 /// Whether another process has locked the file.
 pub(crate) fn is_locked(file: &File) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
-}
-
-/// Syncs the folder of a file, which makes a rename durable, where the file system supports that.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    const NOT_OPEN_FOR_WRITING: i32 = 9;
-    let Some(folder) = path.parent() else { return Ok(()) };
-    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all().or_else(|error| match error.kind() {
-        ErrorKind::InvalidInput | ErrorKind::Unsupported => Ok(()),
-        _ if error.raw_os_error() == Some(NOT_OPEN_FOR_WRITING) => Ok(()),
-        _ => Err(error),
-    })
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// Whether a path leads to this file, where the system can tell.
@@ -315,7 +306,7 @@ mod tests {
     use std::fs::{self, File};
     use std::path::Path;
 
-    use super::{create, create_in_place, is_locked, is_partial_of, partial, sync_folder};
+    use super::{create, create_in_place, is_locked, is_partial_of, partial};
 
     const FILES: [&str; 3] = ["config.toml", "metrics.jsonl", "model.safetensors"];
 
@@ -353,15 +344,5 @@ mod tests {
         ] {
             assert_eq!(is_partial_of(OsStr::new(name), &FILES), expected, "{name}");
         }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_file_system_that_does_not_know_a_folders_sync_is_no_failure() {
-        let found = File::open("/proc/self").unwrap().sync_all().unwrap_err();
-        assert_eq!(found.kind(), std::io::ErrorKind::InvalidInput);
-        sync_folder(Path::new("/proc/self/metrics.jsonl")).unwrap();
-        sync_folder(Path::new("metrics.jsonl")).unwrap();
-        sync_folder(Path::new("/proc/self/none/metrics.jsonl")).unwrap_err();
     }
 }

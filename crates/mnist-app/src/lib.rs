@@ -11,6 +11,7 @@ pub mod augmentation;
 mod commands;
 pub mod console;
 pub mod dataset;
+pub mod disk;
 pub mod escape;
 pub mod evaluation;
 pub mod experiment;

@@ -1,6 +1,6 @@
 //! The checkpoints in a run's folder: which there are, and which are kept.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::names::{CHECKPOINTS, Place};
 use super::writing::RunFolder;
+use crate::disk;
 use crate::escape::Escape;
 use crate::files;
 
@@ -22,19 +23,18 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Makes their folder, if there is none; the next new file beside it syncs that. A run has gone
-    /// on from the checkpoint at `place`, if there is one.
+    /// Makes their folder, if there is none. A run has gone on from the checkpoint at `place`, if
+    /// there is one.
     ///
     /// # Errors
     /// If it cannot be made.
     pub(crate) fn open(folder: &RunFolder, place: Option<Place>) -> anyhow::Result<Self> {
         let own = folder.path().join(CHECKPOINTS);
-        match files::create_folder(&own) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                Err(error).with_context(|| format!("{}: cannot be made", own.escaped()))
-            }
-            _ => Ok(Self { whole: place.into_iter().collect() }),
+        if !own.is_dir() {
+            disk::create_folder(&own)
+                .with_context(|| format!("{}: cannot be made", own.escaped()))?;
         }
+        Ok(Self { whole: place.into_iter().collect() })
     }
 
     /// Where the newest stands.
@@ -61,7 +61,7 @@ impl Checkpoints {
         for (place, file) in checkpoints_of(folder.path())? {
             if !self.whole.contains(&place) {
                 // One that is left over does no harm.
-                let _ = files::remove(&file);
+                let _ = disk::remove(&file);
             }
         }
         Ok(())
@@ -84,11 +84,11 @@ pub(crate) fn checkpoints_of(run: &Path) -> anyhow::Result<Vec<(Place, PathBuf)>
 ///
 /// # Errors
 /// If it cannot be removed.
-pub(super) fn remove_leftovers(run: &Path) -> anyhow::Result<()> {
+pub(super) fn remove_leftovers(run: &Path, own: &File) -> anyhow::Result<()> {
     for path in entries(&run.join(CHECKPOINTS))? {
         let file = path.file_name().and_then(files::partial_of);
         if file.and_then(Place::of_file).is_some() {
-            files::remove_leftover(&path)
+            files::remove_leftover(&path, own)
                 .with_context(|| format!("{}: cannot be removed", path.escaped()))?;
         }
     }

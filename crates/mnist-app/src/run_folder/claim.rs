@@ -21,6 +21,10 @@ impl Claim {
         Self { path, file }
     }
 
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Checks that the folder still has this very file.
     ///
     /// # Errors

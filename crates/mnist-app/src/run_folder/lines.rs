@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, ensure};
 use layers::Sha256;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub struct Mark {
     pub bytes: u64,
     /// The SHA-256 of these bytes.
     pub sha256: String,
+    /// Lines that belong after these, but could not be written yet.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unwritten: String,
 }
 
 impl Mark {
@@ -52,7 +55,7 @@ impl Mark {
 }
 
 /// A file that grows by whole lines. If one cannot be written, for example because the disk is
-/// full, the lines end, but the run goes on.
+/// full, the run goes on, and the line waits.
 #[derive(Debug)]
 pub struct Lines {
     path: PathBuf,
@@ -61,9 +64,12 @@ pub struct Lines {
     /// How many lines there are, and the digest of their bytes.
     written: usize,
     digest: Sha256,
+    /// The lines that come next, as soon as they can be written.
+    unwritten: String,
     synced: Instant,
     /// Whether some wait for the disk.
     waiting: bool,
+    /// Why some could not be written, or do not surely last, since the last sync.
     loss: Option<anyhow::Error>,
 }
 
@@ -73,76 +79,83 @@ impl Lines {
     /// epoch.
     const WAIT: Duration = Duration::from_secs(1);
 
-    /// A file that has so many lines, with this digest.
+    /// A file that has the lines up to a mark, with this digest.
     pub(super) fn new(
         path: PathBuf,
         file: Appended,
         claim: Arc<Claim>,
-        (written, digest): (usize, Sha256),
+        (mark, digest): (&Mark, Sha256),
     ) -> Self {
-        let synced = Instant::now();
-        Self { path, file, claim, written, digest, synced, waiting: false, loss: None }
+        let (written, unwritten) = (mark.lines, mark.unwritten.clone());
+        let (synced, waiting, loss) = (Instant::now(), false, None);
+        Self { path, file, claim, written, digest, unwritten, synced, waiting, loss }
     }
 
     /// The end of its lines.
     pub(crate) fn mark(&self) -> Mark {
-        Mark { lines: self.written, bytes: self.file.len(), sha256: self.digest.value() }
-    }
-
-    /// Takes no more lines, since `expected` should be there already and are not: in a part of the
-    /// run before this one they could not be written.
-    pub(crate) fn require(&mut self, expected: usize) {
-        if self.written < expected {
-            let (file, found) = (self.path.escaped(), self.written);
-            self.loss = Some(anyhow!(
-                "{file}: expected {expected} lines, found {found}: others \
-                                      could not be written"
-            ));
+        Mark {
+            lines: self.written,
+            bytes: self.file.len(),
+            sha256: self.digest.value(),
+            unwritten: self.unwritten.clone(),
         }
     }
 
-    /// Adds a line, if all lines before could be written. The first failure is reported on standard
-    /// error, and kept for [`Lines::take_loss`].
+    /// Adds a line. If it cannot be written, that is told on standard error, and the line is
+    /// written by a later [`Lines::sync`].
     ///
     /// # Errors
     /// If the folder no longer belongs to this run.
     pub fn push(&mut self, line: &str) -> anyhow::Result<()> {
         self.claim.check()?;
-        self.attempt(|lines| {
-            let line = format!("{line}\n");
-            lines.file.append(line.as_bytes())?;
-            lines.digest.add(line.as_bytes());
-            lines.written += 1;
-            lines.waiting = true;
-            Ok(())
-        });
+        self.unwritten.push_str(line);
+        self.unwritten.push('\n');
+        if self.loss.is_none() {
+            self.attempt(Self::write);
+        }
         if self.synced.elapsed() >= Self::WAIT {
             self.sync();
         }
         Ok(())
     }
 
-    /// Waits until all lines are on the disk; a failure is reported as by [`Lines::push`].
+    /// Waits until all lines are on the disk; a failure is told as by [`Lines::push`].
     pub fn sync(&mut self) {
-        if std::mem::take(&mut self.waiting) {
-            self.attempt(|lines| lines.file.sync());
+        if self.waiting || !self.unwritten.is_empty() {
+            self.attempt(|lines| {
+                lines.write()?;
+                lines.file.sync()?;
+                (lines.waiting, lines.loss) = (false, None);
+                Ok(())
+            });
         }
         self.synced = Instant::now();
     }
 
-    fn attempt(&mut self, step: impl FnOnce(&mut Self) -> io::Result<()>) {
-        if self.loss.is_some() {
-            return;
+    fn write(&mut self) -> io::Result<()> {
+        let bytes = self.unwritten.as_bytes();
+        if bytes.is_empty() {
+            return Ok(());
         }
-        self.loss = step(self).with_context(|| unwritten(&self.path)).err();
-        if let Some(error) = &self.loss {
-            notice(format_args!("{error:#}; the run goes on without further lines"));
+        self.file.append(bytes)?;
+        self.digest.add(bytes);
+        self.written += self.unwritten.lines().count();
+        self.unwritten.clear();
+        self.waiting = true;
+        Ok(())
+    }
+
+    fn attempt(&mut self, step: impl FnOnce(&mut Self) -> io::Result<()>) {
+        let failed = step(self).with_context(|| unwritten(&self.path)).err();
+        if let Some(error) = failed.filter(|_| self.loss.is_none()) {
+            notice(format_args!("{error:#}; the run goes on, and tries again later"));
+            self.loss = Some(error);
         }
     }
 
     /// The number of lines, if not all could be written.
     pub fn cut(&self) -> Option<usize> {
-        self.loss.as_ref().map(|_| self.written)
+        (!self.unwritten.is_empty()).then_some(self.written)
     }
 
     /// Why lines are lost, if some are. Once.
@@ -157,7 +170,9 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use super::Lines;
+    use layers::Sha256;
+
+    use super::{Lines, Mark};
     use crate::files::Appended;
     use crate::run_folder::claim::Claim;
 
@@ -168,7 +183,7 @@ mod tests {
         let claim = Arc::new(Claim::new(config.clone(), File::create(&config).unwrap()));
         let file = Appended::open(Path::new("/dev/full")).unwrap();
         let path = Path::new("run/metrics.jsonl").to_owned();
-        let mut lines = Lines::new(path, file, claim, Default::default());
+        let mut lines = Lines::new(path, file, claim, (&Mark::default(), Sha256::default()));
         lines.push("{}").unwrap();
         assert_eq!(lines.cut(), Some(0));
         let error = format!("{:#}", lines.take_loss().unwrap());

@@ -1,6 +1,6 @@
 //! The folder that a run has to itself, and writes to.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use super::checkpoints;
 use super::claim::{Claim, unwritten};
 use super::lines::{Lines, Mark};
 use super::names::{CHECKPOINTS, CONFIG, FILES, METRICS, member};
+use crate::disk;
 use crate::escape::Escape;
 use crate::experiment::{self, Experiment, absolute};
 use crate::files::{self, Appended, Partial};
@@ -92,10 +93,10 @@ impl RunFolder {
         for entry in fs::read_dir(path).with_context(|| path.escaped())? {
             let entry = entry.with_context(|| path.escaped())?;
             if files::is_partial_of(&entry.file_name(), &FILES) {
-                remove_leftover(&entry.path())?;
+                remove_leftover(&entry.path(), claim.file())?;
             }
         }
-        checkpoints::remove_leftovers(path)?;
+        checkpoints::remove_leftovers(path, claim.file())?;
         let config_sha256 = sha256(text.as_bytes());
         Ok(Self { path: path.to_owned(), config: text, config_sha256, claim: Arc::new(claim) })
     }
@@ -143,7 +144,7 @@ impl RunFolder {
             _ => anyhow!(error).context(format!("{CONFIG}: cannot be written")),
         })?;
         for leftover in leftovers {
-            remove_leftover(&leftover)?;
+            remove_leftover(&leftover, &file)?;
         }
         let config_sha256 = sha256(text.as_bytes());
         let claim = Arc::new(Claim::new(config, file));
@@ -212,12 +213,12 @@ impl RunFolder {
             Appended::cut(&path, mark.bytes)
         };
         let file = file.with_context(|| unwritten(&path))?;
-        Ok(Lines::new(path, file, Arc::clone(&self.claim), (mark.lines, digest)))
+        Ok(Lines::new(path, file, Arc::clone(&self.claim), (mark, digest)))
     }
 }
 
-fn remove_leftover(leftover: &Path) -> anyhow::Result<()> {
-    files::remove_leftover(leftover)
+fn remove_leftover(leftover: &Path, own: &File) -> anyhow::Result<()> {
+    files::remove_leftover(leftover, own)
         .with_context(|| format!("{}: cannot be removed", leftover.escaped()))
 }
 
@@ -289,7 +290,7 @@ fn numbered(runs: &Path, experiment: &Experiment) -> anyhow::Result<PathBuf> {
     for number in 1_u64.. {
         let name = format!("{}-{}-{number}", experiment.name, experiment.seed);
         let folder = runs.join(name);
-        match files::create_folder(&folder) {
+        match disk::create_folder(&folder) {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => {

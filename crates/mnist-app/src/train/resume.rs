@@ -79,6 +79,7 @@ struct Ended {
     test_accuracy: f64,
     weights_sha256: String,
     members: Option<usize>,
+    metrics_lines: Option<usize>,
 }
 
 /// The result of a run that has nothing left to do of this experiment, for people or as the last
@@ -115,6 +116,10 @@ pub(crate) fn result_of(
 fn ended(run: &Path, experiment: &Experiment) -> Option<Ended> {
     let text = Input::text(&run.join(SUMMARY), experiment::MOST_BYTES).ok()?;
     let ended: Ended = serde_json::from_str(&text).ok()?;
+    if ended.metrics_lines.is_some() {
+        // Those that are missing are in its last checkpoint.
+        return None;
+    }
     let is_reached = experiment.target_accuracy.is_some_and(|p| ended.test_accuracy >= p);
     let Some(planned) = experiment.committee else {
         let is_done = ended.epoch == experiment.epochs.get()

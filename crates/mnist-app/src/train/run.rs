@@ -65,8 +65,7 @@ impl<'a, T: Element> Run<'a, T> {
         folder.set_experiment(experiment)?;
         let (place, mark) = resumed.map(|Resumed { place, mark }| (place, mark)).unzip();
         let checkpoints = Checkpoints::open(&folder, place)?;
-        let mut lines = folder.lines(METRICS, &mark.unwrap_or_default())?;
-        lines.require(state.progress.epochs);
+        let lines = folder.lines(METRICS, &mark.unwrap_or_default())?;
         let wall_before = state.progress.wall_seconds;
         Ok(Self {
             training,
@@ -170,7 +169,8 @@ impl<'a, T: Element> Run<'a, T> {
     /// that is told, and the run goes on.
     ///
     /// # Errors
-    /// If the folder no longer belongs to this run.
+    /// If the folder no longer belongs to this run, or its first checkpoint cannot be written:
+    /// nothing is lost then.
     fn save(&mut self) -> anyhow::Result<()> {
         let place = self.training.state.progress.place();
         if self.checkpoints.newest() == Some(place) {
@@ -183,6 +183,7 @@ impl<'a, T: Element> Run<'a, T> {
         let Training { experiment, data, state, .. } = training;
         let identity = Identity { experiment, origin: &options.origin, data };
         let bytes = checkpoint::to_bytes(state, &identity, folder, &self.lines.mark());
+        let is_first = bytes.is_ok() && self.checkpoints.newest().is_none();
         let written = bytes
             .with_context(|| format!("checkpoint {}", place.file_name()))
             .and_then(|bytes| self.checkpoints.write(folder, place, &bytes));
@@ -190,6 +191,9 @@ impl<'a, T: Element> Run<'a, T> {
         let was_unsaved = std::mem::replace(&mut self.unsaved, written.is_err());
         if let Err(error) = written {
             self.folder.check()?;
+            if is_first {
+                return Err(error);
+            }
             if !was_unsaved {
                 notice(format_args!("{error:#}; the run goes on without this checkpoint"));
             }

@@ -9,6 +9,7 @@ mod committee;
 mod common;
 mod compare;
 mod contradictory_settings;
+mod crash_lab;
 mod data;
 mod data_notes;
 mod data_of_models;
