@@ -135,7 +135,7 @@ impl<T: Element> Trainer<T> {
     /// Takes a step on each batch of the data. A shuffled order is drawn from the trainer's seed.
     ///
     /// # Errors
-    /// If a loss is not finite. The parameters are then as before its step, and the sample in the
+    /// If a loss, a gradient or a parameter is not finite: see [`NonFinite`]. The sample in the
     /// error is an index into `data`.
     ///
     /// # Panics
@@ -169,6 +169,6 @@ impl<T: Element> Trainer<T> {
             let rate = run.learning_rate();
             after_step(rate, &run.step(self, data)?);
         }
-        Ok(run.report())
+        run.report(self)
     }
 }

@@ -20,7 +20,7 @@ use crate::trainer::Trainer;
 ///         run.step(&mut trainer, &data)?;
 ///         // Here the trainer, its state and `run.progress()` are what a checkpoint is made of.
 ///     }
-///     println!("{}", run.report());
+///     println!("{}", run.report(&trainer)?);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -98,7 +98,7 @@ impl EpochRun {
     /// Takes the next step, of the trainer and the data that the epoch is of.
     ///
     /// # Errors
-    /// If a loss is not finite. The parameters are then as before the step, and the sample in the
+    /// If a loss, a gradient or a parameter is not finite: see [`NonFinite`]. The sample in the
     /// error is an index into `data`.
     ///
     /// # Panics
@@ -114,7 +114,7 @@ impl EpochRun {
         let first = self.progress.steps * self.batch_size;
         let indices = &self.order[first..self.order.len().min(first + self.batch_size)];
         let report = trainer.step(&Subset::new(data, indices), rate).map_err(|error| {
-            let sample = indices[error.sample];
+            let sample = error.sample.map(|sample| indices[sample]);
             NonFinite { sample, ..error }
         })?;
         let EpochProgress { steps, losses, correct } = &mut self.progress;
@@ -124,22 +124,26 @@ impl EpochRun {
         Ok(report)
     }
 
-    /// What the epoch has measured.
+    /// What the epoch has measured, with the trainer that took its steps.
+    ///
+    /// # Errors
+    /// If a parameter is not finite: a step in the layers checks gradients alone.
     ///
     /// # Panics
     /// If steps are left.
     #[track_caller]
-    pub fn report(&self) -> EpochReport {
+    pub fn report<T: Element>(&self, trainer: &Trainer<T>) -> Result<EpochReport, NonFinite> {
         assert!(self.is_done(), "epoch: expected no steps to be left");
+        trainer.network().require_finite_parameters()?;
         let EpochProgress { losses, correct, .. } = &self.progress;
         let samples = self.order.len();
-        EpochReport {
+        Ok(EpochReport {
             epoch: self.epoch.number(),
             epochs: self.epoch.count(),
             loss: losses.value() / samples as f64,
             correct: *correct,
             samples,
             learning_rate: self.learning_rate(),
-        }
+        })
     }
 }

@@ -142,7 +142,7 @@ pub use padding::Padding;
 pub use schedule::Schedule;
 pub use size::Size;
 pub use spec::{BuildError, NetworkSpec, NetworkText};
-pub use step::{NonFinite, StepReport};
+pub use step::{NonFinite, NonFiniteValue, StepReport};
 pub use trainer::Trainer;
 pub use trainer_config::TrainerConfig;
 pub use trainer_file::{load_trainer, save_trainer};

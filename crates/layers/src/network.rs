@@ -12,6 +12,7 @@ use crate::layer::{Layer, Mode, Parameter, start_values};
 use crate::layer_run::LayerRun;
 use crate::random::{Purpose, Stream};
 use crate::spec::{BuildError, NetworkSpec};
+use crate::step::{NonFinite, NonFiniteValue, all_finite};
 
 /// A list of layers, one flat vector of all their parameters, and one of their buffers: what layers
 /// update in training without the optimizer.
@@ -180,6 +181,28 @@ impl<T: Element> Network<T> {
         for (parameter, range) in self.named_parameters() {
             init.fill(parameter.role, &mut stream, &mut self.parameters[range]);
         }
+    }
+
+    /// Checks that all parameters are finite.
+    ///
+    /// # Errors
+    /// If not; the error names the first layer with one that is not.
+    pub fn require_finite_parameters(&self) -> Result<(), NonFinite> {
+        if all_finite(&self.parameters) {
+            return Ok(());
+        }
+        let broken = self.layers().find(|layer| !all_finite(layer.parameters));
+        let layer = broken.map(|layer| (layer.index, layer.spec.summary()));
+        Err(NonFinite { value: NonFiniteValue::Parameter, sample: None, layer })
+    }
+
+    /// The last layer, of those whose `gradients` these are, with one that is not finite.
+    pub(crate) fn last_non_finite(&self, gradients: &[T]) -> Option<(usize, String)> {
+        let placed = self.chain.layers().iter().zip(&self.spec.layers).enumerate();
+        let mut placed = placed.rev();
+        let broken =
+            placed.find(|(_, (placed, _))| !all_finite(&gradients[placed.parameters.clone()]));
+        broken.map(|(index, (_, spec))| (index, spec.summary()))
     }
 
     /// The SHA-256 of all parameters in order, little-endian, in the network's precision.

@@ -7,6 +7,7 @@ use tensor::Element;
 use crate::chain::Chain;
 use crate::layer::{Context, Layer, Mode, Pass};
 use crate::network::Network;
+use crate::step::{NonFinite, NonFiniteValue, all_finite};
 use crate::workspace::Workspace;
 
 impl<T: Element> Network<T> {
@@ -64,6 +65,10 @@ impl<T: Element> Network<T> {
     /// their gradient is known, `parameters ← parameters − rate · gradients`, with the same bits as
     /// if it were taken afterwards.
     ///
+    /// # Errors
+    /// If the gradient of the output of a layer with parameters is not finite: that layer and those
+    /// before it take no step.
+    ///
     /// # Panics
     /// As [`Network::backward`].
     #[track_caller]
@@ -74,14 +79,23 @@ impl<T: Element> Network<T> {
         rate: T,
         workspace: &mut Workspace<T>,
         gradients: &mut [T],
-    ) {
+    ) -> Result<(), NonFinite> {
         let (chain, parameters, buffers) = self.numbers_mut();
         assert_eq!(gradients.len(), parameters.len(), "gradients: length");
+        let n = workspace.samples();
+        let mut failure = None;
         walk_back(
             (chain, buffers),
             (input, layers),
             workspace,
             |(layer, range), pass, input_gradient, context| {
+                if failure.is_some() {
+                    return;
+                }
+                if !range.is_empty() && !all_finite(pass.output_gradient) {
+                    failure = Some((range.start, first_sample(pass.output_gradient, n)));
+                    return;
+                }
                 layer.backward_and_step(
                     &mut parameters[range.clone()],
                     rate,
@@ -92,7 +106,17 @@ impl<T: Element> Network<T> {
                 );
             },
         );
+        let Some((start, sample)) = failure else { return Ok(()) };
+        let mut placed = self.chain().layers().iter();
+        let index = placed.position(|placed| placed.parameters.contains(&start));
+        let layer = index.map(|index| (index, self.spec().layers[index].summary()));
+        Err(NonFinite { value: NonFiniteValue::Gradient, sample, layer })
     }
+}
+
+/// The first of `n` samples with a number that is not finite.
+fn first_sample<T: Element>(numbers: &[T], n: usize) -> Option<usize> {
+    numbers.chunks(numbers.len() / n).position(|of_sample| !all_finite(of_sample))
 }
 
 #[track_caller]

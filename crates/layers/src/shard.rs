@@ -9,7 +9,7 @@ use crate::dataset::{Dataset, gather};
 use crate::layer::{Draw, Mode, larger};
 use crate::loss::Loss;
 use crate::network::Network;
-use crate::step::NonFinite;
+use crate::step::{NonFinite, NonFiniteValue, all_finite};
 use crate::workspace::Workspace;
 
 /// What a step keeps of a shard: the samples that go through the network together.
@@ -19,7 +19,7 @@ pub(crate) struct Shard<T> {
     pub(crate) batch_statistics: Vec<T>,
     /// How many samples were classified correctly.
     pub(crate) correct: usize,
-    /// The first sample whose loss is not finite.
+    /// The first sample whose loss is not finite, or a gradient that is not.
     pub(crate) failure: Option<NonFinite>,
 }
 
@@ -32,6 +32,16 @@ impl<T: Element> Shard<T> {
     /// Makes it a shard without samples.
     pub(crate) fn clear(&mut self) {
         (self.correct, self.failure) = (0, None);
+    }
+
+    /// Checks the gradients of the shard that begins with sample `first`.
+    pub(crate) fn check(&mut self, network: &Network<T>, gradients: &[T], first: usize) {
+        if all_finite(gradients) {
+            return;
+        }
+        let (value, sample) = (NonFiniteValue::Gradient, Some(first));
+        let layer = network.last_non_finite(gradients);
+        self.failure = Some(NonFinite { value, sample, layer });
     }
 }
 
@@ -107,7 +117,7 @@ impl<T: Element> Worker<T> {
             let len = output.len() / losses.len();
             output[sample * len..][..len].iter().any(|value| !value.is_finite())
         });
-        Some(NonFinite { sample: first + sample, layer })
+        Some(NonFinite { value: NonFiniteValue::Loss, sample: Some(first + sample), layer })
     }
 }
 

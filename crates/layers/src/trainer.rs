@@ -8,7 +8,7 @@ use crate::dataset::Dataset;
 use crate::layer::Draw;
 use crate::network::Network;
 use crate::shard::{Shard, Workers};
-use crate::step::{NonFinite, StepReport};
+use crate::step::{NonFinite, NonFiniteValue, StepReport};
 use crate::trainer_config::TrainerConfig;
 use crate::update::{TrainerState, Updater};
 
@@ -191,7 +191,7 @@ impl<T: Element> Trainer<T> {
     /// One step on all samples of `batch` with learning rate `rate`.
     ///
     /// # Errors
-    /// If a sample's loss is not finite; the parameters are then as before.
+    /// If a loss, a gradient or a parameter is not finite: see [`NonFinite`].
     ///
     /// # Panics
     /// If there are no samples, or more than the batch size.
@@ -238,11 +238,15 @@ impl<T: Element> Trainer<T> {
         let (inputs, workspace) = worker.start_backward(network, *start, loss, samples, scale);
         if config.steps_in_layers() {
             let rate = T::from_f64(rate);
-            network.backward_and_step(inputs, layers, rate, workspace, gradients);
+            network.backward_and_step(inputs, layers, rate, workspace, gradients)?;
             updater.count_step();
         } else {
             network.backward(inputs, layers, workspace, gradients);
-            updater.step((rate, threads), (&[], 0), gradients, network.parameters_mut());
+            shard.check(network, gradients, 0);
+            shard.failure.take().map_or(Ok(()), Err)?;
+            if !updater.step((rate, threads), (&[], 0), gradients, network.parameters_mut()) {
+                network.require_finite_parameters()?;
+            }
         }
         network.update_buffers(&shard.batch_statistics);
         Ok(())
@@ -278,13 +282,20 @@ impl<T: Element> Trainer<T> {
                         let (inputs, workspace) =
                             worker.start_backward(shared, start, loss, n, scale);
                         shared.backward(inputs, start.layers(), workspace, gradients);
+                        shard.check(shared, gradients, first);
                     }
                 });
             },
         );
         self.workers.equip();
-        shards.iter_mut().find_map(|shard| shard.failure.take()).map_or(Ok(()), Err)?;
-        updater.step((rate, threads), (of_shards, used), sum, network.parameters_mut());
+        let failures = || shards.iter().filter_map(|shard| shard.failure.as_ref());
+        let losses = failures().filter(|failure| failure.value == NonFiniteValue::Loss);
+        if let Some(failure) = losses.chain(failures()).next() {
+            return Err(failure.clone());
+        }
+        if !updater.step((rate, threads), (of_shards, used), sum, network.parameters_mut()) {
+            network.require_finite_parameters()?;
+        }
         self.update_buffers(used, samples);
         Ok(())
     }

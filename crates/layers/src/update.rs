@@ -1,8 +1,11 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tensor::{Element, map, reduce, threads};
 
 use crate::layer::Role;
 use crate::network::Network;
 use crate::optimizer::{Optimizer, Step};
+use crate::step::all_finite;
 use crate::trainer_config::TrainerConfig;
 
 /// Takes the optimizer's steps: sums the shards' gradients, clips the sum, and updates the
@@ -89,13 +92,15 @@ impl<T: Element> Updater<T> {
     /// Takes a step on `parameters` with learning rate `rate`, on at most `threads` threads. The
     /// gradient is the sum of the `count` shards' `gradients`, each as long as `sum`, and is
     /// written to `sum`; if `count` is 0, `sum` holds it already.
+    ///
+    /// Returns whether the parameters are finite.
     pub(crate) fn step(
         &mut self,
         (rate, threads): (f64, usize),
         (gradients, mut count): (&[T], usize),
         sum: &mut [T],
         parameters: &mut [T],
-    ) {
+    ) -> bool {
         let stride = sum.len();
         let mut scale = None;
         if let Some(most) = self.clip_norm {
@@ -112,6 +117,7 @@ impl<T: Element> Updater<T> {
         let (optimizer, of_step) = (self.optimizer, self.optimizer.steps(rate, *steps));
         let runs = &self.runs;
         let slices = [parameters, sum, momentum, squares, average];
+        let is_finite = AtomicBool::new(true);
         threads::for_each_part(slices, PART, threads, |first, [w, g, m, v, average]| {
             if count > 0 {
                 reduce::sum_pairwise(gradients, [count, stride], first, g);
@@ -120,10 +126,15 @@ impl<T: Element> Updater<T> {
                 g.iter_mut().for_each(|g| *g *= scale);
             }
             update(runs, first, (optimizer, of_step), [&mut *w, g, m, v]);
+            // While they are in the cache.
+            if !all_finite(w) {
+                is_finite.store(false, Ordering::Relaxed);
+            }
             if !average.is_empty() {
                 map::lerp(average, rest, w);
             }
         });
+        is_finite.into_inner()
     }
 }
 

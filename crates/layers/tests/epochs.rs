@@ -1,8 +1,8 @@
 //! Samples in memory, and what an epoch makes of them.
 
 use layers::{
-    Dataset, Dense, Epochs, Init, Inputs, Loss, Network, NonFinite, Optimizer, Schedule, Subset,
-    Tanh, Trainer, TrainerConfig,
+    Dataset, Dense, Epochs, Init, Inputs, Loss, Network, NonFinite, NonFiniteValue, Optimizer,
+    Schedule, Subset, Tanh, Trainer, TrainerConfig,
 };
 
 fn written(data: &impl Dataset<f32>, index: usize, lens: [usize; 2]) -> [Vec<f32>; 2] {
@@ -109,7 +109,14 @@ fn a_loss_that_is_not_finite_names_the_sample_in_the_data() {
     let data = Inputs::numbers(&inputs).with_classes(&LABELS, 2).expect("a data set");
     let epoch = Epochs::new(1, 0.1).next().expect("an epoch");
     let error = trainer(3).epoch(&data, &epoch).expect_err("a loss that is not finite");
-    assert_eq!(error, NonFinite { sample: 6, layer: Some((0, "Dense 3 outputs".into())) });
+    assert_eq!(
+        error,
+        NonFinite {
+            value: NonFiniteValue::Loss,
+            sample: Some(6),
+            layer: Some((0, "Dense 3 outputs".into())),
+        }
+    );
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod input;
 mod layer_rows;
 mod memory;
 pub mod model;
+mod passes;
 pub mod presets;
 mod run_folder;
 pub mod signals;
@@ -30,6 +31,7 @@ mod threads;
 mod train;
 pub mod usage;
 mod weights_file;
+mod width;
 
 use std::ffi::OsString;
 use std::time::Instant;

@@ -52,6 +52,12 @@ fn address_space() -> Option<u64> {
 /// What a command takes beside the numbers that are computed beforehand.
 const BESIDE: u64 = 8 << 20;
 
+/// Whether so much memory is free.
+pub(crate) fn suffices(bytes: u64) -> bool {
+    let bytes = bytes.saturating_add(BESIDE);
+    available().is_none_or(|most| bytes <= most)
+}
+
 /// Refuses what takes more memory than is free; `remedy` says what would take less.
 ///
 /// # Errors

@@ -52,7 +52,7 @@ fn train<T: Element>(left: Option<usize>) -> (Trainer<T>, Vec<EpochReport>) {
             run.step(&mut trainer, &data).expect("finite losses");
             steps += 1;
         }
-        reports.push(run.report());
+        reports.push(run.report(&trainer).expect("finite parameters"));
     }
     (trainer, reports)
 }

@@ -2,8 +2,9 @@
 //! batch that is not full; and losses that are not finite.
 
 use layers::{
-    Bias, BinaryCrossEntropy, ClassWeights, Conv2d, Dense, LayerSpec, Loss, Mode, Network,
-    NonFinite, Optimizer, Reshape, Sigmoid, Tanh, Trainer, TrainerConfig, Workspace,
+    Bias, BinaryCrossEntropy, ClassWeights, Conv2d, Dense, Epochs, LayerSpec, Loss, Mode, Network,
+    NonFinite, NonFiniteValue, Optimizer, Reshape, Sigmoid, Tanh, Trainer, TrainerConfig,
+    Workspace,
 };
 use tensor::{Element, map};
 
@@ -49,7 +50,7 @@ fn fused_is_two_passes<T: Element>(n: usize) {
 
     fused.forward(&input, &mut workspace, Mode::training());
     workspace.output_gradient(layers).1.copy_from_slice(&g);
-    fused.backward_and_step(&input, layers, rate, &mut workspace, &mut gradients);
+    fused.backward_and_step(&input, layers, rate, &mut workspace, &mut gradients).unwrap();
     assert!(bits(fused.parameters()) == bits(plain.parameters()), "{n} samples of {}", T::NAME);
     assert!(bits(fused.parameters()) != bits(notebook::<T>().parameters()));
 }
@@ -191,6 +192,10 @@ fn overflowing(loss: Loss, shard_size: usize) -> Trainer<f32> {
     Trainer::new(network, TrainerConfig { loss, ..config(5, shard_size) })
 }
 
+fn of_loss(sample: usize, layer: Option<(usize, String)>) -> NonFinite {
+    NonFinite { value: NonFiniteValue::Loss, sample: Some(sample), layer }
+}
+
 fn failure(mut trainer: Trainer<f32>, inputs: &[f32]) -> NonFinite {
     let before = trainer.network().digest();
     let samples = samples([inputs.to_vec(), vec![0.0; 2 * inputs.len()]], inputs.len());
@@ -204,14 +209,14 @@ fn a_loss_that_is_not_finite_names_sample_and_layer_and_changes_nothing() {
     for shard_size in [2, 5] {
         let trainer = || overflowing(Loss::mean_squared_error(), shard_size);
         let error = failure(trainer(), &[0.0, 0.5, 1.0, 4.0, 9.0]);
-        assert_eq!(error, NonFinite { sample: 3, layer: Some((1, "Dense 2 outputs".into())) });
+        assert_eq!(error, of_loss(3, Some((1, "Dense 2 outputs".into()))));
         assert_eq!(
             error.to_string(),
             "loss: expected a finite number for sample 3, got NaN or infinity; \
              layer 1 (Dense 2 outputs) is the first whose output is not finite"
         );
         let error = failure(trainer(), &[0.0, 1.0, 0.0, 0.0, f32::NAN]);
-        assert_eq!(error, NonFinite { sample: 4, layer: Some((0, "Dense 1 outputs".into())) });
+        assert_eq!(error, of_loss(4, Some((0, "Dense 1 outputs".into()))));
     }
 }
 
@@ -224,7 +229,7 @@ fn a_loss_that_overflows_on_its_own_names_no_layer() {
     let mut trainer = Trainer::new(network, config);
     let samples = samples([vec![0.0, 1.0], vec![0.0; 2]], 2);
     let error = trainer.step(&samples, 0.1).expect_err("a loss that is not finite");
-    assert_eq!(error, NonFinite { sample: 1, layer: None });
+    assert_eq!(error, of_loss(1, None));
     assert_eq!(
         error.to_string(),
         "loss: expected a finite number for sample 1, got NaN or infinity"
@@ -265,4 +270,56 @@ fn settings_that_mean_nothing_are_refused() {
         let message = refused(config);
         assert!(message.contains(wanted), "{message}");
     }
+}
+
+/// Three dense layers of one unit. The outputs are 0, and what comes back overflows on its way to
+/// the first layer.
+fn exploding(optimizer: Optimizer, shard_size: usize) -> Trainer<f32> {
+    let mut network = network::<f32>(&[1], &[1, 1, 1].map(|units| Dense::new(units).into()));
+    network.parameters_mut().copy_from_slice(&[0.0, 0.0, 1e30, 0.0, 1e30, 0.0]);
+    let loss = Loss::binary_cross_entropy_with_logits();
+    Trainer::new(network, TrainerConfig { loss, optimizer, ..config(4, shard_size) })
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_stops_its_own_step() {
+    let samples = samples([vec![0.0, 1.0, 1.0, 0.0], vec![0.0; 4]], 4);
+    for (optimizer, shard_size) in
+        [(Optimizer::sgd(), 4), (Optimizer::sgd(), 2), (Optimizer::adam(), 4)]
+    {
+        let mut trainer = exploding(optimizer, shard_size);
+        let error = trainer.step(&samples, 1e-3).expect_err("a gradient that is not finite");
+        assert_eq!(error.value, NonFiniteValue::Gradient);
+        assert_eq!(error.sample, Some(0));
+        assert_eq!(error.layer, Some((0, "Dense 1 outputs".into())));
+        let text = "gradient: expected a finite number for sample 0, got NaN or infinity in layer 0 \
+                    (Dense 1 outputs)";
+        assert_eq!(error.to_string(), text);
+        let (left, before) = (trainer.network().parameters(), [0.0, 0.0, 1e30, 0.0, 1e30, 0.0]);
+        let unchanged = if trainer.config().steps_in_layers() { 2 } else { 6 };
+        assert_eq!(left[..unchanged], before[..unchanged]);
+        assert!(left.iter().all(|x| x.is_finite()));
+    }
+}
+
+#[test]
+fn parameters_that_a_step_breaks_are_noticed_after_it() {
+    let samples = samples([vec![0.0, 1.0, 1.0, 0.5], vec![2.0; 4]], 4);
+    let trainer = |shard_size| {
+        let mut network = network::<f32>(&[1], &[Dense::new(1).into()]);
+        network.parameters_mut().fill(1.0);
+        let loss = Loss::mean_squared_error();
+        Trainer::new(network, TrainerConfig { loss, ..config(4, shard_size) })
+    };
+    let expected = NonFinite {
+        value: NonFiniteValue::Parameter,
+        sample: None,
+        layer: Some((0, "Dense 1 outputs".into())),
+    };
+    let rate = f64::from(f32::MAX);
+    assert_eq!(trainer(2).step(&samples, 4.0 * rate).map(|_| ()), Err(expected.clone()));
+    // A step in the layers is left to the next one, or to the end of the epoch.
+    trainer(4).step(&samples, 4.0 * rate).expect("a step");
+    let epoch = Epochs::new(1, 4.0 * rate).next().unwrap();
+    assert_eq!(trainer(4).epoch(&samples, &epoch).map(|_| ()), Err(expected));
 }

@@ -1,7 +1,6 @@
 //! `inspect`: the numbers in a network on their way forward and backward, layer by layer, which
 //! show why it learns or does not.
 
-mod passes;
 mod report;
 
 use std::num::NonZeroUsize;
@@ -10,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use clap::{ArgGroup, Args};
-use layers::{Loss, Network, is_right};
+use layers::{Draw, Loss, Mode, Network, is_right};
 use tensor::Element;
 
 use super::flags::{count, seed};
@@ -22,11 +21,11 @@ use crate::experiment::build::{self, Batches};
 use crate::experiment::{Experiment, NetworkNumber, Origin, Precision};
 use crate::memory;
 use crate::model::{Model, ModelData, SavedNetwork};
+use crate::passes::Passes;
 use crate::run_folder::named;
 use crate::threads::{self, ThreadCount};
 
-use passes::Passes;
-use report::{InputLine, Line, Setting};
+use report::{InputLine, LayerLine, Line, Setting};
 
 /// Shows what the layers make of the first training images, and what of the gradient comes
 /// back to each
@@ -110,9 +109,10 @@ fn look_into<T: Element>(
     samples: &Samples,
 ) -> anyhow::Result<Vec<Line>> {
     let (inputs, targets) = batch(samples, network);
-    let mut passes = Passes::new(network, &inputs, seed);
+    let mode = Mode::Training(Draw { seed, ..Draw::default() });
+    let mut passes = Passes::new(network, &inputs, mode);
     passes.forward();
-    passes.backward(&subject.loss, &targets);
+    passes.backward(&subject.loss, &targets, 1.0 / samples.len() as f64);
 
     let (losses, correct) = score(&subject.loss, passes.output(), &targets, samples.len());
     let setting = Setting {
@@ -129,7 +129,7 @@ fn look_into<T: Element>(
     };
     let mut lines = vec![Line::Setting(setting)];
     lines.push(Line::Input(InputLine::new(network.input_shape().dims(), &inputs)));
-    lines.extend(passes.lines().into_iter().map(Line::Layer));
+    lines.extend(passes.stages().iter().map(|stage| Line::Layer(LayerLine::of(stage))));
     Ok(lines)
 }
 

@@ -40,6 +40,7 @@ commands!(
     Evaluate in evaluate,
     Compare in compare,
     Verify in verify,
+    Replay in replay,
     Profile in profile,
     Inspect in inspect,
     Presets in presets,

@@ -206,6 +206,13 @@ impl Samples {
         used
     }
 
+    /// How many samples there are of each class.
+    pub(crate) fn of_each_class(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.count()];
+        self.labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
+        counts
+    }
+
     pub(super) fn pixels(&self) -> usize {
         self.shape.iter().product()
     }

@@ -8,6 +8,7 @@ use super::answers::{Evaluation, mean};
 use crate::dataset::{Classes, Samples};
 use crate::escape::Escape;
 use crate::statistics::wilson_interval;
+use crate::width::cut;
 
 /// How many test images the notebook lists at its end.
 pub const NOTEBOOK_IMAGES: usize = 20;
@@ -81,7 +82,7 @@ fn table(classes: &Classes, confusion: &[Vec<usize>]) -> String {
         return mistakes(classes, confusion);
     }
     let names: Vec<_> =
-        (0..classes.count()).map(|label| short(&classes.name(label).escaped())).collect();
+        (0..classes.count()).map(|label| cut(&classes.name(label).escaped(), 12)).collect();
     let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
     let (first, column) = (longest.max(5), (longest + 1).max(6));
     let mut text = format!("{:<first$}  images  right           taken for", noun(classes));
@@ -131,15 +132,6 @@ fn mistakes(classes: &Classes, confusion: &[Vec<usize>]) -> String {
 /// `digit` or `class`.
 fn noun(classes: &Classes) -> &'static str {
     if classes.count() == 10 && classes.are_numbers() { "digit" } else { "class" }
-}
-
-/// A name, cut to fit a column.
-fn short(name: &str) -> String {
-    const MOST: usize = 12;
-    if name.chars().count() <= MOST {
-        return name.to_owned();
-    }
-    name.chars().take(MOST - 1).chain(['…']).collect()
 }
 
 /// `9870`, `10000` as `9870 of 10000 test images right (98.70 %), 95 % interval 98.46 to
@@ -219,8 +211,7 @@ struct Constant {
 
 impl Constant {
     fn of(samples: &Samples, loss: &Loss) -> Self {
-        let mut counts = vec![0; samples.classes().count()];
-        samples.labels().iter().for_each(|&label| counts[usize::from(label)] += 1);
+        let counts = samples.of_each_class();
         let total = samples.len() as f64;
         let shares = counts.iter().map(|&count| count as f64 / total);
         // Finite for a class without images, since label smoothing has targets for all classes.

@@ -109,6 +109,13 @@ const DEEPEST: usize = 80;
 /// The most names in a list.
 const MOST_NAMES: usize = 32;
 
+/// Keys that stop a training early, or keep its best epoch.
+const EARLY_STOPPING: [&str; 2] = ["patience", "keep"];
+
+const NO_VALIDATION: &str = "needs a validation part, images that are neither learned from nor \
+     tested on, and there is none yet: chosen by the test images, the best epoch would look better \
+     than it is; remove the key, the last epoch is kept";
+
 /// The similarity of two names, from 0 to 1, from which one may have been meant by the other.
 const ALIKE: f64 = 0.8;
 
@@ -153,6 +160,11 @@ impl Complaint {
                     "{place}expected one of {names}, found {found}{}",
                     meant.unwrap_or_default()
                 )
+            }
+            What::UnknownKey(key, _)
+                if self.path.is_empty() && EARLY_STOPPING.contains(&&**key) =>
+            {
+                format!("{key}: {NO_VALIDATION}")
             }
             What::UnknownKey(key, known) => {
                 let meant = meant(key, known).unwrap_or_default();
@@ -503,6 +515,12 @@ mod tests {
             (
                 layers("{ type = \"dense\" }"),
                 ", line 5: layer 1 (\"dense\"): expected the key outputs, found none",
+            ),
+            (
+                "epochs = 3\npatience = 5".into(),
+                ", line 2: patience: needs a validation part, images that are neither learned \
+                 from nor tested on, and there is none yet: chosen by the test images, the best \
+                 epoch would look better than it is; remove the key, the last epoch is kept",
             ),
             (layers("{ outputs = 3 }"), ", line 5: layer 1: expected the key type, found none"),
             (

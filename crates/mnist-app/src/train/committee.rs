@@ -15,6 +15,7 @@ use super::start::Start;
 use super::{Options, report};
 use crate::console::Console;
 use crate::dataset::{self, Digests, Samples};
+use crate::escape::Escape;
 use crate::evaluation::Evaluation;
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::experiment::Experiment;
@@ -49,10 +50,17 @@ pub(super) fn train<T: Element>(
     signals::set_folder(folder.path());
     let mut lines = None;
     let (mut loss, mut wall_before) = (None, 0.0);
+    let (mut last, mut train_seconds) = (None, 0.0);
     let count = experiment.committee.map_or(1, Into::into);
+    if !options.json {
+        let (name, folder) = (experiment.name.escaped(), folder.path().escaped());
+        console.tell(format_args!(
+            "{name}: {count} networks that learn one after another and vote\nrun: {folder}\n\n"
+        ));
+    }
     for member in 1..=count {
         let own = experiment.member(member);
-        let mut run = member_run::<T>(&folder, member, &own, options)?;
+        let mut run = member_run::<T>(&folder, [member, count], &own, options)?;
         wall_before = run.begin_after(wall_before);
         let _deferred = signals::defer();
         let mut silent = Console::silent();
@@ -61,6 +69,7 @@ pub(super) fn train<T: Element>(
         loss = loss.or(outcome.unwritten.take());
         let (metrics, evaluation) =
             members.add(&own, (&outcome.metrics, &outcome.evaluation), run.test_samples());
+        train_seconds += outcome.train_seconds;
         let metrics = EpochMetrics { train_seconds: outcome.train_seconds, ..metrics };
         let line = serde_json::to_string(&metrics)?;
         // Those of a run that goes on are made anew.
@@ -80,6 +89,7 @@ pub(super) fn train<T: Element>(
         folder.write_json(SUMMARY, &summary)?;
         let shown = if options.json { line } else { report::vote_line(member, &voted.metrics) };
         console.tell(shown + "\n");
+        last = Some(voted.metrics);
         if is_reached {
             break;
         }
@@ -88,9 +98,9 @@ pub(super) fn train<T: Element>(
             return Err(Interrupted { signal, folder, place }.into());
         }
     }
-    if !options.json {
-        let digest = members.digest();
-        console.tell(format_args!("weights of all members: sha256 {digest}\n"));
+    if let Some(metrics) = last.filter(|_| !options.json) {
+        let seconds = [wall_before + options.started.elapsed().as_secs_f64(), train_seconds];
+        console.tell(report::end("", &metrics, seconds, folder.path()));
     }
     let lost = lines.and_then(|mut lines| lines.take_loss());
     loss.or(lost).map_or(Ok(folder), Err)
@@ -161,17 +171,17 @@ impl Members {
     }
 }
 
-/// The run of a member, new or going on.
+/// The run of a member, counted from 1 of so many, new or going on.
 fn member_run<'a, T: Element>(
     committee: &RunFolder,
-    number: usize,
+    [number, count]: [usize; 2],
     experiment: &Experiment,
     options: &'a Options,
 ) -> anyhow::Result<Run<'a, T>> {
     let begun = checkpoints_of(&committee.path().join(member(number)))?;
     let start = Start::new(experiment, options.source(), !begun.is_empty())?;
     let folder = committee.member(number, &start.experiment)?;
-    Run::new(start, options, folder)
+    Run::new(start, options, (folder, [number, count]))
 }
 
 /// What ends a member ends its committee, and it is the committee that goes on.

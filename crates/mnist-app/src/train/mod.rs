@@ -3,18 +3,22 @@
 //! `start` checks all that can be checked before the first step; `training` is the steps and tests
 //! of one network, `run` the loop over its epochs and the files that it writes, and `committee` runs
 //! one member after another; `metrics` is what they leave behind in numbers,
-//! `report` what they print; `divergence` says why a run does not go on.
+//! `report` what they print, and `progress` what a terminal shows on the way; `doctor` says
+//! why a run does not go on, or does not learn, and `failure` is the file that says so.
 //!
 //! `state` is what training changes, `checkpoint` the file of it, and `pace` when one is due;
 //! `resume` opens the folder of a run that goes on. `receipt` ties the lines of metrics together,
-//! and `verify` trains a run again and compares.
+//! `verify` trains a run again and compares, and `replay` one that broke off, to see why.
 
 mod checkpoint;
 mod committee;
-mod divergence;
+mod doctor;
+mod failure;
 mod metrics;
 mod pace;
+mod progress;
 mod receipt;
+mod replay;
 mod report;
 mod resume;
 mod run;
@@ -42,6 +46,7 @@ use start::Start;
 
 pub(crate) use committee::digest as committee_digest;
 pub(crate) use pace::Every;
+pub(crate) use replay::{FailedRun, Options as ReplayOptions, replay};
 pub(crate) use resume::{Changes, Resumption, result_of};
 pub(crate) use verify::{ClaimedRun, Options as VerifyOptions, verify};
 
@@ -95,11 +100,11 @@ pub(crate) fn train<T: Element>(
             None => RunFolder::create(options.out.as_deref(), &start.experiment)?,
         };
         signals::set_folder(folder.path());
-        let mut run = Run::new(start, options, folder)?;
+        let mut run = Run::new(start, options, (folder, [1, 1]))?;
         let _deferred = signals::defer();
         let outcome = run.train(&mut console)?;
         if !options.json {
-            console.tell(run.conclusion(&outcome.evaluation));
+            console.tell(run.conclusion(&outcome));
         }
         if let Some(error) = outcome.unwritten {
             return Err(error);

@@ -1,72 +1,189 @@
 //! What a training prints.
 
-use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
-use layers::{Epoch, Network};
+use layers::Network;
 use tensor::Element;
 
+use super::Options;
 use super::metrics::EpochMetrics;
+use crate::dataset::{DataSource, Samples};
 use crate::escape::Escape;
 use crate::evaluation::report::{accuracy, percent};
 use crate::experiment::Experiment;
 use crate::layer_rows::layer_rows;
+use crate::width::{WIDTH, cut, wrap, wrap_lines};
 
-/// What a run is about to do, given the numbers of training and test images.
+/// What a run is about to do, given its training and test images and its folder.
 pub(super) fn beginning<T: Element>(
     experiment: &Experiment,
     network: &Network<T>,
-    [train, test]: [usize; 2],
-    folder: &Path,
+    [train, test]: [&Samples; 2],
+    (options, folder): (&Options, &Path),
 ) -> String {
-    let Experiment { name, description, seed, .. } = experiment;
-    let mut text = format!("{}, seed {seed}: {}\n", name.escaped(), description.escaped());
+    let Experiment { name, description, seed, epochs, .. } = experiment;
+    let mut title = format!("{}, seed {seed}: {}", name.escaped(), description.escaped());
+    title.truncate(title.trim_end_matches([':', ' ']).len());
+    let source = match &experiment.data {
+        Some(folder) => folder.escaped(),
+        None => DataSource::Mnist.to_string(),
+    };
+    let [_, height, width] = train.shape();
+    let data = format!(
+        "data: {source}, {} training images, {} test images of {height}×{width} pixels, {}",
+        train.len(),
+        test.len(),
+        classes(train)
+    );
     let table = network.table();
     let rows = table.iter().map(|(summary, shape, parameters)| {
-        format!("{summary:<36}{:<14}{parameters:>9}", shape.to_string())
+        row(summary, &shape.to_string(), &parameters.to_string())
     });
-    for row in layer_rows(rows) {
-        text.push_str(&format!("    {row}\n"));
-    }
-    let parameters = network.parameters().len();
-    let folder = folder.escaped();
-    text + &format!(
-        "{parameters} parameters, {train} training images, {test} test images\nrun: {folder}\n"
-    )
+    let head = row("layer", "output", "parameters");
+    let rows: Vec<_> = std::iter::once(head).chain(layer_rows(rows)).collect();
+    let (batch, samples) = (experiment.batch_size.get().min(train.len()), train.len());
+    let work = format!(
+        "{} parameters, {}, epochs: {epochs}, steps in each: {}, images in a step: {batch}, \
+         threads: {}, SIMD: {}",
+        network.parameters().len(),
+        T::NAME,
+        samples.div_ceil(batch),
+        rayon::current_num_threads(),
+        options.simd.name()
+    );
+    let run = format!("run: {}", folder.escaped());
+    let rows = rows.into_iter().map(|row| format!("    {row}").trim_end().to_owned());
+    let lines = [wrap(&title), wrap(&data)].into_iter().chain(rows).chain([wrap(&work), run]);
+    lines.map(|line| line + "\n").collect()
 }
 
-/// The notebook's line for an epoch, followed by speed and test results.
+fn row(layer: &str, output: &str, parameters: &str) -> String {
+    format!("{:<45}{output:<16}{parameters:>11}", cut(layer, 44))
+}
+
+/// `10 classes: 0, 1, 2, …`
+fn classes(samples: &Samples) -> String {
+    /// The most characters of all names together.
+    const MOST: usize = 40;
+    let names = samples.classes();
+    let count = names.count();
+    let listed: Vec<_> = (0..count.min(MOST)).map(|label| names.name(label).escaped()).collect();
+    let text = format!("{count} classes: {}", cut(&listed.join(", "), MOST));
+    match samples.of_each_class().iter().filter(|&&count| count == 0).count() {
+        0 => text,
+        unused => format!("{text}; {unused} of them without training images"),
+    }
+}
+
+/// The notebook's line for an epoch, followed by test results and speed.
 pub(super) fn epoch_line(metrics: &EpochMetrics, epochs: usize) -> String {
-    format!(
-        "{:>2}/{epochs}, error={:.4}   {:.3} s, {:.0} samples/s   test: error {:.4}, {} right",
+    let line = format!(
+        "{:>2}/{epochs}, error={}  test: error {}, {} right  {}, {:.0}/s",
         metrics.epoch,
-        metrics.train_error,
-        metrics.train_seconds,
-        metrics.samples_per_second,
-        metrics.test_error,
+        error(metrics.train_error),
+        error(metrics.test_error),
         percent(metrics.test_correct, metrics.test_total),
-    )
+        seconds(metrics.train_seconds),
+        metrics.samples_per_second,
+    );
+    cut(&line, WIDTH)
+}
+
+/// An error with as many digits as a line has room for.
+fn error(error: f64) -> String {
+    if error.abs() < 1e3 { format!("{error:.4}") } else { format!("{error:.2e}") }
+}
+
+fn seconds(seconds: f64) -> String {
+    if seconds < 100.0 { format!("{seconds:.3} s") } else { format!("{seconds:.0} s") }
 }
 
 /// The result of the vote of a committee's members so far.
 pub(super) fn vote_line(members: usize, metrics: &EpochMetrics) -> String {
     let accuracy = accuracy(metrics.test_correct, metrics.test_total);
-    format!("vote of {members}: {accuracy}, mean −ln p {:.4}\n", metrics.test_error)
+    let line = format!("vote of {members}: {accuracy}, mean −ln p {:.4}", metrics.test_error);
+    wrap(&line) + "\n"
 }
 
-/// A bar that counts so many samples in each epoch.
-pub(super) fn progress_bar(quiet: bool, samples: usize) -> ProgressBar {
-    if quiet || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+/// What a run has come to, after its last line: in `text` how it did, then what that says, the
+/// digest of the weights, the time, and what to type next.
+pub(super) fn end(
+    text: &str,
+    metrics: &EpochMetrics,
+    [all, training]: [f64; 2],
+    folder: &Path,
+) -> String {
+    let [low, high] = metrics.test_accuracy_interval().map(|end| 100.0 * end);
+    let meaning =
+        format!("Of other images of this kind, expect it to get {low:.2} to {high:.2} % right.");
+    let [all, training] = [all, training].map(in_words);
+    let folder = shell_word(folder);
+    wrap_lines(&format!("{text}{meaning}\n"))
+        + &format!(
+            "weights sha256 {}\n\
+             time: {all}, {training} of it training\n\
+             next: mnist-app evaluate {folder}    which were taken for which\n      \
+             mnist-app inspect {folder}     layer by layer\n",
+            metrics.weights_sha256
+        )
+}
+
+/// `1.3 s`, `2 min 5 s` or `1 h 58 min`.
+fn in_words(seconds: f64) -> String {
+    let whole = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
+    match whole {
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
     }
-    let style = ProgressStyle::with_template("{msg} [{bar:40}] {pos}/{len}");
-    let bar = ProgressBar::new(samples as u64).with_finish(ProgressFinish::AndClear);
-    style.map_or(bar.clone(), |style| bar.with_style(style.progress_chars("=> ")))
 }
 
-/// Sets the bar back for an epoch.
-pub(super) fn begin_epoch(bar: &ProgressBar, epoch: &Epoch, epochs: usize) {
-    bar.set_message(format!("{}/{epochs}", epoch.number()));
-    bar.reset();
+/// A path as a word of a command line.
+fn shell_word(path: &Path) -> String {
+    let path = path.escaped();
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./+,=:@%".contains(c);
+    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{epoch_line, in_words, shell_word};
+    use crate::train::metrics::EpochMetrics;
+    use crate::width::WIDTH;
+
+    #[test]
+    fn an_epochs_line_fits_whatever_its_numbers() {
+        for (epochs, error, seconds, speed) in
+            [(15, 0.6453, 0.066, 15152.0), (200, 1.2e30, 12345.6, 1234567.0), (9, 999.9, 9.0, 9.0)]
+        {
+            let metrics = EpochMetrics {
+                epoch: epochs,
+                train_error: error,
+                train_seconds: seconds,
+                samples_per_second: speed,
+                test_error: error,
+                test_correct: 10_000,
+                test_total: 10_000,
+                learning_rate: 0.1,
+                weights_sha256: String::new(),
+                receipt: String::new(),
+            };
+            let line = epoch_line(&metrics, epochs);
+            assert!(line.chars().count() <= WIDTH && !line.ends_with('…'), "{line}");
+            assert!(line.starts_with(&format!("{epochs:>2}/{epochs}, error=")), "{line}");
+        }
+    }
+
+    #[test]
+    fn times_are_in_words_and_paths_are_words() {
+        for (seconds, expected) in [(1.26, "1.3 s"), (125.0, "2 min 5 s"), (7080.0, "1 h 58 min")] {
+            assert_eq!(in_words(seconds), expected);
+        }
+        for (path, expected) in [("runs/a-1", "runs/a-1"), ("my run's", r"'my run'\''s'")] {
+            assert_eq!(shell_word(Path::new(path)), expected);
+        }
+    }
 }

@@ -3,16 +3,17 @@
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
-use indicatif::ProgressBar;
-use layers::{Epoch, EpochReport, save_weights};
+use layers::{Epoch, EpochReport, EpochRun, NonFinite, save_weights};
 use tensor::Element;
 
 use super::checkpoint::{self, Identity, Resumed};
-use super::divergence::Divergence;
+use super::doctor;
+use super::failure::Failure;
 use super::metrics::{EpochMetrics, NotebookErrors, Outcome, Summary};
 use super::pace::Pace;
+use super::progress::Bar;
 use super::start::Start;
-use super::state::{Progress, State, Steps};
+use super::state::{Progress, Steps};
 use super::training::Training;
 use super::{Options, report};
 use crate::console::{Console, notice};
@@ -20,7 +21,7 @@ use crate::dataset::{self, Samples};
 use crate::escape::Escape;
 use crate::evaluation::report::{NOTEBOOK_IMAGES, accuracy_lines, notebook_lines};
 use crate::evaluation::{Evaluation, mean};
-use crate::run_folder::{Checkpoints, Lines, METRICS, MODEL, RunFolder, SUMMARY};
+use crate::run_folder::{Checkpoints, FAILURE, Lines, METRICS, MODEL, RunFolder, SUMMARY};
 use crate::signals::{self, Interrupted};
 
 /// A run of one network.
@@ -38,10 +39,13 @@ pub(super) struct Run<'a, T> {
     resumed: bool,
     /// How long the parts of the run before this process took.
     wall_before: f64,
+    /// Its number, counted from 1, among so many runs of a committee.
+    place: [usize; 2],
 }
 
 impl<'a, T: Element> Run<'a, T> {
-    /// A run in its folder: from its beginning, or from its newest checkpoint if there is one.
+    /// A run in its folder, with its number, counted from 1, among so many runs of a committee:
+    /// from its beginning, or from its newest checkpoint if there is one.
     ///
     /// # Errors
     /// If the memory does not suffice, a checkpoint is of another run or damaged and none before it
@@ -49,7 +53,7 @@ impl<'a, T: Element> Run<'a, T> {
     pub(super) fn new(
         start: Start<T>,
         options: &'a Options,
-        mut folder: RunFolder,
+        (mut folder, number): (RunFolder, [usize; 2]),
     ) -> anyhow::Result<Self> {
         let mut training = Training::new(start)?;
         let Training { experiment, data, state, .. } = &mut training;
@@ -77,6 +81,7 @@ impl<'a, T: Element> Run<'a, T> {
             unsaved: false,
             resumed: place.is_some(),
             wall_before,
+            place: number,
         })
     }
 
@@ -109,24 +114,30 @@ impl<'a, T: Element> Run<'a, T> {
         if !self.resumed {
             self.save()?;
         }
-        let bar = report::progress_bar(self.options.quiet, self.training.train.len());
+        let epochs = self.training.experiment.epochs.get();
+        let batch_size = self.training.state.trainer.config().batch_size;
+        let sizes = [self.training.train.len(), batch_size];
+        let mut bar = Bar::new(self.options.quiet, sizes, epochs, self.place);
         let mut last = None;
         for epoch in self.training.epochs().skip(self.training.state.progress.epochs) {
             if self.is_reached() {
                 break;
             }
             self.end_if_asked()?;
-            report::begin_epoch(&bar, &epoch, self.training.experiment.epochs.get());
-            let report = self.learn(&epoch, &bar)?;
+            let report = self.learn(&epoch, &mut bar)?;
+            bar.test();
             let evaluation = self.evaluate(&epoch)?;
             let metrics = self.training.metrics(&report, &evaluation);
             let line = serde_json::to_string(&metrics)?;
             bar.suspend(|| self.lines.push(&line))?;
             let shown = match self.options.json {
                 true => line,
-                false => report::epoch_line(&metrics, self.training.experiment.epochs.get()),
+                false => report::epoch_line(&metrics, epochs),
             };
             bar.suspend(|| console.tell(shown + "\n"));
+            if let Some(warning) = self.warning(&report, &metrics) {
+                bar.suspend(|| notice(warning));
+            }
             self.training.state.progress.end_epoch(metrics);
             last = Some(evaluation);
             if self.is_left() && self.pace.is_due_after_epoch() {
@@ -216,14 +227,15 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     /// Takes a step on each batch that is left.
-    fn learn(&mut self, epoch: &Epoch, bar: &ProgressBar) -> anyhow::Result<EpochReport> {
+    fn learn(&mut self, epoch: &Epoch, bar: &mut Bar) -> anyhow::Result<EpochReport> {
         let mut run = self.training.begin(epoch)?;
-        bar.set_position(run.samples() as u64);
+        bar.begin(epoch, &run);
         let mut began = Instant::now();
         while !run.is_done() {
-            let step = self.training.step(&mut run, epoch);
-            let samples = step.map_err(|divergence| self.stopped(&divergence))?;
-            bar.inc(samples as u64);
+            match self.training.step(&mut run, epoch) {
+                Ok(report) => bar.step(&report),
+                Err(failure) => return Err(self.stopped(epoch, &run, &failure)),
+            }
             let is_due = self.pace.is_due_after_step(self.training.state.trainer.state().steps);
             let signal = signals::received();
             if run.is_done() || is_due || signal.is_some() {
@@ -240,7 +252,8 @@ impl<'a, T: Element> Run<'a, T> {
                 began = Instant::now();
             }
         }
-        Ok(run.report())
+        let report = run.report(&self.training.state.trainer);
+        report.map_err(|failure| self.stopped(epoch, &run, &failure))
     }
 
     /// Tests the network after an epoch: the averaged one, if the experiment wants it.
@@ -250,10 +263,9 @@ impl<'a, T: Element> Run<'a, T> {
             self.end_if_asked()?;
             bail!("expected a signal that ended the evaluation, found none");
         };
-        match self.training.divergence(epoch, &evaluation) {
-            None => Ok(evaluation),
-            Some(divergence) => Err(self.stopped(&divergence)),
-        }
+        let Some(image) = evaluation.first_non_finite() else { return Ok(evaluation) };
+        self.record(&Failure::of_test(epoch, image));
+        Err(self.training.test_error((self.folder.path(), &self.show()), epoch, image))
     }
 
     /// Tests the network after the last epoch once more, in a run that has ended.
@@ -271,11 +283,44 @@ impl<'a, T: Element> Run<'a, T> {
         Ok(evaluation)
     }
 
-    /// Why the run does not go on.
-    fn stopped(&self, divergence: &Divergence) -> anyhow::Error {
-        let State { trainer, progress } = &self.training.state;
-        let network = (trainer.network(), progress.moved);
-        divergence.error(&self.training.experiment, network, self.folder.path())
+    /// Why the run does not go on after a step of this epoch.
+    fn stopped(&self, epoch: &Epoch, steps: &EpochRun, failure: &NonFinite) -> anyhow::Error {
+        self.record(&Failure::of_step(epoch, steps, failure));
+        self.training.step_error((self.folder.path(), &self.show()), epoch, failure)
+    }
+
+    /// Writes down what ended the run. If that cannot be written, it is told.
+    fn record(&self, failure: &Failure) {
+        if let Err(error) = self.folder.write_json(FAILURE, failure) {
+            notice(format_args!("{error:#}"));
+        }
+    }
+
+    /// Prints a line of what the layers make of a step that failed.
+    fn show(&self) -> impl Fn(&str) {
+        let quiet = self.options.quiet;
+        move |line| {
+            if !quiet {
+                notice(line);
+            }
+        }
+    }
+
+    /// What keeps the network from learning, if anything seems to, after an epoch.
+    fn warning(&mut self, report: &EpochReport, metrics: &EpochMetrics) -> Option<String> {
+        if self.options.quiet {
+            return None;
+        }
+        let Training { experiment, train, test, state, .. } = &mut self.training;
+        let progress = doctor::Progress {
+            epochs: metrics.epoch,
+            steps: state.trainer.state().steps,
+            train_correct: report.correct,
+            test_correct: metrics.test_correct,
+            train,
+            test,
+        };
+        state.progress.learning.warning((state.trainer.network(), &experiment.loss), &progress)
     }
 
     /// Writes the model and the summary, which says how many lines of metrics there are if they
@@ -296,6 +341,8 @@ impl<'a, T: Element> Run<'a, T> {
         let metadata: Vec<_> = metadata.into_iter().chain(of_data).collect();
         let model = save_weights(self.training.network(), &metadata)?;
         self.folder.write(MODEL, &model)?;
+        // Another version of the program may have met one.
+        self.folder.remove(FAILURE)?;
         let losses = &outcome.evaluation.losses;
         let errors = &losses[..NOTEBOOK_IMAGES.min(losses.len())];
         let notebook = experiment.notebook_report.then(|| NotebookErrors {
@@ -317,25 +364,25 @@ impl<'a, T: Element> Run<'a, T> {
             notice(format_args!("run: {}", folder.escaped()));
             return;
         }
-        let sizes = [self.training.train.len(), self.training.test.len()];
-        let network = self.training.state.trainer.network();
-        console.tell(report::beginning(&self.training.experiment, network, sizes, folder));
+        let Training { experiment, train, test, state, .. } = &self.training;
+        let place = (self.options, folder);
+        let network = state.trainer.network();
+        console.tell(report::beginning(experiment, network, [train, test], place));
         if self.resumed {
             console.tell(format_args!("goes on {}\n", self.training.state.progress.text()));
         }
     }
 
     /// The text at the end of a run.
-    pub(super) fn conclusion(&self, evaluation: &Evaluation) -> String {
+    pub(super) fn conclusion(&self, outcome: &Outcome) -> String {
+        let Outcome { metrics, evaluation, train_seconds, .. } = outcome;
+        let Training { experiment, test, .. } = &self.training;
         let mut text = String::new();
-        if self.training.experiment.notebook_report {
-            text.push_str(&notebook_lines(evaluation, &self.training.test));
+        if experiment.notebook_report {
+            text.push_str(&notebook_lines(evaluation, test));
         }
-        text.push_str(&accuracy_lines(
-            evaluation,
-            &self.training.test,
-            &self.training.experiment.loss,
-        ));
-        text + &format!("weights: sha256 {}\n", self.training.network().digest())
+        text.push_str(&accuracy_lines(evaluation, test, &experiment.loss));
+        let all = self.wall_before + self.options.started.elapsed().as_secs_f64();
+        report::end(&text, metrics, [all, *train_seconds], self.folder.path())
     }
 }

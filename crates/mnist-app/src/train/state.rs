@@ -4,6 +4,7 @@ use layers::{EpochProgress, Trainer};
 use serde::{Deserialize, Serialize};
 use tensor::reduce::Total;
 
+use super::doctor::Learning;
 use super::metrics::EpochMetrics;
 use crate::run_folder::Place;
 
@@ -30,6 +31,8 @@ pub(super) struct Progress {
     pub(super) wall_seconds: f64,
     /// Whether a step has changed the weights.
     pub(super) moved: bool,
+    /// Whether it learns.
+    pub(super) learning: Learning,
     /// The metrics of the last epoch that is done.
     pub(super) last: Option<EpochMetrics>,
 }

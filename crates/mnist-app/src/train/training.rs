@@ -1,19 +1,21 @@
 //! The training of one network, in memory: its steps, its test after an epoch, and the metrics of
 //! both. What is written of it is no concern here.
 
+use std::path::Path;
+
 use anyhow::Context;
 use layers::{
-    Epoch, EpochReport, EpochRun, Epochs, Network, NonFinite, Subset, Trainer, Workspace,
+    Epoch, EpochReport, EpochRun, Epochs, Network, NonFinite, StepReport, Subset, Trainer,
 };
 use tensor::Element;
 
-use super::divergence::Divergence;
+use super::doctor::Diagnosis;
 use super::metrics::EpochMetrics;
 use super::receipt::Receipts;
 use super::start::Start;
 use super::state::{Progress, State};
 use crate::augmentation::Augmenter;
-use crate::dataset::{Augmented, Digests, Part, Samples};
+use crate::dataset::{Augmented, Digests, Samples};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Experiment;
 use crate::experiment::build::trainer_config;
@@ -85,20 +87,35 @@ impl<T: Element> Training<T> {
         begun.and_then(|begun| run.resume(begun)).context("no such step")
     }
 
-    /// Takes a step of an epoch; returns how many samples it took.
+    /// Takes a step of an epoch.
     ///
     /// # Errors
-    /// If a loss is not finite; nothing has changed then.
-    pub(super) fn step(&mut self, run: &mut EpochRun, epoch: &Epoch) -> Result<usize, Divergence> {
+    /// If a number is not finite.
+    pub(super) fn step(
+        &mut self,
+        run: &mut EpochRun,
+        epoch: &Epoch,
+    ) -> Result<StepReport<'_>, NonFinite> {
         let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
         let is_moving = run.learning_rate() > 0.0;
-        let step = run.step(&mut self.state.trainer, &data);
-        let samples = step.map(|step| step.losses.len()).map_err(|error| {
-            let NonFinite { sample, layer } = error;
-            Divergence { epoch: epoch.number(), part: Part::Train, sample, layer }
-        })?;
+        let report = run.step(&mut self.state.trainer, &data)?;
         self.state.progress.moved |= is_moving;
-        Ok(samples)
+        Ok(report)
+    }
+
+    /// Takes all steps that are left of an epoch.
+    ///
+    /// # Errors
+    /// If a number is not finite.
+    pub(super) fn learn(
+        &mut self,
+        run: &mut EpochRun,
+        epoch: &Epoch,
+    ) -> Result<EpochReport, NonFinite> {
+        while !run.is_done() {
+            self.step(run, epoch)?;
+        }
+        run.report(&self.state.trainer)
     }
 
     /// Tests the network after an epoch: the averaged one, if the experiment wants it. `None` if
@@ -116,14 +133,31 @@ impl<T: Element> Training<T> {
         self.evaluator.evaluate_while(network, loss, &self.test, go_on)
     }
 
-    /// The first loss of a test that is not finite.
-    pub(super) fn divergence(&self, epoch: &Epoch, evaluation: &Evaluation) -> Option<Divergence> {
-        let sample = evaluation.losses.iter().position(|loss| !loss.is_finite())?;
-        let network = self.network();
-        let mut input = vec![T::ZERO; network.input_shape().len()];
-        self.test.write_image(sample, &mut input);
-        let layer = first_non_finite(network, &input);
-        Some(Divergence { epoch: epoch.number(), part: Part::Test, sample, layer })
+    /// The error for a step of an epoch that failed, of a run in this folder; it is shown layer by
+    /// layer.
+    pub(super) fn step_error(
+        &self,
+        place: (&Path, &dyn Fn(&str)),
+        epoch: &Epoch,
+        failure: &NonFinite,
+    ) -> anyhow::Error {
+        let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
+        self.diagnosis(place).of_step(&data, epoch, failure)
+    }
+
+    /// The same for the test after an epoch, of an image whose loss is not finite.
+    pub(super) fn test_error(
+        &self,
+        place: (&Path, &dyn Fn(&str)),
+        epoch: &Epoch,
+        image: usize,
+    ) -> anyhow::Error {
+        self.diagnosis(place).of_test(self.network(), &self.test, epoch.number(), image)
+    }
+
+    fn diagnosis<'a>(&'a self, (folder, show): (&'a Path, &'a dyn Fn(&str))) -> Diagnosis<'a, T> {
+        let State { trainer, progress } = &self.state;
+        Diagnosis { experiment: &self.experiment, trainer, moved: progress.moved, folder, show }
     }
 
     /// Makes the network with the moving average of the parameters, if the experiment wants it. Its
@@ -176,14 +210,4 @@ fn augmented<'a>(
     epoch: &Epoch,
 ) -> Augmented<'a> {
     Augmented { samples, augmenter, epoch: epoch.number() }
-}
-
-/// The first layer whose output for this input is not finite, and its summary.
-fn first_non_finite<T: Element>(network: &Network<T>, input: &[T]) -> Option<(usize, String)> {
-    let mut workspace = Workspace::new(network, 1);
-    network.predict(input, &mut workspace);
-    let is_finite = |index| workspace.layer_output(index).iter().all(|value| value.is_finite());
-    let layers = network.table().into_iter().enumerate();
-    let mut layers = layers.map(|(index, (summary, ..))| (index, summary));
-    layers.find(|&(index, _)| !is_finite(index))
 }

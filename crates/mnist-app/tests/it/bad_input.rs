@@ -451,9 +451,9 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_written() {
     }
     let error = complaint.lines().last().unwrap();
     let after = format!("error: training stopped after epoch {}: ", epochs + 1);
-    let within = format!("error: training stopped in epoch {}: ", epochs + 1);
+    let within = format!("error: training stopped in epoch {}, ", epochs + 1);
     assert!(error.starts_with(&after) || error.starts_with(&within), "{error}");
-    assert!(error.contains("for sample ") && error.contains("layer"), "{error}");
+    assert!(error.contains("found ") && error.contains(" of layer "), "{error}");
     assert!(run.join("config.toml").is_file() && !run.join("model.safetensors").exists());
     let names = fs::read_dir(&run).unwrap().count();
     assert_eq!(names, 3, "only whole files are left behind");
@@ -469,8 +469,10 @@ fn the_sample_and_the_layer_of_a_loss_that_is_not_finite_are_named() {
     );
     let complaint = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complaint}");
-    assert!(complaint.starts_with("error: training stopped in epoch 1: "), "{complaint}");
-    let sample = complaint.split("for sample ").nth(1).unwrap().split(' ').next().unwrap();
+    let complaint = complaint.lines().last().unwrap();
+    assert!(complaint.starts_with("error: training stopped in epoch 1, step "), "{complaint}");
+    let sample = complaint.split("for training image ").nth(1).unwrap().split(' ').next().unwrap();
+    let sample = sample.trim_end_matches(';');
     assert!(sample.parse::<usize>().unwrap() < 10, "{complaint}");
     let layer = complaint.contains("Conv2d") || complaint.contains("Dense");
     assert!(layer && complaint.contains("--learning-rate"), "{complaint}");

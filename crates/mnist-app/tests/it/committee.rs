@@ -71,7 +71,7 @@ fn a_member_is_the_run_of_its_own_config() {
             let alone = read(&path.join(format!("alone-{member}")), file);
             assert!(read(&path.join(&own), file) == alone, "{own}/{file}");
         }
-        let header = format!("{parameters} parameters, 200 training images");
+        let header = format!("\n{parameters} parameters, f32, ");
         assert_eq!(printed.matches(&header).count(), [2, 1][(member + 1) % 2], "{printed}");
     }
     // As its own config says, the committee is the same again.

@@ -49,10 +49,8 @@ fn the_program_trains_in_an_empty_folder() {
     let here = tempfile::tempdir().unwrap();
     let line = "train --preset notebook --train-limit 20 --test-limit 10 --epochs 1";
     let printed = succeeds(here.path(), line);
-    assert!(
-        printed.contains("20 training images, 10 test images\nrun: runs/notebook-"),
-        "{printed}"
-    );
+    let data = "\ndata: MNIST (built in), 20 training images, 10 test images of 28×28";
+    assert!(printed.contains(data) && printed.contains("\nrun: runs/notebook-"), "{printed}");
     assert_eq!(names(here.path()), ["runs"]);
     let [run] = &*names(&here.path().join("runs")) else { panic!("one run") };
     let run = format!("runs/{run}");

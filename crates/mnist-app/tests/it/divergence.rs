@@ -18,18 +18,19 @@ fn experiment(layers: &str) -> String {
 
 const DENSE: &str = "{ type = \"dense\", outputs = 10 }";
 
-/// How the complaint about a training that stops goes on after the name of the layer.
+/// What standard error has of a training that stops: the lines before the last, and how the last
+/// goes on after what is the same everywhere.
 #[track_caller]
-fn advice(folder: &Path, line: &str) -> String {
-    let line = format!("train --quiet --json --data {} {line}", small_data().display());
+fn complaint(folder: &Path, line: &str) -> (Vec<String>, String) {
+    let line = format!("train --json --data {} {line}", small_data().display());
     let output = run_line(folder, &line);
     let complaint = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complaint}");
-    let error = complaint.lines().last().unwrap();
-    let start = "error: training stopped in epoch 1: expected a finite loss";
-    assert!(error.starts_with(start), "{complaint}");
-    let layer = error.split(" is the first that is not; ").nth(1);
-    layer.unwrap_or_else(|| panic!("expected a layer in {error}")).to_owned()
+    let mut lines: Vec<_> = complaint.lines().map(str::to_owned).collect();
+    let error = lines.pop().unwrap();
+    let rest = error.strip_prefix("error: training stopped ");
+    let rest = rest.unwrap_or_else(|| panic!("{complaint}"));
+    (lines, rest.replace("expected finite numbers, ", ""))
 }
 
 #[test]
@@ -46,12 +47,13 @@ fn weights_that_are_too_large_from_the_start_are_no_matter_of_the_learning_rate(
     let file = path.join("large.safetensors");
     let file = fs::canonicalize(file.parent().unwrap()).unwrap().join("large.safetensors");
     let expected = format!(
-        "no step has changed the weights, which are those of {}: smaller ones or --precision f64 \
-         may help",
+        "in epoch 1, step 1: found infinity in the output of layer 1 (Dense 10 outputs) for \
+         training image 0; no step has changed the weights, which are those of {}: smaller ones or \
+         --precision f64 may help",
         file.display()
     );
-    assert_eq!(advice(path, &format!("{line} --out a")), expected);
-    assert_eq!(advice(path, &format!("{line} --learning-rate 0 --out b")), expected);
+    assert_eq!(complaint(path, &format!("{line} --out a")).1, expected);
+    assert_eq!(complaint(path, &format!("{line} --learning-rate 0 --out b")).1, expected);
     // It does.
     train_small(path, &format!("{line} --learning-rate 0 --precision f64 --out c"));
 }
@@ -63,24 +65,116 @@ fn weights_that_are_drawn_too_large_want_another_init() {
     let deep = "{ type = \"dense\", outputs = 100 }, ".repeat(45) + DENSE;
     fs::write(here.path().join("deep.toml"), experiment(&deep)).unwrap();
     let line = "--config deep.toml --train-limit 50 --test-limit 5";
-    assert_eq!(
-        advice(here.path(), &format!("{line} --out a")),
-        "no step has changed the weights, which are as they were drawn: another init or \
-         --precision f64 may help"
-    );
+    let (_, error) = complaint(here.path(), &format!("{line} --out a"));
+    assert!(error.starts_with("in epoch 1, step 1: found "), "{error}");
+    let end = "for training image 0; no step has changed the weights, which are as they were \
+               drawn: another init or --precision f64 may help";
+    assert!(error.ends_with(end), "{error}");
 }
 
 #[test]
-fn what_diverges_wants_smaller_steps() {
+fn what_diverges_wants_smaller_steps_and_shows_the_step_before() {
     let here = tempfile::tempdir().unwrap();
-    let linear = experiment(DENSE);
+    let hidden = "{ type = \"dense\", outputs = 20 }, { type = \"relu\" }, ".to_owned() + DENSE;
+    let linear = experiment(&hidden).replace("epochs = 2", "epochs = 9");
     fs::write(here.path().join("linear.toml"), &linear).unwrap();
     fs::write(here.path().join("clipped.toml"), format!("clip_norm = 1e9\n{linear}")).unwrap();
     for (name, expected) in [
         ("linear", "a smaller --learning-rate or a clip_norm may help"),
         ("clipped", "a smaller --learning-rate may help"),
     ] {
-        let line = format!("--config {name}.toml --learning-rate 1e36 --out {name}");
-        assert_eq!(advice(here.path(), &line), expected);
+        let line = format!("--config {name}.toml --learning-rate 1e12 --out {name}");
+        let (lines, error) = complaint(here.path(), &line);
+        assert!(error.starts_with("in epoch 1, step "), "{error}");
+        assert!(error.contains(": found ") && error.contains(" of layer "), "{error}");
+        assert!(error.contains(expected), "{error}");
+        let tables: Vec<_> = lines.iter().filter(|line| line.starts_with("epoch 1, ")).collect();
+        assert_eq!(tables.len(), 2, "{lines:?}");
+        let number = |text: &str| -> usize {
+            let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse().unwrap()
+        };
+        let step = number(error.strip_prefix("in epoch 1, step ").unwrap());
+        let [before, last] = [step - 1, step].map(|of| {
+            let first = 50 * (of - 1);
+            format!("epoch 1, step {step}, on the 50 images of step {of}, {first} the first:")
+        });
+        assert_eq!(tables, [&before, &last]);
+        assert!(lines.iter().all(|line| line.chars().count() <= 79), "{lines:#?}");
+        for layer in ["  0 Flatten ", "  1 Dense 20 outputs ", "  2 Relu ", "  3 Dense 10 outputs "]
+        {
+            assert_eq!(
+                lines.iter().filter(|line| line.starts_with(layer)).count(),
+                2,
+                "{lines:#?}"
+            );
+        }
     }
+}
+
+/// Weights that are 1e30 along a chain through the layers, and 0 elsewhere. The outputs are 0; the
+/// gradient grows on its way back until it overflows.
+fn exploding(path: &Path) {
+    let layers: Vec<LayerSpec> = vec![
+        layers::Flatten.into(),
+        layers::Dense::new(1).into(),
+        layers::Dense::new(1).into(),
+        layers::Dense::new(10).into(),
+    ];
+    let mut network = NetworkSpec { input: vec![1, 28, 28], layers }.build::<f32>().unwrap();
+    let parameters = network.parameters_mut();
+    parameters[785] = 1e30;
+    parameters[787] = 1e30;
+    fs::write(path.join("exploding.safetensors"), save_weights(&network, &[]).unwrap()).unwrap();
+}
+
+#[test]
+fn a_gradient_that_overflows_stops_the_run_in_its_own_step() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    exploding(path);
+    let one = "{ type = \"dense\", outputs = 1 }, ";
+    let layers = format!("{one}{one}{DENSE}");
+    let text = experiment(&layers).replace("mean_squared_error", "softmax_cross_entropy");
+    for (name, text) in [
+        ("adam", format!("optimizer = {{ type = \"adam\" }}\n{text}")),
+        ("in-layers", text.clone()),
+        ("shards", text.replace("shard_size = 50", "shard_size = 10")),
+    ] {
+        fs::write(path.join(format!("{name}.toml")), text).unwrap();
+        let line = format!("--config {name}.toml --init exploding.safetensors --out {name}");
+        let (_, error) = complaint(path, &line);
+        assert!(error.starts_with("in epoch 1, step 1: found "), "{error}");
+        let place = "infinity in the gradient of the output of layer 1 (Dense 1 outputs) for \
+                     training image 0; ";
+        assert!(error.contains(place), "{error}");
+    }
+}
+
+#[test]
+fn weights_that_a_step_breaks_are_noticed_at_once() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    let adam = "optimizer = { type = \"adam\", epsilon = 0.0 }\n";
+    fs::write(path.join("zero.toml"), adam.to_owned() + &experiment(DENSE)).unwrap();
+    let (_, error) = complaint(path, "--config zero.toml --out zero");
+    assert_eq!(
+        error,
+        "in epoch 1, step 1: found NaN in the weight of layer 1 (Dense 10 outputs); the optimizer \
+         divides 0 by 0 where a gradient has always been 0: an epsilon above 0 may help"
+    );
+    fs::write(path.join("plain.toml"), experiment(DENSE)).unwrap();
+    let line = "--config plain.toml --train-limit 50 --learning-rate 3e38 --out plain";
+    let (_, error) = complaint(path, line);
+    let by_step = "in epoch 1, by step 1: found ";
+    let end = "; a step was too large: a smaller --learning-rate or a clip_norm may help";
+    assert!(error.starts_with(by_step) && error.ends_with(end), "{error}");
+    assert!(error.contains(" in the weight of layer 1 (Dense 10 outputs)"), "{error}");
+    let shards = experiment(DENSE).replace("shard_size = 50", "shard_size = 10");
+    fs::write(path.join("shards.toml"), shards).unwrap();
+    let line = "--config shards.toml --learning-rate 3e38 --out shards";
+    let (_, error) = complaint(path, line);
+    assert!(error.starts_with("in epoch 1, step 1: found ") && error.ends_with(end), "{error}");
+    // Nothing that is not finite was kept.
+    assert!(!path.join("plain/model.safetensors").exists());
 }

@@ -45,7 +45,7 @@ fn the_names_of_files_act_on_no_terminal() {
     assert!(printed.contains(&format!("\nrun: {SHOWN}\n")), "{printed}");
     let json: &dyn AsRef<OsStr> = &"--json";
     let other = format!("{NASTY}2");
-    let words = [&short[..], &[&other, json]].concat();
+    let words = [&short[..], &[&other, json, &"--quiet"]].concat();
     let [_, complaint] = harmless_output(&run_in(path, &words), 0);
     assert_eq!(complaint, format!("run: {SHOWN}2\n"));
 

@@ -220,7 +220,7 @@ fn a_model_is_enough_to_evaluate_it_and_to_go_on_from_it() {
 fn a_closed_pipe_ends_the_printing_and_not_the_run() {
     let here = tempfile::tempdir().unwrap();
     let data = small_data().display();
-    let line = format!("train --epochs 2 --train-limit 20 --out run --data {data}");
+    let line = format!("train --quiet --epochs 2 --train-limit 20 --out run --data {data}");
     let output = run_unread(here.path(), &line);
     // Who stopped reading is told by the status alone.
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));

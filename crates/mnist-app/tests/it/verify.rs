@@ -45,7 +45,7 @@ fn refused(folder: &Path, line: &str) -> String {
 }
 
 /// Names and contents of all files in a folder and those below it.
-fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

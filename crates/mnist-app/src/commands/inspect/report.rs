@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use layers::NetworkLayer;
 use serde::Serialize;
 use tensor::{Element, Shape};
 
@@ -10,6 +11,7 @@ use crate::escape::Escape;
 use crate::evaluation::report::percent;
 use crate::experiment::NetworkNumber;
 use crate::layer_rows::layer_rows;
+use crate::passes::{Stage, root_mean_square, short};
 
 /// What is printed, line by line.
 #[derive(Serialize)]
@@ -48,24 +50,24 @@ pub(super) struct InputLine {
 /// A layer in both passes.
 #[derive(Serialize)]
 pub(super) struct LayerLine {
-    pub(super) layer: usize,
-    pub(super) name: String,
+    layer: usize,
+    name: String,
     /// Of the output for one image.
-    pub(super) shape: Vec<usize>,
+    shape: Vec<usize>,
     #[serde(flatten)]
-    pub(super) output: Statistics,
+    output: Statistics,
     /// The share of outputs where the derivative is below 1 % of its largest value; of
     /// activations.
-    pub(super) saturated: Option<f64>,
+    saturated: Option<f64>,
     /// Channels if the output is an image, else numbers.
-    pub(super) units: usize,
+    units: usize,
     /// Units that are saturated everywhere in every image.
-    pub(super) dead: Option<usize>,
+    dead: Option<usize>,
     /// Root mean square of the gradient of the mean loss with respect to the output.
-    pub(super) gradient_rms: f64,
-    pub(super) parameters: usize,
+    gradient_rms: f64,
+    parameters: usize,
     /// The norm of the parameters' gradient divided by the norm of the parameters.
-    pub(super) parameter_gradient: Option<f64>,
+    parameter_gradient: Option<f64>,
 }
 
 /// Statistics of all numbers of all images.
@@ -78,7 +80,7 @@ pub(super) struct Statistics {
 }
 
 impl Statistics {
-    pub(super) fn of<T: Element>(numbers: &[T]) -> Self {
+    fn of<T: Element>(numbers: &[T]) -> Self {
         let numbers = || numbers.iter().map(|x| x.to_f64());
         let count = numbers().count() as f64;
         let mean = numbers().sum::<f64>() / count;
@@ -96,6 +98,26 @@ impl Statistics {
 
     fn columns(&self) -> String {
         [self.mean, self.std, self.min, self.max].map(|x| format!("{:>9}", short(x))).concat()
+    }
+}
+
+impl LayerLine {
+    pub(super) fn of<T: Element>(stage: &Stage<'_, T>) -> Self {
+        let NetworkLayer { index, spec, layer, parameters, .. } = stage.layer;
+        let learns = !parameters.is_empty();
+        Self {
+            layer: index,
+            name: spec.summary(),
+            shape: layer.output_shape().dims().to_vec(),
+            output: Statistics::of(&stage.run.output),
+            saturated: stage.saturated(),
+            units: stage.units(),
+            dead: stage.dead(),
+            gradient_rms: root_mean_square(&stage.run.output_gradient),
+            parameters: parameters.len(),
+            parameter_gradient: learns
+                .then(|| root_mean_square(&stage.run.gradients) / root_mean_square(parameters)),
+        }
     }
 }
 
@@ -175,10 +197,4 @@ fn layer_words(line: &LayerLine) -> String {
         let _ = write!(text, "{ratio:>10.1e}");
     }
     text
-}
-
-/// Three digits after the point, or an exponent where these say little.
-fn short(x: f64) -> String {
-    let size = x.abs();
-    if size == 0.0 || (1e-2..1e3).contains(&size) { format!("{x:.3}") } else { format!("{x:.1e}") }
 }

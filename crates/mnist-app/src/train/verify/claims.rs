@@ -199,7 +199,7 @@ impl ClaimedRun {
     }
 
     /// Whether it has all that it was to come to.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(in crate::train) fn has_ended(&self) -> bool {
         is_there(&self.folder.join(SUMMARY))
     }
 

@@ -236,23 +236,15 @@ fn again<T: Element>(
     epoch: &Epoch,
     folder: &Path,
 ) -> anyhow::Result<(EpochMetrics, Evaluation)> {
-    let mut run = training.begin(epoch)?;
-    let stopped = |training: &Training<T>, divergence: super::divergence::Divergence| {
-        let network = (training.network(), training.state.progress.moved);
-        let number = epoch.number();
-        let claimed = format!("{}: epoch {number}, trained again", folder.escaped());
-        divergence.error(&training.experiment, network, folder).context(claimed)
-    };
-    while !run.is_done() {
-        if let Err(divergence) = training.step(&mut run, epoch) {
-            return Err(stopped(training, divergence));
-        }
-    }
+    let place: (_, &dyn Fn(&str)) = (folder, &|_| ());
+    let mut steps = training.begin(epoch)?;
+    let report = training.learn(&mut steps, epoch);
+    let report = report.map_err(|failure| training.step_error(place, epoch, &failure))?;
     let evaluation = training.evaluate_while(epoch, || true).context("no evaluation")?;
-    if let Some(divergence) = training.divergence(epoch, &evaluation) {
-        return Err(stopped(training, divergence));
+    if let Some(image) = evaluation.first_non_finite() {
+        return Err(training.test_error(place, epoch, image));
     }
-    let metrics = training.metrics(&run.report(), &evaluation);
+    let metrics = training.metrics(&report, &evaluation);
     Ok((metrics, evaluation))
 }
 

@@ -1,47 +1,44 @@
 //! A forward and a backward pass that keep all intermediate values.
 
-use layers::{BackwardStart, Draw, LayerRun, Loss, Mode, Network, NetworkLayer};
+use layers::{BackwardStart, LayerRun, Loss, Mode, Network, NetworkLayer};
 use tensor::{Element, Scratch, Shape};
 
-use super::report::{LayerLine, Statistics};
-
-/// Samples on their way through a network as one batch in one shard, in the mode of
-/// training.
+/// Samples on their way through a network as one shard.
 ///
 /// Unlike in a [`layers::Workspace`], each layer has memory of its own for both passes: nothing
 /// works in place, and the gradient of every output is still there at the end.
-pub(super) struct Passes<'a, T> {
+pub(crate) struct Passes<'a, T> {
     network: &'a Network<T>,
     input: &'a [T],
-    samples: usize,
     stages: Vec<Stage<'a, T>>,
     scratch: Scratch<T>,
 }
 
 /// A layer and its numbers for all samples.
-struct Stage<'a, T> {
-    layer: NetworkLayer<'a, T>,
-    run: LayerRun<'a, T>,
+pub(crate) struct Stage<'a, T> {
+    pub(crate) layer: NetworkLayer<'a, T>,
+    pub(crate) run: LayerRun<'a, T>,
+    samples: usize,
     /// For each output of an activation, whether its derivative is close to 0 there.
     saturated: Option<Vec<bool>>,
 }
 
 impl<'a, T: Element> Passes<'a, T> {
-    /// For the samples in `input`; dropout draws from `seed`.
-    pub(super) fn new(network: &'a Network<T>, input: &'a [T], seed: u64) -> Self {
+    /// For the samples in `input`.
+    pub(crate) fn new(network: &'a Network<T>, input: &'a [T], mode: Mode) -> Self {
         let samples = input.len() / network.input_shape().len();
-        let mode = Mode::Training(Draw { seed, ..Draw::default() });
         let stage = |layer: NetworkLayer<'a, T>| Stage {
             layer,
             run: layer.run(layer.layer, samples, mode),
+            samples,
             saturated: None,
         };
         let stages = network.layers().map(stage).collect();
-        Self { network, input, samples, stages, scratch: Scratch::sequential() }
+        Self { network, input, stages, scratch: Scratch::sequential() }
     }
 
     /// Runs all layers forward.
-    pub(super) fn forward(&mut self) {
+    pub(crate) fn forward(&mut self) {
         let mut input = self.input;
         for stage in &mut self.stages {
             stage.run.forward(input, &mut self.scratch);
@@ -50,11 +47,11 @@ impl<'a, T: Element> Passes<'a, T> {
         }
     }
 
-    /// Runs all layers backward from the gradient of the samples' mean loss.
-    pub(super) fn backward(&mut self, loss: &Loss, targets: &[T]) {
-        let Self { input, samples, stages, scratch, .. } = self;
+    /// Runs all layers backward from the gradient of `scale` times the sum of the samples' losses.
+    pub(crate) fn backward(&mut self, loss: &Loss, targets: &[T], scale: f64) {
+        let Self { input, stages, scratch, .. } = self;
         let spec = self.network.spec();
-        let (len, scale) = (targets.len() / *samples, 1.0 / *samples as f64);
+        let len = self.network.output_shape().len();
         let start = BackwardStart::new(spec, loss);
         let last = stages.len() - 1;
         let (before, rest) = stages.split_at_mut(last);
@@ -76,13 +73,13 @@ impl<'a, T: Element> Passes<'a, T> {
     }
 
     /// The network's outputs.
-    pub(super) fn output(&self) -> &[T] {
+    pub(crate) fn output(&self) -> &[T] {
         self.stages.last().map_or(self.input, |stage| &stage.run.output)
     }
 
-    /// A line about each layer.
-    pub(super) fn lines(&self) -> Vec<LayerLine> {
-        self.stages.iter().map(|stage| stage.line(self.samples)).collect()
+    /// The layers, first to last.
+    pub(crate) fn stages(&self) -> &[Stage<'a, T>] {
+        &self.stages
     }
 }
 
@@ -98,26 +95,21 @@ impl<T: Element> Stage<'_, T> {
         self.saturated = Some(derivatives.iter().map(small).collect());
     }
 
-    fn line(&self, samples: usize) -> LayerLine {
-        let NetworkLayer { index, spec, layer, parameters, .. } = self.layer;
-        let shape = layer.output_shape();
-        let share = |flags: &Vec<bool>| {
-            flags.iter().filter(|&&flag| flag).count() as f64 / flags.len() as f64
-        };
-        let learns = !parameters.is_empty();
-        LayerLine {
-            layer: index,
-            name: spec.summary(),
-            shape: shape.dims().to_vec(),
-            output: Statistics::of(&self.run.output),
-            saturated: self.saturated.as_ref().map(share),
-            units: unit(shape).1,
-            dead: self.saturated.as_ref().map(|flags| dead(flags, shape, samples)),
-            gradient_rms: root_mean_square(&self.run.output_gradient),
-            parameters: parameters.len(),
-            parameter_gradient: learns
-                .then(|| root_mean_square(&self.run.gradients) / root_mean_square(parameters)),
-        }
+    /// The share of outputs where the derivative is below 1 % of its largest value; of activations.
+    pub(crate) fn saturated(&self) -> Option<f64> {
+        let flags = self.saturated.as_ref()?;
+        Some(flags.iter().filter(|&&flag| flag).count() as f64 / flags.len() as f64)
+    }
+
+    /// How many units there are: channels if the output is an image, else numbers.
+    pub(crate) fn units(&self) -> usize {
+        unit(self.layer.layer.output_shape()).1
+    }
+
+    /// How many units are saturated everywhere in every sample; of activations.
+    pub(crate) fn dead(&self) -> Option<usize> {
+        let flags = self.saturated.as_ref()?;
+        Some(dead(flags, self.layer.layer.output_shape(), self.samples))
     }
 }
 
@@ -138,7 +130,14 @@ fn dead(saturated: &[bool], shape: Shape, samples: usize) -> usize {
     (0..units).filter(is_dead).count()
 }
 
-fn root_mean_square<T: Element>(numbers: &[T]) -> f64 {
+/// The root of the mean of the squares.
+pub(crate) fn root_mean_square<T: Element>(numbers: &[T]) -> f64 {
     let squares = numbers.iter().map(|x| x.to_f64() * x.to_f64());
     (squares.sum::<f64>() / numbers.len() as f64).sqrt()
+}
+
+/// Three digits after the point, or an exponent where these say little.
+pub(crate) fn short(x: f64) -> String {
+    let size = x.abs();
+    if size == 0.0 || (1e-2..1e3).contains(&size) { format!("{x:.3}") } else { format!("{x:.1e}") }
 }
