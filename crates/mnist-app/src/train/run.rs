@@ -265,7 +265,10 @@ impl<'a, T: Element> Run<'a, T> {
         };
         let Some(image) = evaluation.first_non_finite() else { return Ok(evaluation) };
         self.record(&Failure::of_test(epoch, image));
-        Err(self.training.test_error((self.folder.path(), &self.show()), epoch, image))
+        let place = (self.folder.path(), &self.show() as _);
+        let error = self.training.test_error(place, epoch, image);
+        self.show()(&self.hint());
+        Err(error)
     }
 
     /// Tests the network after the last epoch once more, in a run that has ended.
@@ -286,7 +289,9 @@ impl<'a, T: Element> Run<'a, T> {
     /// Why the run does not go on after a step of this epoch.
     fn stopped(&self, epoch: &Epoch, steps: &EpochRun, failure: &NonFinite) -> anyhow::Error {
         self.record(&Failure::of_step(epoch, steps, failure));
-        self.training.step_error((self.folder.path(), &self.show()), epoch, failure)
+        let error = self.training.step_error((self.folder.path(), &self.show()), epoch, failure);
+        self.show()(&self.hint());
+        error
     }
 
     /// Writes down what ended the run. If that cannot be written, it is told.
@@ -294,6 +299,11 @@ impl<'a, T: Element> Run<'a, T> {
         if let Err(error) = self.folder.write_json(FAILURE, failure) {
             notice(format_args!("{error:#}"));
         }
+    }
+
+    /// How to see a failure again.
+    fn hint(&self) -> String {
+        format!("to see it again: mnist-app replay {}", report::shell_word(self.folder.path()))
     }
 
     /// Prints a line of what the layers make of a step that failed.

@@ -15,7 +15,7 @@ fn growing(folder: &Path) {
     let text = PLAIN
         .replace("softmax_cross_entropy", "mean_squared_error")
         .replace("epochs = 3", "epochs = 40")
-        .replace("learning_rate = 0.01", "learning_rate = 0.2")
+        .replace("learning_rate = 0.01", "learning_rate = 1.0")
         .replace("momentum = 0.9", "momentum = 0.0");
     fs::write(folder.join("growing.toml"), text).unwrap();
 }

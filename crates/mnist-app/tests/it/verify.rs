@@ -404,6 +404,15 @@ fn of_a_committee_each_member_and_the_vote_are_verified() {
     assert!(!printed.contains("vote"), "{printed}");
 
     let forged = path.join("forged");
+    // In its second member.
+    copy(&run, &forged);
+    for name in ["metrics.jsonl", "summary.json"] {
+        fs::remove_file(forged.join(name)).unwrap();
+    }
+    fs::write(forged.join("member-2/metrics.jsonl"), "").unwrap();
+    let printed = succeeds(path, "verify forged");
+    let expected = "forged: verified: all 4 claims agree; the run has not ended\n";
+    assert!(printed.ends_with(expected), "{printed}");
     copy(&run, &forged);
     let mut votes = lines(&run);
     votes[1]["test_correct"] = json!(100);

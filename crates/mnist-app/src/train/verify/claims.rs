@@ -218,8 +218,11 @@ impl ClaimedRun {
 }
 
 /// The lines of `metrics.jsonl`. A last one that is not whole, as of a run that is in progress or
-/// was killed, is told and left out.
+/// was killed, is told and left out; a committee has no file before its first vote.
 fn lines(file: &Path) -> anyhow::Result<Vec<EpochMetrics>> {
+    if !is_there(file) {
+        return Ok(Vec::new());
+    }
     let text = Input::text(file, MOST_BYTES).with_context(|| file.escaped())?;
     let mut lines = Vec::new();
     for (index, line) in text.split_inclusive('\n').enumerate() {
