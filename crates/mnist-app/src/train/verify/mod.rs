@@ -16,6 +16,7 @@ use tensor::Element;
 use super::checkpoint::{self, Identity};
 use super::committee::Members;
 use super::metrics::EpochMetrics;
+use super::receipt::Receipts;
 use super::start::Start;
 use super::training::Training;
 use crate::console::Console;
@@ -70,18 +71,21 @@ pub(crate) fn verify<T: Element>(run: &ClaimedRun, options: &Options) -> anyhow:
     console.line(format_args!("{folder}: verified: all {checked} claims agree{unfinished}"))
 }
 
+/// A network that was trained again.
+struct Trained<T> {
+    training: Training<T>,
+    /// Its last epoch as it was found, if that is the run's last line.
+    last: Option<(EpochMetrics, Evaluation)>,
+}
+
 struct Verification<'a> {
     options: &'a Options,
     findings: Findings,
 }
 
 impl Verification<'_> {
-    /// A single network, up to the last line or `--epoch`. Returns what was trained, and its last
-    /// epoch as it was found if that is the run's last line.
-    fn network<T: Element>(
-        &mut self,
-        run: &ClaimedRun,
-    ) -> anyhow::Result<(Training<T>, Option<(EpochMetrics, Evaluation)>)> {
+    /// A single network, up to the last line or `--epoch`.
+    fn network<T: Element>(&mut self, run: &ClaimedRun) -> anyhow::Result<Trained<T>> {
         let count = run.lines.len();
         let metrics = run.folder.join(METRICS);
         ensure!(count > 0, "{}: expected lines to verify, found none yet", metrics.escaped());
@@ -107,7 +111,7 @@ impl Verification<'_> {
             last = Some((found, evaluation));
         }
         self.files(run, Some(&training))?;
-        Ok((training, last.filter(|_| until == count)))
+        Ok(Trained { training, last: last.filter(|_| until == count) })
     }
 
     /// A run before the first epoch to be trained again: from its beginning, or with `--epoch` from
@@ -142,7 +146,7 @@ impl Verification<'_> {
     fn receipts(
         &mut self,
         run: &ClaimedRun,
-        (receipts, members): (&super::receipt::Receipts, Option<&[String]>),
+        (receipts, members): (&Receipts, Option<&[String]>),
         data: &Digests,
     ) -> anyhow::Result<()> {
         let broken = run.broken(receipts, members);
@@ -205,7 +209,7 @@ impl Verification<'_> {
         let mut members: Option<Members> = None;
         for (index, own) in runs.iter().take(begun).enumerate() {
             self.findings.member = Some(index + 1);
-            let (training, last) = self.network::<T>(own)?;
+            let Trained { training, last } = self.network::<T>(own)?;
             self.findings.member = None;
             let members = match &mut members {
                 Some(members) => members,
