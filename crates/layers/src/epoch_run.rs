@@ -98,7 +98,7 @@ impl EpochRun {
     /// Takes the next step, of the trainer and the data that the epoch is of.
     ///
     /// # Errors
-    /// If a loss is not finite. The parameters are then as before the step, and the sample in the
+    /// If a loss, a gradient or a parameter is not finite: see [`NonFinite`]. The sample in the
     /// error is an index into `data`.
     ///
     /// # Panics

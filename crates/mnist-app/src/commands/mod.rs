@@ -39,6 +39,8 @@ commands!(
     Train in train,
     Evaluate in evaluate,
     Compare in compare,
+    Verify in verify,
+    Replay in replay,
     Profile in profile,
     Inspect in inspect,
     Presets in presets,

@@ -22,6 +22,13 @@ pub struct Evaluation {
     pub outputs: Vec<f64>,
 }
 
+impl Evaluation {
+    /// The first sample whose loss is not finite.
+    pub fn first_non_finite(&self) -> Option<usize> {
+        self.losses.iter().position(|loss| !loss.is_finite())
+    }
+}
+
 impl<T: Element> Evaluator<T> {
     /// For networks like this one and about `samples` samples, in the memory that is free beside
     /// `taken` bytes.

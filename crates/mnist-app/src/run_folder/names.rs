@@ -12,8 +12,11 @@ pub const SUMMARY: &str = "summary.json";
 /// The folder of the checkpoints.
 pub(super) const CHECKPOINTS: &str = "checkpoint";
 
+/// What ended the run, if it broke off.
+pub const FAILURE: &str = "failure.json";
+
 /// All files.
-pub(super) const FILES: [&str; 4] = [CONFIG, METRICS, MODEL, SUMMARY];
+pub(super) const FILES: [&str; 5] = [CONFIG, METRICS, MODEL, SUMMARY, FAILURE];
 
 /// A place in a run, at which a checkpoint may stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -189,6 +189,19 @@ impl RunFolder {
         partial.rename().with_context(|| unwritten(&path))
     }
 
+    /// Removes a file of the run, if it is there.
+    ///
+    /// # Errors
+    /// If it cannot be removed, or the folder is this run's no more.
+    pub(crate) fn remove(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.path.join(name);
+        if !is_there(&path) {
+            return Ok(());
+        }
+        self.claim.check()?;
+        disk::remove(&path).with_context(|| format!("{}: cannot be removed", path.escaped()))
+    }
+
     /// Writes a value of the run as JSON.
     ///
     /// # Errors

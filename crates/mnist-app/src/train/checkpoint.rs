@@ -79,24 +79,26 @@ pub(super) fn to_bytes<T: Element>(
     Ok(bytes)
 }
 
-/// Goes on from the newest checkpoint in the folder of a run that is whole and the run's own. If
-/// newer ones are not, that is told. `None` of a run that has neither checkpoints nor metrics: it
+/// Goes on from the newest checkpoint in the folder of a run with less than `epochs` epochs done
+/// that is whole and the run's own. If newer ones are not, that is told. `None` of a run that has neither checkpoints nor metrics: it
 /// begins anew.
 ///
 /// # Errors
 /// If there are checkpoints, but none to go on from; the message names the newest, and what is
 /// wrong with it. The trainer is then as before.
 pub(super) fn resume<T: Element>(
-    folder: &RunFolder,
+    run: &Path,
     identity: &Identity<'_>,
+    epochs: usize,
     state: &mut State<T>,
 ) -> anyhow::Result<Option<Resumed>> {
-    let found = checkpoints_of(folder.path())?;
+    let mut found = checkpoints_of(run)?;
+    found.retain(|(place, _)| place.epochs < epochs);
     let mut refused = Vec::new();
     for (place, file) in &found {
         let resumed = (|| {
             let checkpoint = Checkpoint::read(file)?;
-            let (progress, mark) = checkpoint.check(*place, folder, identity)?;
+            let (progress, mark) = checkpoint.check(*place, run, identity)?;
             load_trainer(&mut state.trainer, &checkpoint.bytes).with_context(|| file.escaped())?;
             state.progress = progress;
             anyhow::Ok(Resumed { place: *place, mark })
@@ -119,18 +121,32 @@ pub(super) fn resume<T: Element>(
     match refused.into_iter().next() {
         Some(complaint) => Err(anyhow!("{complaint:#}{older}")),
         None => {
-            let metrics = folder.path().join(METRICS);
+            let metrics = run.join(METRICS);
             let is_empty = std::fs::metadata(&metrics).is_ok_and(|found| found.len() == 0);
             ensure!(
                 is_empty || !metrics.exists(),
                 "{}: expected a run with checkpoints, found none to go on from; train it anew with \
                  --config {}",
-                folder.path().escaped(),
-                folder.path().join(CONFIG).escaped()
+                run.escaped(),
+                run.join(CONFIG).escaped()
             );
             Ok(None)
         }
     }
+}
+
+/// Checks that the newest checkpoint of a run that is whole, if there is one, is of this
+/// arithmetic, this experiment and these data.
+///
+/// # Errors
+/// If it is not; the message names what is another one.
+pub(super) fn check_newest(run: &Path, identity: &Identity<'_>) -> anyhow::Result<()> {
+    for (_, file) in checkpoints_of(run)? {
+        if let Ok(checkpoint) = Checkpoint::read(&file) {
+            return checkpoint.check_identity(identity);
+        }
+    }
+    Ok(())
 }
 
 /// The file of a checkpoint, whose checksum is right.
@@ -170,9 +186,26 @@ impl Checkpoint {
     fn check(
         &self,
         place: Place,
-        folder: &RunFolder,
+        run: &Path,
         identity: &Identity<'_>,
     ) -> anyhow::Result<(Progress, Mark)> {
+        self.check_identity(identity)?;
+        let file = &self.file;
+        let progress: Progress = serde_json::from_str(self.said(PROGRESS)?)
+            .with_context(|| format!("{file}: {PROGRESS}"))?;
+        ensure!(
+            progress.place() == place,
+            "{file}: expected the checkpoint that its name says, found {}",
+            progress.place().file_name()
+        );
+        let mark: Mark =
+            serde_json::from_str(self.said(MARK)?).with_context(|| format!("{file}: {MARK}"))?;
+        mark.digest_in(&run.join(METRICS)).with_context(|| file.clone())?;
+        Ok((progress, mark))
+    }
+
+    /// Whether it is of this arithmetic, this experiment and these data.
+    fn check_identity(&self, identity: &Identity<'_>) -> anyhow::Result<()> {
         let file = &self.file;
         let format = self.said(FORMAT_KEY)?;
         ensure!(format == FORMAT, "{file}: expected {FORMAT:?}, found {}", quoted(format));
@@ -193,18 +226,7 @@ impl Checkpoint {
                 difference.text
             );
         }
-        self.check_data(identity.data)?;
-        let progress: Progress = serde_json::from_str(self.said(PROGRESS)?)
-            .with_context(|| format!("{file}: {PROGRESS}"))?;
-        ensure!(
-            progress.place() == place,
-            "{file}: expected the checkpoint that its name says, found {}",
-            progress.place().file_name()
-        );
-        let mark: Mark =
-            serde_json::from_str(self.said(MARK)?).with_context(|| format!("{file}: {MARK}"))?;
-        mark.digest_in(&folder.path().join(METRICS)).with_context(|| file.clone())?;
-        Ok((progress, mark))
+        self.check_data(identity.data)
     }
 
     fn check_data(&self, data: &Digests) -> anyhow::Result<()> {

@@ -9,12 +9,14 @@ use layers::sha256;
 use tensor::Element;
 
 use super::metrics::{EpochMetrics, Outcome, Summary};
+use super::receipt::Receipts;
 use super::run::Run;
 use super::start::Start;
 use super::{Options, report};
 use crate::console::Console;
-use crate::dataset;
+use crate::dataset::{self, Digests, Samples};
 use crate::escape::Escape;
+use crate::evaluation::Evaluation;
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::experiment::Experiment;
 use crate::run_folder::{METRICS, Mark, RunFolder, SUMMARY, checkpoints_of, member};
@@ -33,9 +35,10 @@ pub(super) fn train<T: Element>(
     console: &mut Console,
 ) -> anyhow::Result<RunFolder> {
     // The last member's network too, before the first member trains.
-    let start = Start::<T>::new(experiment, options, resumed.is_some())?;
+    let start = Start::<T>::new(experiment, options.source(), resumed.is_some())?;
     let Start { experiment, train, test, .. } = start;
     dataset::tell(&train, &test);
+    let mut members = Members::new(&experiment, &Digests::new(&train, &test))?;
     drop((train, test));
     let folder = match resumed {
         Some(mut folder) => {
@@ -46,40 +49,28 @@ pub(super) fn train<T: Element>(
     };
     signals::set_folder(folder.path());
     let mut lines = None;
-    let (mut vote, mut digests) = (Vote::default(), Vec::new());
     let (mut loss, mut wall_before) = (None, 0.0);
     let (mut last, mut train_seconds) = (None, 0.0);
-    let members = experiment.committee.map_or(1, Into::into);
+    let count = experiment.committee.map_or(1, Into::into);
     if !options.json {
         let (name, folder) = (experiment.name.escaped(), folder.path().escaped());
         console.tell(format_args!(
-            "{name}: {members} networks that learn one after another and vote\nrun: {folder}\n\n"
+            "{name}: {count} networks that learn one after another and vote\nrun: {folder}\n\n"
         ));
     }
-    for member in 1..=members {
+    for member in 1..=count {
         let own = experiment.member(member);
-        let outputs = Outputs::of(own.networks.first(), Some(&own.loss));
-        let place = [member, members];
-        let mut run = member_run::<T>(&folder, place, &own, options)?;
+        let mut run = member_run::<T>(&folder, [member, count], &own, options)?;
         wall_before = run.begin_after(wall_before);
         let _deferred = signals::defer();
         let mut silent = Console::silent();
         let outcome = run.train(if options.json { &mut silent } else { &mut *console });
         let mut outcome = outcome.map_err(|error| of_committee(error, &folder, member))?;
         loss = loss.or(outcome.unwritten.take());
-        let samples = run.test_samples();
-        vote.add(outputs, &outcome.evaluation);
-        let evaluation = vote.evaluation(samples);
+        let (metrics, evaluation) =
+            members.add(&own, (&outcome.metrics, &outcome.evaluation), run.test_samples());
         train_seconds += outcome.train_seconds;
-        digests.push(outcome.metrics.weights_sha256.clone());
-        let metrics = EpochMetrics {
-            epoch: member,
-            train_seconds: outcome.train_seconds,
-            test_error: evaluation.error(),
-            test_correct: evaluation.correct(samples),
-            weights_sha256: digest(&digests),
-            ..outcome.metrics
-        };
+        let metrics = EpochMetrics { train_seconds: outcome.train_seconds, ..metrics };
         let line = serde_json::to_string(&metrics)?;
         // Those of a run that goes on are made anew.
         let lines = match &mut lines {
@@ -92,7 +83,7 @@ pub(super) fn train<T: Element>(
         // After each member, so that what there is can be used, whatever comes later.
         let target = experiment.target_accuracy;
         let is_reached = target.is_some_and(|target| voted.metrics.test_accuracy() >= target);
-        let ended = (is_reached || member == members).then_some(member);
+        let ended = (is_reached || member == count).then_some(member);
         let summary = Summary::new(&experiment, &voted, options.simd);
         let summary = Summary { members: ended, metrics_lines: lines.cut(), ..summary };
         folder.write_json(SUMMARY, &summary)?;
@@ -102,30 +93,95 @@ pub(super) fn train<T: Element>(
         if is_reached {
             break;
         }
-        if let Some(signal) = signals::received().filter(|_| member < members) {
+        if let Some(signal) = signals::received().filter(|_| member < count) {
             let (folder, place) = (folder.path().to_owned(), format!("after member {member}"));
             return Err(Interrupted { signal, folder, place }.into());
         }
     }
     if let Some(metrics) = last.filter(|_| !options.json) {
-        let seconds = [options.started.elapsed().as_secs_f64(), train_seconds];
+        let seconds = [wall_before + options.started.elapsed().as_secs_f64(), train_seconds];
         console.tell(report::end("", &metrics, seconds, folder.path()));
     }
     let lost = lines.and_then(|mut lines| lines.take_loss());
     loss.or(lost).map_or(Ok(folder), Err)
 }
 
-/// The run of a member, new or going on.
+/// The members of a committee that have ended, and their vote.
+pub(super) struct Members {
+    vote: Vote,
+    digests: Vec<String>,
+    receipts: Receipts,
+    /// Of the last line.
+    receipt: Option<String>,
+}
+
+impl Members {
+    /// None as yet.
+    ///
+    /// # Errors
+    /// If something in the experiment cannot be written as TOML.
+    pub(super) fn new(experiment: &Experiment, data: &Digests) -> anyhow::Result<Self> {
+        let receipts = Receipts::new(experiment, data)?;
+        Ok(Self { vote: Vote::default(), digests: Vec::new(), receipts, receipt: None })
+    }
+
+    /// Adds the next member, given its experiment, its last line of metrics and what it answered to
+    /// the test images. Returns the committee's line, and the vote.
+    pub(super) fn add(
+        &mut self,
+        experiment: &Experiment,
+        (last, evaluation): (&EpochMetrics, &Evaluation),
+        samples: &Samples,
+    ) -> (EpochMetrics, Evaluation) {
+        let outputs = Outputs::of(experiment.networks.first(), Some(&experiment.loss));
+        self.vote.add(outputs, evaluation);
+        let evaluation = self.vote.evaluation(samples);
+        self.digests.push(last.weights_sha256.clone());
+        let mut metrics = EpochMetrics {
+            epoch: self.digests.len(),
+            test_error: evaluation.error(),
+            test_correct: evaluation.correct(samples),
+            weights_sha256: self.digest(),
+            receipt: String::new(),
+            ..last.clone()
+        };
+        metrics.receipt = self.receipts.of(&metrics, self.receipt.as_deref(), Some(&last.receipt));
+        self.receipt = Some(metrics.receipt.clone());
+        (metrics, evaluation)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.digests.len()
+    }
+
+    /// What the receipts of its lines have in common.
+    pub(super) fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
+    /// Goes on as if the last line had this receipt.
+    pub(super) fn set_receipt(&mut self, receipt: &str) {
+        self.receipt = Some(receipt.to_owned());
+    }
+
+    /// The digest of all their weights.
+    fn digest(&self) -> String {
+        digest(&self.digests)
+    }
+}
+
+/// The run of a member, counted from 1 of so many, new or going on.
 fn member_run<'a, T: Element>(
     committee: &RunFolder,
-    [number, members]: [usize; 2],
+    [number, count]: [usize; 2],
     experiment: &Experiment,
     options: &'a Options,
 ) -> anyhow::Result<Run<'a, T>> {
     let begun = checkpoints_of(&committee.path().join(member(number)))?;
-    let start = Start::new(experiment, options, !begun.is_empty())?;
+    let start = Start::new(experiment, options.source(), !begun.is_empty())?;
     let folder = committee.member(number, &start.experiment)?;
-    Run::new(start, options, folder, [number, members])
+    Run::new(start, options, (folder, [number, count]))
 }
 
 /// What ends a member ends its committee, and it is the committee that goes on.

@@ -28,6 +28,8 @@ pub struct EpochMetrics {
     pub learning_rate: f64,
     /// The digest of all parameters after the epoch.
     pub weights_sha256: String,
+    /// What ties the line to the one before it, and to all that decides its numbers.
+    pub receipt: String,
 }
 
 impl EpochMetrics {

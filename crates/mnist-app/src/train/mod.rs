@@ -1,26 +1,33 @@
 //! A training run, from an experiment to the files that it leaves behind.
 //!
-//! `start` checks all that can be checked before the first step; `run` is the loop over epochs,
-//! and `committee` runs one member after another; `metrics` is what they leave behind in numbers,
-//! `report` what they print, and `bar` what a terminal shows on the way; `doctor` says why a run
-//! does not go on, or does not learn.
+//! `start` checks all that can be checked before the first step; `training` is the steps and tests
+//! of one network, `run` the loop over its epochs and the files that it writes, and `committee` runs
+//! one member after another; `metrics` is what they leave behind in numbers,
+//! `report` what they print, and `progress` what a terminal shows on the way; `doctor` says
+//! why a run does not go on, or does not learn, and `failure` is the file that says so.
 //!
 //! `state` is what training changes, `checkpoint` the file of it, and `pace` when one is due;
-//! `resume` opens the folder of a run that goes on.
+//! `resume` opens the folder of a run that goes on. `receipt` ties the lines of metrics together,
+//! `verify` trains a run again and compares, and `replay` one that broke off, to see why.
 
-mod bar;
 mod checkpoint;
 mod committee;
 mod doctor;
+mod failure;
 mod metrics;
 mod pace;
+mod progress;
+mod receipt;
+mod replay;
 mod report;
 mod resume;
 mod run;
 mod start;
 mod state;
+mod training;
+mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -39,7 +46,9 @@ use start::Start;
 
 pub(crate) use committee::digest as committee_digest;
 pub(crate) use pace::Every;
+pub(crate) use replay::{FailedRun, Options as ReplayOptions, replay};
 pub(crate) use resume::{Changes, Resumption, result_of};
+pub(crate) use verify::{ClaimedRun, Options as VerifyOptions, verify};
 
 /// What a training needs beside its experiment; nothing of it changes a result.
 #[derive(Debug)]
@@ -62,6 +71,13 @@ pub(crate) struct Options {
     pub(crate) simd: Level,
 }
 
+impl Options {
+    /// Where the experiment and the data are from.
+    fn source(&self) -> (&Origin, Option<&Path>) {
+        (&self.origin, self.data.as_deref())
+    }
+}
+
 /// Trains a network, or a committee of them; goes on in `resumed`, the folder of a run, if there is
 /// one.
 ///
@@ -77,14 +93,14 @@ pub(crate) fn train<T: Element>(
     let folder = if experiment.committee.is_some() {
         committee::train::<T>(experiment, options, resumed, &mut console)?
     } else {
-        let start = Start::<T>::new(experiment, options, goes_on(resumed.as_ref())?)?;
+        let start = Start::<T>::new(experiment, options.source(), goes_on(resumed.as_ref())?)?;
         dataset::tell(&start.train, &start.test);
         let folder = match resumed {
             Some(folder) => folder,
             None => RunFolder::create(options.out.as_deref(), &start.experiment)?,
         };
         signals::set_folder(folder.path());
-        let mut run = Run::new(start, options, folder, [1, 1])?;
+        let mut run = Run::new(start, options, (folder, [1, 1]))?;
         let _deferred = signals::defer();
         let outcome = run.train(&mut console)?;
         if !options.json {

@@ -140,7 +140,7 @@ fn in_words(seconds: f64) -> String {
 }
 
 /// A path as a word of a command line.
-fn shell_word(path: &Path) -> String {
+pub(super) fn shell_word(path: &Path) -> String {
     let path = path.escaped();
     let is_plain = |c: char| c.is_alphanumeric() || "_-./+,=:@%".contains(c);
     if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
@@ -169,6 +169,7 @@ mod tests {
                 test_total: 10_000,
                 learning_rate: 0.1,
                 weights_sha256: String::new(),
+                receipt: String::new(),
             };
             let line = epoch_line(&metrics, epochs);
             assert!(line.chars().count() <= WIDTH && !line.ends_with('…'), "{line}");

@@ -3,38 +3,31 @@
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
-use layers::{Epoch, EpochReport, EpochRun, Epochs, Network, Subset, Trainer, save_weights};
+use layers::{Epoch, EpochReport, EpochRun, NonFinite, save_weights};
 use tensor::Element;
 
-use super::bar::Bar;
 use super::checkpoint::{self, Identity, Resumed};
-use super::doctor::{self, Diagnosis};
+use super::doctor;
+use super::failure::Failure;
 use super::metrics::{EpochMetrics, NotebookErrors, Outcome, Summary};
 use super::pace::Pace;
+use super::progress::Bar;
 use super::start::Start;
-use super::state::{Progress, State, Steps};
+use super::state::{Progress, Steps};
+use super::training::Training;
 use super::{Options, report};
-use crate::augmentation::Augmenter;
 use crate::console::{Console, notice};
-use crate::dataset::{self, Augmented, Digests, Samples};
+use crate::dataset::{self, Samples};
 use crate::escape::Escape;
 use crate::evaluation::report::{NOTEBOOK_IMAGES, accuracy_lines, notebook_lines};
-use crate::evaluation::{Evaluation, Evaluator, mean};
-use crate::experiment::Experiment;
-use crate::experiment::build::trainer_config;
-use crate::memory;
-use crate::run_folder::{Checkpoints, Lines, METRICS, MODEL, RunFolder, SUMMARY};
+use crate::evaluation::{Evaluation, mean};
+use crate::run_folder::{Checkpoints, FAILURE, Lines, METRICS, MODEL, RunFolder, SUMMARY};
 use crate::signals::{self, Interrupted};
 
 /// A run of one network.
 pub(super) struct Run<'a, T> {
-    experiment: Experiment,
+    training: Training<T>,
     options: &'a Options,
-    train: Samples,
-    test: Samples,
-    data: Digests,
-    augmenter: Option<Augmenter>,
-    evaluator: Evaluator<T>,
     folder: RunFolder,
     /// Of metrics.
     lines: Lines,
@@ -46,16 +39,13 @@ pub(super) struct Run<'a, T> {
     resumed: bool,
     /// How long the parts of the run before this process took.
     wall_before: f64,
-    state: State<T>,
-    /// The network with the moving average of the parameters, as it was last tested.
-    averaged: Option<Network<T>>,
     /// Its number, counted from 1, among so many runs of a committee.
     place: [usize; 2],
 }
 
 impl<'a, T: Element> Run<'a, T> {
-    /// A run in its folder: from its beginning, or from its newest checkpoint if there is one;
-    /// `place` is its number, counted from 1, among so many runs of a committee.
+    /// A run in its folder, with its number, counted from 1, among so many runs of a committee:
+    /// from its beginning, or from its newest checkpoint if there is one.
     ///
     /// # Errors
     /// If the memory does not suffice, a checkpoint is of another run or damaged and none before it
@@ -63,51 +53,35 @@ impl<'a, T: Element> Run<'a, T> {
     pub(super) fn new(
         start: Start<T>,
         options: &'a Options,
-        mut folder: RunFolder,
-        place: [usize; 2],
+        (mut folder, number): (RunFolder, [usize; 2]),
     ) -> anyhow::Result<Self> {
-        let Start { experiment, networks, train, test } = start;
-        let network = networks.into_iter().next().context("no network")?;
-        let config = trainer_config(&experiment, train.len());
-        let taken = memory::training_bytes::<T>(&network.spec().footprint()?, &config);
-        let evaluator = Evaluator::new(&network, test.len(), taken)?;
-        let augmenter = experiment
-            .augmentation
-            .map(|augmentation| Augmenter::new(augmentation, train.size(), experiment.seed));
-        let trainer = Trainer::new(network, config);
-        let mut state = State { trainer, progress: Progress::default() };
-        let data = Digests::new(&train, &test);
-        let identity = Identity { experiment: &experiment, origin: &options.origin, data: &data };
-        let resumed = checkpoint::resume(&folder, &identity, &mut state)?;
+        let mut training = Training::new(start)?;
+        let Training { experiment, data, state, .. } = &mut training;
+        let identity = Identity { experiment, origin: &options.origin, data };
+        let resumed = checkpoint::resume(folder.path(), &identity, usize::MAX, state)?;
         let begun = state.progress.begun();
         ensure!(
             begun <= experiment.epochs.get(),
             "{}: expected at least {begun} epochs, as so many have begun, found {}",
-            options.origin.setting(&experiment, &["epochs".into()]),
+            options.origin.setting(experiment, &["epochs".into()]),
             experiment.epochs
         );
-        folder.set_experiment(&experiment)?;
-        let (newest, mark) = resumed.map(|Resumed { place, mark }| (place, mark)).unzip();
-        let checkpoints = Checkpoints::open(&folder, newest)?;
+        folder.set_experiment(experiment)?;
+        let (place, mark) = resumed.map(|Resumed { place, mark }| (place, mark)).unzip();
+        let checkpoints = Checkpoints::open(&folder, place)?;
         let lines = folder.lines(METRICS, &mark.unwrap_or_default())?;
+        let wall_before = state.progress.wall_seconds;
         Ok(Self {
-            experiment,
+            training,
             options,
-            train,
-            test,
-            data,
-            augmenter,
-            evaluator,
             folder,
             lines,
             checkpoints,
             pace: Pace::new(options.every),
             unsaved: false,
-            resumed: newest.is_some(),
-            wall_before: state.progress.wall_seconds,
-            state,
-            averaged: None,
-            place,
+            resumed: place.is_some(),
+            wall_before,
+            place: number,
         })
     }
 
@@ -122,7 +96,7 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// The images that it is tested on.
     pub(super) fn test_samples(&self) -> &Samples {
-        &self.test
+        &self.training.test
     }
 
     /// Where its files are.
@@ -140,11 +114,12 @@ impl<'a, T: Element> Run<'a, T> {
         if !self.resumed {
             self.save()?;
         }
-        let epochs = self.experiment.epochs.get();
-        let sizes = [self.train.len(), self.state.trainer.config().batch_size];
+        let epochs = self.training.experiment.epochs.get();
+        let batch_size = self.training.state.trainer.config().batch_size;
+        let sizes = [self.training.train.len(), batch_size];
         let mut bar = Bar::new(self.options.quiet, sizes, epochs, self.place);
         let mut last = None;
-        for epoch in self.epochs().skip(self.state.progress.epochs) {
+        for epoch in self.training.epochs().skip(self.training.state.progress.epochs) {
             if self.is_reached() {
                 break;
             }
@@ -152,7 +127,7 @@ impl<'a, T: Element> Run<'a, T> {
             let report = self.learn(&epoch, &mut bar)?;
             bar.test();
             let evaluation = self.evaluate(&epoch)?;
-            let metrics = self.metrics(&report, &evaluation);
+            let metrics = self.training.metrics(&report, &evaluation);
             let line = serde_json::to_string(&metrics)?;
             bar.suspend(|| self.lines.push(&line))?;
             let shown = match self.options.json {
@@ -163,7 +138,7 @@ impl<'a, T: Element> Run<'a, T> {
             if let Some(warning) = self.warning(&report, &metrics) {
                 bar.suspend(|| notice(warning));
             }
-            self.state.progress.end_epoch(metrics);
+            self.training.state.progress.end_epoch(metrics);
             last = Some(evaluation);
             if self.is_left() && self.pace.is_due_after_epoch() {
                 self.save()?;
@@ -176,7 +151,7 @@ impl<'a, T: Element> Run<'a, T> {
             Some(evaluation) => evaluation,
             None => self.evaluate_last()?,
         };
-        let Progress { wall_seconds, train_seconds, ref last, .. } = self.state.progress;
+        let Progress { wall_seconds, train_seconds, ref last, .. } = self.training.state.progress;
         let metrics = last.clone().context("no epoch")?;
         let mut outcome =
             Outcome { metrics, evaluation, wall_seconds, train_seconds, unwritten: None };
@@ -187,13 +162,18 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// Whether the last epoch came to the target.
     fn is_reached(&self) -> bool {
-        let accuracy = self.state.progress.last.as_ref().map(EpochMetrics::test_accuracy);
-        self.experiment.target_accuracy.zip(accuracy).is_some_and(|(target, p)| p >= target)
+        let accuracy = self.training.state.progress.last.as_ref().map(EpochMetrics::test_accuracy);
+        self.training
+            .experiment
+            .target_accuracy
+            .zip(accuracy)
+            .is_some_and(|(target, p)| p >= target)
     }
 
     /// Whether there are epochs left.
     fn is_left(&self) -> bool {
-        self.state.progress.epochs < self.experiment.epochs.get() && !self.is_reached()
+        self.training.state.progress.epochs < self.training.experiment.epochs.get()
+            && !self.is_reached()
     }
 
     /// Writes a checkpoint of where the run stands, unless there is one. If it cannot be written,
@@ -203,16 +183,17 @@ impl<'a, T: Element> Run<'a, T> {
     /// If the folder no longer belongs to this run, or its first checkpoint cannot be written:
     /// nothing is lost then.
     fn save(&mut self) -> anyhow::Result<()> {
-        let place = self.state.progress.place();
+        let place = self.training.state.progress.place();
         if self.checkpoints.newest() == Some(place) {
             return Ok(());
         }
         self.folder.check()?;
         // The checkpoint counts these lines.
         self.lines.sync();
-        let Self { experiment, options, data, folder, .. } = self;
+        let Self { training, options, folder, .. } = self;
+        let Training { experiment, data, state, .. } = training;
         let identity = Identity { experiment, origin: &options.origin, data };
-        let bytes = checkpoint::to_bytes(&self.state, &identity, folder, &self.lines.mark());
+        let bytes = checkpoint::to_bytes(state, &identity, folder, &self.lines.mark());
         let is_first = bytes.is_ok() && self.checkpoints.newest().is_none();
         let written = bytes
             .with_context(|| format!("checkpoint {}", place.file_name()))
@@ -241,36 +222,25 @@ impl<'a, T: Element> Run<'a, T> {
         if let Err(error) = self.save() {
             return error;
         }
-        let (folder, place) = (self.folder.path().to_owned(), self.state.progress.text());
+        let (folder, place) = (self.folder.path().to_owned(), self.training.state.progress.text());
         Interrupted { signal, folder, place }.into()
-    }
-
-    /// All epochs of the experiment.
-    fn epochs(&self) -> Epochs {
-        let Experiment { epochs, learning_rate, ref schedule, shuffle, .. } = self.experiment;
-        Epochs::new(epochs.get(), learning_rate).schedule(schedule.clone()).shuffle(shuffle)
     }
 
     /// Takes a step on each batch that is left.
     fn learn(&mut self, epoch: &Epoch, bar: &mut Bar) -> anyhow::Result<EpochReport> {
-        let begun = self.state.progress.epoch.read();
-        let run = EpochRun::new(epoch, &self.state.trainer, self.train.len());
-        let mut run = begun.and_then(|begun| run.resume(begun)).context("no such step")?;
+        let mut run = self.training.begin(epoch)?;
         bar.begin(epoch, &run);
         let mut began = Instant::now();
         while !run.is_done() {
-            let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
-            let is_moving = run.learning_rate() > 0.0;
-            match run.step(&mut self.state.trainer, &data) {
-                Ok(step) => bar.step(&step),
-                Err(failure) => return Err(self.diagnosis().of_step(&data, epoch, &failure)),
+            match self.training.step(&mut run, epoch) {
+                Ok(report) => bar.step(&report),
+                Err(failure) => return Err(self.stopped(epoch, &run, &failure)),
             }
-            self.state.progress.moved |= is_moving;
-            let is_due = self.pace.is_due_after_step(self.state.trainer.state().steps);
+            let is_due = self.pace.is_due_after_step(self.training.state.trainer.state().steps);
             let signal = signals::received();
             if run.is_done() || is_due || signal.is_some() {
                 let wall_seconds = self.wall_before + self.options.started.elapsed().as_secs_f64();
-                let progress = &mut self.state.progress;
+                let progress = &mut self.training.state.progress;
                 progress.epoch = Steps::from(run.progress());
                 progress.add(began.elapsed().as_secs_f64(), wall_seconds);
                 if let Some(signal) = signal {
@@ -282,39 +252,32 @@ impl<'a, T: Element> Run<'a, T> {
                 began = Instant::now();
             }
         }
-        let report = run.report(&self.state.trainer);
-        report.map_err(|failure| {
-            let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
-            self.diagnosis().of_step(&data, epoch, &failure)
-        })
+        let report = run.report(&self.training.state.trainer);
+        report.map_err(|failure| self.stopped(epoch, &run, &failure))
     }
 
     /// Tests the network after an epoch: the averaged one, if the experiment wants it.
     fn evaluate(&mut self, epoch: &Epoch) -> anyhow::Result<Evaluation> {
         let go_on = || signals::received().is_none();
-        let is_averaged = self.average(epoch, go_on);
-        let network = self.averaged.as_ref().unwrap_or(self.state.trainer.network());
-        let loss = &self.experiment.loss;
-        let evaluation = is_averaged
-            .then(|| self.evaluator.evaluate_while(network, loss, &self.test, go_on))
-            .flatten();
-        let Some(evaluation) = evaluation else {
+        let Some(evaluation) = self.training.evaluate_while(epoch, go_on) else {
             self.end_if_asked()?;
             bail!("expected a signal that ended the evaluation, found none");
         };
-        let Some(sample) = evaluation.losses.iter().position(|loss| !loss.is_finite()) else {
-            return Ok(evaluation);
-        };
-        Err(self.diagnosis().of_test(network, &self.test, epoch.number(), sample))
+        let Some(image) = evaluation.first_non_finite() else { return Ok(evaluation) };
+        self.record(&Failure::of_test(epoch, image));
+        let place = (self.folder.path(), &self.show() as _);
+        let error = self.training.test_error(place, epoch, image);
+        self.show()(&self.hint());
+        Err(error)
     }
 
     /// Tests the network after the last epoch once more, in a run that has ended.
     fn evaluate_last(&mut self) -> anyhow::Result<Evaluation> {
-        let epochs = self.state.progress.epochs;
-        let epoch = epochs.checked_sub(1).and_then(|before| self.epochs().nth(before));
+        let epochs = self.training.state.progress.epochs;
+        let epoch = epochs.checked_sub(1).and_then(|before| self.training.epochs().nth(before));
         let evaluation = self.evaluate(&epoch.context("no epoch")?)?;
-        let expected = self.state.progress.last.as_ref().map(|last| &last.weights_sha256);
-        let found = self.network().digest();
+        let expected = self.training.state.progress.last.as_ref().map(|last| &last.weights_sha256);
+        let found = self.training.network().digest();
         ensure!(
             expected == Some(&found),
             "{}: expected the weights of the last line of metrics, found others, sha256 {found}",
@@ -323,72 +286,57 @@ impl<'a, T: Element> Run<'a, T> {
         Ok(evaluation)
     }
 
-    /// Makes the network with the moving average of the parameters, if the experiment wants it. Its
-    /// running statistics are measured anew: those that were gathered belong to other parameters.
-    /// Returns whether that came to its end, as long as `go_on`.
-    fn average(&mut self, epoch: &Epoch, go_on: impl Fn() -> bool) -> bool {
-        if self.experiment.average.is_none() {
-            return true;
-        }
-        let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
-        let trainer = &self.state.trainer;
-        let order = epoch.order(trainer.config().seed, self.train.len());
-        let mut network = trainer.averaged_network();
-        let data = Subset::new(&data, &order);
-        let is_measured = trainer.measure_buffers_while(&mut network, &data, go_on);
-        self.averaged = Some(network);
-        is_measured
+    /// Why the run does not go on after a step of this epoch.
+    fn stopped(&self, epoch: &Epoch, steps: &EpochRun, failure: &NonFinite) -> anyhow::Error {
+        self.record(&Failure::of_step(epoch, steps, failure));
+        let error = self.training.step_error((self.folder.path(), &self.show()), epoch, failure);
+        self.show()(&self.hint());
+        error
     }
 
-    /// What the run has come to.
-    fn network(&self) -> &Network<T> {
-        self.averaged.as_ref().unwrap_or(self.state.trainer.network())
-    }
-
-    fn metrics(&self, report: &EpochReport, evaluation: &Evaluation) -> EpochMetrics {
-        let train_seconds = self.state.progress.seconds;
-        EpochMetrics {
-            epoch: report.epoch,
-            train_error: report.loss,
-            train_seconds,
-            samples_per_second: self.train.len() as f64 / train_seconds,
-            test_error: evaluation.error(),
-            test_correct: evaluation.correct(&self.test),
-            test_total: self.test.len(),
-            learning_rate: report.learning_rate,
-            weights_sha256: self.network().digest(),
+    /// Writes down what ended the run. If that cannot be written, it is told.
+    fn record(&self, failure: &Failure) {
+        if let Err(error) = self.folder.write_json(FAILURE, failure) {
+            notice(format_args!("{error:#}"));
         }
     }
 
-    /// For a run that does not go on.
-    fn diagnosis(&self) -> Diagnosis<'_, T> {
-        let State { trainer, progress } = &self.state;
-        let (experiment, folder) = (&self.experiment, self.folder.path());
-        let (moved, quiet) = (progress.moved, self.options.quiet);
-        Diagnosis { experiment, trainer, moved, folder, quiet }
+    /// How to see a failure again.
+    fn hint(&self) -> String {
+        format!("to see it again: mnist-app replay {}", report::shell_word(self.folder.path()))
     }
 
-    /// What keeps the network from learning, if anything seems to.
+    /// Prints a line of what the layers make of a step that failed.
+    fn show(&self) -> impl Fn(&str) {
+        let quiet = self.options.quiet;
+        move |line| {
+            if !quiet {
+                notice(line);
+            }
+        }
+    }
+
+    /// What keeps the network from learning, if anything seems to, after an epoch.
     fn warning(&mut self, report: &EpochReport, metrics: &EpochMetrics) -> Option<String> {
         if self.options.quiet {
             return None;
         }
-        let State { trainer, progress } = &mut self.state;
-        let come_to = doctor::Progress {
-            epochs: report.epoch,
-            steps: trainer.state().steps,
+        let Training { experiment, train, test, state, .. } = &mut self.training;
+        let progress = doctor::Progress {
+            epochs: metrics.epoch,
+            steps: state.trainer.state().steps,
             train_correct: report.correct,
             test_correct: metrics.test_correct,
-            train: &self.train,
-            test: &self.test,
+            train,
+            test,
         };
-        progress.learning.warning((trainer.network(), &self.experiment.loss), &come_to)
+        state.progress.learning.warning((state.trainer.network(), &experiment.loss), &progress)
     }
 
     /// Writes the model and the summary, which says how many lines of metrics there are if they
     /// are not all.
     fn finish(&self, outcome: &Outcome, metrics_lines: Option<usize>) -> anyhow::Result<()> {
-        let experiment = &self.experiment;
+        let experiment = &self.training.experiment;
         let text = |value: serde_json::Result<String>| value.map(|text| text.replace('"', ""));
         let metadata = [
             ("preset", experiment.name.clone()),
@@ -399,10 +347,12 @@ impl<'a, T: Element> Run<'a, T> {
             ("config_sha256", self.folder.config_sha256().to_owned()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
-        let of_data = dataset::metadata(&self.train, &self.test);
+        let of_data = dataset::metadata(&self.training.train, &self.training.test);
         let metadata: Vec<_> = metadata.into_iter().chain(of_data).collect();
-        let model = save_weights(self.network(), &metadata)?;
+        let model = save_weights(self.training.network(), &metadata)?;
         self.folder.write(MODEL, &model)?;
+        // Another version of the program may have met one.
+        self.folder.remove(FAILURE)?;
         let losses = &outcome.evaluation.losses;
         let errors = &losses[..NOTEBOOK_IMAGES.min(losses.len())];
         let notebook = experiment.notebook_report.then(|| NotebookErrors {
@@ -424,33 +374,25 @@ impl<'a, T: Element> Run<'a, T> {
             notice(format_args!("run: {}", folder.escaped()));
             return;
         }
-        let samples = [&self.train, &self.test];
-        let network = self.state.trainer.network();
+        let Training { experiment, train, test, state, .. } = &self.training;
         let place = (self.options, folder);
-        console.tell(report::beginning(&self.experiment, network, samples, place));
+        let network = state.trainer.network();
+        console.tell(report::beginning(experiment, network, [train, test], place));
         if self.resumed {
-            console.tell(format_args!("goes on {}\n", self.state.progress.text()));
+            console.tell(format_args!("goes on {}\n", self.training.state.progress.text()));
         }
     }
 
     /// The text at the end of a run.
     pub(super) fn conclusion(&self, outcome: &Outcome) -> String {
         let Outcome { metrics, evaluation, train_seconds, .. } = outcome;
+        let Training { experiment, test, .. } = &self.training;
         let mut text = String::new();
-        if self.experiment.notebook_report {
-            text.push_str(&notebook_lines(evaluation, &self.test));
+        if experiment.notebook_report {
+            text.push_str(&notebook_lines(evaluation, test));
         }
-        text.push_str(&accuracy_lines(evaluation, &self.test, &self.experiment.loss));
-        let seconds = [self.options.started.elapsed().as_secs_f64(), *train_seconds];
-        report::end(&text, metrics, seconds, self.folder.path())
+        text.push_str(&accuracy_lines(evaluation, test, &experiment.loss));
+        let all = self.wall_before + self.options.started.elapsed().as_secs_f64();
+        report::end(&text, metrics, [all, *train_seconds], self.folder.path())
     }
-}
-
-/// The training images as an epoch meets them.
-fn augmented<'a>(
-    samples: &'a Samples,
-    augmenter: Option<&'a Augmenter>,
-    epoch: &Epoch,
-) -> Augmented<'a> {
-    Augmented { samples, augmenter, epoch: epoch.number() }
 }

@@ -1,13 +1,14 @@
 //! What a training starts from: nothing is written before all that can be checked has been.
 
+use std::path::Path;
+
 use anyhow::anyhow;
 use layers::Network;
 use tensor::Element;
 
-use super::Options;
 use crate::dataset::{Misfit, Samples};
 use crate::experiment::build::{self, Batches};
-use crate::experiment::{Experiment, NetworkNumber};
+use crate::experiment::{Experiment, NetworkNumber, Origin};
 use crate::memory;
 
 /// The networks of an experiment as they start, and its images, which fit.
@@ -21,24 +22,23 @@ pub(super) struct Start<T> {
 }
 
 impl<T: Element> Start<T> {
-    /// Builds the networks and reads the images. A run that `goes_on` has its weights in its
+    /// Builds the networks and reads the images, from the folder `data` if that is named. A run that `goes_on` has its weights in its
     /// checkpoints: those that it began with are then not read again.
     ///
     /// # Errors
-    /// If something that the experiment or the options name is not what it should be, it does not
+    /// If something that the experiment or `data` names is not what it should be, it does not
     /// fit together, or the memory does not suffice.
     pub(super) fn new(
         experiment: &Experiment,
-        options: &Options,
+        (origin, data): (&Origin, Option<&Path>),
         goes_on: bool,
     ) -> anyhow::Result<Self> {
-        let origin = &options.origin;
         let mut networks = build::networks::<T>(experiment, origin)?;
         let mut of_weights = None;
         for network in networks.iter_mut().filter(|_| !goes_on) {
             of_weights = build::set_initial_weights(network, experiment)?;
         }
-        let source = build::data_source(options.data.as_deref(), experiment, origin)?;
+        let source = build::data_source(data, experiment, origin)?;
         let (train, test) = source.load_both(experiment.classes.as_deref())?;
         let mut train = train.first(experiment.train_limit.map(Into::into));
         let mut test = test.first(experiment.test_limit.map(Into::into));

@@ -31,7 +31,7 @@ pub(super) struct Progress {
     pub(super) wall_seconds: f64,
     /// Whether a step has changed the weights.
     pub(super) moved: bool,
-    /// Whether the network learns.
+    /// Whether it learns.
     pub(super) learning: Learning,
     /// The metrics of the last epoch that is done.
     pub(super) last: Option<EpochMetrics>,

@@ -15,7 +15,8 @@ fn two_checkpoints(folder: &Path) {
     assert_eq!(places(&folder.join("run")), [(2, 10), (3, 0)]);
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder, in place of another one.
+pub fn copy(from: &Path, to: &Path) {
     let _ = fs::remove_dir_all(to);
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {

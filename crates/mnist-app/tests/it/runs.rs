@@ -15,7 +15,7 @@ use crate::common::{
 };
 use crate::disk_and_terminal::run_unread;
 
-const METRICS: [&str; 9] = [
+const METRICS: [&str; 10] = [
     "epoch",
     "train_error",
     "train_seconds",
@@ -25,6 +25,7 @@ const METRICS: [&str; 9] = [
     "test_total",
     "learning_rate",
     "weights_sha256",
+    "receipt",
 ];
 
 #[test]

@@ -8,7 +8,6 @@ use tensor::Element;
 
 use super::finding::{Finding, Tensor};
 use super::step::{Examination, Step, examine};
-use crate::console::notice;
 use crate::dataset::Samples;
 use crate::escape::Escape;
 use crate::experiment::{Experiment, Precision};
@@ -21,8 +20,8 @@ pub(in crate::train) struct Diagnosis<'a, T> {
     pub(in crate::train) moved: bool,
     /// The run's folder.
     pub(in crate::train) folder: &'a Path,
-    /// Whether nothing is printed but the error.
-    pub(in crate::train) quiet: bool,
+    /// Prints a line of what the layers make of the step.
+    pub(in crate::train) show: &'a dyn Fn(&str),
 }
 
 impl<T: Element> Diagnosis<'_, T> {
@@ -82,9 +81,8 @@ impl<T: Element> Diagnosis<'_, T> {
     }
 
     fn print(&self, examination: Option<&Examination>) {
-        if !self.quiet {
-            examination.iter().flat_map(|examination| &examination.lines).for_each(notice);
-        }
+        let lines = examination.iter().flat_map(|examination| &examination.lines);
+        lines.for_each(|line| (self.show)(line));
     }
 
     /// `moved` says whether a step, even the one that failed, has changed the weights.

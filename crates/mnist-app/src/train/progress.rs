@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
-use layers::{Epoch, EpochRun, StepReport};
+use layers::{Epoch, EpochProgress, EpochRun, StepReport};
 
 /// A line on standard error, if that is a terminal, that is written anew up to ten times a second.
 /// It has no colours.
@@ -60,16 +60,11 @@ impl Bar {
         Self { bar, is_hidden, samples, epochs, runs_left, began: now, drawn: now, done: 0, epoch }
     }
 
-    /// Sets the bar to where an epoch begins or goes on.
+    /// Sets the bar back for an epoch, or to where that stands.
     pub(super) fn begin(&mut self, epoch: &Epoch, run: &EpochRun) {
-        let done = run.progress();
-        self.epoch = Counts {
-            number: epoch.number(),
-            steps: done.steps as u64,
-            samples: run.samples(),
-            loss: done.losses.value(),
-            correct: done.correct,
-        };
+        let EpochProgress { steps, losses, correct } = run.progress();
+        let (number, samples, loss) = (epoch.number(), run.samples(), losses.value());
+        self.epoch = Counts { number, steps: *steps as u64, samples, loss, correct: *correct };
         self.bar.set_prefix(format!("epoch {}/{}", epoch.number(), self.epochs));
         self.bar.reset();
     }

@@ -1,0 +1,261 @@
+//! `verify`: trains again what a run claims, in memory, and compares.
+//!
+//! `claims` is what the files of the run say, `differences` how that differs from what was found,
+//! `findings` how it is told.
+
+mod claims;
+mod differences;
+mod findings;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use layers::Epoch;
+use tensor::Element;
+
+use super::checkpoint::{self, Identity};
+use super::committee::Members;
+use super::metrics::EpochMetrics;
+use super::receipt::Receipts;
+use super::start::Start;
+use super::training::Training;
+use crate::console::Console;
+use crate::dataset::{self, Digests};
+use crate::escape::Escape;
+use crate::evaluation::Evaluation;
+use crate::run_folder::{METRICS, MODEL, SUMMARY, checkpoints_of, member};
+
+use differences::differences;
+use findings::{Claim, Findings};
+
+pub(crate) use claims::ClaimedRun;
+
+/// How a run is verified.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Where the data are now, if not where the run says.
+    pub(crate) data: Option<PathBuf>,
+    /// The last epoch that is trained, of each member of a committee, if not all are.
+    pub(crate) last: Option<usize>,
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+}
+
+/// Trains a run again, and tells of each of its claims whether it is true; after one that is not,
+/// it goes on.
+///
+/// # Errors
+/// If a claim is not true, or the run cannot be verified here: its arithmetic, its experiment or its
+/// data are others.
+pub(crate) fn verify<T: Element>(run: &ClaimedRun, options: &Options) -> anyhow::Result<()> {
+    let Options { json, quiet, .. } = *options;
+    let findings = Findings { json, quiet, console: Console::default(), ..Findings::default() };
+    let mut verification = Verification { options, findings };
+    match run.experiment.committee {
+        None => {
+            verification.network::<T>(run)?;
+        }
+        Some(count) => verification.committee::<T>(run, count.get())?,
+    }
+    let Findings { mut console, checked, differing, .. } = verification.findings;
+    let folder = run.folder.escaped();
+    ensure!(
+        differing == 0,
+        "{folder}: expected what the run claims, found something else in {differing} of {checked} \
+         claims"
+    );
+    if json {
+        return Ok(());
+    }
+    let unfinished = if run.has_ended() { "" } else { "; the run has not ended" };
+    console.line(format_args!("{folder}: verified: all {checked} claims agree{unfinished}"))
+}
+
+/// A network that was trained again.
+struct Trained<T> {
+    training: Training<T>,
+    /// Its last epoch as it was found, if that is the run's last line.
+    last: Option<(EpochMetrics, Evaluation)>,
+}
+
+struct Verification<'a> {
+    options: &'a Options,
+    findings: Findings,
+}
+
+impl Verification<'_> {
+    /// A single network, up to the last line or `--epoch`.
+    fn network<T: Element>(&mut self, run: &ClaimedRun) -> anyhow::Result<Trained<T>> {
+        let count = run.lines.len();
+        let metrics = run.folder.join(METRICS);
+        ensure!(count > 0, "{}: expected lines to verify, found none yet", metrics.escaped());
+        let until = self.options.last.unwrap_or(count);
+        ensure!(
+            until <= count,
+            "--epoch {until}: expected at most {count}, as {} has so many lines",
+            metrics.escaped()
+        );
+        let mut training = self.start::<T>(run)?;
+        let mut last = None;
+        for epoch in training.epochs().skip(training.state.progress.epochs) {
+            if epoch.number() > until {
+                break;
+            }
+            let (mut found, evaluation) = again(&mut training, &epoch, &run.folder)?;
+            let claimed = &run.lines[epoch.number() - 1];
+            let differences = differences(claimed, &found);
+            self.findings.tell(Claim::Epoch(epoch.number()), &detail(&found), &differences)?;
+            // Each line is checked after the one before it as that is claimed.
+            found.receipt.clone_from(&claimed.receipt);
+            training.state.progress.end_epoch(found.clone());
+            last = Some((found, evaluation));
+        }
+        self.files(run, Some(&training))?;
+        Ok(Trained { training, last: last.filter(|_| until == count) })
+    }
+
+    /// A run before the first epoch to be trained again: from its beginning, or with `--epoch` from
+    /// the newest checkpoint before that.
+    fn start<T: Element>(&mut self, run: &ClaimedRun) -> anyhow::Result<Training<T>> {
+        let source = (&run.origin, self.options.data.as_deref());
+        let epochs = self.options.last.unwrap_or(0);
+        let checkpoints = checkpoints_of(&run.folder)?;
+        let may_go_on = checkpoints.iter().any(|(place, _)| place.epochs < epochs);
+        let mut training = Training::new(Start::<T>::new(&run.experiment, source, may_go_on)?)?;
+        if self.findings.member.is_none_or(|number| number == 1) {
+            dataset::tell(&training.train, &training.test);
+        }
+        self.receipts(run, (training.receipts(), None), &training.data)?;
+        if may_go_on {
+            let Training { experiment, data, state, .. } = &mut training;
+            let identity = Identity { experiment, origin: &run.origin, data };
+            let resumed = checkpoint::resume(&run.folder, &identity, epochs, state);
+            if resumed.is_err() {
+                // None of them is of use.
+                training = Training::new(Start::<T>::new(&run.experiment, source, false)?)?;
+            }
+        }
+        let after = training.state.progress.text();
+        if training.state.progress.begun() > 0 && !self.findings.json && !self.findings.quiet {
+            self.findings.console.line(format_args!("from the checkpoint {after}"))?;
+        }
+        Ok(training)
+    }
+
+    /// The receipts of all lines, by what these say.
+    fn receipts(
+        &mut self,
+        run: &ClaimedRun,
+        (receipts, members): (&Receipts, Option<&[String]>),
+        data: &Digests,
+    ) -> anyhow::Result<()> {
+        let broken = run.broken(receipts, members);
+        if broken.len() == run.lines.len() {
+            let ClaimedRun { folder, experiment, origin, .. } = run;
+            checkpoint::check_newest(folder, &Identity { experiment, origin, data })?;
+            run.refuse_others(receipts, members, data)?;
+        }
+        for (number, difference) in broken {
+            self.findings.tell(Claim::Line(number), "", &[difference])?;
+        }
+        Ok(())
+    }
+
+    /// The files of a run that has ended, by its lines.
+    fn files<T: Element>(
+        &mut self,
+        run: &ClaimedRun,
+        training: Option<&Training<T>>,
+    ) -> anyhow::Result<()> {
+        let model = training.map(|training| run.check_model(training.network())).transpose()?;
+        if let Some(differences) = model.flatten() {
+            let detail = "its weights are those of the last line";
+            self.findings.tell(Claim::File(MODEL), detail, &differences)?;
+        }
+        if let Some(differences) = run.check_summary()? {
+            self.findings.tell(Claim::File(SUMMARY), "as the last line", &differences)?;
+        }
+        Ok(())
+    }
+
+    /// The members of a committee one by one, and the vote after each.
+    fn committee<T: Element>(&mut self, run: &ClaimedRun, most: usize) -> anyhow::Result<()> {
+        let mut runs = Vec::new();
+        for number in 1..=most {
+            let folder = run.folder.join(member(number));
+            if number > run.lines.len() && !folder.is_dir() {
+                break;
+            }
+            let own = ClaimedRun::read(&folder)?;
+            let expected = run.experiment.member(number);
+            if let Some(difference) = expected.difference(&own.experiment)? {
+                bail!(
+                    "{}: {}; it is not the member of its committee",
+                    own.origin.line(&difference.path),
+                    difference.text
+                );
+            }
+            runs.push(own);
+        }
+        let of_last = |run: &ClaimedRun| run.lines.last().map(|line| line.receipt.clone());
+        let receipts: Vec<_> = runs.iter().map_while(of_last).collect();
+        let (begun, voted) = (receipts.len(), run.lines.len());
+        let folder = run.folder.escaped();
+        ensure!(begun > 0, "{folder}: expected a member with lines to verify, found none yet");
+        ensure!(
+            begun >= voted,
+            "{folder}: expected lines of the {voted} members that voted, found those of {begun}"
+        );
+        let mut members: Option<Members> = None;
+        for (index, own) in runs.iter().take(begun).enumerate() {
+            self.findings.member = Some(index + 1);
+            let Trained { training, last } = self.network::<T>(own)?;
+            self.findings.member = None;
+            let members = match &mut members {
+                Some(members) => members,
+                None => {
+                    let new = Members::new(&run.experiment, &training.data)?;
+                    self.receipts(run, (new.receipts(), Some(&receipts)), &training.data)?;
+                    members.insert(new)
+                }
+            };
+            // With `--epoch`, a member may have more epochs than were trained again; then it, and
+            // all after it, cannot vote.
+            let Some((last, evaluation)) = last.filter(|_| members.count() == index) else {
+                continue;
+            };
+            let Some(claimed) = run.lines.get(index) else { continue };
+            let (voted, _) = members.add(&own.experiment, (&last, &evaluation), &training.test);
+            let differences = differences(claimed, &voted);
+            self.findings.tell(Claim::VoteOf(index + 1), &detail(&voted), &differences)?;
+            members.set_receipt(&claimed.receipt);
+        }
+        self.files::<T>(run, None)
+    }
+}
+
+/// Trains the next epoch, and tests what came of it.
+fn again<T: Element>(
+    training: &mut Training<T>,
+    epoch: &Epoch,
+    folder: &Path,
+) -> anyhow::Result<(EpochMetrics, Evaluation)> {
+    let place: (_, &dyn Fn(&str)) = (folder, &|_| ());
+    let mut steps = training.begin(epoch)?;
+    let report = training.learn(&mut steps, epoch);
+    let report = report.map_err(|failure| training.step_error(place, epoch, &failure))?;
+    let evaluation = training.evaluate_while(epoch, || true).context("no evaluation")?;
+    if let Some(image) = evaluation.first_non_finite() {
+        return Err(training.test_error(place, epoch, image));
+    }
+    let metrics = training.metrics(&report, &evaluation);
+    Ok((metrics, evaluation))
+}
+
+/// What was found of an epoch or a vote, shortly.
+fn detail(found: &EpochMetrics) -> String {
+    let EpochMetrics { test_correct, test_total, weights_sha256, receipt, .. } = found;
+    let short = |digest: &str| digest.get(..8).unwrap_or(digest).to_owned();
+    let (weights, receipt) = (short(weights_sha256), short(receipt));
+    format!("{test_correct} of {test_total} right, weights {weights}…, receipt {receipt}…")
+}
