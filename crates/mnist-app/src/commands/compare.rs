@@ -15,7 +15,6 @@ use crate::evaluation::Evaluation;
 use crate::evaluation::report;
 use crate::model::Model;
 use crate::statistics::{SIGNIFICANCE, mcnemar};
-use crate::threads;
 
 /// Tells by McNemar's test whether one of two models is better
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -31,7 +30,6 @@ pub struct Flags {
 }
 
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
-    threads::simd_level()?;
     let (models, found, asked) = flags.test.read(&[flags.a.clone(), flags.b.clone()])?;
     let flags = &flags.test;
     let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };

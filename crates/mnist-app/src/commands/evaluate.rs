@@ -20,7 +20,7 @@ use crate::input::require_utf8;
 use crate::model::{Model, ModelData};
 use crate::run_folder::named;
 use crate::statistics::wilson_interval;
-use crate::threads::{self, ThreadCount};
+use crate::threads::ThreadCount;
 
 /// How well the test images were told apart, for `--json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -72,7 +72,6 @@ pub(super) struct TestFlags {
 }
 
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
-    threads::simd_level()?;
     let (flags, (models, found, asked)) = (&flags.test, flags.test.read(&flags.models)?);
     require_same_names(&models)?;
     asked.divide(found.samples[0].len(), || {

@@ -23,7 +23,7 @@ use crate::memory;
 use crate::model::{Model, ModelData, SavedNetwork};
 use crate::passes::Passes;
 use crate::run_folder::named;
-use crate::threads::{self, ThreadCount};
+use crate::threads::ThreadCount;
 
 use report::{InputLine, LayerLine, Line, Setting};
 
@@ -69,7 +69,6 @@ impl Flags {
 /// # Errors
 /// If something that the flags name is not what it should be.
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
-    threads::simd_level()?;
     let subject = Subject::read(flags)?;
     ThreadCount::of(None)?.share(1, || match subject.precision {
         Precision::F32 => inspect::<f32>(flags, &subject),

@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::console::Console;
+use crate::threads;
 use crate::usage::Usage;
 
 pub use flags::{Common, ExperimentFlags, Overrides};
@@ -79,7 +80,11 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> 
     let words: Vec<_> = words.into_iter().collect();
     let program = std::iter::once(OsString::from("mnist-app"));
     match CommandLine::try_parse_from(program.chain(words.iter().cloned())) {
-        Ok(words) => words.command.run(start),
+        Ok(words) => {
+            // What builds a network or computes panics at a level that this processor lacks.
+            threads::simd_level()?;
+            words.command.run(start)
+        }
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion
@@ -91,7 +96,7 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> 
     }
 }
 
-/// The command that the words begin with; the program itself if they begin with none.
+/// The command that the words begin with, or the program, if there is no command.
 fn command_of(words: &[OsString]) -> clap::Command {
     let mut program = CommandLine::command();
     program.build();

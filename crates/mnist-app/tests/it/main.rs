@@ -6,6 +6,7 @@ mod checkpoints;
 mod class_names;
 mod class_order;
 mod committee;
+mod command_line;
 mod common;
 mod compare;
 mod contradictory_settings;

@@ -58,7 +58,7 @@ pub(super) struct LayerLine {
     pub(super) in_step: bool,
     pub(super) seconds: f64,
     pub(super) seconds_per_sample: f64,
-    /// Only multiply-adds with weights count; none for layers without.
+    /// Only multiply-adds with weights count; absent for layers without weights.
     pub(super) gflops: Option<f64>,
     pub(super) of_peak: Option<f64>,
     /// Of the operands, each counted once.
