@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::common::text;
+use crate::common::{succeeds, text};
 
 /// Runs the program in `folder` with the words of `line` and an environment variable.
 fn run_with(folder: &Path, line: &str, (variable, value): (&str, &str)) -> Output {
@@ -32,5 +32,42 @@ fn every_command_checks_the_vector_instructions() {
         assert!(message.starts_with("error: ASTERISM_SIMD: "), "{line}: {message}");
         assert_eq!(message.lines().count(), 1, "{line}: {message}");
         assert!(output.stdout.is_empty(), "{line}");
+    }
+}
+
+/// What Bash offers for the last of `words`, if there is a Bash.
+#[cfg(unix)]
+fn bash_offers(script: &Path, words: &[&str]) -> Option<String> {
+    let list = words.join(" ");
+    let line = format!(
+        "source {}; completer=$(complete -p mnist-app); completer=${{completer#*-F }}; \
+         COMP_WORDS=({list}); COMP_CWORD={}; \
+         ${{completer%% *}} mnist-app {} {}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        script.display(),
+        words.len() - 1,
+        words[words.len() - 1],
+        words[words.len() - 2],
+    );
+    let output = Command::new("bash").args(["--norc", "--noprofile", "-c", &line]).output().ok()?;
+    Some(text(&output.stdout))
+}
+
+#[cfg(unix)]
+#[test]
+fn bash_completes_the_flags_of_a_command() {
+    let here = tempfile::tempdir().unwrap();
+    let script = here.path().join("script");
+    std::fs::write(&script, succeeds(here.path(), "completions bash")).unwrap();
+    for (words, expected) in [
+        (&["mnist-app", "tra"][..], "train"),
+        (&["mnist-app", "train", "--pr"], "--preset"),
+        (&["mnist-app", "train", "--preset", "len"], "lenet"),
+        (&["mnist-app", "inspect", "--sam"], "--samples"),
+    ] {
+        let Some(found) = bash_offers(&script, words) else {
+            println!("skipped: there is no bash");
+            return;
+        };
+        assert!(found.lines().any(|line| line == expected), "{words:?}: {found}");
     }
 }
