@@ -62,7 +62,8 @@ impl Usage {
                 parts.text(ContextKind::ActualNumValues)
             ),
             ErrorKind::MissingRequiredArgument => {
-                format!("{command}: expected {flag}, found nothing{}", explained(of, &flag))
+                let found = if flag == "B" { "only A" } else { "nothing" };
+                format!("{command}: expected {flag}, found {found}{}", explained(of, &flag))
             }
             _ => first_line(error),
         };

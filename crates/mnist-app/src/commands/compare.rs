@@ -19,10 +19,10 @@ use crate::statistics::{SIGNIFICANCE, mcnemar};
 /// Tells by McNemar's test whether one of two models is better
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
-    /// a model.safetensors or the folder of a run
+    /// the first model, a model.safetensors or the folder of a run
     #[arg(value_name = "A")]
     a: PathBuf,
-    /// another one
+    /// the second model
     #[arg(value_name = "B")]
     b: PathBuf,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     let [a, b] = models.as_slice() else { unreachable!("the command line has two models") };
     asked.divide(found.samples[0].len(), || {
         let mut console = Console::default();
-        found.tell(&mut console, flags.json)?;
+        found.tell(&mut console, (flags.json, flags.common.quiet))?;
         let [of_a, of_b] = found.samples.as_slice() else { unreachable!("samples of two models") };
         let sides = [(&a.evaluate(of_a)?, of_a), (&b.evaluate(of_b)?, of_b)];
         let table = Table::of(sides);

@@ -45,7 +45,7 @@ struct Line<'a> {
     accuracy: Accuracy,
 }
 
-/// Tests models, several also by their vote
+/// Tests one or more models, and their vote
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
     /// a model.safetensors or the folder of a run; several answer together too
@@ -58,17 +58,17 @@ pub struct Flags {
 /// How models are tested.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct TestFlags {
-    /// Other data than those that the models were made for
+    /// Test on these images instead of the model's own
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Use the first N test images alone
+    /// Use only the first N test images
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     test_limit: Option<NonZeroUsize>,
     /// Print JSON instead of text
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
-    common: Common,
+    pub(super) common: Common,
 }
 
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
@@ -76,7 +76,7 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     require_same_names(&models)?;
     asked.divide(found.samples[0].len(), || {
         let mut console = Console::default();
-        found.tell(&mut console, flags.json)?;
+        found.tell(&mut console, (flags.json, flags.common.quiet))?;
         if let [model] = models.as_slice() {
             alone(flags, model, (&found.samples[0], console))
         } else {

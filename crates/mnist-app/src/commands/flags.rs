@@ -9,13 +9,15 @@ use clap::builder::PossibleValuesParser;
 use crate::experiment::{self, Experiment, Origin, Precision, absolute};
 use crate::{presets, threads};
 
-/// The flags of every command.
+/// The flags of every command that works on networks.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Common {
-    /// How many threads to use: they change the speed, not the numbers
+    /// How many threads to use: they change the speed, not the numbers [default: one for each
+    /// processor; `profile`: 1]
     #[arg(long, value_name = "N", value_parser = thread_count, allow_negative_numbers = true)]
     pub threads: Option<NonZeroUsize>,
-    /// Print results and errors, but nothing on the way
+    /// Print only results and errors: no progress, no warnings of a training, and of
+    /// other commands no notes about the data
     #[arg(long)]
     pub quiet: bool,
 }
@@ -51,7 +53,7 @@ impl ExperimentFlags {
 
 /// The flags that change an experiment.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
-#[command(next_help_heading = "Instead of what the experiment says")]
+#[command(next_help_heading = "Overrides")]
 pub struct Overrides {
     /// How many times to go through all training images
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
@@ -65,16 +67,16 @@ pub struct Overrides {
     /// Images that one thread runs through the network as a batch
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub shard_size: Option<NonZeroUsize>,
-    /// The length of a step
+    /// The learning rate, instead of the experiment's
     #[arg(long, value_name = "X", value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
     /// The seed of all random numbers
     #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     pub seed: Option<u64>,
-    /// Use the first N training images alone
+    /// Use only the first N training images
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub train_limit: Option<NonZeroUsize>,
-    /// Use the first N test images alone
+    /// Use only the first N test images
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub test_limit: Option<NonZeroUsize>,
     /// The type of the network's numbers

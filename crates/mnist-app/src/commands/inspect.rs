@@ -27,9 +27,9 @@ use crate::threads::ThreadCount;
 
 use report::{InputLine, LayerLine, Line, Setting};
 
-/// Shows what the layers make of the first training images, and what of the gradient comes
-/// back to each
+/// Shows each layer's outputs and gradients
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[command(mut_arg("preset", |preset| preset.help("A built-in experiment; `mnist-app presets` lists them")))]
 #[command(group = ArgGroup::new("network").args(["model", "preset", "config"]).required(true))]
 pub struct Flags {
     /// a model.safetensors or the folder of a run; without one, the network of an experiment is
@@ -70,7 +70,7 @@ impl Flags {
 /// If something that the flags name is not what it should be.
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     let subject = Subject::read(flags)?;
-    ThreadCount::of(None)?.share(1, || match subject.precision {
+    ThreadCount::of(flags.common.threads)?.share(1, || match subject.precision {
         Precision::F32 => inspect::<f32>(flags, &subject),
         Precision::F64 => inspect::<f64>(flags, &subject),
     })
@@ -197,13 +197,15 @@ impl Subject {
             Weights::Model(model) => {
                 let models = std::slice::from_ref(&**model);
                 let mut found = ModelData::of(models, Part::Train, (flag, count))?;
-                found.tell(console, flags.json)?;
+                found.tell(console, (flags.json, flags.common.quiet))?;
                 return Ok(found.samples.remove(0));
             }
             Weights::Start(experiment, origin) => (experiment, origin),
         };
         let samples = build::data_source(flag, experiment, origin)?.load(Part::Train)?;
-        samples.notes().iter().for_each(notice);
+        if !flags.common.quiet {
+            samples.notes().iter().for_each(notice);
+        }
         let named = match &experiment.classes {
             Some(names) => samples.named(names)?,
             None => samples,

@@ -4,17 +4,14 @@ use std::time::Instant;
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 
-use super::{CommandLine, Common};
+use super::CommandLine;
 use crate::console::Console;
 
 /// Prints the manual page
 ///
 /// `mnist-app manual | man -l -` shows it.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
-pub struct Flags {
-    #[command(flatten)]
-    common: Common,
-}
+pub struct Flags {}
 
 pub(super) fn run(_: &Flags, _: Instant) -> anyhow::Result<()> {
     Console::default().print(String::from_utf8_lossy(&page()?))

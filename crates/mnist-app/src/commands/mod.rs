@@ -171,9 +171,9 @@ mod tests {
             ("evaluate a --epochs 2", "--epochs: no such flag of mnist-app evaluate"),
             (
                 "compare",
-                "mnist-app compare: expected A and B, found nothing; A: a model.safetensors",
+                "mnist-app compare: expected A and B, found nothing; A: the first model, a model.safetensors",
             ),
-            ("compare a", "mnist-app compare: expected B, found nothing"),
+            ("compare a", "mnist-app compare: expected B, found only A; B: the second model"),
             ("compare a b c", "found \"c\""),
             ("compare a b --test-limit 0", "--test-limit: expected"),
             ("profile lenet", "found \"lenet\""),

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::{Common, flags};
+use super::flags;
 use crate::console::Console;
 use crate::experiment::build;
 use crate::presets;
@@ -13,8 +13,6 @@ pub struct Flags {
     /// The one to print, a file for `train --config`
     #[arg(value_name = "NAME", value_parser = flags::preset_names())]
     name: Option<String>,
-    #[command(flatten)]
-    common: Common,
 }
 
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {

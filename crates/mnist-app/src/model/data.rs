@@ -49,12 +49,19 @@ impl ModelData {
         Ok(Self { samples, other, notes })
     }
 
-    /// Prints the messages: that the data are others is the first line of the output, or goes to
-    /// standard error where the output is JSON.
+    /// Prints the messages, unless `quiet`: that the data are others is the first line of the
+    /// output, or goes to standard error where the output is JSON.
     ///
     /// # Errors
     /// If it cannot be printed.
-    pub(crate) fn tell(&self, console: &mut Console, json: bool) -> anyhow::Result<()> {
+    pub(crate) fn tell(
+        &self,
+        console: &mut Console,
+        (json, quiet): (bool, bool),
+    ) -> anyhow::Result<()> {
+        if quiet {
+            return Ok(());
+        }
         self.notes.iter().for_each(notice);
         match &self.other {
             Some(line) if json => notice(line),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::common::{succeeds, text};
+use crate::common::{run_line, small_data, succeeds, text, train_small};
 
 /// Runs the program in `folder` with the words of `line` and an environment variable.
 fn run_with(folder: &Path, line: &str, (variable, value): (&str, &str)) -> Output {
@@ -69,5 +69,40 @@ fn bash_completes_the_flags_of_a_command() {
             return;
         };
         assert!(found.lines().any(|line| line == expected), "{words:?}: {found}");
+    }
+}
+
+#[test]
+fn only_what_has_an_effect_is_offered() {
+    let here = tempfile::tempdir().unwrap();
+    for command in ["presets", "completions", "manual"] {
+        let help = succeeds(here.path(), &format!("{command} --help"));
+        assert!(!help.contains("--threads") && !help.contains("--quiet"), "{help}");
+    }
+    for (command, preset) in [("train", true), ("profile", true), ("inspect", false)] {
+        let help = succeeds(here.path(), &format!("{command} --help"));
+        assert_eq!(help.contains("[default: notebook]"), preset, "{help}");
+        assert!(help.contains("--threads") && help.contains("--quiet"), "{help}");
+    }
+}
+
+#[test]
+fn quiet_leaves_out_notes_about_the_data() {
+    let here = tempfile::tempdir().unwrap();
+    train_small(here.path(), "--epochs 1 --train-limit 20 --out run");
+    let other = here.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    for entry in std::fs::read_dir(small_data()).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(other.join(path.file_name().unwrap()), bytes).unwrap();
+    }
+    for command in ["evaluate run", "compare run run", "inspect run"] {
+        let loud = run_line(here.path(), &format!("{command} --json --data other"));
+        let quiet = run_line(here.path(), &format!("{command} --json --data other --quiet"));
+        assert!(loud.status.success() && !loud.stderr.is_empty(), "{command}");
+        assert!(quiet.status.success() && quiet.stderr.is_empty(), "{command}");
+        assert_eq!(loud.stdout, quiet.stdout, "{command}");
     }
 }
