@@ -267,7 +267,7 @@ fn configs_that_are_no_experiments() {
 }
 
 #[test]
-fn a_network_that_does_not_fit_is_shown_as_a_table() {
+fn a_network_that_does_not_fit_is_told_in_a_line() {
     let here = tempfile::tempdir().unwrap();
     let notebook = mnist_app::presets::text("notebook").unwrap();
     let text_without_reshape = notebook.replace("    { type = \"reshape\" },\n", "");
@@ -280,9 +280,7 @@ fn a_network_that_does_not_fit_is_shown_as_a_table() {
     let start =
         format!("error: --config flat.toml, line {}: network: layer 2 does not fit", line + 1);
     assert!(complaint.starts_with(&start), "{complaint}");
-    for part in ["(6, 26, 26)", "Conv2d 6 kernels 3×3", "→  2 Dense 100 outputs", "Sigmoid"] {
-        assert!(complaint.contains(part), "expected {part:?} in {complaint}");
-    }
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
     assert!(!here.path().join("runs").exists());
 }
 
@@ -370,7 +368,7 @@ fn committees_that_cannot_be() {
 }
 
 #[test]
-fn a_committees_network_that_does_not_fit_is_shown_as_a_table() {
+fn a_committees_network_that_does_not_fit_is_told_in_a_line() {
     let here = tempfile::tempdir().unwrap();
     let wrong = "{ type = \"max_pool2d\", size = 30 },\n    { type = \"flatten\" },\n    { type = \"dropout\"";
     let text_of_two = TWO.replace("{ type = \"flatten\" },\n    { type = \"dropout\"", wrong);
@@ -384,7 +382,7 @@ fn a_committees_network_that_does_not_fit_is_shown_as_a_table() {
             "error: --config two.toml, line {line}: network 2 of 2: layer 0 does not fit: "
         );
         assert!(complaint.starts_with(&start), "{complaint}");
-        assert!(complaint.contains("→  0 MaxPool2d 30×30"), "{complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
         assert_eq!(text(&output.stdout), "");
     }
     assert!(!here.path().join("runs").exists());

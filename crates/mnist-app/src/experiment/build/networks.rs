@@ -20,8 +20,11 @@ pub(crate) fn networks<T: Element>(
     let numbers = NetworkNumber::each(&experiment.networks);
     for (number, spec) in numbers.zip(experiment.networks.all()) {
         let place = |layer| origin.network(number, layer);
-        let footprint =
-            spec.footprint::<T>().map_err(|error| anyhow!("{}: {error}", place(error.layer())))?;
+        let footprint = spec.footprint::<T>().map_err(|error| {
+            // A table of the layers follows, for users of the library.
+            let text = error.to_string();
+            anyhow!("{}: {}", place(error.layer()), text.lines().next().unwrap_or_default())
+        })?;
         // Each command needs at least a forward and a backward pass of one sample.
         let remedy = "choose a smaller network or smaller images";
         let bytes = footprint.network().saturating_add(footprint.inspection(1));
