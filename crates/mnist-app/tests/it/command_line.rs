@@ -106,3 +106,21 @@ fn quiet_leaves_out_notes_about_the_data() {
         assert_eq!(loud.stdout, quiet.stdout, "{command}");
     }
 }
+
+#[test]
+fn the_columns_of_tables_of_layers_are_straight() {
+    let here = tempfile::tempdir().unwrap();
+    let data = small_data().display();
+    let line = format!("inspect --preset committee --samples 2 --threads 1 --data {data}");
+    let table = succeeds(here.path(), &line);
+    let output_at = |line: &str, what: &str| line.split(what).next().unwrap().chars().count();
+    let mut column = None;
+    for line in table.lines() {
+        if line.starts_with("layer ") {
+            column = Some(output_at(line, "output"));
+        } else if line.starts_with(' ') && line.contains('(') {
+            assert_eq!(Some(output_at(line, "(")), column, "{table}");
+        }
+    }
+    assert!(column.is_some(), "{table}");
+}

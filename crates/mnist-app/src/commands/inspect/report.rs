@@ -12,6 +12,7 @@ use crate::evaluation::report::percent;
 use crate::experiment::NetworkNumber;
 use crate::layer_rows::layer_rows;
 use crate::passes::{Stage, root_mean_square, short};
+use crate::width::cut;
 
 /// What is printed, line by line.
 #[derive(Serialize)]
@@ -132,14 +133,23 @@ pub(super) fn show(lines: &[Line], (console, json): (&mut Console, bool)) -> any
     if json {
         return lines.iter().try_for_each(|line| console.line(serde_json::to_string(line)?));
     }
+    let name_len = |line: &Line| match line {
+        Line::Layer(line) => line.name.chars().count(),
+        _ => 0,
+    };
+    // Room for the longest name, which is cut if it is very long.
+    let width = lines.iter().map(name_len).max().unwrap_or(0).clamp(SHORTEST, 44) + 1;
     // The layers of a network come after its input.
     for part in lines.chunk_by(|_, next| matches!(next, Line::Layer(_))) {
         let Some((first, layers)) = part.split_first() else { continue };
-        console.line(words(first))?;
-        layer_rows(layers.iter().map(words)).try_for_each(|row| console.line(row))?;
+        console.line(words(first, width))?;
+        layer_rows(layers.iter().map(|line| words(line, width))).try_for_each(|row| console.line(row))?;
     }
     console.line(LEGEND)
 }
+
+/// The least width of the names of layers.
+const SHORTEST: usize = 33;
 
 const LEGEND: &str = "
 saturated  share of outputs where the derivative is below 1 % of its largest value
@@ -147,26 +157,27 @@ dead       units saturated for every image: kernels where the output is an image
 gradient   of the mean loss with respect to the outputs: root mean square
 relative   the norm of the parameters' gradient, divided by the norm of the parameters";
 
-fn words(line: &Line) -> String {
+fn words(line: &Line, width: usize) -> String {
     match line {
-        Line::Setting(setting) => setting_words(setting),
+        Line::Setting(setting) => setting_words(setting, width),
         Line::Input(line) => {
             let shape = Shape::new(&line.shape).to_string();
-            format!("   {:<34}{shape:<12}{}", "input", line.values.columns())
+            format!("   {:<width$}{shape:<12}{}", "input", line.values.columns())
         }
-        Line::Layer(line) => layer_words(line),
+        Line::Layer(line) => layer_words(line, width),
     }
 }
 
-fn setting_words(setting: &Setting) -> String {
+fn setting_words(setting: &Setting, width: usize) -> String {
     let Setting { seed, precision, samples, loss, mean_loss, correct, .. } = setting;
+    let head = width + 3;
     let name = setting.number.heading(&setting.name.escaped());
     let state =
         if setting.trained { "trained".into() } else { format!("as drawn from seed {seed}") };
     format!(
         "{name}, {state}: {samples} training images, {precision}\n\
          mean {loss} {mean_loss:.4}, {correct} right ({})\n\n\
-         {:<37}{:<12}{:>9}{:>9}{:>9}{:>9}{:>11}{:>9}{:>10}{:>10}",
+         {:<head$}{:<12}{:>9}{:>9}{:>9}{:>9}{:>11}{:>9}{:>10}{:>10}",
         percent(*correct, *samples),
         "layer",
         "output",
@@ -181,9 +192,9 @@ fn setting_words(setting: &Setting) -> String {
     )
 }
 
-fn layer_words(line: &LayerLine) -> String {
+fn layer_words(line: &LayerLine, width: usize) -> String {
     let shape = Shape::new(&line.shape).to_string();
-    let mut text = format!("{:>2} {:<34}{shape:<12}", line.layer, line.name);
+    let mut text = format!("{:>2} {:<width$}{shape:<12}", line.layer, cut(&line.name, width - 1));
     text.push_str(&line.output.columns());
     let _ = match line.saturated.zip(line.dead) {
         Some((share, dead)) => {

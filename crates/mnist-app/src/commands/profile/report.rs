@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::console::Console;
 use crate::escape::Escape;
 use crate::experiment::NetworkNumber;
+use crate::width::cut;
 use crate::layer_rows::layer_rows;
 
 /// What is printed, line by line.
@@ -178,7 +179,7 @@ fn layer_words(line: &LayerLine) -> String {
     let kib = |bytes: usize| bytes as f64 / 1024.0;
     let mut text = format!(
         "{:<44}{}{:<23}{:>10.2}{:>12.3}",
-        format!("{:>2} {}", line.layer, line.name),
+        cut(&format!("{:>2} {}", line.layer, line.name), 43),
         if line.in_step { ' ' } else { '·' },
         line.pass.words(),
         line.seconds * 1e6,
