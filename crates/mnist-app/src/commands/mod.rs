@@ -91,7 +91,7 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> 
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 Console::default().print(error.render())
             }
-            _ => Err(Usage::new(&error, &command_of(&words)).into()),
+            _ => Err(Usage::new(&error, &command_of(&words), &words).into()),
         },
     }
 }
@@ -116,7 +116,9 @@ mod tests {
         let words: Vec<_> = line.split_whitespace().map(std::ffi::OsString::from).collect();
         let all = std::iter::once("mnist-app".into()).chain(words.iter().cloned());
         let parsed = CommandLine::try_parse_from(all);
-        parsed.map(|words| words.command).map_err(|error| Usage::new(&error, &command_of(&words)))
+        parsed
+            .map(|words| words.command)
+            .map_err(|error| Usage::new(&error, &command_of(&words), &words))
     }
 
     #[test]
@@ -142,6 +144,13 @@ mod tests {
         for (line, expected) in [
             ("fly", "expected a command, found \"fly\""),
             ("trian", "did you mean train?"),
+            ("help trian", "did you mean train?"),
+            ("-- train", "mnist-app: expected nothing after --, found \"train\""),
+            ("train -- --epochs 1", "expected nothing after --, found \"--epochs\""),
+            ("train -epochs 3", "-epochs: no such flag of mnist-app train; did you mean --epochs?"),
+            ("train --EPOCHS 3", "did you mean --epochs?"),
+            ("train --version", "--version: no such flag of mnist-app train; see"),
+            ("train --preset a", "found \"a\"; see"),
             ("train --epochs", "--epochs: expected a value, found nothing"),
             (
                 "train --epochs 0",

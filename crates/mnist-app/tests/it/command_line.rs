@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::common::{run_line, small_data, succeeds, text, train_small};
+use crate::common::{run_in, run_line, small_data, succeeds, text, train_small};
 
 /// Runs the program in `folder` with the words of `line` and an environment variable.
 fn run_with(folder: &Path, line: &str, (variable, value): (&str, &str)) -> Output {
@@ -123,4 +123,23 @@ fn the_columns_of_tables_of_layers_are_straight() {
         }
     }
     assert!(column.is_some(), "{table}");
+}
+
+#[cfg(unix)]
+#[test]
+fn values_that_are_no_utf8_are_shown_with_their_flag() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let here = tempfile::tempdir().unwrap();
+    let bytes = |bytes: &'static [u8]| std::ffi::OsStr::from_bytes(bytes);
+    let apart = run_in(here.path(), &[&"train", &"--epochs", &bytes(b"1\xff")]);
+    let joined =
+        run_in(here.path(), &[&"train", &"--data", &bytes(b"\xfe"), &bytes(b"--epochs=1\xff")]);
+    for output in [apart, joined] {
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        let expected =
+            "error: --epochs: expected UTF-8, found \"1\\xff\"; see mnist-app train --help\n";
+        assert_eq!(message, expected);
+    }
 }
