@@ -4,7 +4,7 @@ use std::time::Instant;
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 
-use super::CommandLine;
+use super::{AFTER_HELP, CommandLine};
 use crate::console::Console;
 
 /// Prints the manual page
@@ -39,7 +39,28 @@ fn page() -> std::io::Result<Vec<u8>> {
         let below = options.split_once(".SH OPTIONS\n").map_or(&*options, |(_, below)| below);
         page.extend(below.replace(".SH ", ".SS ").into_bytes());
     }
-    whole.render_extra_section(&mut page)?;
+    page.extend(sections(AFTER_HELP).into_bytes());
     whole.render_version_section(&mut page)?;
     Ok(page)
+}
+
+/// The sections of a text: `Title:`, then lines with a term, two spaces or more and what it means,
+/// which goes on in lines that are indented further.
+fn sections(text: &str) -> String {
+    let mut page = String::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let line = line.replace('-', "\\-");
+        if let Some(title) = line.strip_suffix(':').filter(|title| !title.starts_with(' ')) {
+            page.push_str(&format!(".SH \"{}\"\n", title.to_uppercase()));
+            continue;
+        }
+        let entry = line.strip_prefix("  ").unwrap_or(&line);
+        match entry.split_once("  ").filter(|_| !entry.starts_with(' ')) {
+            Some((term, meaning)) => {
+                page.push_str(&format!(".TP\n\\fB{term}\\fR\n{}\n", meaning.trim()));
+            }
+            None => page.push_str(&format!("{}\n", entry.trim())),
+        }
+    }
+    page
 }
