@@ -101,6 +101,16 @@ pub(crate) fn reserve(bytes: &mut Vec<u8>, len: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The error, with `remedy` if it is that there is no such file.
+pub(crate) fn or_if_missing(error: anyhow::Error, remedy: &str) -> anyhow::Error {
+    let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    if error.downcast_ref().is_some_and(is_missing) {
+        anyhow!("{error:#}; {remedy}")
+    } else {
+        error
+    }
+}
+
 /// Whether something has this name, even if it is a dangling link.
 pub(crate) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()

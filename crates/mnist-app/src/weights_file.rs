@@ -25,6 +25,12 @@ impl WeightsFile {
         let Some(prefix) = bytes.first_chunk() else {
             return Err(metadata_of(&bytes).err().context("no header")?.into());
         };
+        // In a file of another kind, a text for example, this is no length.
+        ensure!(
+            u64::from_le_bytes(*prefix) < 1 << 40,
+            "expected a safetensors file, found another kind of file; name a model.safetensors, \
+             such as that in a run's folder"
+        );
         let length = WeightsHeader::length(*prefix)?;
         let start = WeightsHeader::PREFIX + length;
         check_len(input.len(), start, |found, expected| found >= expected)?;

@@ -85,7 +85,12 @@ fn inspect<T: Element>(flags: &Flags, subject: &Subject) -> anyhow::Result<()> {
         let misfit = |misfit| anyhow!("{}: {misfit}", subject.place(number(index), &misfit));
         samples = samples.fit(network).map_err(misfit)?;
         let bytes = network.spec().footprint::<T>()?.inspection(samples.len());
-        let what = format!("--samples {}", samples.len());
+        let what = match flags.samples.map(NonZeroUsize::get) {
+            Some(asked) if asked > samples.len() => {
+                format!("--samples {asked}, of which there are {},", samples.len())
+            }
+            _ => format!("--samples {}", samples.len()),
+        };
         memory::require(&what, bytes, "choose fewer --samples")?;
     }
     if let Weights::Start(experiment, origin) = &subject.weights {

@@ -11,7 +11,7 @@ use super::keys::Experiment;
 use super::origin::Origin;
 use super::values::in_name;
 use crate::escape::Escape;
-use crate::input::{Input, require_utf8};
+use crate::input::{Input, or_if_missing, require_utf8};
 use crate::memory;
 
 impl Experiment {
@@ -27,7 +27,11 @@ impl Experiment {
     /// The same, and where its settings stand.
     pub(crate) fn read_with_origin(path: &Path) -> anyhow::Result<(Self, Origin)> {
         let file = path.escaped();
-        let text = text_of(path).with_context(|| format!("--config {file}"))?;
+        let text = text_of(path)
+            .map_err(|error| {
+                or_if_missing(error, "name an experiment's file, or one built in with --preset")
+            })
+            .with_context(|| format!("--config {file}"))?;
         let mut experiment =
             Self::parse(&text).map_err(|error| anyhow!("--config {file}{error}"))?;
         if experiment.name.is_empty() {

@@ -15,6 +15,7 @@ use crate::evaluation::vote::{Outputs, Vote};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Precision;
 use crate::experiment::build::refuse_loss;
+use crate::input::or_if_missing;
 use crate::memory;
 use crate::run_folder::{FinishedRun, ModelFile, ModelFiles, model_files, named};
 use crate::train::committee_digest;
@@ -192,7 +193,9 @@ impl SavedNetwork {
     }
 
     fn read(file: &Path, run: Option<FinishedRun>) -> anyhow::Result<Self> {
-        let weights = WeightsFile::open(file)?;
+        let weights = WeightsFile::open(file).map_err(|error| {
+            or_if_missing(error, "name a model.safetensors or the folder of a run")
+        })?;
         let metadata = weights.header.metadata();
         let mut about = Metadata::of(&metadata)?;
         if let Some(FinishedRun { experiment, .. }) = &run {

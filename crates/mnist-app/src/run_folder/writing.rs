@@ -245,7 +245,9 @@ fn prepare(out: &Path) -> anyhow::Result<Vec<PathBuf>> {
         }
         entries => entries.and_then(Iterator::collect::<io::Result<Vec<_>>>),
     };
-    let entries = entries.context("expected a folder that is new or empty")?;
+    let entries = entries.map_err(|error| {
+        anyhow!("expected a folder that is new or empty: {error}; name another one with --out DIR")
+    })?;
     let is_leftover = |entry: &fs::DirEntry| {
         files::is_partial_of(&entry.file_name(), &FILES)
             && entry.file_type().is_ok_and(|kind| kind.is_file())

@@ -143,3 +143,41 @@ fn values_that_are_no_utf8_are_shown_with_their_flag() {
         assert_eq!(message, expected);
     }
 }
+
+#[test]
+fn the_manual_has_sections_for_the_environment_and_the_exit_status() {
+    let here = tempfile::tempdir().unwrap();
+    let manual = succeeds(here.path(), "manual");
+    assert!(!manual.contains(".SH EXTRA"), "{manual}");
+    for part in [
+        ".SH \"ENVIRONMENT\"\n.TP\n\\fBASTERISM_SIMD=portable|avx2|avx512|neon\\fR\n",
+        ".TP\n\\fBRAYON_NUM_THREADS=N\\fR\n",
+        ".SH \"EXIT STATUS\"\n.TP\n\\fB0\\fR\ndone\n",
+        ".TP\n\\fB130, 143\\fR\n",
+    ] {
+        assert!(manual.contains(part), "expected {part:?} in {manual}");
+    }
+}
+
+#[test]
+fn what_is_no_file_or_another_one_is_told_with_what_to_name() {
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("notes.txt"), "not a network at all\n").unwrap();
+    let train = format!("train --data {} --out run", small_data().display());
+    for (line, part) in [
+        (
+            "train --config nofile.toml",
+            "; name an experiment's file, or one built in with --preset",
+        ),
+        (&format!("{train} --init nofile"), "name a model.safetensors with --init"),
+        ("evaluate nofile", "; name a model.safetensors or the folder of a run"),
+        ("evaluate notes.txt", "found another kind of file; name a model.safetensors"),
+        (&format!("{train} --init notes.txt"), "found another kind of file"),
+    ] {
+        let output = run_line(here.path(), line);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains(part), "expected {part:?} in {message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}

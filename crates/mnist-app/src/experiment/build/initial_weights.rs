@@ -7,6 +7,7 @@ use tensor::Element;
 use crate::dataset::{Classes, Samples};
 use crate::escape::Escape;
 use crate::experiment::Experiment;
+use crate::input::or_if_missing;
 use crate::weights_file::WeightsFile;
 
 /// Checks that the classes that a file of initial weights names are those of the samples.
@@ -54,7 +55,9 @@ pub(crate) fn set_initial_weights<T: Element>(
         "{}: expected a regular file, as each of {members} members reads it, found another one",
         name()
     );
-    let weights = WeightsFile::open(file).with_context(name)?;
+    let remedy = "name a model.safetensors with --init, or with initial_weights in the experiment";
+    let weights =
+        WeightsFile::open(file).map_err(|error| or_if_missing(error, remedy)).with_context(name)?;
     // Before the whole file is read.
     weights.header.check(network).with_context(name)?;
     let outputs = network.output_shape().len();
