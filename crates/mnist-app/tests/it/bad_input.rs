@@ -56,7 +56,7 @@ fn wrong_usage() {
         ("evaluate", &["model.safetensors"]),
         ("evaluate --json", &["evaluate: expected MODEL, found nothing"]),
         ("compare", &["compare: expected A and B, found nothing", "model.safetensors"]),
-        ("compare a", &["expected B, found nothing"]),
+        ("compare a", &["expected B, found only A"]),
         ("compare a b c", &["found \"c\""]),
         ("compare a b --test-limit 0", &["--test-limit", "found \"0\""]),
         ("compare a b --epochs 3", &["--epochs"]),
