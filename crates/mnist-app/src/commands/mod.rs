@@ -71,7 +71,7 @@ Environment:
 
 Exit status:
   0  done
-  1  a run failed, or what it printed was lost
+  1  a run failed, is not what it claims, or what was printed was lost
   2  wrong usage
   130, 143  a training ended after Ctrl-C or SIGTERM, and can go on";
 
