@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
 use crate::process::{cargo, line, release, root, run as run_command};
@@ -72,7 +72,10 @@ fn format() -> anyhow::Result<()> {
     let mut rustfmt = Command::new("rustfmt");
     rustfmt.arg("--check").current_dir(root());
     let files = tidy::files()?;
-    run_command(rustfmt.args(files.iter().filter(|name| name.ends_with(".rs"))))
+    let files = files.iter().filter(|name| name.ends_with(".rs"));
+    let status = rustfmt.args(files).status().context("rustfmt")?;
+    ensure!(status.success(), "rustfmt $(git ls-files '*.rs') mends it");
+    Ok(())
 }
 
 fn clippy() -> anyhow::Result<()> {

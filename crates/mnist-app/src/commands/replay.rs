@@ -33,11 +33,8 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     threads::simd_level()?;
     let failed = FailedRun::read(&flags.run)?;
     let experiment = &failed.run.experiment;
-    let options = ReplayOptions {
-        data: flags.data.clone(),
-        json: flags.json,
-        quiet: flags.common.quiet,
-    };
+    let options =
+        ReplayOptions { data: flags.data.clone(), json: flags.json, quiet: flags.common.quiet };
     ThreadCount::of(flags.common.threads)?.share(experiment.shards(), || {
         match experiment.precision {
             Precision::F32 => replay::<f32>(&failed, &options),

@@ -143,7 +143,8 @@ pub(super) fn show(lines: &[Line], (console, json): (&mut Console, bool)) -> any
     for part in lines.chunk_by(|_, next| matches!(next, Line::Layer(_))) {
         let Some((first, layers)) = part.split_first() else { continue };
         console.line(words(first, width))?;
-        layer_rows(layers.iter().map(|line| words(line, width))).try_for_each(|row| console.line(row))?;
+        layer_rows(layers.iter().map(|line| words(line, width)))
+            .try_for_each(|row| console.line(row))?;
     }
     console.line(LEGEND)
 }

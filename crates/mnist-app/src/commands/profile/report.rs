@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::console::Console;
 use crate::escape::Escape;
 use crate::experiment::NetworkNumber;
-use crate::width::cut;
 use crate::layer_rows::layer_rows;
+use crate::width::cut;
 
 /// What is printed, line by line.
 #[derive(Serialize)]
