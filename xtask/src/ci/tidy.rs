@@ -99,13 +99,15 @@ mod tests {
     #[test]
     fn each_rule_has_its_complaint() {
         assert_eq!(complaints_of("a.rs", "fn main() {}\n"), Vec::<String>::new());
+        assert_eq!(complaints_of("a.md", "x"), ["a.md: no line feed at the end"]);
         assert_eq!(complaints_of("a.md", "x \n"), ["a.md:1: white space at the end"]);
         assert_eq!(complaints_of("a.rs", &"\n".repeat(MOST_LINES + 1)).len(), 1);
         for parts in UNFINISHED {
-            assert_eq!(complaints_of("a.rs", &format!("\n{}", parts.concat())).len(), 1);
+            assert_eq!(complaints_of("a.rs", &format!("\n{}\n", parts.concat())).len(), 1);
         }
         for (folder, expected) in [(ESCAPED, 1), ("xtask/src/", 0)] {
-            let found = complaints_of(&format!("{folder}a.rs"), &RAW_PATH.concat());
+            let found =
+                complaints_of(&format!("{folder}a.rs"), &format!("{}\n", RAW_PATH.concat()));
             assert_eq!(found.len(), expected, "{found:?}");
         }
     }
