@@ -1,4 +1,4 @@
-//! The kernels of activations, normalization, optimizers, dropout and images against their
+//! The kernels of activations, normalisation, optimizers, dropout and images against their
 //! readable twins in `tensor::reference`, on every SIMD level, with outputs full of NaN beforehand;
 //! and the levels against each other, bit by bit.
 //!

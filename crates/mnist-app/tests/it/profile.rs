@@ -131,7 +131,7 @@ fn what_has_weights_says_how_it_is_computed() {
         let kernel = line["kernel"].as_str().filter(|kernel| !done.contains(kernel));
         assert_eq!(computes, kernel.is_some(), "{line}");
     }
-    // Rectifiers: of what the batch normalization gives, and of what a dense layer does.
+    // Rectifiers: of what the batch normalisation gives, and of what a dense layer does.
     assert_eq!([kernel(2, "forward"), kernel(22, "forward")], ["in the layer before", "in place"]);
     assert_eq!(kernel(3, "forward"), "tiles of 4 × 4");
     assert_eq!(kernel(3, "both_gradients"), "tiles of 4 × 4; tiles of 4 × 4");
