@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Common;
 use crate::experiment::Precision;
-use crate::threads::{self, ThreadCount};
+use crate::threads::ThreadCount;
 use crate::train::{FailedRun, ReplayOptions, replay};
 
 /// Goes through the step at which a run broke off once more, layer by layer
@@ -30,7 +30,6 @@ pub struct Flags {
 }
 
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
-    threads::simd_level()?;
     let failed = FailedRun::read(&flags.run)?;
     let experiment = &failed.run.experiment;
     let options =

@@ -9,7 +9,7 @@ use clap::Args;
 use super::Common;
 use super::flags::count;
 use crate::experiment::Precision;
-use crate::threads::{self, ThreadCount};
+use crate::threads::ThreadCount;
 use crate::train::{ClaimedRun, VerifyOptions, verify};
 
 /// Trains a run again, and tells whether it comes to what its files claim
@@ -36,7 +36,6 @@ pub struct Flags {
 }
 
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
-    threads::simd_level()?;
     let run = ClaimedRun::read(&flags.run)?;
     let options = VerifyOptions {
         data: flags.data.clone(),

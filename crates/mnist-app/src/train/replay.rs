@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde::Serialize;
 use tensor::Element;
 
@@ -129,21 +129,10 @@ fn until_failure<T: Element>(
     place: (&Path, &dyn Fn(&str)),
 ) -> anyhow::Result<Option<(Failure, anyhow::Error)>> {
     for epoch in training.epochs().take(last).skip(training.state.progress.epochs) {
-        let mut steps = training.begin(&epoch)?;
-        let report = match training.learn(&mut steps, &epoch) {
-            Ok(report) => report,
-            Err(failure) => {
-                let error = training.step_error(place, &epoch, &failure);
-                return Ok(Some((Failure::of_step(&epoch, &steps, &failure), error)));
-            }
-        };
-        let evaluation = training.evaluate_while(&epoch, || true).context("no evaluation")?;
-        if let Some(image) = evaluation.first_non_finite() {
-            let error = training.test_error(place, &epoch, image);
-            return Ok(Some((Failure::of_test(&epoch, image), error)));
+        match training.epoch(&epoch, place)? {
+            Ok((metrics, _)) => training.state.progress.end_epoch(metrics),
+            Err(failure) => return Ok(Some(failure)),
         }
-        let metrics = training.metrics(&report, &evaluation);
-        training.state.progress.end_epoch(metrics);
     }
     Ok(None)
 }

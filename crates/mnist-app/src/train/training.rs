@@ -10,6 +10,7 @@ use layers::{
 use tensor::Element;
 
 use super::doctor::Diagnosis;
+use super::failure::Failure;
 use super::metrics::EpochMetrics;
 use super::receipt::Receipts;
 use super::start::Start;
@@ -107,11 +108,7 @@ impl<T: Element> Training<T> {
     ///
     /// # Errors
     /// If a number is not finite.
-    pub(super) fn learn(
-        &mut self,
-        run: &mut EpochRun,
-        epoch: &Epoch,
-    ) -> Result<EpochReport, NonFinite> {
+    fn learn(&mut self, run: &mut EpochRun, epoch: &Epoch) -> Result<EpochReport, NonFinite> {
         while !run.is_done() {
             self.step(run, epoch)?;
         }
@@ -131,6 +128,32 @@ impl<T: Element> Training<T> {
         let network = self.averaged.as_ref().unwrap_or(self.state.trainer.network());
         let loss = &self.experiment.loss;
         self.evaluator.evaluate_while(network, loss, &self.test, go_on)
+    }
+
+    /// Trains what is left of an epoch, and tests what came of it. If a number is not finite, what
+    /// failed, and what is said of it.
+    ///
+    /// # Errors
+    /// If it has not come that far.
+    pub(super) fn epoch(
+        &mut self,
+        epoch: &Epoch,
+        place: (&Path, &dyn Fn(&str)),
+    ) -> anyhow::Result<Result<(EpochMetrics, Evaluation), (Failure, anyhow::Error)>> {
+        let mut steps = self.begin(epoch)?;
+        let report = match self.learn(&mut steps, epoch) {
+            Ok(report) => report,
+            Err(failure) => {
+                let error = self.step_error(place, epoch, &failure);
+                return Ok(Err((Failure::of_step(epoch, &steps, &failure), error)));
+            }
+        };
+        let evaluation = self.evaluate_while(epoch, || true).context("no evaluation")?;
+        if let Some(image) = evaluation.first_non_finite() {
+            let error = self.test_error(place, epoch, image);
+            return Ok(Err((Failure::of_test(epoch, image), error)));
+        }
+        Ok(Ok((self.metrics(&report, &evaluation), evaluation)))
     }
 
     /// The error for a step of an epoch that failed, of a run in this folder; it is shown layer by

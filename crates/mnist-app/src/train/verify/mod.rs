@@ -7,10 +7,9 @@ mod claims;
 mod differences;
 mod findings;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
-use layers::Epoch;
+use anyhow::{bail, ensure};
 use tensor::Element;
 
 use super::checkpoint::{self, Identity};
@@ -101,7 +100,8 @@ impl Verification<'_> {
             if epoch.number() > until {
                 break;
             }
-            let (mut found, evaluation) = again(&mut training, &epoch, &run.folder)?;
+            let tested = training.epoch(&epoch, (&run.folder, &|_| ()))?;
+            let (mut found, evaluation) = tested.map_err(|(_, error)| error)?;
             let claimed = &run.lines[epoch.number() - 1];
             let differences = differences(claimed, &found);
             self.findings.tell(Claim::Epoch(epoch.number()), &detail(&found), &differences)?;
@@ -232,24 +232,6 @@ impl Verification<'_> {
         }
         self.files::<T>(run, None)
     }
-}
-
-/// Trains the next epoch, and tests what came of it.
-fn again<T: Element>(
-    training: &mut Training<T>,
-    epoch: &Epoch,
-    folder: &Path,
-) -> anyhow::Result<(EpochMetrics, Evaluation)> {
-    let place: (_, &dyn Fn(&str)) = (folder, &|_| ());
-    let mut steps = training.begin(epoch)?;
-    let report = training.learn(&mut steps, epoch);
-    let report = report.map_err(|failure| training.step_error(place, epoch, &failure))?;
-    let evaluation = training.evaluate_while(epoch, || true).context("no evaluation")?;
-    if let Some(image) = evaluation.first_non_finite() {
-        return Err(training.test_error(place, epoch, image));
-    }
-    let metrics = training.metrics(&report, &evaluation);
-    Ok((metrics, evaluation))
 }
 
 /// What was found of an epoch or a vote, shortly.
