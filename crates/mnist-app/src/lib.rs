@@ -16,6 +16,8 @@ pub mod escape;
 pub mod evaluation;
 pub mod experiment;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gzip;
 pub mod idx;
 mod input;

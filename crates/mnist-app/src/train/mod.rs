@@ -14,6 +14,7 @@ mod checkpoint;
 mod committee;
 mod doctor;
 mod failure;
+mod from_bytes;
 mod metrics;
 mod pace;
 mod progress;
@@ -45,6 +46,7 @@ use run::Run;
 use start::Start;
 
 pub(crate) use committee::digest as committee_digest;
+pub(crate) use from_bytes::{checkpoint as checkpoint_of_bytes, records as records_of_bytes};
 pub(crate) use pace::Every;
 pub(crate) use replay::{FailedRun, Options as ReplayOptions, replay};
 pub(crate) use resume::{Changes, Resumption, result_of};

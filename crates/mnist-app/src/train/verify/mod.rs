@@ -28,6 +28,7 @@ use differences::differences;
 use findings::{Claim, Findings};
 
 pub(crate) use claims::ClaimedRun;
+pub(super) use claims::lines_of;
 
 /// How a run is verified.
 #[derive(Clone, Debug)]
