@@ -59,6 +59,8 @@ curves() {
     python3 scripts/plot_curves.py "docs/figures/$file" --title "$title" "$@"
 }
 
+echo "Chapters 1 and 2"
+cargo run --release --package mnist-app --example chapters -- docs/figures
 echo "Chapter 3"
 python3 scripts/table.py "$runs"/notebook*
 echo "Chapter 4"
