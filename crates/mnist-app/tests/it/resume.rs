@@ -312,6 +312,17 @@ fn a_run_that_has_ended_prints_its_result() {
     let lines = fs::read_to_string(here.path().join("run/metrics.jsonl")).unwrap();
     let last = lines.lines().last().unwrap().to_owned() + "\n";
     assert_eq!(succeeds(here.path(), "train --resume run --json"), last);
+    // Nothing is opened for writing, even where the file could be.
+    let config = here.path().join("run/config.toml");
+    let written = |path: &Path| fs::metadata(path).unwrap().permissions();
+    let (before, mut locked) = (written(&config), written(&config));
+    locked.set_readonly(true);
+    fs::set_permissions(&config, locked).unwrap();
+    let held = fs::File::open(&config).unwrap();
+    held.lock().unwrap();
+    assert_eq!(succeeds(here.path(), "train --resume run"), printed);
+    drop(held);
+    fs::set_permissions(&config, before).unwrap();
     // Killed before the last files were written.
     for name in ["summary.json", "model.safetensors"] {
         let file = here.path().join("run").join(name);
