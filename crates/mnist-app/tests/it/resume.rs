@@ -283,6 +283,19 @@ fn a_run_is_made_longer_where_its_rates_allow_it() {
     let printed = succeeds(path, "train --resume run --epochs 5 --json");
     assert_eq!(objects(&printed).len(), 2, "{printed}");
     assert_same(path, "whole", "run");
+    // One that is made longer and does not come to its end keeps the model that it had.
+    train_small(path, "--config plain.toml --out killed");
+    let lines = || metrics(&path.join("killed")).len();
+    interrupted(path, "--resume killed --epochs 500000", "-INT", || lines() > 3);
+    let complaint = refused(path, "evaluate killed", 1);
+    let expected = "; the run was made longer and has not come to its end; to go on with it: \
+                    mnist-app train --resume killed; name killed/model.safetensors to use the \
+                    model as it is\n";
+    assert!(complaint.ends_with(expected), "{complaint}");
+    let data = small_data().display();
+    succeeds(path, &format!("evaluate killed/model.safetensors --quiet --data {data}"));
+    let printed = succeeds(path, "verify killed --epoch 3");
+    assert!(printed.ends_with("; the run has not ended\n"), "{printed}");
     assert!(fs::read_to_string(path.join("run/config.toml")).unwrap().contains("epochs = 5\n"));
     let complaint = refused(path, "train --resume run --epochs 4", 1);
     let expected = "error: --epochs: expected at least 5 epochs, as so many have begun, found 4\n";

@@ -66,7 +66,7 @@ pub(crate) fn verify<T: Element>(run: &ClaimedRun, options: &Options) -> anyhow:
     if json {
         return Ok(());
     }
-    let unfinished = if run.has_ended() { "" } else { "; the run has not ended" };
+    let unfinished = if run.has_ended()? { "" } else { "; the run has not ended" };
     console.line(format_args!("{folder}: verified: all {checked} claims agree{unfinished}"))
 }
 
