@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
 use serde_json::Value;
+use tensor::simd::Level;
 
 use crate::committee::TWO;
 use crate::common::{objects, run_line, small_data, succeeds, summary, text, train_small};
@@ -146,6 +147,8 @@ fn a_signal_in_an_epoch_changes_no_number() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
     write(path, "everything.toml", &EVERYTHING.replace("epochs = 3", "epochs = 6"));
+    let levels: Vec<_> = Level::available().collect();
+    let mut levels = levels.into_iter().cycle();
     for (name, flags, signal, status) in [
         ("everything", "--config everything.toml", "-INT", 130),
         ("double", "--config everything.toml --precision f64", "-TERM", 143),
@@ -169,7 +172,7 @@ fn a_signal_in_an_epoch_changes_no_number() {
         let lines = folder.join("metrics.jsonl");
         let torn = fs::read_to_string(&lines).unwrap() + "{\"epoch\":99}\n{\"epoch\":100,\"tra";
         fs::write(&lines, torn).unwrap();
-        let printed = resume(path, &run, 2, "portable");
+        let printed = resume(path, &run, 2, levels.next().unwrap().name());
         assert!(printed.contains("\ngoes on in epoch ") || printed.contains("\ngoes on after"));
         assert_same(path, &whole, &run);
         let [whole, run] = [&whole, &run].map(|run| summary(path, run));
