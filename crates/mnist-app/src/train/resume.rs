@@ -53,8 +53,13 @@ impl Resumption {
     /// # Errors
     /// If that would change the epochs that are done.
     pub(crate) fn change(&mut self, changes: &Changes) -> anyhow::Result<()> {
-        let Self { experiment, .. } = self;
-        if let Some(epochs) = changes.epochs {
+        changes.apply(&mut self.experiment)
+    }
+}
+
+impl Changes {
+    fn apply(&self, experiment: &mut Experiment) -> anyhow::Result<()> {
+        if let Some(epochs) = self.epochs {
             let schedule = &experiment.schedule;
             ensure!(
                 epochs == experiment.epochs || !schedule.depends_on_length(),
@@ -65,7 +70,7 @@ impl Resumption {
             );
             experiment.epochs = epochs;
         }
-        experiment.target_accuracy = changes.target_accuracy.or(experiment.target_accuracy);
+        experiment.target_accuracy = self.target_accuracy.or(experiment.target_accuracy);
         Ok(())
     }
 }
@@ -82,17 +87,23 @@ struct Ended {
     metrics_lines: Option<usize>,
 }
 
-/// The result of a run that has nothing left to do of this experiment, for people or as the last
-/// line of its metrics; `None` if something is left.
+/// The result of a run that has nothing left to do after these changes, for people or as the last
+/// line of its metrics; `None` if something is left, or its experiment cannot be read. The folder
+/// may be one that cannot be written.
 ///
 /// # Errors
-/// If the metrics cannot be read.
+/// If the changes would change the epochs that are done, or the metrics cannot be read.
 pub(crate) fn result_of(
     run: &Path,
-    experiment: &Experiment,
+    changes: &Changes,
     json: bool,
 ) -> anyhow::Result<Option<String>> {
-    let Some(ended) = ended(run, experiment) else { return Ok(None) };
+    let text = experiment::text_of(&run.join(CONFIG));
+    let Some(mut experiment) = text.ok().and_then(|text| Experiment::parse(&text).ok()) else {
+        return Ok(None);
+    };
+    changes.apply(&mut experiment)?;
+    let Some(ended) = ended(run, &experiment) else { return Ok(None) };
     if json {
         let metrics = run.join(METRICS);
         let text = fs::read_to_string(&metrics).with_context(|| metrics.escaped())?;

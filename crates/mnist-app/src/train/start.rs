@@ -56,7 +56,10 @@ impl<T: Element> Start<T> {
         build::require_classes(experiment, of_weights.as_ref(), &train)?;
         let batches = Batches::of(experiment, train.len());
         build::check(experiment, origin, &networks, batches)?;
-        let experiment = experiment.effective(train.len(), test.len());
+        let mut experiment = experiment.effective(train.len(), test.len());
+        if let Some(weights) = of_weights {
+            experiment.initial_weights_sha256 = Some(weights.sha256);
+        }
         Ok(Self { experiment, networks, train, test })
     }
 }

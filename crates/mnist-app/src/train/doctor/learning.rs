@@ -128,9 +128,10 @@ fn saturated<T: Element>(stage: &Stage<'_, T>) -> Option<String> {
     let (dead, units) = (stage.dead()?, stage.units());
     (dead as f64 > MOST * units as f64).then(|| {
         format!(
-            "{dead} of {units} units of layer {} are dead: no image brings them a gradient; a \
-             smaller learning_rate, init = \"he\" or leaky_relu may help",
-            named(stage)
+            "{dead} of {units} units of layer {} are dead: none of {} images brings them a \
+             gradient; a smaller learning_rate, init = \"he\" or leaky_relu may help",
+            named(stage),
+            stage.samples
         )
     })
 }

@@ -198,9 +198,15 @@ impl ClaimedRun {
         Ok(Some(differing.map(|(key, claimed)| Difference::new(key, claimed, &found)).collect()))
     }
 
-    /// Whether it has all that it was to come to.
-    pub(in crate::train) fn has_ended(&self) -> bool {
-        is_there(&self.folder.join(SUMMARY))
+    /// Whether its summary is that of the last line: one that was made longer may not have come to
+    /// its new end.
+    ///
+    /// # Errors
+    /// If there is a summary that cannot be read.
+    pub(in crate::train) fn has_ended(&self) -> anyhow::Result<bool> {
+        let (summary, last) = (self.summary()?, self.lines.last());
+        let claimed = summary.as_ref().map(|summary| &summary.last.weights_sha256);
+        Ok(claimed.is_some() && claimed == last.map(|last| &last.weights_sha256))
     }
 
     fn line_of(&self, epoch: usize) -> Option<&EpochMetrics> {

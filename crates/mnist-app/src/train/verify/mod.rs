@@ -24,7 +24,7 @@ use crate::escape::Escape;
 use crate::evaluation::Evaluation;
 use crate::run_folder::{METRICS, MODEL, SUMMARY, checkpoints_of, member};
 
-use differences::differences;
+use differences::{Difference, differences};
 use findings::{Claim, Findings};
 
 pub(crate) use claims::ClaimedRun;
@@ -67,7 +67,7 @@ pub(crate) fn verify<T: Element>(run: &ClaimedRun, options: &Options) -> anyhow:
     if json {
         return Ok(());
     }
-    let unfinished = if run.has_ended() { "" } else { "; the run has not ended" };
+    let unfinished = if run.has_ended()? { "" } else { "; the run has not ended" };
     console.line(format_args!("{folder}: verified: all {checked} claims agree{unfinished}"))
 }
 
@@ -102,10 +102,19 @@ impl Verification<'_> {
                 break;
             }
             let tested = training.epoch(&epoch, (&run.folder, &|_| ()))?;
-            let (mut found, evaluation) = tested.map_err(|(_, error)| error)?;
+            let claim = Claim::Epoch(epoch.number());
+            let (mut found, evaluation) = match tested {
+                Ok(tested) => tested,
+                Err((_, error)) => {
+                    let found = format!("{error:#}");
+                    let difference = Difference::new("training", "an epoch to its end", &found);
+                    self.findings.tell(claim, "", &[difference])?;
+                    break;
+                }
+            };
             let claimed = &run.lines[epoch.number() - 1];
             let differences = differences(claimed, &found);
-            self.findings.tell(Claim::Epoch(epoch.number()), &detail(&found), &differences)?;
+            self.findings.tell(claim, &detail(&found), &differences)?;
             // Each line is checked after the one before it as that is claimed.
             found.receipt.clone_from(&claimed.receipt);
             training.state.progress.end_epoch(found.clone());
