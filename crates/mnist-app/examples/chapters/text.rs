@@ -252,7 +252,8 @@ fn back_through_dense(walk: &Walk) -> String {
 
 fn back_through_tanh(walk: &Walk) -> String {
     let Walk { outputs, gradients, .. } = walk;
-    let mut text = "unit     sum s    z = tanh s   slope 1 − z²     ∂E/∂z        ∂E/∂s\n".to_owned();
+    let mut text =
+        "unit     sum s    z = tanh s   slope 1 − z²     ∂E/∂z        ∂E/∂s\n".to_owned();
     for unit in [UNIT].into_iter().chain(OTHERS) {
         let z = outputs[4][unit];
         let _ = writeln!(

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::metrics::{EpochMetrics, NotebookErrors, Outcome, Summary};
 use super::pace::Pace;
 use super::progress::Bar;
+use super::report::Page;
 use super::start::Start;
 use super::state::{Progress, Steps};
 use super::training::Training;
@@ -393,6 +394,10 @@ impl<'a, T: Element> Run<'a, T> {
         }
         text.push_str(&accuracy_lines(evaluation, test, &experiment.loss));
         let all = self.wall_before + self.options.started.elapsed().as_secs_f64();
-        report::end(&text, metrics, [all, *train_seconds], self.folder.path())
+        let page = match self.training.state.progress.learning.has_warned() {
+            true => Page::DoesNotLearn,
+            false => Page::Worth,
+        };
+        report::end((&text, &page), metrics, [all, *train_seconds], self.folder.path())
     }
 }
