@@ -192,7 +192,7 @@ fn slope(walk: &Walk) -> Svg {
 }
 
 fn seven_layers(walk: &Walk) -> Svg {
-    let mut svg = Svg::new([860, 220], "One number of each layer, and how the error depends on it");
+    let mut svg = Svg::new([772, 220], "One number of each layer, and how the error depends on it");
     let (k, digit) = (followed(), walk.label);
     let Walk { outputs, gradients, .. } = walk;
     let places = [k, k, k, UNIT, UNIT, digit, digit];
