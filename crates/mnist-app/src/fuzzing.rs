@@ -8,6 +8,7 @@
 //! on a terminal.
 
 use anyhow::ensure;
+use layers::NetworkSpec;
 
 use crate::dataset::Image;
 use crate::experiment::build::{self, Batches};
@@ -17,8 +18,11 @@ use crate::model::SavedNetwork;
 use crate::weights_file::WeightsFile;
 use crate::{idx, run_folder, train};
 
+/// Reads any bytes.
+type Read = fn(&[u8]);
+
 /// The targets by their names, which are those of the folders in `fuzz/corpus`.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+pub const TARGETS: [(&str, Read); 6] = [
     ("checkpoint", checkpoint),
     ("experiment", experiment),
     ("idx", idx),
@@ -111,7 +115,7 @@ fn told<V>(read: anyhow::Result<V>) -> Option<V> {
 /// Whether the networks of an experiment and a training of them take little memory.
 fn fits(experiment: &Experiment) -> bool {
     let config = build::trainer_config(experiment, SAMPLES);
-    let footprints = experiment.networks.all().iter().map(|spec| spec.footprint::<f64>());
+    let footprints = experiment.networks.all().iter().map(NetworkSpec::footprint::<f64>);
     // One that does not fit together takes none.
     let bytes = footprints.flatten().map(|footprint| footprint.training(&config, 1));
     bytes.fold(0, u64::saturating_add) <= MOST_BYTES
