@@ -24,6 +24,7 @@ mod memory;
 pub mod model;
 mod passes;
 pub mod presets;
+pub mod remedy;
 mod run_folder;
 pub mod signals;
 pub mod statistics;

@@ -61,10 +61,12 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         Some(folder) => {
             let Overrides { epochs, target_accuracy, .. } = flags.overrides;
             let changes = Changes { epochs, target_accuracy };
+            let resumption = Resumption::open(folder);
+            // Of a run that has ended, the folder may be one that cannot be written.
             if let Some(result) = result_of(folder, &changes, flags.json)? {
                 return Console::default().print(result);
             }
-            let mut resumption = Resumption::open(folder)?;
+            let mut resumption = resumption?;
             signals::set_folder(folder);
             resumption.change(&changes)?;
             let Resumption { folder, experiment, origin } = resumption;

@@ -22,8 +22,9 @@ pub(super) struct Start<T> {
 }
 
 impl<T: Element> Start<T> {
-    /// Builds the networks and reads the images, from the folder `data` if that is named. A run that `goes_on` has its weights in its
-    /// checkpoints: those that it began with are then not read again.
+    /// Builds the networks and reads the images, from the folder `data` if that is named. A run that
+    /// `goes_on` has its weights in its checkpoints: those that it began with are then not read
+    /// again.
     ///
     /// # Errors
     /// If something that the experiment or `data` names is not what it should be, it does not
