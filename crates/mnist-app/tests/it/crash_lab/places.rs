@@ -98,6 +98,15 @@ impl Long {
         Self(child)
     }
 
+    /// What it tells until it ends by itself, as it should.
+    #[track_caller]
+    fn told(&mut self) -> String {
+        let mut told = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert!(self.0.wait().unwrap().success(), "{told}");
+        told
+    }
+
     /// What it complains of when it ends by itself.
     #[track_caller]
     fn complaint(&mut self) -> Option<String> {
@@ -129,6 +138,38 @@ fn a_run_whose_folder_is_moved_goes_on_from_there() {
     assert_eq!(names(here.path()), ["elsewhere"]);
     fs::rename(here.path().join("elsewhere"), here.path().join("run")).unwrap();
     assert_eq!(undisturbed.goes_on(here.path(), "moved"), Ended::Resumed);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_removed_in_the_folder_of_a_run_is_made_again() {
+    let undisturbed = Undisturbed::new(train("single", Long::FLAGS));
+    let here = empty_folder();
+    let mut run = Long::start(here.path());
+    let own = here.path().join("run");
+    fs::remove_file(own.join("metrics.jsonl")).unwrap();
+    wait_until("no checkpoints", || fs::remove_dir_all(own.join("checkpoint")).is_ok());
+    let told = run.told();
+    let expected = "run/metrics.jsonl: expected the file that this run writes, found none or \
+                    another one; it is written anew, with all of its lines\n";
+    assert!(told.contains(expected), "{told}");
+    assert!(undisturbed.require_own(&own, "removed"));
+    assert!(own.join("checkpoint").is_dir());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_checkpoint_is_named_and_not_waited_for() {
+    let undisturbed = Undisturbed::new(train("single", ""));
+    let here = empty_folder();
+    run_line(here.path(), &format!("{} --epochs 1", undisturbed.line));
+    let pipe = here.path().join("run/checkpoint/000009-000000.safetensors");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let output = run_line(here.path(), &format!("{RESUME} --epochs 2"));
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let expected = "run/checkpoint/000009-000000.safetensors: expected a regular file";
+    assert!(told.starts_with(expected), "{told}");
 }
 
 #[cfg(unix)]
