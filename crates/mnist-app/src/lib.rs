@@ -27,6 +27,7 @@ mod passes;
 mod picture;
 pub mod presets;
 mod run_folder;
+mod show;
 pub mod signals;
 pub mod statistics;
 mod threads;

@@ -44,6 +44,7 @@ commands!(
     Replay in replay,
     Profile in profile,
     Inspect in inspect,
+    Show in show,
     Presets in presets,
     Completions in completions,
     Manual in manual
