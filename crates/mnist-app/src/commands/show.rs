@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::Common;
@@ -19,7 +19,7 @@ use crate::model::chosen::{ChosenPicture, PictureChoice};
 use crate::model::{Model, ModelData};
 use crate::picture::terminal::Terminal;
 use crate::run_folder::{CONFIG, METRICS, MODEL, SUMMARY, member};
-use crate::show::{curves, kernels, maps, mistakes, samples};
+use crate::show::{counted, curves, kernels, maps, mistakes, samples};
 use crate::threads::ThreadCount;
 use crate::train::ClaimedRun;
 use crate::usage::Usage;
@@ -200,11 +200,12 @@ impl<'a> Shower<'a> {
     fn show_model(&mut self, model: &Model) -> anyhow::Result<()> {
         let members = model.networks().len();
         let number = self.flags.member.map_or(1, NonZeroUsize::get);
-        ensure!(
-            number <= members,
-            "--member: expected a number from 1 to {members}, as there are so many networks, \
-             found {number}"
-        );
+        if number > members {
+            let networks = counted(members, "network");
+            let path = model.path().escaped();
+            let complaint = format!("--member: expected at most {members}, found {number}");
+            return Err(Usage(format!("{complaint}; {path} has {networks}")).into());
+        }
         let of = match members {
             1 => String::new(),
             _ => format!("of member {number} of {members}, "),

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stdout};
 use tensor::Element;
 
 use super::{Colour, Picture, Scale, resized};
-use crate::width::{WIDTH, columns, cut_columns};
+use crate::width::{WIDTH, columns, cut_columns, wrap_within};
 
 /// What standard output can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub(crate) enum Colours {
     None,
 }
 
+/// The lines of a page that is no terminal: room for a picture of ten classes in plain characters.
+const UNKNOWN_LINES: usize = 70;
+
 /// The columns between two drawings.
 pub(crate) const GAP: usize = 2;
 
@@ -43,7 +46,7 @@ const GREY: &[u8] = b" .:-=+*#%@";
 /// For numbers from −1 to 1: `-` and `=` below 0, `+` and `#` above, `.` near 0.
 const SIGNED: [char; 5] = ['=', '-', '.', '+', '#'];
 /// What [`SIGNED`] means, in a line.
-pub(crate) const SIGNED_LEGEND: &str = "`=` `-` below 0, `.` near 0, `+` `#` above";
+pub(crate) const SIGNED_LEGEND: &str = "= and - below 0, . near 0, + and # above";
 
 impl Terminal {
     /// Standard output, as the environment describes it. Its width where that is known, else
@@ -55,9 +58,14 @@ impl Terminal {
         let (columns, lines) = match size.flatten() {
             // The last column stays empty: some terminals break the line after it.
             Some((columns, lines)) => (usize::from(columns.0) - 1, usize::from(lines.0)),
-            None => (WIDTH, 40),
+            None => (WIDTH, UNKNOWN_LINES),
         };
         Self { colours, columns: columns.max(20), lines: lines.max(10) }
+    }
+
+    /// A line of text, broken between words, with a line break at its end.
+    pub(crate) fn line(self, text: &str) -> String {
+        wrap_within(text, self.columns) + "\n"
     }
 
     /// A sample of shape `(C, H, W)`, at most `width` columns wide: a column for each pixel if there
@@ -182,10 +190,10 @@ fn shades(picture: &Picture) -> Vec<String> {
 fn signs(numbers: &[f64], [_, width]: [usize; 2], scale: Scale) -> Vec<String> {
     let sign = |&number: &f64| match scale.part(number) {
         part if part.is_nan() => '?',
-        ..-0.5 => SIGNED[0],
+        ..-0.4 => SIGNED[0],
         ..-0.1 => SIGNED[1],
         ..=0.1 => SIGNED[2],
-        ..=0.5 => SIGNED[3],
+        ..=0.4 => SIGNED[3],
         _ => SIGNED[4],
     };
     numbers.chunks(width.max(1)).map(|row| row.iter().map(sign).collect()).collect()

@@ -14,7 +14,6 @@ use crate::model::chosen::ChosenPicture;
 use crate::passes::Passes;
 use crate::picture::Scale;
 use crate::picture::terminal::{Terminal, beside};
-use crate::width::wrap;
 
 /// A picture, what a network of a model answers to it, and the planes that its layers make of it,
 /// as many as stand side by side.
@@ -38,14 +37,14 @@ pub(crate) fn text<T: Element>(
     let name = |label: usize| classes.name(label).escaped();
     let outputs: Vec<_> = passes.output().iter().map(|output| output.to_f64()).collect();
     let known = picture.label.map(|label| format!(", which shows {}", name(label.into())));
-    let mut text = format!("feature maps, {of}{}\n\n", legend(terminal));
+    let mut text = terminal.line(&format!("feature maps, {of}{}", legend(terminal))) + "\n";
     let heading = format!(
         "{}{}: {}",
         picture.name,
         known.unwrap_or_default(),
         answer(&saved.probabilities(&outputs), name)
     );
-    text += &(wrap(&heading) + "\n");
+    text += &terminal.line(&heading);
     let [_, _, width] = picture.shape;
     let room = Room::for_samples(terminal, width);
     text += &beside(&[terminal.sample(picture.shape, &picture.pixels, room.width)]);
@@ -57,7 +56,13 @@ pub(crate) fn text<T: Element>(
         let numbers = &stage.run.output[..];
         let scale = Scale::of(numbers);
         // A column for each number if there is room, and not the whole line for a few numbers.
-        let room = Room::of(terminal, room.width.min((2 * width).max(4)));
+        let room = Room::of(
+            terminal,
+            match room.width / width {
+                0 => room.width,
+                times => times.min(2) * width,
+            },
+        );
         let shown = room.count.min(maps);
         let draw = |map: usize| {
             terminal.signed([height, width], &numbers[map * plane..][..plane], (scale, room.width))
@@ -69,7 +74,7 @@ pub(crate) fn text<T: Element>(
         let summary = stage.layer.spec.summary();
         let index = stage.layer.index;
         let line = format!("layer {index}, {summary}: {first} of {height}×{width}, {scale}");
-        text += &(wrap(&line) + "\n");
+        text += &terminal.line(&line);
         text += &beside(&(0..shown).map(draw).collect::<Vec<_>>());
         text.push('\n');
     }

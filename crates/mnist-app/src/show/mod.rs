@@ -43,7 +43,7 @@ fn legend(terminal: Terminal) -> &'static str {
 }
 
 /// `1 kernel`, `2 kernels`.
-fn counted(count: usize, what: &str) -> String {
+pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
