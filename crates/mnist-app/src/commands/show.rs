@@ -29,8 +29,8 @@ const MNIST: &str = "mnist";
 
 /// Shows samples, kernels, feature maps, mistakes and curves in the terminal
 ///
-/// In colour where the terminal has it, which COLORTERM=truecolor says of one with 24 bits, and
-/// which NO_COLOR switches off; in plain characters elsewhere, as in a file.
+/// In colour where the terminal has it: of 24 bits if the variable `COLORTERM` is truecolor or 24bit,
+/// else of 256 colours. In plain characters where `NO_COLOR` is set, and in a file or a pipe.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
     /// a folder of images, a model.safetensors, or the folder of a run, ended or not; `mnist` is

@@ -11,7 +11,7 @@ use crate::evaluation::report::percent_of;
 use crate::memory;
 use crate::model::Model;
 use crate::model::chosen::ChosenPicture;
-use crate::passes::Passes;
+use crate::passes::{Passes, Stage};
 use crate::picture::Scale;
 use crate::picture::terminal::{Terminal, beside};
 
@@ -49,20 +49,20 @@ pub(crate) fn text<T: Element>(
     let room = Room::for_samples(terminal, width);
     text += &beside(&[terminal.sample(picture.shape, &picture.pixels, room.width)]);
     text.push('\n');
+    let planes = |stage: &Stage<'_, T>| -> Option<[usize; 3]> {
+        stage.layer.layer.output_shape().dims().try_into().ok()
+    };
+    // The lines of a screen are shared by the layers.
+    let rows = passes.stages().iter().filter(|stage| planes(stage).is_some()).count();
+    let lines = (terminal.lines / rows.max(1)).max(9) - 2;
     for stage in passes.stages() {
-        let shape = stage.layer.layer.output_shape();
-        let [maps, height, width] = *shape.dims() else { continue };
+        let Some([maps, height, width]) = planes(stage) else { continue };
         let plane = height * width;
         let numbers = &stage.run.output[..];
         let scale = Scale::of(numbers);
-        // A column for each number if there is room, and not the whole line for a few numbers.
-        let room = Room::of(
-            terminal,
-            match room.width / width {
-                0 => room.width,
-                times => times.min(2) * width,
-            },
-        );
+        // Not the whole room for a few numbers.
+        let room = Terminal { lines, ..terminal }.fitting([height, width], room.width);
+        let room = Room::of(terminal, room.min(2 * width));
         let shown = room.count.min(maps);
         let draw = |map: usize| {
             terminal.signed([height, width], &numbers[map * plane..][..plane], (scale, room.width))

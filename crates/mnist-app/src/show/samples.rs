@@ -40,7 +40,7 @@ pub(crate) fn text(source: &str, [train, test]: [&Samples; 2], terminal: Termina
             let images = shown(label, each);
             let lines = images.into_iter().flat_map(|image| image.lines).collect();
             let [of_train, of_test] = counts.each_ref().map(|counts| counts[label]);
-            Drawn { width: room.width.min(width), lines }
+            Drawn { width: terminal.fitting(train.size(), room.width), lines }
                 .captioned(&format!("{of_train} + {of_test}"), room.width)
                 .captioned(&classes.name(label).escaped(), room.width)
                 .padded(room.width)

@@ -119,8 +119,10 @@ fn pictures_in_colour_of_classes_with_any_names() {
     assert!(shown.contains("8×9 colour pixels, 30 for training and 12 for testing"), "{shown}");
     assert!(shown.contains("кот") && shown.contains("10 + 4"), "{shown}");
     let shown = succeeds(path, "show run");
-    assert!(shown.contains("4 kernels, in each 3 channels"), "{shown}");
-    assert!(shown.contains(" of 12 test images"), "{shown}");
+    let words: Vec<_> = shown.split_whitespace().collect();
+    let words = words.join(" ");
+    assert!(words.contains("4 kernels, in each 3 channels"), "{shown}");
+    assert!(words.contains(" of 12 test images") && words.contains("猫 as кот"), "{shown}");
 
     let output = run_line(path, "evaluate run --mistakes sheet.png --json");
     let note = text(&output.stderr);
@@ -188,7 +190,7 @@ fn what_cannot_be_shown_is_refused_in_a_line() {
     let path = here.path();
     train_small(path, "--preset tiny --epochs 1 --out run");
     for (line, status, part) in [
-        ("show", 2, "expected DATA|MODEL|RUN, found nothing"),
+        ("show", 2, "expected DATA or MODEL or RUN, found nothing; DATA|MODEL|RUN: a folder of"),
         ("show nowhere", 1, "nowhere: expected a folder of images, a model.safetensors or"),
         ("show mnist --what kernels", 2, "--what: expected one of samples, found kernels"),
         ("show mnist --what pictures", 2, "samples, curves, kernels, maps, mistakes, found"),
