@@ -1,6 +1,6 @@
 //! Curves of errors and accuracy over the epochs of a run.
 
-use super::plot::{Curve, plot};
+use super::plot::{Curve, is_logarithmic, plot};
 use crate::escape::Escape;
 use crate::picture::terminal::Terminal;
 use crate::train::ClaimedRun;
@@ -36,9 +36,10 @@ pub(crate) fn text(run: &ClaimedRun, terminal: Terminal) -> String {
             (vec![train, test], format!("error, mean {}: {numbers}", experiment.loss.name()))
         }
     };
-    text += &(terminal.line(&title) + &plot(&errors, step, width) + "\n");
+    let scale = if is_logarithmic(&errors) { ", on a logarithmic scale" } else { "" };
+    text += &(terminal.line(&(title + scale)) + &plot(&errors, step, width) + "\n");
     let accuracy = column(&|line| 100.0 * line.test_accuracy());
     let title = format!("accuracy in %: o test {:.2}", accuracy[accuracy.len() - 1]);
     let accuracy = Curve { mark: 'o', values: accuracy };
-    text + &title + "\n" + &plot(&[accuracy], step, width) + "\n"
+    text + &terminal.line(&title) + &plot(&[accuracy], step, width) + "\n"
 }
