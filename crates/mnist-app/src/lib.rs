@@ -26,6 +26,7 @@ pub mod model;
 mod passes;
 mod picture;
 pub mod presets;
+pub mod remedy;
 mod run_folder;
 mod show;
 pub mod signals;

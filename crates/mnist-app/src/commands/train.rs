@@ -59,14 +59,17 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
             (experiment, origin, None)
         }
         Some(folder) => {
-            let mut resumption = Resumption::open(folder)?;
-            signals::set_folder(folder);
             let Overrides { epochs, target_accuracy, .. } = flags.overrides;
-            resumption.change(&Changes { epochs, target_accuracy })?;
-            let Resumption { folder, experiment, origin } = resumption;
-            if let Some(result) = result_of(folder.path(), &experiment, flags.json)? {
+            let changes = Changes { epochs, target_accuracy };
+            let resumption = Resumption::open(folder);
+            // Of a run that has ended, the folder may be one that cannot be written.
+            if let Some(result) = result_of(folder, &changes, flags.json)? {
                 return Console::default().print(result);
             }
+            let mut resumption = resumption?;
+            signals::set_folder(folder);
+            resumption.change(&changes)?;
+            let Resumption { folder, experiment, origin } = resumption;
             (experiment, origin, Some(folder))
         }
     };

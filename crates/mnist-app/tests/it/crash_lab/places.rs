@@ -65,7 +65,7 @@ fn a_folder_that_cannot_be_written_to_is_named() {
                   cp -r disk/run before; \
                   $PROGRAM $TRAIN 2>taken; $PROGRAM $TRAIN/none 2>inside; \
                   $PROGRAM ${TRAIN%run}new 2>new; \
-                  $PROGRAM train --resume disk/run 2>resumed; cp -r disk/run after";
+                  $PROGRAM train --resume disk/run >resumed; cp -r disk/run after";
     let Some(output) = on_small_disk(here.path(), 1024, script) else { return };
     assert!(output.status.success(), "{}", text(&output.stderr));
     let read_only = "Read-only file system";
@@ -73,7 +73,8 @@ fn a_folder_that_cannot_be_written_to_is_named() {
         ("taken", ["error: --out disk/run: ", "found one with something in it"]),
         ("inside", ["error: --out disk/run/none: ", "in that of the run"]),
         ("new", ["error: --out disk/new: expected a folder that can be made: ", read_only]),
-        ("resumed", ["error: --resume: disk/run/config.toml: cannot be opened: ", read_only]),
+        // It has ended, and its result needs no writing.
+        ("resumed", ["weights: sha256 ", ""]),
     ] {
         let told = last_line(&here.path().join(name));
         assert!(parts.iter().all(|part| told.contains(part)), "{name}: {told}");
