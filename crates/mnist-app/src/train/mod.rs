@@ -45,6 +45,7 @@ use run::Run;
 use start::Start;
 
 pub(crate) use committee::digest as committee_digest;
+pub(crate) use metrics::EpochMetrics;
 pub(crate) use pace::Every;
 pub(crate) use replay::{FailedRun, Options as ReplayOptions, replay};
 pub(crate) use resume::{Changes, Resumption, result_of};

@@ -39,6 +39,7 @@ mod replay;
 mod resume;
 mod run_config;
 mod runs;
+mod show;
 mod two_runs;
 mod verify;
 mod weight_averages;
