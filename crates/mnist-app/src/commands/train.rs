@@ -107,7 +107,8 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
             Precision::F64 => train::<f64>(&experiment, &options, resumed),
         }?;
         // There is nothing to report of a run that goes on later, or whose folder is gone.
-        let has_end = [SUMMARY, FAILURE].iter().any(|name| is_there(&folder.path().join(name)));
+        let has_end = [SUMMARY, FAILURE].iter().any(|name| is_there(&folder.path().join(name)))
+            && folder.check().is_ok();
         let is_interrupted = result.as_ref().is_err_and(anyhow::Error::is::<Interrupted>);
         let data = match samples {
             Some((train, test)) => Data::Read(train, test),
