@@ -27,6 +27,7 @@ pub mod model;
 mod passes;
 mod picture;
 pub mod presets;
+pub mod remedy;
 mod report;
 mod run_folder;
 pub mod signals;

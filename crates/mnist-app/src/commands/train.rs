@@ -65,20 +65,22 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
             (experiment, origin, None)
         }
         Some(folder) => {
-            let mut resumption = Resumption::open(folder)?;
-            signals::set_folder(folder);
             let Overrides { epochs, target_accuracy, .. } = flags.overrides;
-            resumption.change(&Changes { epochs, target_accuracy })?;
-            let Resumption { folder, experiment, origin } = resumption;
-            if let Some(result) = result_of(folder.path(), &experiment, flags.json)? {
+            let changes = Changes { epochs, target_accuracy };
+            let resumption = Resumption::open(folder);
+            // Of a run that has ended, the folder may be one that cannot be written.
+            if let Some(result) = result_of(folder, &changes, flags.json)? {
                 Console::default().print(result)?;
-                let wants = !flags.no_report && !is_there(&folder.path().join(REPORT));
+                let is_left = !flags.no_report && !is_there(&folder.join(REPORT));
+                let Some(own) = resumption.ok().filter(|_| is_left) else { return Ok(()) };
+                let data = Data::At(flags.data.as_deref());
                 let threads = ThreadCount::of(flags.common.threads)?;
-                return threads.divide(usize::MAX, || match wants {
-                    true => leave_report(&folder, Data::At(flags.data.as_deref())),
-                    false => Ok(()),
-                });
+                return threads.divide(usize::MAX, || leave_report(&own.folder, data));
             }
+            let mut resumption = resumption?;
+            signals::set_folder(folder);
+            resumption.change(&changes)?;
+            let Resumption { folder, experiment, origin } = resumption;
             (experiment, origin, Some(folder))
         }
     };
