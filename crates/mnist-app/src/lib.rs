@@ -30,6 +30,7 @@ pub mod presets;
 pub mod remedy;
 mod report;
 mod run_folder;
+mod show;
 pub mod signals;
 pub mod statistics;
 mod threads;

@@ -45,6 +45,7 @@ commands!(
     Replay in replay,
     Profile in profile,
     Inspect in inspect,
+    Show in show,
     Presets in presets,
     Completions in completions,
     Manual in manual
@@ -70,6 +71,8 @@ Environment:
                                            change the speed, not the numbers; portable, which
                                            emulates each multiply-add, takes 20 to 30 times as long
   RAYON_NUM_THREADS=N                      the number of threads where --threads says none
+  NO_COLOR=1                               plain characters instead of coloured blocks
+  COLORTERM=truecolor|24bit                the terminal has colours of 24 bits
 
 Exit status:
   0  done

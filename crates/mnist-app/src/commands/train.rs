@@ -113,7 +113,7 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
             && folder.check().is_ok();
         let is_interrupted = result.as_ref().is_err_and(anyhow::Error::is::<Interrupted>);
         let data = match samples {
-            Some((train, test)) => Data::Read(train, test),
+            Some(samples) => Data::Read(Box::new(samples)),
             None => Data::At(flags.data.as_deref()),
         };
         let left = match options.report && has_end && !is_interrupted {
@@ -130,7 +130,7 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
 /// If a signal was received.
 fn leave_report(folder: &RunFolder, data: Data<'_>) -> anyhow::Result<()> {
     // Reading ends at once.
-    let _deferred = matches!(data, Data::Read(..)).then(signals::defer);
+    let _deferred = matches!(data, Data::Read(_)).then(signals::defer);
     let options = report::Options { data, go_on: &|| signals::received().is_none() };
     match report::leave(folder, &options) {
         Ok(true) => Ok(()),

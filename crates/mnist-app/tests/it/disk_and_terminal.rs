@@ -22,7 +22,7 @@ input = [1, 28, 28]
 layers = [{ type = "flatten" }, { type = "dense", outputs = 10 }]
 "#;
 
-const WHOLE: [&str; 5] = [
+const WHOLE: [&str; 6] = [
     "checkpoint",
     "config.toml",
     "metrics.jsonl",

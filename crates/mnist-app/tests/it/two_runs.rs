@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::committee::TWO;
 use crate::common::{names, small_data, text, train_small};
 
-pub(crate) const WHOLE: [&str; 5] = [
+pub(crate) const WHOLE: [&str; 6] = [
     "checkpoint",
     "config.toml",
     "metrics.jsonl",
