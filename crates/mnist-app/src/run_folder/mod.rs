@@ -13,5 +13,5 @@ pub(crate) use finished::{
     FinishedRun, ModelFile, ModelFiles, model_files, named, require_regular,
 };
 pub(crate) use lines::{Lines, Mark};
-pub(crate) use names::{CONFIG, FAILURE, METRICS, MODEL, Place, SUMMARY, member};
+pub(crate) use names::{CONFIG, FAILURE, METRICS, MODEL, Place, REPORT, SUMMARY, member};
 pub(crate) use writing::RunFolder;

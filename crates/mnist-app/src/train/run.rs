@@ -105,9 +105,9 @@ impl<'a, T: Element> Run<'a, T> {
         &self.training.test
     }
 
-    /// Where its files are.
-    pub(super) fn into_folder(self) -> RunFolder {
-        self.folder
+    /// Where its files are, and its images, for training and for testing.
+    pub(super) fn into_parts(self) -> (RunFolder, Samples, Samples) {
+        (self.folder, self.training.train, self.training.test)
     }
 
     /// Trains all epochs that are left, or until the target is reached, and writes what came of
@@ -389,6 +389,7 @@ impl<'a, T: Element> Run<'a, T> {
         }
         text.push_str(&accuracy_lines(evaluation, test, &experiment.loss));
         let all = self.wall_before + self.options.started.elapsed().as_secs_f64();
-        report::end(&text, metrics, [all, *train_seconds], self.folder.path())
+        let place = (self.folder.path(), self.options.report);
+        report::end(&text, metrics, [all, *train_seconds], place)
     }
 }
