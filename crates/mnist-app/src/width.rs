@@ -1,5 +1,7 @@
 //! Texts within the width of a terminal.
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 /// The most characters of a line.
 pub(crate) const WIDTH: usize = 79;
 
@@ -9,6 +11,25 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
         return text.to_owned();
     }
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// The columns that a text takes in a terminal.
+pub(crate) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// A text, cut to at most `most` columns.
+pub(crate) fn cut_columns(text: &str, most: usize) -> String {
+    if columns(text) <= most {
+        return text.to_owned();
+    }
+    let mut taken = 0;
+    let fits = |letter: &char| {
+        taken += letter.width().unwrap_or_default();
+        taken < most
+    };
+    let cut: String = text.chars().take_while(fits).collect();
+    if most == 0 { cut } else { cut + "…" }
 }
 
 /// A line, broken between words where it is longer than [`WIDTH`]; what follows is indented. A

@@ -1,6 +1,7 @@
 //! How networks do on samples that they do not learn from.
 
 mod answers;
+pub(crate) mod mistakes;
 pub(crate) mod report;
 pub mod vote;
 

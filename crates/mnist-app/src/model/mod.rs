@@ -1,5 +1,6 @@
 //! Saved networks, of either precision.
 
+pub(crate) mod chosen;
 mod data;
 
 use std::collections::HashMap;
@@ -9,7 +10,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use layers::{Loss, Network, load_weights};
 use tensor::Element;
 
-use crate::dataset::{Classes, Digests, Samples};
+use crate::dataset::{Classes, Digests, Samples, size_text};
 use crate::escape::{Escape, quoted};
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::evaluation::{Evaluation, Evaluator};
@@ -165,6 +166,23 @@ impl Model {
     pub fn fit(&self, samples: Samples) -> anyhow::Result<Samples> {
         let fit = |samples, saved: &SavedNetwork| saved.fit(samples);
         self.networks.iter().try_fold(samples, fit).with_context(|| named(&self.path))
+    }
+
+    /// Checks that its networks take a picture of this shape, `(C, H, W)`.
+    ///
+    /// # Errors
+    /// If not.
+    pub(crate) fn require_picture(&self, shape: [usize; 3]) -> anyhow::Result<()> {
+        let expected = self.networks[0].spec().input.as_slice();
+        let pixels: usize = shape.iter().product();
+        let fits = expected == shape || *expected == [pixels];
+        ensure!(
+            fits,
+            "expected a picture for input = {expected:?}, as {} takes, found {}",
+            named(&self.path),
+            size_text(shape)
+        );
+        Ok(())
     }
 
     /// Evaluates the network, or the vote of the committee, on all samples. Where neither the file

@@ -1,0 +1,110 @@
+//! The mistakes of which a network is surest.
+
+use super::answers::Evaluation;
+use super::vote::{Outputs, Vote};
+use crate::dataset::Samples;
+
+/// A sample that was taken for another class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Mistake {
+    /// Its place among the samples, from 0.
+    pub(crate) index: usize,
+    /// The class that it shows.
+    pub(crate) label: u8,
+    /// The class that it was taken for.
+    pub(crate) predicted: u8,
+    /// The probability that was given to `predicted`.
+    pub(crate) probability: f64,
+    /// The probability that was given to `label`.
+    pub(crate) of_label: f64,
+}
+
+impl Evaluation {
+    /// The probabilities of the classes, sample after sample. `outputs` says what the outputs are,
+    /// as [`Model::outputs`](crate::model::Model::outputs) does. They are those of a vote of one:
+    /// the softmax of logits; of sigmoids and other probabilities, their shares of their sum.
+    ///
+    /// # Panics
+    /// If it is of another number of samples.
+    pub(crate) fn probabilities(&self, outputs: Outputs, samples: &Samples) -> Vec<f64> {
+        let mut vote = Vote::default();
+        vote.add(outputs, self);
+        vote.evaluation(samples).outputs
+    }
+
+    /// All mistakes, the most confident first, of equal ones the first sample's. A sample without
+    /// an answer is none of them: see [`Evaluation::unanswered`].
+    ///
+    /// # Panics
+    /// As [`Evaluation::probabilities`].
+    pub(crate) fn mistakes(&self, outputs: Outputs, samples: &Samples) -> Vec<Mistake> {
+        let probabilities = self.probabilities(outputs, samples);
+        let rows = probabilities.chunks_exact(samples.classes().count());
+        let answers = self.predictions.iter().zip(samples.labels()).zip(rows).enumerate();
+        let mistake =
+            |(index, ((prediction, &label), row)): (usize, ((&Option<u8>, _), &[f64]))| {
+                let predicted = prediction.filter(|&predicted| predicted != label)?;
+                let [probability, of_label] =
+                    [predicted, label].map(|class| row[usize::from(class)]);
+                Some(Mistake { index, label, predicted, probability, of_label })
+            };
+        let mut mistakes: Vec<_> = answers.filter_map(mistake).collect();
+        mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+        mistakes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dataset::{Part, Samples};
+    use crate::evaluation::Evaluation;
+    use crate::evaluation::vote::Outputs;
+
+    /// Five samples of one pixel, labelled 0, 1, 2, 0, 1.
+    fn samples(folder: &std::path::Path) -> Samples {
+        let images = [0, 0, 8, 3, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 5, 6, 7, 8, 9];
+        let labels = [0, 0, 8, 1, 0, 0, 0, 5, 0, 1, 2, 0, 1];
+        std::fs::write(folder.join("t10k-images-idx3-ubyte"), images).unwrap();
+        std::fs::write(folder.join("t10k-labels-idx1-ubyte"), labels).unwrap();
+        Samples::load(folder, Part::Test).unwrap()
+    }
+
+    fn evaluation(rows: [[f64; 3]; 5]) -> Evaluation {
+        let predictions = rows.iter().map(|row| layers::answer(row).map(|at| at as u8)).collect();
+        Evaluation { losses: vec![0.0; 5], predictions, outputs: rows.concat() }
+    }
+
+    #[test]
+    fn mistakes_come_in_the_order_of_their_confidence() {
+        let here = tempfile::tempdir().unwrap();
+        let samples = samples(here.path());
+        let (nan, ln) = (f64::NAN, f64::ln);
+        let logits = evaluation([
+            [0.0, ln(2.0), 0.0],
+            [0.0, 5.0, 0.0],
+            [ln(7.0), ln(2.0), 0.0],
+            [nan, 0.0, 0.0],
+            [ln(7.0), ln(2.0), 0.0],
+        ]);
+        let found = logits.mistakes(Outputs::Logits, &samples);
+        let places: Vec<_> = found.iter().map(|m| (m.index, m.label, m.predicted)).collect();
+        assert_eq!(places, [(2, 2, 0), (4, 1, 0), (0, 0, 1)]);
+        for (mistake, expected) in found.iter().zip([[0.7, 0.1], [0.7, 0.2], [0.5, 0.25]]) {
+            let found = [mistake.probability, mistake.of_label];
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{mistake:?}");
+        }
+    }
+
+    #[test]
+    fn sigmoids_have_their_shares_of_their_sum() {
+        let here = tempfile::tempdir().unwrap();
+        let samples = samples(here.path());
+        let right = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]];
+        let [a, b, c, d] = right;
+        let sigmoids = evaluation([a, b, c, d, [0.9, 0.3, 0.6]]);
+        let found = sigmoids.mistakes(Outputs::Probabilities, &samples);
+        assert_eq!(found.len(), 1);
+        assert!((found[0].probability - 0.5).abs() < 1e-12, "{found:?}");
+        assert!((found[0].of_label - 1.0 / 6.0).abs() < 1e-12, "{found:?}");
+    }
+}
