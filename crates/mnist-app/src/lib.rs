@@ -17,6 +17,7 @@ pub mod evaluation;
 pub mod experiment;
 mod files;
 mod gzip;
+mod html;
 pub mod idx;
 mod input;
 mod kernels;
