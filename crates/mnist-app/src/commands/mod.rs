@@ -44,6 +44,7 @@ commands!(
     Replay in replay,
     Profile in profile,
     Inspect in inspect,
+    Explain in explain,
     Presets in presets,
     Completions in completions,
     Manual in manual

@@ -335,7 +335,7 @@ fn softmax<T: Element>(scene: &Scene<'_, T>) -> Step {
 
 fn residual<T: Element>(scene: &Scene<'_, T>) -> Step {
     let g = scene.dy(scene.at);
-    let through = scene.input_gradient[scene.at].to_f64() - g.value;
+    let through = scene.through.map_or(0.0, |[_, gradient]| gradient[scene.at].to_f64());
     let inside = Named::new(name("back through f", scene.input_shape(), scene.at), through);
     let formula = format!("{} + {}", g.name, inside.name);
     let sum = Sum { addends: vec![g, inside], terms: 2, ..Sum::default() };

@@ -261,8 +261,9 @@ fn softmax<T: Element>(scene: &Scene<'_, T>) -> Step {
 }
 
 fn residual<T: Element>(scene: &Scene<'_, T>) -> Step {
-    let (x, y) = (scene.x(scene.at), scene.y(scene.at));
-    let inside = Named::new(name("f(X)", scene.output_shape(), scene.at), y.value - x.value);
+    let x = scene.x(scene.at);
+    let through = scene.through.map_or(0.0, |[output, _]| output[scene.at].to_f64());
+    let inside = Named::new(name("f(X)", scene.output_shape(), scene.at), through);
     let formula = format!("{} + {}", x.name, inside.name);
     let sum = Sum { addends: vec![x, inside], terms: 2, ..Sum::default() };
     scene.forward(formula, Calculation::Sum(sum))

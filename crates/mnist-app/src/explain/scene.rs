@@ -19,6 +19,8 @@ pub(super) struct Scene<'a, T> {
     /// Where its parameters begin in that layer's; its inputs can be nudged only if it is that
     /// layer.
     pub(super) inside: Option<usize>,
+    /// Of a residual block, the output of the layers inside and what comes back through them.
+    pub(super) through: Option<[&'a [T]; 2]>,
 }
 
 /// The largest grid that is drawn number by number.
