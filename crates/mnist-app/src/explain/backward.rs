@@ -3,7 +3,7 @@
 use layers::LayerSpec;
 use tensor::Element;
 
-use super::calculation::{Calculation, Named, Product, Rest, Step, Sum};
+use super::calculation::{Calculation, Named, Product, Step, Sum};
 use super::forward::{
     bias_place, channel, kernel_name, statistics_kept, statistics_of_group, weight_name, window_of,
 };
@@ -82,12 +82,6 @@ pub(super) fn steps<T: Element>(scene: &Scene<'_, T>) -> Vec<Step> {
         }
         _ => vec![activation(scene)],
     }
-}
-
-/// A product of two numbers as a calculation.
-fn product(left: Named, right: Named) -> Calculation {
-    let products = vec![Product { left, right }];
-    Calculation::Sum(Sum { products, terms: 1, ..Sum::default() })
 }
 
 fn convolution<T: Element>(scene: &Scene<'_, T>) -> Vec<Step> {
@@ -191,19 +185,9 @@ fn bias<T: Element>(scene: &Scene<'_, T>) -> Option<Step> {
     Some(scene.parameter_step(title, range.start + place, formula, Calculation::Sum(sum)))
 }
 
-/// The sum of the gradients of these outputs, the largest shown.
+/// The sum of the gradients of these outputs.
 fn plain_sum<T: Element>(scene: &Scene<'_, T>, outputs: std::ops::Range<usize>) -> Sum {
-    const MOST: usize = 5;
-    let terms = outputs.len();
-    let mut gradients: Vec<_> = outputs.map(|place| scene.dy(place)).collect();
-    gradients.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()));
-    let others = gradients.split_off(MOST.min(terms));
-    let rest = (!others.is_empty()).then(|| Rest {
-        name: format!("{} others", others.len()),
-        sum: others.iter().map(|g| g.value).sum(),
-        size: others.iter().map(|g| g.value.abs()).sum(),
-    });
-    Sum { addends: gradients, rest, terms, ..Sum::default() }
+    Sum::of_numbers(outputs.map(|place| scene.dy(place)).collect())
 }
 
 fn maximum<T: Element>(scene: &Scene<'_, T>) -> Step {
@@ -243,7 +227,7 @@ fn average<T: Element>(scene: &Scene<'_, T>) -> Step {
             right: Named::new(format!("1/{counted}"), T::from_f64(1.0 / counted as f64).to_f64()),
         }
     });
-    let sum = Sum::of_largest(products.collect(), "products");
+    let sum = Sum::of_largest(products.collect());
     scene.input_step(pixel, "the window's ∂E/∂Y, divided evenly", Calculation::Sum(sum))
 }
 
@@ -258,7 +242,7 @@ fn normalised<T: Element>(scene: &Scene<'_, T>) -> Vec<Step> {
         left: scene.dy(place),
         right: Named::new(name("X̂", scene.input_shape(), place), standard(place)),
     });
-    let sum = Sum::of_largest(products.collect(), "products");
+    let sum = Sum::of_largest(products.collect());
     let formula = format!("Σ ∂E/∂Y_{c} · X̂_{c}, with X̂ = (X − μ) / √(σ² + ε)");
     let title = ("gradient of the scale", format!("∂E/∂γ_{c}"));
     let mut steps = vec![scene.parameter_step(title, c, formula, Calculation::Sum(sum))];
@@ -300,7 +284,7 @@ fn dense<T: Element>(scene: &Scene<'_, T>) -> Vec<Step> {
     let title = ("gradient of a weight", format!("∂E/∂W[{o},{i}]"));
     let (g, x) = (scene.dy(o), scene.x(i));
     let formula = format!("{} · {}", g.name, x.name);
-    let mut steps = vec![scene.parameter_step(title, weight, formula, product(g, x))];
+    let mut steps = vec![scene.parameter_step(title, weight, formula, Calculation::Sum(Sum::of_product(g, x)))];
     steps.extend(bias(scene));
     let reached = scene.steepest(0..inputs).unwrap_or(0);
     let outputs = scene.run.output_gradient.len();
@@ -311,7 +295,7 @@ fn dense<T: Element>(scene: &Scene<'_, T>) -> Vec<Step> {
         ),
         right: scene.dy(o),
     });
-    let sum = Sum::of_largest(products.collect(), "products");
+    let sum = Sum::of_largest(products.collect());
     let formula = format!("Σ_o W[o,{reached}] · ∂E/∂Y[o]");
     steps.push(scene.input_step(reached, formula, Calculation::Sum(sum)));
     steps
@@ -321,7 +305,7 @@ fn activation<T: Element>(scene: &Scene<'_, T>) -> Step {
     let (g, x) = (scene.dy(scene.at), scene.x(scene.at));
     let slope = Named::new(format!("f′({})", x.name), scene.derivative(scene.at));
     let formula = format!("{} · {}", g.name, slope.name);
-    scene.input_step(scene.at, formula, product(g, slope))
+    scene.input_step(scene.at, formula, Calculation::Sum(Sum::of_product(g, slope)))
 }
 
 fn softmax<T: Element>(scene: &Scene<'_, T>) -> Step {
@@ -338,6 +322,6 @@ fn residual<T: Element>(scene: &Scene<'_, T>) -> Step {
     let through = scene.through.map_or(0.0, |[_, gradient]| gradient[scene.at].to_f64());
     let inside = Named::new(name("back through f", scene.input_shape(), scene.at), through);
     let formula = format!("{} + {}", g.name, inside.name);
-    let sum = Sum { addends: vec![g, inside], terms: 2, ..Sum::default() };
+    let sum = Sum::default().plus(Some(g)).plus(Some(inside));
     scene.input_step(scene.at, formula, Calculation::Sum(sum))
 }

@@ -67,55 +67,98 @@ pub(crate) struct Rest {
     pub(crate) size: f64,
 }
 
-/// A sum: of the products of windows, of single products, of the rest, and of single numbers.
+impl Rest {
+    /// Of so many numbers, if there are any.
+    pub(crate) fn of(numbers: &[f64], what: &str) -> Option<Self> {
+        (!numbers.is_empty()).then(|| Self {
+            name: format!("{} {what}", numbers.len()),
+            sum: numbers.iter().sum(),
+            size: numbers.iter().map(|x| x.abs()).sum(),
+        })
+    }
+}
+
+/// A part of a sum.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Part {
+    Window(Window),
+    Product(Product),
+    Rest(Rest),
+    Number(Named),
+}
+
+impl Part {
+    fn value(&self) -> f64 {
+        match self {
+            Self::Window(window) => window.sum(),
+            Self::Product(product) => product.value(),
+            Self::Rest(rest) => rest.sum,
+            Self::Number(number) => number.value,
+        }
+    }
+
+    /// The sum of the absolute values of what is in it.
+    fn size(&self) -> f64 {
+        match self {
+            Self::Window(window) => window.products().map(f64::abs).sum(),
+            Self::Rest(rest) => rest.size,
+            Self::Product(_) | Self::Number(_) => self.value().abs(),
+        }
+    }
+}
+
+/// A sum, in the order in which it is shown.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Sum {
-    pub(crate) windows: Vec<Window>,
-    pub(crate) products: Vec<Product>,
-    pub(crate) rest: Option<Rest>,
-    pub(crate) addends: Vec<Named>,
+    pub(crate) parts: Vec<Part>,
     /// How many numbers are added in all.
     pub(crate) terms: usize,
 }
 
 impl Sum {
-    /// Everything, added in `f64` in the order in which it is shown.
+    /// The parts, added in `f64`.
     pub(crate) fn total(&self) -> f64 {
-        let windows: f64 = self.windows.iter().map(Window::sum).sum();
-        let products: f64 = self.products.iter().map(Product::value).sum();
-        let rest = self.rest.as_ref().map_or(0.0, |rest| rest.sum);
-        self.addends.iter().fold(windows + products + rest, |sum, addend| sum + addend.value)
+        self.parts.iter().map(Part::value).sum()
     }
 
     /// The sum of the absolute values, which rounding errors are relative to.
     pub(crate) fn size(&self) -> f64 {
-        let windows = self.windows.iter().flat_map(Window::products).map(f64::abs).sum::<f64>();
-        let products = self.products.iter().map(|product| product.value().abs()).sum::<f64>();
-        let addends = self.addends.iter().map(|addend| addend.value.abs()).sum::<f64>();
-        windows + products + addends + self.rest.as_ref().map_or(0.0, |rest| rest.size)
+        self.parts.iter().map(Part::size).sum()
     }
 
-    /// The products with the largest absolute values, largest first, and the sum of the others,
-    /// which `what` names.
-    pub(crate) fn of_largest(mut products: Vec<Product>, what: &str) -> Self {
+    /// A single product.
+    pub(crate) fn of_product(left: Named, right: Named) -> Self {
+        Self { parts: vec![Part::Product(Product { left, right })], terms: 1 }
+    }
+
+    /// The products with the largest absolute values, largest first, and the sum of the others.
+    pub(crate) fn of_largest(mut products: Vec<Product>) -> Self {
         const MOST: usize = 8;
         let terms = products.len();
         products.sort_by(|a, b| b.value().abs().total_cmp(&a.value().abs()));
         // One more line says as much as a line about the rest.
-        let shown = if products.len() == MOST + 1 { MOST + 1 } else { MOST.min(products.len()) };
-        let others = products.split_off(shown);
-        let rest = (!others.is_empty()).then(|| Rest {
-            name: format!("{} other {what}", others.len()),
-            sum: others.iter().map(Product::value).sum(),
-            size: others.iter().map(|product| product.value().abs()).sum(),
-        });
-        Self { products, rest, terms, ..Self::default() }
+        let shown = if terms == MOST + 1 { terms } else { MOST.min(terms) };
+        let others: Vec<_> = products.split_off(shown).iter().map(Product::value).collect();
+        let rest = Rest::of(&others, "other products").map(Part::Rest);
+        Self { parts: products.into_iter().map(Part::Product).chain(rest).collect(), terms }
+    }
+
+    /// The numbers with the largest absolute values, and the sum of the others.
+    pub(crate) fn of_numbers(mut numbers: Vec<Named>) -> Self {
+        const MOST: usize = 5;
+        let terms = numbers.len();
+        numbers.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()));
+        let others = numbers.split_off(MOST.min(terms));
+        let others: Vec<_> = others.iter().map(|number| number.value).collect();
+        let rest = Rest::of(&others, "others").map(Part::Rest);
+        Self { parts: numbers.into_iter().map(Part::Number).chain(rest).collect(), terms }
     }
 
     /// The same with one more number.
-    pub(crate) fn plus(mut self, addend: Option<Named>) -> Self {
-        self.terms += usize::from(addend.is_some());
-        self.addends.extend(addend);
+    pub(crate) fn plus(mut self, number: Option<Named>) -> Self {
+        self.terms += usize::from(number.is_some());
+        self.parts.extend(number.map(Part::Number));
         self
     }
 }

@@ -59,8 +59,8 @@ pub(super) fn step<T: Element>(scene: &Scene<'_, T>) -> Step {
                     format!("{} = {}", scene.y(scene.at).name, x.name)
                 }
                 _ => {
-                    let y = formula(spec).split(',').next().unwrap_or_default();
-                    format!("{y}, at x = {}", x.name)
+                    let function = formula(spec).trim_start_matches("y = ");
+                    format!("{function}; x = {}", x.name)
                 }
             };
             scene.forward(formula, Calculation::Function(vec![x]))
@@ -180,7 +180,7 @@ fn dense<T: Element>(scene: &Scene<'_, T>) -> Step {
         left: Named::new(format!("W[{o},{i}]"), weight.to_f64()),
         right: scene.x(i),
     });
-    let sum = Sum::of_largest(products.collect(), "products");
+    let sum = Sum::of_largest(products.collect());
     let formula = format!("B[{o}] + Σ_i W[{o},i] · X[i]");
     scene.forward(formula, Calculation::Sum(sum.plus(bias(scene))))
 }
@@ -265,6 +265,6 @@ fn residual<T: Element>(scene: &Scene<'_, T>) -> Step {
     let through = scene.through.map_or(0.0, |[output, _]| output[scene.at].to_f64());
     let inside = Named::new(name("f(X)", scene.output_shape(), scene.at), through);
     let formula = format!("{} + {}", x.name, inside.name);
-    let sum = Sum { addends: vec![x, inside], terms: 2, ..Sum::default() };
+    let sum = Sum::default().plus(Some(x)).plus(Some(inside));
     scene.forward(formula, Calculation::Sum(sum))
 }

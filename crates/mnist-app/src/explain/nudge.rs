@@ -6,7 +6,7 @@ use tensor::Scratch;
 use super::calculation::{Knob, Nudge, Step};
 use crate::passes::Passes;
 
-/// How far a number is nudged, if it is at most 1; a larger one by this part of it.
+/// How far a number is nudged, unless it is so large that this would be lost.
 pub(crate) const STEP: f64 = 1e-5;
 
 /// The network in `f64`, with one sample's numbers.
@@ -57,7 +57,7 @@ impl<'a> Nudges<'a> {
                 let room = value.min(1.0 - value).max(1e-12);
                 STEP.min(room * 1e-3)
             }
-            _ => STEP * value.abs().max(1.0),
+            _ => STEP * (value.abs() / 1000.0).max(1.0),
         }
     }
 

@@ -4,7 +4,8 @@
 pub(super) fn exact(x: f64, precision: &str) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "it was an f32")]
     let text = if precision == "f32" { (x as f32).to_string() } else { x.to_string() };
-    minus(&if text.len() > 16 { exponent(x, precision) } else { text })
+    let is_long = x != 0.0 && !(1e-5..1e15).contains(&x.abs());
+    minus(&if is_long { exponent(x, precision) } else { text })
 }
 
 fn exponent(x: f64, precision: &str) -> String {
@@ -12,13 +13,16 @@ fn exponent(x: f64, precision: &str) -> String {
     if precision == "f32" { format!("{:e}", x as f32) } else { format!("{x:e}") }
 }
 
+/// The same as a program reads it.
+pub(super) fn machine(x: f64, precision: &str) -> String {
+    exact(x, precision).replace('−', "-")
+}
+
 /// Six digits or so.
 pub(super) fn rounded(x: f64) -> String {
     let size = x.abs();
-    if size == 0.0 {
-        return "0".into();
-    }
     minus(&match size {
+        _ if size < 1e5 && size.fract() == 0.0 => format!("{x:.0}"),
         _ if !(1e-4..1e5).contains(&size) => format!("{x:.4e}"),
         _ if size < 1e-2 => format!("{x:.7}"),
         _ if size < 10.0 => format!("{x:.6}"),

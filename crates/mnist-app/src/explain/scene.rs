@@ -3,7 +3,9 @@
 use layers::{LayerRun, LayerSpec, Mode};
 use tensor::{Element, Scratch, Shape};
 
-use super::calculation::{Calculation, Grid, Knob, Named, Product, Rest, Step, Sum, Window};
+use super::calculation::{
+    Calculation, Grid, Knob, Named, Part, Product, Rest, Step, Sum, Window,
+};
 use super::taps::{Taps, split};
 
 /// A layer after both passes of one sample.
@@ -191,7 +193,7 @@ pub(super) fn sum_of_planes<T: Element>(
             let (left, right) = (number(left, at), number(right, to));
             Some(Product { left: Named::new(left_name, left), right: Named::new(right_name, right) })
         });
-        return Sum::of_largest(products.collect(), "products");
+        return Sum::of_largest(products.collect());
     }
     let window = |plane: &Taps| {
         let [left_name, right_name] = names(plane.plane);
@@ -208,11 +210,11 @@ pub(super) fn sum_of_planes<T: Element>(
     let mut windows: Vec<_> = planes.iter().map(|plane| (plane.plane, window(plane))).collect();
     windows.sort_by(|a, b| b.1.sum().abs().total_cmp(&a.1.sum().abs()));
     let others = windows.split_off(MOST_WINDOWS.min(windows.len()));
-    let rest = (!others.is_empty()).then(|| Rest {
-        name: format!("{} other {part}{}", others.len(), if others.len() == 1 { "" } else { "s" }),
-        sum: others.iter().map(|(_, window)| window.sum()).sum(),
-        size: others.iter().flat_map(|(_, window)| window.products()).map(f64::abs).sum(),
+    let products: Vec<_> = others.iter().flat_map(|(_, window)| window.products()).collect();
+    let rest = Rest::of(&products, "").map(|rest| {
+        let plural = if others.len() == 1 { "" } else { "s" };
+        Part::Rest(Rest { name: format!("{} other {part}{plural}", others.len()), ..rest })
     });
-    let windows = windows.into_iter().map(|(_, window)| window).collect();
-    Sum { windows, rest, terms, ..Sum::default() }
+    let windows = windows.into_iter().map(|(_, window)| Part::Window(window));
+    Sum { parts: windows.chain(rest).collect(), terms }
 }

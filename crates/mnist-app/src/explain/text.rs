@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use tensor::Shape;
 
-use super::calculation::{Calculation, Grid, Named, Nudge, Step, Sum, Window};
+use super::calculation::{
+    Calculation, Grid, Named, Nudge, Part, Rest, Step, Sum, Window,
+};
 use super::loss::{LossWalk, Row};
 use super::number::{exact, rounded, small};
 use super::{LayerWalk, Walk};
@@ -41,10 +43,11 @@ pub(crate) fn lines(walk: &Walk, picture: &str, only: Option<&str>) -> String {
 }
 
 const LEGEND: &str = "\
-Indices begin at 0. A sum is shown in f64, exactly as its parts say; the library's
-number beside it is rounded to its precision after each addition, in another order.
-nudged  the loss E with one number a little larger and a little smaller, in f64:
-        (E(+) − E(−)) / 2h is its derivative, up to rounding
+Indices begin at 0. \"= the sum\" adds in f64 what stands above it. \"library\" is the
+number that the network computes with: it adds in another order and rounds each
+time, which makes the difference behind it.
+nudged  the loss E with one number larger, and smaller, by h, in f64: the quotient
+        (E(+) − E(−)) / 2h is the gradient, up to rounding
 ";
 
 /// What is explained, in a sentence or two.
@@ -75,15 +78,22 @@ fn title(text: &mut String, layer: &LayerWalk) {
 }
 
 fn line(text: &mut String, words: &str) {
-    for (at, part) in wrap(words).lines().enumerate() {
-        // Wrapped at the full width, a line may be too long behind the indentation.
-        let indented = format!("{INDENT}{}{part}", if at == 0 { "" } else { "" });
-        if indented.chars().count() <= WIDTH {
-            let _ = writeln!(text, "{indented}");
+    let mut taken = WIDTH;
+    for word in words.split(' ') {
+        let len = word.chars().count();
+        if taken + 1 + len > WIDTH {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(INDENT);
+            text.push_str(word);
+            taken = INDENT.len() + len;
         } else {
-            let _ = writeln!(text, "{part}");
+            let _ = write!(text, " {word}");
+            taken += 1 + len;
         }
     }
+    text.push('\n');
 }
 
 fn step(text: &mut String, step: &Step, precision: &str, rule: Option<&str>) {
@@ -92,12 +102,14 @@ fn step(text: &mut String, step: &Step, precision: &str, rule: Option<&str>) {
         Some(rule) => line(text, &format!("{}, {rule}:", step.name)),
         None => line(text, &format!("{}, {}:", step.name, step.title)),
     }
-    line(text, &format!("  = {}", step.formula));
+    line(text, &format!("= {}", step.formula));
     match &step.calculation {
         Calculation::Sum(sum) => {
             sum_lines(text, sum);
             let total = sum.total();
-            let _ = writeln!(text, "{INDENT}{:<30} {:>14}", "= the sum", rounded(total));
+            if sum.terms > 1 {
+                let _ = writeln!(text, "{INDENT}{:<30} {:>14}", "= the sum", rounded(total));
+            }
             let library = exact(step.value, precision);
             let apart = rounding(total, step.value);
             let _ = writeln!(text, "{INDENT}{:<30} {library:>14}{apart}", "library");
@@ -140,21 +152,20 @@ fn named(text: &mut String, numbers: &[Named], precision: &str) {
 }
 
 fn sum_lines(text: &mut String, sum: &Sum) {
-    for window in &sum.windows {
-        window_lines(text, window);
-    }
-    for product in &sum.products {
-        let names = cut(&format!("{} · {}", product.left.name, product.right.name), 30);
-        let factors =
-            format!("{} · {}", rounded(product.left.value), rounded(product.right.value));
-        let _ =
-            writeln!(text, "{INDENT}{names:<30} {:>14}  = {factors}", rounded(product.value()));
-    }
-    if let Some(rest) = &sum.rest {
-        let _ = writeln!(text, "{INDENT}{:<30} {:>14}", cut(&rest.name, 30), rounded(rest.sum));
-    }
-    for Named { name, value } in &sum.addends {
-        let _ = writeln!(text, "{INDENT}{:<30} {:>14}", cut(name, 30), rounded(*value));
+    for part in &sum.parts {
+        match part {
+            Part::Window(window) => window_lines(text, window),
+            Part::Product(product) => {
+                let names = format!("{} · {}", product.left.name, product.right.name);
+                let [left, right] = [&product.left, &product.right].map(|x| rounded(x.value));
+                let product = rounded(product.value());
+                let _ =
+                    writeln!(text, "{INDENT}{:<30} {product:>14}  = {left} · {right}", cut(&names, 30));
+            }
+            Part::Rest(Rest { name, sum: value, .. }) | Part::Number(Named { name, value }) => {
+                let _ = writeln!(text, "{INDENT}{:<30} {:>14}", cut(name, 30), rounded(*value));
+            }
+        }
     }
 }
 
