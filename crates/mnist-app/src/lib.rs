@@ -28,6 +28,7 @@ pub mod model;
 mod passes;
 mod picture;
 pub mod presets;
+mod report;
 mod run_folder;
 pub mod signals;
 pub mod statistics;

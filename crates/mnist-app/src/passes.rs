@@ -118,6 +118,11 @@ impl<T: Element> Stage<'_, T> {
         self.saturated = Some(derivatives.iter().map(small).collect());
     }
 
+    /// For each output of an activation, whether the derivative is below 1 % of its largest value.
+    pub(crate) fn saturated_outputs(&self) -> Option<&[bool]> {
+        self.saturated.as_deref()
+    }
+
     /// The share of outputs where the derivative is below 1 % of its largest value; of activations.
     pub(crate) fn saturated(&self) -> Option<f64> {
         let flags = self.saturated.as_ref()?;

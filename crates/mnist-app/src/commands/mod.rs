@@ -38,6 +38,7 @@ macro_rules! commands {
 
 commands!(
     Train in train,
+    Report in report,
     Evaluate in evaluate,
     Compare in compare,
     Verify in verify,

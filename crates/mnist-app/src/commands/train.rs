@@ -1,15 +1,17 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
 
 use super::{Common, ExperimentFlags, Overrides};
-use crate::console::Console;
+use crate::console::{Console, notice};
 use crate::experiment::{Precision, absolute};
-use crate::input::require_utf8;
-use crate::signals;
+use crate::input::{is_there, require_utf8};
+use crate::report;
+use crate::run_folder::{FAILURE, REPORT, RunFolder, SUMMARY};
+use crate::signals::{self, Interrupted};
 use crate::threads::{self, ThreadCount};
-use crate::train::{Changes, Every, Options, Resumption, result_of, train};
+use crate::train::{Changes, Ended, Every, Options, Resumption, result_of, train};
 
 /// Trains a network
 ///
@@ -27,7 +29,8 @@ pub struct Flags {
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Go on with the run in this folder, from its last checkpoint, to the same numbers; beside it
-    /// only --threads, --epochs, --target-accuracy, --checkpoint-every, --data, --json and --quiet
+    /// only --threads, --epochs, --target-accuracy, --checkpoint-every, --data, --no-report, --json
+    /// and --quiet
     #[arg(
         long,
         value_name = "DIR",
@@ -41,6 +44,9 @@ pub struct Flags {
     /// epochs
     #[arg(long, value_name = "N", value_parser = every, allow_negative_numbers = true)]
     pub(super) checkpoint_every: Option<Every>,
+    /// Make no report.html at the end
+    #[arg(long)]
+    pub(super) no_report: bool,
     /// Print the lines of metrics.jsonl and nothing else
     #[arg(long)]
     pub(super) json: bool,
@@ -65,7 +71,13 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
             resumption.change(&Changes { epochs, target_accuracy })?;
             let Resumption { folder, experiment, origin } = resumption;
             if let Some(result) = result_of(folder.path(), &experiment, flags.json)? {
-                return Console::default().print(result);
+                Console::default().print(result)?;
+                let wants = !flags.no_report && !is_there(&folder.path().join(REPORT));
+                let threads = ThreadCount::of(flags.common.threads)?;
+                return threads.divide(usize::MAX, || match wants {
+                    true => leave_report(&folder, flags.data.as_deref()),
+                    false => Ok(()),
+                });
             }
             (experiment, origin, Some(folder))
         }
@@ -84,16 +96,46 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         out: flags.out.clone(),
         every: flags.checkpoint_every,
         json: flags.json,
+        report: !flags.no_report,
         quiet: flags.common.quiet,
         started,
         simd,
     };
     ThreadCount::of(flags.common.threads)?.share(experiment.shards(), || {
-        match experiment.precision {
+        let Ended { folder, result } = match experiment.precision {
             Precision::F32 => train::<f32>(&experiment, &options, resumed),
             Precision::F64 => train::<f64>(&experiment, &options, resumed),
-        }
+        }?;
+        // There is nothing to report of a run that goes on later, or whose folder is gone.
+        let has_end = [SUMMARY, FAILURE].iter().any(|name| is_there(&folder.path().join(name)));
+        let is_interrupted = result.as_ref().is_err_and(anyhow::Error::is::<Interrupted>);
+        let left = match options.report && has_end && !is_interrupted {
+            true => leave_report(&folder, flags.data.as_deref()),
+            false => Ok(()),
+        };
+        result.and(left)
     })
+}
+
+/// Makes the report of a run that has come to its end. If it cannot be made, that is told.
+///
+/// # Errors
+/// If a signal was received.
+fn leave_report(folder: &RunFolder, data: Option<&Path>) -> anyhow::Result<()> {
+    let _deferred = signals::defer();
+    let options = report::Options { data, go_on: &|| signals::received().is_none() };
+    match report::leave(folder, &options) {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let (folder, signal) = (folder.path().to_owned(), signals::received().unwrap_or(0));
+            let place = format!("before {REPORT} was made, the run itself has ended");
+            Err(Interrupted { signal, folder, place }.into())
+        }
+        Err(error) => {
+            notice(format_args!("warning: {error:#}"));
+            Ok(())
+        }
+    }
 }
 
 fn every(text: &str) -> Result<Every, String> {

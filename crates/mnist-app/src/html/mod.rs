@@ -69,8 +69,16 @@ pub(crate) enum Cell {
     Text(String),
     /// A number, which stands on the right.
     Number(String),
+    /// A number as it is shown, and all its digits.
+    Digits { shown: String, all: String },
     /// HTML.
     Html(String),
+}
+
+impl Cell {
+    fn is_number(&self) -> bool {
+        matches!(self, Self::Number(_) | Self::Digits { .. })
+    }
 }
 
 /// A table with its caption, its head and its rows, whose first cells name them. A wide one can be
@@ -84,7 +92,7 @@ pub(crate) fn table(caption: &str, head: &[&str], rows: &[Vec<Cell>]) -> String 
          <caption>{caption}</caption>\n<thead><tr>"
     );
     for (column, name) in head.iter().enumerate() {
-        let is_number = rows.iter().any(|row| matches!(row.get(column), Some(Cell::Number(_))));
+        let is_number = rows.iter().any(|row| row.get(column).is_some_and(Cell::is_number));
         let class = if is_number { " class=\"number\"" } else { "" };
         let name = text(name);
         let _ = match name.is_empty() {
@@ -96,11 +104,14 @@ pub(crate) fn table(caption: &str, head: &[&str], rows: &[Vec<Cell>]) -> String 
     for row in rows {
         html.push_str("<tr>");
         for (column, cell) in row.iter().enumerate() {
-            let (class, inner) = match cell {
-                Cell::Text(cell) => ("", text(cell)),
-                Cell::Number(cell) => (" class=\"number\"", text(cell)),
-                Cell::Html(cell) => ("", cell.clone()),
+            let inner = match cell {
+                Cell::Text(cell) | Cell::Number(cell) => text(cell),
+                Cell::Digits { shown, all } => {
+                    format!("<data value=\"{}\">{}</data>", text(all), text(shown))
+                }
+                Cell::Html(cell) => cell.clone(),
             };
+            let class = if cell.is_number() { " class=\"number\"" } else { "" };
             let (tag, scope) = if column == 0 { ("th", " scope=\"row\"") } else { ("td", "") };
             let _ = write!(html, "<{tag}{scope}{class}>{inner}</{tag}>");
         }

@@ -11,5 +11,5 @@ mod writing;
 pub(crate) use checkpoints::{Checkpoints, checkpoints_of};
 pub(crate) use finished::{FinishedRun, ModelFile, ModelFiles, model_files, named};
 pub(crate) use lines::{Lines, Mark};
-pub(crate) use names::{CONFIG, FAILURE, METRICS, MODEL, Place, SUMMARY, member};
+pub(crate) use names::{CONFIG, FAILURE, METRICS, MODEL, Place, REPORT, SUMMARY, member};
 pub(crate) use writing::RunFolder;

@@ -22,18 +22,18 @@ use crate::experiment::Experiment;
 use crate::run_folder::{METRICS, Mark, RunFolder, SUMMARY, checkpoints_of, member};
 use crate::signals::{self, Interrupted};
 
-/// Trains all members, or as many as reach the target together; returns the committee's folder.
-/// In a folder that is `resumed`, the members go on that have begun; those that have ended are
+/// Trains all members, or as many as reach the target together; returns the committee's folder, and
+/// whether lines of metrics were lost. In a folder that is `resumed`, the members go on that have begun; those that have ended are
 /// tested again, for the vote.
 ///
 /// # Errors
-/// As for a single network; if only lines of metrics were lost, at the end.
+/// As for a single network.
 pub(super) fn train<T: Element>(
     experiment: &Experiment,
     options: &Options,
     resumed: Option<RunFolder>,
     console: &mut Console,
-) -> anyhow::Result<RunFolder> {
+) -> anyhow::Result<(RunFolder, anyhow::Result<()>)> {
     // The last member's network too, before the first member trains.
     let start = Start::<T>::new(experiment, options.source(), resumed.is_some())?;
     let Start { experiment, train, test, .. } = start;
@@ -100,10 +100,10 @@ pub(super) fn train<T: Element>(
     }
     if let Some(metrics) = last.filter(|_| !options.json) {
         let seconds = [wall_before + options.started.elapsed().as_secs_f64(), train_seconds];
-        console.tell(report::end("", &metrics, seconds, folder.path()));
+        console.tell(report::end("", &metrics, seconds, (folder.path(), options.report)));
     }
     let lost = lines.and_then(|mut lines| lines.take_loss());
-    loss.or(lost).map_or(Ok(folder), Err)
+    Ok((folder, loss.or(lost).map_or(Ok(()), Err)))
 }
 
 /// The members of a committee that have ended, and their vote.

@@ -66,6 +66,15 @@ impl Failure {
     }
 }
 
+/// What ended the run in this folder, such as `in epoch 3, step 17: loss of image 5`; `None` if it
+/// did not break off.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(crate) fn text(run: &Path) -> anyhow::Result<Option<String>> {
+    Ok(Failure::read(run)?.map(|failure| failure.to_string()))
+}
+
 /// `in epoch 3, step 17: loss of image 5, layer 2 (Relu)`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

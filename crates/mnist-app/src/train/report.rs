@@ -13,6 +13,7 @@ use crate::escape::Escape;
 use crate::evaluation::report::{accuracy, percent};
 use crate::experiment::Experiment;
 use crate::layer_rows::layer_rows;
+use crate::run_folder::REPORT;
 use crate::width::{WIDTH, cut, wrap, wrap_lines};
 
 /// What a run is about to do, given its training and test images and its folder.
@@ -112,18 +113,22 @@ pub(super) fn end(
     text: &str,
     metrics: &EpochMetrics,
     [all, training]: [f64; 2],
-    folder: &Path,
+    (folder, has_report): (&Path, bool),
 ) -> String {
     let [low, high] = metrics.test_accuracy_interval().map(|end| 100.0 * end);
     let meaning =
         format!("Of other images of this kind, expect it to get {low:.2} to {high:.2} % right.");
     let [all, training] = [all, training].map(in_words);
+    let report = match has_report {
+        true => format!("report: {}\n", folder.join(REPORT).escaped()),
+        false => String::new(),
+    };
     let folder = shell_word(folder);
     wrap_lines(&format!("{text}{meaning}\n"))
         + &format!(
             "weights sha256 {}\n\
              time: {all}, {training} of it training\n\
-             next: mnist-app evaluate {folder}    which were taken for which\n      \
+             {report}next: mnist-app evaluate {folder}    which were taken for which\n      \
              mnist-app inspect {folder}     layer by layer\n",
             metrics.weights_sha256
         )

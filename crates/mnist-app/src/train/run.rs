@@ -393,6 +393,7 @@ impl<'a, T: Element> Run<'a, T> {
         }
         text.push_str(&accuracy_lines(evaluation, test, &experiment.loss));
         let all = self.wall_before + self.options.started.elapsed().as_secs_f64();
-        report::end(&text, metrics, [all, *train_seconds], self.folder.path())
+        let place = (self.folder.path(), self.options.report);
+        report::end(&text, metrics, [all, *train_seconds], place)
     }
 }

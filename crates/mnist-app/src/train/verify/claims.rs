@@ -30,7 +30,7 @@ pub(crate) struct ClaimedRun {
     pub(crate) origin: Origin,
     config_sha256: String,
     /// Of `metrics.jsonl`.
-    pub(super) lines: Vec<EpochMetrics>,
+    pub(crate) lines: Vec<EpochMetrics>,
 }
 
 /// The parts of `summary.json` that are checked.
