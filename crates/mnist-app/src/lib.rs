@@ -30,6 +30,7 @@ mod picture;
 pub mod presets;
 mod report;
 mod run_folder;
+mod show;
 pub mod signals;
 pub mod statistics;
 mod threads;

@@ -45,6 +45,7 @@ commands!(
     Replay in replay,
     Profile in profile,
     Inspect in inspect,
+    Show in show,
     Explain in explain,
     Presets in presets,
     Completions in completions,

@@ -1,7 +1,7 @@
 //! The mistakes of which a network is surest.
 
 use super::answers::Evaluation;
-use super::vote::{Outputs, Vote};
+use super::vote::Outputs;
 use crate::dataset::Samples;
 
 /// A sample that was taken for another class.
@@ -20,35 +20,29 @@ pub(crate) struct Mistake {
 }
 
 impl Evaluation {
-    /// The probabilities of the classes, sample after sample. `outputs` says what the outputs are,
-    /// as [`Model::outputs`](crate::model::Model::outputs) does. They are those of a vote of one:
-    /// the softmax of logits; of sigmoids and other probabilities, their shares of their sum.
-    ///
-    /// # Panics
-    /// If it is of another number of samples.
-    pub(crate) fn probabilities(&self, outputs: Outputs, samples: &Samples) -> Vec<f64> {
-        let mut vote = Vote::default();
-        vote.add(outputs, self);
-        vote.evaluation(samples).outputs
-    }
-
     /// All mistakes, the most confident first, of equal ones the first sample's. A sample without
     /// an answer is none of them: see [`Evaluation::unanswered`].
     ///
+    /// `outputs` says what the outputs are, as [`Model::outputs`](crate::model::Model::outputs)
+    /// does: probabilities are the softmax of logits, and of sigmoids and other probabilities their
+    /// shares of their sum.
+    ///
     /// # Panics
-    /// As [`Evaluation::probabilities`].
+    /// If it is of other samples.
     pub(crate) fn mistakes(&self, outputs: Outputs, samples: &Samples) -> Vec<Mistake> {
-        let probabilities = self.probabilities(outputs, samples);
-        let rows = probabilities.chunks_exact(samples.classes().count());
+        assert_eq!(self.predictions.len(), samples.len(), "mistakes: number of samples");
+        let rows = self.outputs.chunks_exact(samples.classes().count());
         let answers = self.predictions.iter().zip(samples.labels()).zip(rows).enumerate();
-        let mistake =
-            |(index, ((prediction, &label), row)): (usize, ((&Option<u8>, _), &[f64]))| {
-                let predicted = prediction.filter(|&predicted| predicted != label)?;
-                let [probability, of_label] =
-                    [predicted, label].map(|class| row[usize::from(class)]);
-                Some(Mistake { index, label, predicted, probability, of_label })
+        let mut mistakes = Vec::new();
+        for (index, ((&prediction, &label), row)) in answers {
+            let Some(predicted) = prediction.filter(|&predicted| predicted != label) else {
+                continue;
             };
-        let mut mistakes: Vec<_> = answers.filter_map(mistake).collect();
+            let shares = outputs.shares(row);
+            let [probability, of_label] =
+                [predicted, label].map(|class| shares[usize::from(class)]);
+            mistakes.push(Mistake { index, label, predicted, probability, of_label });
+        }
         mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         mistakes
     }

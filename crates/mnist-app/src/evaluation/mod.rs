@@ -3,6 +3,7 @@
 mod answers;
 pub(crate) mod mistakes;
 pub(crate) mod report;
+pub(crate) mod sheet;
 pub mod vote;
 
 pub use answers::{Evaluation, Evaluator, mean};

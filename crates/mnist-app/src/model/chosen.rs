@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use tensor::{Element, image};
 
 use super::{Model, ModelData};
-use crate::dataset::{Part, read_png};
+use crate::dataset::{Part, Samples, read_png};
 use crate::escape::Escape;
 
 /// Which picture, as it is written on the command line.
@@ -73,32 +73,19 @@ impl PictureChoice {
     /// If there is no such picture, or the model does not take it.
     pub(crate) fn read(&self, model: &Model, data: Option<&Path>) -> anyhow::Result<ChosenPicture> {
         match self {
-            Self::Sample(part, index) => self.of_data(model, (*part, *index), data),
+            Self::Sample(part, index) => Self::of_data(model, (*part, *index), data),
             Self::File(file) => self.of_file(model, file),
         }
     }
 
     fn of_data(
-        &self,
         model: &Model,
         (part, index): (Part, usize),
         data: Option<&Path>,
     ) -> anyhow::Result<ChosenPicture> {
         let found = ModelData::of(std::slice::from_ref(model), part, (data, None))?;
-        let (notes, samples) = (found.messages(), &found.samples[0]);
-        let kind = part.words();
-        ensure!(
-            index < samples.len(),
-            "{self}: expected a {kind} image from 0 to {}, found {index}",
-            samples.len() - 1
-        );
-        Ok(ChosenPicture {
-            name: format!("{kind} image {index}"),
-            shape: samples.shape(),
-            pixels: samples.image(index).to_vec(),
-            label: Some(samples.labels()[index]),
-            notes,
-        })
+        let picture = ChosenPicture::of_sample((part, index), &found.samples[0])?;
+        Ok(ChosenPicture { notes: found.messages(), ..picture })
     }
 
     fn of_file(&self, model: &Model, file: &Path) -> anyhow::Result<ChosenPicture> {
@@ -110,6 +97,30 @@ impl PictureChoice {
 }
 
 impl ChosenPicture {
+    /// One of the samples that a model was given; without messages about them.
+    ///
+    /// # Errors
+    /// If there are fewer.
+    pub(crate) fn of_sample(
+        (part, index): (Part, usize),
+        samples: &Samples,
+    ) -> anyhow::Result<Self> {
+        let kind = part.words();
+        ensure!(
+            index < samples.len(),
+            "{}: expected a {kind} image from 0 to {}, found {index}",
+            PictureChoice::Sample(part, index),
+            samples.len() - 1
+        );
+        Ok(Self {
+            name: format!("{kind} image {index}"),
+            shape: samples.shape(),
+            pixels: samples.image(index).to_vec(),
+            label: Some(samples.labels()[index]),
+            notes: Vec::new(),
+        })
+    }
+
     /// Its numbers from 0 to 1, as networks take them.
     pub(crate) fn input<T: Element>(&self) -> Vec<T> {
         let mut input = vec![T::ZERO; self.pixels.len()];

@@ -299,6 +299,12 @@ impl SavedNetwork {
         }
     }
 
+    /// The probabilities of the classes, given the outputs for one sample; of what are no logits,
+    /// their shares of their sum.
+    pub(crate) fn probabilities(&self, outputs: &[f64]) -> Vec<f64> {
+        self.outputs().shares(outputs)
+    }
+
     fn outputs(&self) -> Outputs {
         Outputs::of(self.spec(), self.about.loss.as_ref())
     }

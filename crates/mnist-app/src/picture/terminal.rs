@@ -192,14 +192,25 @@ fn signs(numbers: &[f64], [_, width]: [usize; 2], scale: Scale) -> Vec<String> {
 }
 
 impl Drawn {
+    /// A line of text.
+    pub(crate) fn text(line: &str) -> Self {
+        Self { width: columns(line), lines: vec![line.to_owned()] }
+    }
+
+    /// The same at least so many columns wide.
+    pub(crate) fn padded(self, width: usize) -> Self {
+        let more = " ".repeat(width.saturating_sub(self.width));
+        let lines = self.lines.into_iter().map(|line| line + &more);
+        Self { width: self.width.max(width), lines: lines.collect() }
+    }
+
     /// The same below a line of text, which is cut to `most` columns.
     pub(crate) fn captioned(self, caption: &str, most: usize) -> Self {
         let caption = cut_columns(caption, most);
-        let (own, of_caption) = (self.width, columns(&caption));
-        let width = own.max(of_caption);
-        let pad = |line: String, taken: usize| line + &" ".repeat(width - taken);
-        let lines = self.lines.into_iter().map(|line| pad(line, own));
-        Self { width, lines: std::iter::once(pad(caption, of_caption)).chain(lines).collect() }
+        let mut whole = self.padded(columns(&caption));
+        let caption = Self::text(&caption).padded(whole.width);
+        whole.lines.splice(0..0, caption.lines);
+        whole
     }
 }
 

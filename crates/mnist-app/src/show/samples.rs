@@ -1,0 +1,57 @@
+//! Images of each class.
+
+use std::fmt::Write as _;
+
+use super::{Room, counted};
+use crate::dataset::{Samples, size_text};
+use crate::escape::Escape;
+use crate::picture::terminal::{Drawn, Terminal, beside};
+
+/// The most images of a class.
+const MOST: usize = 5;
+
+/// The first training images of each class, below its name and how many images of it there are for
+/// training and for testing.
+pub(crate) fn text(source: &str, [train, test]: [&Samples; 2], terminal: Terminal) -> String {
+    let classes = train.classes();
+    let counts = [train, test].map(Samples::of_each_class);
+    let mut text = format!(
+        "{source}: {} of {}, {} for training and {} for testing\n\n",
+        counted(train.len() + test.len(), "image"),
+        size_text(train.shape()),
+        train.len(),
+        test.len()
+    );
+    let [_, width] = train.size();
+    let room = Room::for_samples(terminal, width);
+    let shown = |label: usize, most: usize| -> Vec<Drawn> {
+        let own = |index: &usize| usize::from(train.labels()[*index]) == label;
+        let images = (0..train.len()).filter(own).take(most);
+        images.map(|index| terminal.sample(train.shape(), train.image(index), room.width)).collect()
+    };
+    // Of other images as many lines as of this one.
+    let lines = shown(usize::from(train.labels()[0]), 1)[0].lines.len().max(1);
+    let free = terminal.lines.saturating_sub(4);
+    let blocks = classes.count().div_ceil(room.count);
+    let shown_blocks = blocks.min((free / (lines + 3)).max(1));
+    let each = ((free / shown_blocks).saturating_sub(3) / lines).clamp(1, MOST);
+    let labels: Vec<_> = (0..classes.count()).collect();
+    for block in labels.chunks(room.count).take(shown_blocks) {
+        let stack = |&label: &usize| {
+            let images = shown(label, each);
+            let lines = images.into_iter().flat_map(|image| image.lines).collect();
+            let [of_train, of_test] = counts.each_ref().map(|counts| counts[label]);
+            Drawn { width: room.width.min(width), lines }
+                .captioned(&format!("{of_train} + {of_test}"), room.width)
+                .captioned(&classes.name(label).escaped(), room.width)
+                .padded(room.width)
+        };
+        text += &beside(&block.iter().map(stack).collect::<Vec<_>>());
+        text.push('\n');
+    }
+    let left = classes.count().saturating_sub(shown_blocks * room.count);
+    if left > 0 {
+        let _ = writeln!(text, "and {left} more classes; a larger terminal shows more of them\n");
+    }
+    text
+}
