@@ -29,6 +29,8 @@ pub(crate) struct Grid {
 /// Two grids that are multiplied number by number.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Window {
+    /// The plane that the left one is a part of.
+    pub(crate) plane: usize,
     pub(crate) left: Grid,
     pub(crate) right: Grid,
 }
@@ -99,6 +101,7 @@ impl Part {
     }
 
     /// The sum of the absolute values of what is in it.
+    #[cfg(test)]
     fn size(&self) -> f64 {
         match self {
             Self::Window(window) => window.products().map(f64::abs).sum(),
@@ -123,6 +126,7 @@ impl Sum {
     }
 
     /// The sum of the absolute values, which rounding errors are relative to.
+    #[cfg(test)]
     pub(crate) fn size(&self) -> f64 {
         self.parts.iter().map(Part::size).sum()
     }

@@ -13,6 +13,8 @@ mod nudge;
 mod number;
 mod scene;
 mod taps;
+#[cfg(test)]
+mod tests;
 pub(crate) mod text;
 
 use anyhow::Context as _;

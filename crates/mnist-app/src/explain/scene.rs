@@ -40,15 +40,6 @@ impl<T: Element> Scene<'_, T> {
         self.run.layer().output_shape()
     }
 
-    pub(super) fn output(&self) -> f64 {
-        self.run.output[self.at].to_f64()
-    }
-
-    /// The gradient of the output that is looked at.
-    pub(super) fn g(&self) -> f64 {
-        self.run.output_gradient[self.at].to_f64()
-    }
-
     /// An input.
     pub(super) fn x(&self, place: usize) -> Named {
         Named::new(name("X", self.input_shape(), place), self.input[place].to_f64())
@@ -203,6 +194,7 @@ pub(super) fn sum_of_planes<T: Element>(
         let outside = inside.map(|at| at.is_none()).collect();
         let factors = plane.pairs.iter().map(|&(_, to)| number(right, to)).collect();
         Window {
+            plane: plane.plane,
             left: grid(left_name, values, outside),
             right: grid(right_name, factors, vec![false; plane.pairs.len()]),
         }

@@ -19,9 +19,11 @@ const INDENT: &str = "   ";
 /// All of it, or a single layer's part.
 pub(crate) fn lines(walk: &Walk, picture: &str, only: Option<&str>) -> String {
     let mut text = String::new();
-    let shown = || walk.layers.iter().filter(|layer| only.is_none_or(|only| {
-        layer.layer == only || layer.layer.starts_with(&format!("{only}."))
-    }));
+    let is_shown = |layer: &&LayerWalk| match only {
+        Some(only) => layer.layer.split('.').next() == Some(only),
+        None => true,
+    };
+    let shown = || walk.layers.iter().filter(is_shown);
     let _ = writeln!(text, "{}", wrap(&head(walk, picture)));
     heading(&mut text, "Forward: from the picture to the outputs");
     for layer in shown() {
@@ -171,7 +173,7 @@ fn sum_lines(text: &mut String, sum: &Sum) {
 
 /// Window, kernel and products side by side, as far as there is room.
 fn window_lines(text: &mut String, window: &Window) {
-    let Window { left, right } = window;
+    let Window { left, right, .. } = window;
     let products = Grid {
         name: "products".into(),
         columns: left.columns,
