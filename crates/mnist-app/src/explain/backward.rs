@@ -15,12 +15,12 @@ pub(super) fn formulas(spec: &LayerSpec) -> &'static [&'static str] {
     match spec {
         LayerSpec::Conv2d(_) => &[
             "∂E/∂K_dc = X_c ⋆ ∂E/∂Y_d",
-            "∂E/∂B_d = ∂E/∂Y_d",
+            "∂E/∂B_d = ∂E/∂Y_d, or its sum where one bias is added to a whole plane",
             "∂E/∂X_c = Σ_d ∂E/∂Y_d * K_dc (full convolution)",
         ],
         LayerSpec::ConvTranspose2d(_) => &[
             "∂E/∂K_cd = ∂E/∂Y_d ⋆ X_c",
-            "∂E/∂B_d = ∂E/∂Y_d",
+            "∂E/∂B_d = ∂E/∂Y_d, or its sum where one bias is added to a whole plane",
             "∂E/∂X_c = Σ_d ∂E/∂Y_d ⋆ K_cd",
         ],
         LayerSpec::MaxPool2d(_) => &["∂E/∂Y goes to where the largest number was"],
@@ -37,11 +37,9 @@ pub(super) fn formulas(spec: &LayerSpec) -> &'static [&'static str] {
             "∂E/∂β_c = Σ ∂E/∂Y_c",
             "∂E/∂X = (h − mean h − X̂ · mean(h X̂)) / √(σ² + ε), with h = γ ∂E/∂Y",
         ],
-        LayerSpec::Dense(_) => &[
-            "∂E/∂W[o,i] = ∂E/∂Y[o] · X[i]",
-            "∂E/∂B = ∂E/∂Y",
-            "∂E/∂X = Wᵀ ∂E/∂Y",
-        ],
+        LayerSpec::Dense(_) => {
+            &["∂E/∂W[o,i] = ∂E/∂Y[o] · X[i]", "∂E/∂B = ∂E/∂Y", "∂E/∂X = Wᵀ ∂E/∂Y"]
+        }
         LayerSpec::Sigmoid(_) => &["∂E/∂x = ∂E/∂y · y (1 − y)"],
         LayerSpec::Tanh(_) => &["∂E/∂x = ∂E/∂y · (1 − y²)"],
         LayerSpec::Relu(_) => &["∂E/∂x = ∂E/∂y where x > 0, else 0"],
@@ -257,9 +255,8 @@ fn normalised<T: Element>(scene: &Scene<'_, T>) -> Vec<Step> {
         let h = |place: usize| {
             scene.run.output_gradient[place].to_f64() * weight(channel(scene, place))
         };
-        let mean = |term: &dyn Fn(usize) -> f64| {
-            group.clone().map(term).sum::<f64>() / group.len() as f64
-        };
+        let mean =
+            |term: &dyn Fn(usize) -> f64| group.clone().map(term).sum::<f64>() / group.len() as f64;
         let numbers = vec![
             Named::new(name("h", scene.input_shape(), scene.at), h(scene.at)),
             Named::new("mean h", mean(&h)),
@@ -284,7 +281,8 @@ fn dense<T: Element>(scene: &Scene<'_, T>) -> Vec<Step> {
     let title = ("gradient of a weight", format!("∂E/∂W[{o},{i}]"));
     let (g, x) = (scene.dy(o), scene.x(i));
     let formula = format!("{} · {}", g.name, x.name);
-    let mut steps = vec![scene.parameter_step(title, weight, formula, Calculation::Sum(Sum::of_product(g, x)))];
+    let mut steps =
+        vec![scene.parameter_step(title, weight, formula, Calculation::Sum(Sum::of_product(g, x)))];
     steps.extend(bias(scene));
     let reached = scene.steepest(0..inputs).unwrap_or(0);
     let outputs = scene.run.output_gradient.len();

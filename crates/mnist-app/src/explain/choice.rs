@@ -45,7 +45,9 @@ impl Choice {
         let [planes, height, width] = shape.axes().unwrap_or([shape.len(), 1, 1]);
         if let Some(kernel) = kernel.filter(|&kernel| kernel >= planes) {
             let most = planes - 1;
-            bail!("--kernel: expected from 0 to {most}, as layer {number} has {shape}, found {kernel}");
+            bail!(
+                "--kernel: expected from 0 to {most}, as layer {number} has {shape}, found {kernel}"
+            );
         }
         if let Some([y, x]) = at {
             ensure!(

@@ -255,8 +255,7 @@ fn softmax<T: Element>(scene: &Scene<'_, T>) -> Step {
     let largest = scene.input.iter().map(|x| x.to_f64()).fold(f64::NEG_INFINITY, f64::max);
     let sum = scene.input.iter().map(|x| libm::exp(x.to_f64() - largest)).sum();
     let formula = format!("exp({} − m) / Σ_j exp(X[j] − m), m the largest X", x.name);
-    let numbers =
-        vec![x, Named::new("m", largest), Named::new("Σ_j exp(X[j] − m)", sum)];
+    let numbers = vec![x, Named::new("m", largest), Named::new("Σ_j exp(X[j] − m)", sum)];
     scene.forward(formula, Calculation::Function(numbers))
 }
 

@@ -96,7 +96,7 @@ impl LossWalk {
         let gradient = Step {
             title: "gradient of the output".into(),
             name: format!("∂E/∂y[{label}]"),
-            formula: gradient_formula(loss).into(),
+            formula: gradient_formula(loss).replace("_i", &format!("[{label}]")),
             calculation: Calculation::Function(numbers),
             value: at.gradient,
             knob: Some(Knob::Output { place: label }),

@@ -63,9 +63,7 @@ impl<'a> Nudges<'a> {
 
     fn value(&self, knob: &Knob) -> f64 {
         match *knob {
-            Knob::Parameter { layer, place } => {
-                self.passes.stages()[layer].run.parameters[place]
-            }
+            Knob::Parameter { layer, place } => self.passes.stages()[layer].run.parameters[place],
             Knob::Input { layer, place } => self.input_of(layer)[place],
             Knob::Output { place } => self.passes.output()[place],
         }

@@ -3,9 +3,7 @@
 use layers::{LayerRun, LayerSpec, Mode};
 use tensor::{Element, Scratch, Shape};
 
-use super::calculation::{
-    Calculation, Grid, Knob, Named, Part, Product, Rest, Step, Sum, Window,
-};
+use super::calculation::{Calculation, Grid, Knob, Named, Part, Product, Rest, Step, Sum, Window};
 use super::taps::{Taps, split};
 
 /// A layer after both passes of one sample.
@@ -182,7 +180,10 @@ pub(super) fn sum_of_planes<T: Element>(
             let at = at?;
             let [left_name, right_name] = each(at, to);
             let (left, right) = (number(left, at), number(right, to));
-            Some(Product { left: Named::new(left_name, left), right: Named::new(right_name, right) })
+            Some(Product {
+                left: Named::new(left_name, left),
+                right: Named::new(right_name, right),
+            })
         });
         return Sum::of_largest(products.collect());
     }

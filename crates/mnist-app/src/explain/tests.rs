@@ -68,7 +68,8 @@ fn walk<T: Element>(spec: &NetworkSpec, loss: &Loss, label: Option<u8>, choice: 
 }
 
 fn steps(walk: &Walk) -> impl Iterator<Item = &Step> {
-    let of_layers = walk.layers.iter().flat_map(|layer| [&layer.forward].into_iter().chain(&layer.backward));
+    let of_layers =
+        walk.layers.iter().flat_map(|layer| [&layer.forward].into_iter().chain(&layer.backward));
     of_layers.chain([&walk.loss.gradient])
 }
 

@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 
 use tensor::Shape;
 
-use super::calculation::{
-    Calculation, Grid, Named, Nudge, Part, Rest, Step, Sum, Window,
-};
+use super::calculation::{Calculation, Grid, Named, Nudge, Part, Rest, Step, Sum, Window};
 use super::loss::{LossWalk, Row};
 use super::number::{exact, rounded, small};
 use super::{LayerWalk, Walk};
@@ -45,11 +43,12 @@ pub(crate) fn lines(walk: &Walk, picture: &str, only: Option<&str>) -> String {
 }
 
 const LEGEND: &str = "\
-Indices begin at 0. \"= the sum\" adds in f64 what stands above it. \"library\" is the
-number that the network computes with: it adds in another order and rounds each
-time, which makes the difference behind it.
-nudged  the loss E with one number larger, and smaller, by h, in f64: the quotient
-        (E(+) − E(−)) / 2h is the gradient, up to rounding
+Indices begin at 0.
+= the sum  adds in f64 what stands above it
+library    the number that the network computes with: added in another order, and
+           rounded each time, which makes the difference behind it
+nudged     the loss E with one number larger, and smaller, by h, in f64: the
+           quotient (E(+) − E(−)) / 2h is the gradient, up to rounding
 ";
 
 /// What is explained, in a sentence or two.
@@ -63,7 +62,10 @@ pub(super) fn head(walk: &Walk, picture: &str) -> String {
                   (--label NAME says another)"
             .to_owned(),
     };
-    format!("{picture}: the network says {predicted}, {target}. Its numbers are {}.", walk.precision)
+    format!(
+        "{picture}: the network says {predicted}, {target}. Its numbers are {}.",
+        walk.precision
+    )
 }
 
 fn heading(text: &mut String, words: &str) {
@@ -161,8 +163,11 @@ fn sum_lines(text: &mut String, sum: &Sum) {
                 let names = format!("{} · {}", product.left.name, product.right.name);
                 let [left, right] = [&product.left, &product.right].map(|x| rounded(x.value));
                 let product = rounded(product.value());
-                let _ =
-                    writeln!(text, "{INDENT}{:<30} {product:>14}  = {left} · {right}", cut(&names, 30));
+                let _ = writeln!(
+                    text,
+                    "{INDENT}{:<30} {product:>14}  = {left} · {right}",
+                    cut(&names, 30)
+                );
             }
             Part::Rest(Rest { name, sum: value, .. }) | Part::Number(Named { name, value }) => {
                 let _ = writeln!(text, "{INDENT}{:<30} {:>14}", cut(name, 30), rounded(*value));
@@ -237,7 +242,11 @@ fn nudge_lines(text: &mut String, nudge: &Nudge) {
     let h = rounded(*step);
     let _ = writeln!(text, "{INDENT}nudged: h = {h}");
     for (sign, loss) in [('+', above), ('−', below)] {
-        let _ = writeln!(text, "{INDENT}  {:<28} {loss:>18.13}", cut(&format!("E({name} {sign} h)"), 28));
+        let _ = writeln!(
+            text,
+            "{INDENT}  {:<28} {loss:>18.13}",
+            cut(&format!("E({name} {sign} h)"), 28)
+        );
     }
     let agreement = agreement(nudge);
     let _ = writeln!(

@@ -12,7 +12,12 @@ use crate::common::{mnist, objects, run_line, succeeds, text, train_small, write
 /// A model of a preset after a few steps, with the page that explains a test image.
 #[track_caller]
 fn explained(folder: &Path, preset: &str, line: &str) -> String {
-    train_small(folder, &format!("--preset {preset} --epochs 1 --train-limit 100 --test-limit 20 --no-report --out {preset}"));
+    train_small(
+        folder,
+        &format!(
+            "--preset {preset} --epochs 1 --train-limit 100 --test-limit 20 --no-report --out {preset}"
+        ),
+    );
     let printed = succeeds(folder, &format!("explain {preset} {line} --html page.html"));
     assert!(printed.contains("written: page.html"), "{printed}");
     fs::read_to_string(folder.join("page.html")).unwrap()
@@ -26,7 +31,9 @@ fn numbers(page: &str) -> Vec<(String, String, String)> {
     };
     let elements = page.split("<data class=\"library\"").skip(1);
     elements
-        .map(|text| (part(text, "data-layer=\""), part(text, "data-name=\""), part(text, "value=\"")))
+        .map(|text| {
+            (part(text, "data-layer=\""), part(text, "data-name=\""), part(text, "value=\""))
+        })
         .collect()
 }
 
@@ -142,10 +149,14 @@ fn lenets_page_has_the_librarys_numbers() {
     let page = explained(here.path(), "lenet", "test:3");
     compare::<f32>(here.path(), "lenet", 3, &page);
     assert!(page.len() < 1_000_000, "{}", page.len());
-    for (start, others) in [("http", &["http://www.w3.org"][..]), ("src=", &["src=\"data:"]), ("href=", &["href=\"#", "href=\"data:"])] {
-        let outside = page.match_indices(start).find(|(at, _)| {
-            !others.iter().any(|other| page[*at..].starts_with(other))
-        });
+    for (start, others) in [
+        ("http", &["http://www.w3.org"][..]),
+        ("src=", &["src=\"data:"]),
+        ("href=", &["href=\"#", "href=\"data:"]),
+    ] {
+        let outside = page
+            .match_indices(start)
+            .find(|(at, _)| !others.iter().any(|other| page[*at..].starts_with(other)));
         assert_eq!(outside.map(|(at, _)| &page[at..at + 40]), None);
     }
 }
@@ -164,7 +175,10 @@ fn the_notebooks_page_has_the_librarys_numbers() {
 fn a_picture_of_ones_own_is_explained_and_what_is_no_picture_refused() {
     let here = tempfile::tempdir().unwrap();
     let folder = here.path();
-    train_small(folder, "--preset lenet --epochs 1 --train-limit 100 --test-limit 20 --no-report --out run");
+    train_small(
+        folder,
+        "--preset lenet --epochs 1 --train-limit 100 --test-limit 20 --no-report --out run",
+    );
     let samples = &mnist().1;
     write_png(&folder.join("digit.png"), [1, 28, 28], samples.image(3));
     write_png(&folder.join("colour.png"), [3, 28, 28], &vec![9; 3 * 784]);
@@ -209,7 +223,10 @@ fn of_a_committee_a_member_is_named() {
     let here = tempfile::tempdir().unwrap();
     let folder = here.path();
     fs::write(folder.join("two.toml"), crate::committee::TWO).unwrap();
-    train_small(folder, "--config two.toml --epochs 1 --train-limit 20 --test-limit 20 --no-report --out two");
+    train_small(
+        folder,
+        "--config two.toml --epochs 1 --train-limit 20 --test-limit 20 --no-report --out two",
+    );
     let output = run_line(folder, "explain two test:0");
     let said = text(&output.stderr);
     assert!(said.contains("name the folder of a member, such as two/member-1"), "{said}");

@@ -70,13 +70,16 @@ fn lines_table(lines: &[[String; 3]]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let mut html = "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The numbers\">\n\
+    let mut html =
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The numbers\">\n\
                     <table class=\"lines\">\n<tbody>\n"
-        .to_owned();
+            .to_owned();
+    let has_remarks = lines.iter().any(|[_, _, remark]| !remark.is_empty());
     for [name, number, remark] in lines {
+        let remark = if has_remarks { format!("<td>{remark}</td>") } else { String::new() };
         let _ = writeln!(
             html,
-            "<tr><th scope=\"row\">{name}</th><td class=\"number\">{number}</td><td>{remark}</td></tr>"
+            "<tr><th scope=\"row\">{name}</th><td class=\"number\">{number}</td>{remark}</tr>"
         );
     }
     html + "</tbody>\n</table>\n</div>\n"
@@ -160,7 +163,7 @@ fn grids(grids: &[(&Grid, Option<usize>)], precision: &str) -> String {
                     continue;
                 }
                 let [r, g, b] = scale.colour(x);
-                let ink = if scale.part(x).abs() > 0.55 { "fff" } else { "000" };
+                let ink = ink([r, g, b]);
                 let class = if *marked == Some(place) { " class=\"marked\"" } else { "" };
                 let _ = write!(
                     html,
@@ -175,4 +178,15 @@ fn grids(grids: &[(&Grid, Option<usize>)], precision: &str) -> String {
         html.push_str("</tbody>\n</table>\n");
     }
     html + "</div>\n"
+}
+
+/// Black or white, whichever has more contrast with the colour; at least 4.5 to 1.
+fn ink(colour: [u8; 3]) -> &'static str {
+    let linear = |value: u8| {
+        let x = f64::from(value) / 255.0;
+        if x <= 0.040_45 { x / 12.92 } else { ((x + 0.055) / 1.055).powf(2.4) }
+    };
+    let [red, green, blue] = colour.map(linear);
+    // As WCAG 2 defines the relative luminance.
+    if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 { "000" } else { "fff" }
 }

@@ -16,7 +16,7 @@ use crate::picture::{Picture, Scale};
 pub(super) fn outputs(layer: &LayerWalk) -> anyhow::Result<String> {
     const MOST: usize = 16;
     const IN_ROW: usize = 8;
-    const GAP: usize = 2;
+    const GAP: usize = 1;
     const GREY: [u8; 3] = [0x80; 3];
     let &[planes, height, width] = layer.output_shape.as_slice() else { return Ok(String::new()) };
     if planes < 2 || height * width < 4 {
@@ -55,16 +55,22 @@ struct Plane<'a> {
 
 impl Plane<'_> {
     fn html(&self) -> anyhow::Result<String> {
-        let Self { title, alt, size: [height, width], numbers, frame: [y, x, rows, columns], class } =
-            self;
+        let Self {
+            title,
+            alt,
+            size: [height, width],
+            numbers,
+            frame: [y, x, rows, columns],
+            class,
+        } = self;
         let scale = Scale::of(numbers);
         let picture = Picture::of_signed([*height, *width], numbers, scale).png()?;
         Ok(format!(
             "<div class=\"plane {class}\">\n<p class=\"name\">{}</p>\n\
              <svg viewBox=\"-1 -1 {} {}\" width=\"{}\" role=\"img\" aria-label=\"{}\">\
              <image href=\"{}\" width=\"{width}\" height=\"{height}\"/>\
-             <rect class=\"under\" x=\"{x}\" y=\"{y}\" width=\"{columns}\" height=\"{rows}\"/>\
-             <rect class=\"over\" x=\"{x}\" y=\"{y}\" width=\"{columns}\" height=\"{rows}\"/></svg>\n\
+             <rect class=\"under\" vector-effect=\"non-scaling-stroke\" x=\"{x}\" y=\"{y}\" width=\"{columns}\" height=\"{rows}\"/>\
+             <rect class=\"over\" vector-effect=\"non-scaling-stroke\" x=\"{x}\" y=\"{y}\" width=\"{columns}\" height=\"{rows}\"/></svg>\n\
              <p class=\"scale quiet\">{scale}</p>\n</div>\n",
             math(title),
             width + 2,
@@ -79,10 +85,7 @@ impl Plane<'_> {
 
 /// The planes that a step of a convolution is about, and how its window is moved; nothing for
 /// other steps.
-pub(super) fn of_step(
-    layer: &LayerWalk,
-    step: &Step,
-) -> anyhow::Result<(String, Option<Kind>)> {
+pub(super) fn of_step(layer: &LayerWalk, step: &Step) -> anyhow::Result<(String, Option<Kind>)> {
     let Some(weights) = &layer.correlation else { return Ok((String::new(), None)) };
     let geometry = &weights.geometry;
     match step.knob {
@@ -154,7 +157,10 @@ fn forward(layer: &LayerWalk, geometry: &Correlation) -> anyhow::Result<String> 
         frame: [signed(y), signed(x), 1, 1],
         class: "to",
     };
-    planes(&[input, output], "The kernel lies on the framed part of X; their sum is the framed number of Y.")
+    planes(
+        &[input, output],
+        "The kernel lies on the framed part of X; their sum is the framed number of Y.",
+    )
 }
 
 fn adjoint(layer: &LayerWalk, geometry: &Correlation, place: usize) -> anyhow::Result<String> {
@@ -175,7 +181,9 @@ fn adjoint(layer: &LayerWalk, geometry: &Correlation, place: usize) -> anyhow::R
     let d = step.map_or(0, first_plane);
     let from = Plane {
         title: format!("∂E/∂Y_{d}"),
-        alt: format!("The gradient of output plane {d}, with the window from row {row}, column {column} on"),
+        alt: format!(
+            "The gradient of output plane {d}, with the window from row {row}, column {column} on"
+        ),
         size: [oh, ow],
         numbers: &layer.maps.output_gradient[d * oh * ow..][..oh * ow],
         frame: [row, column, rows, columns],
@@ -202,8 +210,7 @@ fn weight(layer: &LayerWalk, geometry: &Correlation, place: usize) -> anyhow::Re
     let channel = d / (kernels / geometry.groups()) * channels + c;
     let ([sh, sw], [dh, dw]) = (geometry.stride(), geometry.dilation());
     let [[top, _], [left, _]] = geometry.padding();
-    let (row, column) =
-        (signed(ky * dh) - signed(top), signed(kx * dw) - signed(left));
+    let (row, column) = (signed(ky * dh) - signed(top), signed(kx * dw) - signed(left));
     let input = Plane {
         title: format!("X_{channel}"),
         alt: format!("Input plane {channel}, with the part framed that the weight meets"),

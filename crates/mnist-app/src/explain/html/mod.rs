@@ -81,8 +81,11 @@ fn introduction(walk: &Walk, picture: &ChosenPicture) -> anyhow::Result<String> 
     let drawn = Picture::of_sample(picture.shape, &picture.pixels);
     let [height, width] = drawn.size();
     let factor = (SIDE / height.max(width)).max(1);
-    let picture_html =
-        image(&drawn.png()?, &format!("{}, enlarged", picture.name), [height, width].map(|x| x * factor));
+    let picture_html = image(
+        &drawn.png()?,
+        &format!("{}, enlarged", picture.name),
+        [height, width].map(|x| x * factor),
+    );
     let mut html = format!("<h1>{}, step by step</h1>\n", text(&picture.name));
     html.push_str(&figure(&picture_html, &text(&head(walk, &picture.name))));
     html.push_str("<nav aria-label=\"Layers\">\n<ul class=\"layers\">\n");
@@ -168,15 +171,14 @@ fn loss(walk: &Walk) -> String {
         0 => "Each output, its target and its part of the loss".to_owned(),
         rest => format!("The outputs with the largest gradients; {rest} more are left out"),
     };
-    let head =
-        ["class", "output y", "probability p", "target t", "part of E", "gradient ∂E/∂y"];
+    let head = ["class", "output y", "probability p", "target t", "part of E", "gradient ∂E/∂y"];
     html.push_str(&table(&caption, &head, &rows));
     let total: f64 = loss.rows.iter().map(|row| row.term).sum();
     html.push_str(&calculation::loss(total, loss.value));
     let step = &loss.gradient;
     let _ = write!(
         html,
-        "<h4>{}: {}</h4>\n<p class=\"formula\">{} = {}</p>\n<div class=\"calculation\">\n{}{}</div>\n",
+        "<h3>{}: {}</h3>\n<p class=\"formula\">{} = {}</p>\n<div class=\"calculation\">\n{}{}</div>\n",
         math(&step.name),
         text(&step.title),
         math(&step.name),

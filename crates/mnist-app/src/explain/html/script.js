@@ -22,6 +22,9 @@
     const place = ((most ? x / most : 0) + 1) / 2 * 10, below = Math.min(9, Math.floor(place));
     return anchors[below].map((a, i) => Math.round(a + (place - below) * (anchors[below + 1][i] - a)));
   };
+  const luminance = rgb => rgb.map(value => value / 255)
+    .map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, x, at) => sum + x * [0.2126, 0.7152, 0.0722][at], 0);
   const minus = text => text.replace(/-/g, '−').replace('e+', 'e');
   const small = x => {
     const size = Math.abs(x);
@@ -125,8 +128,9 @@
           continue;
         }
         const cell = row.appendChild(make('td', {}, data(x, small(x))));
-        cell.style.background = `rgb(${colour(x, most).join(',')})`;
-        cell.style.color = Math.abs(most ? x / most : 0) > 0.55 ? '#fff' : '#000';
+        const back = colour(x, most);
+        cell.style.background = `rgb(${back.join(',')})`;
+        cell.style.color = luminance(back) > 0.179 ? '#000' : '#fff';
       }
     }
     return table;
@@ -164,8 +168,8 @@
       controls.append(make('label', {}, name + ' ', input));
       return input;
     });
-    controls.append(make('p', { class: 'hint' }, 'Move the window: point at either picture, or ' +
-      'choose a picture with the Tab key and press the arrow keys.'));
+    controls.append(make('p', { class: 'hint' }, 'Move the window: drag in either picture, or choose one ' +
+      'with the Tab key and press the arrow keys.'));
     const said = make('p', { class: 'result', 'aria-live': 'polite' });
 
     const show = () => {
