@@ -45,8 +45,8 @@ pub(crate) fn lines(walk: &Walk, picture: &str, only: Option<&str>) -> String {
 const LEGEND: &str = "\
 Indices begin at 0.
 = the sum  adds in f64 what stands above it
-library    the number that the network computes with: added in another order, and
-           rounded each time, which makes the difference behind it
+library    the number that the network computes with: added in another order,
+           and rounded each time, which makes the difference behind it
 nudged     the loss E with one number larger, and smaller, by h, in f64: the
            quotient (E(+) − E(−)) / 2h is the gradient, up to rounding
 ";
