@@ -9,7 +9,7 @@ use clap::Args;
 use super::Common;
 use crate::console::Console;
 use crate::escape::Escape;
-use crate::report::{self, Options, Pages, side_by_side};
+use crate::report::{self, Data, Options, Pages, side_by_side};
 use crate::threads::ThreadCount;
 
 /// Makes the report of a run anew, or lays several runs side by side
@@ -34,7 +34,7 @@ pub struct Flags {
 
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     let Flags { runs, out, data, common } = flags;
-    let options = Options { data: data.as_deref(), go_on: &|| true };
+    let options = Options { data: Data::At(data.as_deref()), go_on: &|| true };
     let mut console = if common.quiet { Console::silent() } else { Console::default() };
     let pages = |folder: &PathBuf| match Pages::of(folder, &options)? {
         Some(pages) => Ok(pages),

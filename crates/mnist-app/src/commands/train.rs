@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -7,7 +7,7 @@ use super::{Common, ExperimentFlags, Overrides};
 use crate::console::{Console, notice};
 use crate::experiment::{Precision, absolute};
 use crate::input::{is_there, require_utf8};
-use crate::report;
+use crate::report::{self, Data};
 use crate::run_folder::{FAILURE, REPORT, RunFolder, SUMMARY};
 use crate::signals::{self, Interrupted};
 use crate::threads::{self, ThreadCount};
@@ -75,7 +75,7 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
                 let wants = !flags.no_report && !is_there(&folder.path().join(REPORT));
                 let threads = ThreadCount::of(flags.common.threads)?;
                 return threads.divide(usize::MAX, || match wants {
-                    true => leave_report(&folder, flags.data.as_deref()),
+                    true => leave_report(&folder, Data::At(flags.data.as_deref())),
                     false => Ok(()),
                 });
             }
@@ -102,15 +102,19 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         simd,
     };
     ThreadCount::of(flags.common.threads)?.share(experiment.shards(), || {
-        let Ended { folder, result } = match experiment.precision {
+        let Ended { folder, samples, result } = match experiment.precision {
             Precision::F32 => train::<f32>(&experiment, &options, resumed),
             Precision::F64 => train::<f64>(&experiment, &options, resumed),
         }?;
         // There is nothing to report of a run that goes on later, or whose folder is gone.
         let has_end = [SUMMARY, FAILURE].iter().any(|name| is_there(&folder.path().join(name)));
         let is_interrupted = result.as_ref().is_err_and(anyhow::Error::is::<Interrupted>);
+        let data = match samples {
+            Some((train, test)) => Data::Read(train, test),
+            None => Data::At(flags.data.as_deref()),
+        };
         let left = match options.report && has_end && !is_interrupted {
-            true => leave_report(&folder, flags.data.as_deref()),
+            true => leave_report(&folder, data),
             false => Ok(()),
         };
         result.and(left)
@@ -121,8 +125,9 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If a signal was received.
-fn leave_report(folder: &RunFolder, data: Option<&Path>) -> anyhow::Result<()> {
-    let _deferred = signals::defer();
+fn leave_report(folder: &RunFolder, data: Data<'_>) -> anyhow::Result<()> {
+    // Reading ends at once.
+    let _deferred = matches!(data, Data::Read(..)).then(signals::defer);
     let options = report::Options { data, go_on: &|| signals::received().is_none() };
     match report::leave(folder, &options) {
         Ok(true) => Ok(()),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 const STYLE: &str = include_str!("style.css");
 
 /// A page. What is in it is written here and by its parts' functions; no part asks the network for
-/// anything, and the page forbids it.
+/// anything.
 pub(crate) struct Page<'a> {
     /// Text.
     pub(crate) title: &'a str,
@@ -23,15 +23,12 @@ impl Page<'_> {
     pub(crate) fn html(&self) -> String {
         let Self { style, body, script, .. } = self;
         let title = text(self.title);
-        let scripts = if script.is_some() { "; script-src 'unsafe-inline'" } else { "" };
         let script = script.map(|script| format!("<script>\n{script}\n</script>\n"));
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <title>{title}</title>\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-             img-src data:; style-src 'unsafe-inline'{scripts}\">\n\
              <link rel=\"icon\" href=\"data:,\">\n\
              <style>\n{STYLE}{style}</style>\n</head>\n<body>\n<main>\n{body}</main>\n{}\
              </body>\n</html>\n",

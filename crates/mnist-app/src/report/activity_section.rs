@@ -14,8 +14,8 @@ const MOST_LAYERS: usize = 40;
 pub(super) fn section(layers: &[LayerActivity], place: &str, images: usize) -> String {
     let mut section = format!(
         "<h2 id=\"layers\">Weights and activations</h2>\n<p>How the numbers of each layer are \
-         distributed, at the start of the run and {place}: its weights, without biases, and its \
-         outputs for the first {images} training images. A bar's height is the root of its count. \
+         distributed, at the start of the run and {place}: its outputs for the first {images} training \
+         images, and its weights, without biases. A bar's height is the root of its count. \
          In <span class=\"many\">orange</span> are outputs of activations where the derivative is \
          below 1 % of its largest value: they are saturated, and learn nothing from these \
          images.</p>\n",
@@ -47,7 +47,7 @@ fn of_layer(layer: &LayerActivity, place: &str) -> String {
         "<div class=\"layer\">\n<h3>{index} {name} <span class=\"quiet\">→ {shape}{units}</span>\
          </h3>\n<div class=\"four\">\n"
     );
-    for (what, pair) in [("weights", weights.as_ref()), ("outputs", Some(outputs))] {
+    for (what, pair) in [("outputs", Some(outputs)), ("weights", weights.as_ref())] {
         let Some(Pair { start, now }) = pair else { continue };
         let mut figure = |when: &str, histogram: &Histogram| {
             let alt = format!("layer {index}, {what} {when}");

@@ -11,14 +11,25 @@ pub(super) struct Curve {
     pub(super) points: Vec<[f64; 2]>,
 }
 
+/// What the numbers of curves are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Errors: sizes, by their logarithms if they are far apart.
+    Error,
+    /// Sizes.
+    Size,
+    /// Fractions, shown in percent.
+    Fraction,
+}
+
 /// Curves in one figure.
 pub(super) struct Chart<'a> {
     pub(super) title: &'a str,
     /// What is counted to the right.
     pub(super) across: &'a str,
     pub(super) curves: &'a [Curve],
-    /// Whether the numbers are fractions, to be shown in percent.
-    pub(super) percent: bool,
+    /// What the numbers are.
+    pub(super) kind: Kind,
     /// Whether each point has a mark.
     pub(super) marks: bool,
 }
@@ -53,14 +64,14 @@ impl Axis {
         (on(number) - on(self.low)) / (on(self.high) - on(self.low))
     }
 
-    /// An axis for these numbers; `from_zero` if they are sizes.
-    fn of(numbers: impl Iterator<Item = f64> + Clone, from_zero: bool) -> Self {
+    /// An axis for these numbers.
+    fn of(numbers: impl Iterator<Item = f64> + Clone, kind: Kind) -> Self {
         let low = numbers.clone().fold(f64::INFINITY, f64::min);
         let high = numbers.fold(f64::NEG_INFINITY, f64::max);
-        if from_zero && low > 0.0 && high / low > 30.0 {
+        if kind == Kind::Error && low > 0.0 && high / low > 30.0 {
             return Self::logarithmic(low, high);
         }
-        let low = if from_zero { low.min(0.0) } else { low };
+        let low = if kind == Kind::Fraction { low } else { low.min(0.0) };
         let (low, high) = if low < high { (low, high) } else { (low - 0.5, high + 0.5) };
         let step = step((high - low) / 5.0);
         let (first, last) = ((low / step).floor(), (high / step).ceil());
@@ -80,7 +91,10 @@ impl Axis {
 
     /// An axis of whole numbers from the first to the last.
     fn counts(low: f64, high: f64) -> Self {
-        let (low, high) = if low < high { (low, high) } else { (low - 1.0, high + 1.0) };
+        if low >= high {
+            let (low, high, ticks) = (low - 1.0, high + 1.0, vec![low]);
+            return Self { low, high, is_logarithmic: false, ticks };
+        }
         let step = step((high - low) / 6.0).max(1.0).round();
         let first = (low / step).ceil();
         let ticks = (0..=100).map(|tick| (first + f64::from(tick)) * step);
@@ -106,12 +120,14 @@ impl Chart<'_> {
         }
         let xs = || points().map(|point| point[0]);
         let x = Axis::counts(xs().fold(f64::INFINITY, f64::min), xs().fold(0.0, f64::max));
-        let y = Axis::of(points().map(|point| point[1]), !self.percent);
+        let y = Axis::of(points().map(|point| point[1]), self.kind);
         let across = |number: f64| LEFT + x.place(number) * (WIDTH - LEFT - RIGHT);
         let up = |number: f64| HEIGHT - BOTTOM - y.place(number) * (HEIGHT - TOP - BOTTOM);
-        let label = |number: f64| match (self.percent, number) {
-            (true, _) => percent(number, y.ticks.get(1).map_or(1.0, |tick| tick - y.ticks[0])),
-            (false, number) => plain(number),
+        let label = |number: f64| match (self.kind, number) {
+            (Kind::Fraction, _) => {
+                percent(number, y.ticks.get(1).map_or(1.0, |tick| tick - y.ticks[0]))
+            }
+            (_, number) => plain(number),
         };
         let mut svg = format!(
             "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
@@ -169,9 +185,9 @@ impl Chart<'_> {
 
     /// What the figure shows, for who does not see it.
     fn words(&self) -> String {
-        let number = |number: f64| match self.percent {
-            true => percent(number, 0.001),
-            false => short(number),
+        let number = |number: f64| match self.kind {
+            Kind::Fraction => percent(number, 0.001),
+            _ => short(number),
         };
         let curve = |Curve { name, points }: &Curve| match (points.first(), points.last()) {
             (Some(first), Some(last)) if points.len() > 1 => format!(
@@ -252,17 +268,17 @@ fn percent(fraction: f64, step: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Axis, Chart, Curve, plain, step, thinned};
+    use super::{Axis, Chart, Curve, Kind, plain, step, thinned};
 
     #[test]
     fn labels_are_round_numbers() {
         for (size, expected) in [(0.03, 0.05), (0.2, 0.2), (1.0, 1.0), (700.0, 1000.0)] {
             assert!((step(size) - expected).abs() < 1e-9 * expected, "{size}: {}", step(size));
         }
-        let axis = Axis::of([0.1, 0.73].into_iter(), true);
+        let axis = Axis::of([0.1, 0.73].into_iter(), Kind::Error);
         assert_eq!((axis.low, axis.ticks.len()), (0.0, 5));
         assert!(axis.place(0.8) == 1.0 && axis.place(0.0) == 0.0);
-        let axis = Axis::of([0.001, 0.2].into_iter(), true);
+        let axis = Axis::of([0.001, 0.2].into_iter(), Kind::Error);
         assert!(axis.is_logarithmic && axis.ticks.len() == 4);
         assert_eq!(Axis::counts(1.0, 15.0).ticks, [5.0, 10.0, 15.0]);
         assert_eq!(Axis::counts(1.0, 2.0).ticks, [1.0, 2.0]);
@@ -277,8 +293,13 @@ mod tests {
             curve("a < b", &[[1.0, 0.5], [2.0, f64::NAN], [3.0, 0.25]]),
             curve("one", &[[1.0, 0.1]]),
         ];
-        let chart =
-            Chart { title: "Error", across: "epoch", curves: &curves, percent: false, marks: true };
+        let chart = Chart {
+            title: "Error",
+            across: "epoch",
+            curves: &curves,
+            kind: Kind::Error,
+            marks: true,
+        };
         let html = chart.html();
         assert!(
             html.contains("a &lt; b from 0.500 at epoch 1 to 0.250 at epoch 3; one 0.100"),

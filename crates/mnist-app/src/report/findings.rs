@@ -15,10 +15,19 @@ use crate::escape::Escape;
 use crate::evaluation::mistakes::Mistake;
 use crate::evaluation::vote::Outputs;
 use crate::evaluation::{Evaluation, Evaluator};
-use crate::input::is_there;
+use crate::experiment::build;
 use crate::model::Model;
 use crate::run_folder::checkpoints_of;
 use crate::train::{Start, newest_network};
+
+/// The images of a run.
+pub(crate) enum Data<'a> {
+    /// They are read from this folder, or from where the run says.
+    At(Option<&'a Path>),
+    /// They are here, for training and for testing: what a run was trained on may be a pipe. Not of
+    /// a committee.
+    Read(Samples, Samples),
+}
 
 /// The network of a run, as it began and as it is now, and the run's images.
 pub(super) struct Network<T> {
@@ -36,19 +45,20 @@ impl<T: Element> Network<T> {
     ///
     /// # Errors
     /// If the run has neither, or its data are not there or others.
-    pub(super) fn of(record: &Record, data: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) fn of(record: &Record, data: &Data<'_>) -> anyhow::Result<Self> {
         let run = &record.run;
-        let weights = run.experiment.initial_weights.as_deref();
-        let gone = weights.filter(|file| !is_there(file));
-        if let Some(file) = gone {
-            notice(format_args!(
-                "{}: how its layers began is left out, as the initial weights {} are gone",
-                run.folder.escaped(),
-                file.escaped()
-            ));
-        }
-        let start = Start::<T>::new(&run.experiment, (&run.origin, data), gone.is_some())?;
-        let Start { networks, train, test, .. } = start;
+        let start = match data {
+            Data::At(folder) => Start::<T>::new(&run.experiment, (&run.origin, *folder), true)?,
+            Data::Read(train, test) => Start {
+                experiment: run.experiment.clone(),
+                networks: build::networks(&run.experiment, &run.origin)?,
+                train: train.clone(),
+                test: test.clone(),
+            },
+        };
+        let network = start.networks.first().context("no network")?;
+        let first = first(record, network)?;
+        let (train, test) = (start.train.clone(), start.test.clone());
         let (now, place) = match Model::open(&run.folder) {
             Ok(model) => {
                 let own = model.digests();
@@ -61,15 +71,30 @@ impl<T: Element> Network<T> {
                 (model.networks()[0].network_as::<T>()?, String::new())
             }
             Err(error) if checkpoints_of(&run.folder)?.is_empty() => return Err(error),
-            Err(_) => newest_network::<T>(run, data)?,
+            Err(_) => newest_network::<T>(run, start)?,
         };
         let digest = now.digest();
         let line = run.lines.iter().rposition(|line| line.weights_sha256 == digest);
         let place = line.map_or(place, |line| format!("after epoch {}", line + 1));
-        let start = networks.into_iter().next().context("no network")?;
-        let start = gone.is_none().then_some(start);
-        Ok(Self { start, now, place, train, test })
+        Ok(Self { start: first, now, place, train, test })
     }
+}
+
+/// A network like this one with the weights that the run began with; `None`, which is told, if
+/// their file is gone. A pipe, which can be read once, is gone.
+fn first<T: Element>(record: &Record, network: &Trained<T>) -> anyhow::Result<Option<Trained<T>>> {
+    let experiment = &record.run.experiment;
+    if let Some(file) = experiment.initial_weights.as_deref().filter(|file| !file.is_file()) {
+        notice(format_args!(
+            "{}: its report leaves out how its layers began, as the initial weights {} are gone",
+            record.run.folder.escaped(),
+            file.escaped()
+        ));
+        return Ok(None);
+    }
+    let mut network = network.clone();
+    build::set_initial_weights(&mut network, experiment)?;
+    Ok(Some(network))
 }
 
 /// What a network does with the run's images.

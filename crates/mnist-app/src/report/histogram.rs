@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tensor::Element;
 
 use crate::html;
-use crate::passes::short;
+use crate::passes;
 
 /// How many bars there are.
 const BARS: usize = 40;
@@ -136,6 +136,11 @@ impl Histogram {
             saturated.unwrap_or_default()
         )
     }
+}
+
+/// As [`passes::short`], with a minus sign.
+fn short(number: f64) -> String {
+    passes::short(number).replacen('-', "−", 1)
 }
 
 /// The bar of a number, given where it is in the range, from 0 to 1.

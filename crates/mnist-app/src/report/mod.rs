@@ -31,12 +31,12 @@ use crate::run_folder::{REPORT, RunFolder, member};
 use findings::{Findings, Network};
 use record::Record;
 
+pub(crate) use findings::Data;
 pub(crate) use side_by_side::side_by_side;
 
 /// What a report needs beside the run's folder.
 pub(crate) struct Options<'a> {
-    /// Where the data are now, if not where the run says.
-    pub(crate) data: Option<&'a Path>,
+    pub(crate) data: Data<'a>,
     /// Asked on the way; what is being made is given up as soon as it says no.
     pub(crate) go_on: &'a (dyn Fn() -> bool + Sync),
 }
@@ -115,7 +115,7 @@ fn of_network<T: Element>(
     record: &Record,
     options: &Options<'_>,
 ) -> anyhow::Result<Option<Findings>> {
-    let network = Network::<T>::of(record, options.data)?;
+    let network = Network::<T>::of(record, &options.data)?;
     Findings::of(record, &network, options.go_on)
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use layers::Schedule;
 
 use super::activity_section;
-use super::chart::{Chart, Curve};
+use super::chart::{Chart, Curve, Kind};
 use super::findings::Findings;
 use super::pictures;
 use super::record::Record;
@@ -158,14 +158,13 @@ fn curves(record: &Record, train: usize) -> String {
     ];
     let accuracy = [curve("test images", lines, EpochMetrics::test_accuracy)];
     let rate = [rate(record, train)];
-    let chart = |title, curves, percent, marks| {
-        Chart { title, across: "epoch", curves, percent, marks }.html()
-    };
+    let chart =
+        |title, curves, kind, marks| Chart { title, across: "epoch", curves, kind, marks }.html();
     format!(
         "{heading}<div class=\"charts\">\n{}{}{}</div>\n",
-        chart("Error", &error, false, true),
-        chart("Accuracy on the test images", &accuracy, true, true),
-        chart("Learning rate", &rate, false, false)
+        chart("Error", &error, Kind::Error, true),
+        chart("Accuracy on the test images", &accuracy, Kind::Fraction, true),
+        chart("Learning rate", &rate, Kind::Size, false)
     )
 }
 
@@ -239,7 +238,7 @@ fn experiment(record: &Record) -> String {
     format!(
         "<h2 id=\"experiment\">The experiment</h2>\n<p>As <code>config.toml</code> has it; \
          <code>mnist-app train --config config.toml</code> comes to the same weights.</p>\n\
-         <pre tabindex=\"0\" aria-label=\"config.toml\"><code>{config}</code></pre>\n"
+         <pre role=\"region\" aria-label=\"config.toml\" tabindex=\"0\"><code>{config}</code></pre>\n"
     )
 }
 
@@ -312,7 +311,7 @@ fn of_members(members: &[Record]) -> String {
         title: "Accuracy of each member on the test images",
         across: "epoch",
         curves: &curves,
-        percent: true,
+        kind: Kind::Fraction,
         marks: true,
     };
     format!(
@@ -327,7 +326,8 @@ fn of_members(members: &[Record]) -> String {
 fn votes(record: &Record) -> String {
     let curves = [curve("the vote", &record.run.lines, EpochMetrics::test_accuracy)];
     let title = "Accuracy of the vote on the test images";
-    let chart = Chart { title, across: "members", curves: &curves, percent: true, marks: true };
+    let chart =
+        Chart { title, across: "members", curves: &curves, kind: Kind::Fraction, marks: true };
     format!(
         "<h2 id=\"vote\">The vote</h2>\n<p>They answer together by the geometric mean of their \
          probabilities.</p>\n{}",

@@ -60,9 +60,10 @@ struct LayerMaps {
     shape: [usize; 3],
 }
 
-/// Pictures of signed numbers in rows; all in the same colours.
-fn plate<T: Element>(rows: &[Vec<&[T]>], size: [usize; 2]) -> anyhow::Result<Plate> {
-    let [height, width] = size;
+/// Pictures of signed numbers in rows, each number a square of `factor × factor` pixels; all in the
+/// same colours.
+fn plate<T: Element>(rows: &[Vec<&[T]>], size: [usize; 2], factor: usize) -> anyhow::Result<Plate> {
+    let (size_of_one, [height, width]) = (size, size.map(|side| side * factor));
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let all: Vec<T> = rows.iter().flatten().flat_map(|numbers| numbers.iter().copied()).collect();
     let scale = Scale::of(&all);
@@ -70,7 +71,7 @@ fn plate<T: Element>(rows: &[Vec<&[T]>], size: [usize; 2]) -> anyhow::Result<Pla
     let mut picture = Picture::plain(size, GAP);
     for (y, row) in rows.iter().enumerate() {
         for (x, numbers) in row.iter().enumerate() {
-            let tile = Picture::of_signed([height, width], numbers, scale);
+            let tile = Picture::of_signed(size_of_one, numbers, scale).enlarged(factor);
             picture.draw(&tile, [y * (height + 1), x * (width + 1)]);
         }
     }
@@ -80,7 +81,8 @@ fn plate<T: Element>(rows: &[Vec<&[T]>], size: [usize; 2]) -> anyhow::Result<Pla
 impl Plate {
     /// As an image about `width` CSS pixels wide, of whole pixels.
     fn html(&self, alt: &str, width: usize, most: usize) -> String {
-        let factor = (width / self.size[1]).clamp(1, most);
+        const HEIGHT: usize = 480;
+        let factor = (width / self.size[1]).min(HEIGHT / self.size[0]).clamp(1, most);
         html::image(&self.png, alt, self.size.map(|pixels| pixels * factor))
     }
 }
@@ -128,7 +130,7 @@ pub(super) fn kernels<T: Element>(network: &Network<T>) -> anyhow::Result<Vec<Ke
         all.push(Kernels {
             summary: summary(&array.name).unwrap_or_default(),
             name: array.name,
-            plate: plate(&rows, [height, width])?,
+            plate: plate(&rows, [height, width], if height.max(width) <= 7 { 4 } else { 1 })?,
             shape: [count, channels, height, width],
         });
     }
@@ -193,7 +195,7 @@ pub(super) fn maps<T: Element>(
             layers.push(LayerMaps {
                 index: stage.layer.index,
                 summary: stage.layer.spec.summary(),
-                plate: plate(&[row], size)?,
+                plate: plate(&[row], size, 1)?,
                 shape: [channels, height, width],
             });
         }
@@ -248,7 +250,7 @@ pub(super) fn kernels_section(kernels: &[Kernels], all: usize) -> String {
         };
         let what = format!("{}, {}", shown(count, "kernel"), shown(channels, "channel"));
         let alt = format!("{name}: {what}, {height}×{width} each");
-        let image = plate.html(&alt, 400, 14);
+        let image = plate.html(&alt, 340, 3);
         let caption = format!(
             "<strong>{}</strong> {}: {what}; colours from {}",
             html::text(name),
@@ -266,9 +268,9 @@ pub(super) fn kernels_section(kernels: &[Kernels], all: usize) -> String {
 /// If a picture cannot be drawn.
 pub(super) fn maps_section(maps: &[Maps], test: &Samples) -> anyhow::Result<String> {
     let mut section = String::from(
-        "<h2 id=\"maps\">Feature maps</h2>\n<p>What convolutions make of three test images: two \
-         that were recognised, and the mistake that is surest of itself. Blue is below 0, red \
-         above.</p>\n",
+        "<h2 id=\"maps\">Feature maps</h2>\n<p>What convolutions make of test images: of two \
+         that were recognised and of the mistake that is surest of itself, as far as there are \
+         such. Blue is below 0, red above.</p>\n",
     );
     for Maps { sample: (index, label, predicted), layers } in maps {
         let name = |label: u8| test.classes().name(usize::from(label)).escaped();
@@ -281,6 +283,7 @@ pub(super) fn maps_section(maps: &[Maps], test: &Samples) -> anyhow::Result<Stri
         let _ = writeln!(section, "<h3>Test image {index}: {title}</h3>\n<div class=\"maps\">");
         let image = sample(test, *index, &format!("test image {index}: {what}"), 84)?;
         section.push_str(&html::figure(&image, "input"));
+        section.push_str("<div class=\"stack\">\n");
         for LayerMaps { index, summary, plate, shape: [channels, height, width] } in layers {
             let shown = match *channels {
                 1 => "1 map".to_owned(),
@@ -295,7 +298,7 @@ pub(super) fn maps_section(maps: &[Maps], test: &Samples) -> anyhow::Result<Stri
             );
             section.push_str(&html::figure(&plate.html(&alt, 520, 6), &caption));
         }
-        section.push_str("</div>\n");
+        section.push_str("</div>\n</div>\n");
     }
     Ok(section)
 }
@@ -327,7 +330,7 @@ pub(super) fn mistakes_section(mistakes: &[Mistake], test: &Samples) -> anyhow::
         let [label, predicted] = [label, predicted].map(|name| html::text(&name));
         let _ = writeln!(
             section,
-            "<li>{image}<br><strong>{label} → {predicted}</strong><br>{predicted}: {probability}\
+            "<li>{image}<strong>{label} → {predicted}</strong><br>{predicted}: {probability}\
              <br>{label}: {of_label}<br><span class=\"quiet\">image {index}</span></li>"
         );
     }

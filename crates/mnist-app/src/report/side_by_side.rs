@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::chart::{Chart, Curve, LOOKS};
+use super::chart::{Chart, Curve, Kind, LOOKS};
 use super::page::{STYLE, curve, seconds};
 use super::record::Record;
 use super::tables;
@@ -96,8 +96,8 @@ fn curves(names: &[String], records: &[Record]) -> String {
         let pairs = names.iter().zip(records);
         pairs.map(|(name, record)| curve(name, &record.run.lines, number)).collect()
     };
-    let chart = |title, curves: &[Curve], percent| {
-        Chart { title, across: "epoch", curves, percent, marks: true }.html()
+    let chart = |title, curves: &[Curve], kind| {
+        Chart { title, across: "epoch", curves, kind, marks: true }.html()
     };
     let many = match records.len() > LOOKS {
         true => "<p>There are more runs than looks of curves: some look alike.</p>\n",
@@ -105,10 +105,10 @@ fn curves(names: &[String], records: &[Record]) -> String {
     };
     format!(
         "<h2 id=\"curves\">Curves</h2>\n{many}<div class=\"charts\">\n{}{}{}{}</div>\n",
-        chart("Accuracy on the test images", &all(EpochMetrics::test_accuracy), true),
-        chart("Error of the test images", &all(|line| line.test_error), false),
-        chart("Error of the training images", &all(|line| line.train_error), false),
-        chart("Learning rate at the end of an epoch", &all(|line| line.learning_rate), false)
+        chart("Accuracy on the test images", &all(EpochMetrics::test_accuracy), Kind::Fraction),
+        chart("Error of the test images", &all(|line| line.test_error), Kind::Error),
+        chart("Error of the training images", &all(|line| line.train_error), Kind::Error),
+        chart("Learning rate at the end of an epoch", &all(|line| line.learning_rate), Kind::Size)
     )
 }
 

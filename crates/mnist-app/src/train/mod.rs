@@ -37,7 +37,7 @@ use tensor::Element;
 use tensor::simd::Level;
 
 use crate::console::Console;
-use crate::dataset;
+use crate::dataset::{self, Samples};
 use crate::escape::Escape;
 use crate::experiment::{Experiment, Origin};
 use crate::run_folder::{RunFolder, checkpoints_of};
@@ -88,6 +88,8 @@ impl Options {
 /// A training that came to its end, whatever that is.
 pub(crate) struct Ended {
     pub(crate) folder: RunFolder,
+    /// Its images, for training and for testing; of a committee none.
+    pub(crate) samples: Option<(Samples, Samples)>,
     /// Why it broke off, or what was lost of what it writes or prints.
     pub(crate) result: anyhow::Result<()>,
 }
@@ -104,8 +106,9 @@ pub(crate) fn train<T: Element>(
     resumed: Option<RunFolder>,
 ) -> anyhow::Result<Ended> {
     let mut console = Console::default();
-    let (folder, result) = if experiment.committee.is_some() {
-        committee::train::<T>(experiment, options, resumed, &mut console)?
+    let (folder, samples, result) = if experiment.committee.is_some() {
+        let (folder, result) = committee::train::<T>(experiment, options, resumed, &mut console)?;
+        (folder, None, result)
     } else {
         let start = Start::<T>::new(experiment, options.source(), goes_on(resumed.as_ref())?)?;
         dataset::tell(&start.train, &start.test);
@@ -121,7 +124,8 @@ pub(crate) fn train<T: Element>(
             console.tell(run.conclusion(outcome));
         }
         let result = outcome.and_then(|outcome| outcome.unwritten.map_or(Ok(()), Err));
-        (run.into_folder(), result)
+        let (folder, train, test) = run.into_parts();
+        (folder, Some((train, test)), result)
     };
     let printed = console.result().with_context(|| {
         format!(
@@ -129,7 +133,7 @@ pub(crate) fn train<T: Element>(
             folder.path().escaped()
         )
     });
-    Ok(Ended { folder, result: result.and(printed) })
+    Ok(Ended { folder, samples, result: result.and(printed) })
 }
 
 /// Whether a run has checkpoints.

@@ -99,9 +99,9 @@ impl<'a, T: Element> Run<'a, T> {
         &self.training.test
     }
 
-    /// Where its files are.
-    pub(super) fn into_folder(self) -> RunFolder {
-        self.folder
+    /// Where its files are, and its images, for training and for testing.
+    pub(super) fn into_parts(self) -> (RunFolder, Samples, Samples) {
+        (self.folder, self.training.train, self.training.test)
     }
 
     /// Trains all epochs that are left, or until the target is reached, and writes what came of

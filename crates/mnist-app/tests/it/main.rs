@@ -37,6 +37,7 @@ mod png_images;
 mod profile;
 mod random_experiments;
 mod replay;
+mod report;
 mod resume;
 mod run_config;
 mod runs;
