@@ -35,13 +35,18 @@ pub(crate) fn cut_columns(text: &str, most: usize) -> String {
 /// A line, broken between words where it is longer than [`WIDTH`]; what follows is indented. A
 /// word that is longer by itself, such as a path, stays whole.
 pub(crate) fn wrap(line: &str) -> String {
+    wrap_within(line, WIDTH)
+}
+
+/// The same where a line is longer than `width`.
+pub(crate) fn wrap_within(line: &str, width: usize) -> String {
     const INDENT: &str = "    ";
-    if line.chars().count() <= WIDTH {
+    if line.chars().count() <= width {
         return line.to_owned();
     }
     let (mut wrapped, mut taken) = (String::new(), 0);
     for word in line.split_inclusive(' ') {
-        if taken > INDENT.len() && taken + word.trim_end().chars().count() > WIDTH {
+        if taken > INDENT.len() && taken + word.trim_end().chars().count() > width {
             wrapped.truncate(wrapped.trim_end().len());
             wrapped.push('\n');
             wrapped.push_str(INDENT);

@@ -71,6 +71,8 @@ Environment:
   ASTERISM_SIMD=portable|avx2|avx512|neon  the vector instructions to use, for comparisons: they
                                            change the speed, not the numbers
   RAYON_NUM_THREADS=N                      the number of threads where --threads says none
+  NO_COLOR=1                               plain characters instead of coloured blocks
+  COLORTERM=truecolor|24bit                the terminal has colours of 24 bits
 
 Exit status:
   0  done

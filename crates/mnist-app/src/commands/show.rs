@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::Common;
@@ -19,7 +19,7 @@ use crate::model::chosen::{ChosenPicture, PictureChoice};
 use crate::model::{Model, ModelData};
 use crate::picture::terminal::Terminal;
 use crate::run_folder::{CONFIG, METRICS, MODEL, SUMMARY, member};
-use crate::show::{curves, kernels, maps, mistakes, samples};
+use crate::show::{counted, curves, kernels, maps, mistakes, samples};
 use crate::threads::ThreadCount;
 use crate::train::ClaimedRun;
 use crate::usage::Usage;
@@ -29,8 +29,8 @@ const MNIST: &str = "mnist";
 
 /// Shows samples, kernels, feature maps, mistakes and curves in the terminal
 ///
-/// In colour where the terminal has it, which COLORTERM=truecolor says of one with 24 bits, and
-/// which NO_COLOR switches off; in plain characters elsewhere, as in a file.
+/// In colour where the terminal has it: of 24 bits if the variable `COLORTERM` is truecolor or 24bit,
+/// else of 256 colours. In plain characters where `NO_COLOR` is set, and in a file or a pipe.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
     /// a folder of images, a model.safetensors, or the folder of a run, ended or not; `mnist` is
@@ -200,11 +200,12 @@ impl<'a> Shower<'a> {
     fn show_model(&mut self, model: &Model) -> anyhow::Result<()> {
         let members = model.networks().len();
         let number = self.flags.member.map_or(1, NonZeroUsize::get);
-        ensure!(
-            number <= members,
-            "--member: expected a number from 1 to {members}, as there are so many networks, \
-             found {number}"
-        );
+        if number > members {
+            let networks = counted(members, "network");
+            let path = model.path().escaped();
+            let complaint = format!("--member: expected at most {members}, found {number}");
+            return Err(Usage(format!("{complaint}; {path} has {networks}")).into());
+        }
         let of = match members {
             1 => String::new(),
             _ => format!("of member {number} of {members}, "),

@@ -52,6 +52,7 @@ impl Evaluation {
 mod tests {
     use crate::dataset::{Part, Samples};
     use crate::evaluation::Evaluation;
+    use crate::evaluation::answers::predicted;
     use crate::evaluation::vote::Outputs;
 
     /// Five samples of one pixel, labelled 0, 1, 2, 0, 1.
@@ -64,7 +65,7 @@ mod tests {
     }
 
     fn evaluation(rows: [[f64; 3]; 5]) -> Evaluation {
-        let predictions = rows.iter().map(|row| layers::answer(row).map(|at| at as u8)).collect();
+        let predictions = rows.iter().map(|row| predicted(row)).collect();
         Evaluation { losses: vec![0.0; 5], predictions, outputs: rows.concat() }
     }
 

@@ -45,8 +45,9 @@ impl MistakesSheet {
         if let Some((_, count)) = evaluation.unanswered() {
             lines.push(format!("and no answer to {count}, as the outputs are not finite"));
         }
+        let [_, width] = at_width(&Picture::of_sample(samples.shape(), samples.image(0))).size();
         // What comes before a name takes six letters.
-        let captions = Captions::of(samples.classes(), Sheet::characters(WIDTH) - 6);
+        let captions = Captions::of(samples.classes(), Sheet::characters(width) - 6);
         let tile = |mistake: &Mistake| {
             let picture = Picture::of_sample(samples.shape(), samples.image(mistake.index));
             let [label, predicted] = [mistake.label, mistake.predicted].map(|x| captions.name(x));

@@ -8,7 +8,7 @@ use super::{Colour, byte};
 use crate::passes::short;
 
 /// Colours from the largest negative number to 0, then to the largest positive one: `RdBu` of
-/// ColorBrewer (Cynthia Brewer, Mark Harrower and others), which those see too who are blind to
+/// `ColorBrewer` (Cynthia Brewer, Mark Harrower and others), which those see too who are blind to
 /// some colours.
 const ANCHORS: [Colour; 11] = [
     [0x05, 0x30, 0x61],

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stdout};
 use tensor::Element;
 
 use super::{Colour, Picture, Scale, resized};
-use crate::width::{WIDTH, columns, cut_columns};
+use crate::width::{WIDTH, columns, cut_columns, wrap_within};
 
 /// What standard output can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub(crate) enum Colours {
     None,
 }
 
+/// The lines of a page that is no terminal: room for a picture of ten classes in plain characters.
+const UNKNOWN_LINES: usize = 70;
+
 /// The columns between two drawings.
 pub(crate) const GAP: usize = 2;
 
@@ -43,7 +46,7 @@ const GREY: &[u8] = b" .:-=+*#%@";
 /// For numbers from −1 to 1: `-` and `=` below 0, `+` and `#` above, `.` near 0.
 const SIGNED: [char; 5] = ['=', '-', '.', '+', '#'];
 /// What [`SIGNED`] means, in a line.
-pub(crate) const SIGNED_LEGEND: &str = "`=` `-` below 0, `.` near 0, `+` `#` above";
+pub(crate) const SIGNED_LEGEND: &str = "= and - below 0, . near 0, + and # above";
 
 impl Terminal {
     /// Standard output, as the environment describes it. Its width where that is known, else
@@ -55,17 +58,22 @@ impl Terminal {
         let (columns, lines) = match size.flatten() {
             // The last column stays empty: some terminals break the line after it.
             Some((columns, lines)) => (usize::from(columns.0) - 1, usize::from(lines.0)),
-            None => (WIDTH, 40),
+            None => (WIDTH, UNKNOWN_LINES),
         };
         Self { colours, columns: columns.max(20), lines: lines.max(10) }
     }
 
-    /// A sample of shape `(C, H, W)`, at most `width` columns wide: a column for each pixel if there
-    /// is room.
+    /// A line of text, broken between words, with a line break at its end.
+    pub(crate) fn line(self, text: &str) -> String {
+        wrap_within(text, self.columns) + "\n"
+    }
+
+    /// A sample of shape `(C, H, W)` in at most `width` columns: each pixel a whole number of columns
+    /// wide if there is room, else shrunk by means.
     pub(crate) fn sample(self, shape: [usize; 3], planes: &[u8], width: usize) -> Drawn {
         let picture = Picture::of_sample(shape, planes);
         let [height, columns] = picture.size();
-        let width = width.min(columns);
+        let width = self.fitting([height, columns], width);
         let picture = picture.resized(self.grid([height, columns], width));
         let lines = match self.colours {
             Colours::None => shades(&picture),
@@ -74,15 +82,14 @@ impl Terminal {
         Drawn { width, lines }
     }
 
-    /// Signed numbers in at most `width` columns: each a whole number of columns wide if there is
-    /// room, else shrunk by means.
+    /// Signed numbers in at most `width` columns, likewise.
     pub(crate) fn signed<T: Element>(
         self,
         [height, columns]: [usize; 2],
         numbers: &[T],
         (scale, width): (Scale, usize),
     ) -> Drawn {
-        let width = if columns <= width { width / columns * columns } else { width };
+        let width = self.fitting([height, columns], width);
         let numbers: Vec<_> = numbers.iter().map(|number| number.to_f64()).collect();
         let size = self.grid([height, columns], width);
         let numbers = resized(&numbers, [height, columns], size);
@@ -93,10 +100,17 @@ impl Terminal {
         Drawn { width, lines }
     }
 
+    /// How wide a picture of this height and width is drawn, where there is room for `width` columns.
+    /// No picture is higher than the screen.
+    pub(crate) fn fitting(self, [height, columns]: [usize; 2], width: usize) -> usize {
+        let width = width.min(2 * self.lines * columns / height.max(1)).max(1);
+        if columns <= width { width / columns.max(1) * columns } else { width }
+    }
+
     /// The height and width of what is drawn `width` columns wide. A character is about twice as
     /// high as it is wide, so half a block is a square.
     fn grid(self, [height, columns]: [usize; 2], width: usize) -> [usize; 2] {
-        let height = (height * width).div_ceil(columns.max(1)).max(1);
+        let height = (height * width).div_ceil(columns.max(1)).clamp(1, 2 * self.lines);
         match self.colours {
             Colours::None => [height.div_ceil(2), width],
             _ => [height, width],
@@ -182,10 +196,10 @@ fn shades(picture: &Picture) -> Vec<String> {
 fn signs(numbers: &[f64], [_, width]: [usize; 2], scale: Scale) -> Vec<String> {
     let sign = |&number: &f64| match scale.part(number) {
         part if part.is_nan() => '?',
-        ..-0.5 => SIGNED[0],
+        ..-0.4 => SIGNED[0],
         ..-0.1 => SIGNED[1],
         ..=0.1 => SIGNED[2],
-        ..=0.5 => SIGNED[3],
+        ..=0.4 => SIGNED[3],
         _ => SIGNED[4],
     };
     numbers.chunks(width.max(1)).map(|row| row.iter().map(sign).collect()).collect()
@@ -259,10 +273,10 @@ mod tests {
     #[test]
     fn two_rows_of_pixels_are_a_line() {
         let planes = [0, 255, 255, 0, 9, 9];
-        let drawn = terminal(Colours::Full).sample([1, 3, 2], &planes, 10);
+        let drawn = terminal(Colours::Full).sample([1, 3, 2], &planes, 3);
         let line = "\x1b[38;2;0;0;0;48;2;255;255;255m▀\x1b[38;2;255;255;255;48;2;0;0;0m▀\x1b[0m";
         assert_eq!(drawn.lines, [line, "\x1b[38;2;9;9;9;49m▀▀\x1b[0m"]);
-        let palette = terminal(Colours::Palette).sample([1, 3, 2], &planes, 10);
+        let palette = terminal(Colours::Palette).sample([1, 3, 2], &planes, 2);
         assert_eq!(palette.lines[1], "\x1b[38;5;232;49m▀▀\x1b[0m");
     }
 
@@ -275,6 +289,21 @@ mod tests {
         let numbers = [-1.0, -0.3, 0.0, 0.3, 1.0, f64::NAN];
         let drawn = terminal.signed([1, 6], &numbers, (Scale::of(&numbers), 13));
         assert_eq!(drawn, Drawn { width: 12, lines: vec!["==--..++##??".into()] });
+    }
+
+    #[test]
+    fn no_picture_is_higher_than_the_screen() {
+        for colours in [Colours::Full, Colours::None] {
+            for (size, width) in [([28, 28], 28), ([28, 1], 2), ([1000, 1], 1), ([1, 784], 28)] {
+                let planes = vec![0; size[0] * size[1]];
+                let drawn = terminal(colours).sample([1, size[0], size[1]], &planes, 28);
+                assert_eq!(drawn.width, width, "{size:?}");
+                assert!((1..=40).contains(&drawn.lines.len()), "{size:?}: {}", drawn.lines.len());
+                let numbers = vec![0.5; size[0] * size[1]];
+                let signed = terminal(colours).signed(size, &numbers, (Scale::of(&numbers), 28));
+                assert_eq!((signed.width, signed.lines.len()), (width, drawn.lines.len()));
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Curves of errors and accuracy over the epochs of a run.
 
-use super::plot::{Curve, plot};
+use super::plot::{Curve, is_logarithmic, plot};
 use crate::escape::Escape;
 use crate::picture::terminal::Terminal;
 use crate::train::ClaimedRun;
-use crate::width::{WIDTH, wrap};
+use crate::width::WIDTH;
 
 /// The errors and the accuracy after each epoch of a run, or after each member of a committee.
 pub(crate) fn text(run: &ClaimedRun, terminal: Terminal) -> String {
@@ -14,13 +14,13 @@ pub(crate) fn text(run: &ClaimedRun, terminal: Terminal) -> String {
         None => ("epoch", experiment.epochs),
     };
     let heading = format!(
-        "{}: {}, seed {}, {} of {planned} {step}s\n",
+        "{}: {}, seed {}, {} of {planned} {step}s",
         run.folder.escaped(),
         experiment.name.escaped(),
         experiment.seed,
         run.lines.len()
     );
-    let mut text = wrap(heading.trim_end()) + "\n\n";
+    let mut text = terminal.line(&heading) + "\n";
     let Some(last) = run.lines.last() else { return text };
     let width = terminal.columns.min(WIDTH);
     let column = |value: &dyn Fn(&crate::train::EpochMetrics) -> f64| -> Vec<f64> {
@@ -36,9 +36,10 @@ pub(crate) fn text(run: &ClaimedRun, terminal: Terminal) -> String {
             (vec![train, test], format!("error, mean {}: {numbers}", experiment.loss.name()))
         }
     };
-    text += &(wrap(&title) + "\n" + &plot(&errors, step, width) + "\n");
+    let scale = if is_logarithmic(&errors) { ", on a logarithmic scale" } else { "" };
+    text += &(terminal.line(&(title + scale)) + &plot(&errors, step, width) + "\n");
     let accuracy = column(&|line| 100.0 * line.test_accuracy());
     let title = format!("accuracy in %: o test {:.2}", accuracy[accuracy.len() - 1]);
     let accuracy = Curve { mark: 'o', values: accuracy };
-    text + &title + "\n" + &plot(&[accuracy], step, width) + "\n"
+    text + &terminal.line(&title) + &plot(&[accuracy], step, width) + "\n"
 }

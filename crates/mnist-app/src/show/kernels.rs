@@ -9,7 +9,6 @@ use crate::kernels::{Kernels, kernels};
 use crate::model::Model;
 use crate::picture::Scale;
 use crate::picture::terminal::{Drawn, GAP, Terminal, beside};
-use crate::width::wrap;
 
 /// Kernels of a network of a model, as many as there is room for; `of` says which network.
 ///
@@ -25,7 +24,7 @@ pub(crate) fn text<T: Element>(
     if all.is_empty() {
         return Ok("kernels: none, as there is no convolution\n\n".into());
     }
-    let mut text = format!("kernels, {of}{}\n\n", legend(terminal));
+    let mut text = terminal.line(&format!("kernels, {of}{}", legend(terminal))) + "\n";
     let lines = (terminal.lines / all.len()).max(10);
     for of_layer in &all {
         text += &one_layer(of_layer, terminal, lines);
@@ -76,7 +75,7 @@ fn one_layer<T: Element>(kernels: &Kernels<'_, T>, terminal: Terminal, lines: us
     if *channels > 1 {
         let _ = write!(heading, ", in each {}", part_of(room.count, *channels, "channel"));
     }
-    wrap(&heading) + "\n" + &rows_text
+    terminal.line(&heading) + &rows_text
 }
 
 /// `6 kernels`, or `the first 6 of 32 kernels`.

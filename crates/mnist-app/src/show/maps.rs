@@ -11,10 +11,9 @@ use crate::evaluation::report::percent_of;
 use crate::memory;
 use crate::model::Model;
 use crate::model::chosen::ChosenPicture;
-use crate::passes::Passes;
+use crate::passes::{Passes, Stage};
 use crate::picture::Scale;
 use crate::picture::terminal::{Terminal, beside};
-use crate::width::wrap;
 
 /// A picture, what a network of a model answers to it, and the planes that its layers make of it,
 /// as many as stand side by side.
@@ -38,26 +37,32 @@ pub(crate) fn text<T: Element>(
     let name = |label: usize| classes.name(label).escaped();
     let outputs: Vec<_> = passes.output().iter().map(|output| output.to_f64()).collect();
     let known = picture.label.map(|label| format!(", which shows {}", name(label.into())));
-    let mut text = format!("feature maps, {of}{}\n\n", legend(terminal));
+    let mut text = terminal.line(&format!("feature maps, {of}{}", legend(terminal))) + "\n";
     let heading = format!(
         "{}{}: {}",
         picture.name,
         known.unwrap_or_default(),
         answer(&saved.probabilities(&outputs), name)
     );
-    text += &(wrap(&heading) + "\n");
+    text += &terminal.line(&heading);
     let [_, _, width] = picture.shape;
     let room = Room::for_samples(terminal, width);
     text += &beside(&[terminal.sample(picture.shape, &picture.pixels, room.width)]);
     text.push('\n');
+    let planes = |stage: &Stage<'_, T>| -> Option<[usize; 3]> {
+        stage.layer.layer.output_shape().dims().try_into().ok()
+    };
+    // The lines of a screen are shared by the layers.
+    let rows = passes.stages().iter().filter(|stage| planes(stage).is_some()).count();
+    let lines = (terminal.lines / rows.max(1)).max(9) - 2;
     for stage in passes.stages() {
-        let shape = stage.layer.layer.output_shape();
-        let [maps, height, width] = *shape.dims() else { continue };
+        let Some([maps, height, width]) = planes(stage) else { continue };
         let plane = height * width;
         let numbers = &stage.run.output[..];
         let scale = Scale::of(numbers);
-        // A column for each number if there is room, and not the whole line for a few numbers.
-        let room = Room::of(terminal, room.width.min((2 * width).max(4)));
+        // Not the whole room for a few numbers.
+        let room = Terminal { lines, ..terminal }.fitting([height, width], room.width);
+        let room = Room::of(terminal, room.min(2 * width));
         let shown = room.count.min(maps);
         let draw = |map: usize| {
             terminal.signed([height, width], &numbers[map * plane..][..plane], (scale, room.width))
@@ -69,7 +74,7 @@ pub(crate) fn text<T: Element>(
         let summary = stage.layer.spec.summary();
         let index = stage.layer.index;
         let line = format!("layer {index}, {summary}: {first} of {height}×{width}, {scale}");
-        text += &(wrap(&line) + "\n");
+        text += &terminal.line(&line);
         text += &beside(&(0..shown).map(draw).collect::<Vec<_>>());
         text.push('\n');
     }

@@ -7,7 +7,6 @@ use crate::evaluation::Evaluation;
 use crate::evaluation::report::percent_of;
 use crate::model::Model;
 use crate::picture::terminal::{Terminal, beside};
-use crate::width::wrap;
 
 /// The most confident mistakes of a model on test images, as many as there is room for.
 pub(crate) fn text(
@@ -23,13 +22,12 @@ pub(crate) fn text(
     };
     let mut text = String::new();
     if let Some((first, count)) = evaluation.unanswered() {
-        text += &wrap(&format!(
+        text += &terminal.line(&format!(
             "no answer to {count} {of_all}, first to test:{first}: the outputs are not finite"
         ));
-        text.push('\n');
     }
     if mistakes.is_empty() {
-        return text + &format!("mistakes: none {of_all}{vote}\n\n");
+        return text + &terminal.line(&format!("mistakes: none {of_all}{vote}")) + "\n";
     }
     let [_, width] = samples.size();
     let room = Room::for_samples(terminal, width);
@@ -42,10 +40,10 @@ pub(crate) fn text(
         true => format!("all {shown}"),
         false => format!("the {shown} most confident of {}", mistakes.len()),
     };
-    text += &wrap(&format!(
+    text += &terminal.line(&format!(
         "mistakes: {which} {of_all}{vote}: what each shows, what it was taken for, and how surely"
     ));
-    text += "\n\n";
+    text.push('\n');
     for row in mistakes[..shown].chunks(room.count) {
         let tile = |mistake: &crate::evaluation::mistakes::Mistake| {
             let image = samples.image(mistake.index);

@@ -17,14 +17,16 @@ struct Room {
 }
 
 impl Room {
-    /// For pictures of samples so wide: at least five of them side by side, three of what takes
-    /// more pixels to be known, or is drawn in characters.
-    fn for_samples(terminal: Terminal, width: usize) -> Self {
+    /// For pictures of samples with so many pixels in a row, and words below them: at least five of
+    /// them side by side, three of what takes more pixels to be known, or is drawn in characters.
+    fn for_samples(terminal: Terminal, pixels: usize) -> Self {
         const SMALL: usize = 40;
+        /// No need for more columns than this.
+        const ENOUGH: usize = 28;
         let is_plain = terminal.colours == Colours::None;
-        let count = if is_plain || width > SMALL { 3 } else { 5 };
-        let most = (terminal.columns + GAP) / count - GAP;
-        Self::of(terminal, most.min(width))
+        let count = if is_plain || pixels > SMALL { 3 } else { 5 };
+        let most = ((terminal.columns + GAP) / count).saturating_sub(GAP).max(1);
+        Self::of(terminal, most.min(pixels.max(ENOUGH)))
     }
 
     /// For pictures that take so many columns each.
@@ -43,7 +45,7 @@ fn legend(terminal: Terminal) -> &'static str {
 }
 
 /// `1 kernel`, `2 kernels`.
-fn counted(count: usize, what: &str) -> String {
+pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -60,7 +62,7 @@ mod tests {
         };
         assert_eq!(room(Colours::Full, 79, 28), (14, 5));
         assert_eq!(room(Colours::Full, 159, 28), (28, 5));
-        assert_eq!(room(Colours::Full, 199, 8), (8, 20));
+        assert_eq!(room(Colours::Full, 199, 8), (28, 6));
         assert_eq!(room(Colours::Full, 79, 224), (25, 3));
         assert_eq!(room(Colours::None, 79, 28), (25, 3));
         assert_eq!(room(Colours::None, 20, 28), (5, 3));

@@ -1,7 +1,5 @@
 //! Images of each class.
 
-use std::fmt::Write as _;
-
 use super::{Room, counted};
 use crate::dataset::{Samples, size_text};
 use crate::escape::Escape;
@@ -15,13 +13,14 @@ const MOST: usize = 5;
 pub(crate) fn text(source: &str, [train, test]: [&Samples; 2], terminal: Terminal) -> String {
     let classes = train.classes();
     let counts = [train, test].map(Samples::of_each_class);
-    let mut text = format!(
-        "{source}: {} of {}, {} for training and {} for testing\n\n",
+    let heading = format!(
+        "{source}: {} of {}, {} for training and {} for testing",
         counted(train.len() + test.len(), "image"),
         size_text(train.shape()),
         train.len(),
         test.len()
     );
+    let mut text = terminal.line(&heading) + "\n";
     let [_, width] = train.size();
     let room = Room::for_samples(terminal, width);
     let shown = |label: usize, most: usize| -> Vec<Drawn> {
@@ -41,7 +40,7 @@ pub(crate) fn text(source: &str, [train, test]: [&Samples; 2], terminal: Termina
             let images = shown(label, each);
             let lines = images.into_iter().flat_map(|image| image.lines).collect();
             let [of_train, of_test] = counts.each_ref().map(|counts| counts[label]);
-            Drawn { width: room.width.min(width), lines }
+            Drawn { width: terminal.fitting(train.size(), room.width), lines }
                 .captioned(&format!("{of_train} + {of_test}"), room.width)
                 .captioned(&classes.name(label).escaped(), room.width)
                 .padded(room.width)
@@ -51,7 +50,8 @@ pub(crate) fn text(source: &str, [train, test]: [&Samples; 2], terminal: Termina
     }
     let left = classes.count().saturating_sub(shown_blocks * room.count);
     if left > 0 {
-        let _ = writeln!(text, "and {left} more classes; a larger terminal shows more of them\n");
+        text += &terminal.line(&format!("and {left} more, for which more lines are needed"));
+        text.push('\n');
     }
     text
 }

@@ -41,6 +41,7 @@ mod report;
 mod resume;
 mod run_config;
 mod runs;
+mod show;
 mod two_runs;
 mod verify;
 mod weight_averages;
