@@ -40,7 +40,7 @@ fn network<T: Element>(spec: &NetworkSpec) -> Network<T> {
     let mut network = spec.build::<T>().unwrap();
     network.initialize(Init::He, 3);
     for (at, number) in network.buffers_mut().iter_mut().enumerate() {
-        *number = *number + T::from_f64(0.1 + 0.05 * (at % 5) as f64);
+        *number += T::from_f64(0.1 + 0.05 * (at % 5) as f64);
     }
     network
 }
@@ -55,9 +55,13 @@ fn wide<T: Element>(network: &Network<T>) -> Network<f64> {
     wide
 }
 
-fn input(spec: &NetworkSpec) -> Vec<f64> {
+fn pixels(spec: &NetworkSpec) -> Vec<u8> {
     let len: usize = spec.input.iter().product();
-    (0..len).map(|at| f64::from((((at * 37 + at / 5) % 256) as f32) / 255.0)).collect()
+    (0..len).map(|at| u8::try_from((at * 37 + at / 5) % 256).unwrap()).collect()
+}
+
+fn input(spec: &NetworkSpec) -> Vec<f64> {
+    pixels(spec).iter().map(|&x| f64::from(f32::from(x) / 255.0)).collect()
 }
 
 fn walk<T: Element>(spec: &NetworkSpec, loss: &Loss, label: Option<u8>, choice: Choice) -> Walk {
@@ -119,7 +123,7 @@ fn every_layer_is_walked_through_both_ways() {
 #[track_caller]
 fn page_shows_all(walk: &Walk, spec: &NetworkSpec) {
     let [channels, height, width] = spec.input[..] else { panic!("a picture") };
-    let pixels = input(spec).iter().map(|x| (x * 255.0).round() as u8).collect();
+    let pixels = pixels(spec);
     let shape = [channels, height, width];
     let (name, label, notes) = ("a <picture>".to_owned(), None, vec![]);
     let page = html::page(walk, &ChosenPicture { name, shape, pixels, label, notes }).unwrap();
