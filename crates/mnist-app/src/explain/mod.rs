@@ -67,8 +67,8 @@ pub(crate) struct LayerWalk {
     pub(crate) name: String,
     pub(crate) input_shape: Vec<usize>,
     pub(crate) output_shape: Vec<usize>,
-    pub(crate) formula: &'static str,
-    pub(crate) gradient_formulas: &'static [&'static str],
+    pub(crate) formula: String,
+    pub(crate) gradient_formulas: Vec<&'static str>,
     /// Why this output is shown.
     pub(crate) rule: String,
     pub(crate) forward: Step,
@@ -225,14 +225,17 @@ fn layer_walk<T: Element>(
     rule: String,
 ) -> LayerWalk {
     let wide = |numbers: &[T]| -> Vec<f64> { numbers.iter().map(|x| x.to_f64()).collect() };
-    let run = scene.run;
+    let (run, formula) = (scene.run, forward::formula(scene.spec));
+    let has_bias = scene.array("bias").is_some();
+    let gradient_formulas = backward::formulas(scene.spec).iter().copied();
+    let gradient_formulas = gradient_formulas.filter(|of| has_bias || !of.starts_with("∂E/∂B"));
     LayerWalk {
         layer,
         name: stage.layer.spec.summary(),
         input_shape: scene.input_shape().dims().to_vec(),
         output_shape: scene.output_shape().dims().to_vec(),
-        formula: forward::formula(scene.spec),
-        gradient_formulas: backward::formulas(scene.spec),
+        formula: if has_bias { formula.to_owned() } else { formula.replace("B_d + ", "") },
+        gradient_formulas: gradient_formulas.collect(),
         rule,
         forward: forward::step(scene),
         backward: backward::steps(scene),
@@ -255,7 +258,7 @@ fn layer_walk<T: Element>(
 /// before the sigmoid.
 fn skip_last<T: Element>(last: &mut LayerWalk, target: &[T]) {
     last.gradient_formulas =
-        &["∂E/∂x = (y − t) / n: those of loss and sigmoid, multiplied, cancel to this"];
+        vec!["∂E/∂x = (y − t) / n: those of loss and sigmoid, multiplied, cancel to this"];
     let at = last.maps.at;
     let count = target.len();
     for step in &mut last.backward {

@@ -26,7 +26,7 @@ pub(crate) fn lines(walk: &Walk, picture: &str, only: Option<&str>) -> String {
     heading(&mut text, "Forward: from the picture to the outputs");
     for layer in shown() {
         title(&mut text, layer);
-        line(&mut text, layer.formula);
+        line(&mut text, &layer.formula);
         step(&mut text, &layer.forward, walk.precision, Some(&layer.rule));
     }
     heading(&mut text, "The loss: how far the outputs are from the target");
@@ -56,16 +56,13 @@ pub(super) fn head(walk: &Walk, picture: &str) -> String {
     let class = |place: usize| walk.classes[place].escaped();
     let (predicted, label) = (class(walk.predicted), class(walk.label));
     let target = match walk.label_is_known {
-        true if walk.predicted == walk.label => "which is right".to_owned(),
-        true => format!("which is wrong: it is {label}"),
-        false => "whose true class is not known: the predicted one is taken as the target \
+        true if walk.predicted == walk.label => ", which is right".to_owned(),
+        true => format!(", which is wrong: it is {label}"),
+        false => "; the true class is not known, so this one is taken as the target \
                   (--label NAME says another)"
             .to_owned(),
     };
-    format!(
-        "{picture}: the network says {predicted}, {target}. Its numbers are {}.",
-        walk.precision
-    )
+    format!("{picture}: the network says {predicted}{target}. Its numbers are {}.", walk.precision)
 }
 
 fn heading(text: &mut String, words: &str) {
@@ -76,7 +73,8 @@ fn title(text: &mut String, layer: &LayerWalk) {
     let [input, output] =
         [&layer.input_shape, &layer.output_shape].map(|shape| Shape::new(shape).to_string());
     let shapes = format!("{input} → {output}");
-    let room = WIDTH - shapes.chars().count() - layer.layer.len() - 3;
+    let taken = shapes.chars().count() + layer.layer.len() + 3;
+    let room = WIDTH.saturating_sub(taken);
     let name = cut(&layer.name, room);
     let _ = writeln!(text, "\n{:>2} {name:<room$}{shapes}", layer.layer);
 }

@@ -14,9 +14,7 @@ use crate::common::{mnist, objects, run_line, succeeds, text, train_small, write
 fn explained(folder: &Path, preset: &str, line: &str) -> String {
     train_small(
         folder,
-        &format!(
-            "--preset {preset} --epochs 1 --train-limit 100 --test-limit 20 --no-report --out {preset}"
-        ),
+        &format!("--preset {preset} --epochs 1 --train-limit 100 --test-limit 20 --out {preset}"),
     );
     let printed = succeeds(folder, &format!("explain {preset} {line} --html page.html"));
     assert!(printed.contains("written: page.html"), "{printed}");
@@ -176,10 +174,7 @@ fn the_notebooks_page_has_the_librarys_numbers() {
 fn a_picture_of_ones_own_is_explained_and_what_is_no_picture_refused() {
     let here = tempfile::tempdir().unwrap();
     let folder = here.path();
-    train_small(
-        folder,
-        "--preset lenet --epochs 1 --train-limit 100 --test-limit 20 --no-report --out run",
-    );
+    train_small(folder, "--preset lenet --epochs 1 --train-limit 100 --test-limit 20 --out run");
     let samples = &mnist().1;
     write_png(&folder.join("digit.png"), [1, 28, 28], samples.image(3));
     write_png(&folder.join("colour.png"), [3, 28, 28], &vec![9; 3 * 784]);
@@ -192,7 +187,7 @@ fn a_picture_of_ones_own_is_explained_and_what_is_no_picture_refused() {
     assert_eq!(own[1..], known[1..]);
     assert_eq!((own[0]["kind"].as_str(), own.len()), (Some("picture"), 12));
     let told = succeeds(folder, "explain run digit.png");
-    assert!(told.contains("the predicted one is taken as the target"), "{told}");
+    assert!(told.contains("the true class is not known"), "{told}");
     assert!(told.lines().all(|line| line.chars().count() <= 79));
     let one = succeeds(folder, "explain run digit.png --layer 3");
     assert!(one.contains("\n 3 Conv2d") && !one.contains("\n 0 Conv2d") && one.len() < told.len());
@@ -224,10 +219,7 @@ fn of_a_committee_a_member_is_named() {
     let here = tempfile::tempdir().unwrap();
     let folder = here.path();
     fs::write(folder.join("two.toml"), crate::committee::TWO).unwrap();
-    train_small(
-        folder,
-        "--config two.toml --epochs 1 --train-limit 20 --test-limit 20 --no-report --out two",
-    );
+    train_small(folder, "--config two.toml --epochs 1 --train-limit 20 --test-limit 20 --out two");
     let output = run_line(folder, "explain two test:0");
     let said = text(&output.stderr);
     assert!(said.contains("name the folder of a member, such as two/member-1"), "{said}");

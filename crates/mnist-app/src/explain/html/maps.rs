@@ -159,7 +159,7 @@ fn forward(layer: &LayerWalk, geometry: &Correlation) -> anyhow::Result<String> 
     };
     planes(
         &[input, output],
-        "The kernel lies on the framed part of X; their sum is the framed number of Y.",
+        "The kernel lies on the framed part of X; the sum of the products is the framed number of Y.",
     )
 }
 
@@ -232,7 +232,7 @@ fn weight(layer: &LayerWalk, geometry: &Correlation, place: usize) -> anyhow::Re
          by number."
             .to_owned();
     if sh > 1 || sw > 1 {
-        let _ = write!(caption, " Of X every {sh}th row and {sw}th column counts.");
+        let _ = write!(caption, " Of X only rows {sh} apart and columns {sw} apart count.");
     }
     planes(&[input, gradient], &caption)
 }

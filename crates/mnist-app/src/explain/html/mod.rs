@@ -32,7 +32,7 @@ pub(crate) fn page(walk: &Walk, picture: &ChosenPicture) -> anyhow::Result<Strin
     body.push_str(FORWARD);
     for layer in &walk.layers {
         body.push_str(&title("forward", layer));
-        let formula = math(layer.formula);
+        let formula = math(&layer.formula);
         let rule = math(&format!("Shown: {}, {}.", layer.forward.name, layer.rule));
         let _ = writeln!(body, "<p class=\"formula\">{formula}</p>\n<p>{rule}</p>");
         body.push_str(&maps::outputs(layer)?);
@@ -42,7 +42,7 @@ pub(crate) fn page(walk: &Walk, picture: &ChosenPicture) -> anyhow::Result<Strin
     body.push_str(BACKWARD);
     for layer in walk.layers.iter().rev() {
         body.push_str(&title("backward", layer));
-        for formula in layer.gradient_formulas {
+        for formula in &layer.gradient_formulas {
             let _ = writeln!(body, "<p class=\"formula\">{}</p>", math(formula));
         }
         for step in &layer.backward {
