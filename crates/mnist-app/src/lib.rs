@@ -15,6 +15,7 @@ pub mod disk;
 pub mod escape;
 pub mod evaluation;
 pub mod experiment;
+mod explain;
 mod files;
 mod gzip;
 mod html;

@@ -68,5 +68,10 @@ fn write(here: &Path) -> anyhow::Result<Vec<String>> {
     }
     program(&format!("report {} --out side-by-side.html", runs.join(" ")))?;
     pages.push("side-by-side.html".into());
+    for name in runs.iter().filter(|&name| name != "committee") {
+        let page = format!("explain-{name}.html");
+        program(&format!("explain {name} test:17 --quiet --html {page}"))?;
+        pages.push(page);
+    }
     Ok(pages)
 }

@@ -46,6 +46,7 @@ commands!(
     Profile in profile,
     Inspect in inspect,
     Show in show,
+    Explain in explain,
     Presets in presets,
     Completions in completions,
     Manual in manual

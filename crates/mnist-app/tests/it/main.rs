@@ -19,6 +19,7 @@ mod divergence;
 mod docs;
 mod error_places;
 mod escaped_names;
+mod explain;
 mod incomplete_runs;
 mod input_bounds;
 mod inspect;
