@@ -4,6 +4,7 @@
 
 mod dependent;
 mod emulated;
+mod pages;
 mod tidy;
 mod tools;
 
@@ -36,6 +37,11 @@ const STEPS: &[Step] = &[
     ("benches", "benchmarks rot unless they are run: each once, results checked", benches),
     ("codegen", "no test sees a hot loop that lost its packed multiply-adds", codegen),
     ("release", "the program as users build it", build_release),
+    (
+        "pages",
+        "what a browser makes of them, where Java, Node and Chromium are installed",
+        pages::check,
+    ),
     ("training", "two epochs on the real images end with a plausible accuracy", training),
 ];
 

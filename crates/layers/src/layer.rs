@@ -1,6 +1,6 @@
 use std::fmt::Debug;
 
-use tensor::{Correlation, Element, Scratch, Shape, map};
+use tensor::{Correlation, Element, Pooling, Scratch, Shape, map};
 
 /// One step of a network: a function of its input and its parameters, with its gradient.
 ///
@@ -110,6 +110,17 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
         None
     }
 
+    /// The correlation of which the layer computes the adjoint, if it is a transposed convolution:
+    /// it maps the layer's output to its input.
+    fn adjoint_of(&self) -> Option<&Correlation> {
+        None
+    }
+
+    /// The windows that the layer takes the maximum or the mean of, if it pools.
+    fn pooling(&self) -> Option<&Pooling> {
+        None
+    }
+
     /// The layer as one that can work in place, if it can: it then gets no memory of its own if the
     /// layer before it does not need its output.
     fn in_place(&self) -> Option<&dyn InPlace<T>> {
@@ -169,9 +180,10 @@ impl<'a, T> Context<'a, T> {
 /// What a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// A backward pass will follow.
+    /// A step of training: a backward pass will follow.
     Training(Draw),
-    /// Only the output is wanted.
+    /// The output is the network's answer: nothing is dropped, and running statistics are
+    /// constants, also in a backward pass.
     Inference,
 }
 

@@ -41,12 +41,26 @@ impl Console {
         self.result()
     }
 
+    /// Prints a text with colours. What is not from this program must be escaped already.
+    ///
+    /// # Errors
+    /// If it cannot be printed.
+    pub(crate) fn drawing(&mut self, text: &str) -> anyhow::Result<()> {
+        self.write(text);
+        self.result()
+    }
+
     /// Prints a text if possible; [`Console::result`] says whether it was.
     pub fn tell(&mut self, text: impl fmt::Display) {
+        if !self.silent {
+            self.write(&escape_lines(&text.to_string()));
+        }
+    }
+
+    fn write(&mut self, text: &str) {
         if self.silent {
             return;
         }
-        let text = escape_lines(&text.to_string());
         let mut output = io::stdout().lock();
         if let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
             (self.silent, self.loss) = (true, Some(error));

@@ -49,7 +49,7 @@ impl<'a, T: Element> Passes<'a, T> {
 
     /// Runs all layers backward from the gradient of `scale` times the sum of the samples' losses.
     pub(crate) fn backward(&mut self, loss: &Loss, targets: &[T], scale: f64) {
-        let Self { input, stages, scratch, .. } = self;
+        let Self { stages, .. } = self;
         let spec = self.network.spec();
         let len = self.network.output_shape().len();
         let start = BackwardStart::new(spec, loss);
@@ -62,7 +62,21 @@ impl<'a, T: Element> Passes<'a, T> {
         if let Some(stage) = before.get_mut(start.layers() - 1) {
             start.gradient(loss, [output, targets], len, scale, &mut stage.run.output_gradient);
         }
-        for index in (0..start.layers()).rev() {
+        self.walk_back(start.layers());
+    }
+
+    /// Runs all layers backward from this gradient of the output.
+    pub(crate) fn backward_from(&mut self, gradient: &[T]) {
+        if let Some(stage) = self.stages.last_mut() {
+            stage.run.output_gradient.copy_from_slice(gradient);
+        }
+        self.walk_back(self.stages.len());
+    }
+
+    /// Runs the first `layers` layers backward, last to first.
+    fn walk_back(&mut self, layers: usize) {
+        let Self { input, stages, scratch, .. } = self;
+        for index in (0..layers).rev() {
             let (before, rest) = stages.split_at_mut(index);
             let (input, gradient) = match before.last_mut() {
                 Some(Stage { run, .. }) => (&run.output[..], Some(&mut run.output_gradient[..])),
@@ -70,6 +84,15 @@ impl<'a, T: Element> Passes<'a, T> {
             };
             rest[0].run.backward(input, gradient, scratch);
         }
+    }
+
+    /// The gradient of the input, which a training step has no use for; after a backward pass.
+    pub(crate) fn input_gradient(&mut self) -> Vec<T> {
+        let mut gradient = vec![T::ZERO; self.input.len()];
+        if let Some(first) = self.stages.first_mut() {
+            first.run.backward(self.input, Some(&mut gradient), &mut self.scratch);
+        }
+        gradient
     }
 
     /// The network's outputs.
@@ -93,6 +116,11 @@ impl<T: Element> Stage<'_, T> {
         self.run.backward(input, Some(&mut derivatives), scratch);
         let small = |derivative: &T| derivative.to_f64().abs() < SHARE * largest;
         self.saturated = Some(derivatives.iter().map(small).collect());
+    }
+
+    /// For each output of an activation, whether the derivative is below 1 % of its largest value.
+    pub(crate) fn saturated_outputs(&self) -> Option<&[bool]> {
+        self.saturated.as_deref()
     }
 
     /// The share of outputs where the derivative is below 1 % of its largest value; of activations.

@@ -205,7 +205,9 @@ fn explained(of: &Command, missing: &str) -> String {
     for argument in of.get_positionals() {
         let name = argument.get_value_names().and_then(|names| names.first());
         let name = name.map(clap::builder::Str::as_str).unwrap_or_default();
-        if let Some(help) = argument.get_help().filter(|_| missing.split(' ').any(|m| m == name)) {
+        let is_missing =
+            missing.split(' ').any(|m| m == name) || missing == name.replace('|', " or ");
+        if let Some(help) = argument.get_help().filter(|_| is_missing) {
             text.push_str(&format!("; {name}: {help}"));
         }
     }

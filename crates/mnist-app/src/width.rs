@@ -1,5 +1,7 @@
 //! Texts within the width of a terminal.
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 /// The most characters of a line.
 pub(crate) const WIDTH: usize = 79;
 
@@ -11,16 +13,40 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// The columns that a text takes in a terminal.
+pub(crate) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// A text, cut to at most `most` columns.
+pub(crate) fn cut_columns(text: &str, most: usize) -> String {
+    if columns(text) <= most {
+        return text.to_owned();
+    }
+    let mut taken = 0;
+    let fits = |letter: &char| {
+        taken += letter.width().unwrap_or_default();
+        taken < most
+    };
+    let cut: String = text.chars().take_while(fits).collect();
+    if most == 0 { cut } else { cut + "…" }
+}
+
 /// A line, broken between words where it is longer than [`WIDTH`]; what follows is indented. A
 /// word that is longer by itself, such as a path, stays whole.
 pub(crate) fn wrap(line: &str) -> String {
+    wrap_within(line, WIDTH)
+}
+
+/// The same where a line is longer than `width`.
+pub(crate) fn wrap_within(line: &str, width: usize) -> String {
     const INDENT: &str = "    ";
-    if line.chars().count() <= WIDTH {
+    if line.chars().count() <= width {
         return line.to_owned();
     }
     let (mut wrapped, mut taken) = (String::new(), 0);
     for word in line.split_inclusive(' ') {
-        if taken > INDENT.len() && taken + word.trim_end().chars().count() > WIDTH {
+        if taken > INDENT.len() && taken + word.trim_end().chars().count() > width {
             wrapped.truncate(wrapped.trim_end().len());
             wrapped.push('\n');
             wrapped.push_str(INDENT);

@@ -8,8 +8,14 @@ use anyhow::bail;
 
 /// Whether this program is there, as [`found`].
 pub fn tool(program: &str, install: &str) -> anyhow::Result<bool> {
-    let quiet = Command::new(program).arg("--version").stdout(Stdio::null()).status();
-    found(quiet.is_ok_and(|status| status.success()), program, install)
+    found(answers(program), program, install)
+}
+
+/// Whether this program is there and says its version.
+pub fn answers(program: &str) -> bool {
+    let mut command = Command::new(program);
+    let quiet = command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
 }
 
 /// Whether `what` is there, which the caller knows; if it is not, says what is skipped.

@@ -91,6 +91,27 @@ struct BatchNorm2dLayer {
     rectify: bool,
 }
 
+impl BatchNorm2dLayer {
+    /// The input's gradient where mean and variance do not depend on the input, as in inference:
+    /// `g weight / √(variance + ε)`.
+    fn constant_statistics<T: Element>(
+        &self,
+        (x, g): (&[T], &[T]),
+        [weight, bias, mean, inverse]: [&[T]; 4],
+        gradient: &mut [T],
+    ) {
+        let planes = x.chunks_exact(self.plane).zip(g.chunks_exact(self.plane));
+        for (place, (to, (x, g))) in gradient.chunks_exact_mut(self.plane).zip(planes).enumerate() {
+            let c = place % self.channels;
+            let scale = weight[c] * inverse[c];
+            for ((to, &x), &g) in to.iter_mut().zip(x).zip(g) {
+                let passes = !self.rectify || (x - mean[c]).mul_add(scale, bias[c]) > T::ZERO;
+                *to = if passes { g * scale } else { T::ZERO };
+            }
+        }
+    }
+}
+
 /// How many arrays `(C)` a forward pass measures; the first two have the order of the buffers.
 const MEASURED: usize = 3;
 
@@ -171,17 +192,26 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
         context: Context<'_, T>,
     ) {
         let (weight, bias) = parameters.split_at(self.channels);
+        let gradients = <[&mut [T]; 2]>::from(gradients.split_at_mut(self.channels));
+        let (numbers, shape) = ((pass.input, pass.output_gradient), [self.channels, self.plane]);
+        if context.mode == Mode::Inference {
+            let (mean, variance) = context.buffers.split_at(self.channels);
+            let inverse = context.scratch.numbers(self.channels);
+            let epsilon = T::from_f64(self.spec.epsilon);
+            for (inverse, &variance) in inverse.iter_mut().zip(variance) {
+                *inverse = T::ONE / (variance + epsilon).sqrt();
+            }
+            let constants = [weight, bias, mean, inverse];
+            normalize::backward(numbers, shape, constants, self.rectify, gradients, None);
+            if let Some(input_gradient) = input_gradient {
+                self.constant_statistics(numbers, constants, input_gradient);
+            }
+            return;
+        }
         let (mean, rest) = context.batch_statistics.split_at(self.channels);
         let (_, inverse) = rest.split_at(self.channels);
-        let gradients = gradients.split_at_mut(self.channels);
-        normalize::backward(
-            (pass.input, pass.output_gradient),
-            [self.channels, self.plane],
-            [weight, bias, mean, inverse],
-            self.rectify,
-            [gradients.0, gradients.1],
-            input_gradient,
-        );
+        let constants = [weight, bias, mean, inverse];
+        normalize::backward(numbers, shape, constants, self.rectify, gradients, input_gradient);
     }
 
     fn scratch(&self, _samples: usize, _threads: usize) -> [usize; 2] {

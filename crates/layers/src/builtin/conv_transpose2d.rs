@@ -178,4 +178,8 @@ impl<T: Element> Layer<T> for ConvTranspose2dLayer {
     fn needs_output(&self) -> bool {
         false
     }
+
+    fn adjoint_of(&self) -> Option<&Correlation> {
+        Some(&self.geometry)
+    }
 }

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use tensor::{Element, Shape, ShapeError, normalize, reduce};
 
 use super::normalization::{epsilon, scale_and_shift};
-use crate::layer::{Context, Layer, Mode, Parameter, Pass};
+use crate::layer::{Context, Layer, Parameter, Pass};
 use crate::layer_config::LayerConfig;
 use crate::tagged::not_negative;
 
@@ -162,7 +162,8 @@ impl<T: Element> Layer<T> for GroupNormLayer {
         let [means, scales] = [(); 2].map(|()| take(&mut numbers, self.channels));
         ones.fill(T::ONE);
         zeros.fill(T::ZERO);
-        let is_training = matches!(context.mode, Mode::Training(_));
+        // Without a backward pass no memory need be lent.
+        let is_kept = !context.memory.is_empty();
         let samples = input.chunks_exact(len).zip(output.chunks_exact_mut(len));
         for (sample, (x, y)) in samples.enumerate() {
             let measured = [&mut *mean, &mut *variance, &mut *inverse];
@@ -171,7 +172,7 @@ impl<T: Element> Layer<T> for GroupNormLayer {
             self.spread(inverse, scales);
             scales.iter_mut().zip(weight).for_each(|(scale, &weight)| *scale *= weight);
             normalize::scale(x, as_channels, [means, scales, bias], false, y);
-            if is_training {
+            if is_kept {
                 let memory = &mut context.memory[sample * 2 * self.groups..][..2 * self.groups];
                 let (kept_mean, kept_inverse) = memory.split_at_mut(self.groups);
                 kept_mean.copy_from_slice(mean);

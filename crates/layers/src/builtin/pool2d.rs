@@ -227,6 +227,10 @@ impl<T: Element> Layer<T> for AvgPool2dLayer {
     fn needs_output(&self) -> bool {
         false
     }
+
+    fn pooling(&self) -> Option<&Pooling> {
+        Some(&self.geometry)
+    }
 }
 
 #[derive(Debug)]
@@ -272,5 +276,9 @@ impl<T: Element> Layer<T> for MaxPool2dLayer {
 
     fn needs_output(&self) -> bool {
         false
+    }
+
+    fn pooling(&self) -> Option<&Pooling> {
+        Some(&self.geometry)
     }
 }

@@ -30,6 +30,11 @@ impl Residual {
         self.layers.push(layer.into());
         self
     }
+
+    /// The layers inside.
+    pub fn layers(&self) -> &[LayerSpec] {
+        &self.layers
+    }
 }
 
 impl Default for Residual {

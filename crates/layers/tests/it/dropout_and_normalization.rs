@@ -2,11 +2,11 @@
 //! that are trained, cut into shards, kept in files and resumed.
 
 use layers::{
-    BatchNorm2d, Conv2d, Dense, Draw, Dropout, Flatten, LayerSpec, Loss, Mode, Network, Optimizer,
-    Relu, Residual, Subset, Trainer, TrainerConfig, Workspace, load_weights, network_of,
-    save_weights,
+    BatchNorm2d, Conv2d, Dense, Draw, Dropout, Flatten, GroupNorm, LayerRun, LayerSpec, Loss, Mode,
+    Network, Optimizer, Relu, Residual, Subset, Trainer, TrainerConfig, Workspace, load_weights,
+    network_of, save_weights,
 };
-use tensor::Element;
+use tensor::{Element, Scratch};
 
 use crate::samples::{arrays, bits, network, normal, random, samples};
 
@@ -239,4 +239,59 @@ fn the_memory_of_an_earlier_pass_changes_nothing() {
     let mut used = Workspace::new(&network, 5);
     network.forward(&normal(5 * 70, 4), &mut used, Mode::training());
     assert_eq!(network.predict(&small, &mut used), expected);
+}
+
+#[test]
+fn a_backward_pass_of_inference_takes_running_statistics_as_constants() {
+    let spec = || Network::<f64>::builder([2, 3, 4]).add(BatchNorm2d::new()).add(Relu);
+    let groups = || Network::<f64>::builder([2, 3, 4]).add(GroupNorm::new(1)).add(Relu);
+    for mut network in [spec().build().unwrap(), groups().build().unwrap()] {
+        let vary = |numbers: &mut [f64]| {
+            for (at, number) in numbers.iter_mut().enumerate() {
+                *number += 0.3 + 0.1 * at as f64;
+            }
+        };
+        vary(network.parameters_mut());
+        vary(network.buffers_mut());
+        let input: Vec<_> = (0..24).map(|at| f64::from(at * 7 % 13) / 5.0 - 1.0).collect();
+        let layer = network.layers().next().unwrap();
+        // The layer alone, and with the ReLU fused into it.
+        for of in [layer.layer, layer.running] {
+            let mut scratch = Scratch::sequential();
+            let mut run = layer.run(of, 1, Mode::Inference);
+            let factor = |at: usize| (at % 5) as f64 - 1.7;
+            let mut sum = |run: &mut LayerRun<'_, f64>, input: &[f64]| -> f64 {
+                run.forward(input, &mut scratch);
+                run.output.iter().enumerate().map(|(at, y)| factor(at) * y).sum()
+            };
+            let mut slopes = Vec::new();
+            const STEP: f64 = 1e-6;
+            for at in 0..input.len() {
+                let [above, below] = [STEP, -STEP].map(|by| {
+                    let mut input = input.clone();
+                    input[at] += by;
+                    sum(&mut run, &input)
+                });
+                slopes.push((above - below) / (2.0 * STEP));
+            }
+            for at in 0..run.parameters.len() {
+                let [above, below] = [STEP, -STEP].map(|by| {
+                    run.parameters[at] += by;
+                    let sum = sum(&mut run, &input);
+                    run.parameters[at] -= by;
+                    sum
+                });
+                slopes.push((above - below) / (2.0 * STEP));
+            }
+            sum(&mut run, &input);
+            run.output_gradient.iter_mut().enumerate().for_each(|(at, g)| *g = factor(at));
+            let mut gradient = vec![f64::NAN; input.len()];
+            run.backward(&input, Some(&mut gradient), &mut scratch);
+            gradient.extend_from_slice(&run.gradients);
+            for (found, expected) in gradient.iter().zip(&slopes) {
+                assert!((found - expected).abs() < 1e-6, "{found}, {expected}");
+            }
+            assert_eq!(gradient.len(), slopes.len());
+        }
+    }
 }

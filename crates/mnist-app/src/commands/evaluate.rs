@@ -1,22 +1,24 @@
 //! `evaluate`: how saved networks do on the test images, each alone and all together.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::bail;
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde::Serialize;
 
 use super::Common;
 use super::flags::count;
-use crate::console::Console;
+use crate::console::{Console, notice};
 use crate::dataset::{Part, Samples};
 use crate::escape::Escape;
 use crate::evaluation::Evaluation;
 use crate::evaluation::report;
+use crate::evaluation::sheet::MistakesSheet;
 use crate::evaluation::vote::Vote;
-use crate::input::require_utf8;
+use crate::files::Partial;
+use crate::input::{Found, require_utf8};
 use crate::model::{Model, ModelData};
 use crate::run_folder::named;
 use crate::statistics::wilson_interval;
@@ -51,8 +53,17 @@ pub struct Flags {
     /// a model.safetensors or the folder of a run; several answer together too
     #[arg(value_name = "MODEL", required = true)]
     models: Vec<PathBuf>,
+    /// Draw the most confident mistakes, with true and predicted class, as a sheet; of several
+    /// models, those of their vote
+    #[arg(long, value_name = "FILE.png", value_parser = png_file)]
+    mistakes: Option<PathBuf>,
     #[command(flatten)]
     test: TestFlags,
+}
+
+fn png_file(text: &str) -> Result<PathBuf, String> {
+    let is_png = Path::new(text).extension().is_some_and(|end| end.eq_ignore_ascii_case("png"));
+    is_png.then(|| text.into()).ok_or_else(|| "a file whose name ends with .png".into())
 }
 
 /// How models are tested.
@@ -72,17 +83,44 @@ pub(super) struct TestFlags {
 }
 
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
+    let sheet = flags.mistakes.as_deref();
+    if let Some(file) = sheet {
+        require_place(file).with_context(|| format!("--mistakes {}", file.escaped()))?;
+    }
     let (flags, (models, found, asked)) = (&flags.test, flags.test.read(&flags.models)?);
     require_same_names(&models)?;
     asked.divide(found.samples[0].len(), || {
         let mut console = Console::default();
         found.tell(&mut console, (flags.json, flags.common.quiet))?;
-        if let [model] = models.as_slice() {
-            alone(flags, model, (&found.samples[0], console))
+        let evaluation = if let [model] = models.as_slice() {
+            alone(flags, model, (&found.samples[0], &mut console))?
         } else {
-            together(flags, &models, (&found.samples, console))
+            together(flags, &models, (&found.samples, &mut console))?
+        };
+        let Some(file) = sheet else { return Ok(()) };
+        let sheet = MistakesSheet::new(&evaluation, &models, &found.samples[0])?;
+        let written = Partial::write(file, &sheet.png).and_then(Partial::rename);
+        written.with_context(|| format!("--mistakes {}", file.escaped()))?;
+        if !flags.common.quiet {
+            sheet.note.iter().for_each(notice);
+            let line = format!("{}: {}", file.escaped(), sheet.heading);
+            if flags.json { notice(line) } else { console.line(line)? }
         }
+        Ok(())
     })
+}
+
+/// Checks that a file can have this name, before the work for it begins.
+fn require_place(file: &Path) -> anyhow::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let found = Found::at(folder.unwrap_or(Path::new(".")))?;
+    ensure!(found == Found::Folder, "expected a folder that is there, found {found}");
+    let found = Found::at(file)?;
+    ensure!(
+        matches!(found, Found::File | Found::Nothing),
+        "expected a new file or one to replace, found {found}"
+    );
+    Ok(())
 }
 
 impl TestFlags {
@@ -138,21 +176,23 @@ fn require_same_names(models: &[Model]) -> anyhow::Result<()> {
 fn alone(
     flags: &TestFlags,
     model: &Model,
-    (samples, mut console): (&Samples, Console),
-) -> anyhow::Result<()> {
+    (samples, console): (&Samples, &mut Console),
+) -> anyhow::Result<Evaluation> {
     let evaluation = model.evaluate(samples)?;
     if flags.json {
-        return console.line(json_of(model, &evaluation, samples)?);
+        console.line(json_of(model, &evaluation, samples)?)?;
+    } else {
+        console.line(model_line(model, &evaluation, samples))?;
+        console.print(report::confusion_table(&evaluation, samples))?;
     }
-    console.line(model_line(model, &evaluation, samples))?;
-    console.print(report::confusion_table(&evaluation, samples))
+    Ok(evaluation)
 }
 
 fn together(
     flags: &TestFlags,
     models: &[Model],
-    (of_each, mut console): (&[Samples], Console),
-) -> anyhow::Result<()> {
+    (of_each, console): (&[Samples], &mut Console),
+) -> anyhow::Result<Evaluation> {
     let mut vote = Vote::default();
     // The vote has the classes in the order of the first model.
     let first = &of_each[0];
@@ -171,7 +211,8 @@ fn together(
     if flags.json {
         let accuracy = Accuracy::new(&evaluation, first);
         let line = Line { model: None, vote_of: Some(models.len()), accuracy };
-        return console.line(serde_json::to_string(&line)?);
+        console.line(serde_json::to_string(&line)?)?;
+        return Ok(evaluation);
     }
     let (correct, total) = (evaluation.correct(first), first.len());
     console.line(format_args!(
@@ -180,7 +221,8 @@ fn together(
         report::accuracy(correct, total),
         evaluation.error()
     ))?;
-    console.print(report::confusion_table(&evaluation, first))
+    console.print(report::confusion_table(&evaluation, first))?;
+    Ok(evaluation)
 }
 
 fn model_line(model: &Model, evaluation: &Evaluation, samples: &Samples) -> String {

@@ -4,12 +4,14 @@ use std::time::Instant;
 use clap::Args;
 
 use super::{Common, ExperimentFlags, Overrides};
-use crate::console::Console;
+use crate::console::{Console, notice};
 use crate::experiment::{Precision, absolute};
-use crate::input::require_utf8;
-use crate::signals;
+use crate::input::{is_there, require_utf8};
+use crate::report::{self, Data};
+use crate::run_folder::{FAILURE, REPORT, RunFolder, SUMMARY};
+use crate::signals::{self, Interrupted};
 use crate::threads::{self, ThreadCount};
-use crate::train::{Changes, Every, Options, Resumption, result_of, train};
+use crate::train::{Changes, Ended, Every, Options, Resumption, result_of, train};
 
 /// Trains a network
 ///
@@ -27,7 +29,8 @@ pub struct Flags {
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Go on with the run in this folder, from its last checkpoint, to the same numbers; beside it
-    /// only --threads, --epochs, --target-accuracy, --checkpoint-every, --data, --json and --quiet
+    /// only --threads, --epochs, --target-accuracy, --checkpoint-every, --data, --no-report, --json
+    /// and --quiet
     #[arg(
         long,
         value_name = "DIR",
@@ -41,6 +44,9 @@ pub struct Flags {
     /// epochs
     #[arg(long, value_name = "N", value_parser = every, allow_negative_numbers = true)]
     pub(super) checkpoint_every: Option<Every>,
+    /// Make no report.html at the end
+    #[arg(long)]
+    pub(super) no_report: bool,
     /// Print the lines of metrics.jsonl and nothing else
     #[arg(long)]
     pub(super) json: bool,
@@ -61,10 +67,17 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         Some(folder) => {
             let Overrides { epochs, target_accuracy, .. } = flags.overrides;
             let changes = Changes { epochs, target_accuracy };
+            let resumption = Resumption::open(folder);
+            // Of a run that has ended, the folder may be one that cannot be written.
             if let Some(result) = result_of(folder, &changes, flags.json)? {
-                return Console::default().print(result);
+                Console::default().print(result)?;
+                let is_left = !flags.no_report && !is_there(&folder.join(REPORT));
+                let Some(own) = resumption.ok().filter(|_| is_left) else { return Ok(()) };
+                let data = Data::At(flags.data.as_deref());
+                let threads = ThreadCount::of(flags.common.threads)?;
+                return threads.divide(usize::MAX, || leave_report(&own.folder, data));
             }
-            let mut resumption = Resumption::open(folder)?;
+            let mut resumption = resumption?;
             signals::set_folder(folder);
             resumption.change(&changes)?;
             let Resumption { folder, experiment, origin } = resumption;
@@ -85,16 +98,52 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         out: flags.out.clone(),
         every: flags.checkpoint_every,
         json: flags.json,
+        report: !flags.no_report,
         quiet: flags.common.quiet,
         started,
         simd,
     };
     ThreadCount::of(flags.common.threads)?.share(experiment.shards(), || {
-        match experiment.precision {
+        let Ended { folder, samples, result } = match experiment.precision {
             Precision::F32 => train::<f32>(&experiment, &options, resumed),
             Precision::F64 => train::<f64>(&experiment, &options, resumed),
-        }
+        }?;
+        // There is nothing to report of a run that goes on later, or whose folder is gone.
+        let has_end = [SUMMARY, FAILURE].iter().any(|name| is_there(&folder.path().join(name)))
+            && folder.check().is_ok();
+        let is_interrupted = result.as_ref().is_err_and(anyhow::Error::is::<Interrupted>);
+        let data = match samples {
+            Some(samples) => Data::Read(Box::new(samples)),
+            None => Data::At(flags.data.as_deref()),
+        };
+        let left = match options.report && has_end && !is_interrupted {
+            true => leave_report(&folder, data),
+            false => Ok(()),
+        };
+        result.and(left)
     })
+}
+
+/// Makes the report of a run that has come to its end. If it cannot be made, that is told.
+///
+/// # Errors
+/// If a signal was received.
+fn leave_report(folder: &RunFolder, data: Data<'_>) -> anyhow::Result<()> {
+    // Reading ends at once.
+    let _deferred = matches!(data, Data::Read(_)).then(signals::defer);
+    let options = report::Options { data, go_on: &|| signals::received().is_none() };
+    match report::leave(folder, &options) {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let (folder, signal) = (folder.path().to_owned(), signals::received().unwrap_or(0));
+            let place = format!("before {REPORT} was made, the run itself has ended");
+            Err(Interrupted { signal, folder, place }.into())
+        }
+        Err(error) => {
+            notice(format_args!("warning: {error:#}"));
+            Ok(())
+        }
+    }
 }
 
 fn every(text: &str) -> Result<Every, String> {

@@ -20,6 +20,8 @@ pub use augmented::Augmented;
 pub use classes::Classes;
 pub use digest::Digests;
 pub use fit::Misfit;
+pub(crate) use png_image::read_png;
+pub(crate) use samples::size_text;
 pub use samples::{Part, Samples};
 pub use source::{DataSource, load};
 

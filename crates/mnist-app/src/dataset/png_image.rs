@@ -12,6 +12,19 @@ use crate::input::Input;
 /// The most values of an image, all channels together.
 const MOST_NUMBERS: usize = 1 << 26;
 
+/// The shape, `(C, H, W)`, and the pixels of a PNG image.
+///
+/// # Errors
+/// If it is none, or not one that data may have.
+pub(crate) fn read_png(file: &Path) -> anyhow::Result<([usize; 3], Vec<u8>)> {
+    let image = Image::open(file)?;
+    let shape = image.shape;
+    let mut pixels = Vec::new();
+    resize(&mut pixels, shape.iter().product())?;
+    image.read(&mut pixels, &mut <[Vec<u8>; 2]>::default())?;
+    Ok((shape, pixels))
+}
+
 /// A PNG image whose header has been read.
 pub(crate) struct Image {
     reader: Reader<BufReader<Input>>,

@@ -18,6 +18,16 @@ pub enum Part {
     Test,
 }
 
+impl Part {
+    /// `training` or `test`, as in `test image`.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Train => "training",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// Images, grey or in colour, with their classes. Pixels are kept as bytes and converted when a
 /// batch is gathered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,7 +251,7 @@ fn digest_of(samples: &Samples) -> String {
 }
 
 /// A shape `(C, H, W)` in words.
-pub(super) fn size_text([channels, height, width]: [usize; 3]) -> String {
+pub(crate) fn size_text([channels, height, width]: [usize; 3]) -> String {
     let kind = match channels {
         1 => "grey",
         _ => "colour",

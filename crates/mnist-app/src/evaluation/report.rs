@@ -149,6 +149,15 @@ pub fn percent(part: usize, whole: usize) -> String {
     format!("{:.2} %", 100.0 * part as f64 / whole.max(1) as f64)
 }
 
+/// A probability as `99.87 %`. What is not certain is not called so: at most `> 99.99 %`.
+pub fn percent_of(probability: f64) -> String {
+    match 100.0 * probability {
+        percent if percent > 99.99 && percent < 100.0 => "> 99.99 %".into(),
+        percent if percent > 0.0 && percent < 0.01 => "< 0.01 %".into(),
+        percent => format!("{percent:.2} %"),
+    }
+}
+
 /// How many images of each class were right; of many classes, only those with the lowest accuracy.
 fn right_line(classes: &Classes, confusion: &[Vec<usize>]) -> String {
     let mut rows: Vec<_> = confusion

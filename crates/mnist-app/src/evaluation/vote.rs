@@ -40,6 +40,14 @@ impl Outputs {
         }
     }
 
+    /// The probabilities of one sample as a vote of this network alone has them: of what are no
+    /// logits, their shares of their sum.
+    pub(crate) fn shares(self, outputs: &[f64]) -> Vec<f64> {
+        let mut vote = Vote::default();
+        vote.add_rows(self, outputs, outputs.len());
+        vote.probabilities(outputs.len())
+    }
+
     /// Writes the probabilities of one sample.
     fn probabilities(self, outputs: &[f64], probabilities: &mut [f64]) {
         match self {
@@ -71,15 +79,20 @@ impl Vote {
     /// If they are for another number of samples or classes than those before.
     #[track_caller]
     pub fn add(&mut self, outputs: Outputs, evaluation: &Evaluation) {
-        let count = evaluation.outputs.len();
+        let classes = evaluation.outputs.len() / evaluation.predictions.len().max(1);
+        self.add_rows(outputs, &evaluation.outputs, classes);
+    }
+
+    /// Adds a network's outputs for so many classes, sample after sample.
+    #[track_caller]
+    fn add_rows(&mut self, outputs: Outputs, rows: &[f64], classes: usize) {
         if self.voters == 0 {
-            self.sums = vec![0.0; count];
+            self.sums = vec![0.0; rows.len()];
         }
-        assert_eq!(self.sums.len(), count, "vote: numbers of outputs");
+        assert_eq!(self.sums.len(), rows.len(), "vote: numbers of outputs");
         self.voters += 1;
-        let classes = count / evaluation.predictions.len().max(1);
         let mut probabilities = vec![0.0; classes];
-        let rows = evaluation.outputs.chunks_exact(classes.max(1));
+        let rows = rows.chunks_exact(classes.max(1));
         for (row, sums) in rows.zip(self.sums.chunks_exact_mut(classes.max(1))) {
             outputs.probabilities(row, &mut probabilities);
             for (sum, probability) in sums.iter_mut().zip(&probabilities) {
@@ -100,15 +113,7 @@ impl Vote {
     pub fn evaluation(&self, samples: &Samples) -> Evaluation {
         assert!(self.voters > 0, "vote: no networks");
         let classes = self.sums.len() / samples.len().max(1);
-        let mut outputs = vec![0.0; self.sums.len()];
-        let mut means = vec![0.0; classes];
-        let rows = self.sums.chunks_exact(classes.max(1));
-        for (sums, outputs) in rows.zip(outputs.chunks_exact_mut(classes.max(1))) {
-            for (mean, sum) in means.iter_mut().zip(sums) {
-                *mean = sum / self.voters as f64;
-            }
-            softmax(&means, outputs);
-        }
+        let outputs = self.probabilities(classes);
         let rows = || outputs.chunks_exact(classes.max(1));
         assert_eq!(rows().len(), samples.len(), "vote: numbers of samples");
         let predictions = rows().map(predicted).collect();
@@ -118,6 +123,20 @@ impl Vote {
         };
         let losses = rows().zip(samples.labels()).map(likelihood).collect();
         Evaluation { losses, predictions, outputs }
+    }
+
+    /// The probabilities of so many classes, sample after sample.
+    fn probabilities(&self, classes: usize) -> Vec<f64> {
+        let mut probabilities = vec![0.0; self.sums.len()];
+        let mut means = vec![0.0; classes];
+        let rows = self.sums.chunks_exact(classes.max(1));
+        for (sums, probabilities) in rows.zip(probabilities.chunks_exact_mut(classes.max(1))) {
+            for (mean, sum) in means.iter_mut().zip(sums) {
+                *mean = sum / self.voters as f64;
+            }
+            softmax(&means, probabilities);
+        }
+        probabilities
     }
 }
 

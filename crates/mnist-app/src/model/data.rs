@@ -49,6 +49,11 @@ impl ModelData {
         Ok(Self { samples, other, notes })
     }
 
+    /// All messages, a line each.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        self.notes.iter().chain(&self.other).cloned().collect()
+    }
+
     /// Prints the messages, unless `quiet`: that the data are others is the first line of the
     /// output, or goes to standard error where the output is JSON.
     ///
@@ -181,10 +186,7 @@ fn other_data(
     (source, samples): (&DataSource, &Samples),
 ) -> Option<String> {
     const MOST: usize = 3;
-    let kind = match part {
-        Part::Train => "training",
-        Part::Test => "test",
-    };
+    let kind = part.words();
     let complaint = |model: &Model| {
         let path = model.path().escaped();
         match model.digests() {

@@ -1,5 +1,6 @@
 //! Saved networks, of either precision.
 
+pub(crate) mod chosen;
 mod data;
 
 use std::collections::HashMap;
@@ -9,7 +10,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use layers::{Loss, Network, load_weights};
 use tensor::Element;
 
-use crate::dataset::{Classes, Digests, Samples};
+use crate::dataset::{Classes, Digests, Samples, size_text};
 use crate::escape::{Escape, quoted};
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::evaluation::{Evaluation, Evaluator};
@@ -167,6 +168,23 @@ impl Model {
         self.networks.iter().try_fold(samples, fit).with_context(|| named(&self.path))
     }
 
+    /// Checks that its networks take a picture of this shape, `(C, H, W)`.
+    ///
+    /// # Errors
+    /// If not.
+    pub(crate) fn require_picture(&self, shape: [usize; 3]) -> anyhow::Result<()> {
+        let expected = self.networks[0].spec().input.as_slice();
+        let pixels: usize = shape.iter().product();
+        let fits = expected == shape || *expected == [pixels];
+        ensure!(
+            fits,
+            "expected a picture for input = {expected:?}, as {} takes, found {}",
+            named(&self.path),
+            size_text(shape)
+        );
+        Ok(())
+    }
+
     /// Evaluates the network, or the vote of the committee, on all samples. Where neither the file
     /// nor the run names a loss, it is the mean squared error.
     ///
@@ -283,6 +301,12 @@ impl SavedNetwork {
             AnyNetwork::F32(network) => network.spec(),
             AnyNetwork::F64(network) => network.spec(),
         }
+    }
+
+    /// The probabilities of the classes, given the outputs for one sample; of what are no logits,
+    /// their shares of their sum.
+    pub(crate) fn probabilities(&self, outputs: &[f64]) -> Vec<f64> {
+        self.outputs().shares(outputs)
     }
 
     fn outputs(&self) -> Outputs {

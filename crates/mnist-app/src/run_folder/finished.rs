@@ -197,7 +197,10 @@ impl FinishedRun {
 }
 
 /// Checks that a file of a run is a regular one: a pipe would have no writer.
-fn require_regular(file: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If it is something else; if there is none, no.
+pub(crate) fn require_regular(file: &Path) -> anyhow::Result<()> {
     let other = fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir());
     ensure!(!other, "expected a regular file, as in the folder of a run, found another one");
     Ok(())

@@ -10,7 +10,9 @@ mod writing;
 
 pub(crate) use checkpoints::{Checkpoints, checkpoints_of};
 pub(crate) use end::read_bytes as end_of_bytes;
-pub(crate) use finished::{FinishedRun, ModelFile, ModelFiles, model_files, named};
+pub(crate) use finished::{
+    FinishedRun, ModelFile, ModelFiles, model_files, named, require_regular,
+};
 pub(crate) use lines::{Lines, Mark};
-pub(crate) use names::{CONFIG, FAILURE, METRICS, MODEL, Place, SUMMARY, member};
+pub(crate) use names::{CONFIG, FAILURE, METRICS, MODEL, Place, REPORT, SUMMARY, member};
 pub(crate) use writing::RunFolder;

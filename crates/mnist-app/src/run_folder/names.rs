@@ -15,8 +15,11 @@ pub(super) const CHECKPOINTS: &str = "checkpoint";
 /// What ended the run, if it broke off.
 pub const FAILURE: &str = "failure.json";
 
+/// What the run came to, to be looked at.
+pub const REPORT: &str = "report.html";
+
 /// All files.
-pub(super) const FILES: [&str; 5] = [CONFIG, METRICS, MODEL, SUMMARY, FAILURE];
+pub(super) const FILES: [&str; 6] = [CONFIG, METRICS, MODEL, SUMMARY, FAILURE, REPORT];
 
 /// A place in a run, at which a checkpoint may stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,7 +16,7 @@ use crate::console::notice;
 use crate::dataset::{Digests, Part};
 use crate::escape::{Escape, quoted};
 use crate::experiment::{Experiment, Origin};
-use crate::run_folder::{CONFIG, METRICS, Mark, Place, RunFolder, checkpoints_of};
+use crate::run_folder::{METRICS, Mark, Place, RunFolder, checkpoints_of, require_regular};
 use crate::weights_file::WeightsFile;
 
 /// What the files are, and the version of their form.
@@ -89,8 +89,8 @@ pub(super) fn seal(bytes: &mut [u8]) -> anyhow::Result<()> {
 }
 
 /// Goes on from the newest checkpoint in the folder of a run with less than `epochs` epochs done
-/// that is whole and the run's own. If newer ones are not, that is told. `None` of a run that has neither checkpoints nor metrics: it
-/// begins anew.
+/// that is whole and the run's own. If newer ones are not, that is told. `None` of a run that has
+/// neither checkpoints nor metrics: it begins anew.
 ///
 /// # Errors
 /// If there are checkpoints, but none to go on from; the message names the newest, and what is
@@ -134,10 +134,8 @@ pub(super) fn resume<T: Element>(
             let is_empty = std::fs::metadata(&metrics).is_ok_and(|found| found.len() == 0);
             ensure!(
                 is_empty || !metrics.exists(),
-                "{}: expected a run with checkpoints, found none to go on from; train it anew with \
-                 --config {}",
-                run.escaped(),
-                run.join(CONFIG).escaped()
+                "{}: expected a run with checkpoints, found none to go on from",
+                run.escaped()
             );
             Ok(None)
         }
@@ -169,6 +167,7 @@ pub(super) struct Checkpoint {
 impl Checkpoint {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let file = path.escaped();
+        require_regular(path).with_context(|| file.clone())?;
         let weights = WeightsFile::open(path).with_context(|| file.clone())?;
         Self::of(file, weights)
     }
@@ -210,7 +209,7 @@ impl Checkpoint {
             "{file}: expected the checkpoint that its name says, found {}",
             progress.place().file_name()
         );
-        mark.digest_in(&run.join(METRICS)).with_context(|| file.clone())?;
+        mark.bytes_in(&run.join(METRICS)).with_context(|| file.clone())?;
         Ok((progress, mark))
     }
 
@@ -233,13 +232,13 @@ impl Checkpoint {
         ensure!(
             arithmetic == ARITHMETIC.to_string(),
             "{file}: expected version {ARITHMETIC} of the arithmetic, found {}, of the program's \
-             version {}, which comes to other numbers: train it anew",
+             version {}, which comes to other numbers",
             arithmetic.escaped(),
             self.said(VERSION)?.escaped()
         );
         if let Some(difference) = self.experiment()?.difference(identity.experiment)? {
             bail!(
-                "{}: {}; {file} is of the experiment as it was: change it back, or train it anew",
+                "{}: {}; {file} is of the experiment as it was: change it back",
                 identity.origin.line(&difference.path),
                 difference.text
             );

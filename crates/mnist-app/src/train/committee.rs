@@ -11,6 +11,7 @@ use tensor::Element;
 use super::metrics::{EpochMetrics, Outcome, Summary};
 use super::receipt::Receipts;
 use super::report::Page;
+use super::resume::require_member;
 use super::run::Run;
 use super::start::Start;
 use super::{Options, report};
@@ -23,18 +24,18 @@ use crate::experiment::Experiment;
 use crate::run_folder::{METRICS, Mark, RunFolder, SUMMARY, checkpoints_of, member};
 use crate::signals::{self, Interrupted};
 
-/// Trains all members, or as many as reach the target together; returns the committee's folder.
-/// In a folder that is `resumed`, the members go on that have begun; those that have ended are
+/// Trains all members, or as many as reach the target together; returns the committee's folder, and
+/// whether lines of metrics were lost. In a folder that is `resumed`, the members go on that have begun; those that have ended are
 /// tested again, for the vote.
 ///
 /// # Errors
-/// As for a single network; if only lines of metrics were lost, at the end.
+/// As for a single network.
 pub(super) fn train<T: Element>(
     experiment: &Experiment,
     options: &Options,
     resumed: Option<RunFolder>,
     console: &mut Console,
-) -> anyhow::Result<RunFolder> {
+) -> anyhow::Result<(RunFolder, anyhow::Result<()>)> {
     // The last member's network too, before the first member trains.
     let start = Start::<T>::new(experiment, options.source(), resumed.is_some())?;
     let Start { experiment, train, test, .. } = start;
@@ -85,7 +86,7 @@ pub(super) fn train<T: Element>(
         let target = experiment.target_accuracy;
         let is_reached = target.is_some_and(|target| voted.metrics.test_accuracy() >= target);
         let ended = (is_reached || member == count).then_some(member);
-        let summary = Summary::new(&experiment, &voted, options.simd);
+        let summary = Summary::new(&experiment, &voted.metrics, voted.wall_seconds, options.simd);
         let summary = Summary { members: ended, metrics_lines: lines.cut(), ..summary };
         folder.write_json(SUMMARY, &summary)?;
         let shown = if options.json { line } else { report::vote_line(member, &voted.metrics) };
@@ -101,10 +102,11 @@ pub(super) fn train<T: Element>(
     }
     if let Some(metrics) = last.filter(|_| !options.json) {
         let seconds = [wall_before + options.started.elapsed().as_secs_f64(), train_seconds];
-        console.tell(report::end(("", &Page::Worth), &metrics, seconds, folder.path()));
+        let place = (folder.path(), options.report);
+        console.tell(report::end(("", &Page::Worth), &metrics, seconds, place));
     }
     let lost = lines.and_then(|mut lines| lines.take_loss());
-    loss.or(lost).map_or(Ok(folder), Err)
+    Ok((folder, loss.or(lost).map_or(Ok(()), Err)))
 }
 
 /// The members of a committee that have ended, and their vote.
@@ -179,7 +181,9 @@ fn member_run<'a, T: Element>(
     experiment: &Experiment,
     options: &'a Options,
 ) -> anyhow::Result<Run<'a, T>> {
-    let begun = checkpoints_of(&committee.path().join(member(number)))?;
+    let own = committee.path().join(member(number));
+    require_member(&own, experiment)?;
+    let begun = checkpoints_of(&own)?;
     let start = Start::new(experiment, options.source(), !begun.is_empty())?;
     let folder = committee.member(number, &start.experiment)?;
     Run::new(start, options, (folder, [number, count]))

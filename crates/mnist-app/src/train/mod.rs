@@ -8,7 +8,8 @@
 //!
 //! `state` is what training changes, `checkpoint` the file of it, and `pace` when one is due;
 //! `resume` opens the folder of a run that goes on. `receipt` ties the lines of metrics together,
-//! `verify` trains a run again and compares, and `replay` one that broke off, to see why.
+//! `verify` trains a run again and compares, and `replay` one that broke off, to see why; `newest` is
+//! a run at its newest checkpoint.
 
 mod checkpoint;
 mod committee;
@@ -16,6 +17,7 @@ mod doctor;
 mod failure;
 mod from_bytes;
 mod metrics;
+mod newest;
 mod pace;
 mod progress;
 mod receipt;
@@ -36,20 +38,23 @@ use tensor::Element;
 use tensor::simd::Level;
 
 use crate::console::Console;
-use crate::dataset;
+use crate::dataset::{self, Samples};
 use crate::escape::Escape;
 use crate::experiment::{Experiment, Origin};
 use crate::run_folder::{RunFolder, checkpoints_of};
 use crate::signals;
 
 use run::Run;
-use start::Start;
 
 pub(crate) use committee::digest as committee_digest;
+pub(crate) use failure::text as failure_text;
 pub(crate) use from_bytes::{checkpoint as checkpoint_of_bytes, records as records_of_bytes};
+pub(crate) use metrics::EpochMetrics;
+pub(crate) use newest::network as newest_network;
 pub(crate) use pace::Every;
 pub(crate) use replay::{FailedRun, Options as ReplayOptions, replay};
 pub(crate) use resume::{Changes, Resumption, result_of};
+pub(crate) use start::Start;
 pub(crate) use verify::{ClaimedRun, Options as VerifyOptions, verify};
 
 /// What a training needs beside its experiment; nothing of it changes a result.
@@ -65,6 +70,8 @@ pub(crate) struct Options {
     pub(crate) every: Option<Every>,
     /// Whether standard output is for the lines of metrics alone.
     pub(crate) json: bool,
+    /// Whether a report will be made.
+    pub(crate) report: bool,
     /// Whether there is no progress bar.
     pub(crate) quiet: bool,
     /// When the process began.
@@ -80,20 +87,30 @@ impl Options {
     }
 }
 
+/// A training that came to its end, whatever that is.
+pub(crate) struct Ended {
+    pub(crate) folder: RunFolder,
+    /// Its images, for training and for testing; of a committee none.
+    pub(crate) samples: Option<(Samples, Samples)>,
+    /// Why it broke off, or what was lost of what it writes or prints.
+    pub(crate) result: anyhow::Result<()>,
+}
+
 /// Trains a network, or a committee of them; goes on in `resumed`, the folder of a run, if there is
 /// one.
 ///
 /// # Errors
-/// If something that the experiment or the options name is not what it should be, the training
-/// fails, or some of what it writes or prints is lost.
+/// If something that the experiment or the options name is not what it should be, so that nothing
+/// began, or the training of a committee fails.
 pub(crate) fn train<T: Element>(
     experiment: &Experiment,
     options: &Options,
     resumed: Option<RunFolder>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Ended> {
     let mut console = Console::default();
-    let folder = if experiment.committee.is_some() {
-        committee::train::<T>(experiment, options, resumed, &mut console)?
+    let (folder, samples, result) = if experiment.committee.is_some() {
+        let (folder, result) = committee::train::<T>(experiment, options, resumed, &mut console)?;
+        (folder, None, result)
     } else {
         let start = Start::<T>::new(experiment, options.source(), goes_on(resumed.as_ref())?)?;
         dataset::tell(&start.train, &start.test);
@@ -104,21 +121,21 @@ pub(crate) fn train<T: Element>(
         signals::set_folder(folder.path());
         let mut run = Run::new(start, options, (folder, [1, 1]))?;
         let _deferred = signals::defer();
-        let outcome = run.train(&mut console)?;
-        if !options.json {
-            console.tell(run.conclusion(&outcome));
+        let outcome = run.train(&mut console);
+        if let Some(outcome) = outcome.as_ref().ok().filter(|_| !options.json) {
+            console.tell(run.conclusion(outcome));
         }
-        if let Some(error) = outcome.unwritten {
-            return Err(error);
-        }
-        run.into_folder()
+        let result = outcome.and_then(|outcome| outcome.unwritten.map_or(Ok(()), Err));
+        let (folder, train, test) = run.into_parts();
+        (folder, Some((train, test)), result)
     };
-    console.result().with_context(|| {
+    let printed = console.result().with_context(|| {
         format!(
             "{}: the run is complete, but not all of its output was printed",
             folder.path().escaped()
         )
-    })
+    });
+    Ok(Ended { folder, samples, result: result.and(printed) })
 }
 
 /// Whether a run has checkpoints.

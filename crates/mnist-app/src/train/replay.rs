@@ -7,14 +7,13 @@ use anyhow::bail;
 use serde::Serialize;
 use tensor::Element;
 
-use super::checkpoint::{self, Identity};
 use super::failure::Failure;
-use super::start::Start;
+use super::newest;
 use super::training::Training;
 use super::verify::ClaimedRun;
 use crate::console::Console;
 use crate::escape::Escape;
-use crate::run_folder::{FAILURE, checkpoints_of, member};
+use crate::run_folder::{FAILURE, member};
 use crate::width::wrap;
 
 /// How a run is replayed.
@@ -77,7 +76,7 @@ impl FailedRun {
 pub(crate) fn replay<T: Element>(failed: &FailedRun, options: &Options) -> anyhow::Result<()> {
     let FailedRun { run, failure: expected } = failed;
     let mut console = Console::default();
-    let mut training = start::<T>(run, options.data.as_deref())?;
+    let mut training = newest::training::<T>(run, options.data.as_deref())?;
     let shows = !options.json && !options.quiet;
     if shows {
         let place = training.state.progress.text();
@@ -108,17 +107,6 @@ pub(crate) fn replay<T: Element>(failed: &FailedRun, options: &Options) -> anyho
         return Ok(());
     }
     console.line(wrap(&format!("{folder}: fails again {found}")))
-}
-
-/// A run at its newest checkpoint, or at its beginning.
-fn start<T: Element>(run: &ClaimedRun, data: Option<&Path>) -> anyhow::Result<Training<T>> {
-    let goes_on = !checkpoints_of(&run.folder)?.is_empty();
-    let start = Start::<T>::new(&run.experiment, (&run.origin, data), goes_on)?;
-    let mut training = Training::new(start)?;
-    let Training { experiment, data, state, .. } = &mut training;
-    let identity = Identity { experiment, origin: &run.origin, data };
-    checkpoint::resume(&run.folder, &identity, usize::MAX, state)?;
-    Ok(training)
 }
 
 /// Goes on until a number is not finite, through this epoch at most. Returns what failed, and what

@@ -9,10 +9,11 @@ use tensor::Element;
 use super::Options;
 use super::metrics::EpochMetrics;
 use crate::dataset::{DataSource, Samples};
-use crate::escape::Escape;
+use crate::escape::{Escape, shell_word};
 use crate::evaluation::report::{accuracy, percent};
 use crate::experiment::Experiment;
 use crate::layer_rows::layer_rows;
+use crate::run_folder::REPORT;
 use crate::width::{WIDTH, cut, wrap, wrap_lines};
 
 /// What a run is about to do, given its training and test images and its folder.
@@ -129,7 +130,7 @@ pub(super) fn end(
     (text, page): (&str, &Page),
     metrics: &EpochMetrics,
     [all, training]: [f64; 2],
-    folder: &Path,
+    (folder, has_report): (&Path, bool),
 ) -> String {
     let [low, high] = metrics.test_accuracy_interval().map(|end| 100.0 * end);
     let meaning = format!(
@@ -137,12 +138,16 @@ pub(super) fn end(
         page.name()
     );
     let [all, training] = [all, training].map(in_words);
+    let report = match has_report {
+        true => format!("report: {}\n", folder.join(REPORT).escaped()),
+        false => String::new(),
+    };
     let folder = shell_word(folder);
     wrap_lines(&format!("{text}{meaning}\n"))
         + &format!(
             "weights sha256 {}\n\
              time: {all}, {training} of it training\n\
-             next: mnist-app evaluate {folder}    which were taken for which\n      \
+             {report}next: mnist-app evaluate {folder}    which were taken for which\n      \
              mnist-app inspect {folder}     layer by layer\n",
             metrics.weights_sha256
         )
@@ -158,18 +163,11 @@ fn in_words(seconds: f64) -> String {
     }
 }
 
-/// A path as a word of a command line.
-pub(super) fn shell_word(path: &Path) -> String {
-    let path = path.escaped();
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./+,=:@%".contains(c);
-    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::{Page, epoch_line, in_words, shell_word};
+    use super::{Page, epoch_line, in_words};
     use crate::train::metrics::EpochMetrics;
     use crate::width::WIDTH;
 
@@ -205,12 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn times_are_in_words_and_paths_are_words() {
+    fn times_are_in_words() {
         for (seconds, expected) in [(1.26, "1.3 s"), (125.0, "2 min 5 s"), (7080.0, "1 h 58 min")] {
             assert_eq!(in_words(seconds), expected);
-        }
-        for (path, expected) in [("runs/a-1", "runs/a-1"), ("my run's", r"'my run'\''s'")] {
-            assert_eq!(shell_word(Path::new(path)), expected);
         }
     }
 }

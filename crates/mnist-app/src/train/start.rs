@@ -12,23 +12,24 @@ use crate::experiment::{Experiment, NetworkNumber, Origin};
 use crate::memory;
 
 /// The networks of an experiment as they start, and its images, which fit.
-pub(super) struct Start<T> {
+pub(crate) struct Start<T> {
     /// As it runs on these images.
-    pub(super) experiment: Experiment,
+    pub(crate) experiment: Experiment,
     /// With the weights that they start with.
-    pub(super) networks: Vec<Network<T>>,
-    pub(super) train: Samples,
-    pub(super) test: Samples,
+    pub(crate) networks: Vec<Network<T>>,
+    pub(crate) train: Samples,
+    pub(crate) test: Samples,
 }
 
 impl<T: Element> Start<T> {
-    /// Builds the networks and reads the images, from the folder `data` if that is named. A run that `goes_on` has its weights in its
-    /// checkpoints: those that it began with are then not read again.
+    /// Builds the networks and reads the images, from the folder `data` if that is named. A run that
+    /// `goes_on` has its weights in its checkpoints: those that it began with are then not read
+    /// again.
     ///
     /// # Errors
     /// If something that the experiment or `data` names is not what it should be, it does not
     /// fit together, or the memory does not suffice.
-    pub(super) fn new(
+    pub(crate) fn new(
         experiment: &Experiment,
         (origin, data): (&Origin, Option<&Path>),
         goes_on: bool,

@@ -21,6 +21,7 @@ fn every_command_checks_the_vector_instructions() {
         "compare a b",
         "profile",
         "inspect --preset notebook",
+        "show mnist",
         "presets",
         "presets notebook",
         "completions bash",

@@ -92,10 +92,10 @@ pub fn succeeds(folder: &Path, line: &str) -> String {
     text(&output.stdout)
 }
 
-/// Trains with the words of `line` on the small data; returns what was printed.
+/// Trains with the words of `line` on the small data, without a report; returns what was printed.
 #[track_caller]
 pub fn train_small(folder: &Path, line: &str) -> String {
-    succeeds(folder, &format!("train --data {} --quiet {line}", small_data().display()))
+    succeeds(folder, &format!("train --no-report --data {} --quiet {line}", small_data().display()))
 }
 
 /// What a run's `summary.json` says.

@@ -31,7 +31,10 @@ const METRICS: [&str; 10] = [
 #[test]
 fn a_run_leaves_its_folder_behind_and_nothing_else() {
     let here = tempfile::tempdir().unwrap();
-    let printed = train_small(here.path(), "--epochs 2 --seed 3 --threads 1 --out run");
+    let line = "--quiet --epochs 2 --seed 3 --threads 1 --out run";
+    let line = format!("train --data {} {line}", small_data().display());
+    let printed = succeeds(here.path(), &line);
+    assert!(printed.contains("\nreport: run/report.html\n"), "{printed}");
     assert!(printed.contains(" 1/2, error=") && printed.contains(" 2/2, error="), "{printed}");
     assert_eq!(printed.matches("pred: ").count(), 20, "{printed}");
     assert!(printed.contains("mean error of these 20="), "{printed}");
@@ -40,7 +43,14 @@ fn a_run_leaves_its_folder_behind_and_nothing_else() {
     let run = here.path().join("run");
     assert_eq!(
         names(&run),
-        ["checkpoint", "config.toml", "metrics.jsonl", "model.safetensors", "summary.json"]
+        [
+            "checkpoint",
+            "config.toml",
+            "metrics.jsonl",
+            "model.safetensors",
+            "report.html",
+            "summary.json"
+        ]
     );
     let lines = metrics(&run);
     assert_eq!(lines.len(), 2);

@@ -249,6 +249,82 @@ fn each_false_claim_is_named() {
 }
 
 #[test]
+fn what_stands_beside_the_numbers_of_the_lines_is_verified_too() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    fs::write(path.join("everything.toml"), EVERYTHING).unwrap();
+    train_small(path, "--config everything.toml --out run");
+    let (run, forged) = (path.join("run"), path.join("forged"));
+    let model = fs::read(run.join("model.safetensors")).unwrap();
+    let start = u64::from_le_bytes(model[..8].try_into().unwrap()) as usize + 8;
+    let header = text(&model[8..start]);
+    let changed_header = |from: &str, to: &str| {
+        assert!(header.contains(from) && from.len() == to.len(), "{from} in {header}");
+        [&model[..8], header.replace(from, to).as_bytes(), &model[start..]].concat()
+    };
+    let statistics = {
+        // Where the running mean lies, as the header says.
+        let mean = &header[header.find("\"1.running_mean\"").unwrap()..];
+        let offsets = &mean[mean.find("\"data_offsets\":[").unwrap() + 16..];
+        let first: usize = offsets[..offsets.find(',').unwrap()].parse().unwrap();
+        let mut bytes = model.clone();
+        bytes[start + first..][..4].copy_from_slice(&5.0_f32.to_le_bytes());
+        bytes
+    };
+    for (what, bytes, key) in [
+        ("statistics", statistics, "buffers, sha256"),
+        ("network", changed_header(r#"\"relu\""#, r#"\"tanh\""#), "network in __metadata__"),
+        ("seed", changed_header(r#""seed":"0""#, r#""seed":"7""#), "seed in __metadata__"),
+    ] {
+        copy(&run, &forged);
+        fs::write(forged.join("model.safetensors"), bytes).unwrap();
+        let (printed, complaint) = differs(path, "verify forged --quiet");
+        let expected = format!("model.safetensors: differs\n    {key}\n");
+        assert!(printed.starts_with(&expected), "{what}: {printed}");
+        assert!(complaint.ends_with(" in 1 of 5 claims\n"), "{what}: {complaint}");
+    }
+    copy(&run, &forged);
+    fs::remove_file(forged.join("model.safetensors")).unwrap();
+    let (printed, _) = differs(path, "verify forged --quiet");
+    assert!(printed.starts_with("model.safetensors: differs\n    file\n"), "{printed}");
+
+    for (key, value) in
+        [("seed", json!(7)), ("test_accuracy_interval", json!([0.0, 1.0])), ("luck", json!(1))]
+    {
+        copy(&run, &forged);
+        let mut summary = summary(path, "run");
+        summary[key] = value;
+        fs::write(forged.join("summary.json"), summary.to_string()).unwrap();
+        let (printed, _) = differs(path, "verify forged --quiet");
+        assert!(printed.starts_with(&format!("summary.json: differs\n    {key}\n")), "{printed}");
+    }
+    // How it was made is no claim.
+    copy(&run, &forged);
+    let mut summary = summary(path, "run");
+    summary["threads"] = json!(99);
+    fs::write(forged.join("summary.json"), summary.to_string()).unwrap();
+    assert_eq!(succeeds(path, "verify forged --quiet"), "forged: verified: all 5 claims agree\n");
+    // Nor is a result that its lines do not have printed as one.
+    summary["test_correct"] = json!(100);
+    fs::write(forged.join("summary.json"), summary.to_string()).unwrap();
+    let complaint = refused(path, "train --resume forged");
+    let expected = "error: forged/summary.json: expected the results of the last line of metrics";
+    assert!(complaint.starts_with(expected), "{complaint}");
+    // A checkpoint that cannot be used is told.
+    copy(&run, &forged);
+    for (epochs, steps) in places(&forged) {
+        let name = format!("checkpoint/{epochs:06}-{steps:06}.safetensors");
+        fs::write(forged.join(name), "").unwrap();
+    }
+    let output = run_line(path, "verify forged --quiet --epoch 3");
+    let told = text(&output.stderr);
+    assert!(
+        output.status.success() && told.ends_with("it is verified from its beginning\n"),
+        "{told}"
+    );
+}
+
+#[test]
 fn lines_and_files_of_others_are_found() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
@@ -457,8 +533,9 @@ fn of_a_committee_each_member_and_the_vote_are_verified() {
     let output = verify(path, "run", 1, "portable");
     assert!(output.status.success(), "{}", text(&output.stderr));
     let printed = text(&output.stdout);
-    let kinds: Vec<_> =
-        printed.lines().map(|line| line.split(": ").next().unwrap().to_owned()).collect();
+    // Long lines go on in the next one, indented.
+    let firsts = printed.lines().filter(|line| !line.starts_with(' '));
+    let kinds: Vec<_> = firsts.map(|line| line.split(": ").next().unwrap().to_owned()).collect();
     let of_member = |number| {
         ["epoch 1", "epoch 2", "model.safetensors", "summary.json"]
             .map(|what| format!("member {number}, {what}"))
@@ -470,7 +547,9 @@ fn of_a_committee_each_member_and_the_vote_are_verified() {
     assert_eq!(kinds, expected);
     let printed = succeeds(path, "verify run --epoch 1");
     assert!(printed.contains("member 2, epoch 1: agrees"), "{printed}");
-    assert!(!printed.contains("vote"), "{printed}");
+    assert!(!printed.contains("vote of"), "{printed}");
+    let left_out = "; 2 votes were not checked, as they need more epochs than --epoch 1\n";
+    assert!(printed.ends_with(left_out), "{printed}");
 
     let forged = path.join("forged");
     // In its second member.

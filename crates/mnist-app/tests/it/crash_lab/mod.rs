@@ -9,6 +9,7 @@ mod kills;
 mod places;
 mod power_cut;
 mod process;
+mod reports;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -64,8 +65,13 @@ input = [1, 6, 6]
 layers = [{ type = "flatten" }, { type = "dense", outputs = 3 }]
 "#;
 
-/// The arguments of a run into `run` of an experiment, `single` or `committee`.
+/// The arguments of a run into `run` of an experiment, `single` or `committee`, without a report.
 fn train(experiment: &str, flags: &str) -> String {
+    with_report(experiment, &format!("--no-report {flags}"))
+}
+
+/// The same with a report.
+fn with_report(experiment: &str, flags: &str) -> String {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("crash-lab");
@@ -79,12 +85,12 @@ fn train(experiment: &str, flags: &str) -> String {
     let folder = folder.display();
     format!(
         "train --config {folder}/{experiment}.toml --data {folder}/data --quiet --threads 1 \
-         --out run {flags}"
+         {flags} --out run"
     )
 }
 
 /// The arguments with which the run in `run` goes on.
-const RESUME: &str = "train --resume run --quiet --threads 1";
+const RESUME: &str = "train --resume run --no-report --quiet --threads 1";
 
 /// An empty folder, in memory if possible: the tests wait for the disk a thousand times, and what
 /// a disk does is not what they test.

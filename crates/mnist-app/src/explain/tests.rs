@@ -1,0 +1,189 @@
+//! Every kind of layer has a walk whose numbers are right.
+
+use layers::{
+    BatchNorm2d, Conv2d, Dense, Flatten, Init, LayerSpec, Loss, Network, NetworkSpec, Padding,
+    Relu, Residual, Sigmoid,
+};
+use tensor::Element;
+
+use super::calculation::{Calculation, Step};
+use super::{Choice, Subject, Walk, html, text};
+use crate::model::chosen::ChosenPicture;
+use crate::width::WIDTH;
+
+#[allow(dead_code)]
+#[path = "../../../layers/examples/06-every-layer.rs"]
+mod every_layer;
+
+const CLASSES: usize = 3;
+
+/// The networks of the example, each with a dense layer with three outputs at its end, and one with
+/// a batch normalisation inside a residual block.
+fn specs() -> Vec<NetworkSpec> {
+    let block = Residual::new()
+        .add(Conv2d::new(2, 3).padding(Padding::Same))
+        .add(BatchNorm2d::new())
+        .add(Relu)
+        .add(Residual::new().add(Conv2d::new(2, 3).padding(Padding::Same)));
+    let nested: every_layer::Example = (&[2, 9, 7], vec![Relu.into(), block.into()]);
+    let ends = || [Flatten.into(), Dense::new(CLASSES).into()];
+    let examples = every_layer::examples().into_iter().chain([nested]);
+    let spec = |(input, layers): every_layer::Example| NetworkSpec {
+        input: input.to_vec(),
+        layers: layers.into_iter().chain(ends()).collect(),
+    };
+    examples.map(spec).collect()
+}
+
+/// A network whose running statistics are not those it starts with.
+fn network<T: Element>(spec: &NetworkSpec) -> Network<T> {
+    let mut network = spec.build::<T>().unwrap();
+    network.initialize(Init::He, 3);
+    for (at, number) in network.buffers_mut().iter_mut().enumerate() {
+        *number += T::from_f64(0.1 + 0.05 * (at % 5) as f64);
+    }
+    network
+}
+
+fn wide<T: Element>(network: &Network<T>) -> Network<f64> {
+    let mut wide = network.spec().build::<f64>().unwrap();
+    let convert = |from: &[T], to: &mut [f64]| {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = from.to_f64());
+    };
+    convert(network.parameters(), wide.parameters_mut());
+    convert(network.buffers(), wide.buffers_mut());
+    wide
+}
+
+fn pixels(spec: &NetworkSpec) -> Vec<u8> {
+    let len: usize = spec.input.iter().product();
+    (0..len).map(|at| u8::try_from((at * 37 + at / 5) % 256).unwrap()).collect()
+}
+
+fn input(spec: &NetworkSpec) -> Vec<f64> {
+    pixels(spec).iter().map(|&x| f64::from(f32::from(x) / 255.0)).collect()
+}
+
+fn walk<T: Element>(spec: &NetworkSpec, loss: &Loss, label: Option<u8>, choice: Choice) -> Walk {
+    let network = network::<T>(spec);
+    let classes = ["ant", "bee", "cat"].map(String::from);
+    let subject = Subject { input: &input(spec), loss, label, classes: &classes, choice };
+    Walk::new(&network, &wide(&network), &subject).unwrap()
+}
+
+fn steps(walk: &Walk) -> impl Iterator<Item = &Step> {
+    let of_layers =
+        walk.layers.iter().flat_map(|layer| [&layer.forward].into_iter().chain(&layer.backward));
+    of_layers.chain([&walk.loss.gradient])
+}
+
+/// What is shown comes to the library's number, and so does the finite difference.
+#[track_caller]
+fn check(walk: &Walk, epsilon: f64) {
+    for step in steps(walk) {
+        assert!(step.value.is_finite(), "{step:?}");
+        if let Calculation::Sum(sum) = &step.calculation {
+            // Minimal filtering rounds more than the sum as it is written.
+            let bound = 64.0 * epsilon * sum.size();
+            assert!((sum.total() - step.value).abs() <= bound, "{step:?}");
+        }
+        if let Some(nudge) = &step.nudge {
+            let size = nudge.gradient.abs().max(1e-3);
+            let apart = (nudge.gradient - step.value).abs();
+            assert!(apart <= 4000.0 * epsilon * size, "{step:?}");
+            assert!(nudge.digits().is_none_or(|digits| digits >= 5), "{nudge:?}");
+        }
+    }
+}
+
+#[test]
+fn every_layer_is_walked_through_both_ways() {
+    let mut met = Vec::new();
+    for spec in specs() {
+        let loss = Loss::softmax_cross_entropy();
+        let walk_32 = walk::<f32>(&spec, &loss, Some(1), Choice::default());
+        check(&walk_32, f64::from(f32::EPSILON));
+        check(&walk::<f64>(&spec, &loss, Some(1), Choice::default()), f64::EPSILON);
+        assert!(walk_32.layers.iter().all(|layer| !layer.backward.is_empty()), "{spec:?}");
+        met.extend(spec.layers.iter().map(LayerSpec::type_name));
+        let text = text::lines(&walk_32, "a picture", None);
+        let long = text.lines().find(|line| line.chars().count() > WIDTH);
+        assert_eq!(long, None, "{text}");
+        for layer in &walk_32.layers {
+            // Once forward and once backward.
+            assert_eq!(text.matches(&format!("\n{:>2} ", layer.layer)).count(), 2, "{text}");
+        }
+        page_shows_all(&walk_32, &spec);
+    }
+    let missing = LayerSpec::TYPES.iter().find(|name| !met.contains(name));
+    assert_eq!(missing, None);
+}
+
+/// The page has the library's number of every step.
+#[track_caller]
+fn page_shows_all(walk: &Walk, spec: &NetworkSpec) {
+    let [channels, height, width] = spec.input[..] else { panic!("a picture") };
+    let pixels = pixels(spec);
+    let shape = [channels, height, width];
+    let (name, label, notes) = ("a <picture>".to_owned(), None, vec![]);
+    let page = html::page(walk, &ChosenPicture { name, shape, pixels, label, notes }).unwrap();
+    assert!(page.contains("a &lt;picture&gt;") && !page.contains("a <picture>"));
+    for step in steps(walk) {
+        let found = page.split("data-name=\"").skip(1).any(|rest| {
+            let value = rest.split("value=\"").nth(1).and_then(|value| value.split('"').next());
+            let value = value.and_then(|value| value.parse::<f32>().ok()).map(f64::from);
+            rest.starts_with(&format!("{}\"", step.name)) && value == Some(step.value)
+        });
+        assert!(found, "{}", step.name);
+    }
+}
+
+#[test]
+fn inner_layers_are_numbered_and_their_weights_nudged() {
+    let spec = specs().pop().unwrap();
+    let walk = walk::<f32>(&spec, &Loss::softmax_cross_entropy(), None, Choice::default());
+    let numbers: Vec<_> = walk.layers.iter().map(|layer| &*layer.layer).collect();
+    assert_eq!(numbers, ["0", "1", "1.0", "1.1", "1.2", "1.3", "1.3.0", "2", "3"]);
+    let nudged = |layer: usize| {
+        walk.layers[layer].backward.iter().filter(|step| step.nudge.is_some()).count()
+    };
+    // Weight and bias of both convolutions, scale and shift of the normalisation.
+    assert_eq!([2, 3, 4, 6].map(nudged), [2, 2, 0, 2]);
+}
+
+#[test]
+fn every_loss_has_its_numbers() {
+    let layers = vec![Flatten.into(), Dense::new(CLASSES).into(), Sigmoid.into()];
+    for loss in Loss::ALL.iter().cloned().chain([Loss::smooth_cross_entropy(0.1)]) {
+        let spec = NetworkSpec { input: vec![1, 4, 4], layers: layers.clone() };
+        let walk = walk::<f64>(&spec, &loss, Some(2), Choice::default());
+        let total: f64 = walk.loss.rows.iter().map(|row| row.term).sum();
+        assert!((total - walk.loss.value).abs() < 1e-14, "{loss:?}");
+        check(&walk, f64::EPSILON);
+        let cancels = loss.of_logits().is_some();
+        let last = walk.layers.last().unwrap();
+        assert_eq!(last.gradient_formulas[0].contains("cancel"), cancels);
+    }
+}
+
+#[test]
+fn places_are_chosen_or_refused() {
+    let spec = specs().remove(0);
+    let loss = Loss::softmax_cross_entropy();
+    let choice = |layer, kernel, at| Choice { layer: Some(layer), kernel, at };
+    let walk = walk::<f32>(&spec, &loss, None, choice(0, Some(2), Some([5, 7])));
+    assert_eq!(walk.layers[0].forward.name, "Y_2[5,7]");
+    let network = network::<f32>(&spec);
+    for (choice, expected) in [
+        (choice(9, None, None), "--layer: expected a layer from 0 to 3, found 9"),
+        (choice(0, Some(6), None), "--kernel: expected from 0 to 5"),
+        (choice(0, None, Some([26, 0])), "--at: expected from 0,0 to 25,25"),
+        (choice(3, None, Some([0, 0])), "choose one of them with --kernel"),
+    ] {
+        let classes = ["ant", "bee", "cat"].map(String::from);
+        let (input, label) = (input(&spec), None);
+        let subject = Subject { input: &input, loss: &loss, label, classes: &classes, choice };
+        let found = Walk::new(&network, &wide(&network), &subject).unwrap_err().to_string();
+        assert!(found.contains(expected), "{found}");
+    }
+}

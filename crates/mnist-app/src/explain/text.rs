@@ -1,0 +1,309 @@
+//! The walk as lines of text.
+
+use std::fmt::Write as _;
+
+use tensor::Shape;
+
+use super::calculation::{Calculation, Grid, Named, Nudge, Part, Rest, Step, Sum, Window};
+use super::loss::{LossWalk, Row};
+use super::number::{exact, rounded, small};
+use super::{LayerWalk, Walk};
+use crate::escape::Escape;
+use crate::width::{WIDTH, cut, wrap};
+
+/// What stands before a layer's lines.
+const INDENT: &str = "   ";
+
+/// All of it, or a single layer's part.
+pub(crate) fn lines(walk: &Walk, picture: &str, only: Option<&str>) -> String {
+    let mut text = String::new();
+    let is_shown = |layer: &&LayerWalk| match only {
+        Some(only) => layer.layer.split('.').next() == Some(only),
+        None => true,
+    };
+    let shown = || walk.layers.iter().filter(is_shown);
+    let _ = writeln!(text, "{}", wrap(&head(walk, picture)));
+    heading(&mut text, "Forward: from the picture to the outputs");
+    for layer in shown() {
+        title(&mut text, layer);
+        line(&mut text, &layer.formula);
+        step(&mut text, &layer.forward, walk.precision, Some(&layer.rule));
+    }
+    heading(&mut text, "The loss: how far the outputs are from the target");
+    loss(&mut text, &walk.loss, walk);
+    heading(&mut text, "Backward: how much the loss changes with each number");
+    for layer in shown().collect::<Vec<_>>().into_iter().rev() {
+        title(&mut text, layer);
+        layer.gradient_formulas.iter().for_each(|formula| line(&mut text, formula));
+        for of_layer in &layer.backward {
+            step(&mut text, of_layer, walk.precision, None);
+        }
+    }
+    text + "\n" + LEGEND
+}
+
+const LEGEND: &str = "\
+Indices begin at 0.
+= the sum  adds in f64 what stands above it
+library    the number that the network computes with: added in another order,
+           and rounded each time, which makes the difference behind it
+nudged     the loss E with one number larger, and smaller, by h, in f64: the
+           quotient (E(+) − E(−)) / 2h is the gradient, up to rounding
+";
+
+/// What is explained, in a sentence or two.
+pub(super) fn head(walk: &Walk, picture: &str) -> String {
+    let class = |place: usize| walk.classes[place].escaped();
+    let (predicted, label) = (class(walk.predicted), class(walk.label));
+    let target = match walk.label_is_known {
+        true if walk.predicted == walk.label => ", which is right".to_owned(),
+        true => format!(", which is wrong: it is {label}"),
+        false => "; the true class is not known, so this one is taken as the target \
+                  (--label NAME says another)"
+            .to_owned(),
+    };
+    format!("{picture}: the network says {predicted}{target}. Its numbers are {}.", walk.precision)
+}
+
+fn heading(text: &mut String, words: &str) {
+    let _ = writeln!(text, "\n{words}\n{}", "─".repeat(words.chars().count()));
+}
+
+fn title(text: &mut String, layer: &LayerWalk) {
+    let [input, output] =
+        [&layer.input_shape, &layer.output_shape].map(|shape| Shape::new(shape).to_string());
+    let shapes = format!("{input} → {output}");
+    let taken = shapes.chars().count() + layer.layer.len() + 3;
+    let room = WIDTH.saturating_sub(taken);
+    let name = cut(&layer.name, room);
+    let _ = writeln!(text, "\n{:>2} {name:<room$}{shapes}", layer.layer);
+}
+
+fn line(text: &mut String, words: &str) {
+    let mut taken = WIDTH;
+    for word in words.split(' ') {
+        let len = word.chars().count();
+        if taken + 1 + len > WIDTH {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(INDENT);
+            text.push_str(word);
+            taken = INDENT.len() + len;
+        } else {
+            let _ = write!(text, " {word}");
+            taken += 1 + len;
+        }
+    }
+    text.push('\n');
+}
+
+fn step(text: &mut String, step: &Step, precision: &str, rule: Option<&str>) {
+    text.push('\n');
+    match rule {
+        Some(rule) => line(text, &format!("{}, {rule}:", step.name)),
+        None => line(text, &format!("{}, {}:", step.name, step.title)),
+    }
+    line(text, &format!("= {}", step.formula));
+    match &step.calculation {
+        Calculation::Sum(sum) => {
+            sum_lines(text, sum);
+            let total = sum.total();
+            if sum.terms > 1 {
+                let _ = writeln!(text, "{INDENT}{:<30} {:>14}", "= the sum", rounded(total));
+            }
+            let library = exact(step.value, precision);
+            let apart = rounding(total, step.value);
+            let _ = writeln!(text, "{INDENT}{:<30} {library:>14}{apart}", "library");
+        }
+        Calculation::Function(numbers) => {
+            named(text, numbers, precision);
+            let library = exact(step.value, precision);
+            let _ = writeln!(text, "{INDENT}{:<30} {library:>14}", format!("= {}", step.name));
+        }
+        Calculation::Largest { grid, at } => {
+            grids(text, &[(grid, Some(*at))]);
+            let library = exact(step.value, precision);
+            let _ = writeln!(text, "{INDENT}{:<30} {library:>14}", "the largest");
+        }
+        Calculation::Routes { grid, at, from } => {
+            grids(text, &[(grid, Some(*at))]);
+            named(text, from, precision);
+            let library = exact(step.value, precision);
+            let _ = writeln!(text, "{INDENT}{:<30} {library:>14}", format!("= {}", step.name));
+        }
+    }
+    if let Some(nudge) = &step.nudge {
+        nudge_lines(text, nudge);
+    }
+}
+
+/// How far the library's number is from the sum that is shown.
+pub(super) fn rounding(total: f64, value: f64) -> String {
+    match (total - value).abs() {
+        0.0 => String::new(),
+        apart => format!("  rounding {apart:.0e}").replace('-', "−"),
+    }
+}
+
+fn named(text: &mut String, numbers: &[Named], precision: &str) {
+    for Named { name, value } in numbers {
+        let name = cut(name, 30);
+        let _ = writeln!(text, "{INDENT}{name:<30} {:>14}", exact(*value, precision));
+    }
+}
+
+fn sum_lines(text: &mut String, sum: &Sum) {
+    for part in &sum.parts {
+        match part {
+            Part::Window(window) => window_lines(text, window),
+            Part::Product(product) => {
+                let names = format!("{} · {}", product.left.name, product.right.name);
+                let [left, right] = [&product.left, &product.right].map(|x| rounded(x.value));
+                let product = rounded(product.value());
+                let _ = writeln!(
+                    text,
+                    "{INDENT}{:<30} {product:>14}  = {left} · {right}",
+                    cut(&names, 30)
+                );
+            }
+            Part::Rest(Rest { name, sum: value, .. }) | Part::Number(Named { name, value }) => {
+                let _ = writeln!(text, "{INDENT}{:<30} {:>14}", cut(name, 30), rounded(*value));
+            }
+        }
+    }
+}
+
+/// Window, kernel and products side by side, as far as there is room.
+fn window_lines(text: &mut String, window: &Window) {
+    let Window { left, right, .. } = window;
+    let products = Grid {
+        name: "products".into(),
+        columns: left.columns,
+        values: window.products().collect(),
+        outside: left.outside.clone(),
+    };
+    // A grid of equal numbers says nothing.
+    let is_constant = right.values.iter().all(|&x| x.to_bits() == right.values[0].to_bits());
+    if is_constant {
+        grids(text, &[(left, None), (&products, None)]);
+    } else {
+        grids(text, &[(left, None), (right, None), (&products, None)]);
+    }
+    let _ = writeln!(text, "{INDENT}{:<30} {:>14}", "sum of the products", rounded(window.sum()));
+}
+
+/// Grids side by side where they fit; a number that is marked stands in brackets, a dot stands for
+/// a zero beyond the edges.
+fn grids(text: &mut String, grids: &[(&Grid, Option<usize>)]) {
+    const CELL: usize = 7;
+    let width = |grid: &Grid| (grid.columns * CELL).max(grid.name.chars().count() + 1);
+    let mut rest = grids;
+    while !rest.is_empty() {
+        let mut taken = INDENT.len();
+        let fits = |(grid, _): &&(&Grid, Option<usize>)| {
+            taken += width(grid) + 2;
+            taken <= WIDTH + 2
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        let (row, others) = rest.split_at(count);
+        rest = others;
+        let mut line = INDENT.to_owned();
+        for (grid, _) in row {
+            let _ = write!(line, "{:<1$}", format!(" {}", grid.name), width(grid) + 2);
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+        let rows = row.iter().map(|(grid, _)| grid.values.len() / grid.columns).max().unwrap_or(0);
+        for y in 0..rows {
+            let mut line = INDENT.to_owned();
+            for (grid, marked) in row {
+                let mut cells = String::new();
+                for x in 0..grid.columns {
+                    let place = y * grid.columns + x;
+                    let number = match grid.values.get(place) {
+                        None => String::new(),
+                        Some(_) if grid.outside[place] => "·".into(),
+                        Some(&x) if *marked == Some(place) => format!("[{}]", small(x)),
+                        Some(&x) => small(x),
+                    };
+                    let _ = write!(cells, "{number:>CELL$}");
+                }
+                let _ = write!(line, "{cells:<0$}", width(grid) + 2);
+            }
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+    }
+}
+
+fn nudge_lines(text: &mut String, nudge: &Nudge) {
+    let Nudge { name, step, above, below, quotient, .. } = nudge;
+    let h = rounded(*step);
+    let _ = writeln!(text, "{INDENT}nudged: h = {h}");
+    for (sign, loss) in [('+', above), ('−', below)] {
+        let _ = writeln!(
+            text,
+            "{INDENT}  {:<28} {loss:>18.13}",
+            cut(&format!("E({name} {sign} h)"), 28)
+        );
+    }
+    let agreement = agreement(nudge);
+    let _ = writeln!(
+        text,
+        "{INDENT}  {:<28} {:>14}  {agreement}",
+        "(E(+) − E(−)) / 2h",
+        rounded(*quotient)
+    );
+}
+
+/// Whether the finite difference agrees, in words.
+pub(super) fn agreement(nudge: &Nudge) -> String {
+    match nudge.digits() {
+        None => "0 up to rounding, as it should be".into(),
+        Some(0) => "not the same: the loss bends here".into(),
+        Some(1) => "the same in 1 digit".into(),
+        Some(digits) => format!("the same in {digits} digits"),
+    }
+}
+
+/// The rows of a table of outputs that are shown: all, or those that matter.
+pub(super) fn shown_rows(walk: &Walk) -> Vec<(usize, &Row)> {
+    const MOST: usize = 12;
+    let mut rows: Vec<_> = walk.loss.rows.iter().enumerate().collect();
+    if rows.len() > MOST {
+        rows.sort_by(|a, b| b.1.gradient.abs().total_cmp(&a.1.gradient.abs()));
+        rows.truncate(MOST);
+        rows.sort_by_key(|row| row.0);
+    }
+    rows
+}
+
+fn loss(text: &mut String, loss: &LossWalk, walk: &Walk) {
+    text.push('\n');
+    line(text, &format!("{}:", loss.name));
+    loss.formulas.iter().for_each(|formula| line(text, formula));
+    let head = ["class", "output y", "p", "target t", "its part", "∂E/∂y"];
+    let [class, others @ ..] = head;
+    let others: String = others.iter().map(|name| format!("{name:>13}")).collect();
+    let _ = writeln!(text, "\n{INDENT}{class:<10}{others}");
+    let rows = shown_rows(walk);
+    for (_, row) in &rows {
+        let probability = row.probability.map_or(String::new(), rounded);
+        let numbers = [
+            rounded(row.output),
+            probability,
+            rounded(row.target),
+            rounded(row.term),
+            rounded(row.gradient),
+        ];
+        let numbers: String = numbers.iter().map(|number| format!("{number:>13}")).collect();
+        let _ = writeln!(text, "{INDENT}{:<10}{numbers}", cut(&row.class.escaped(), 10));
+    }
+    if rows.len() < loss.rows.len() {
+        let _ = writeln!(text, "{INDENT}… {} more", loss.rows.len() - rows.len());
+    }
+    let total: f64 = loss.rows.iter().map(|row| row.term).sum();
+    let apart = rounding(total, loss.value);
+    let _ = writeln!(text, "\n{INDENT}{:<30} {:>14}", "E = the sum of the parts", rounded(total));
+    let _ = writeln!(text, "{INDENT}{:<30} {:>20}{apart}", "library", exact(loss.value, "f64"));
+    step(text, &loss.gradient, walk.precision, None);
+}

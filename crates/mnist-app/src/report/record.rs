@@ -1,0 +1,85 @@
+//! What the files of a run say, without its network.
+
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use crate::escape::Escape;
+use crate::experiment;
+use crate::input::{Input, is_there};
+use crate::run_folder::{CONFIG, SUMMARY};
+use crate::train::{ClaimedRun, failure_text};
+
+/// A run as its files say.
+pub(super) struct Record {
+    pub(super) run: ClaimedRun,
+    /// The text of its `config.toml`.
+    pub(super) config: String,
+    /// What `summary.json` says, if the run has come to one.
+    pub(super) summary: Option<Value>,
+    /// What ended it, if it broke off.
+    pub(super) failure: Option<String>,
+}
+
+impl Record {
+    /// Reads the files in a run's folder.
+    ///
+    /// # Errors
+    /// If it is not the folder of a run, or one of them cannot be read.
+    pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
+        let run = ClaimedRun::read(folder)?;
+        let config = folder.join(CONFIG);
+        let config = experiment::text_of(&config).with_context(|| config.escaped())?;
+        let summary = folder.join(SUMMARY);
+        let summary = match is_there(&summary) {
+            true => Some(json(&summary).with_context(|| summary.escaped())?),
+            false => None,
+        };
+        Ok(Self { run, config, summary, failure: failure_text(folder)? })
+    }
+
+    /// Its name and seed, such as `fast, seed 1`.
+    pub(super) fn title(&self) -> String {
+        let experiment = &self.run.experiment;
+        format!("{}, seed {}", experiment.name.escaped(), experiment.seed)
+    }
+
+    /// Whether all that was planned is done, and its summary is of that.
+    pub(super) fn has_ended(&self) -> bool {
+        let epoch = self.summary.as_ref().and_then(|summary| summary["epoch"].as_u64());
+        epoch.is_some_and(|epoch| epoch == self.run.lines.len() as u64) && self.failure.is_none()
+    }
+
+    /// How far it has come, where it has not ended as planned.
+    pub(super) fn state(&self) -> Option<String> {
+        let experiment = &self.run.experiment;
+        let (planned, what) = match experiment.committee {
+            Some(members) => (members, "members"),
+            None => (experiment.epochs, "epochs"),
+        };
+        let done = self.run.lines.len();
+        match &self.failure {
+            Some(failure) => Some(format!(
+                "This run broke off {failure} was not finite. {done} of {planned} {what} were \
+                 done."
+            )),
+            None if self.has_ended() => None,
+            None => Some(format!("This run has not ended: {done} of {planned} {what} are done.")),
+        }
+    }
+
+    /// A number of `summary.json`.
+    pub(super) fn number(&self, key: &str) -> Option<f64> {
+        self.summary.as_ref()?[key].as_f64()
+    }
+
+    /// A text of `summary.json`.
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        self.summary.as_ref()?[key].as_str()
+    }
+}
+
+fn json(file: &Path) -> anyhow::Result<Value> {
+    Ok(serde_json::from_str(&Input::text(file, experiment::MOST_BYTES)?)?)
+}
