@@ -45,5 +45,6 @@ mod run_config;
 mod runs;
 mod show;
 mod two_runs;
+mod verified_files;
 mod verify;
 mod weight_averages;

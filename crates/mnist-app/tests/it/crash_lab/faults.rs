@@ -94,7 +94,8 @@ fn the_power_of_a_committee_goes_out() {
 
 /// What goes on with a run of one epoch, of which lines and a partial file are left that its last
 /// checkpoint does not know, and makes it longer.
-const LONGER: &str = "train --resume run --epochs 2 --checkpoint-every 2 --quiet --threads 1";
+const LONGER: &str =
+    "train --resume run --epochs 2 --checkpoint-every 2 --quiet --threads 1 --no-report";
 
 /// The folder of such a run, and the changes of a process that goes on with it.
 fn begun() -> &'static (Files, Vec<Change>) {
