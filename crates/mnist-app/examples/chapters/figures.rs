@@ -276,7 +276,7 @@ fn saturation(samples: &Samples) -> anyhow::Result<Svg> {
             let bin = ((sum + end) / width) as usize;
             counts[bin.min(bins - 1)] += 1;
         }
-        let highest = counts.iter().copied().max().unwrap_or(1) as f64;
+        let highest = f64::from(counts.iter().copied().max().unwrap_or(1));
         let axes = Axes { place, x: [-end, end], y: [-1.15, 1.15] };
         let [left, top, right, bottom] = place;
         // Where the tanh is not flat.
