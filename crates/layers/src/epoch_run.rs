@@ -127,14 +127,15 @@ impl EpochRun {
     /// What the epoch has measured, with the trainer that took its steps.
     ///
     /// # Errors
-    /// If a parameter is not finite: a step in the layers checks gradients alone.
+    /// If a parameter is not finite, as a step in the layers checks gradients alone, or what the
+    /// trainer keeps beside them: squares may overflow where gradients do not.
     ///
     /// # Panics
     /// If steps are left.
     #[track_caller]
     pub fn report<T: Element>(&self, trainer: &Trainer<T>) -> Result<EpochReport, NonFinite> {
         assert!(self.is_done(), "epoch: expected no steps to be left");
-        trainer.network().require_finite_parameters()?;
+        trainer.require_finite()?;
         let EpochProgress { losses, correct, .. } = &self.progress;
         let samples = self.order.len();
         Ok(EpochReport {

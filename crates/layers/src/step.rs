@@ -39,6 +39,8 @@ pub enum NonFiniteValue {
     Gradient,
     /// A parameter, after a step whose gradient was finite.
     Parameter,
+    /// What a trainer keeps beside the parameters: momentum, squares, averages or buffers.
+    State,
 }
 
 impl fmt::Display for NonFinite {
@@ -47,6 +49,7 @@ impl fmt::Display for NonFinite {
             NonFiniteValue::Loss => "loss",
             NonFiniteValue::Gradient => "gradient",
             NonFiniteValue::Parameter => "parameter",
+            NonFiniteValue::State => "state of the trainer",
         };
         write!(f, "{what}: expected a finite number")?;
         if let Some(sample) = self.sample {

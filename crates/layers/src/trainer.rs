@@ -8,7 +8,7 @@ use crate::dataset::Dataset;
 use crate::layer::Draw;
 use crate::network::Network;
 use crate::shard::{Shard, Workers};
-use crate::step::{NonFinite, NonFiniteValue, StepReport};
+use crate::step::{NonFinite, NonFiniteValue, StepReport, all_finite};
 use crate::trainer_config::TrainerConfig;
 use crate::update::{TrainerState, Updater};
 
@@ -165,6 +165,28 @@ impl<T: Element> Trainer<T> {
     /// [`save_trainer`](crate::save_trainer) makes one file of both.
     pub fn state(&self) -> &TrainerState<T> {
         self.updater.state()
+    }
+
+    /// Checks that all parameters, and all that is kept beside them, are finite.
+    ///
+    /// # Errors
+    /// If not; the error names a layer with a number that is not.
+    pub fn require_finite(&self) -> Result<(), NonFinite> {
+        self.network.require_finite_parameters()?;
+        let TrainerState { momentum, squares, average, .. } = self.state();
+        let layer = if !all_finite(self.network.buffers()) {
+            self.network
+                .layers()
+                .find(|layer| !all_finite(layer.buffers))
+                .map(|layer| (layer.index, layer.spec.summary()))
+        } else {
+            let kept = [momentum, squares, average].into_iter();
+            let Some(broken) = kept.into_iter().find(|array| !all_finite(array)) else {
+                return Ok(());
+            };
+            self.network.last_non_finite(broken)
+        };
+        Err(NonFinite { value: NonFiniteValue::State, sample: None, layer })
     }
 
     /// Continues from `state`.

@@ -52,6 +52,13 @@ fn beginning(text: &str, most: usize) -> (&str, String) {
     (start, format!("… ({} more characters)", rest.chars().count()))
 }
 
+/// A path as a word of a command line.
+pub(crate) fn shell_word(path: &Path) -> String {
+    let path = path.escaped();
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./\\+,=:@%".contains(c);
+    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
 /// A text in quotation marks, cut if it is long.
 pub(crate) fn quoted(text: &str) -> String {
     let (start, rest) = beginning(text, MOST);
@@ -108,7 +115,14 @@ fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::{Escape, acts, bounded, escape_lines, quoted};
+    use super::{Escape, acts, bounded, escape_lines, quoted, shell_word};
+
+    #[test]
+    fn paths_are_words() {
+        for (path, expected) in [("runs/a-1", "runs/a-1"), ("my run's", r"'my run'\''s'")] {
+            assert_eq!(shell_word(Path::new(path)), expected);
+        }
+    }
 
     #[test]
     fn escapes_are_those_of_json() {

@@ -137,6 +137,11 @@ impl Appended {
         Ok(Self { file: Output::open(path)?, len: 0, is_torn: false })
     }
 
+    /// Whether a path leads to it.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        is_at(self.file.file(), path).unwrap_or(false)
+    }
+
     /// How many bytes it has.
     pub(crate) fn len(&self) -> u64 {
         self.len

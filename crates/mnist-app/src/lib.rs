@@ -28,6 +28,7 @@ pub mod model;
 mod passes;
 mod picture;
 pub mod presets;
+pub mod remedy;
 mod report;
 mod run_folder;
 mod show;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use mnist_app::console::{is_unread, notice};
 use mnist_app::escape::escape_line;
+use mnist_app::remedy::remedy;
 use mnist_app::signals::Interrupted;
 use mnist_app::usage::Usage;
 
@@ -24,7 +25,9 @@ fn main() -> ExitCode {
     let text = format!("{error:#}");
     if !is_unread(&error) {
         // Words of the command line have no tables in them.
-        notice(format_args!("error: {}", if wrong_usage { escape_line(&text) } else { text }));
+        let text = if wrong_usage { escape_line(&text) } else { text };
+        let remedy = remedy(&error).map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        notice(format_args!("error: {text}{remedy}"));
     }
     ExitCode::from(if wrong_usage { 2 } else { 1 })
 }

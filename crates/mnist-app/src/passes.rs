@@ -18,7 +18,7 @@ pub(crate) struct Passes<'a, T> {
 pub(crate) struct Stage<'a, T> {
     pub(crate) layer: NetworkLayer<'a, T>,
     pub(crate) run: LayerRun<'a, T>,
-    samples: usize,
+    pub(crate) samples: usize,
     /// For each output of an activation, whether its derivative is close to 0 there.
     saturated: Option<Vec<bool>>,
 }

@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::console::notice;
-use crate::escape::Escape;
+use crate::escape::shell_word;
 
 /// A training ended after a signal, and can go on.
 #[derive(Debug)]
@@ -35,12 +35,7 @@ impl Interrupted {
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { folder, place, .. } = self;
-        let folder = folder.escaped();
-        let is_plain = |c: char| c.is_alphanumeric() || "/._-+:\\".contains(c);
-        let folder = match folder.chars().all(is_plain) {
-            true => folder,
-            false => format!("'{}'", folder.replace('\'', r"'\''")),
-        };
+        let folder = shell_word(folder);
         write!(f, "interrupted {place}; to go on: mnist-app train --resume {folder}")
     }
 }
@@ -98,8 +93,7 @@ fn watch_signals() {
         if signals.is_deferred.load(Ordering::SeqCst) {
             continue;
         }
-        let folder = signals.folder.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match folder {
+        match folder() {
             Some(folder) => {
                 let place = "while loading".to_owned();
                 notice(Interrupted { signal, folder, place });
@@ -108,6 +102,12 @@ fn watch_signals() {
         }
         std::process::exit((STATUS + signal).into());
     }
+}
+
+/// The run's folder, as soon as there is one.
+pub(crate) fn folder() -> Option<PathBuf> {
+    let known = &SIGNALS.get()?.folder;
+    known.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Sets the run's folder, for messages.

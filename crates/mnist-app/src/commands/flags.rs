@@ -102,6 +102,9 @@ impl Overrides {
         experiment.train_limit = self.train_limit.or(experiment.train_limit);
         experiment.test_limit = self.test_limit.or(experiment.test_limit);
         let init = self.init.as_deref().map(absolute);
+        if init.is_some() {
+            experiment.initial_weights_sha256 = None;
+        }
         experiment.initial_weights = init.or(experiment.initial_weights.take());
     }
 }

@@ -15,9 +15,9 @@ use tensor::Element;
 use super::flags::{count, seed};
 use super::{Common, ExperimentFlags, Overrides};
 use crate::console::{Console, notice};
-use crate::dataset::{Classes, Misfit, Part, Samples};
+use crate::dataset::{Misfit, Part, Samples};
 use crate::evaluation::mean;
-use crate::experiment::build::{self, Batches};
+use crate::experiment::build::{self, Batches, InitialWeights};
 use crate::experiment::{Experiment, NetworkNumber, Origin, Precision};
 use crate::memory;
 use crate::model::{Model, ModelData, SavedNetwork};
@@ -231,8 +231,8 @@ impl Subject {
     }
 
     /// The networks, each with the seed of its initial weights, from which dropout draws; and the
-    /// classes that the file of initial weights names, if any.
-    fn networks<T: Element>(&self) -> anyhow::Result<(Seeded<T>, Option<Classes>)> {
+    /// file of initial weights, if there is one.
+    fn networks<T: Element>(&self) -> anyhow::Result<(Seeded<T>, Option<InitialWeights>)> {
         let (experiment, origin) = match &self.weights {
             Weights::Model(model) => {
                 let network = |saved: &SavedNetwork| Ok((saved.network_as()?, 0));

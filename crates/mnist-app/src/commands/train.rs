@@ -65,20 +65,22 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
             (experiment, origin, None)
         }
         Some(folder) => {
-            let mut resumption = Resumption::open(folder)?;
-            signals::set_folder(folder);
             let Overrides { epochs, target_accuracy, .. } = flags.overrides;
-            resumption.change(&Changes { epochs, target_accuracy })?;
-            let Resumption { folder, experiment, origin } = resumption;
-            if let Some(result) = result_of(folder.path(), &experiment, flags.json)? {
+            let changes = Changes { epochs, target_accuracy };
+            let resumption = Resumption::open(folder);
+            // Of a run that has ended, the folder may be one that cannot be written.
+            if let Some(result) = result_of(folder, &changes, flags.json)? {
                 Console::default().print(result)?;
-                let wants = !flags.no_report && !is_there(&folder.path().join(REPORT));
+                let is_left = !flags.no_report && !is_there(&folder.join(REPORT));
+                let Some(own) = resumption.ok().filter(|_| is_left) else { return Ok(()) };
+                let data = Data::At(flags.data.as_deref());
                 let threads = ThreadCount::of(flags.common.threads)?;
-                return threads.divide(usize::MAX, || match wants {
-                    true => leave_report(&folder, Data::At(flags.data.as_deref())),
-                    false => Ok(()),
-                });
+                return threads.divide(usize::MAX, || leave_report(&own.folder, data));
             }
+            let mut resumption = resumption?;
+            signals::set_folder(folder);
+            resumption.change(&changes)?;
+            let Resumption { folder, experiment, origin } = resumption;
             (experiment, origin, Some(folder))
         }
     };
@@ -107,10 +109,11 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
             Precision::F64 => train::<f64>(&experiment, &options, resumed),
         }?;
         // There is nothing to report of a run that goes on later, or whose folder is gone.
-        let has_end = [SUMMARY, FAILURE].iter().any(|name| is_there(&folder.path().join(name)));
+        let has_end = [SUMMARY, FAILURE].iter().any(|name| is_there(&folder.path().join(name)))
+            && folder.check().is_ok();
         let is_interrupted = result.as_ref().is_err_and(anyhow::Error::is::<Interrupted>);
         let data = match samples {
-            Some((train, test)) => Data::Read(train, test),
+            Some(samples) => Data::Read(Box::new(samples)),
             None => Data::At(flags.data.as_deref()),
         };
         let left = match options.report && has_end && !is_interrupted {
@@ -127,7 +130,7 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
 /// If a signal was received.
 fn leave_report(folder: &RunFolder, data: Data<'_>) -> anyhow::Result<()> {
     // Reading ends at once.
-    let _deferred = matches!(data, Data::Read(..)).then(signals::defer);
+    let _deferred = matches!(data, Data::Read(_)).then(signals::defer);
     let options = report::Options { data, go_on: &|| signals::received().is_none() };
     match report::leave(folder, &options) {
         Ok(true) => Ok(()),

@@ -16,8 +16,8 @@ pub(crate) struct Difference {
 
 impl Experiment {
     /// The SHA-256 of what decides the numbers of a run, epoch by epoch: the experiment in TOML
-    /// without its name and description, where its data are (which have digests of their own), the
-    /// accuracy at which it stops, and the number of epochs, unless the schedule depends on it.
+    /// without its name and description, where its data are (which have digests of their own), where
+    /// the initial weights are (whose SHA-256 counts), the accuracy at which it stops, and the number of epochs, unless the schedule depends on it.
     ///
     /// # Errors
     /// If something in it cannot be written as TOML.
@@ -53,6 +53,10 @@ impl Experiment {
             target_accuracy: None,
             ..self.clone()
         };
+        // What is in the file counts, not where it is.
+        if self.initial_weights_sha256.is_some() {
+            identity.initial_weights = None;
+        }
         if !self.schedule.depends_on_length() {
             identity.epochs = std::num::NonZeroUsize::MIN;
         }

@@ -96,6 +96,10 @@ pub struct Experiment {
     /// A safetensors file of weights to start from instead.
     #[serde(default, deserialize_with = "values::path", skip_serializing_if = "Option::is_none")]
     pub initial_weights: Option<PathBuf>,
+    /// The SHA-256 of that file. A run's `config.toml` has it, so that another file is not taken for
+    /// the one that the run began with.
+    #[serde(default, deserialize_with = "values::sha256", skip_serializing_if = "Option::is_none")]
+    pub initial_weights_sha256: Option<String>,
     /// Whether the run ends with the errors of the first 20 test images, as the
     /// notebook does.
     #[serde(default)]

@@ -69,6 +69,19 @@ pub(super) fn path<'de, D: Deserializer<'de>>(
     Ok(Some(path))
 }
 
+pub(super) fn sha256<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.len() == 64 && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(Some(text));
+    }
+    Err(de::Error::invalid_value(
+        Unexpected::Str(&text),
+        &"64 digits of a SHA-256, 0 to 9 and a to f",
+    ))
+}
+
 pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
     if name.chars().all(in_name) && !name.starts_with('.') {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stdout};
 
 use tensor::Element;
 
-use super::{Colour, Picture, Scale, resized};
+use super::{Colour, Picture, Scale, byte, resized};
 use crate::width::{WIDTH, columns, cut_columns, wrap_within};
 
 /// What standard output can show.
@@ -95,7 +95,8 @@ impl Terminal {
         let numbers = resized(&numbers, [height, columns], size);
         let lines = match self.colours {
             Colours::None => signs(&numbers, size, scale),
-            colours => half_blocks(&Picture::of_signed(size, &numbers, scale), colours),
+            Colours::Palette => half_blocks(&steps(&numbers, size, scale), Colours::Palette),
+            Colours::Full => half_blocks(&Picture::of_signed(size, &numbers, scale), Colours::Full),
         };
         Drawn { width, lines }
     }
@@ -153,6 +154,29 @@ fn palette(colour: Colour) -> u8 {
     let cube = (16 + 36 * r + 6 * g + b, [r, g, b].map(|step| STEPS[usize::from(step)]));
     let greys = (0_u8..24).map(|step| (232 + step, [8 + 10 * step; 3]));
     greys.chain([cube]).min_by_key(|&(_, other)| distance(other)).map_or(16, |(code, _)| code)
+}
+
+/// Signed numbers in eleven colours of xterm's palette, from dark blue to dark red: those nearest to
+/// the colours of [`Scale`] are of other hues.
+fn steps(numbers: &[f64], [height, width]: [usize; 2], scale: Scale) -> Picture {
+    const STEPS: [Colour; 11] = [
+        [0, 0, 135],
+        [0, 95, 175],
+        [95, 135, 215],
+        [135, 175, 215],
+        [175, 215, 255],
+        [238, 238, 238],
+        [255, 215, 215],
+        [255, 175, 175],
+        [215, 95, 95],
+        [175, 0, 0],
+        [135, 0, 0],
+    ];
+    let step = |&number: &f64| match scale.part(number) {
+        part if part.is_nan() => scale.colour(number),
+        part => STEPS[usize::from(byte((part + 1.0) / 2.0 * (STEPS.len() - 1) as f64))],
+    };
+    Picture { height, width, pixels: numbers.iter().map(step).collect() }
 }
 
 /// Two rows of pixels in each line.
@@ -278,6 +302,10 @@ mod tests {
         assert_eq!(drawn.lines, [line, "\x1b[38;2;9;9;9;49m▀▀\x1b[0m"]);
         let palette = terminal(Colours::Palette).sample([1, 3, 2], &planes, 2);
         assert_eq!(palette.lines[1], "\x1b[38;5;232;49m▀▀\x1b[0m");
+        let numbers = [-1.0, 0.0, 1.0];
+        let signed = terminal(Colours::Palette).signed([1, 3], &numbers, (Scale::of(&numbers), 3));
+        let codes = ["18", "255", "88"].map(|code| format!("\x1b[38;5;{code};49m▀"));
+        assert_eq!(signed.lines, [codes.concat() + "\x1b[0m"]);
     }
 
     #[test]

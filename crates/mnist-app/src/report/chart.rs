@@ -189,17 +189,17 @@ impl Chart<'_> {
             Kind::Fraction => percent(number, 0.001),
             _ => short(number),
         };
+        let across = self.across;
         let curve = |Curve { name, points }: &Curve| match (points.first(), points.last()) {
             (Some(first), Some(last)) if points.len() > 1 => format!(
-                "{name} from {} at {} {} to {} at {}",
+                "{name} from {} at {across} {} to {} at {across} {}",
                 number(first[1]),
-                self.across,
                 first[0],
                 number(last[1]),
                 last[0]
             ),
             (Some(only), _) => {
-                format!("{name} {} at {} {}", number(only[1]), self.across, only[0])
+                format!("{name} {} at {across} {}", number(only[1]), only[0])
             }
             _ => format!("{name} without points"),
         };

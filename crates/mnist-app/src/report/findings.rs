@@ -7,7 +7,7 @@ use layers::Network as Trained;
 use tensor::{Element, Shape};
 
 use super::activity::{self, LayerActivity};
-use super::pictures::{self, Kernels, Maps};
+use super::pictures::{self, KernelPlate, Maps};
 use super::record::Record;
 use crate::console::notice;
 use crate::dataset::{Digests, Samples};
@@ -26,7 +26,7 @@ pub(crate) enum Data<'a> {
     At(Option<&'a Path>),
     /// They are here, for training and for testing: what a run was trained on may be a pipe. Not of
     /// a committee.
-    Read(Samples, Samples),
+    Read(Box<(Samples, Samples)>),
 }
 
 /// The network of a run, as it began and as it is now, and the run's images.
@@ -49,12 +49,11 @@ impl<T: Element> Network<T> {
         let run = &record.run;
         let start = match data {
             Data::At(folder) => Start::<T>::new(&run.experiment, (&run.origin, *folder), true)?,
-            Data::Read(train, test) => Start {
-                experiment: run.experiment.clone(),
-                networks: build::networks(&run.experiment, &run.origin)?,
-                train: train.clone(),
-                test: test.clone(),
-            },
+            Data::Read(samples) => {
+                let (train, test) = (**samples).clone();
+                let networks = build::networks(&run.experiment, &run.origin)?;
+                Start { experiment: run.experiment.clone(), networks, train, test }
+            }
         };
         let network = start.networks.first().context("no network")?;
         let first = first(record, network)?;
@@ -114,7 +113,7 @@ pub(super) struct Findings {
     pub(super) looked_at: usize,
     pub(super) layers: Vec<LayerActivity>,
     /// Of some convolutions.
-    pub(super) kernels: Vec<Kernels>,
+    pub(super) kernels: Vec<KernelPlate>,
     /// How many convolutions there are.
     pub(super) convolutions: usize,
     pub(super) maps: Vec<Maps>,
@@ -143,7 +142,7 @@ impl Findings {
         if !go_on() {
             return Ok(None);
         }
-        let kernels = pictures::kernels(now)?;
+        let (kernels, convolutions) = pictures::kernels(now)?;
         let chosen = pictures::chosen(&evaluation, mistakes.first(), test);
         let maps = pictures::maps(now, test, &chosen)?;
         Ok(Some(Self {
@@ -158,7 +157,7 @@ impl Findings {
             looked_at,
             layers,
             kernels,
-            convolutions: pictures::convolutions(now),
+            convolutions,
             maps,
         }))
     }

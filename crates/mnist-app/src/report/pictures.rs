@@ -10,6 +10,7 @@ use crate::escape::Escape;
 use crate::evaluation::Evaluation;
 use crate::evaluation::mistakes::Mistake;
 use crate::html;
+use crate::kernels;
 use crate::passes::Passes;
 use crate::picture::{Picture, Scale};
 
@@ -35,7 +36,7 @@ struct Plate {
 }
 
 /// The kernels of a convolution.
-pub(super) struct Kernels {
+pub(super) struct KernelPlate {
     /// The name of its weights, such as `3.weight`.
     name: String,
     /// The layer in a few words.
@@ -99,42 +100,34 @@ fn spread<T>(mut all: Vec<T>, most: usize) -> Vec<T> {
     all
 }
 
-/// How many arrays of kernels a network has.
-pub(super) fn convolutions<T: Element>(network: &Network<T>) -> usize {
-    let arrays = network.named_parameters();
-    arrays.iter().filter(|(array, _)| array.shape.dims().len() == 4).count()
-}
-
-/// The kernels of a network's convolutions; of many, some.
+/// The kernels of a network's convolutions; of many, some. And how many convolutions there are.
 ///
 /// # Errors
 /// If they cannot be drawn.
-pub(super) fn kernels<T: Element>(network: &Network<T>) -> anyhow::Result<Vec<Kernels>> {
-    let arrays = network.named_parameters().into_iter();
-    let arrays = arrays.filter(|(array, _)| array.shape.dims().len() == 4).collect();
-    let summary = |name: &str| {
-        let index: usize = name.split('.').next()?.parse().ok()?;
-        Some(network.spec().layers.get(index)?.summary())
-    };
-    let mut all = Vec::new();
-    for (array, range) in spread(arrays, MOST_LAYERS[0]) {
-        let [count, channels, height, width] = *array.shape.dims() else { continue };
-        let numbers = &network.parameters()[range];
-        let planes: Vec<_> = numbers.chunks_exact(height * width).collect();
-        let of_kernel = planes.chunks(channels).take(MOST_KERNELS);
+pub(super) fn kernels<T: Element>(
+    network: &Network<T>,
+) -> anyhow::Result<(Vec<KernelPlate>, usize)> {
+    let all = kernels::kernels(network);
+    let count = all.len();
+    let mut plates = Vec::new();
+    for kernels in spread(all, MOST_LAYERS[0]) {
+        let [count, channels, height, width] = kernels.shape;
+        let [shown, across] = [count, channels].map(|all| all.min(MOST_KERNELS));
+        let row = |kernel: usize| (0..across).map(|at| kernels.one([kernel, at])).collect();
         let rows: Vec<Vec<_>> = match channels {
             // Side by side, as they are few.
-            1 => vec![planes.iter().copied().take(MOST_KERNELS).collect()],
-            _ => of_kernel.map(|row| row[..channels.min(MOST_KERNELS)].to_vec()).collect(),
+            1 => vec![(0..shown).map(|kernel| kernels.one([kernel, 0])).collect()],
+            _ => (0..shown).map(row).collect(),
         };
-        all.push(Kernels {
-            summary: summary(&array.name).unwrap_or_default(),
-            name: array.name,
-            plate: plate(&rows, [height, width], if height.max(width) <= 7 { 4 } else { 1 })?,
-            shape: [count, channels, height, width],
+        let factor = if height.max(width) <= 7 { 4 } else { 1 };
+        plates.push(KernelPlate {
+            plate: plate(&rows, [height, width], factor)?,
+            summary: kernels.layer.1,
+            name: kernels.name,
+            shape: kernels.shape,
         });
     }
-    Ok(all)
+    Ok((plates, count))
 }
 
 /// Which test images are looked at: two of different classes that were recognised, and the mistake
@@ -169,10 +162,8 @@ pub(super) fn maps<T: Element>(
     test: &Samples,
     chosen: &[(usize, u8, Option<u8>)],
 ) -> anyhow::Result<Vec<Maps>> {
-    let arrays = network.named_parameters().into_iter();
-    let kernels = arrays.filter(|(array, _)| array.shape.dims().len() == 4);
-    let layer = |name: &str| name.split('.').next().and_then(|index| index.parse().ok());
-    let mut indices: Vec<usize> = kernels.filter_map(|(array, _)| layer(&array.name)).collect();
+    let mut indices: Vec<_> =
+        kernels::kernels(network).into_iter().map(|kernels| kernels.layer.0).collect();
     indices.dedup();
     let indices = spread(indices, MOST_LAYERS[1]);
     if indices.is_empty() {
@@ -231,7 +222,7 @@ fn sample(test: &Samples, index: usize, alt: &str, side: usize) -> anyhow::Resul
 }
 
 /// The kernels as figures.
-pub(super) fn kernels_section(kernels: &[Kernels], all: usize) -> String {
+pub(super) fn kernels_section(kernels: &[KernelPlate], all: usize) -> String {
     let mut section = String::from(
         "<h2 id=\"kernels\">Kernels</h2>\n<p>Blue is below 0, red above, almost white is 0. A row \
          is a kernel, a column the channel of the input that it slides over; of a single channel, \
@@ -241,7 +232,7 @@ pub(super) fn kernels_section(kernels: &[Kernels], all: usize) -> String {
         let _ = write!(section, " Shown are {} of {all} convolutions.", kernels.len());
     }
     section.push_str("</p>\n<div class=\"plates\">\n");
-    for Kernels { name, summary, plate, shape } in kernels {
+    for KernelPlate { name, summary, plate, shape } in kernels {
         let [count, channels, height, width] = *shape;
         let shown = |all: usize, what: &str| match all {
             1 => format!("1 {what}"),

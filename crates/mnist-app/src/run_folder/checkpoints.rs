@@ -29,11 +29,7 @@ impl Checkpoints {
     /// # Errors
     /// If it cannot be made.
     pub(crate) fn open(folder: &RunFolder, place: Option<Place>) -> anyhow::Result<Self> {
-        let own = folder.path().join(CHECKPOINTS);
-        if !own.is_dir() {
-            disk::create_folder(&own)
-                .with_context(|| format!("{}: cannot be made", own.escaped()))?;
-        }
+        make_folder(folder)?;
         Ok(Self { whole: place.into_iter().collect() })
     }
 
@@ -53,6 +49,8 @@ impl Checkpoints {
         place: Place,
         contents: &[u8],
     ) -> anyhow::Result<()> {
+        // Somebody may have removed it.
+        make_folder(folder)?;
         folder.write(&format!("{CHECKPOINTS}/{}", place.file_name()), contents)?;
         self.whole.retain(|&other| other != place);
         self.whole.push(place);
@@ -66,6 +64,14 @@ impl Checkpoints {
         }
         Ok(())
     }
+}
+
+fn make_folder(folder: &RunFolder) -> anyhow::Result<()> {
+    let own = folder.path().join(CHECKPOINTS);
+    if !own.is_dir() {
+        disk::create_folder(&own).with_context(|| format!("{}: cannot be made", own.escaped()))?;
+    }
+    Ok(())
 }
 
 /// The checkpoints in a run's folder by their names, the newest first.

@@ -130,14 +130,25 @@ impl FinishedRun {
         let summary = self.end.summary.as_ref().map(|summary| &summary.weights_sha256);
         let metrics = self.end.last_weights.as_ref().filter(|_| cut.is_none());
         let said = [(SUMMARY, "says", summary), (METRICS, "ends with", metrics)];
+        let goes_on = summary.is_some_and(|summary| summary == weights_sha256)
+            && has(&self.folder, CHECKPOINTS)?;
         for (file, says, found) in said {
+            let remedy = || match goes_on {
+                true => format!(
+                    "the run was made longer and has not come to its end; to go on with it: \
+                     mnist-app train --resume {}; name {} to use the model as it is",
+                    self.folder.escaped(),
+                    self.folder.join(MODEL).escaped()
+                ),
+                false => self.remedy(),
+            };
             ensure!(
                 found.is_none_or(|found| found == weights_sha256),
                 "expected the model of its run, whose {file} {says} weights_sha256 = {}, found \
                  one of {}; {}",
                 found.map_or("", |found| found).escaped(),
                 weights_sha256.escaped(),
-                self.remedy()
+                remedy()
             );
         }
         if let Some(lines) = cut {
@@ -186,7 +197,10 @@ impl FinishedRun {
 }
 
 /// Checks that a file of a run is a regular one: a pipe would have no writer.
-fn require_regular(file: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If it is something else; if there is none, no.
+pub(crate) fn require_regular(file: &Path) -> anyhow::Result<()> {
     let other = fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir());
     ensure!(!other, "expected a regular file, as in the folder of a run, found another one");
     Ok(())

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use layers::Sha256;
+use layers::{Sha256, sha256};
 use serde::{Deserialize, Serialize};
 
 use super::claim::{Claim, unwritten};
+use super::finished::require_regular;
 use crate::console::notice;
 use crate::escape::Escape;
-use crate::files::Appended;
+use crate::files::{Appended, Partial};
 use crate::input::{Input, append, is_there};
 
 /// The end of some lines in a file, to be found again.
@@ -30,27 +31,28 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Checks that a file begins with these lines, and returns the digest of their bytes, to go on
-    /// with.
+    /// Checks that a file begins with these lines, and returns their bytes.
     ///
     /// # Errors
     /// If it does not, or cannot be read.
-    pub(crate) fn digest_in(&self, path: &Path) -> anyhow::Result<Sha256> {
-        let mut digest = Sha256::default();
+    pub(crate) fn bytes_in(&self, path: &Path) -> anyhow::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
         if self.bytes == 0 {
-            return Ok(digest);
+            return Ok(bytes);
         }
-        let expected = || format!("expected the {} lines of its checkpoint", self.lines);
+        let expected = || {
+            let lines = if self.lines == 1 { "line" } else { "lines" };
+            format!("expected the {} {lines} of its checkpoint", self.lines)
+        };
         let place = || path.escaped();
         ensure!(is_there(path), "{}: {}, found no such file", place(), expected());
-        let mut bytes = Vec::new();
+        require_regular(path).with_context(place)?;
         let len = usize::try_from(self.bytes).unwrap_or(usize::MAX);
         let found = append(&mut Input::open(path).with_context(place)?, len, &mut bytes);
         let found = found.with_context(place)?;
         ensure!(found == len, "{}: {}, found fewer", place(), expected());
-        digest.add(&bytes);
-        ensure!(digest.value() == self.sha256, "{}: {}, found others", place(), expected());
-        Ok(digest)
+        ensure!(sha256(&bytes) == self.sha256, "{}: {}, found others", place(), expected());
+        Ok(bytes)
     }
 }
 
@@ -61,7 +63,8 @@ pub struct Lines {
     path: PathBuf,
     file: Appended,
     claim: Arc<Claim>,
-    /// How many lines there are, and the digest of their bytes.
+    /// Its lines, their number, and the digest of their bytes.
+    text: Vec<u8>,
     written: usize,
     digest: Sha256,
     /// The lines that come next, as soon as they can be written.
@@ -79,16 +82,18 @@ impl Lines {
     /// epoch.
     const WAIT: Duration = Duration::from_secs(1);
 
-    /// A file that has the lines up to a mark, with this digest.
+    /// A file that has the lines up to a mark, these bytes.
     pub(super) fn new(
         path: PathBuf,
         file: Appended,
         claim: Arc<Claim>,
-        (mark, digest): (&Mark, Sha256),
+        (mark, text): (&Mark, Vec<u8>),
     ) -> Self {
         let (written, unwritten) = (mark.lines, mark.unwritten.clone());
         let (synced, waiting, loss) = (Instant::now(), false, None);
-        Self { path, file, claim, written, digest, unwritten, synced, waiting, loss }
+        let mut digest = Sha256::default();
+        digest.add(&text);
+        Self { path, file, claim, text, written, digest, unwritten, synced, waiting, loss }
     }
 
     /// The end of its lines.
@@ -121,24 +126,34 @@ impl Lines {
 
     /// Waits until all lines are on the disk; a failure is told as by [`Lines::push`].
     pub fn sync(&mut self) {
-        if self.waiting || !self.unwritten.is_empty() {
-            self.attempt(|lines| {
-                lines.write()?;
+        self.attempt(|lines| {
+            lines.write()?;
+            if lines.waiting {
                 lines.file.sync()?;
-                (lines.waiting, lines.loss) = (false, None);
-                Ok(())
-            });
-        }
+            }
+            (lines.waiting, lines.loss) = (false, None);
+            Ok(())
+        });
         self.synced = Instant::now();
     }
 
     fn write(&mut self) -> io::Result<()> {
+        if !self.file.is_at(&self.path) {
+            Partial::write(&self.path, &self.text)?.rename()?;
+            self.file = Appended::cut(&self.path, self.text.len() as u64)?;
+            let path = self.path.escaped();
+            notice(format_args!(
+                "{path}: expected the file that this run writes, found none or another one; it is \
+                 written anew, with all of its lines"
+            ));
+        }
         let bytes = self.unwritten.as_bytes();
         if bytes.is_empty() {
             return Ok(());
         }
         self.file.append(bytes)?;
         self.digest.add(bytes);
+        self.text.extend_from_slice(bytes);
         self.written += self.unwritten.lines().count();
         self.unwritten.clear();
         self.waiting = true;
@@ -170,8 +185,6 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use layers::Sha256;
-
     use super::{Lines, Mark};
     use crate::files::Appended;
     use crate::run_folder::claim::Claim;
@@ -182,11 +195,11 @@ mod tests {
         let config = here.path().join("config.toml");
         let claim = Arc::new(Claim::new(config.clone(), File::create(&config).unwrap()));
         let file = Appended::open(Path::new("/dev/full")).unwrap();
-        let path = Path::new("run/metrics.jsonl").to_owned();
-        let mut lines = Lines::new(path, file, claim, (&Mark::default(), Sha256::default()));
+        let path = Path::new("/dev/full").to_owned();
+        let mut lines = Lines::new(path, file, claim, (&Mark::default(), Vec::new()));
         lines.push("{}").unwrap();
         assert_eq!(lines.cut(), Some(0));
         let error = format!("{:#}", lines.take_loss().unwrap());
-        assert!(error.starts_with("run/metrics.jsonl: cannot be written: "), "{error}");
+        assert!(error.starts_with("/dev/full: cannot be written: "), "{error}");
     }
 }

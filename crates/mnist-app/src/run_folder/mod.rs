@@ -9,7 +9,9 @@ mod names;
 mod writing;
 
 pub(crate) use checkpoints::{Checkpoints, checkpoints_of};
-pub(crate) use finished::{FinishedRun, ModelFile, ModelFiles, model_files, named};
+pub(crate) use finished::{
+    FinishedRun, ModelFile, ModelFiles, model_files, named, require_regular,
+};
 pub(crate) use lines::{Lines, Mark};
 pub(crate) use names::{CONFIG, FAILURE, METRICS, MODEL, Place, REPORT, SUMMARY, member};
 pub(crate) use writing::RunFolder;

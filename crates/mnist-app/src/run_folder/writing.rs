@@ -80,7 +80,8 @@ impl RunFolder {
         );
         let file = files::open_locked(&config).map_err(|error| match error.kind() {
             ErrorKind::WouldBlock => anyhow!(
-                "{}: expected the folder of a run that has ended, found {}; nothing was changed",
+                "{}: expected the folder of a run that no process is at work on, found {}; nothing was \
+                 changed; wait for its end, or end it with Ctrl-C",
                 path.escaped(),
                 in_progress(&config)
             ),
@@ -219,14 +220,14 @@ impl RunFolder {
     /// If it cannot be made or cut, or its lines up to `mark` are not those that were marked.
     pub fn lines(&self, name: &str, mark: &Mark) -> anyhow::Result<Lines> {
         let path = self.path.join(name);
-        let digest = mark.digest_in(&path)?;
+        let text = mark.bytes_in(&path)?;
         let file = if mark.bytes == 0 && !is_there(&path) {
             Appended::create(&path)
         } else {
             Appended::cut(&path, mark.bytes)
         };
         let file = file.with_context(|| unwritten(&path))?;
-        Ok(Lines::new(path, file, Arc::clone(&self.claim), (mark, digest)))
+        Ok(Lines::new(path, file, Arc::clone(&self.claim), (mark, text)))
     }
 }
 

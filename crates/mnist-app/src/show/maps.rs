@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use layers::Mode;
+use layers::{Mode, Network};
 use tensor::Element;
 
 use super::{Room, counted, legend};
 use crate::escape::Escape;
 use crate::evaluation::report::percent_of;
+use crate::kernels::kernels;
 use crate::memory;
 use crate::model::Model;
 use crate::model::chosen::ChosenPicture;
@@ -49,36 +50,64 @@ pub(crate) fn text<T: Element>(
     let room = Room::for_samples(terminal, width);
     text += &beside(&[terminal.sample(picture.shape, &picture.pixels, room.width)]);
     text.push('\n');
-    let planes = |stage: &Stage<'_, T>| -> Option<[usize; 3]> {
-        stage.layer.layer.output_shape().dims().try_into().ok()
-    };
+    let all: Vec<_> = passes.stages().iter().filter_map(of_planes).collect();
+    let shown = telling(&network, &all, terminal.lines);
     // The lines of a screen are shared by the layers.
-    let rows = passes.stages().iter().filter(|stage| planes(stage).is_some()).count();
-    let lines = (terminal.lines / rows.max(1)).max(9) - 2;
-    for stage in passes.stages() {
-        let Some([maps, height, width]) = planes(stage) else { continue };
+    let lines = (terminal.lines / shown.len().max(1)).max(9) - 2;
+    for &(stage, [maps, height, width]) in &shown {
         let plane = height * width;
         let numbers = &stage.run.output[..];
         let scale = Scale::of(numbers);
         // Not the whole room for a few numbers.
         let room = Terminal { lines, ..terminal }.fitting([height, width], room.width);
         let room = Room::of(terminal, room.min(2 * width));
-        let shown = room.count.min(maps);
+        let drawn = room.count.min(maps);
         let draw = |map: usize| {
             terminal.signed([height, width], &numbers[map * plane..][..plane], (scale, room.width))
         };
-        let first = match shown < maps {
-            true => format!("the first {shown} of {maps} maps"),
+        let first = match drawn < maps {
+            true => format!("the first {drawn} of {maps} maps"),
             false => counted(maps, "map"),
         };
         let summary = stage.layer.spec.summary();
         let index = stage.layer.index;
         let line = format!("layer {index}, {summary}: {first} of {height}×{width}, {scale}");
         text += &terminal.line(&line);
-        text += &beside(&(0..shown).map(draw).collect::<Vec<_>>());
+        text += &beside(&(0..drawn).map(draw).collect::<Vec<_>>());
+        text.push('\n');
+    }
+    if shown.len() < all.len() {
+        let rest = counted(all.len() - shown.len(), "more layer");
+        text +=
+            &terminal.line(&format!("and {rest}, between these, for which more lines are needed"));
         text.push('\n');
     }
     Ok(text)
+}
+
+/// A layer and the number, height and width of its planes.
+type Planes<'a, T> = (&'a Stage<'a, T>, [usize; 3]);
+
+fn of_planes<'a, T: Element>(stage: &'a Stage<'a, T>) -> Option<Planes<'a, T>> {
+    Some((stage, stage.layer.layer.output_shape().dims().try_into().ok()?))
+}
+
+/// All layers, if a screen has room for them; else those whose planes go into a convolution, and the
+/// last one.
+fn telling<'a, T: Element>(
+    network: &Network<T>,
+    all: &[Planes<'a, T>],
+    lines: usize,
+) -> Vec<Planes<'a, T>> {
+    /// Of a row of planes, with what is said of it.
+    const FEWEST: usize = 6;
+    if all.len() <= lines / FEWEST {
+        return all.to_vec();
+    }
+    let convolutions: Vec<_> = kernels(network).into_iter().map(|of| of.layer.0).collect();
+    let last = all.last().map(|(stage, _)| stage.layer.index);
+    let is_telling = |index: usize| convolutions.contains(&(index + 1)) || last == Some(index);
+    all.iter().copied().filter(|(stage, _)| is_telling(stage.layer.index)).collect()
 }
 
 /// The most probable classes.

@@ -16,7 +16,7 @@ use crate::console::notice;
 use crate::dataset::{Digests, Part};
 use crate::escape::{Escape, quoted};
 use crate::experiment::{Experiment, Origin};
-use crate::run_folder::{CONFIG, METRICS, Mark, Place, RunFolder, checkpoints_of};
+use crate::run_folder::{METRICS, Mark, Place, RunFolder, checkpoints_of, require_regular};
 use crate::weights_file::WeightsFile;
 
 /// What the files are, and the version of their form.
@@ -80,8 +80,8 @@ pub(super) fn to_bytes<T: Element>(
 }
 
 /// Goes on from the newest checkpoint in the folder of a run with less than `epochs` epochs done
-/// that is whole and the run's own. If newer ones are not, that is told. `None` of a run that has neither checkpoints nor metrics: it
-/// begins anew.
+/// that is whole and the run's own. If newer ones are not, that is told. `None` of a run that has
+/// neither checkpoints nor metrics: it begins anew.
 ///
 /// # Errors
 /// If there are checkpoints, but none to go on from; the message names the newest, and what is
@@ -125,10 +125,8 @@ pub(super) fn resume<T: Element>(
             let is_empty = std::fs::metadata(&metrics).is_ok_and(|found| found.len() == 0);
             ensure!(
                 is_empty || !metrics.exists(),
-                "{}: expected a run with checkpoints, found none to go on from; train it anew with \
-                 --config {}",
-                run.escaped(),
-                run.join(CONFIG).escaped()
+                "{}: expected a run with checkpoints, found none to go on from",
+                run.escaped()
             );
             Ok(None)
         }
@@ -160,6 +158,7 @@ struct Checkpoint {
 impl Checkpoint {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let file = path.escaped();
+        require_regular(path).with_context(|| file.clone())?;
         let weights = WeightsFile::open(path).with_context(|| file.clone())?;
         let metadata = weights.header.metadata();
         let bytes = weights.read().with_context(|| file.clone())?;
@@ -200,7 +199,7 @@ impl Checkpoint {
         );
         let mark: Mark =
             serde_json::from_str(self.said(MARK)?).with_context(|| format!("{file}: {MARK}"))?;
-        mark.digest_in(&run.join(METRICS)).with_context(|| file.clone())?;
+        mark.bytes_in(&run.join(METRICS)).with_context(|| file.clone())?;
         Ok((progress, mark))
     }
 
@@ -213,7 +212,7 @@ impl Checkpoint {
         ensure!(
             arithmetic == ARITHMETIC.to_string(),
             "{file}: expected version {ARITHMETIC} of the arithmetic, found {}, of the program's \
-             version {}, which comes to other numbers: train it anew",
+             version {}, which comes to other numbers",
             arithmetic.escaped(),
             self.said(VERSION)?.escaped()
         );
@@ -221,7 +220,7 @@ impl Checkpoint {
             .map_err(|error| anyhow!("{file}: {EXPERIMENT}{error}"))?;
         if let Some(difference) = experiment.difference(identity.experiment)? {
             bail!(
-                "{}: {}; {file} is of the experiment as it was: change it back, or train it anew",
+                "{}: {}; {file} is of the experiment as it was: change it back",
                 identity.origin.line(&difference.path),
                 difference.text
             );

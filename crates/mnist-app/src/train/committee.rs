@@ -10,6 +10,7 @@ use tensor::Element;
 
 use super::metrics::{EpochMetrics, Outcome, Summary};
 use super::receipt::Receipts;
+use super::resume::require_member;
 use super::run::Run;
 use super::start::Start;
 use super::{Options, report};
@@ -84,7 +85,7 @@ pub(super) fn train<T: Element>(
         let target = experiment.target_accuracy;
         let is_reached = target.is_some_and(|target| voted.metrics.test_accuracy() >= target);
         let ended = (is_reached || member == count).then_some(member);
-        let summary = Summary::new(&experiment, &voted, options.simd);
+        let summary = Summary::new(&experiment, &voted.metrics, voted.wall_seconds, options.simd);
         let summary = Summary { members: ended, metrics_lines: lines.cut(), ..summary };
         folder.write_json(SUMMARY, &summary)?;
         let shown = if options.json { line } else { report::vote_line(member, &voted.metrics) };
@@ -178,7 +179,9 @@ fn member_run<'a, T: Element>(
     experiment: &Experiment,
     options: &'a Options,
 ) -> anyhow::Result<Run<'a, T>> {
-    let begun = checkpoints_of(&committee.path().join(member(number)))?;
+    let own = committee.path().join(member(number));
+    require_member(&own, experiment)?;
+    let begun = checkpoints_of(&own)?;
     let start = Start::new(experiment, options.source(), !begun.is_empty())?;
     let folder = committee.member(number, &start.experiment)?;
     Run::new(start, options, (folder, [number, count]))

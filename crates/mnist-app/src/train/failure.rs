@@ -4,13 +4,14 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::Context;
-use layers::{Epoch, EpochRun, NonFinite, NonFiniteValue};
+use layers::{Epoch, EpochRun};
 use serde::{Deserialize, Serialize};
 
+use super::doctor::Finding;
 use crate::escape::Escape;
 use crate::experiment;
 use crate::input::{Input, is_there};
-use crate::run_folder::FAILURE;
+use crate::run_folder::{FAILURE, require_regular};
 
 /// The first number that was not finite. On any number of threads and any instruction set it is the
 /// same.
@@ -20,7 +21,7 @@ pub(super) struct Failure {
     pub(super) epoch: usize,
     /// The step in the epoch, counted from 1; `None` if it was the test after the epoch.
     pub(super) step: Option<usize>,
-    /// `loss`, `gradient` or `parameter`.
+    /// `input`, `output`, `loss`, `gradient`, `parameter`, `parameter_gradient` or `trainer_state`.
     value: String,
     /// The layer, and its summary.
     layer: Option<(usize, String)>,
@@ -30,26 +31,20 @@ pub(super) struct Failure {
 
 impl Failure {
     /// Of the step that comes next, or of the last one if all were taken.
-    pub(super) fn of_step(epoch: &Epoch, steps: &EpochRun, failure: &NonFinite) -> Self {
-        let NonFinite { value, sample, ref layer } = *failure;
-        let value = match value {
-            NonFiniteValue::Loss => "loss",
-            NonFiniteValue::Gradient => "gradient",
-            NonFiniteValue::Parameter => "parameter",
-        };
-        Self {
-            epoch: epoch.number(),
-            step: Some(steps.steps().min(steps.progress().steps + 1)),
-            value: value.into(),
-            layer: layer.clone(),
-            image: sample,
-        }
+    pub(super) fn of_step(epoch: &Epoch, steps: &EpochRun, finding: &Finding) -> Self {
+        let step = steps.steps().min(steps.progress().steps + 1);
+        Self { step: Some(step), ..Self::of_test(epoch, finding) }
     }
 
     /// Of a test after an epoch.
-    pub(super) fn of_test(epoch: &Epoch, image: usize) -> Self {
-        let value = "loss".into();
-        Self { epoch: epoch.number(), step: None, value, layer: None, image: Some(image) }
+    pub(super) fn of_test(epoch: &Epoch, finding: &Finding) -> Self {
+        Self {
+            epoch: epoch.number(),
+            step: None,
+            value: finding.tensor.word().into(),
+            layer: finding.layer.clone(),
+            image: finding.sample,
+        }
     }
 
     /// What is in a run's folder; `None` if the run did not break off.
@@ -61,6 +56,7 @@ impl Failure {
         if !is_there(&file) {
             return Ok(None);
         }
+        require_regular(&file).with_context(|| file.escaped())?;
         let text = Input::text(&file, experiment::MOST_BYTES).with_context(|| file.escaped())?;
         serde_json::from_str(&text).with_context(|| file.escaped()).map(Some)
     }
@@ -75,10 +71,11 @@ pub(crate) fn text(run: &Path) -> anyhow::Result<Option<String>> {
     Ok(Failure::read(run)?.map(|failure| failure.to_string()))
 }
 
-/// `in epoch 3, step 17: loss of image 5, layer 2 (Relu)`.
+/// `in epoch 3, step 17: output of image 5, layer 2 (Relu)`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { epoch, step, value, layer, image } = self;
+        let Self { epoch, step, ref value, ref layer, image } = *self;
+        let value = value.replace('_', " ");
         match step {
             Some(step) => write!(f, "in epoch {epoch}, step {step}: {}", value.escaped())?,
             None => write!(f, "after epoch {epoch}: {}", value.escaped())?,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tensor::simd::Level;
 
-use crate::evaluation::Evaluation;
+use crate::evaluation::report::NOTEBOOK_IMAGES;
+use crate::evaluation::{Evaluation, mean};
 use crate::experiment::{Experiment, Precision};
 use crate::statistics::wilson_interval;
 
@@ -97,9 +98,13 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of a run that came to `outcome`, all of whose lines of metrics were written.
-    pub fn new(experiment: &Experiment, outcome: &Outcome, simd: Level) -> Self {
-        let Outcome { metrics, wall_seconds, .. } = outcome;
+    /// Of a run that ended with these metrics after so many seconds, all of whose lines were written.
+    pub(super) fn new(
+        experiment: &Experiment,
+        metrics: &EpochMetrics,
+        wall_seconds: f64,
+        simd: Level,
+    ) -> Self {
         Self {
             preset: experiment.name.clone(),
             seed: experiment.seed,
@@ -109,7 +114,7 @@ impl Summary {
             test_accuracy: metrics.test_accuracy(),
             test_accuracy_interval: metrics.test_accuracy_interval(),
             last: metrics.clone(),
-            wall_seconds: *wall_seconds,
+            wall_seconds,
             peak_rss_bytes: peak_rss_bytes(),
             threads: rayon::current_num_threads(),
             simd: simd.name(),
@@ -119,6 +124,17 @@ impl Summary {
     }
 }
 
+/// The keys of a summary that say how the run was made, not what it came to.
+pub(super) const CIRCUMSTANCES: [&str; 7] = [
+    "train_seconds",
+    "samples_per_second",
+    "wall_seconds",
+    "peak_rss_bytes",
+    "threads",
+    "simd",
+    "version",
+];
+
 /// The errors of the first 20 test images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NotebookErrors {
@@ -126,6 +142,20 @@ pub struct NotebookErrors {
     pub test_error_20: Vec<f64>,
     /// Their mean.
     pub test_error_20_mean: f64,
+}
+
+impl NotebookErrors {
+    /// Its keys in a summary.
+    pub(super) const KEYS: [&str; 2] = ["test_error_20", "test_error_20_mean"];
+
+    /// Of the last evaluation, if the experiment asks for them.
+    pub(super) fn of(experiment: &Experiment, evaluation: &Evaluation) -> Option<Self> {
+        let losses = &evaluation.losses;
+        let errors = &losses[..NOTEBOOK_IMAGES.min(losses.len())];
+        experiment
+            .notebook_report
+            .then(|| Self { test_error_20: errors.to_vec(), test_error_20_mean: mean(errors) })
+    }
 }
 
 /// The peak memory of this process so far, in bytes, if the system tells.

@@ -65,8 +65,10 @@ impl Bar {
         let EpochProgress { steps, losses, correct } = run.progress();
         let (number, samples, loss) = (epoch.number(), run.samples(), losses.value());
         self.epoch = Counts { number, steps: *steps as u64, samples, loss, correct: *correct };
-        self.bar.set_prefix(format!("epoch {}/{}", epoch.number(), self.epochs));
+        self.bar.set_message("");
         self.bar.reset();
+        self.bar.set_position(self.epoch.steps);
+        self.bar.set_prefix(format!("epoch {number}/{}", self.epochs));
     }
 
     /// Counts a step.
@@ -86,8 +88,9 @@ impl Bar {
         }
     }
 
-    /// Says that the network is being tested.
+    /// Says that the network is being tested, after the last step.
     pub(super) fn test(&self) {
+        self.bar.set_position(self.bar.length().unwrap_or(0));
         self.bar.set_message("testing");
     }
 

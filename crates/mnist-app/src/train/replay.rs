@@ -60,7 +60,7 @@ impl FailedRun {
                 return Ok(Self { run: ClaimedRun::read(&folder)?, failure });
             }
         }
-        let state = if run.has_ended() { "has ended" } else { "has not ended, nor failed" };
+        let state = if run.has_ended()? { "has ended" } else { "has not ended, nor failed" };
         bail!(
             "{}: expected a run that broke off, with {FAILURE} in it, found one that {state}",
             folder.escaped()

@@ -9,7 +9,7 @@ use tensor::Element;
 use super::Options;
 use super::metrics::EpochMetrics;
 use crate::dataset::{DataSource, Samples};
-use crate::escape::Escape;
+use crate::escape::{Escape, shell_word};
 use crate::evaluation::report::{accuracy, percent};
 use crate::experiment::Experiment;
 use crate::layer_rows::layer_rows;
@@ -144,18 +144,9 @@ fn in_words(seconds: f64) -> String {
     }
 }
 
-/// A path as a word of a command line.
-pub(super) fn shell_word(path: &Path) -> String {
-    let path = path.escaped();
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./+,=:@%".contains(c);
-    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use super::{epoch_line, in_words, shell_word};
+    use super::{epoch_line, in_words};
     use crate::train::metrics::EpochMetrics;
     use crate::width::WIDTH;
 
@@ -183,12 +174,9 @@ mod tests {
     }
 
     #[test]
-    fn times_are_in_words_and_paths_are_words() {
+    fn times_are_in_words() {
         for (seconds, expected) in [(1.26, "1.3 s"), (125.0, "2 min 5 s"), (7080.0, "1 h 58 min")] {
             assert_eq!(in_words(seconds), expected);
-        }
-        for (path, expected) in [("runs/a-1", "runs/a-1"), ("my run's", r"'my run'\''s'")] {
-            assert_eq!(shell_word(Path::new(path)), expected);
         }
     }
 }

@@ -5,17 +5,19 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, ensure};
-use layers::sha256;
+use anyhow::{Context, anyhow, bail, ensure};
+use layers::{Schedule, sha256};
 use serde::Deserialize;
 
 use super::committee;
-use crate::escape::Escape;
+use super::metrics::EpochMetrics;
+use crate::escape::{Escape, shell_word};
 use crate::evaluation::report::accuracy;
 use crate::experiment::{self, Experiment, Origin};
-use crate::input::Input;
-use crate::run_folder::{CONFIG, METRICS, MODEL, RunFolder, SUMMARY, member};
+use crate::input::{Input, is_there};
+use crate::run_folder::{CONFIG, METRICS, MODEL, RunFolder, SUMMARY, member, require_regular};
 use crate::weights_file::WeightsFile;
+use crate::width::wrap;
 
 /// A run that goes on.
 #[derive(Debug)]
@@ -53,21 +55,34 @@ impl Resumption {
     /// # Errors
     /// If that would change the epochs that are done.
     pub(crate) fn change(&mut self, changes: &Changes) -> anyhow::Result<()> {
-        let Self { experiment, .. } = self;
-        if let Some(epochs) = changes.epochs {
+        changes.apply(&mut self.experiment)
+    }
+}
+
+impl Changes {
+    fn apply(&self, experiment: &mut Experiment) -> anyhow::Result<()> {
+        if let Some(epochs) = self.epochs {
             let schedule = &experiment.schedule;
             ensure!(
                 epochs == experiment.epochs || !schedule.depends_on_length(),
                 "--epochs {epochs}: expected {}, as the run began with, since its schedule, {}, \
                  depends on the number of epochs; train anew with another number",
                 experiment.epochs,
-                serde_json::to_value(schedule)?["type"].as_str().unwrap_or_default()
+                schedule_text(schedule)?
             );
             experiment.epochs = epochs;
         }
-        experiment.target_accuracy = changes.target_accuracy.or(experiment.target_accuracy);
+        experiment.target_accuracy = self.target_accuracy.or(experiment.target_accuracy);
         Ok(())
     }
+}
+
+/// `constant with a warm-up`
+fn schedule_text(schedule: &Schedule) -> anyhow::Result<String> {
+    let value = serde_json::to_value(schedule)?;
+    let name = value["type"].as_str().unwrap_or_default();
+    let warms_up = value["warmup"].as_f64().is_some_and(|share| share > 0.0);
+    Ok(format!("{name}{}", if warms_up { " with a warm-up" } else { "" }))
 }
 
 /// The parts of `summary.json` that say what a run has come to.
@@ -82,21 +97,41 @@ struct Ended {
     metrics_lines: Option<usize>,
 }
 
-/// The result of a run that has nothing left to do of this experiment, for people or as the last
-/// line of its metrics; `None` if something is left.
+/// The result of a run that has nothing left to do after these changes, for people or as the last
+/// line of its metrics; `None` if something is left, or its experiment cannot be read. The folder
+/// may be one that cannot be written.
 ///
 /// # Errors
-/// If the metrics cannot be read.
+/// If the changes would change the epochs that are done, or the metrics cannot be read.
 pub(crate) fn result_of(
     run: &Path,
-    experiment: &Experiment,
+    changes: &Changes,
     json: bool,
 ) -> anyhow::Result<Option<String>> {
-    let Some(ended) = ended(run, experiment) else { return Ok(None) };
+    let config = run.join(CONFIG);
+    let text = require_regular(&config).and_then(|()| experiment::text_of(&config));
+    let Some(mut experiment) = text.ok().and_then(|text| Experiment::parse(&text).ok()) else {
+        return Ok(None);
+    };
+    changes.apply(&mut experiment)?;
+    let Some(ended) = ended(run, &experiment) else { return Ok(None) };
+    let metrics = run.join(METRICS);
+    require_regular(&metrics).with_context(|| metrics.escaped())?;
+    let text = fs::read_to_string(&metrics).with_context(|| metrics.escaped())?;
+    let last = text.lines().last().unwrap_or_default();
+    let is_same = serde_json::from_str(last).is_ok_and(|last: EpochMetrics| {
+        (last.epoch, last.test_correct, last.test_total, last.weights_sha256)
+            == (ended.epoch, ended.test_correct, ended.test_total, ended.weights_sha256.clone())
+    });
+    ensure!(
+        is_same,
+        "{}: expected the results of the last line of {METRICS}, found others: one of the two was \
+         changed; mnist-app verify {} says which",
+        run.join(SUMMARY).escaped(),
+        shell_word(run)
+    );
     if json {
-        let metrics = run.join(METRICS);
-        let text = fs::read_to_string(&metrics).with_context(|| metrics.escaped())?;
-        return Ok(text.lines().last().map(|line| format!("{line}\n")));
+        return Ok(Some(format!("{last}\n")));
     }
     let Ended { epoch, test_correct, test_total, weights_sha256, .. } = ended;
     let accuracy = accuracy(test_correct, test_total);
@@ -105,16 +140,15 @@ pub(crate) fn result_of(
         None => ("", "epochs"),
     };
     let what = format!("{what} {epoch} {of}");
-    Ok(Some(format!(
-        "{}: has ended; {}: {accuracy}\nweights: sha256 {weights_sha256}\n",
-        run.escaped(),
-        what.trim_start()
-    )))
+    let result = format!("{}: has ended; {}: {accuracy}", run.escaped(), what.trim_start());
+    Ok(Some(format!("{}\nweights: sha256 {weights_sha256}\n", wrap(&result))))
 }
 
 /// What a run has come to, if nothing of this experiment is left and its files are whole.
 fn ended(run: &Path, experiment: &Experiment) -> Option<Ended> {
-    let text = Input::text(&run.join(SUMMARY), experiment::MOST_BYTES).ok()?;
+    let summary = run.join(SUMMARY);
+    require_regular(&summary).ok()?;
+    let text = Input::text(&summary, experiment::MOST_BYTES).ok()?;
     let ended: Ended = serde_json::from_str(&text).ok()?;
     if ended.metrics_lines.is_some() {
         // Those that are missing are in its last checkpoint.
@@ -128,18 +162,53 @@ fn ended(run: &Path, experiment: &Experiment) -> Option<Ended> {
     };
     let members = ended.members?;
     let each = (1..=members).map(|number| {
-        let own = self::ended(&run.join(member(number)), &experiment.member(number))?;
-        Some(own.weights_sha256)
+        let (folder, expected) = (run.join(member(number)), experiment.member(number));
+        require_member(&folder, &expected).ok()?;
+        Some(self::ended(&folder, &expected)?.weights_sha256)
     });
     let digests: Vec<_> = each.collect::<Option<_>>()?;
     let is_done = members == planned.get() || (is_reached && members < planned.get());
     Some(ended).filter(|ended| is_done && ended.weights_sha256 == committee::digest(&digests))
 }
 
+/// Checks that the folder of a member, if it is a run's, is that of this one.
+///
+/// # Errors
+/// If it has another experiment; the message names what of it is another one.
+pub(super) fn require_member(folder: &Path, expected: &Experiment) -> anyhow::Result<()> {
+    let config = folder.join(CONFIG);
+    if !is_there(&config) {
+        return Ok(());
+    }
+    let text = require_regular(&config).and_then(|()| experiment::text_of(&config));
+    let text = text.with_context(|| config.escaped())?;
+    let own = Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", config.escaped()))?;
+    require_same(expected, &own, &Origin::run(&config, text, &own))
+}
+
+/// Checks that a member has the experiment that its committee says.
+///
+/// # Errors
+/// If it has another one.
+pub(super) fn require_same(
+    expected: &Experiment,
+    own: &Experiment,
+    origin: &Origin,
+) -> anyhow::Result<()> {
+    let Some(difference) = expected.difference(own)? else { return Ok(()) };
+    bail!(
+        "{}: {}; it is not the member of its committee",
+        origin.line(&difference.path),
+        difference.text
+    );
+}
+
 /// Whether the run's model is the one that it ended with.
 fn has_model(run: &Path, ended: &Ended) -> bool {
     let Ok(config) = experiment::text_of(&run.join(CONFIG)) else { return false };
-    let Ok(model) = WeightsFile::open(&run.join(MODEL)) else { return false };
+    let model = run.join(MODEL);
+    let model = require_regular(&model).and_then(|()| WeightsFile::open(&model));
+    let Ok(model) = model else { return false };
     let metadata = model.header.metadata();
     metadata.get("config_sha256") == Some(&sha256(config.as_bytes()))
         && metadata.get("weights_sha256") == Some(&ended.weights_sha256)

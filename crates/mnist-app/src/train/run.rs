@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
-use layers::{Epoch, EpochReport, EpochRun, NonFinite, save_weights};
+use anyhow::{Context, anyhow, bail, ensure};
+use layers::{Epoch, EpochReport, EpochRun, NonFinite};
 use tensor::Element;
 
 use super::checkpoint::{self, Identity, Resumed};
@@ -17,11 +17,13 @@ use super::state::{Progress, Steps};
 use super::training::Training;
 use super::{Options, report};
 use crate::console::{Console, notice};
-use crate::dataset::{self, Samples};
-use crate::escape::Escape;
-use crate::evaluation::report::{NOTEBOOK_IMAGES, accuracy_lines, notebook_lines};
-use crate::evaluation::{Evaluation, mean};
-use crate::run_folder::{Checkpoints, FAILURE, Lines, METRICS, MODEL, RunFolder, SUMMARY};
+use crate::dataset::Samples;
+use crate::escape::{Escape, shell_word};
+use crate::evaluation::Evaluation;
+use crate::evaluation::report::{accuracy_lines, notebook_lines};
+use crate::run_folder::{
+    CONFIG, Checkpoints, FAILURE, Lines, METRICS, MODEL, Place, RunFolder, SUMMARY,
+};
 use crate::signals::{self, Interrupted};
 
 /// A run of one network.
@@ -58,7 +60,11 @@ impl<'a, T: Element> Run<'a, T> {
         let mut training = Training::new(start)?;
         let Training { experiment, data, state, .. } = &mut training;
         let identity = Identity { experiment, origin: &options.origin, data };
-        let resumed = checkpoint::resume(folder.path(), &identity, usize::MAX, state)?;
+        let resumed = checkpoint::resume(folder.path(), &identity, usize::MAX, state);
+        let resumed = resumed.map_err(|error| {
+            let config = shell_word(&folder.path().join(CONFIG));
+            anyhow!("{error:#}; to train it anew: mnist-app train --config {config}")
+        })?;
         let begun = state.progress.begun();
         ensure!(
             begun <= experiment.epochs.get(),
@@ -188,6 +194,10 @@ impl<'a, T: Element> Run<'a, T> {
             return Ok(());
         }
         self.folder.check()?;
+        if self.training.state.trainer.require_finite().is_err() {
+            // The end of the epoch ends the run for this. What is not finite is kept nowhere.
+            return Ok(());
+        }
         // The checkpoint counts these lines.
         self.lines.sync();
         let Self { training, options, folder, .. } = self;
@@ -222,7 +232,12 @@ impl<'a, T: Element> Run<'a, T> {
         if let Err(error) = self.save() {
             return error;
         }
-        let (folder, place) = (self.folder.path().to_owned(), self.training.state.progress.text());
+        let (progress, newest) = (&self.training.state.progress, self.checkpoints.newest());
+        let (folder, mut place) = (self.folder.path().to_owned(), progress.text());
+        if newest != Some(progress.place()) {
+            let newest = newest.map_or("none".into(), Place::file_name);
+            place += &format!(", of which there is no checkpoint; the last one is {newest}");
+        }
         Interrupted { signal, folder, place }.into()
     }
 
@@ -264,10 +279,9 @@ impl<'a, T: Element> Run<'a, T> {
             bail!("expected a signal that ended the evaluation, found none");
         };
         let Some(image) = evaluation.first_non_finite() else { return Ok(evaluation) };
-        self.record(&Failure::of_test(epoch, image));
         let place = (self.folder.path(), &self.show() as _);
-        let error = self.training.test_error(place, epoch, image);
-        self.show()(&self.hint());
+        let (failure, error) = self.training.test_failure(place, epoch, image);
+        self.record(&failure);
         Err(error)
     }
 
@@ -288,22 +302,20 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// Why the run does not go on after a step of this epoch.
     fn stopped(&self, epoch: &Epoch, steps: &EpochRun, failure: &NonFinite) -> anyhow::Error {
-        self.record(&Failure::of_step(epoch, steps, failure));
-        let error = self.training.step_error((self.folder.path(), &self.show()), epoch, failure);
-        self.show()(&self.hint());
+        let place = (self.folder.path(), &self.show() as _);
+        let (failure, error) = self.training.step_failure(place, (epoch, steps), failure);
+        self.record(&failure);
         error
     }
 
-    /// Writes down what ended the run. If that cannot be written, it is told.
+    /// Writes down what ended the run, and says how to see it again. If it cannot be written, that
+    /// is told.
     fn record(&self, failure: &Failure) {
         if let Err(error) = self.folder.write_json(FAILURE, failure) {
             notice(format_args!("{error:#}"));
         }
-    }
-
-    /// How to see a failure again.
-    fn hint(&self) -> String {
-        format!("to see it again: mnist-app replay {}", report::shell_word(self.folder.path()))
+        let folder = shell_word(self.folder.path());
+        self.show()(&format!("to see it again: mnist-app replay {folder}"));
     }
 
     /// Prints a line of what the layers make of a step that failed.
@@ -337,29 +349,13 @@ impl<'a, T: Element> Run<'a, T> {
     /// are not all.
     fn finish(&self, outcome: &Outcome, metrics_lines: Option<usize>) -> anyhow::Result<()> {
         let experiment = &self.training.experiment;
-        let text = |value: serde_json::Result<String>| value.map(|text| text.replace('"', ""));
-        let metadata = [
-            ("preset", experiment.name.clone()),
-            ("seed", experiment.seed.to_string()),
-            ("precision", text(serde_json::to_string(&experiment.precision))?),
-            ("loss", serde_json::to_string(&experiment.loss)?),
-            ("weights_sha256", outcome.metrics.weights_sha256.clone()),
-            ("config_sha256", self.folder.config_sha256().to_owned()),
-            ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ];
-        let of_data = dataset::metadata(&self.training.train, &self.training.test);
-        let metadata: Vec<_> = metadata.into_iter().chain(of_data).collect();
-        let model = save_weights(self.training.network(), &metadata)?;
+        let model = self.training.model(self.folder.config_sha256())?;
         self.folder.write(MODEL, &model)?;
         // Another version of the program may have met one.
         self.folder.remove(FAILURE)?;
-        let losses = &outcome.evaluation.losses;
-        let errors = &losses[..NOTEBOOK_IMAGES.min(losses.len())];
-        let notebook = experiment.notebook_report.then(|| NotebookErrors {
-            test_error_20: errors.to_vec(),
-            test_error_20_mean: mean(errors),
-        });
-        let summary = Summary::new(experiment, outcome, self.options.simd);
+        let notebook = NotebookErrors::of(experiment, &outcome.evaluation);
+        let Outcome { metrics, wall_seconds, .. } = outcome;
+        let summary = Summary::new(experiment, metrics, *wall_seconds, self.options.simd);
         self.folder.write_json(SUMMARY, &Summary { metrics_lines, notebook, ..summary })
     }
 

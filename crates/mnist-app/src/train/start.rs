@@ -22,8 +22,9 @@ pub(crate) struct Start<T> {
 }
 
 impl<T: Element> Start<T> {
-    /// Builds the networks and reads the images, from the folder `data` if that is named. A run that `goes_on` has its weights in its
-    /// checkpoints: those that it began with are then not read again.
+    /// Builds the networks and reads the images, from the folder `data` if that is named. A run that
+    /// `goes_on` has its weights in its checkpoints: those that it began with are then not read
+    /// again.
     ///
     /// # Errors
     /// If something that the experiment or `data` names is not what it should be, it does not
@@ -56,7 +57,10 @@ impl<T: Element> Start<T> {
         build::require_classes(experiment, of_weights.as_ref(), &train)?;
         let batches = Batches::of(experiment, train.len());
         build::check(experiment, origin, &networks, batches)?;
-        let experiment = experiment.effective(train.len(), test.len());
+        let mut experiment = experiment.effective(train.len(), test.len());
+        if let Some(weights) = of_weights {
+            experiment.initial_weights_sha256 = Some(weights.sha256);
+        }
         Ok(Self { experiment, networks, train, test })
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use layers::{
     Epoch, EpochReport, EpochRun, Epochs, Network, NonFinite, StepReport, Subset, Trainer,
+    save_weights,
 };
 use tensor::Element;
 
@@ -16,7 +17,7 @@ use super::receipt::Receipts;
 use super::start::Start;
 use super::state::{Progress, State};
 use crate::augmentation::Augmenter;
-use crate::dataset::{Augmented, Digests, Samples};
+use crate::dataset::{self, Augmented, Digests, Samples};
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Experiment;
 use crate::experiment::build::trainer_config;
@@ -144,38 +145,39 @@ impl<T: Element> Training<T> {
         let report = match self.learn(&mut steps, epoch) {
             Ok(report) => report,
             Err(failure) => {
-                let error = self.step_error(place, epoch, &failure);
-                return Ok(Err((Failure::of_step(epoch, &steps, &failure), error)));
+                return Ok(Err(self.step_failure(place, (epoch, &steps), &failure)));
             }
         };
         let evaluation = self.evaluate_while(epoch, || true).context("no evaluation")?;
         if let Some(image) = evaluation.first_non_finite() {
-            let error = self.test_error(place, epoch, image);
-            return Ok(Err((Failure::of_test(epoch, image), error)));
+            return Ok(Err(self.test_failure(place, epoch, image)));
         }
         Ok(Ok((self.metrics(&report, &evaluation), evaluation)))
     }
 
-    /// The error for a step of an epoch that failed, of a run in this folder; it is shown layer by
-    /// layer.
-    pub(super) fn step_error(
+    /// What failed in a step of an epoch, of a run in this folder, and the error for it; it is shown
+    /// layer by layer.
+    pub(super) fn step_failure(
         &self,
         place: (&Path, &dyn Fn(&str)),
-        epoch: &Epoch,
+        (epoch, steps): (&Epoch, &EpochRun),
         failure: &NonFinite,
-    ) -> anyhow::Error {
+    ) -> (Failure, anyhow::Error) {
         let data = augmented(&self.train, self.augmenter.as_ref(), epoch);
-        self.diagnosis(place).of_step(&data, epoch, failure)
+        let (finding, error) = self.diagnosis(place).of_step(&data, epoch, failure);
+        (Failure::of_step(epoch, steps, &finding), error)
     }
 
     /// The same for the test after an epoch, of an image whose loss is not finite.
-    pub(super) fn test_error(
+    pub(super) fn test_failure(
         &self,
         place: (&Path, &dyn Fn(&str)),
         epoch: &Epoch,
         image: usize,
-    ) -> anyhow::Error {
-        self.diagnosis(place).of_test(self.network(), &self.test, epoch.number(), image)
+    ) -> (Failure, anyhow::Error) {
+        let diagnosis = self.diagnosis(place);
+        let (finding, error) = diagnosis.of_test(self.network(), &self.test, epoch.number(), image);
+        (Failure::of_test(epoch, &finding), error)
     }
 
     fn diagnosis<'a>(&'a self, (folder, show): (&'a Path, &'a dyn Fn(&str))) -> Diagnosis<'a, T> {
@@ -203,6 +205,26 @@ impl<T: Element> Training<T> {
     /// What it has come to.
     pub(super) fn network(&self) -> &Network<T> {
         self.averaged.as_ref().unwrap_or(self.state.trainer.network())
+    }
+
+    /// The file of what it has come to, in a run whose `config.toml` has this SHA-256.
+    ///
+    /// # Errors
+    /// If a number is not finite.
+    pub(super) fn model(&self, config_sha256: &str) -> anyhow::Result<Vec<u8>> {
+        let Self { experiment, train, test, .. } = self;
+        let text = |value: serde_json::Result<String>| value.map(|text| text.replace('"', ""));
+        let metadata = [
+            ("preset", experiment.name.clone()),
+            ("seed", experiment.seed.to_string()),
+            ("precision", text(serde_json::to_string(&experiment.precision))?),
+            ("loss", serde_json::to_string(&experiment.loss)?),
+            ("weights_sha256", self.network().digest()),
+            ("config_sha256", config_sha256.to_owned()),
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ];
+        let metadata = metadata.into_iter().chain(dataset::metadata(train, test));
+        Ok(save_weights(self.network(), &metadata.collect::<Vec<_>>())?)
     }
 
     /// The line of an epoch that follows those that are done.

@@ -452,7 +452,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_written() {
     let within = format!("error: training stopped in epoch {}, ", epochs + 1);
     assert!(error.starts_with(&after) || error.starts_with(&within), "{error}");
     assert!(error.contains("found ") && error.contains(" of layer "), "{error}");
-    let expected = ["checkpoint", "config.toml", "failure.json", "metrics.jsonl"];
+    let expected = ["checkpoint", "config.toml", "failure.json", "metrics.jsonl", "report.html"];
     assert_eq!(names(&run), expected, "only whole files are left behind");
 }
 

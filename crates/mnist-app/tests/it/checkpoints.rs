@@ -89,7 +89,13 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_it_is_used() {
     fs::write(path.join("copy").join(OLDER), "").unwrap();
     let complaint = refused(path, "train --resume copy --epochs 4");
     assert!(complaint.starts_with(&format!("error: copy/{NEWEST}: expected ")), "{complaint}");
-    assert!(complaint.ends_with("those before it are not of use either\n"), "{complaint}");
+    assert!(
+        complaint.ends_with(
+            "those before it are not of use either; to train it anew: mnist-app train --config \
+         copy/config.toml\n"
+        ),
+        "{complaint}"
+    );
     fs::remove_dir_all(path.join("copy/checkpoint")).unwrap();
     let complaint = refused(path, "train --resume copy --epochs 4");
     assert!(complaint.contains("expected a run with checkpoints, found none"), "{complaint}");

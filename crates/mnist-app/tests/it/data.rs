@@ -54,7 +54,14 @@ fn the_program_trains_in_an_empty_folder() {
     assert_eq!(names(here.path()), ["runs"]);
     let [run] = &*names(&here.path().join("runs")) else { panic!("one run") };
     let run = format!("runs/{run}");
-    let files = ["checkpoint", "config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
+    let files = [
+        "checkpoint",
+        "config.toml",
+        "metrics.jsonl",
+        "model.safetensors",
+        "report.html",
+        "summary.json",
+    ];
     assert_eq!(names(&here.path().join(&run)), files);
     assert_eq!(summary(here.path(), &run)["test_total"], 10);
     let evaluated = succeeds(here.path(), &format!("evaluate {run} --test-limit 10 --json"));

@@ -22,8 +22,14 @@ input = [1, 28, 28]
 layers = [{ type = "flatten" }, { type = "dense", outputs = 10 }]
 "#;
 
-const WHOLE: [&str; 5] =
-    ["checkpoint", "config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
+const WHOLE: [&str; 6] = [
+    "checkpoint",
+    "config.toml",
+    "metrics.jsonl",
+    "model.safetensors",
+    "report.html",
+    "summary.json",
+];
 
 fn program(folder: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));

@@ -199,7 +199,7 @@ fn paths_in_any_bytes_work_where_nothing_must_write_them_down() {
     ];
     let [printed, _] = harmless_output(&run_in(path, &words), 0);
     assert!(printed.contains("\nrun: run-\\xff\\xfe\n"), "{printed}");
-    assert_eq!(names(&path.join(&run)).len(), 5);
+    assert_eq!(names(&path.join(&run)).len(), 6);
     for words in [
         &[&"evaluate" as &dyn AsRef<OsStr>, &run, &"--data", &data][..],
         &[&"compare", &run, &run, &"--data", &data],

@@ -60,6 +60,16 @@ fn each_reason_not_to_learn_has_its_warning() {
             experiment("learning_rate = 0.01", dead),
             "20 of 20 units of layer 2 (Relu) are dead",
         ),
+        (
+            "flat",
+            experiment("learning_rate = 0.01", "")
+                .replace("softmax_cross_entropy", "mean_squared_error")
+                .replace(
+                    "{ type = \"dense\", outputs = 10 }",
+                    "{ type = \"dense\", outputs = 10, initial_bias = -100 }, { type = \"relu\" }",
+                ),
+            "all gradients are exactly 0 for 32 images, as the last layer, 2 (Relu), is flat",
+        ),
         ("still", experiment("learning_rate = 0.0", dense), "it has learned nothing yet: "),
     ] {
         fs::write(here.path().join(format!("{name}.toml")), text).unwrap();

@@ -30,6 +30,27 @@ fn breaks_off(folder: &Path, line: &str) -> String {
     told
 }
 
+/// An experiment whose second moments overflow, after which no step would change anything.
+const OVERFLOWING: &str = r#"
+epochs = 3
+batch_size = 20
+shard_size = 20
+shuffle = true
+learning_rate = 1e6
+loss = "mean_squared_error"
+optimizer = { type = "adam" }
+init = "he"
+
+[network]
+input = [1, 28, 28]
+layers = [
+    { type = "flatten" },
+    { type = "dense", outputs = 20 },
+    { type = "relu" },
+    { type = "dense", outputs = 10 },
+]
+"#;
+
 fn replay(folder: &Path, line: &str, level: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));
     command.current_dir(folder).env("ASTERISM_SIMD", level).arg("replay");
@@ -38,6 +59,24 @@ fn replay(folder: &Path, line: &str, level: &str) -> Output {
 
 fn failure(run: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(run.join("failure.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn what_the_optimizer_keeps_must_be_finite_too() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    fs::write(path.join("overflowing.toml"), OVERFLOWING).unwrap();
+    let flags = "--config overflowing.toml --checkpoint-every 1 --out run";
+    let told = breaks_off(path, flags);
+    let error = told.lines().last().unwrap();
+    let expected = "error: training stopped in epoch 1, by step 10: expected finite numbers, found \
+                    NaN or infinity in what the optimizer or the layer keeps of layer ";
+    assert!(error.starts_with(expected), "{error}");
+    assert!(error.contains("a smaller --learning-rate or a clip_norm may help"), "{error}");
+    assert_eq!(failure(&path.join("run"))["value"], "trainer_state");
+    assert!(!told.contains("goes on without"), "{told}");
+    let printed = succeeds(path, "replay run --quiet --threads 2");
+    assert!(printed.contains("fails again in epoch 1, step 10: trainer state"), "{printed}");
 }
 
 #[test]
@@ -53,6 +92,9 @@ fn a_failure_comes_again_layer_by_layer() {
         let (epoch, step) = (&recorded["epoch"], &recorded["step"]);
         assert!(epoch.as_u64() > Some(1), "{recorded}");
         assert!(error.starts_with(&format!("training stopped in epoch {epoch}, step {step}: ")));
+        // The file names the layer that the message does.
+        let (layer, summary) = (&recorded["layer"][0], recorded["layer"][1].as_str().unwrap());
+        assert!(error.contains(&format!(" of layer {layer} ({summary})")), "{recorded}: {error}");
         let before = contents(&folder);
         for (line, level) in [("--threads 1", "portable"), ("--threads 3", "portable")] {
             let output = replay(path, &format!("{run} {line}"), level);

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
 use serde_json::Value;
+use tensor::simd::Level;
 
 use crate::committee::TWO;
 use crate::common::{objects, run_line, small_data, succeeds, summary, text, train_small};
@@ -146,6 +147,8 @@ fn a_signal_in_an_epoch_changes_no_number() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
     write(path, "everything.toml", &EVERYTHING.replace("epochs = 3", "epochs = 6"));
+    let levels: Vec<_> = Level::available().collect();
+    let mut levels = levels.into_iter().cycle();
     for (name, flags, signal, status) in [
         ("everything", "--config everything.toml", "-INT", 130),
         ("double", "--config everything.toml --precision f64", "-TERM", 143),
@@ -169,7 +172,7 @@ fn a_signal_in_an_epoch_changes_no_number() {
         let lines = folder.join("metrics.jsonl");
         let torn = fs::read_to_string(&lines).unwrap() + "{\"epoch\":99}\n{\"epoch\":100,\"tra";
         fs::write(&lines, torn).unwrap();
-        let printed = resume(path, &run, 2, "portable");
+        let printed = resume(path, &run, 2, levels.next().unwrap().name());
         assert!(printed.contains("\ngoes on in epoch ") || printed.contains("\ngoes on after"));
         assert_same(path, &whole, &run);
         let [whole, run] = [&whole, &run].map(|run| summary(path, run));
@@ -243,7 +246,7 @@ fn a_signal_while_data_are_read_ends_that_at_once() {
 fn a_committee_goes_on_in_its_third_member() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
-    let config = TWO.replace("epochs = 2", "epochs = 4");
+    let config = TWO.replace("epochs = 2", "epochs = 12");
     write(path, "three.toml", &format!("committee = 4\n{config}"));
     train_small(path, "--config three.toml --out whole");
     let third = path.join("run/member-3");
@@ -267,8 +270,8 @@ fn a_committee_goes_on_in_its_third_member() {
     let printed = succeeds(path, "train --resume run");
     assert!(printed.starts_with("run: has ended; the vote of 4 members: "), "{printed}");
     // All members learn on.
-    succeeds(path, "train --resume run --epochs 5 --quiet");
-    train_small(path, "--config three.toml --epochs 5 --out five");
+    succeeds(path, "train --resume run --epochs 13 --quiet");
+    train_small(path, "--config three.toml --epochs 13 --out five");
     assert_eq!(metrics(&path.join("five")), metrics(&run));
     assert_same(path, "five/member-2", "run/member-2");
 }
@@ -283,6 +286,19 @@ fn a_run_is_made_longer_where_its_rates_allow_it() {
     let printed = succeeds(path, "train --resume run --epochs 5 --json");
     assert_eq!(objects(&printed).len(), 2, "{printed}");
     assert_same(path, "whole", "run");
+    // One that is made longer and does not come to its end keeps the model that it had.
+    train_small(path, "--config plain.toml --out killed");
+    let lines = || metrics(&path.join("killed")).len();
+    interrupted(path, "--resume killed --epochs 500000", "-INT", || lines() > 3);
+    let complaint = refused(path, "evaluate killed", 1);
+    let expected = "; the run was made longer and has not come to its end; to go on with it: \
+                    mnist-app train --resume killed; name killed/model.safetensors to use the \
+                    model as it is\n";
+    assert!(complaint.ends_with(expected), "{complaint}");
+    let data = small_data().display();
+    succeeds(path, &format!("evaluate killed/model.safetensors --quiet --data {data}"));
+    let printed = succeeds(path, "verify killed --epoch 3");
+    assert!(printed.ends_with("; the run has not ended\n"), "{printed}");
     assert!(fs::read_to_string(path.join("run/config.toml")).unwrap().contains("epochs = 5\n"));
     let complaint = refused(path, "train --resume run --epochs 4", 1);
     let expected = "error: --epochs: expected at least 5 epochs, as so many have begun, found 4\n";
@@ -312,6 +328,17 @@ fn a_run_that_has_ended_prints_its_result() {
     let lines = fs::read_to_string(here.path().join("run/metrics.jsonl")).unwrap();
     let last = lines.lines().last().unwrap().to_owned() + "\n";
     assert_eq!(succeeds(here.path(), "train --resume run --json"), last);
+    // Nothing is opened for writing, even where the file could be.
+    let config = here.path().join("run/config.toml");
+    let written = |path: &Path| fs::metadata(path).unwrap().permissions();
+    let (before, mut locked) = (written(&config), written(&config));
+    locked.set_readonly(true);
+    fs::set_permissions(&config, locked).unwrap();
+    let held = fs::File::open(&config).unwrap();
+    held.lock().unwrap();
+    assert_eq!(succeeds(here.path(), "train --resume run"), printed);
+    drop(held);
+    fs::set_permissions(&config, before).unwrap();
     // Killed before the last files were written.
     for name in ["summary.json", "model.safetensors"] {
         let file = here.path().join("run").join(name);

@@ -9,8 +9,14 @@ use std::time::{Duration, Instant};
 use crate::committee::TWO;
 use crate::common::{names, small_data, text, train_small};
 
-pub(crate) const WHOLE: [&str; 5] =
-    ["checkpoint", "config.toml", "metrics.jsonl", "model.safetensors", "summary.json"];
+pub(crate) const WHOLE: [&str; 6] = [
+    "checkpoint",
+    "config.toml",
+    "metrics.jsonl",
+    "model.safetensors",
+    "report.html",
+    "summary.json",
+];
 
 /// A run of the program that is killed when the test ends.
 pub(crate) struct Process(Child);

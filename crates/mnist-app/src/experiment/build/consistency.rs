@@ -23,6 +23,11 @@ pub(crate) fn check<T: Element>(
     batches: Batches,
 ) -> anyhow::Result<()> {
     precision::check::<T>(experiment, origin)?;
+    ensure!(
+        experiment.initial_weights.is_some() || experiment.initial_weights_sha256.is_none(),
+        "{}: expected initial_weights beside it, found none; name the file, or leave it out",
+        origin.line(&["initial_weights_sha256".into()])
+    );
     for (number, network) in NetworkNumber::each(&experiment.networks).zip(networks) {
         let network = network.borrow();
         if let Some(RefusedLoss { layer, complaint, remedy }) =

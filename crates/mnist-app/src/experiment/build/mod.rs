@@ -15,7 +15,7 @@ use crate::dataset::DataSource;
 
 pub(crate) use batches::Batches;
 pub(crate) use consistency::check;
-pub(crate) use initial_weights::{require_classes, set_initial_weights};
+pub(crate) use initial_weights::{InitialWeights, require_classes, set_initial_weights};
 pub(crate) use loss::refuse_loss;
 pub(crate) use networks::networks;
 pub use networks::parameters;

@@ -25,59 +25,78 @@ pub(in crate::train) struct Diagnosis<'a, T> {
 }
 
 impl<T: Element> Diagnosis<'_, T> {
-    /// The error for a step of this epoch that failed; prints the ranges of the layers' values in
-    /// it, and those that the same network has on the images of the step before it.
+    /// What failed in a step of this epoch, and the error for it; prints the ranges of the layers'
+    /// values in it, and those that the same network has on the images of the step before it.
     pub(in crate::train) fn of_step(
         &self,
         data: &impl Dataset<T>,
         epoch: &Epoch,
         failure: &NonFinite,
-    ) -> anyhow::Error {
+    ) -> (Finding, anyhow::Error) {
         let Self { trainer, .. } = self;
         let (network, config) = (trainer.network(), trainer.config());
         // A step that breaks the parameters is counted.
-        let is_taken = failure.value == NonFiniteValue::Parameter;
+        let is_kept = failure.value == NonFiniteValue::State;
+        let is_taken = is_kept || failure.value == NonFiniteValue::Parameter;
         let before = trainer.state().steps - u64::from(is_taken);
         let at = |before| Step::new(epoch, config, data.len(), before);
         let step = at(before);
-        let examination = step.examine(network, &config.loss, data, step.number);
-        if step.number > 1 && !is_taken {
+        // What was found when the layers behind have taken their steps is no longer found.
+        let is_changed = failure.value == NonFiniteValue::Gradient && config.steps_in_layers();
+        let examination = match is_changed {
+            true => None,
+            false => step.examine(network, &config.loss, data, step.number),
+        };
+        if is_changed {
+            let layer = failure
+                .layer
+                .as_ref()
+                .map_or(String::new(), |(index, _)| format!("layer {index}, the layers behind it"));
+            (self.show)(&format!(
+                "epoch {}, step {}: not shown layer by layer: when the gradient was seen in \
+                 {layer} had taken their own steps",
+                epoch.number(),
+                step.number
+            ));
+        } else if step.number > 1 && !is_taken {
             let earlier =
                 at(before - 1).examine_shard(network, &config.loss, data, (0, step.number));
             self.print(earlier.as_ref());
         }
         self.print(examination.as_ref());
-        // What was found when the layers behind have taken their steps is no longer found.
-        let is_changed = failure.value == NonFiniteValue::Gradient && config.steps_in_layers();
         let found = examination.and_then(|examination| examination.finding);
-        let finding = found.filter(|_| !is_changed).unwrap_or_else(|| Finding::from(failure));
+        let finding = found.unwrap_or_else(|| Finding::from(failure));
         let is_older = !is_taken && matches!(finding.tensor, Tensor::Parameter(_)) && self.moved;
         let older = if is_older { ", since a step before it" } else { "" };
         let image = finding.sample.map(|sample| format!(" for training image {sample}"));
-        // A step in the layers does not look at what comes of it.
-        let by = if is_taken && config.steps_in_layers() { "by step" } else { "step" };
+        // A step in the layers does not look at what comes of it, and no step at what is kept.
+        let by = if is_kept || is_taken && config.steps_in_layers() { "by step" } else { "step" };
         let place = format!("in epoch {}, {by} {}", epoch.number(), step.number);
         let moved = self.moved || is_taken;
-        self.error((&place, epoch.number()), &finding, &image.unwrap_or(older.into()), moved)
+        let image = image.unwrap_or(older.into());
+        let error = self.error((&place, epoch.number()), &finding, &image, moved);
+        (finding, error)
     }
 
-    /// The error for a test image whose loss is not finite after this epoch.
+    /// The same of a test image whose loss is not finite after this epoch.
     pub(in crate::train) fn of_test(
         &self,
         network: &Network<T>,
         test: &Samples,
         epoch: usize,
         sample: usize,
-    ) -> anyhow::Error {
+    ) -> (Finding, anyhow::Error) {
         let loss = &self.experiment.loss;
         let found = examine(network, loss, test, (&[sample], 1.0), Mode::Inference);
         self.print(found.as_ref());
         let unknown = NonFinite { value: NonFiniteValue::Loss, sample: None, layer: None };
         let found = found.and_then(|found| found.finding);
-        let finding = found.unwrap_or_else(|| Finding::from(&unknown));
+        let mut finding = found.unwrap_or_else(|| Finding::from(&unknown));
+        finding.sample = Some(sample);
         let place = format!("after epoch {epoch}");
         let image = format!(" for test image {sample}");
-        self.error((&place, epoch), &finding, &image, self.moved)
+        let error = self.error((&place, epoch), &finding, &image, self.moved);
+        (finding, error)
     }
 
     fn print(&self, examination: Option<&Examination>) {
@@ -115,6 +134,7 @@ impl<T: Element> Diagnosis<'_, T> {
         if moved {
             let cause = match tensor {
                 Tensor::Parameter(_) => "a step was too large",
+                Tensor::State => "gradients, or their squares, have grown too large",
                 Tensor::Gradient | Tensor::ParameterGradient(_) => {
                     "the gradient grows from layer to layer"
                 }

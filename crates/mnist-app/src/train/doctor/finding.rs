@@ -10,19 +10,19 @@ use crate::passes::{Passes, Stage};
 
 /// A number that is infinite or NaN, and where it is.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Finding {
-    pub(super) tensor: Tensor,
+pub(in crate::train) struct Finding {
+    pub(in crate::train) tensor: Tensor,
     /// The layer, and its summary.
-    pub(super) layer: Option<(usize, String)>,
+    pub(in crate::train) layer: Option<(usize, String)>,
     /// The sample among those of the passes; `None` if the number belongs to none.
-    pub(super) sample: Option<usize>,
+    pub(in crate::train) sample: Option<usize>,
     /// The number, if it is known.
     number: Option<f64>,
 }
 
 /// An array of numbers in a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Tensor {
+pub(in crate::train) enum Tensor {
     Input,
     Output,
     Loss,
@@ -31,6 +31,23 @@ pub(super) enum Tensor {
     /// By name; all of them if it is not known.
     Parameter(String),
     ParameterGradient(String),
+    /// What the trainer keeps beside the parameters.
+    State,
+}
+
+impl Tensor {
+    /// The word for it in `failure.json`.
+    pub(in crate::train) fn word(&self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::Loss => "loss",
+            Self::Gradient => "gradient",
+            Self::Parameter(_) => "parameter",
+            Self::ParameterGradient(_) => "parameter_gradient",
+            Self::State => "trainer_state",
+        }
+    }
 }
 
 impl From<&NonFinite> for Finding {
@@ -40,6 +57,7 @@ impl From<&NonFinite> for Finding {
             NonFiniteValue::Loss => Tensor::Loss,
             NonFiniteValue::Gradient => Tensor::Gradient,
             NonFiniteValue::Parameter => Tensor::Parameter("parameters".into()),
+            NonFiniteValue::State => Tensor::State,
         };
         Self { tensor, layer: failure.layer.clone(), sample: failure.sample, number: None }
     }
@@ -60,6 +78,7 @@ impl fmt::Display for Finding {
             Tensor::Loss => f.write_str(" as the loss, from outputs that are finite,"),
             Tensor::Gradient => f.write_str(" in the gradient of the output"),
             Tensor::Parameter(name) => write!(f, " in the {name}"),
+            Tensor::State => f.write_str(" in what the optimizer or the layer keeps"),
             Tensor::ParameterGradient(name) => write!(f, " in the gradient of the {name}"),
         }?;
         match &self.layer {

@@ -94,7 +94,18 @@ fn complaint<T: Element>(
         ))
     });
     let cause = cause.or_else(|| {
-        let (stage, ratio) = weakest.filter(|_| is_chance(progress))?;
+        if !is_chance(progress) {
+            return None;
+        }
+        let Some((stage, ratio)) = weakest else {
+            let last = stages.last()?;
+            return Some(format!(
+                "all gradients are exactly 0 for {count} images, as the last layer, {}, is flat \
+                 where its inputs lie; smaller initial weights, a smaller learning_rate or another \
+                 loss may help",
+                named(last)
+            ));
+        };
         Some(format!(
             "it has learned nothing yet: {} of {} training images and {} of {} test images right \
              are no more than one answer for all would get; layer {} has the smallest gradient, \
@@ -128,9 +139,10 @@ fn saturated<T: Element>(stage: &Stage<'_, T>) -> Option<String> {
     let (dead, units) = (stage.dead()?, stage.units());
     (dead as f64 > MOST * units as f64).then(|| {
         format!(
-            "{dead} of {units} units of layer {} are dead: no image brings them a gradient; a \
-             smaller learning_rate, init = \"he\" or leaky_relu may help",
-            named(stage)
+            "{dead} of {units} units of layer {} are dead: none of {} images brings them a \
+             gradient; a smaller learning_rate, init = \"he\" or leaky_relu may help",
+            named(stage),
+            stage.samples
         )
     })
 }

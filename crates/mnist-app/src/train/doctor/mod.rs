@@ -13,4 +13,5 @@ mod learning;
 mod step;
 
 pub(super) use diagnosis::Diagnosis;
+pub(super) use finding::Finding;
 pub(super) use learning::{Learning, Progress};

@@ -5,17 +5,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail, ensure};
 use layers::{Network, load_weights, sha256};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tensor::Element;
+use tensor::simd::Level;
 
-use super::differences::{Difference, differences};
+use super::differences::{Difference, of_texts};
 use crate::console::notice;
 use crate::dataset::{Digests, Part};
 use crate::escape::{Escape, quoted};
+use crate::evaluation::Evaluation;
 use crate::experiment::{self, Experiment, Origin};
 use crate::input::{Found, Input, is_there};
-use crate::run_folder::{CONFIG, METRICS, MODEL, SUMMARY};
-use crate::train::metrics::EpochMetrics;
+use crate::run_folder::{CONFIG, METRICS, MODEL, SUMMARY, require_regular};
+use crate::train::metrics::{CIRCUMSTANCES, EpochMetrics, NotebookErrors, Summary};
 use crate::train::receipt::Receipts;
+use crate::train::training::Training;
 use crate::weights_file::WeightsFile;
 
 /// The most bytes of `metrics.jsonl` that are read.
@@ -33,12 +38,12 @@ pub(crate) struct ClaimedRun {
     pub(crate) lines: Vec<EpochMetrics>,
 }
 
-/// The parts of `summary.json` that are checked.
+/// The parts of `summary.json` that say what it is of.
 #[derive(Deserialize)]
-struct Summary {
+struct Ended {
     #[serde(flatten)]
     last: EpochMetrics,
-    test_accuracy: f64,
+    members: Option<usize>,
     /// How many lines of metrics there are, if not all could be written.
     metrics_lines: Option<usize>,
 }
@@ -55,7 +60,8 @@ impl ClaimedRun {
             folder.escaped()
         );
         let config = folder.join(CONFIG);
-        let text = experiment::text_of(&config).with_context(|| config.escaped())?;
+        let text = require_regular(&config).and_then(|()| experiment::text_of(&config));
+        let text = text.with_context(|| config.escaped())?;
         let mut experiment =
             Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", config.escaped()))?;
         experiment.data = experiment.data.map(|data| folder.join(data));
@@ -125,8 +131,7 @@ impl ClaimedRun {
         if !is_there(&model) {
             return Ok(());
         }
-        let metadata =
-            WeightsFile::open(&model).with_context(|| model.escaped())?.header.metadata();
+        let metadata = open(&model)?.header.metadata();
         if let Some(claimed) = Digests::from_metadata(&metadata).with_context(|| model.escaped())? {
             for (part, images) in [(Part::Train, "training images"), (Part::Test, "test images")] {
                 ensure!(
@@ -150,71 +155,137 @@ impl ClaimedRun {
         Ok(())
     }
 
-    /// How `summary.json` differs from the line that it is of; `None` if there is no such file, or
-    /// its line could not be written.
+    /// How `summary.json` differs from its line and from the experiment, but for what says how the
+    /// run was made, and its name; `None` if there is no such file, or its line could not be
+    /// written. The evaluation is that after the last line, if there was one.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub(super) fn check_summary(&self) -> anyhow::Result<Option<Vec<Difference>>> {
-        let Some(Summary { last, test_accuracy, metrics_lines }) = self.summary()? else {
-            return Ok(None);
-        };
+    pub(super) fn check_summary(
+        &self,
+        evaluation: Option<&Evaluation>,
+    ) -> anyhow::Result<Option<Vec<Difference>>> {
+        let Some(claimed) = self.summary_as::<Map<String, Value>>()? else { return Ok(None) };
+        let Some(Ended { last, members, metrics_lines }) = self.summary()? else { return Ok(None) };
         let Some(line) = self.line_of(last.epoch).filter(|_| metrics_lines.is_none()) else {
             return Ok(None);
         };
-        let mut found = differences(&last, line);
-        found.extend(Difference::of_bits("test_accuracy", test_accuracy, line.test_accuracy()));
-        Ok(Some(found))
+        let Self { experiment, lines, .. } = self;
+        let is_last = lines.last() == Some(line);
+        let evaluation = evaluation.filter(|_| is_last);
+        let notebook = evaluation.and_then(|found| NotebookErrors::of(experiment, found));
+        let summary = Summary::new(experiment, line, 0.0, Level::best());
+        let members = members.filter(|_| experiment.committee.is_some()).map(|_| lines.len());
+        let found = serde_json::to_value(Summary { notebook, members, ..summary })?;
+        let found = found.as_object().cloned().unwrap_or_default();
+        let mut left_out = [&CIRCUMSTANCES[..], &["preset"]].concat();
+        if evaluation.is_none() && experiment.notebook_report {
+            left_out.extend(NotebookErrors::KEYS);
+        }
+        let [claimed, found] = [claimed, found].map(|summary| {
+            let kept = summary.into_iter().filter(|(key, _)| !left_out.contains(&key.as_str()));
+            kept.map(|(key, value)| (key, value.to_string())).collect()
+        });
+        Ok(Some(of_texts(&claimed, &found)))
     }
 
-    /// How the weights in `model.safetensors` differ from those of the last line; `None` if there
-    /// is no such file, or that line could not be written.
+    /// How `model.safetensors` differs from what the training came to, in its weights and in what
+    /// it says of itself; `None` if the last line could not be written. Of a training that did not
+    /// come to the last line, or to others than that says, the file must have the parameters that
+    /// the line says.
     ///
     /// # Errors
     /// If it cannot be read, or is of another network.
     pub(super) fn check_model<T: Element>(
         &self,
-        network: &Network<T>,
+        training: &Training<T>,
     ) -> anyhow::Result<Option<Vec<Difference>>> {
         let file = self.folder.join(MODEL);
         let summary = self.summary()?;
-        let is_cut = summary.as_ref().is_some_and(|summary| summary.metrics_lines.is_some());
+        if summary.as_ref().is_some_and(|summary| summary.metrics_lines.is_some()) {
+            return Ok(None);
+        }
+        if !is_there(&file) {
+            let missing = || Difference::new("file", "the model that the run ended with", "none");
+            return Ok(self.has_ended()?.then(|| vec![missing()]));
+        }
+        let Some(last) = self.lines.last() else { return Ok(None) };
+        let weights = open(&file)?;
+        let claimed = weights.header.metadata();
+        let bytes = weights.read().with_context(|| file.escaped())?;
+        let mut network = training.network().clone();
+        load_weights(&mut network, &bytes).with_context(|| file.escaped())?;
+        let digest = network.digest();
         // A run that was made longer keeps the model that it had until it ends again.
         let ended = summary.and_then(|summary| self.line_of(summary.last.epoch));
-        let Some(last) = self.lines.last().filter(|_| is_there(&file) && !is_cut) else {
-            return Ok(None);
-        };
-        let weights = WeightsFile::open(&file).with_context(|| file.escaped())?;
-        let said = weights.header.metadata().remove("weights_sha256");
-        let bytes = weights.read().with_context(|| file.escaped())?;
-        let mut network = network.clone();
-        load_weights(&mut network, &bytes).with_context(|| file.escaped())?;
-        let found = network.digest();
-        let is_earlier = ended.is_some_and(|line| line.weights_sha256 == found);
-        let claimed = if is_earlier { &found } else { &last.weights_sha256 };
-        let of_metadata = said.unwrap_or_else(|| found.clone());
-        let pairs = [("weights_sha256", claimed), ("weights_sha256 in __metadata__", &of_metadata)];
-        let differing = pairs.into_iter().filter(|(_, claimed)| **claimed != found);
-        Ok(Some(differing.map(|(key, claimed)| Difference::new(key, claimed, &found)).collect()))
+        let line = ended.filter(|line| line.weights_sha256 == digest).unwrap_or(last);
+        let expected = training.model(&self.config_sha256)?;
+        let mut found = layers::metadata_of(&expected)?;
+        found.insert("weights_sha256".into(), digest.clone());
+        let mut left_out = vec!["version"];
+        if claimed.get("config_sha256") != found.get("config_sha256") {
+            // Its name may have changed, or how many epochs it has.
+            left_out.extend(["config_sha256", "preset"]);
+        }
+        let [claimed, found] = [claimed, found].map(|metadata| {
+            let kept = metadata.into_iter().filter(|(key, _)| !left_out.contains(&key.as_str()));
+            kept.map(|(key, text)| (format!("{key} in __metadata__"), text)).collect()
+        });
+        let mut differing = Vec::new();
+        if line.weights_sha256 != digest {
+            differing.push(Difference::new("weights_sha256", &line.weights_sha256, &digest));
+        }
+        differing.extend(of_texts(&claimed, &found));
+        let is_trained_again = training.state.progress.epochs == self.lines.len()
+            && training.network().digest() == digest;
+        if is_trained_again {
+            let digests = [&network, training.network()].map(digest_of_buffers);
+            if digests[0] != digests[1] {
+                differing.push(Difference::new("buffers, sha256", &digests[0], &digests[1]));
+            }
+        }
+        Ok(Some(differing))
     }
 
-    /// Whether it has all that it was to come to.
-    pub(in crate::train) fn has_ended(&self) -> bool {
-        is_there(&self.folder.join(SUMMARY))
+    /// Whether its summary is that of the last line: one that was made longer may not have come to
+    /// its new end.
+    ///
+    /// # Errors
+    /// If there is a summary that cannot be read.
+    pub(in crate::train) fn has_ended(&self) -> anyhow::Result<bool> {
+        let (summary, last) = (self.summary()?, self.lines.last());
+        let claimed = summary.as_ref().map(|summary| &summary.last.weights_sha256);
+        Ok(claimed.is_some() && claimed == last.map(|last| &last.weights_sha256))
     }
 
     fn line_of(&self, epoch: usize) -> Option<&EpochMetrics> {
         self.lines.get(epoch.checked_sub(1)?)
     }
 
-    fn summary(&self) -> anyhow::Result<Option<Summary>> {
+    fn summary(&self) -> anyhow::Result<Option<Ended>> {
+        self.summary_as()
+    }
+
+    fn summary_as<S: DeserializeOwned>(&self) -> anyhow::Result<Option<S>> {
         let file = self.folder.join(SUMMARY);
         if !is_there(&file) {
             return Ok(None);
         }
+        require_regular(&file).with_context(|| file.escaped())?;
         let text = Input::text(&file, experiment::MOST_BYTES).with_context(|| file.escaped())?;
         serde_json::from_str(&text).with_context(|| file.escaped()).map(Some)
     }
+}
+
+fn open(file: &Path) -> anyhow::Result<WeightsFile> {
+    let weights = require_regular(file).and_then(|()| WeightsFile::open(file));
+    weights.with_context(|| file.escaped())
+}
+
+/// The SHA-256 of what layers have gathered: running statistics.
+fn digest_of_buffers<T: Element>(network: &Network<T>) -> String {
+    let numbers = network.buffers().iter().map(|number| number.to_f64().to_bits().to_le_bytes());
+    sha256(&numbers.collect::<Vec<_>>().concat())
 }
 
 /// The lines of `metrics.jsonl`. A last one that is not whole, as of a run that is in progress or
@@ -223,6 +294,7 @@ fn lines(file: &Path) -> anyhow::Result<Vec<EpochMetrics>> {
     if !is_there(file) {
         return Ok(Vec::new());
     }
+    require_regular(file).with_context(|| file.escaped())?;
     let text = Input::text(file, MOST_BYTES).with_context(|| file.escaped())?;
     let mut lines = Vec::new();
     for (index, line) in text.split_inclusive('\n').enumerate() {

@@ -1,5 +1,7 @@
 //! What is claimed and what was found instead.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use crate::train::metrics::EpochMetrics;
@@ -7,30 +9,45 @@ use crate::train::metrics::EpochMetrics;
 /// A claim that is not true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Difference {
-    pub(super) key: &'static str,
+    pub(super) key: String,
     pub(super) claimed: String,
     pub(super) found: String,
 }
 
 impl Difference {
-    pub(super) fn new(key: &'static str, claimed: &str, found: &str) -> Self {
-        Self { key, claimed: claimed.to_owned(), found: found.to_owned() }
+    pub(super) fn new(key: &str, claimed: &str, found: &str) -> Self {
+        Self { key: key.to_owned(), claimed: claimed.to_owned(), found: found.to_owned() }
     }
 
     /// If two numbers are not the same to the last bit.
-    pub(super) fn of_bits(key: &'static str, claimed: f64, found: f64) -> Option<Self> {
+    fn of_bits(key: &str, claimed: f64, found: f64) -> Option<Self> {
         let texts = [claimed, found].map(|number| format!("{number:?}"));
         (claimed.to_bits() != found.to_bits()).then(|| Self::new(key, &texts[0], &texts[1]))
     }
 }
 
+/// How what stands under each key differs.
+pub(super) fn of_texts(
+    claimed: &BTreeMap<String, String>,
+    found: &BTreeMap<String, String>,
+) -> Vec<Difference> {
+    let keys: BTreeSet<_> = claimed.keys().chain(found.keys()).collect();
+    let differing = keys.into_iter().filter(|key| claimed.get(*key) != found.get(*key));
+    let difference = |key: &String| {
+        let [claimed, found] =
+            [claimed, found].map(|texts| texts.get(key).map_or("none", |text| text));
+        Difference::new(key, claimed, found)
+    };
+    differing.map(difference).collect()
+}
+
 /// How two lines of metrics differ in what decides their receipt, and in that.
 pub(super) fn differences(claimed: &EpochMetrics, found: &EpochMetrics) -> Vec<Difference> {
-    let count = |key, claimed: usize, found: usize| {
+    let count = |key: &str, claimed: usize, found: usize| {
         let texts = [claimed, found].map(|number| number.to_string());
         (claimed != found).then(|| Difference::new(key, &texts[0], &texts[1]))
     };
-    let text = |key, claimed: &str, found: &str| {
+    let text = |key: &str, claimed: &str, found: &str| {
         (claimed != found).then(|| Difference::new(key, claimed, found))
     };
     let bits = Difference::of_bits;

@@ -1,10 +1,13 @@
 //! What `verify` prints.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::differences::Difference;
 use crate::console::Console;
 use crate::escape::Escape;
+use crate::width::wrap;
 
 /// What was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -18,6 +21,24 @@ pub(super) enum Claim {
     VoteOf(usize),
     /// A file.
     File(&'static str),
+}
+
+/// What a claim is about: the receipt of a line and the numbers in it are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Line(usize),
+    File(&'static str),
+}
+
+impl Claim {
+    fn subject(self) -> Subject {
+        match self {
+            Self::Line(number) | Self::Epoch(number) | Self::VoteOf(number) => {
+                Subject::Line(number)
+            }
+            Self::File(name) => Subject::File(name),
+        }
+    }
 }
 
 /// A line of `--json`.
@@ -41,12 +62,20 @@ pub(super) struct Findings {
     pub(super) quiet: bool,
     /// The member that is checked, if any is.
     pub(super) member: Option<usize>,
-    /// How many claims were checked, and how many differ.
-    pub(super) checked: usize,
-    pub(super) differing: usize,
+    /// Whether each claim that was checked is true.
+    agree: BTreeMap<(Option<usize>, Subject), bool>,
 }
 
 impl Findings {
+    pub(super) fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet, ..Self::default() }
+    }
+
+    /// How many claims were checked, and how many of them are not true.
+    pub(super) fn counts(&self) -> [usize; 2] {
+        [self.agree.len(), self.agree.values().filter(|&&agrees| !agrees).count()]
+    }
+
     /// Tells whether a claim is true; `detail` is what it is about, in words.
     ///
     /// # Errors
@@ -58,8 +87,7 @@ impl Findings {
         differences: &[Difference],
     ) -> anyhow::Result<()> {
         let agrees = differences.is_empty();
-        self.checked += 1;
-        self.differing += usize::from(!agrees);
+        *self.agree.entry((self.member, claim.subject())).or_insert(true) &= agrees;
         if self.json {
             let line = Line { member: self.member, claim, agrees, differences };
             return self.console.line(serde_json::to_string(&line)?);
@@ -75,7 +103,7 @@ impl Findings {
             Claim::File(name) => name.to_owned(),
         };
         if agrees {
-            return self.console.line(format_args!("{of}{what}: agrees: {detail}"));
+            return self.console.line(wrap(&format!("{of}{what}: agrees: {detail}")));
         }
         let mut text = format!("{of}{what}: differs\n");
         for Difference { key, claimed, found } in differences {

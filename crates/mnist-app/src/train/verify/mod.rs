@@ -9,22 +9,23 @@ mod findings;
 
 use std::path::PathBuf;
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use tensor::Element;
 
 use super::checkpoint::{self, Identity};
 use super::committee::Members;
 use super::metrics::EpochMetrics;
 use super::receipt::Receipts;
+use super::resume::require_same;
 use super::start::Start;
 use super::training::Training;
-use crate::console::Console;
+use crate::console::notice;
 use crate::dataset::{self, Digests};
 use crate::escape::Escape;
 use crate::evaluation::Evaluation;
 use crate::run_folder::{METRICS, MODEL, SUMMARY, checkpoints_of, member};
 
-use differences::differences;
+use differences::{Difference, differences};
 use findings::{Claim, Findings};
 
 pub(crate) use claims::ClaimedRun;
@@ -48,26 +49,37 @@ pub(crate) struct Options {
 /// data are others.
 pub(crate) fn verify<T: Element>(run: &ClaimedRun, options: &Options) -> anyhow::Result<()> {
     let Options { json, quiet, .. } = *options;
-    let findings = Findings { json, quiet, console: Console::default(), ..Findings::default() };
-    let mut verification = Verification { options, findings };
+    let findings = Findings::new(json, quiet);
+    let mut verification = Verification { options, findings, votes_left_out: 0 };
     match run.experiment.committee {
         None => {
             verification.network::<T>(run)?;
         }
         Some(count) => verification.committee::<T>(run, count.get())?,
     }
-    let Findings { mut console, checked, differing, .. } = verification.findings;
+    let [checked, differing] = verification.findings.counts();
+    let claims = if checked == 1 { "claim" } else { "claims" };
     let folder = run.folder.escaped();
     ensure!(
         differing == 0,
         "{folder}: expected what the run claims, found something else in {differing} of {checked} \
-         claims"
+         {claims}"
     );
     if json {
         return Ok(());
     }
-    let unfinished = if run.has_ended() { "" } else { "; the run has not ended" };
-    console.line(format_args!("{folder}: verified: all {checked} claims agree{unfinished}"))
+    let agree =
+        if checked == 1 { "the only claim agrees" } else { &format!("all {checked} claims agree") };
+    let unfinished = if run.has_ended()? { "" } else { "; the run has not ended" };
+    let epoch = match options.last {
+        Some(epoch) if verification.votes_left_out > 0 => format!(
+            "; {} votes were not checked, as they need more epochs than --epoch {epoch}",
+            verification.votes_left_out
+        ),
+        _ => String::new(),
+    };
+    let verdict = format!("{folder}: verified: {agree}{unfinished}{epoch}");
+    verification.findings.console.line(verdict)
 }
 
 /// A network that was trained again.
@@ -80,6 +92,8 @@ struct Trained<T> {
 struct Verification<'a> {
     options: &'a Options,
     findings: Findings,
+    /// Of how many members the vote was not checked.
+    votes_left_out: usize,
 }
 
 impl Verification<'_> {
@@ -101,17 +115,28 @@ impl Verification<'_> {
                 break;
             }
             let tested = training.epoch(&epoch, (&run.folder, &|_| ()))?;
-            let (mut found, evaluation) = tested.map_err(|(_, error)| error)?;
+            let claim = Claim::Epoch(epoch.number());
+            let (mut found, evaluation) = match tested {
+                Ok(tested) => tested,
+                Err((_, error)) => {
+                    let found = format!("{error:#}");
+                    let difference = Difference::new("training", "an epoch to its end", &found);
+                    self.findings.tell(claim, "", &[difference])?;
+                    break;
+                }
+            };
             let claimed = &run.lines[epoch.number() - 1];
             let differences = differences(claimed, &found);
-            self.findings.tell(Claim::Epoch(epoch.number()), &detail(&found), &differences)?;
+            self.findings.tell(claim, &detail(&found), &differences)?;
             // Each line is checked after the one before it as that is claimed.
             found.receipt.clone_from(&claimed.receipt);
             training.state.progress.end_epoch(found.clone());
             last = Some((found, evaluation));
         }
-        self.files(run, Some(&training))?;
-        Ok(Trained { training, last: last.filter(|_| until == count) })
+        let last = last.filter(|_| until == count);
+        let evaluation = last.as_ref().map(|(_, evaluation)| evaluation);
+        self.files(run, Some((&training, evaluation)))?;
+        Ok(Trained { training, last })
     }
 
     /// A run before the first epoch to be trained again: from its beginning, or with `--epoch` from
@@ -130,8 +155,8 @@ impl Verification<'_> {
             let Training { experiment, data, state, .. } = &mut training;
             let identity = Identity { experiment, origin: &run.origin, data };
             let resumed = checkpoint::resume(&run.folder, &identity, epochs, state);
-            if resumed.is_err() {
-                // None of them is of use.
+            if let Err(complaint) = resumed {
+                notice(format_args!("{complaint:#}; it is verified from its beginning"));
                 training = Training::new(Start::<T>::new(&run.experiment, source, false)?)?;
             }
         }
@@ -165,14 +190,16 @@ impl Verification<'_> {
     fn files<T: Element>(
         &mut self,
         run: &ClaimedRun,
-        training: Option<&Training<T>>,
+        trained: Option<(&Training<T>, Option<&Evaluation>)>,
     ) -> anyhow::Result<()> {
-        let model = training.map(|training| run.check_model(training.network())).transpose()?;
+        let model = trained.map(|(training, _)| run.check_model(training)).transpose()?;
         if let Some(differences) = model.flatten() {
             let detail = "its weights are those of the last line";
             self.findings.tell(Claim::File(MODEL), detail, &differences)?;
         }
-        if let Some(differences) = run.check_summary()? {
+        if let Some(differences) =
+            run.check_summary(trained.and_then(|(_, evaluation)| evaluation))?
+        {
             self.findings.tell(Claim::File(SUMMARY), "as the last line", &differences)?;
         }
         Ok(())
@@ -188,13 +215,7 @@ impl Verification<'_> {
             }
             let own = ClaimedRun::read(&folder)?;
             let expected = run.experiment.member(number);
-            if let Some(difference) = expected.difference(&own.experiment)? {
-                bail!(
-                    "{}: {}; it is not the member of its committee",
-                    own.origin.line(&difference.path),
-                    difference.text
-                );
-            }
+            require_same(&expected, &own.experiment, &own.origin)?;
             runs.push(own);
         }
         let of_last = |run: &ClaimedRun| run.lines.last().map(|line| line.receipt.clone());
@@ -230,6 +251,8 @@ impl Verification<'_> {
             self.findings.tell(Claim::VoteOf(index + 1), &detail(&voted), &differences)?;
             members.set_receipt(&claimed.receipt);
         }
+        let checked = members.map_or(0, |members| members.count());
+        self.votes_left_out = run.lines.len().saturating_sub(checked);
         self.files::<T>(run, None)
     }
 }

@@ -85,7 +85,7 @@ fn with_report(experiment: &str, flags: &str) -> String {
     let folder = folder.display();
     format!(
         "train --config {folder}/{experiment}.toml --data {folder}/data --quiet --threads 1 \
-         --out run {flags}"
+         {flags} --out run"
     )
 }
 

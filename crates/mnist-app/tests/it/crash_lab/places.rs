@@ -40,7 +40,7 @@ fn a_full_disk_ends_a_run_which_goes_on_when_there_is_room() {
     let undisturbed = Undisturbed::new(train("single", ""));
     let script = "$PROGRAM $TRAIN; status=$?; cp -r disk/run before; \
                   mount -o remount,size=1m disk; \
-                  $PROGRAM train --resume disk/run 2>resumed || exit 3; cp -r disk/run after; \
+                  $PROGRAM train --resume disk/run --no-report 2>resumed || exit 3; cp -r disk/run after; \
                   exit $status";
     for pages in 1.. {
         let here = empty_folder();
@@ -65,7 +65,7 @@ fn a_folder_that_cannot_be_written_to_is_named() {
                   cp -r disk/run before; \
                   $PROGRAM $TRAIN 2>taken; $PROGRAM $TRAIN/none 2>inside; \
                   $PROGRAM ${TRAIN%run}new 2>new; \
-                  $PROGRAM train --resume disk/run 2>resumed; cp -r disk/run after";
+                  $PROGRAM train --resume disk/run >resumed; cp -r disk/run after";
     let Some(output) = on_small_disk(here.path(), 1024, script) else { return };
     assert!(output.status.success(), "{}", text(&output.stderr));
     let read_only = "Read-only file system";
@@ -73,7 +73,8 @@ fn a_folder_that_cannot_be_written_to_is_named() {
         ("taken", ["error: --out disk/run: ", "found one with something in it"]),
         ("inside", ["error: --out disk/run/none: ", "in that of the run"]),
         ("new", ["error: --out disk/new: expected a folder that can be made: ", read_only]),
-        ("resumed", ["error: --resume: disk/run/config.toml: cannot be opened: ", read_only]),
+        // It has ended, and its result needs no writing.
+        ("resumed", ["weights: sha256 ", ""]),
     ] {
         let told = last_line(&here.path().join(name));
         assert!(parts.iter().all(|part| told.contains(part)), "{name}: {told}");
@@ -95,6 +96,15 @@ impl Long {
         let lines = folder.join("run/metrics.jsonl");
         wait_until("metrics", || fs::metadata(&lines).is_ok_and(|found| found.len() > 0));
         Self(child)
+    }
+
+    /// What it tells until it ends by itself, as it should.
+    #[track_caller]
+    fn told(&mut self) -> String {
+        let mut told = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert!(self.0.wait().unwrap().success(), "{told}");
+        told
     }
 
     /// What it complains of when it ends by itself.
@@ -128,6 +138,38 @@ fn a_run_whose_folder_is_moved_goes_on_from_there() {
     assert_eq!(names(here.path()), ["elsewhere"]);
     fs::rename(here.path().join("elsewhere"), here.path().join("run")).unwrap();
     assert_eq!(undisturbed.goes_on(here.path(), "moved"), Ended::Resumed);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_removed_in_the_folder_of_a_run_is_made_again() {
+    let undisturbed = Undisturbed::new(train("single", Long::FLAGS));
+    let here = empty_folder();
+    let mut run = Long::start(here.path());
+    let own = here.path().join("run");
+    fs::remove_file(own.join("metrics.jsonl")).unwrap();
+    wait_until("no checkpoints", || fs::remove_dir_all(own.join("checkpoint")).is_ok());
+    let told = run.told();
+    let expected = "run/metrics.jsonl: expected the file that this run writes, found none or \
+                    another one; it is written anew, with all of its lines\n";
+    assert!(told.contains(expected), "{told}");
+    assert!(undisturbed.require_own(&own, "removed"));
+    assert!(own.join("checkpoint").is_dir());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_checkpoint_is_named_and_not_waited_for() {
+    let undisturbed = Undisturbed::new(train("single", ""));
+    let here = empty_folder();
+    run_line(here.path(), &format!("{} --epochs 1", undisturbed.line));
+    let pipe = here.path().join("run/checkpoint/000009-000000.safetensors");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let output = run_line(here.path(), &format!("{RESUME} --epochs 2"));
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let expected = "run/checkpoint/000009-000000.safetensors: expected a regular file";
+    assert!(told.starts_with(expected), "{told}");
 }
 
 #[cfg(unix)]
