@@ -202,7 +202,7 @@ fn what_stands_beside_the_pixels_is_not_kept() {
     let chunk = [&[0, 0, 0, 2], &chunk[..], &checksum.sum().to_be_bytes()].concat();
     fs::write(&file, [header, &chunk.repeat(500_000), rest].concat()).unwrap();
     let program = env!("CARGO_BIN_EXE_mnist-app");
-    let script = format!("ulimit -v 100000; exec {program} {TRAIN} --threads 1 --out run");
+    let script = format!("ulimit -v 108000; exec {program} {TRAIN} --threads 1 --out run");
     let output = Command::new("sh").args(["-c", &script]).current_dir(path).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
