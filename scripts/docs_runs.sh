@@ -59,14 +59,16 @@ curves() {
     python3 scripts/plot_curves.py "docs/figures/$file" --title "$title" "$@"
 }
 
-echo "Chapter 1"
+echo "Chapters 1 and 2"
+cargo run --release --package mnist-app --example chapters -- docs/figures
+echo "Chapter 3"
 python3 scripts/table.py "$runs"/notebook*
-echo "Chapter 2"
+echo "Chapter 4"
 python3 scripts/table.py "$runs"/fast*
-echo "Chapter 3: two epochs of 20,000 images"
+echo "Chapter 5: two epochs of 20,000 images"
 python3 scripts/table.py "$runs"/short-*
 for epochs in 2 12; do
-    echo "Chapter 4: $epochs epochs of 10,000 images"
+    echo "Chapter 6: $epochs epochs of 10,000 images"
     python3 scripts/table.py "$runs"/few-$epochs-*
 done
 curves notebook.svg "The notebook's layers and its 1000 images" \

@@ -117,7 +117,8 @@ fn examples() -> anyhow::Result<()> {
             continue;
         }
         for file in folder(&examples)? {
-            if let Some(example) = file.strip_suffix(".rs") {
+            let is_folder = examples.join(&file).join("main.rs").is_file();
+            if let Some(example) = file.strip_suffix(".rs").or(is_folder.then_some(&file)) {
                 run_command(&mut cargo(&["run", "-p", &package, "--example", example]))?;
             }
         }

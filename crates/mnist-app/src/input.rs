@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::{self, File, FileType, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{anyhow, bail, ensure};
@@ -14,8 +14,14 @@ use crate::memory;
 /// A regular file or a pipe, open for reading.
 #[derive(Debug)]
 pub(crate) struct Input {
-    file: File,
+    source: Source,
     len: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Source {
+    File(File),
+    Bytes(Cursor<Vec<u8>>),
 }
 
 impl Input {
@@ -29,7 +35,13 @@ impl Input {
         let file = File::open(path)?;
         // Some file systems report a length of 0 for files that are generated while they are read.
         let len = Some(metadata.len()).filter(|&len| metadata.is_file() && len > 0);
-        Ok(Self { file, len })
+        Ok(Self { source: Source::File(file), len })
+    }
+
+    /// The bytes of a file.
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
+        let len = Some(bytes.len() as u64);
+        Self { source: Source::Bytes(Cursor::new(bytes.to_owned())), len }
     }
 
     /// Its length in bytes, if that is known beforehand.
@@ -37,23 +49,25 @@ impl Input {
         self.len
     }
 
-    /// The file, which can be read from any position unless it is a pipe.
-    pub(crate) fn into_file(self) -> File {
-        self.file
-    }
-
     /// The text of a file of at most `most` bytes.
     ///
     /// # Errors
     /// If there is no such file, it is longer, or it is not UTF-8.
     pub(crate) fn text(path: &Path, most: usize) -> anyhow::Result<String> {
-        let mut input = Self::open(path)?;
+        Self::open(path)?.into_text(most)
+    }
+
+    /// The same of an open file.
+    ///
+    /// # Errors
+    /// If it is longer, or not UTF-8.
+    pub(crate) fn into_text(mut self, most: usize) -> anyhow::Result<String> {
         let expected = || format!("expected a file of at most {most} bytes");
-        if let Some(len) = input.len.filter(|&len| len > most as u64) {
+        if let Some(len) = self.len.filter(|&len| len > most as u64) {
             bail!("{}, found one of {len} bytes", expected());
         }
         let mut bytes = Vec::new();
-        let found = append(&mut input, most.saturating_add(1), &mut bytes)?;
+        let found = append(&mut self, most.saturating_add(1), &mut bytes)?;
         ensure!(found <= most, "{}, found a longer one", expected());
         String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
@@ -65,7 +79,20 @@ impl Input {
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
+        match &mut self.source {
+            Source::File(file) => file.read(buffer),
+            Source::Bytes(bytes) => bytes.read(buffer),
+        }
+    }
+}
+
+/// Not of a pipe.
+impl Seek for Input {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match &mut self.source {
+            Source::File(file) => file.seek(to),
+            Source::Bytes(bytes) => bytes.seek(to),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub mod evaluation;
 pub mod experiment;
 mod explain;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gzip;
 mod html;
 pub mod idx;

@@ -19,7 +19,12 @@ impl WeightsFile {
     /// # Errors
     /// If there is no such file, or its header is not that of a safetensors file of this length.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let mut input = Input::open(path)?;
+        Self::of(Input::open(path)?)
+    }
+
+    /// # Errors
+    /// As [`WeightsFile::open`].
+    pub(crate) fn of(mut input: Input) -> anyhow::Result<Self> {
         let mut bytes = Vec::new();
         append(&mut input, WeightsHeader::PREFIX, &mut bytes)?;
         let Some(prefix) = bytes.first_chunk() else {

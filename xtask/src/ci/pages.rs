@@ -3,7 +3,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
@@ -50,14 +50,15 @@ fn write(here: &Path) -> anyhow::Result<Vec<String>> {
     let program = release("mnist-app")?;
     let program = |words: &str| {
         let mut command = Command::new(&program);
-        run(command.args(words.split_whitespace()).current_dir(here))
+        command.args(words.split_whitespace()).current_dir(here).stdout(Stdio::null());
+        run(&mut command)
     };
     let mut pages = Vec::new();
     let mut runs = Vec::new();
     for preset in folder(&root().join("crates/mnist-app/presets"))? {
         let name = preset.strip_suffix(".toml").context("expected presets in TOML")?;
         program(&format!(
-            "train --preset {name} --epochs 1 --train-limit 2000 --test-limit 2000 --json --quiet \
+            "train --preset {name} --epochs 1 --train-limit 2000 --test-limit 2000 --quiet \
              --out {name}"
         ))?;
         let members = folder(&here.join(name))?.into_iter();

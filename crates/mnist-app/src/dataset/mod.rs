@@ -14,6 +14,8 @@ mod source;
 
 use crate::console::notice;
 
+pub(crate) use png_image::Image;
+
 pub use augmented::Augmented;
 pub use classes::Classes;
 pub use digest::Digests;

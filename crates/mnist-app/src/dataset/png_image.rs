@@ -1,6 +1,5 @@
 //! A PNG image as planes of bytes.
 
-use std::fs::File;
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
@@ -27,10 +26,10 @@ pub(crate) fn read_png(file: &Path) -> anyhow::Result<([usize; 3], Vec<u8>)> {
 }
 
 /// A PNG image whose header has been read.
-pub(super) struct Image {
-    reader: Reader<BufReader<File>>,
+pub(crate) struct Image {
+    reader: Reader<BufReader<Input>>,
     /// `(C, H, W)`, alpha not counted.
-    pub(super) shape: [usize; 3],
+    pub(crate) shape: [usize; 3],
     /// Whether it has an alpha channel.
     alpha: bool,
     palette: Option<Palette>,
@@ -48,7 +47,13 @@ impl Image {
     /// # Errors
     /// If it is not a PNG image, is implausibly large, or is an animation.
     pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
-        let mut decoder = Decoder::new(BufReader::new(Input::open(file)?.into_file()));
+        Self::of(Input::open(file)?)
+    }
+
+    /// # Errors
+    /// As [`Image::open`].
+    pub(crate) fn of(input: Input) -> anyhow::Result<Self> {
+        let mut decoder = Decoder::new(BufReader::new(input));
         // Text and colour profiles change no pixel, and there may be many.
         decoder.set_ignore_text_chunk(true);
         decoder.set_ignore_iccp_chunk(true);
@@ -84,7 +89,7 @@ impl Image {
     ///
     /// # Errors
     /// If the file is damaged, or a pixel is transparent.
-    pub(super) fn read(
+    pub(crate) fn read(
         mut self,
         planes: &mut [u8],
         [interleaved, packed]: &mut [Vec<u8>; 2],
@@ -121,7 +126,7 @@ impl Image {
 }
 
 impl Palette {
-    fn of(reader: &Reader<BufReader<File>>) -> anyhow::Result<Self> {
+    fn of(reader: &Reader<BufReader<Input>>) -> anyhow::Result<Self> {
         let info = reader.info();
         let colours = info.palette.as_deref().context("expected a palette, found none")?;
         let alphas = info.trns.as_deref().unwrap_or_default();

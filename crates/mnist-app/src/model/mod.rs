@@ -214,6 +214,10 @@ impl SavedNetwork {
         let weights = WeightsFile::open(file).map_err(|error| {
             or_if_missing(error, "name a model.safetensors or the folder of a run")
         })?;
+        Self::of(weights, run)
+    }
+
+    pub(crate) fn of(weights: WeightsFile, run: Option<FinishedRun>) -> anyhow::Result<Self> {
         let metadata = weights.header.metadata();
         let mut about = Metadata::of(&metadata)?;
         if let Some(FinishedRun { experiment, .. }) = &run {

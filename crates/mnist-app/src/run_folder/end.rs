@@ -1,6 +1,6 @@
 //! What a run recorded at its end: `summary.json` and the last line of `metrics.jsonl`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -43,11 +43,21 @@ impl RunEnd {
         let text = contents(&summary, |file| Input::text(file, experiment::MOST_BYTES), &mut notes);
         let said = text.and_then(|text| text.as_deref().map(Summary::of).transpose());
         let summary = said.with_context(|| summary.escaped())?;
-        let line = contents(&metrics, last_line, &mut notes);
+        let line = contents(&metrics, |file| last_line(Input::open(file)?), &mut notes);
         let said = line.and_then(|line| line.as_deref().map(last_weights).transpose());
         let last_weights = said.with_context(|| metrics.escaped())?;
         Ok(Self { summary, last_weights, notes })
     }
+}
+
+/// Reads the bytes of both files as [`RunEnd::read`] does.
+///
+/// # Errors
+/// If they are not a summary, or do not end with a line of metrics.
+pub(crate) fn read_bytes(bytes: &[u8]) -> (anyhow::Result<Summary>, anyhow::Result<String>) {
+    let text = Input::of_bytes(bytes).into_text(experiment::MOST_BYTES);
+    let line = last_line(Input::of_bytes(bytes));
+    (text.and_then(|text| Summary::of(&text)), line.and_then(|line| last_weights(&line)))
 }
 
 /// The result of `read`, or a note if a file cannot be read.
@@ -74,10 +84,9 @@ fn contents(
 }
 
 /// The last line of a file, of which only the end is read.
-fn last_line(path: &Path) -> anyhow::Result<String> {
+fn last_line(mut file: Input) -> anyhow::Result<String> {
     const LONGEST: u64 = 1 << 16;
-    let mut file: File = Input::open(path)?.into_file();
-    let len = file.metadata()?.len();
+    let len = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(len.saturating_sub(LONGEST)))?;
     let mut bytes = Vec::new();
     file.take(LONGEST).read_to_end(&mut bytes)?;

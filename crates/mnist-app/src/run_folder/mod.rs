@@ -9,6 +9,7 @@ mod names;
 mod writing;
 
 pub(crate) use checkpoints::{Checkpoints, checkpoints_of};
+pub(crate) use end::read_bytes as end_of_bytes;
 pub(crate) use finished::{
     FinishedRun, ModelFile, ModelFiles, model_files, named, require_regular,
 };

@@ -73,10 +73,19 @@ pub(super) fn to_bytes<T: Element>(
     ];
     let metadata: Vec<_> = own.into_iter().chain(identity.data.metadata()).collect();
     let mut bytes = save_trainer(&state.trainer, &metadata)?;
-    let at = place_of_checksum(&bytes).context("no checksum")?;
-    let checksum = checksum(&bytes, at);
-    bytes[at..][..UNKNOWN.len()].copy_from_slice(checksum.as_bytes());
+    seal(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Writes the checksum in its place.
+///
+/// # Errors
+/// If there is no place for it.
+pub(super) fn seal(bytes: &mut [u8]) -> anyhow::Result<()> {
+    let at = place_of_checksum(bytes).context("no checksum")?;
+    let checksum = checksum(bytes, at);
+    bytes[at..][..UNKNOWN.len()].copy_from_slice(checksum.as_bytes());
+    Ok(())
 }
 
 /// Goes on from the newest checkpoint in the folder of a run with less than `epochs` epochs done
@@ -148,11 +157,11 @@ pub(super) fn check_newest(run: &Path, identity: &Identity<'_>) -> anyhow::Resul
 }
 
 /// The file of a checkpoint, whose checksum is right.
-struct Checkpoint {
+pub(super) struct Checkpoint {
     /// Its name in messages.
     file: String,
-    bytes: Vec<u8>,
-    metadata: HashMap<String, String>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) metadata: HashMap<String, String>,
 }
 
 impl Checkpoint {
@@ -160,6 +169,10 @@ impl Checkpoint {
         let file = path.escaped();
         require_regular(path).with_context(|| file.clone())?;
         let weights = WeightsFile::open(path).with_context(|| file.clone())?;
+        Self::of(file, weights)
+    }
+
+    pub(super) fn of(file: String, weights: WeightsFile) -> anyhow::Result<Self> {
         let metadata = weights.header.metadata();
         let bytes = weights.read().with_context(|| file.clone())?;
         let at = place_of_checksum(&bytes);
@@ -190,21 +203,28 @@ impl Checkpoint {
     ) -> anyhow::Result<(Progress, Mark)> {
         self.check_identity(identity)?;
         let file = &self.file;
-        let progress: Progress = serde_json::from_str(self.said(PROGRESS)?)
-            .with_context(|| format!("{file}: {PROGRESS}"))?;
+        let (progress, mark) = self.progress()?;
         ensure!(
             progress.place() == place,
             "{file}: expected the checkpoint that its name says, found {}",
             progress.place().file_name()
         );
-        let mark: Mark =
-            serde_json::from_str(self.said(MARK)?).with_context(|| format!("{file}: {MARK}"))?;
         mark.bytes_in(&run.join(METRICS)).with_context(|| file.clone())?;
         Ok((progress, mark))
     }
 
+    /// What the run was at, and the end of its lines of metrics.
+    pub(super) fn progress(&self) -> anyhow::Result<(Progress, Mark)> {
+        let file = &self.file;
+        let progress: Progress = serde_json::from_str(self.said(PROGRESS)?)
+            .with_context(|| format!("{file}: {PROGRESS}"))?;
+        let mark: Mark =
+            serde_json::from_str(self.said(MARK)?).with_context(|| format!("{file}: {MARK}"))?;
+        Ok((progress, mark))
+    }
+
     /// Whether it is of this arithmetic, this experiment and these data.
-    fn check_identity(&self, identity: &Identity<'_>) -> anyhow::Result<()> {
+    pub(super) fn check_identity(&self, identity: &Identity<'_>) -> anyhow::Result<()> {
         let file = &self.file;
         let format = self.said(FORMAT_KEY)?;
         ensure!(format == FORMAT, "{file}: expected {FORMAT:?}, found {}", quoted(format));
@@ -216,9 +236,7 @@ impl Checkpoint {
             arithmetic.escaped(),
             self.said(VERSION)?.escaped()
         );
-        let experiment = Experiment::parse(self.said(EXPERIMENT)?)
-            .map_err(|error| anyhow!("{file}: {EXPERIMENT}{error}"))?;
-        if let Some(difference) = experiment.difference(identity.experiment)? {
+        if let Some(difference) = self.experiment()?.difference(identity.experiment)? {
             bail!(
                 "{}: {}; {file} is of the experiment as it was: change it back",
                 identity.origin.line(&difference.path),
@@ -226,6 +244,13 @@ impl Checkpoint {
             );
         }
         self.check_data(identity.data)
+    }
+
+    /// The experiment that it is of.
+    pub(super) fn experiment(&self) -> anyhow::Result<Experiment> {
+        let file = &self.file;
+        Experiment::parse(self.said(EXPERIMENT)?)
+            .map_err(|error| anyhow!("{file}: {EXPERIMENT}{error}"))
     }
 
     fn check_data(&self, data: &Digests) -> anyhow::Result<()> {

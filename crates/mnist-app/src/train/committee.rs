@@ -10,6 +10,7 @@ use tensor::Element;
 
 use super::metrics::{EpochMetrics, Outcome, Summary};
 use super::receipt::Receipts;
+use super::report::Page;
 use super::resume::require_member;
 use super::run::Run;
 use super::start::Start;
@@ -101,7 +102,8 @@ pub(super) fn train<T: Element>(
     }
     if let Some(metrics) = last.filter(|_| !options.json) {
         let seconds = [wall_before + options.started.elapsed().as_secs_f64(), train_seconds];
-        console.tell(report::end("", &metrics, seconds, (folder.path(), options.report)));
+        let place = (folder.path(), options.report);
+        console.tell(report::end(("", &Page::Worth), &metrics, seconds, place));
     }
     let lost = lines.and_then(|mut lines| lines.take_loss());
     Ok((folder, loss.or(lost).map_or(Ok(()), Err)))

@@ -58,7 +58,11 @@ impl Failure {
         }
         require_regular(&file).with_context(|| file.escaped())?;
         let text = Input::text(&file, experiment::MOST_BYTES).with_context(|| file.escaped())?;
-        serde_json::from_str(&text).with_context(|| file.escaped()).map(Some)
+        Self::of(&text).with_context(|| file.escaped()).map(Some)
+    }
+
+    pub(super) fn of(text: &str) -> anyhow::Result<Self> {
+        Ok(serde_json::from_str(text)?)
     }
 }
 

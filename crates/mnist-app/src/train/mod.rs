@@ -15,6 +15,7 @@ mod checkpoint;
 mod committee;
 mod doctor;
 mod failure;
+mod from_bytes;
 mod metrics;
 mod newest;
 mod pace;
@@ -47,6 +48,7 @@ use run::Run;
 
 pub(crate) use committee::digest as committee_digest;
 pub(crate) use failure::text as failure_text;
+pub(crate) use from_bytes::{checkpoint as checkpoint_of_bytes, records as records_of_bytes};
 pub(crate) use metrics::EpochMetrics;
 pub(crate) use newest::network as newest_network;
 pub(crate) use pace::Every;

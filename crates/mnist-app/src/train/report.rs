@@ -107,17 +107,36 @@ pub(super) fn vote_line(members: usize, metrics: &EpochMetrics) -> String {
     wrap(&line) + "\n"
 }
 
-/// What a run has come to, after its last line: in `text` how it did, then what that says, the
-/// digest of the weights, the time, and what to type next.
+/// A page of the repository that explains what came of a run.
+pub(super) enum Page {
+    /// Why a network does not learn well.
+    DoesNotLearn,
+    /// What an accuracy says.
+    Worth,
+}
+
+impl Page {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::DoesNotLearn => "docs/3-why-the-notebook-stops.md",
+            Self::Worth => "docs/7-what-a-number-is-worth.md",
+        }
+    }
+}
+
+/// What a run has come to, after its last line: in `text` how it did, then what that says and where
+/// it is explained, the digest of the weights, the time, and what to type next.
 pub(super) fn end(
-    text: &str,
+    (text, page): (&str, &Page),
     metrics: &EpochMetrics,
     [all, training]: [f64; 2],
     (folder, has_report): (&Path, bool),
 ) -> String {
     let [low, high] = metrics.test_accuracy_interval().map(|end| 100.0 * end);
-    let meaning =
-        format!("Of other images of this kind, expect it to get {low:.2} to {high:.2} % right.");
+    let meaning = format!(
+        "Of other images of this kind, expect it to get {low:.2} to {high:.2} % right. Why: {}",
+        page.name()
+    );
     let [all, training] = [all, training].map(in_words);
     let report = match has_report {
         true => format!("report: {}\n", folder.join(REPORT).escaped()),
@@ -146,7 +165,9 @@ fn in_words(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{epoch_line, in_words};
+    use std::path::Path;
+
+    use super::{Page, epoch_line, in_words};
     use crate::train::metrics::EpochMetrics;
     use crate::width::WIDTH;
 
@@ -170,6 +191,14 @@ mod tests {
             let line = epoch_line(&metrics, epochs);
             assert!(line.chars().count() <= WIDTH && !line.ends_with('…'), "{line}");
             assert!(line.starts_with(&format!("{epochs:>2}/{epochs}, error=")), "{line}");
+        }
+    }
+
+    #[test]
+    fn pages_are_there() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for page in [Page::DoesNotLearn, Page::Worth] {
+            assert!(root.join(page.name()).is_file(), "{}", page.name());
         }
     }
 

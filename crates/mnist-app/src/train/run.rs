@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::metrics::{EpochMetrics, NotebookErrors, Outcome, Summary};
 use super::pace::Pace;
 use super::progress::Bar;
+use super::report::Page;
 use super::start::Start;
 use super::state::{Progress, Steps};
 use super::training::Training;
@@ -389,7 +390,11 @@ impl<'a, T: Element> Run<'a, T> {
         }
         text.push_str(&accuracy_lines(evaluation, test, &experiment.loss));
         let all = self.wall_before + self.options.started.elapsed().as_secs_f64();
+        let page = match self.training.state.progress.learning.has_warned() {
+            true => Page::DoesNotLearn,
+            false => Page::Worth,
+        };
         let place = (self.folder.path(), self.options.report);
-        report::end(&text, metrics, [all, *train_seconds], place)
+        report::end((&text, &page), metrics, [all, *train_seconds], place)
     }
 }

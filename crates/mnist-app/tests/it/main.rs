@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bounded_reading;
+mod chapters;
 mod checkpoints;
 mod class_names;
 mod class_order;
@@ -20,6 +21,7 @@ mod docs;
 mod error_places;
 mod escaped_names;
 mod explain;
+mod fuzz_corpora;
 mod incomplete_runs;
 mod input_bounds;
 mod inspect;
@@ -43,5 +45,6 @@ mod run_config;
 mod runs;
 mod show;
 mod two_runs;
+mod verified_files;
 mod verify;
 mod weight_averages;

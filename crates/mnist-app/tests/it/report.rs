@@ -13,7 +13,7 @@ use crate::two_runs::wait_until;
 
 /// Trains with the words of `line` on the small data, with a report.
 #[track_caller]
-fn train_with_report(folder: &Path, line: &str) -> String {
+pub fn train_with_report(folder: &Path, line: &str) -> String {
     succeeds(folder, &format!("train --quiet --data {} {line}", small_data().display()))
 }
 

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::committee::TWO;
-use crate::common::{names, small_data, text, train_small};
+use crate::common::{names, small_data, text};
+use crate::report::train_with_report;
 
 pub(crate) const WHOLE: [&str; 6] = [
     "checkpoint",
@@ -159,7 +160,7 @@ fn what_a_killed_run_had_not_finished_is_cleared() {
     for name in ["config.toml.123.partial", "config.toml.partial", "summary.json.4194305.partial"] {
         fs::write(run.join(name), "not all of i").unwrap();
     }
-    train_small(here.path(), "--epochs 1 --train-limit 1 --out run");
+    train_with_report(here.path(), "--epochs 1 --train-limit 1 --out run");
     assert_eq!(names(&run), WHOLE);
 }
 
@@ -175,7 +176,7 @@ fn what_a_living_process_writes_or_nobody_here_wrote_is_left_alone() {
     let (file, run) = folder("living", "config.toml.7.partial");
     let held = File::options().write(true).open(file).unwrap();
     held.try_lock().unwrap();
-    train_small(here.path(), "--epochs 1 --train-limit 1 --out living");
+    train_with_report(here.path(), "--epochs 1 --train-limit 1 --out living");
     let mut with_it = WHOLE.to_vec();
     with_it.insert(2, "config.toml.7.partial");
     assert_eq!(names(&run), with_it);

@@ -14,7 +14,7 @@ use crate::common::{objects, run_line, small_data, succeeds, summary, text, trai
 use crate::resume::{EVERYTHING, PLAIN, places};
 
 /// A run of the plain network, as `run`.
-fn plain(folder: &Path) {
+pub fn plain(folder: &Path) {
     fs::write(folder.join("plain.toml"), PLAIN).unwrap();
     train_small(folder, "--config plain.toml --out run");
 }
@@ -29,7 +29,7 @@ fn verify(folder: &Path, line: &str, threads: usize, level: &str) -> Output {
 
 /// What is printed of a run with a claim that is not true.
 #[track_caller]
-fn differs(folder: &Path, line: &str) -> (String, String) {
+pub fn differs(folder: &Path, line: &str) -> (String, String) {
     let output = run_line(folder, line);
     let (printed, complaint) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{line}: {printed}{complaint}");
@@ -39,7 +39,7 @@ fn differs(folder: &Path, line: &str) -> (String, String) {
 
 /// The complaint about a run that cannot be verified; nothing is printed.
 #[track_caller]
-fn refused(folder: &Path, line: &str) -> String {
+pub fn refused(folder: &Path, line: &str) -> String {
     let (printed, complaint) = differs(folder, line);
     assert_eq!(printed, "", "{complaint}");
     complaint
@@ -61,17 +61,23 @@ pub fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The lines of metrics of a run.
-fn lines(run: &Path) -> Vec<Value> {
+pub fn lines(run: &Path) -> Vec<Value> {
     objects(&fs::read_to_string(run.join("metrics.jsonl")).unwrap())
 }
 
-fn set_lines(run: &Path, lines: &[Value]) {
+pub fn set_lines(run: &Path, lines: &[Value]) {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     fs::write(run.join("metrics.jsonl"), text).unwrap();
 }
 
 /// The receipt of a line, made by what the documentation says.
-fn receipt(config: &str, data: &str, line: &Value, before: &str, member: Option<&str>) -> String {
+pub fn receipt(
+    config: &str,
+    data: &str,
+    line: &Value,
+    before: &str,
+    member: Option<&str>,
+) -> String {
     receipt_in(1, config, data, line, (before, member))
 }
 
@@ -121,7 +127,7 @@ fn receipt_in(
 }
 
 /// The digest of the small data.
-fn data_digest(run: &Path) -> String {
+pub fn data_digest(run: &Path) -> String {
     let model = fs::read(run.join("model.safetensors")).unwrap();
     layers::metadata_of(&model).unwrap()["data"].clone()
 }
@@ -249,82 +255,6 @@ fn each_false_claim_is_named() {
 }
 
 #[test]
-fn what_stands_beside_the_numbers_of_the_lines_is_verified_too() {
-    let here = tempfile::tempdir().unwrap();
-    let path = here.path();
-    fs::write(path.join("everything.toml"), EVERYTHING).unwrap();
-    train_small(path, "--config everything.toml --out run");
-    let (run, forged) = (path.join("run"), path.join("forged"));
-    let model = fs::read(run.join("model.safetensors")).unwrap();
-    let start = u64::from_le_bytes(model[..8].try_into().unwrap()) as usize + 8;
-    let header = text(&model[8..start]);
-    let changed_header = |from: &str, to: &str| {
-        assert!(header.contains(from) && from.len() == to.len(), "{from} in {header}");
-        [&model[..8], header.replace(from, to).as_bytes(), &model[start..]].concat()
-    };
-    let statistics = {
-        // Where the running mean lies, as the header says.
-        let mean = &header[header.find("\"1.running_mean\"").unwrap()..];
-        let offsets = &mean[mean.find("\"data_offsets\":[").unwrap() + 16..];
-        let first: usize = offsets[..offsets.find(',').unwrap()].parse().unwrap();
-        let mut bytes = model.clone();
-        bytes[start + first..][..4].copy_from_slice(&5.0_f32.to_le_bytes());
-        bytes
-    };
-    for (what, bytes, key) in [
-        ("statistics", statistics, "buffers, sha256"),
-        ("network", changed_header(r#"\"relu\""#, r#"\"tanh\""#), "network in __metadata__"),
-        ("seed", changed_header(r#""seed":"0""#, r#""seed":"7""#), "seed in __metadata__"),
-    ] {
-        copy(&run, &forged);
-        fs::write(forged.join("model.safetensors"), bytes).unwrap();
-        let (printed, complaint) = differs(path, "verify forged --quiet");
-        let expected = format!("model.safetensors: differs\n    {key}\n");
-        assert!(printed.starts_with(&expected), "{what}: {printed}");
-        assert!(complaint.ends_with(" in 1 of 5 claims\n"), "{what}: {complaint}");
-    }
-    copy(&run, &forged);
-    fs::remove_file(forged.join("model.safetensors")).unwrap();
-    let (printed, _) = differs(path, "verify forged --quiet");
-    assert!(printed.starts_with("model.safetensors: differs\n    file\n"), "{printed}");
-
-    for (key, value) in
-        [("seed", json!(7)), ("test_accuracy_interval", json!([0.0, 1.0])), ("luck", json!(1))]
-    {
-        copy(&run, &forged);
-        let mut summary = summary(path, "run");
-        summary[key] = value;
-        fs::write(forged.join("summary.json"), summary.to_string()).unwrap();
-        let (printed, _) = differs(path, "verify forged --quiet");
-        assert!(printed.starts_with(&format!("summary.json: differs\n    {key}\n")), "{printed}");
-    }
-    // How it was made is no claim.
-    copy(&run, &forged);
-    let mut summary = summary(path, "run");
-    summary["threads"] = json!(99);
-    fs::write(forged.join("summary.json"), summary.to_string()).unwrap();
-    assert_eq!(succeeds(path, "verify forged --quiet"), "forged: verified: all 5 claims agree\n");
-    // Nor is a result that its lines do not have printed as one.
-    summary["test_correct"] = json!(100);
-    fs::write(forged.join("summary.json"), summary.to_string()).unwrap();
-    let complaint = refused(path, "train --resume forged");
-    let expected = "error: forged/summary.json: expected the results of the last line of metrics";
-    assert!(complaint.starts_with(expected), "{complaint}");
-    // A checkpoint that cannot be used is told.
-    copy(&run, &forged);
-    for (epochs, steps) in places(&forged) {
-        let name = format!("checkpoint/{epochs:06}-{steps:06}.safetensors");
-        fs::write(forged.join(name), "").unwrap();
-    }
-    let output = run_line(path, "verify forged --quiet --epoch 3");
-    let told = text(&output.stderr);
-    assert!(
-        output.status.success() && told.ends_with("it is verified from its beginning\n"),
-        "{told}"
-    );
-}
-
-#[test]
 fn lines_and_files_of_others_are_found() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
@@ -410,47 +340,6 @@ fn another_experiment_other_data_and_another_arithmetic_are_refused_by_name() {
     let expected = "error: forged: expected a run in version 1 of the arithmetic, which this \
                     program has, found one in version 7: ";
     assert!(complaint.starts_with(expected), "{complaint}");
-}
-
-#[test]
-fn initial_weights_are_those_that_the_run_began_with() {
-    let here = tempfile::tempdir().unwrap();
-    let path = here.path();
-    plain(path);
-    fs::copy(path.join("run/model.safetensors"), path.join("start.safetensors")).unwrap();
-    let line = "--config plain.toml --init start.safetensors";
-    train_small(path, &format!("{line} --out begun"));
-    let config = fs::read_to_string(path.join("begun/config.toml")).unwrap();
-    let found = sha256(&fs::read(path.join("start.safetensors")).unwrap());
-    assert!(config.contains(&format!("initial_weights_sha256 = \"{found}\"")), "{config}");
-    let receipt = receipt(
-        &config,
-        &data_digest(&path.join("begun")),
-        &lines(&path.join("begun"))[0],
-        "none",
-        None,
-    );
-    assert_eq!(lines(&path.join("begun"))[0]["receipt"], receipt.as_str());
-    succeeds(path, "verify begun --quiet");
-
-    // Other weights by the same name are another start; the same by another name are not.
-    fs::rename(path.join("start.safetensors"), path.join("moved.safetensors")).unwrap();
-    train_small(path, "--config plain.toml --seed 5 --out other");
-    fs::copy(path.join("other/model.safetensors"), path.join("start.safetensors")).unwrap();
-    let complaint = refused(path, "verify begun");
-    assert!(complaint.contains("start.safetensors: expected a file of sha256"), "{complaint}");
-    assert!(complaint.contains(&format!("{found}, as the experiment says, found")), "{complaint}");
-    let moved = config.replace("start.safetensors", "moved.safetensors");
-    fs::write(path.join("begun/config.toml"), moved).unwrap();
-    succeeds(path, "verify begun --quiet");
-    // The flag names another start than the file.
-    let flags = "--config begun/config.toml --init start.safetensors";
-    train_small(path, &format!("{flags} --out third"));
-    let alone = config.lines().filter(|line| !line.starts_with("initial_weights ="));
-    let alone: String = alone.map(|line| format!("{line}\n")).collect();
-    fs::write(path.join("alone.toml"), alone).unwrap();
-    let complaint = refused(path, "train --config alone.toml --out fourth");
-    assert!(complaint.contains("expected initial_weights beside it, found none"), "{complaint}");
 }
 
 #[test]

@@ -42,6 +42,11 @@ pub(in crate::train) struct Progress<'a> {
 }
 
 impl Learning {
+    /// Whether it has said that the network does not learn.
+    pub(in crate::train) fn has_warned(self) -> bool {
+        self.has_warned
+    }
+
     /// What is wrong with the network after an epoch, if anything is that was not said before.
     ///
     /// It is looked for after 1, 2, 4, 8 … epochs: what is broken stays broken, and longer runs

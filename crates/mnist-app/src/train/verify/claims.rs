@@ -296,22 +296,31 @@ fn lines(file: &Path) -> anyhow::Result<Vec<EpochMetrics>> {
     }
     require_regular(file).with_context(|| file.escaped())?;
     let text = Input::text(file, MOST_BYTES).with_context(|| file.escaped())?;
+    let (lines, torn) = lines_of(&text).map_err(|error| anyhow!("{}, {error}", file.escaped()))?;
+    if let Some(number) = torn {
+        let file = file.escaped();
+        notice(format_args!("{file}, line {number}: left out, as it has no end"));
+    }
+    Ok(lines)
+}
+
+/// The lines of metrics in a text, and the number of a last one that is not whole.
+///
+/// # Errors
+/// If another one is not the metrics of an epoch.
+pub(in crate::train) fn lines_of(text: &str) -> anyhow::Result<(Vec<EpochMetrics>, Option<usize>)> {
     let mut lines = Vec::new();
     for (index, line) in text.split_inclusive('\n').enumerate() {
         let number = index + 1;
         match serde_json::from_str(line) {
             Ok(metrics) => lines.push(metrics),
-            Err(_) if !line.ends_with('\n') => notice(format_args!(
-                "{}, line {number}: left out, as it has no end",
-                file.escaped()
-            )),
+            Err(_) if !line.ends_with('\n') => return Ok((lines, Some(number))),
             Err(error) => bail!(
-                "{}, line {number}: expected the metrics of an epoch with their receipt, found {}: \
+                "line {number}: expected the metrics of an epoch with their receipt, found {}: \
                  {error}",
-                file.escaped(),
                 quoted(line.trim_end())
             ),
         }
     }
-    Ok(lines)
+    Ok((lines, None))
 }

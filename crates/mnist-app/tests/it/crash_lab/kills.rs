@@ -53,6 +53,7 @@ fn runs_that_are_killed_end_with_the_same_digest() {
         ended.push(run.goes_on(here.path(), "killed"));
     }
     let resumed = ended.iter().filter(|ended| **ended == Ended::Resumed).count();
+    assert!(resumed > 0, "of {count} kills all came before there was a checkpoint");
     eprintln!(
         "{count} kills: all {} runs ended with the same digest, {resumed} of them resumed",
         ended.len()

@@ -1,0 +1,133 @@
+//! The readers of all that comes from outside, over bytes, for the fuzz targets in `fuzz/` and for
+//! the test that replays what these have found. Public for them alone: a fuzzer that had to write a
+//! file for each of its inputs would be ten times as slow, and would not reach readers that are
+//! private.
+//!
+//! Each takes any bytes, and panics only if the program has a fault. Besides, it checks what can be
+//! said of any input: that what was read is what it says to be, and that a complaint can be shown
+//! on a terminal.
+
+use anyhow::ensure;
+use layers::NetworkSpec;
+
+use crate::dataset::Image;
+use crate::experiment::build::{self, Batches};
+use crate::experiment::{Experiment, Origin, Precision};
+use crate::input::Input;
+use crate::model::SavedNetwork;
+use crate::weights_file::WeightsFile;
+use crate::{idx, run_folder, train};
+
+/// Reads any bytes.
+type Read = fn(&[u8]);
+
+/// The targets by their names, which are those of the folders in `fuzz/corpus`.
+pub const TARGETS: [(&str, Read); 6] = [
+    ("checkpoint", checkpoint),
+    ("experiment", experiment),
+    ("idx", idx),
+    ("model", model),
+    ("png", png),
+    ("records", records),
+];
+
+/// The most bytes of the networks of an experiment: larger ones are read, but not built, since
+/// what they take is bounded by the memory of the machine.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// The most parameters that are drawn.
+const MOST_DRAWN: usize = 1 << 14;
+
+/// The most numbers of an image. A folder's are all as large as its first one.
+const MOST_NUMBERS: usize = 1 << 20;
+
+/// How many images an experiment trains on.
+const SAMPLES: usize = 100;
+
+/// An IDX file of images or of labels, gzipped or not.
+pub fn idx(bytes: &[u8]) {
+    for ranks in [&[1][..], &[3, 4]] {
+        if let Some(idx) = told(idx::decode(bytes, ranks)) {
+            assert!(ranks.contains(&idx.axes.len()), "{:?}", idx.axes);
+            assert_eq!(idx.axes.iter().product::<usize>(), idx.bytes.len());
+        }
+    }
+}
+
+/// A PNG image.
+pub fn png(bytes: &[u8]) {
+    let read = || {
+        let image = Image::of(Input::of_bytes(bytes))?;
+        let len = image.shape.iter().product();
+        ensure!(len <= MOST_NUMBERS, "expected a small image");
+        image.read(&mut vec![0; len], &mut Default::default())
+    };
+    told(read());
+}
+
+/// A model with its metadata.
+pub fn model(bytes: &[u8]) {
+    let read = || SavedNetwork::of(WeightsFile::of(Input::of_bytes(bytes))?, None);
+    told(read());
+}
+
+/// An experiment, whose networks are built, and drawn, unless they are large.
+pub fn experiment(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let parsed = Experiment::parse(text);
+    let Some(experiment) = told(parsed.map_err(Into::into)) else { return };
+    let written = experiment.to_toml().expect("what was read can be written");
+    assert_eq!(Experiment::parse(&written), Ok(experiment.clone()), "{written}");
+    if fits(&experiment) {
+        told(match experiment.precision {
+            Precision::F32 => built::<f32>(&experiment),
+            Precision::F64 => built::<f64>(&experiment),
+        });
+    }
+}
+
+/// A checkpoint, with the right checksum.
+pub fn checkpoint(bytes: &[u8]) {
+    told(train::checkpoint_of_bytes(bytes, SAMPLES, fits));
+}
+
+/// The texts of a run: `metrics.jsonl`, `summary.json`, `failure.json`.
+pub fn records(bytes: &[u8]) {
+    let (summary, last) = run_folder::end_of_bytes(bytes);
+    told(summary);
+    told(last);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        for read in train::records_of_bytes(text) {
+            told(read);
+        }
+    }
+}
+
+/// What was read; a complaint must be a text that can be shown.
+fn told<V>(read: anyhow::Result<V>) -> Option<V> {
+    let complain = |error| {
+        let text = format!("{error:#}");
+        assert!(!text.is_empty() && text.len() < 10_000, "{} bytes: {text:?}", text.len());
+    };
+    read.map_err(complain).ok()
+}
+
+/// Whether the networks of an experiment and a training of them take little memory.
+fn fits(experiment: &Experiment) -> bool {
+    let config = build::trainer_config(experiment, SAMPLES);
+    let footprints = experiment.networks.all().iter().map(NetworkSpec::footprint::<f64>);
+    // One that does not fit together takes none.
+    let bytes = footprints.flatten().map(|footprint| footprint.training(&config, 1));
+    bytes.fold(0, u64::saturating_add) <= MOST_BYTES
+}
+
+fn built<T: tensor::Element>(experiment: &Experiment) -> anyhow::Result<()> {
+    let origin = Origin::preset("experiment");
+    let mut networks = build::networks::<T>(experiment, &origin)?;
+    build::check(experiment, &origin, &networks, Batches::of(experiment, SAMPLES))?;
+    for network in networks.iter_mut().filter(|n| n.parameters().len() <= MOST_DRAWN) {
+        network.initialize(experiment.init, experiment.seed);
+        assert!(network.parameters().iter().all(|number| number.is_finite()));
+    }
+    Ok(())
+}
