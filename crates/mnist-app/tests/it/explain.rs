@@ -142,7 +142,7 @@ fn compare<T: Element + std::str::FromStr>(folder: &Path, preset: &str, index: u
 }
 
 #[test]
-fn lenets_page_has_the_librarys_numbers() {
+fn lenets_page_has_the_numbers_of_the_library() {
     let here = tempfile::tempdir().unwrap();
     let page = explained(here.path(), "lenet", "test:3");
     compare::<f32>(here.path(), "lenet", 3, &page);
@@ -161,7 +161,7 @@ fn lenets_page_has_the_librarys_numbers() {
 }
 
 #[test]
-fn the_notebooks_page_has_the_librarys_numbers() {
+fn the_notebooks_page_has_the_numbers_of_the_library() {
     let here = tempfile::tempdir().unwrap();
     let page = explained(here.path(), "notebook", "test:7 --layer 0 --kernel 4 --at 11,12");
     compare::<f32>(here.path(), "notebook", 7, &page);

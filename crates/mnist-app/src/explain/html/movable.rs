@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::super::{LayerWalk, Weights};
-use crate::html::base64;
 
 /// What is computed for each place of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ fn numbers(layer: &LayerWalk, weights: &Weights) -> String {
             true => numbers.iter().flat_map(|&x| (x as f32).to_le_bytes()).collect(),
             false => numbers.iter().flat_map(|x| x.to_le_bytes()).collect(),
         };
-        base64(&bytes)
+        STANDARD.encode(&bytes)
     };
     let geometry = &weights.geometry;
     let mut object = json!({
