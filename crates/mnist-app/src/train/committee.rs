@@ -10,7 +10,7 @@ use tensor::Element;
 
 use super::metrics::{EpochMetrics, Outcome, Summary};
 use super::receipt::Receipts;
-use super::report::Page;
+use super::report::{Ending, Page};
 use super::resume::require_member;
 use super::run::Run;
 use super::start::Start;
@@ -102,8 +102,15 @@ pub(super) fn train<T: Element>(
     }
     if let Some(metrics) = last.filter(|_| !options.json) {
         let seconds = [wall_before + options.started.elapsed().as_secs_f64(), train_seconds];
-        let place = (folder.path(), options.report);
-        console.tell(report::end(("", &Page::Worth), &metrics, seconds, place));
+        console.tell(report::end(&Ending {
+            text: "",
+            page: Page::Worth,
+            metrics: &metrics,
+            seconds,
+            folder: folder.path(),
+            has_report: options.report,
+            is_committee: true,
+        }));
     }
     let lost = lines.and_then(|mut lines| lines.take_loss());
     Ok((folder, loss.or(lost).map_or(Ok(()), Err)))

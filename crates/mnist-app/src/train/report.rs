@@ -124,31 +124,48 @@ impl Page {
     }
 }
 
-/// What a run has come to, after its last line: in `text` how it did, then what that says and where
-/// it is explained, the digest of the weights, the time, and what to type next.
-pub(super) fn end(
-    (text, page): (&str, &Page),
-    metrics: &EpochMetrics,
-    [all, training]: [f64; 2],
-    (folder, has_report): (&Path, bool),
-) -> String {
+/// What a run has come to.
+pub(super) struct Ending<'a> {
+    /// How it did, in words.
+    pub(super) text: &'a str,
+    pub(super) page: Page,
+    pub(super) metrics: &'a EpochMetrics,
+    /// All of them, and those of the training.
+    pub(super) seconds: [f64; 2],
+    pub(super) folder: &'a Path,
+    /// Whether a report will be made.
+    pub(super) has_report: bool,
+    pub(super) is_committee: bool,
+}
+
+/// What a run prints after its last line: how it did, what that says and where it is explained, the
+/// digest of the weights, the time, and what to type next.
+pub(super) fn end(ending: &Ending<'_>) -> String {
+    let Ending { text, metrics, folder, has_report, is_committee, .. } = *ending;
     let [low, high] = metrics.test_accuracy_interval().map(|end| 100.0 * end);
     let meaning = format!(
-        "Of other images of this kind, expect it to get {low:.2} to {high:.2} % right. Why: {}",
-        page.name()
+        "Of other images of this kind, expect it to get {low:.2} to {high:.2} % right. Why: {} \
+         in Asterism's repository",
+        ending.page.name()
     );
-    let [all, training] = [all, training].map(in_words);
+    let [all, training] = ending.seconds.map(in_words);
     let report = match has_report {
         true => format!("report: {}\n", folder.join(REPORT).escaped()),
         false => String::new(),
     };
     let folder = shell_word(folder);
+    let explain = match is_committee {
+        true => String::new(),
+        false => {
+            format!("      mnist-app explain {folder} test:0    one image, number by number\n")
+        }
+    };
     wrap_lines(&format!("{text}{meaning}\n"))
         + &format!(
             "weights sha256 {}\n\
              time: {all}, {training} of it training\n\
-             {report}next: mnist-app evaluate {folder}    which were taken for which\n      \
-             mnist-app inspect {folder}     layer by layer\n",
+             {report}next: mnist-app evaluate {folder}          which were taken for which\n      \
+             mnist-app inspect {folder}           layer by layer\n{explain}",
             metrics.weights_sha256
         )
 }

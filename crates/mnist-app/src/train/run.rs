@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::metrics::{EpochMetrics, NotebookErrors, Outcome, Summary};
 use super::pace::Pace;
 use super::progress::Bar;
-use super::report::Page;
+use super::report::{Ending, Page};
 use super::start::Start;
 use super::state::{Progress, Steps};
 use super::training::Training;
@@ -394,7 +394,14 @@ impl<'a, T: Element> Run<'a, T> {
             true => Page::DoesNotLearn,
             false => Page::Worth,
         };
-        let place = (self.folder.path(), self.options.report);
-        report::end((&text, &page), metrics, [all, *train_seconds], place)
+        report::end(&Ending {
+            text: &text,
+            page,
+            metrics,
+            seconds: [all, *train_seconds],
+            folder: self.folder.path(),
+            has_report: self.options.report,
+            is_committee: false,
+        })
     }
 }
