@@ -48,10 +48,10 @@ const STATUS: u8 = 128;
 struct Signals {
     /// The number of the last one, 0 if there was none.
     received: Arc<AtomicUsize>,
-    /// Whether somebody asks for it.
-    is_deferred: AtomicBool,
-    /// The run's folder, as soon as there is one.
-    folder: Mutex<Option<PathBuf>>,
+    /// How many ask for it.
+    deferred: AtomicUsize,
+    /// The run's folder, as soon as there is one, and where the run stands.
+    folder: Mutex<Option<(PathBuf, &'static str)>>,
 }
 
 static SIGNALS: OnceLock<Signals> = OnceLock::new();
@@ -76,8 +76,8 @@ pub(crate) fn install() -> anyhow::Result<()> {
             .and_then(|_| flag::register(signal, again.clone()))
             .context("signals: expected handlers for SIGINT and SIGTERM")?;
     }
-    let (is_deferred, folder) = (AtomicBool::new(false), Mutex::default());
-    if SIGNALS.set(Signals { received, is_deferred, folder }).is_ok() {
+    let (deferred, folder) = (AtomicUsize::new(0), Mutex::default());
+    if SIGNALS.set(Signals { received, deferred, folder }).is_ok() {
         let watch = thread::Builder::new().name("signals".into()).stack_size(1 << 16);
         watch.spawn(watch_signals).context("signals: expected a thread")?;
     }
@@ -90,12 +90,12 @@ fn watch_signals() {
         thread::sleep(WAIT);
         let Some(signals) = SIGNALS.get() else { return };
         let Some(signal) = received() else { continue };
-        if signals.is_deferred.load(Ordering::SeqCst) {
+        if signals.deferred.load(Ordering::SeqCst) > 0 {
             continue;
         }
-        match folder() {
-            Some(folder) => {
-                let place = "while loading".to_owned();
+        match known() {
+            Some((folder, place)) => {
+                let place = place.to_owned();
                 notice(Interrupted { signal, folder, place });
             }
             None => notice("interrupted before the run began; nothing was written"),
@@ -106,17 +106,25 @@ fn watch_signals() {
 
 /// The run's folder, as soon as there is one.
 pub(crate) fn folder() -> Option<PathBuf> {
+    known().map(|(folder, _)| folder)
+}
+
+fn known() -> Option<(PathBuf, &'static str)> {
     let known = &SIGNALS.get()?.folder;
     known.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Sets the run's folder, for messages.
-pub(crate) fn set_folder(folder: &Path) {
+/// Sets the run's folder, for messages, and where the run stands, such as `while loading`, when a
+/// signal comes that is not deferred.
+pub(crate) fn set_folder(folder: &Path, place: &'static str) {
     if let Some(signals) = SIGNALS.get() {
         let mut known = signals.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(folder.to_owned());
+        *known = Some((folder.to_owned(), place));
     }
 }
+
+/// Where a run stands that reads its data.
+pub(crate) const LOADING: &str = "while loading";
 
 /// As long as this value lives, the first signal does not end the process: [`received`] tells it.
 #[derive(Debug)]
@@ -124,19 +132,17 @@ pub(crate) struct Deferred(());
 
 /// Defers signals.
 pub(crate) fn defer() -> Deferred {
-    set_deferred(true);
+    if let Some(signals) = SIGNALS.get() {
+        signals.deferred.fetch_add(1, Ordering::SeqCst);
+    }
     Deferred(())
 }
 
 impl Drop for Deferred {
     fn drop(&mut self) {
-        set_deferred(false);
-    }
-}
-
-fn set_deferred(is_deferred: bool) {
-    if let Some(signals) = SIGNALS.get() {
-        signals.is_deferred.store(is_deferred, Ordering::SeqCst);
+        if let Some(signals) = SIGNALS.get() {
+            signals.deferred.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 

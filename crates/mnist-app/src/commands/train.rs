@@ -78,7 +78,7 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
                 return threads.divide(usize::MAX, || leave_report(&own.folder, data));
             }
             let mut resumption = resumption?;
-            signals::set_folder(folder);
+            signals::set_folder(folder, signals::LOADING);
             resumption.change(&changes)?;
             let Resumption { folder, experiment, origin } = resumption;
             (experiment, origin, Some(folder))
@@ -104,7 +104,7 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         simd,
     };
     ThreadCount::of(flags.common.threads)?.share(experiment.shards(), || {
-        let Ended { folder, samples, result } = match experiment.precision {
+        let Ended { folder, samples, result, deferred: _deferred } = match experiment.precision {
             Precision::F32 => train::<f32>(&experiment, &options, resumed),
             Precision::F64 => train::<f64>(&experiment, &options, resumed),
         }?;
@@ -124,19 +124,22 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
     })
 }
 
+/// Where a run stands that has ended and has no report yet.
+const BEFORE_REPORT: &str = "before report.html was made, the run itself has ended";
+
 /// Makes the report of a run that has come to its end. If it cannot be made, that is told.
 ///
 /// # Errors
 /// If a signal was received.
 fn leave_report(folder: &RunFolder, data: Data<'_>) -> anyhow::Result<()> {
-    // Reading ends at once.
-    let _deferred = matches!(data, Data::Read(_)).then(signals::defer);
+    // What must be read again ends at once.
+    signals::set_folder(folder.path(), BEFORE_REPORT);
     let options = report::Options { data, go_on: &|| signals::received().is_none() };
     match report::leave(folder, &options) {
         Ok(true) => Ok(()),
         Ok(false) => {
             let (folder, signal) = (folder.path().to_owned(), signals::received().unwrap_or(0));
-            let place = format!("before {REPORT} was made, the run itself has ended");
+            let place = BEFORE_REPORT.to_owned();
             Err(Interrupted { signal, folder, place }.into())
         }
         Err(error) => {

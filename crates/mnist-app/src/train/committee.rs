@@ -49,7 +49,7 @@ pub(super) fn train<T: Element>(
         }
         None => RunFolder::create(options.out.as_deref(), &experiment)?,
     };
-    signals::set_folder(folder.path());
+    signals::set_folder(folder.path(), signals::LOADING);
     let mut lines = None;
     let (mut loss, mut wall_before) = (None, 0.0);
     let (mut last, mut train_seconds) = (None, 0.0);

@@ -1,6 +1,6 @@
 //! The results of a run: `metrics.jsonl` and `summary.json`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tensor::simd::Level;
 
 use crate::evaluation::report::NOTEBOOK_IMAGES;
@@ -8,8 +8,9 @@ use crate::evaluation::{Evaluation, mean};
 use crate::experiment::{Experiment, Precision};
 use crate::statistics::wilson_interval;
 
-/// One line of `metrics.jsonl`.
+/// One line of `metrics.jsonl`. What is read has numbers that can be those of an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct EpochMetrics {
     /// Counted from 1.
     pub epoch: usize,
@@ -33,7 +34,48 @@ pub struct EpochMetrics {
     pub receipt: String,
 }
 
+impl Serialize for EpochMetrics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for EpochMetrics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let metrics = Self::deserialize(deserializer)?;
+        metrics.check().map_err(de::Error::custom)?;
+        Ok(metrics)
+    }
+}
+
 impl EpochMetrics {
+    fn check(&self) -> Result<(), String> {
+        let Self { epoch, test_correct, test_total, .. } = *self;
+        let times = [self.train_seconds, self.samples_per_second];
+        if epoch == 0 {
+            return Err("epoch: expected a number from 1 on, found 0".into());
+        }
+        if test_total == 0 {
+            return Err("test_total: expected a number from 1 on, found 0".into());
+        }
+        if test_correct > test_total {
+            return Err(format!(
+                "test_correct: expected at most {test_total}, as test_total says, found \
+                 {test_correct}"
+            ));
+        }
+        if times.iter().any(|&time| time < 0.0) {
+            return Err("train_seconds, samples_per_second: expected none below 0".into());
+        }
+        if self.learning_rate < 0.0 {
+            return Err(format!(
+                "learning_rate: expected none below 0, found {}",
+                self.learning_rate
+            ));
+        }
+        Ok(())
+    }
+
     /// The fraction of the test images that were right.
     pub fn test_accuracy(&self) -> f64 {
         self.test_correct as f64 / self.test_total as f64

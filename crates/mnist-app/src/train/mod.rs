@@ -42,7 +42,7 @@ use crate::dataset::{self, Samples};
 use crate::escape::Escape;
 use crate::experiment::{Experiment, Origin};
 use crate::run_folder::{RunFolder, checkpoints_of};
-use crate::signals;
+use crate::signals::{self, Deferred};
 
 use run::Run;
 
@@ -94,6 +94,8 @@ pub(crate) struct Ended {
     pub(crate) samples: Option<(Samples, Samples)>,
     /// Why it broke off, or what was lost of what it writes or prints.
     pub(crate) result: anyhow::Result<()>,
+    /// Of a single network signals stay deferred, so that its report can be made.
+    pub(crate) deferred: Option<Deferred>,
 }
 
 /// Trains a network, or a committee of them; goes on in `resumed`, the folder of a run, if there is
@@ -108,9 +110,9 @@ pub(crate) fn train<T: Element>(
     resumed: Option<RunFolder>,
 ) -> anyhow::Result<Ended> {
     let mut console = Console::default();
-    let (folder, samples, result) = if experiment.committee.is_some() {
+    let (folder, samples, result, deferred) = if experiment.committee.is_some() {
         let (folder, result) = committee::train::<T>(experiment, options, resumed, &mut console)?;
-        (folder, None, result)
+        (folder, None, result, None)
     } else {
         let start = Start::<T>::new(experiment, options.source(), goes_on(resumed.as_ref())?)?;
         dataset::tell(&start.train, &start.test);
@@ -118,16 +120,16 @@ pub(crate) fn train<T: Element>(
             Some(folder) => folder,
             None => RunFolder::create(options.out.as_deref(), &start.experiment)?,
         };
-        signals::set_folder(folder.path());
+        signals::set_folder(folder.path(), signals::LOADING);
         let mut run = Run::new(start, options, (folder, [1, 1]))?;
-        let _deferred = signals::defer();
+        let deferred = signals::defer();
         let outcome = run.train(&mut console);
         if let Some(outcome) = outcome.as_ref().ok().filter(|_| !options.json) {
             console.tell(run.conclusion(outcome));
         }
         let result = outcome.and_then(|outcome| outcome.unwritten.map_or(Ok(()), Err));
         let (folder, train, test) = run.into_parts();
-        (folder, Some((train, test)), result)
+        (folder, Some((train, test)), result, Some(deferred))
     };
     let printed = console.result().with_context(|| {
         format!(
@@ -135,7 +137,7 @@ pub(crate) fn train<T: Element>(
             folder.path().escaped()
         )
     });
-    Ok(Ended { folder, samples, result: result.and(printed) })
+    Ok(Ended { folder, samples, result: result.and(printed), deferred })
 }
 
 /// Whether a run has checkpoints.

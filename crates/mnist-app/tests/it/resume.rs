@@ -246,7 +246,7 @@ fn a_signal_while_data_are_read_ends_that_at_once() {
 fn a_committee_goes_on_in_its_third_member() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
-    let config = TWO.replace("epochs = 2", "epochs = 12");
+    let config = TWO.replace("epochs = 2", "epochs = 60");
     write(path, "three.toml", &format!("committee = 4\n{config}"));
     train_small(path, "--config three.toml --out whole");
     let third = path.join("run/member-3");
@@ -270,8 +270,8 @@ fn a_committee_goes_on_in_its_third_member() {
     let printed = succeeds(path, "train --resume run");
     assert!(printed.starts_with("run: has ended; the vote of 4 members: "), "{printed}");
     // All members learn on.
-    succeeds(path, "train --resume run --epochs 13 --quiet");
-    train_small(path, "--config three.toml --epochs 13 --out five");
+    succeeds(path, "train --resume run --epochs 61 --quiet");
+    train_small(path, "--config three.toml --epochs 61 --out five");
     assert_eq!(metrics(&path.join("five")), metrics(&run));
     assert_same(path, "five/member-2", "run/member-2");
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::checkpoints::copy;
 use crate::common::{run_line, succeeds, summary, text, train_small};
 use crate::resume::{EVERYTHING, places};
-use crate::verify::{data_digest, differs, lines, plain, receipt, refused};
+use crate::verify::{data_digest, differs, lines, plain, receipt, refused, set_lines};
 
 #[test]
 fn what_stands_beside_the_numbers_of_the_lines_is_verified_too() {
@@ -126,4 +126,34 @@ fn initial_weights_are_those_that_the_run_began_with() {
     fs::write(path.join("alone.toml"), alone).unwrap();
     let complaint = refused(path, "train --config alone.toml --out fourth");
     assert!(complaint.contains("expected initial_weights beside it, found none"), "{complaint}");
+}
+
+#[test]
+fn lines_that_no_epoch_can_have_are_refused() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    plain(path);
+    let (run, forged) = (path.join("run"), path.join("forged"));
+    for (key, value, expected) in [
+        (
+            "test_correct",
+            json!(101),
+            "test_correct: expected at most 100, as test_total says, found 101",
+        ),
+        ("test_total", json!(0), "test_total: expected a number from 1 on, found 0"),
+        ("epoch", json!(0), "epoch: expected a number from 1 on, found 0"),
+        ("learning_rate", json!(-5.0), "learning_rate: expected none below 0, found -5"),
+        ("train_seconds", json!(-1e300), "train_seconds, samples_per_second: expected none below"),
+    ] {
+        copy(&run, &forged);
+        let mut changed = lines(&run);
+        changed[1][key] = value;
+        set_lines(&forged, &changed);
+        for command in ["verify", "report"] {
+            let complaint = refused(path, &format!("{command} forged"));
+            let start = "error: forged/metrics.jsonl, line 2: expected the metrics of an epoch";
+            assert!(complaint.starts_with(start), "{command}: {complaint}");
+            assert!(complaint.contains(expected), "{command}: {complaint}");
+        }
+    }
 }
