@@ -72,7 +72,12 @@ impl Axis {
             return Self::logarithmic(low, high);
         }
         let low = if kind == Kind::Fraction { low } else { low.min(0.0) };
-        let (low, high) = if low < high { (low, high) } else { (low - 0.5, high + 0.5) };
+        let (low, high) = match kind {
+            _ if low < high => (low, high),
+            // There are no fractions below 0 and above 1.
+            Kind::Fraction => ((low - 0.05).max(0.0), (high + 0.05).min(1.0)),
+            _ => (0.0, 1.0),
+        };
         let step = step((high - low) / 5.0);
         let (first, last) = ((low / step).floor(), (high / step).ceil());
         let ticks = (0..=100).map(|tick| (first + f64::from(tick)) * step);
@@ -280,6 +285,14 @@ mod tests {
         assert!(axis.place(0.8) == 1.0 && axis.place(0.0) == 0.0);
         let axis = Axis::of([0.001, 0.2].into_iter(), Kind::Error);
         assert!(axis.is_logarithmic && axis.ticks.len() == 4);
+        // Of one fraction alone, no axis leads below 0 or above 1.
+        for fraction in [0.0, 0.0156, 0.5, 0.98, 1.0] {
+            let axis = Axis::of([fraction].into_iter(), Kind::Fraction);
+            assert!(axis.low >= 0.0 && axis.high <= 1.0 + 1e-9 && axis.low < axis.high);
+            assert!((0.0..=1.0).contains(&axis.place(fraction)), "{fraction}");
+        }
+        let axis = Axis::of([0.0].into_iter(), Kind::Error);
+        assert!(axis.low == 0.0 && axis.high == 1.0);
         assert_eq!(Axis::counts(1.0, 15.0).ticks, [5.0, 10.0, 15.0]);
         assert_eq!(Axis::counts(1.0, 2.0).ticks, [1.0, 2.0]);
         assert_eq!([0.0, 0.25, 1e-5, 20.0].map(plain), ["0", "0.25", "1e-5", "20"]);

@@ -20,6 +20,7 @@ pub(super) struct Record {
     pub(super) summary: Option<Value>,
     /// What ended it, if it broke off.
     pub(super) failure: Option<String>,
+    has_ended: bool,
 }
 
 impl Record {
@@ -36,7 +37,9 @@ impl Record {
             true => Some(json(&summary).with_context(|| summary.escaped())?),
             false => None,
         };
-        Ok(Self { run, config, summary, failure: failure_text(folder)? })
+        let failure = failure_text(folder)?;
+        let has_ended = run.has_ended()? && failure.is_none();
+        Ok(Self { run, config, summary, failure, has_ended })
     }
 
     /// Its name and seed, such as `fast, seed 1`.
@@ -47,8 +50,7 @@ impl Record {
 
     /// Whether all that was planned is done, and its summary is of that.
     pub(super) fn has_ended(&self) -> bool {
-        let epoch = self.summary.as_ref().and_then(|summary| summary["epoch"].as_u64());
-        epoch.is_some_and(|epoch| epoch == self.run.lines.len() as u64) && self.failure.is_none()
+        self.has_ended
     }
 
     /// How far it has come, where it has not ended as planned.

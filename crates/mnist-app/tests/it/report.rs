@@ -170,6 +170,14 @@ fn each_member_of_a_committee_has_a_report_and_so_has_their_vote() {
         assert_eq!(row[3], lines[1]["test_correct"].to_string());
         assert!(row[0].contains(&format!("member-{}/report.html", number + 1)));
     }
+    assert!(!vote.contains("This run has not ended"));
+    // The same two were not all that were planned.
+    let config = path.join("two/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("committee = 2", "committee = 3")).unwrap();
+    run_line(path, "report two");
+    let vote = page(path, "two/report.html");
+    assert!(vote.contains("This run has not ended: 2 of 3 members are done."));
 }
 
 #[test]

@@ -247,15 +247,21 @@ impl ClaimedRun {
         Ok(Some(differing))
     }
 
-    /// Whether its summary is that of the last line: one that was made longer may not have come to
-    /// its new end.
+    /// Whether it has come to its end: all that is planned is done, or the target reached, and its
+    /// summary is of that.
     ///
     /// # Errors
     /// If there is a summary that cannot be read.
-    pub(in crate::train) fn has_ended(&self) -> anyhow::Result<bool> {
-        let (summary, last) = (self.summary()?, self.lines.last());
-        let claimed = summary.as_ref().map(|summary| &summary.last.weights_sha256);
-        Ok(claimed.is_some() && claimed == last.map(|last| &last.weights_sha256))
+    pub(crate) fn has_ended(&self) -> anyhow::Result<bool> {
+        let Self { experiment, lines, .. } = self;
+        let (Some(summary), Some(last)) = (self.summary()?, lines.last()) else {
+            return Ok(false);
+        };
+        let planned = experiment.committee.unwrap_or(experiment.epochs);
+        let is_reached =
+            experiment.target_accuracy.is_some_and(|target| last.test_accuracy() >= target);
+        let is_done = lines.len() == planned.get() || is_reached;
+        Ok(is_done && summary.last.weights_sha256 == last.weights_sha256)
     }
 
     fn line_of(&self, epoch: usize) -> Option<&EpochMetrics> {
