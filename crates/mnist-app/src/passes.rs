@@ -1,6 +1,6 @@
 //! A forward and a backward pass that keep all intermediate values.
 
-use layers::{BackwardStart, LayerRun, Loss, Mode, Network, NetworkLayer};
+use layers::{BackwardStart, LayerRun, LayerSpec, Loss, Mode, Network, NetworkLayer};
 use tensor::{Element, Scratch, Shape};
 
 /// Samples on their way through a network as one shard.
@@ -129,6 +129,12 @@ impl<T: Element> Stage<'_, T> {
         Some(flags.iter().filter(|&&flag| flag).count() as f64 / flags.len() as f64)
     }
 
+    /// Whether it is an activation that squashes large numbers of either sign: where one of these
+    /// is flat it has saturated, while others are flat on one side by design.
+    pub(crate) fn squashes(&self) -> bool {
+        matches!(self.layer.spec, LayerSpec::Sigmoid(_) | LayerSpec::Tanh(_))
+    }
+
     /// How many units there are: channels if the output is an image, else numbers.
     pub(crate) fn units(&self) -> usize {
         unit(self.layer.layer.output_shape()).1
@@ -162,6 +168,11 @@ fn dead(saturated: &[bool], shape: Shape, samples: usize) -> usize {
 pub(crate) fn root_mean_square<T: Element>(numbers: &[T]) -> f64 {
     let squares = numbers.iter().map(|x| x.to_f64() * x.to_f64());
     (squares.sum::<f64>() / numbers.len() as f64).sqrt()
+}
+
+/// A number with a minus sign instead of hyphens, as in formulas.
+pub(crate) fn minus(number: &str) -> String {
+    number.replace('-', "−")
 }
 
 /// Three digits after the point, or an exponent where these say little.

@@ -1,14 +1,14 @@
 //! `evaluate`: how saved networks do on the test images, each alone and all together.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::Common;
+use super::{Common, output_file};
 use super::flags::count;
 use crate::console::{Console, notice};
 use crate::dataset::{Part, Samples};
@@ -18,7 +18,7 @@ use crate::evaluation::report;
 use crate::evaluation::sheet::MistakesSheet;
 use crate::evaluation::vote::Vote;
 use crate::files::Partial;
-use crate::input::{Found, require_utf8};
+use crate::input::require_utf8;
 use crate::model::{Model, ModelData};
 use crate::run_folder::named;
 use crate::statistics::wilson_interval;
@@ -55,15 +55,10 @@ pub struct Flags {
     models: Vec<PathBuf>,
     /// Draw the most confident mistakes, with true and predicted class, as a sheet; of several
     /// models, those of their vote
-    #[arg(long, value_name = "FILE.png", value_parser = png_file)]
+    #[arg(long, value_name = "FILE.png", value_parser = output_file::png)]
     mistakes: Option<PathBuf>,
     #[command(flatten)]
     test: TestFlags,
-}
-
-fn png_file(text: &str) -> Result<PathBuf, String> {
-    let is_png = Path::new(text).extension().is_some_and(|end| end.eq_ignore_ascii_case("png"));
-    is_png.then(|| text.into()).ok_or_else(|| "a file whose name ends with .png".into())
 }
 
 /// How models are tested.
@@ -85,7 +80,7 @@ pub(super) struct TestFlags {
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     let sheet = flags.mistakes.as_deref();
     if let Some(file) = sheet {
-        require_place(file).with_context(|| format!("--mistakes {}", file.escaped()))?;
+        output_file::require_place("--mistakes", file)?;
     }
     let (flags, (models, found, asked)) = (&flags.test, flags.test.read(&flags.models)?);
     require_same_names(&models)?;
@@ -108,19 +103,6 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
         }
         Ok(())
     })
-}
-
-/// Checks that a file can have this name, before the work for it begins.
-fn require_place(file: &Path) -> anyhow::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let found = Found::at(folder.unwrap_or(Path::new(".")))?;
-    ensure!(found == Found::Folder, "expected a folder that is there, found {found}");
-    let found = Found::at(file)?;
-    ensure!(
-        matches!(found, Found::File | Found::Nothing),
-        "expected a new file or one to replace, found {found}"
-    );
-    Ok(())
 }
 
 impl TestFlags {

@@ -8,7 +8,7 @@ use clap::Args;
 use layers::Network;
 use tensor::Element;
 
-use super::Common;
+use super::{Common, output_file};
 use crate::console::{Console, notice};
 use crate::dataset::Classes;
 use crate::escape::{Escape, quoted};
@@ -47,7 +47,7 @@ pub struct Flags {
     #[arg(long, value_name = "Y,X", value_parser = row_and_column, allow_negative_numbers = true, requires = "layer")]
     at: Option<[usize; 2]>,
     /// Write a page instead of printing text: one file, in which the window can be moved
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE.html", value_parser = output_file::html)]
     html: Option<PathBuf>,
     /// Other data than those that the model is for
     #[arg(long, value_name = "DIR")]
@@ -78,6 +78,9 @@ fn row_and_column(text: &str) -> Result<[usize; 2], String> {
 /// # Errors
 /// If the model or the picture is not what it should be.
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
+    if let Some(file) = &flags.html {
+        output_file::require_place("--html", file)?;
+    }
     let model = Model::open(&flags.model)?;
     let [network] = model.networks() else {
         bail!(

@@ -1,6 +1,7 @@
 //! The command line: a file for each command, with its flags and what it does.
 
 mod flags;
+mod output_file;
 
 use std::ffi::OsString;
 use std::time::Instant;

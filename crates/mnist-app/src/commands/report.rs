@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::bail;
 use clap::Args;
 
-use super::Common;
+use super::{Common, output_file};
 use crate::console::Console;
 use crate::escape::Escape;
 use crate::report::{self, Data, Options, Pages, side_by_side};
@@ -23,7 +23,7 @@ pub struct Flags {
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
     /// Write one page of all runs to this file, instead of report.html in the folder of each
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE.html", value_parser = output_file::html)]
     out: Option<PathBuf>,
     /// Where the same data are now, if not where the runs say
     #[arg(long, value_name = "DIR")]
@@ -34,6 +34,9 @@ pub struct Flags {
 
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     let Flags { runs, out, data, common } = flags;
+    if let Some(file) = out {
+        output_file::require_place("--out", file)?;
+    }
     let options = Options { data: Data::At(data.as_deref()), go_on: &|| true };
     let mut console = if common.quiet { Console::silent() } else { Console::default() };
     let pages = |folder: &PathBuf| match Pages::of(folder, &options)? {
@@ -42,8 +45,10 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     };
     ThreadCount::of(common.threads)?.divide(usize::MAX, || {
         let Some(file) = out else {
-            for folder in runs {
-                let file = pages(folder)?.write(folder)?;
+            // All before the first is written, so that an error shows at once.
+            let made = runs.iter().map(pages).collect::<anyhow::Result<Vec<_>>>()?;
+            for (folder, pages) in runs.iter().zip(made) {
+                let file = pages.write(folder)?;
                 console.line(format_args!("report: {}", file.escaped()))?;
             }
             return Ok(());

@@ -35,7 +35,7 @@ pub(super) fn formulas(spec: &LayerSpec) -> &'static [&'static str] {
         LayerSpec::GroupNorm(_) | LayerSpec::LayerNorm(_) => &[
             "∂E/∂γ_c = Σ ∂E/∂Y_c · X̂_c, with X̂ = (X − μ) / √(σ² + ε)",
             "∂E/∂β_c = Σ ∂E/∂Y_c",
-            "∂E/∂X = (h − mean h − X̂ · mean(h X̂)) / √(σ² + ε), with h = γ ∂E/∂Y",
+            "∂E/∂X = (g − mean g − X̂ · mean(g X̂)) / √(σ² + ε), with g = γ ∂E/∂Y",
         ],
         LayerSpec::Dense(_) => {
             &["∂E/∂W[o,i] = ∂E/∂Y[o] · X[i]", "∂E/∂B = ∂E/∂Y", "∂E/∂X = Wᵀ ∂E/∂Y"]
@@ -76,7 +76,7 @@ pub(super) fn steps<T: Element>(scene: &Scene<'_, T>) -> Vec<Step> {
         LayerSpec::Dropout(_) | LayerSpec::Flatten(_) | LayerSpec::Reshape(_) => {
             let g = scene.dy(scene.at);
             let formula = format!("{} = {}", name("∂E/∂X", scene.input_shape(), scene.at), g.name);
-            vec![scene.input_step(scene.at, formula, Calculation::Function(vec![g]))]
+            vec![scene.input_step(scene.at, formula, scene.input_gradient_of(vec![g]))]
         }
         _ => vec![activation(scene)],
     }
@@ -175,8 +175,8 @@ fn bias<T: Element>(scene: &Scene<'_, T>) -> Option<Step> {
     if shared == 1 {
         let g = scene.dy(scene.at);
         let formula = g.name.clone();
-        let numbers = Calculation::Function(vec![g]);
-        return Some(scene.parameter_step(title, range.start + place, formula, numbers));
+        let same = Calculation::Function { value: Some(g.value), numbers: vec![g] };
+        return Some(scene.parameter_step(title, range.start + place, formula, same));
     }
     let sum = plain_sum(scene, place * shared..(place + 1) * shared);
     let formula = format!("Σ_y Σ_x ∂E/∂Y_{place}[y,x]");
@@ -252,24 +252,24 @@ fn normalised<T: Element>(scene: &Scene<'_, T>) -> Vec<Step> {
     let root = Named::new("1 / √(σ² + ε)", inverse);
     let scale = Named::new(format!("γ_{c}"), weight(c));
     if let Some(group) = &statistics.group {
-        let h = |place: usize| {
+        let g = |place: usize| {
             scene.run.output_gradient[place].to_f64() * weight(channel(scene, place))
         };
         let mean =
             |term: &dyn Fn(usize) -> f64| group.clone().map(term).sum::<f64>() / group.len() as f64;
         let numbers = vec![
-            Named::new(name("h", scene.input_shape(), scene.at), h(scene.at)),
-            Named::new("mean h", mean(&h)),
+            Named::new(name("g", scene.input_shape(), scene.at), g(scene.at)),
+            Named::new("mean g", mean(&g)),
             Named::new(name("X̂", scene.input_shape(), scene.at), standard(scene.at)),
-            Named::new("mean(h X̂)", mean(&|place| h(place) * standard(place))),
+            Named::new("mean(g X̂)", mean(&|place| g(place) * standard(place))),
             root,
         ];
-        let formula = "(h − mean h − X̂ · mean(h X̂)) / √(σ² + ε), h = γ ∂E/∂Y".to_owned();
-        steps.push(scene.input_step(scene.at, formula, Calculation::Function(numbers)));
+        let formula = "(g − mean g − X̂ · mean(g X̂)) / √(σ² + ε), g = γ ∂E/∂Y".to_owned();
+        steps.push(scene.input_step(scene.at, formula, scene.input_gradient_of(numbers)));
     } else {
         let numbers = vec![scene.dy(scene.at), scale, root];
         let formula = format!("{} · γ_{c} / √(σ² + ε)", numbers[0].name);
-        steps.push(scene.input_step(scene.at, formula, Calculation::Function(numbers)));
+        steps.push(scene.input_step(scene.at, formula, scene.input_gradient_of(numbers)));
     }
     steps
 }
@@ -312,7 +312,7 @@ fn softmax<T: Element>(scene: &Scene<'_, T>) -> Step {
     let mean = pairs.map(|(y, g)| y.to_f64() * g.to_f64()).sum();
     let formula = format!("{} · ({} − Σ_j Y[j] ∂E/∂Y[j])", y.name, g.name);
     let numbers = vec![y, g, Named::new("Σ_j Y[j] ∂E/∂Y[j]", mean)];
-    scene.input_step(scene.at, formula, Calculation::Function(numbers))
+    scene.input_step(scene.at, formula, scene.input_gradient_of(numbers))
 }
 
 fn residual<T: Element>(scene: &Scene<'_, T>) -> Step {

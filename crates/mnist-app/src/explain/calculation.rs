@@ -173,8 +173,8 @@ impl Sum {
 pub(crate) enum Calculation {
     /// It is a sum.
     Sum(Sum),
-    /// It is another function of these numbers.
-    Function(Vec<Named>),
+    /// It is another function of these numbers; `value` is that function in `f64`.
+    Function { numbers: Vec<Named>, value: Option<f64> },
     /// It is the largest of a grid's numbers, at `at`.
     Largest { grid: Grid, at: usize },
     /// A gradient goes to the largest of each window: the sum of what these outputs send here.
@@ -231,14 +231,24 @@ impl Nudge {
     /// To how many digits quotient and gradient agree; `None` if both are 0 within the rounding of
     /// the losses.
     pub(crate) fn digits(&self) -> Option<u32> {
-        const MOST: u32 = 15;
+        // One more is shown.
+        const MOST: u32 = 9;
         let size = self.quotient.abs().max(self.gradient.abs());
         let distance = (self.quotient - self.gradient).abs();
-        let rounding = f64::EPSILON * self.above.abs().max(self.below.abs()) / self.step;
-        if size <= 4.0 * rounding {
+        if size <= self.rounding() {
             return None;
         }
         let agrees = |digits: &u32| distance <= size * 10_f64.powi(-digits.cast_signed());
         Some((1..=MOST).take_while(agrees).last().unwrap_or(0))
+    }
+
+    /// Whether quotient and gradient are further apart than the rounding of the losses explains.
+    pub(crate) fn bends(&self) -> bool {
+        (self.quotient - self.gradient).abs() > self.rounding()
+    }
+
+    /// What the rounding of the losses makes of the quotient, at most.
+    fn rounding(&self) -> f64 {
+        4.0 * f64::EPSILON * self.above.abs().max(self.below.abs()) / self.step
     }
 }

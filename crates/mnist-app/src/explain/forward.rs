@@ -51,7 +51,7 @@ pub(super) fn step<T: Element>(scene: &Scene<'_, T>) -> Step {
         LayerSpec::Dense(_) => dense(scene),
         LayerSpec::Softmax(_) => softmax(scene),
         LayerSpec::Residual(_) => residual(scene),
-        LayerSpec::Own(_) => scene.forward("as its crate says", Calculation::Function(vec![])),
+        LayerSpec::Own(_) => scene.forward("as its crate says", scene.output_of(vec![])),
         spec => {
             let x = scene.x(scene.at);
             let formula = match spec {
@@ -63,7 +63,7 @@ pub(super) fn step<T: Element>(scene: &Scene<'_, T>) -> Step {
                     format!("{function}; x = {}", x.name)
                 }
             };
-            scene.forward(formula, Calculation::Function(vec![x]))
+            scene.forward(formula, scene.output_of(vec![x]))
         }
     }
 }
@@ -247,7 +247,7 @@ fn normalised<T: Element>(scene: &Scene<'_, T>, statistics: Statistics) -> Step 
     ];
     let x = &numbers[0].name;
     let formula = format!("γ_{c} ({x} − μ{of}) / √(σ²{of} + ε) + β_{c}");
-    scene.forward(formula, Calculation::Function(numbers))
+    scene.forward(formula, scene.output_of(numbers))
 }
 
 fn softmax<T: Element>(scene: &Scene<'_, T>) -> Step {
@@ -256,7 +256,7 @@ fn softmax<T: Element>(scene: &Scene<'_, T>) -> Step {
     let sum = scene.input.iter().map(|x| libm::exp(x.to_f64() - largest)).sum();
     let formula = format!("exp({} − m) / Σ_j exp(X[j] − m), m the largest X", x.name);
     let numbers = vec![x, Named::new("m", largest), Named::new("Σ_j exp(X[j] − m)", sum)];
-    scene.forward(formula, Calculation::Function(numbers))
+    scene.forward(formula, scene.output_of(numbers))
 }
 
 fn residual<T: Element>(scene: &Scene<'_, T>) -> Step {

@@ -55,6 +55,12 @@ impl LossWalk {
             Loss::BinaryCrossEntropyWithLogits(_) => Sigmoid.apply(&mut probabilities),
             _ => {}
         }
+        // Of a probability that is 0 in `f64`, the logarithm is known from the logits all the same.
+        let logits = || outputs.iter().map(|y| y.to_f64());
+        let largest = logits().fold(f64::NEG_INFINITY, f64::max);
+        let sum = libm::log(logits().map(|y| libm::exp(y - largest)).sum()) + largest;
+        // As the library does with probabilities of 0.
+        let least = T::EPSILON.to_f64() / 4.0;
         let is_of_numbers = loss.domain() == layers::Domain::Numbers;
         let term = |place: usize| {
             let (p, t) = (probabilities[place], targets[place].to_f64());
@@ -62,11 +68,16 @@ impl LossWalk {
                 Loss::SoftmaxCrossEntropy(loss) => {
                     let share = (1.0 - loss.label_smoothing) * t + loss.label_smoothing / count;
                     let cost = weight(place) * share;
-                    if cost == 0.0 { 0.0 } else { -cost * libm::log(p) }
+                    let ln = if p > 0.0 { libm::log(p) } else { outputs[place].to_f64() - sum };
+                    if cost == 0.0 { 0.0 } else { -cost * ln }
                 }
                 Loss::BinaryCrossEntropy(_) | Loss::BinaryCrossEntropyWithLogits(_) => {
-                    let part = |share: f64, p: f64| {
-                        if share == 0.0 { 0.0 } else { share * libm::log(p) }
+                    let is_of_logits = matches!(loss, Loss::BinaryCrossEntropyWithLogits(_));
+                    let part = |share: f64, p: f64| match (share, p) {
+                        (0.0, _) => 0.0,
+                        (_, p) if !is_of_logits => share * libm::log(p.max(least)),
+                        (_, 0.0) => -share * outputs[place].to_f64().abs(),
+                        _ => share * libm::log(p),
                     };
                     -weight(place) * (part(t, p) + part(1.0 - t, 1.0 - p)) / count
                 }
@@ -93,11 +104,22 @@ impl LossWalk {
             numbers.extend(at.probability.map(|p| Named::new(format!("p[{label}]"), p)));
         }
         numbers.push(Named::new(format!("t[{label}]"), at.target));
+        let formula = gradient_formula(loss);
+        if let (Loss::SoftmaxCrossEntropy(loss), true) = (loss, formula.contains("s_i")) {
+            let smoothed = (1.0 - loss.label_smoothing) * at.target + loss.label_smoothing / count;
+            numbers.push(Named::new(format!("s[{label}]"), smoothed));
+        }
+        if formula.contains("/ n") {
+            numbers.push(Named::new("n", count));
+        }
+        let wide = |numbers: &[T]| -> Vec<f64> { numbers.iter().map(|x| x.to_f64()).collect() };
+        let mut in_f64 = vec![0.0; outputs.len()];
+        loss.gradient(&wide(outputs), &wide(targets), 1.0, &mut in_f64);
         let gradient = Step {
             title: "gradient of the output".into(),
             name: format!("∂E/∂y[{label}]"),
-            formula: gradient_formula(loss).replace("_i", &format!("[{label}]")),
-            calculation: Calculation::Function(numbers),
+            formula: formula.replace("_i", &format!("[{label}]")),
+            calculation: Calculation::Function { numbers, value: Some(in_f64[label]) },
             value: at.gradient,
             knob: Some(Knob::Output { place: label }),
             nudge: None,

@@ -128,7 +128,7 @@ impl Walk {
         let place = Place { choice, prefix: String::new(), outer: None };
         walk(&passes, (&input, &input_gradient), &place, &mut layers)?;
         if let Some(last) = layers.last_mut().filter(|_| start < passes.stages().len()) {
-            skip_last(last, &target);
+            skip_last(last, &target, loss);
         }
         let last = passes.stages().last().map_or(&[][..], |stage| &stage.run.output_gradient[..]);
         let class = |place: usize| classes[place].clone();
@@ -256,7 +256,7 @@ fn layer_walk<T: Element>(
 
 /// Of a last sigmoid and a binary cross-entropy, the derivatives cancel: the backward pass begins
 /// before the sigmoid.
-fn skip_last<T: Element>(last: &mut LayerWalk, target: &[T]) {
+fn skip_last<T: Element>(last: &mut LayerWalk, target: &[T], loss: &Loss) {
     last.gradient_formulas =
         vec!["∂E/∂x = (y − t) / n: those of loss and sigmoid, multiplied, cancel to this"];
     let at = last.maps.at;
@@ -265,6 +265,15 @@ fn skip_last<T: Element>(last: &mut LayerWalk, target: &[T]) {
         let output = Named::new(name("Y", count.into(), at), last.maps.output[at]);
         let target = Named::new(format!("t[{at}]"), target[at].to_f64());
         step.formula = format!("({} − {}) / {count}", output.name, target.name);
-        step.calculation = Calculation::Function(vec![output, target]);
+        let weight = loss
+            .class_weights()
+            .map(|weights| Named::new(format!("weight of class {at}"), weights.as_slice()[at]));
+        let scale = weight.as_ref().map_or(1.0, |weight| weight.value);
+        let value = Some(scale * (output.value - target.value) / count as f64);
+        if let Some(weight) = &weight {
+            step.formula += &format!(" · {}", weight.name);
+        }
+        let numbers = [output, target].into_iter().chain(weight).collect();
+        step.calculation = Calculation::Function { numbers, value };
     }
 }

@@ -1,6 +1,6 @@
 //! A layer with all its numbers for one sample, and the place in it that is looked at.
 
-use layers::{LayerRun, LayerSpec, Mode};
+use layers::{LayerRun, LayerSpec, Mode, NetworkSpec};
 use tensor::{Element, Scratch, Shape};
 
 use super::calculation::{Calculation, Grid, Knob, Named, Part, Product, Rest, Step, Sum, Window};
@@ -125,6 +125,36 @@ impl<T: Element> Scene<'_, T> {
         let mut derivatives = vec![T::ZERO; self.input.len()];
         run.backward(self.input, Some(&mut derivatives), &mut Scratch::sequential());
         derivatives[place].to_f64()
+    }
+
+    /// The output that is looked at, as a function of these numbers.
+    pub(super) fn output_of(&self, numbers: Vec<Named>) -> Calculation {
+        let value = self.in_f64().map(|[output, _]| output);
+        Calculation::Function { numbers, value }
+    }
+
+    /// The gradient of the input at the same place, as a function of these numbers.
+    pub(super) fn input_gradient_of(&self, numbers: Vec<Named>) -> Calculation {
+        let value = self.in_f64().map(|[_, gradient]| gradient);
+        Calculation::Function { numbers, value }
+    }
+
+    /// The output that is looked at and the gradient of the input at the same place, which the
+    /// layer computes in `f64` from the numbers that it has here.
+    fn in_f64(&self) -> Option<[f64; 2]> {
+        let wide = |numbers: &[T]| -> Vec<f64> { numbers.iter().map(|x| x.to_f64()).collect() };
+        let (input, layers) = (self.input_shape().dims().to_vec(), vec![self.spec.clone()]);
+        let network = NetworkSpec { input, layers }.build::<f64>().ok()?;
+        let layer = network.layers().next()?;
+        let mut run = layer.run(layer.layer, 1, Mode::Inference);
+        run.parameters.copy_from_slice(&wide(&self.run.parameters));
+        run.buffers.copy_from_slice(&wide(&self.run.buffers));
+        let (input, mut scratch) = (wide(self.input), Scratch::sequential());
+        run.forward(&input, &mut scratch);
+        run.output_gradient.copy_from_slice(&wide(&self.run.output_gradient));
+        let mut gradient = vec![0.0; input.len()];
+        run.backward(&input, Some(&mut gradient), &mut scratch);
+        Some([run.output[self.at], *gradient.get(self.at)?])
     }
 
     /// The input with the largest gradient, of these.

@@ -87,6 +87,12 @@ fn check(walk: &Walk, epsilon: f64) {
             let bound = 64.0 * epsilon * sum.size();
             assert!((sum.total() - step.value).abs() <= bound, "{step:?}");
         }
+        if let Calculation::Function { numbers, value } = &step.calculation {
+            // Probabilities, and differences from them, are as exact as 1 is.
+            let size = numbers.iter().fold(1.0, |size: f64, number| size.max(number.value.abs()));
+            let apart = (value.expect("a value") - step.value).abs();
+            assert!(apart <= 4000.0 * epsilon * size, "{step:?}");
+        }
         if let Some(nudge) = &step.nudge {
             let size = nudge.gradient.abs().max(1e-3);
             let apart = (nudge.gradient - step.value).abs();

@@ -6,9 +6,10 @@ use tensor::Shape;
 
 use super::calculation::{Calculation, Grid, Named, Nudge, Part, Rest, Step, Sum, Window};
 use super::loss::{LossWalk, Row};
-use super::number::{exact, rounded, small};
+use super::number::{exact, given, precise, rounded, rounds_to, small};
 use super::{LayerWalk, Walk};
 use crate::escape::Escape;
+use crate::passes::minus;
 use crate::width::{WIDTH, cut, wrap};
 
 /// What stands before a layer's lines.
@@ -44,11 +45,14 @@ pub(crate) fn lines(walk: &Walk, picture: &str, only: Option<&str>) -> String {
 
 const LEGEND: &str = "\
 Indices begin at 0.
-= the sum  adds in f64 what stands above it
+= the sum, = the formula
+           computed in f64 from what stands above it
 library    the number that the network computes with: added in another order,
            and rounded each time, which makes the difference behind it
-nudged     the loss E with one number larger, and smaller, by h, in f64: the
-           quotient (E(+) − E(−)) / 2h is the gradient, up to rounding
+nudged     the loss E with one number larger, and smaller, by h: the quotient
+           (E(+) − E(−)) / 2h is the gradient, unless the loss bends between.
+           All of it is in f64, and so is the gradient that it is compared
+           with: in f32 rounding would hide the difference of two losses
 ";
 
 /// What is explained, in a sentence or two.
@@ -116,10 +120,17 @@ fn step(text: &mut String, step: &Step, precision: &str, rule: Option<&str>) {
             let apart = rounding(total, step.value);
             let _ = writeln!(text, "{INDENT}{:<30} {library:>14}{apart}", "library");
         }
-        Calculation::Function(numbers) => {
+        Calculation::Function { numbers, value } => {
             named(text, numbers, precision);
             let library = exact(step.value, precision);
-            let _ = writeln!(text, "{INDENT}{:<30} {library:>14}", format!("= {}", step.name));
+            match formula_apart(*value, step.value, precision) {
+                Some(value) => {
+                    number(text, "= the formula", &precise(value));
+                    let apart = rounding(value, step.value);
+                    number(text, "library", &format!("{library:>14}{apart}"));
+                }
+                None => number(text, &format!("= {}", step.name), &library),
+            }
         }
         Calculation::Largest { grid, at } => {
             grids(text, &[(grid, Some(*at))]);
@@ -138,18 +149,33 @@ fn step(text: &mut String, step: &Step, precision: &str, rule: Option<&str>) {
     }
 }
 
-/// How far the library's number is from the sum that is shown.
+/// The formula's value in `f64`, where the library's number is not simply that, rounded.
+pub(super) fn formula_apart(value: Option<f64>, library: f64, precision: &str) -> Option<f64> {
+    value.filter(|&value| !rounds_to(value, library, precision))
+}
+
+/// A line with a name and a number. A name that is too long for its column stands above.
+fn number(text: &mut String, name: &str, number: &str) {
+    const COLUMN: usize = 30;
+    let mut name = name;
+    if name.chars().count() > COLUMN {
+        let _ = writeln!(text, "{INDENT}{}", cut(name, WIDTH - INDENT.len()));
+        name = "";
+    }
+    let _ = writeln!(text, "{INDENT}{name:<COLUMN$} {number:>14}");
+}
+
+/// How far the library's number is from the sum or the formula that is shown.
 pub(super) fn rounding(total: f64, value: f64) -> String {
     match (total - value).abs() {
         0.0 => String::new(),
-        apart => format!("  rounding {apart:.0e}").replace('-', "−"),
+        apart => minus(&format!("  rounding {apart:.0e}")),
     }
 }
 
 fn named(text: &mut String, numbers: &[Named], precision: &str) {
     for Named { name, value } in numbers {
-        let name = cut(name, 30);
-        let _ = writeln!(text, "{INDENT}{name:<30} {:>14}", exact(*value, precision));
+        number(text, name, &given(*value, precision));
     }
 }
 
@@ -161,14 +187,10 @@ fn sum_lines(text: &mut String, sum: &Sum) {
                 let names = format!("{} · {}", product.left.name, product.right.name);
                 let [left, right] = [&product.left, &product.right].map(|x| rounded(x.value));
                 let product = rounded(product.value());
-                let _ = writeln!(
-                    text,
-                    "{INDENT}{:<30} {product:>14}  = {left} · {right}",
-                    cut(&names, 30)
-                );
+                number(text, &names, &format!("{product:>14}  = {left} · {right}"));
             }
             Part::Rest(Rest { name, sum: value, .. }) | Part::Number(Named { name, value }) => {
-                let _ = writeln!(text, "{INDENT}{:<30} {:>14}", cut(name, 30), rounded(*value));
+                number(text, name, &rounded(*value));
             }
         }
     }
@@ -236,23 +258,17 @@ fn grids(text: &mut String, grids: &[(&Grid, Option<usize>)]) {
 }
 
 fn nudge_lines(text: &mut String, nudge: &Nudge) {
-    let Nudge { name, step, above, below, quotient, .. } = nudge;
-    let h = rounded(*step);
-    let _ = writeln!(text, "{INDENT}nudged: h = {h}");
-    for (sign, loss) in [('+', above), ('−', below)] {
-        let _ = writeln!(
-            text,
-            "{INDENT}  {:<28} {loss:>18.13}",
-            cut(&format!("E({name} {sign} h)"), 28)
-        );
+    let Nudge { name, step, above, below, quotient, gradient } = nudge;
+    let _ = writeln!(text, "{INDENT}nudged, in f64: h = {}", exact(*step, "f64"));
+    for (name, number) in [
+        (format!("E({name} + h)"), exact(*above, "f64")),
+        (format!("E({name} − h)"), exact(*below, "f64")),
+        ("(E(+) − E(−)) / 2h".to_owned(), precise(*quotient)),
+        (format!("∂E/∂{name} in f64"), precise(*gradient)),
+    ] {
+        let _ = writeln!(text, "{INDENT}  {:<28} {number:>22}", cut(&name, 28));
     }
-    let agreement = agreement(nudge);
-    let _ = writeln!(
-        text,
-        "{INDENT}  {:<28} {:>14}  {agreement}",
-        "(E(+) − E(−)) / 2h",
-        rounded(*quotient)
-    );
+    let _ = writeln!(text, "{INDENT}  {}", agreement(nudge));
 }
 
 /// Whether the finite difference agrees, in words.
@@ -260,8 +276,15 @@ pub(super) fn agreement(nudge: &Nudge) -> String {
     match nudge.digits() {
         None => "0 up to rounding, as it should be".into(),
         Some(0) => "not the same: the loss bends here".into(),
-        Some(1) => "the same in 1 digit".into(),
-        Some(digits) => format!("the same in {digits} digits"),
+        Some(digits) => {
+            let plural = if digits == 1 { "" } else { "s" };
+            let why = match (digits, nudge.bends()) {
+                (4.., _) => "",
+                (_, true) => ": the loss bends here",
+                (_, false) => ": E has too few digits for more",
+            };
+            format!("the same in {digits} digit{plural}{why}")
+        }
     }
 }
 

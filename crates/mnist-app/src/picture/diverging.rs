@@ -5,7 +5,7 @@ use std::fmt;
 use tensor::Element;
 
 use super::{Colour, byte};
-use crate::passes::short;
+use crate::passes::{minus, short};
 
 /// Colours from the largest negative number to 0, then to the largest positive one: `RdBu` of
 /// `ColorBrewer` (Cynthia Brewer, Mark Harrower and others), which those see too who are blind to
@@ -71,7 +71,7 @@ impl Scale {
 
 impl fmt::Display for Scale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "−{0} to {0}", short(self.largest))
+        write!(f, "−{0} to {0}", minus(&short(self.largest)))
     }
 }
 

@@ -1,9 +1,9 @@
 //! What goes on in each layer, at the start of a run and now: its weights and its outputs.
 
-use layers::{Draw, Mode, Network};
+use layers::{Draw, LayerSpec, Mode, Network};
 use tensor::Element;
 
-use super::histogram::{Histogram, range};
+use super::histogram::{Flat, Histogram, range};
 use crate::dataset::Samples;
 use crate::memory;
 use crate::passes::{Passes, Stage};
@@ -26,9 +26,13 @@ pub(super) struct LayerActivity {
     pub(super) weights: Option<Pair>,
     /// Its outputs for some training images.
     pub(super) outputs: Pair,
-    /// Its units, channels if the output is an image, and how many of them are saturated for every
-    /// image; of activations.
-    pub(super) dead: Option<(usize, usize)>,
+    /// What it means that its derivative is close to 0; of activations.
+    pub(super) flat: Flat,
+    /// Its units: channels if the output is an image.
+    pub(super) units: usize,
+    /// How many units are flat for every image, at the start, if that is known, and now; of
+    /// activations.
+    pub(super) dead: [Option<usize>; 2],
 }
 
 /// Images that are enough to see how numbers are distributed.
@@ -86,7 +90,13 @@ pub(super) fn of_layers<T: Element>(
                 ),
                 (&stage.run.output, stage.saturated_outputs()),
             ),
-            dead: stage.dead().map(|dead| (dead, stage.units())),
+            flat: match stage.layer.spec {
+                LayerSpec::Relu(_) => Flat::Zero,
+                _ if stage.squashes() => Flat::Saturated,
+                _ => Flat::Low,
+            },
+            units: stage.units(),
+            dead: [before.and_then(Stage::dead), stage.dead()],
         }
     };
     stages.map(of_layer).collect()

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::html;
-use crate::passes::short;
+use crate::passes::{minus, short};
 
 /// A curve: its name, and its points from left to right.
 pub(super) struct Curve {
@@ -192,7 +192,7 @@ impl Chart<'_> {
     fn words(&self) -> String {
         let number = |number: f64| match self.kind {
             Kind::Fraction => percent(number, 0.001),
-            _ => short(number),
+            _ => minus(&short(number)),
         };
         let across = self.across;
         let curve = |Curve { name, points }: &Curve| match (points.first(), points.last()) {
@@ -252,10 +252,10 @@ fn plain(number: f64) -> String {
     match number.abs() {
         0.0 => "0".into(),
         size if (1e-3..1e5).contains(&size) => {
-            let text = format!("{number:.4}");
+            let text = minus(&format!("{number:.4}"));
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
-        _ => format!("{number:.0e}"),
+        _ => minus(&format!("{number:.0e}")),
     }
 }
 
@@ -295,7 +295,7 @@ mod tests {
         assert!(axis.low == 0.0 && axis.high == 1.0);
         assert_eq!(Axis::counts(1.0, 15.0).ticks, [5.0, 10.0, 15.0]);
         assert_eq!(Axis::counts(1.0, 2.0).ticks, [1.0, 2.0]);
-        assert_eq!([0.0, 0.25, 1e-5, 20.0].map(plain), ["0", "0.25", "1e-5", "20"]);
+        assert_eq!([0.0, 0.25, 1e-5, 20.0].map(plain), ["0", "0.25", "1e−5", "20"]);
     }
 
     #[test]

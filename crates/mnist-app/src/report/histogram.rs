@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tensor::Element;
 
 use crate::html;
-use crate::passes;
+use crate::passes::{self, minus};
 
 /// How many bars there are.
 const BARS: usize = 40;
@@ -21,6 +21,27 @@ pub(super) struct Histogram {
     std: f64,
     /// How many numbers are not finite, which no bar counts.
     not_finite: usize,
+}
+
+/// What it means that the derivative of an activation is close to 0 at an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flat {
+    /// Its input is too large: what squashes its inputs learns nothing there.
+    Saturated,
+    /// The output is 0: a ReLU of a negative input, as of half of all inputs or of empty paper.
+    Zero,
+    /// The input is on the flat side of a function that is like a ReLU.
+    Low,
+}
+
+impl Flat {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Saturated => "saturated",
+            Self::Zero => "zeros",
+            Self::Low => "on the flat side",
+        }
+    }
 }
 
 /// A range that nearly all numbers are in: one in a thousand may lie beyond each end.
@@ -73,8 +94,9 @@ impl Histogram {
         Some(marked as f64 / self.counts.iter().sum::<usize>().max(1) as f64)
     }
 
-    /// The histogram as a figure; `what` says in words what the numbers are.
-    pub(super) fn html(&self, what: &str) -> String {
+    /// The histogram as a figure; `what` says in words what the numbers are, `flat` what those are
+    /// that are marked.
+    pub(super) fn html(&self, what: &str, flat: Flat) -> String {
         const HEIGHT: f64 = 60.0;
         const BAR: usize = 4;
         // So that few numbers can be seen beside many.
@@ -105,7 +127,8 @@ impl Histogram {
             true => format!("<path class=\"zero\" d=\"M{zero:.1} 0v{HEIGHT}\"/>"),
             false => String::new(),
         };
-        let saturated = self.marked().map(|share| format!("{:.1} % saturated", 100.0 * share));
+        let marked = self.marked().map(|share| format!("{:.1} % {}", 100.0 * share, flat.name()));
+        let colour = if flat == Flat::Saturated { "marked" } else { "marked calm" };
         let broken = match self.not_finite {
             0 => String::new(),
             count => format!(", {count} not finite"),
@@ -115,16 +138,16 @@ impl Histogram {
             "{what}: {spread}, from {} to {}{}",
             short(low),
             short(high),
-            saturated.as_ref().map(|text| format!(", {text}")).unwrap_or_default()
+            marked.as_ref().map(|text| format!(", {text}")).unwrap_or_default()
         );
-        let saturated = saturated.map(|text| {
+        let marked = marked.map(|text| {
             let is_many = self.marked().is_some_and(|share| share >= 0.5);
-            let class = if is_many { "many" } else { "few" };
+            let class = if is_many && flat == Flat::Saturated { "many" } else { "few" };
             format!("<br><span class=\"{class}\">{text}</span>")
         });
         format!(
             "<svg class=\"histogram\" viewBox=\"0 -2 {} 64\" role=\"img\" aria-label=\"{}\">\
-             <path class=\"bars\" d=\"{rest}\"/><path class=\"marked\" d=\"{foot}\"/>{zero}\
+             <path class=\"bars\" d=\"{rest}\"/><path class=\"{colour}\" d=\"{foot}\"/>{zero}\
              <path class=\"base\" d=\"M0 {HEIGHT}h{}\"/></svg>\
              <span class=\"ends\"><span>{}</span><span>{}</span></span>\
              <span class=\"spread\">{spread}{}</span>",
@@ -133,14 +156,13 @@ impl Histogram {
             BARS * BAR,
             short(low),
             short(high),
-            saturated.unwrap_or_default()
+            marked.unwrap_or_default()
         )
     }
 }
 
-/// As [`passes::short`], with a minus sign.
 fn short(number: f64) -> String {
-    passes::short(number).replacen('-', "−", 1)
+    minus(&passes::short(number))
 }
 
 /// The bar of a number, given where it is in the range, from 0 to 1.

@@ -9,6 +9,7 @@ use crate::dataset::Samples;
 use crate::escape::Escape;
 use crate::evaluation::Evaluation;
 use crate::evaluation::mistakes::Mistake;
+use crate::evaluation::report::percent_of;
 use crate::html;
 use crate::kernels;
 use crate::passes::Passes;
@@ -314,7 +315,8 @@ pub(super) fn mistakes_section(mistakes: &[Mistake], test: &Samples) -> anyhow::
     for mistake in mistakes.iter().take(MOST_MISTAKES) {
         let [label, predicted] = [mistake.label, mistake.predicted]
             .map(|label| test.classes().name(usize::from(label)).escaped());
-        let [of_label, probability] = [mistake.of_label, mistake.probability].map(share);
+        let [of_label, probability] = [mistake.of_label, mistake.probability]
+            .map(|probability| html::text(&percent_of(probability)));
         let index = mistake.index;
         let alt = format!("test image {index}, which shows {label}");
         let image = sample(test, index, &alt, 84)?;
@@ -328,19 +330,9 @@ pub(super) fn mistakes_section(mistakes: &[Mistake], test: &Samples) -> anyhow::
     Ok(section + "</ol>\n")
 }
 
-/// A probability in percent, with the digits that tell it from 0 and 100.
-fn share(probability: f64) -> String {
-    let percent = 100.0 * probability;
-    match percent {
-        _ if percent > 0.0 && percent < 0.01 => format!("{percent:.0e} %"),
-        _ if percent > 99.99 && percent < 100.0 => "over 99.99 %".to_owned(),
-        _ => format!("{percent:.2} %"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{share, shrunk, small, spread};
+    use super::{shrunk, small, spread};
 
     #[test]
     fn of_many_the_first_and_the_last_are_among_those_shown() {
@@ -353,14 +345,5 @@ mod tests {
         assert_eq!((small([28, 28]), small([64, 128])), ([28, 28], [16, 32]));
         let map: Vec<f32> = (0..8).map(|x| x as f32).collect();
         assert_eq!(shrunk(&map, [2, 4], [1, 2]), [5.0, 7.0]);
-    }
-
-    #[test]
-    fn a_probability_is_not_rounded_to_certainty() {
-        assert_eq!(
-            [1.0, 0.0, 0.5, 0.999_999].map(share),
-            ["100.00 %", "0.00 %", "50.00 %", "over 99.99 %"]
-        );
-        assert_eq!(share(3e-8), "3e-6 %");
     }
 }

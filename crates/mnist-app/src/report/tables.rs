@@ -7,6 +7,7 @@ use crate::escape::Escape;
 use crate::evaluation::Evaluation;
 use crate::evaluation::report::percent;
 use crate::html::{self, Cell, table};
+use crate::passes::minus;
 use crate::train::EpochMetrics;
 
 /// The most rows of a table of epochs.
@@ -21,7 +22,7 @@ pub(super) fn digits(number: f64) -> Cell {
         size if size == 0.0 || (1e-3..1e4).contains(&size) => format!("{number:.4}"),
         _ => format!("{number:.2e}"),
     };
-    Cell::Digits { shown, all: all_digits(number) }
+    Cell::Digits { shown: minus(&shown), all: all_digits(number) }
 }
 
 /// A number with so many digits behind the point.

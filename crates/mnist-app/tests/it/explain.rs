@@ -205,6 +205,7 @@ fn a_picture_of_ones_own_is_explained_and_what_is_no_picture_refused() {
         ("run test:3 --layer 0 --at 24,0", "--at: expected from 0,0 to 23,23"),
         ("run test:3 --layer 0 --at 24", "--at: expected a row and a column, such as 5,7"),
         ("run test:3 --html no/such/folder/page.html", "--html no/such/folder/page.html"),
+        ("run test:3 --html run/model.safetensors", "a file whose name ends with .html"),
         ("run test:3 --json --html page.html", "found both"),
     ] {
         let output = run_line(folder, &format!("explain {line}"));
@@ -225,4 +226,50 @@ fn of_a_committee_a_member_is_named() {
     assert!(said.contains("name the folder of a member, such as two/member-1"), "{said}");
     let member = succeeds(folder, "explain two/member-2 test:0");
     assert!(member.contains("Dropout"), "{member}");
+}
+
+/// The number in a line of text that begins with this name.
+fn number_after(line: &str, name: &str) -> Option<f64> {
+    let rest = line.trim_start().strip_prefix(name)?.trim_start();
+    rest.split_whitespace().next()?.replace('−', "-").parse().ok()
+}
+
+#[test]
+fn what_is_printed_comes_out_by_hand() {
+    let here = tempfile::tempdir().unwrap();
+    let folder = here.path();
+    train_small(folder, "--preset lenet --epochs 1 --train-limit 100 --test-limit 20 --out run");
+    let told = succeeds(folder, "explain run test:3");
+    assert!(!told.contains('…'), "{told}");
+    let lines: Vec<_> = told.lines().collect();
+    let nudges = lines.iter().enumerate().filter(|(_, line)| line.contains("nudged, in f64"));
+    let mut count = 0;
+    for (at, line) in nudges {
+        let last = |line: &str| line.split_whitespace().last().unwrap().replace('−', "-");
+        let [h, above, below, quotient, gradient] =
+            [line, lines[at + 1], lines[at + 2], lines[at + 3], lines[at + 4]]
+                .map(|line| last(line).parse::<f64>().unwrap());
+        let by_hand = (above - below) / (2.0 * h);
+        let size = quotient.abs().max(gradient.abs());
+        assert!(
+            (by_hand - quotient).abs() <= 1e-9 * size.max(1e-3),
+            "{line}: {by_hand} {quotient}"
+        );
+        if let Some(digits) = lines[at + 5].split("the same in ").nth(1) {
+            let digits: i32 = digits.split(' ').next().unwrap().parse().unwrap();
+            let bound = size * (10_f64.powi(-digits) + 1e-9);
+            assert!((quotient - gradient).abs() <= bound, "{:?}", &lines[at..at + 6]);
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{told}");
+    // The gradient of the loss.
+    let start = lines.iter().position(|line| line.contains("gradient of the output")).unwrap();
+    let label = mnist().1.labels()[3];
+    let find =
+        |name: &str| lines[start..start + 8].iter().find_map(|line| number_after(line, name));
+    let (p, t) = (find(&format!("p[{label}]")).unwrap(), find(&format!("t[{label}]")).unwrap());
+    let formula = find("= the formula").unwrap();
+    assert!((p - t - formula).abs() < 2e-9, "{p} {t} {formula}");
+    assert!((formula - find("library").unwrap()).abs() < 1e-6);
 }

@@ -132,6 +132,15 @@ fn a_report_says_what_the_files_of_its_run_say() {
     ] {
         assert!(made.contains(part), "{part}");
     }
+    // One minus sign.
+    let shown = made.split_once("<h2").unwrap().1;
+    let shown =
+        shown.split("<pre").next().unwrap().split('>').filter_map(|part| part.split('<').next());
+    for text in shown {
+        let is_minus = |at: usize| text[at + 1..].starts_with(|c: char| c.is_ascii_digit());
+        let hyphen = text.match_indices("e-").any(|(at, _)| is_minus(at + 1));
+        assert!(!hyphen && !(text.starts_with('-') && is_minus(0)), "{text}");
+    }
     // It is a function of the run.
     assert_eq!(succeeds(path, "report run"), "report: run/report.html\n");
     assert!(page(path, "run/report.html") == made);
@@ -208,6 +217,14 @@ fn several_runs_stand_side_by_side() {
     let keys: Vec<_> = settings.iter().map(|row| &*row[0]).collect();
     assert_eq!(keys, ["epochs", "learning_rate"]);
     assert_eq!(settings[1][1..], ["0.01", "0.02"]);
+    for (line, status, expected) in [
+        ("report a --out a/config.toml", 2, "a file whose name ends with .html"),
+        ("report a b --out no/b.html", 1, "--out no/b.html: expected a folder that is there"),
+    ] {
+        let output = run_line(path, line);
+        assert_eq!(output.status.code(), Some(status));
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
     let output = run_line(path, "report a");
     let told = text(&output.stderr);
     assert!(
@@ -291,4 +308,30 @@ fn a_signal_while_the_report_is_made_ends_that_and_the_run_stays_finished() {
     );
     let printed = succeeds(here.path(), "train --resume run --no-report");
     assert!(printed.contains("run: has ended"), "{printed}");
+}
+
+#[test]
+fn more_right_than_there_are_is_refused() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    train_small(path, "--epochs 1 --out run");
+    let file = path.join("run/metrics.jsonl");
+    let changed = fs::read_to_string(&file).unwrap();
+    fs::write(&file, changed.replace("\"test_correct\":", "\"test_correct\":9")).unwrap();
+    for line in ["report run", "verify run"] {
+        let output = run_line(path, line);
+        let told = text(&output.stderr);
+        let expected = "run/metrics.jsonl, line 1: expected a test_correct of at most test_total";
+        assert!(output.status.code() == Some(1) && told.contains(expected), "{line}: {told}");
+    }
+}
+
+#[test]
+fn all_runs_are_read_before_a_report_is_written() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    train_small(path, "--epochs 1 --out run");
+    let output = run_line(path, "report run nothing");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!path.join("run/report.html").exists());
 }

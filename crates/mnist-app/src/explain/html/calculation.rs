@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::super::calculation::{Calculation, Grid, Named, Nudge, Part, Rest, Step, Window};
-use super::super::number::{exact, machine, rounded, small};
-use super::super::text::{agreement, rounding};
+use super::super::number::{exact, is_of, machine, precise, rounded, small};
+use super::super::text::{agreement, formula_apart, rounding};
 use super::math;
 use crate::html::text;
 use crate::picture::Scale;
@@ -12,6 +12,11 @@ use crate::picture::Scale;
 /// A number, rounded, with all its digits for programs.
 pub(super) fn data(x: f64, precision: &str) -> String {
     format!("<data value=\"{}\">{}</data>", machine(x, precision), rounded(x))
+}
+
+/// A number that is computed in `f64` beside those of the network.
+fn precise_data(x: f64) -> String {
+    format!("<data value=\"{x}\">{}</data>", precise(x))
 }
 
 /// What the number is computed from.
@@ -48,7 +53,16 @@ pub(super) fn steps_of(step: &Step, precision: &str) -> String {
             }
             html.push_str(&lines_table(&lines));
         }
-        Calculation::Function(numbers) => html.push_str(&named(numbers, precision)),
+        Calculation::Function { numbers, value } => {
+            html.push_str(&named(numbers, precision));
+            if let Some(value) = formula_apart(*value, step.value, precision) {
+                html.push_str(&lines_table(&[[
+                    "the formula".into(),
+                    precise_data(value),
+                    String::new(),
+                ]]));
+            }
+        }
         Calculation::Largest { grid, at } => {
             html.push_str(&grids(&[(grid, Some(*at))], precision));
         }
@@ -61,7 +75,11 @@ pub(super) fn steps_of(step: &Step, precision: &str) -> String {
 }
 
 fn named(numbers: &[Named], precision: &str) -> String {
-    let line = |number: &Named| [math(&number.name), data(number.value, precision), String::new()];
+    let line = |Named { name, value }: &Named| {
+        let value =
+            if is_of(*value, precision) { data(*value, precision) } else { precise_data(*value) };
+        [math(name), value, String::new()]
+    };
     lines_table(&numbers.iter().map(line).collect::<Vec<_>>())
 }
 
@@ -89,6 +107,10 @@ fn lines_table(lines: &[[String; 3]]) -> String {
 pub(super) fn result(layer: &str, step: &Step, precision: &str) -> String {
     let apart = match &step.calculation {
         Calculation::Sum(sum) => rounding(sum.total(), step.value),
+        Calculation::Function { value, .. } => {
+            let value = formula_apart(*value, step.value, precision);
+            value.map_or(String::new(), |value| rounding(value, step.value))
+        }
         _ => String::new(),
     };
     let mut html = format!(
@@ -107,16 +129,17 @@ pub(super) fn result(layer: &str, step: &Step, precision: &str) -> String {
 }
 
 fn nudged(nudge: &Nudge) -> String {
-    let Nudge { name, step, above, below, quotient, .. } = nudge;
+    let Nudge { name, step, above, below, quotient, gradient } = nudge;
     let (name, h) = (math(name), exact(*step, "f64"));
-    let loss = |x: f64| format!("<data value=\"{x}\">{x:.13}</data>");
+    let loss = |x: f64| format!("<data value=\"{x}\">{}</data>", exact(x, "f64"));
     format!(
-        "<p class=\"nudge\">Nudged by h = {h}: E({name} + h) = {}, E({name} − h) = {}; \
-         (E(+) − E(−)) / 2h = <data class=\"quotient\" value=\"{quotient}\">{}</data>: \
-         <strong>{}</strong>.</p>\n",
+        "<p class=\"nudge\">Nudged by h = {h}, in f64: E({name} + h) = {}, E({name} − h) = {}; \
+         (E(+) − E(−)) / 2h = <data class=\"quotient\" value=\"{quotient}\">{}</data>, ∂E/∂{name} \
+         in f64 = <data class=\"wide\" value=\"{gradient}\">{}</data>: <strong>{}</strong>.</p>\n",
         loss(*above),
         loss(*below),
-        rounded(*quotient),
+        precise(*quotient),
+        precise(*gradient),
         agreement(nudge)
     )
 }

@@ -65,11 +65,13 @@ const BACKWARD: &str = "<h2 id=\"backward\">Backward: how much the loss changes 
     number</h2>\n<p>∂E/∂w says how fast the loss E grows when w grows and nothing else changes. \
     From the last layer to the first, each takes the gradient of its output, ∂E/∂Y, and computes \
     those of its weights and of its input, which is the output of the layer before. Beside each \
-    stands what happens when the number itself is nudged: the loss is computed twice more, in f64, \
-    and the slope between the two is the same number.</p>\n";
+    stands what happens when the number itself is nudged: the loss is computed twice more, and the \
+    slope between the two is the same number. That is done in f64, as in f32 rounding would hide \
+    the difference of the two losses; it is compared with the gradient in f64, to which the \
+    library’s is equal up to rounding.</p>\n";
 
 const NOTES: &str = "<h2 id=\"notes\">How to read the numbers</h2>\n\
-    <p>Indices begin at 0. Each sum adds, in f64, what stands above it. The number behind \
+    <p>Indices begin at 0. Each sum, and each formula beside it, is computed in f64 from what stands above it. The number behind \
     “library” is the one that the network computes with: it adds in another order, and rounds each \
     time to the network’s precision, which makes the small difference. ⋆ is a \
     cross-correlation, a kernel that slides over a picture as it is; * is a convolution, in which \

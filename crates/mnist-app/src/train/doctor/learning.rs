@@ -1,6 +1,6 @@
 //! A network that does not learn.
 
-use layers::{Draw, LayerSpec, Loss, Mode, Network};
+use layers::{Draw, Loss, Mode, Network};
 use serde::{Deserialize, Serialize};
 use tensor::Element;
 
@@ -131,8 +131,7 @@ fn complaint<T: Element>(
 /// What is said of an activation if most of it has no derivative.
 fn saturated<T: Element>(stage: &Stage<'_, T>) -> Option<String> {
     let share = stage.saturated()?;
-    let squashes = matches!(stage.layer.spec, LayerSpec::Sigmoid(_) | LayerSpec::Tanh(_));
-    if squashes && share > MOST {
+    if stage.squashes() && share > MOST {
         return Some(format!(
             "{:.0} % of the outputs of layer {} are saturated, so that hardly any gradient comes \
              through; smaller initial weights (init = \"xavier\") or a smaller learning_rate may \
