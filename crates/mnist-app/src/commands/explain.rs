@@ -110,6 +110,17 @@ fn explain<T: Element>(flags: &Flags, model: &Model, saved: &SavedNetwork) -> an
     let classes: Vec<_> =
         (0..model.classes().count()).map(|label| model.classes().name(label)).collect();
     let label = label(flags, model.classes(), &picture)?;
+    if let (Some(target), Some(own)) = (label, picture.label)
+        && target != own
+        && !flags.common.quiet
+    {
+        notice(format_args!(
+            "--label: {} is taken as the target, though {} is a {}",
+            classes[usize::from(target)].escaped(),
+            picture.name.escaped(),
+            classes[usize::from(own)].escaped()
+        ));
+    }
     let Flags { layer, kernel, at, .. } = *flags;
     let subject = Subject {
         input: &picture.input::<f64>(),

@@ -72,7 +72,13 @@ impl Axis {
             return Self::logarithmic(low, high);
         }
         let low = if kind == Kind::Fraction { low } else { low.min(0.0) };
-        let (low, high) = if low < high { (low, high) } else { (low - 0.5, high + 0.5) };
+        let (low, high) = match kind {
+            _ if low < high => (low, high),
+            // No fraction is below 0 or above 1.
+            Kind::Fraction => ((low - 0.05).max(0.0), (high + 0.05).min(1.0)),
+            _ if low == 0.0 => (0.0, 1.0),
+            _ => (low - 0.5, high + 0.5),
+        };
         let step = step((high - low) / 5.0);
         let (first, last) = ((low / step).floor(), (high / step).ceil());
         let ticks = (0..=100).map(|tick| (first + f64::from(tick)) * step);
@@ -278,6 +284,18 @@ mod tests {
         let axis = Axis::of([0.1, 0.73].into_iter(), Kind::Error);
         assert_eq!((axis.low, axis.ticks.len()), (0.0, 5));
         assert!(axis.place(0.8) == 1.0 && axis.place(0.0) == 0.0);
+        for (fractions, expected) in [
+            ([0.0156; 2], [0.0, 0.08]),
+            ([1.0; 2], [0.95, 1.0]),
+            ([0.18; 2], [0.12, 0.24]),
+            ([0.1, 0.97], [0.0, 1.0]),
+        ] {
+            let Axis { low, high, .. } = Axis::of(fractions.into_iter(), Kind::Fraction);
+            let found = [low, high];
+            let close = found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9);
+            assert!(close, "{fractions:?}: {found:?}");
+        }
+        assert_eq!(Axis::of([0.0; 2].into_iter(), Kind::Size).low, 0.0);
         let axis = Axis::of([0.001, 0.2].into_iter(), Kind::Error);
         assert!(axis.is_logarithmic && axis.ticks.len() == 4);
         assert_eq!(Axis::counts(1.0, 15.0).ticks, [5.0, 10.0, 15.0]);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use layers::{Mode, Network};
 use tensor::Element;
 
+use super::tables::class_name;
 use crate::dataset::Samples;
 use crate::escape::Escape;
 use crate::evaluation::Evaluation;
@@ -314,7 +315,7 @@ pub(super) fn mistakes_section(mistakes: &[Mistake], test: &Samples) -> anyhow::
     );
     for mistake in mistakes.iter().take(MOST_MISTAKES) {
         let [label, predicted] = [mistake.label, mistake.predicted]
-            .map(|label| test.classes().name(usize::from(label)).escaped());
+            .map(|label| class_name(test.classes(), usize::from(label)));
         let [of_label, probability] = [mistake.of_label, mistake.probability]
             .map(|probability| html::text(&percent_of(probability)));
         let index = mistake.index;

@@ -47,8 +47,10 @@ impl Record {
 
     /// Whether all that was planned is done, and its summary is of that.
     pub(super) fn has_ended(&self) -> bool {
-        let epoch = self.summary.as_ref().and_then(|summary| summary["epoch"].as_u64());
-        epoch.is_some_and(|epoch| epoch == self.run.lines.len() as u64) && self.failure.is_none()
+        // A committee's summary has the number of its members only at the end.
+        let done = if self.run.experiment.committee.is_some() { "members" } else { "epoch" };
+        let done = self.summary.as_ref().and_then(|summary| summary[done].as_u64());
+        done.is_some_and(|done| done == self.run.lines.len() as u64) && self.failure.is_none()
     }
 
     /// How far it has come, where it has not ended as planned.

@@ -179,6 +179,14 @@ fn each_member_of_a_committee_has_a_report_and_so_has_their_vote() {
         assert_eq!(row[3], lines[1]["test_correct"].to_string());
         assert!(row[0].contains(&format!("member-{}/report.html", number + 1)));
     }
+    assert!(!vote.contains("has not ended"));
+    // Before the last member, a summary does not say how many there are.
+    let file = path.join("two/summary.json");
+    let mut summary: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(summary.as_object_mut().unwrap().remove("members"), Some(2.into()));
+    fs::write(&file, summary.to_string()).unwrap();
+    succeeds(path, "report two");
+    assert!(page(path, "two/report.html").contains("This run has not ended: 2 of 2 members"));
 }
 
 #[test]

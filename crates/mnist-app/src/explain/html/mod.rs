@@ -159,21 +159,24 @@ fn loss(walk: &Walk) -> String {
     let rows: Vec<_> = shown
         .iter()
         .map(|(_, row)| {
-            vec![
-                Cell::Text(row.class.escaped()),
-                number(row.output),
-                Cell::Html(row.probability.map_or("–".into(), |p| calculation::data(p, "f64"))),
+            let probability = row.probability.map(|p| Cell::Html(calculation::data(p, "f64")));
+            let cells = [Cell::Text(row.class.escaped()), number(row.output)].into_iter();
+            let others = [
                 number(row.target),
                 Cell::Html(calculation::data(row.term, "f64")),
                 number(row.gradient),
-            ]
+            ];
+            cells.chain(probability).chain(others).collect::<Vec<_>>()
         })
         .collect();
     let caption = match loss.rows.len() - rows.len() {
         0 => "Each output, its target and its part of the loss".to_owned(),
         rest => format!("The outputs with the largest gradients; {rest} more are left out"),
     };
-    let head = ["class", "output y", "probability p", "target t", "part of E", "gradient ∂E/∂y"];
+    let has_probabilities = shown.iter().any(|(_, row)| row.probability.is_some());
+    let mut head =
+        vec!["class", "output y", "probability p", "target t", "part of E", "gradient ∂E/∂y"];
+    head.retain(|&name| has_probabilities || name != "probability p");
     html.push_str(&table(&caption, &head, &rows));
     let total: f64 = loss.rows.iter().map(|row| row.term).sum();
     html.push_str(&calculation::loss(total, loss.value));
