@@ -212,6 +212,7 @@ fn window_lines(text: &mut String, window: &Window) {
     // A grid of equal numbers says nothing.
     let is_constant = right.values.iter().all(|&x| x.to_bits() == right.values[0].to_bits());
     if is_constant {
+        let products = Grid { name: format!("times {}", right.name), ..products };
         grids(text, &[(left, None), (&products, None)]);
     } else {
         grids(text, &[(left, None), (right, None), (&products, None)]);

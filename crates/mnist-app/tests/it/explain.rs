@@ -195,7 +195,8 @@ fn a_picture_of_ones_own_is_explained_and_what_is_no_picture_refused() {
     for (line, expected) in [
         ("run colour.png", "colour.png: expected a picture for input = [1, 28, 28]"),
         ("run large.png", "found 30×29 grey pixels"),
-        ("run nothing.png", "nothing.png: "),
+        ("run nothing.png", "nothing.png: expected test:N or train:N"),
+        ("run digit.png --data nowhere", "--data: expected it with test:N or train:N"),
         ("run run/config.toml", "expected a PNG image"),
         ("run test:10000", "from 0 to 99"),
         ("run test:x", "test:N or train:N, counted from 0, or a PNG file"),
@@ -212,6 +213,9 @@ fn a_picture_of_ones_own_is_explained_and_what_is_no_picture_refused() {
         let said = text(&output.stderr);
         assert!(!output.status.success() && said.contains(expected), "{line}: {said}");
         assert_eq!(said.lines().count(), 1, "{said}");
+        // A flag that does not fit is wrong usage.
+        let is_usage = said.contains("error: --") && !line.contains("no/such");
+        assert!(!is_usage || output.status.code() == Some(2), "{line}: {said}");
     }
 }
 

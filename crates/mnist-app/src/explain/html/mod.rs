@@ -75,7 +75,8 @@ const NOTES: &str = "<h2 id=\"notes\">How to read the numbers</h2>\n\
     “library” is the one that the network computes with: it adds in another order, and rounds each \
     time to the network’s precision, which makes the small difference. ⋆ is a \
     cross-correlation, a kernel that slides over a picture as it is; * is a convolution, in which \
-    the kernel is turned by 180° first.</p>\n";
+    the kernel is turned by 180° first. Chapters 1 and 2 of the program’s documentation explain \
+    convolutions and gradients from the beginning.</p>\n";
 
 /// The picture, what the network says of it, and where things are on the page.
 fn introduction(walk: &Walk, picture: &ChosenPicture) -> anyhow::Result<String> {
@@ -100,7 +101,7 @@ fn introduction(walk: &Walk, picture: &ChosenPicture) -> anyhow::Result<String> 
             text(&name)
         );
     }
-    html.push_str("<li><a href=\"#loss\">The loss</a></li>\n</ul>\n</nav>\n");
+    html.push_str("<li><a href=\"#loss\">The loss</a></li>\n<li><a href=\"#notes\">How to read the numbers</a></li>\n</ul>\n</nav>\n");
     Ok(html)
 }
 
@@ -131,6 +132,7 @@ fn with_maps(
     let (maps, kind) = maps::of_step(layer, step)?;
     let parts = steps_of(step, precision);
     let result = result(&layer.layer, step, precision);
+    let is_still = kind.is_some();
     if let Some((kind, id)) = kind.and_then(|kind| Some((kind, movable.add(layer)?))) {
         let _ = write!(
             html,
@@ -139,7 +141,14 @@ fn with_maps(
             kind = kind.name()
         );
     } else {
-        let _ = write!(html, "{maps}<div class=\"calculation\">\n{parts}{result}</div>\n");
+        let why = match is_still {
+            true => {
+                "<p class=\"quiet\">This window cannot be moved: with the numbers for that the \
+                     page would be larger than a megabyte.</p>\n"
+            }
+            false => "",
+        };
+        let _ = write!(html, "{maps}{why}<div class=\"calculation\">\n{parts}{result}</div>\n");
     }
     Ok(html)
 }
