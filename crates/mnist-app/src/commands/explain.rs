@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use clap::Args;
 use layers::Network;
 use tensor::Element;
@@ -19,6 +19,7 @@ use crate::memory;
 use crate::model::chosen::{ChosenPicture, PictureChoice};
 use crate::model::{Model, SavedNetwork};
 use crate::threads::ThreadCount;
+use crate::usage::Usage;
 
 /// Walks one picture through a network, forward and backward, with the formulas and its numbers
 ///
@@ -81,6 +82,11 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     if let Some(file) = &flags.html {
         output_file::require_place("--html", file)?;
     }
+    if let (PictureChoice::File(file), true) = (&flags.picture, flags.data.is_some()) {
+        let file = file.escaped();
+        let complaint = format!("--data: expected it with test:N or train:N, found it with {file}");
+        return Err(Usage(complaint).into());
+    }
     let model = Model::open(&flags.model)?;
     let [network] = model.networks() else {
         bail!(
@@ -110,6 +116,17 @@ fn explain<T: Element>(flags: &Flags, model: &Model, saved: &SavedNetwork) -> an
     let classes: Vec<_> =
         (0..model.classes().count()).map(|label| model.classes().name(label)).collect();
     let label = label(flags, model.classes(), &picture)?;
+    if let (Some(target), Some(own)) = (label, picture.label)
+        && target != own
+        && !flags.common.quiet
+    {
+        notice(format_args!(
+            "--label: {} is taken as the target, though {} is a {}",
+            classes[usize::from(target)].escaped(),
+            picture.name.escaped(),
+            classes[usize::from(own)].escaped()
+        ));
+    }
     let Flags { layer, kernel, at, .. } = *flags;
     let subject = Subject {
         input: &picture.input::<f64>(),
@@ -138,7 +155,7 @@ fn explain<T: Element>(flags: &Flags, model: &Model, saved: &SavedNetwork) -> an
 fn label(flags: &Flags, classes: &Classes, picture: &ChosenPicture) -> anyhow::Result<Option<u8>> {
     let Some(name) = &flags.label else { return Ok(picture.label) };
     let label = classes.label(name).ok_or_else(|| {
-        anyhow!("--label: expected one of the classes {classes}, found {}", quoted(name))
+        Usage(format!("--label: expected one of the classes {classes}, found {}", quoted(name)))
     })?;
     Ok(Some(u8::try_from(label)?))
 }

@@ -1,9 +1,9 @@
 //! Which output of a layer is shown.
 
-use anyhow::{bail, ensure};
 use tensor::{Element, Shape};
 
 use super::scene::largest;
+use crate::usage::Usage;
 
 /// What the flags say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,9 +21,12 @@ impl Choice {
     ///
     /// # Errors
     /// If not.
-    pub(super) fn check(self, layers: usize) -> anyhow::Result<()> {
+    pub(super) fn check(self, layers: usize) -> Result<(), Usage> {
         if let Some(layer) = self.layer.filter(|&layer| layer >= layers) {
-            bail!("--layer: expected a layer from 0 to {}, found {layer}", layers - 1);
+            let most = layers - 1;
+            return Err(Usage(format!(
+                "--layer: expected a layer from 0 to {most}, found {layer}"
+            )));
         }
         Ok(())
     }
@@ -36,7 +39,7 @@ impl Choice {
         self,
         layer: Option<usize>,
         (shape, outputs): (Shape, &[T]),
-    ) -> anyhow::Result<(usize, String)> {
+    ) -> Result<(usize, String), Usage> {
         let (kernel, at) = match layer {
             Some(_) if layer == self.layer => (self.kernel, self.at),
             _ => (None, None),
@@ -45,22 +48,24 @@ impl Choice {
         let [planes, height, width] = shape.axes().unwrap_or([shape.len(), 1, 1]);
         if let Some(kernel) = kernel.filter(|&kernel| kernel >= planes) {
             let most = planes - 1;
-            bail!(
+            return Err(Usage(format!(
                 "--kernel: expected from 0 to {most}, as layer {number} has {shape}, found {kernel}"
-            );
+            )));
         }
         if let Some([y, x]) = at {
-            ensure!(
-                shape.dims().len() == 3,
-                "--at: expected a layer with planes, found layer {number} with outputs {shape}; \
-                 choose one of them with --kernel"
-            );
-            ensure!(
-                y < height && x < width,
-                "--at: expected from 0,0 to {},{}, as layer {number} has {shape}, found {y},{x}",
-                height - 1,
-                width - 1
-            );
+            if shape.dims().len() != 3 {
+                return Err(Usage(format!(
+                    "--at: expected a layer with planes, found layer {number} with outputs \
+                     {shape}; choose one of them with --kernel"
+                )));
+            }
+            if y >= height || x >= width {
+                let [last_y, last_x] = [height - 1, width - 1];
+                return Err(Usage(format!(
+                    "--at: expected from 0,0 to {last_y},{last_x}, as layer {number} has {shape}, \
+                     found {y},{x}"
+                )));
+            }
         }
         let fits = |place: usize| {
             let here = [place / width % height, place % width];

@@ -105,9 +105,23 @@ impl LossWalk {
         }
         numbers.push(Named::new(format!("t[{label}]"), at.target));
         let formula = gradient_formula(loss);
-        if let (Loss::SoftmaxCrossEntropy(loss), true) = (loss, formula.contains("s_i")) {
-            let smoothed = (1.0 - loss.label_smoothing) * at.target + loss.label_smoothing / count;
-            numbers.push(Named::new(format!("s[{label}]"), smoothed));
+        if weights.is_some() {
+            numbers.push(Named::new(format!("w[{label}]"), weight(label)));
+        }
+        if let Loss::SoftmaxCrossEntropy(loss) = loss {
+            let smoothed = |place: usize| {
+                let target = targets[place].to_f64();
+                (1.0 - loss.label_smoothing) * target + loss.label_smoothing / count
+            };
+            if loss.label_smoothing > 0.0 {
+                numbers.push(Named::new(format!("s[{label}]"), smoothed(label)));
+            }
+            if weights.is_some() {
+                let sum = (0..targets.len()).map(|place| weight(place) * smoothed(place)).sum();
+                let (_, sum_of) = formula.split_once(" · ").unwrap_or_default();
+                let (name, _) = sum_of.split_once(" − ").unwrap_or_default();
+                numbers.push(Named::new(name, sum));
+            }
         }
         if formula.contains("/ n") {
             numbers.push(Named::new("n", count));
@@ -152,18 +166,25 @@ fn formulas(loss: &Loss) -> Vec<&'static str> {
         ],
     };
     if loss.class_weights().is_some() {
-        formulas.push("each part times the weight of its class");
+        formulas.push("each part times the weight w_i of its class");
     }
     formulas
 }
 
-fn gradient_formula(loss: &Loss) -> &'static str {
-    match loss {
-        Loss::SoftmaxCrossEntropy(loss) if loss.label_smoothing > 0.0 => "p_i − s_i",
-        Loss::SoftmaxCrossEntropy(_) => "p_i − t_i",
+fn gradient_formula(loss: &Loss) -> String {
+    let weighted = loss.class_weights().is_some();
+    if let Loss::SoftmaxCrossEntropy(loss) = loss {
+        let target = if loss.label_smoothing > 0.0 { "s" } else { "t" };
+        return match weighted {
+            true => format!("p_i · Σ_j w_j {target}_j − w_i · {target}_i"),
+            false => format!("p_i − {target}_i"),
+        };
+    }
+    let formula = match loss {
         Loss::BinaryCrossEntropy(_) => "((1 − t_i) / (1 − y_i) − t_i / y_i) / n",
-        Loss::BinaryCrossEntropyWithLogits(_) => "(p_i − t_i) / n",
         Loss::MeanSquaredError(_) => "2 (y_i − t_i) / n",
         Loss::Huber(_) => "(y_i − t_i) / n, no further from 0 than δ / n",
-    }
+        _ => "(p_i − t_i) / n",
+    };
+    if weighted { format!("w_i · {formula}") } else { formula.to_owned() }
 }

@@ -1,8 +1,8 @@
 //! Every kind of layer has a walk whose numbers are right.
 
 use layers::{
-    BatchNorm2d, Conv2d, Dense, Flatten, Init, LayerSpec, Loss, Network, NetworkSpec, Padding,
-    Relu, Residual, Sigmoid,
+    BatchNorm2d, BinaryCrossEntropyWithLogits, ClassWeights, Conv2d, Dense, Flatten, Init,
+    LayerSpec, Loss, Network, NetworkSpec, Padding, Relu, Residual, Sigmoid, SoftmaxCrossEntropy,
 };
 use tensor::Element;
 
@@ -169,6 +169,57 @@ fn every_loss_has_its_numbers() {
         let cancels = loss.of_logits().is_some();
         let last = walk.layers.last().unwrap();
         assert_eq!(last.gradient_formulas[0].contains("cancel"), cancels);
+    }
+}
+
+#[test]
+fn what_rounding_changes_is_said() {
+    let layers = vec![Flatten.into(), Dense::new(CLASSES).into()];
+    let spec = NetworkSpec { input: vec![1, 4, 4], layers };
+    let mut network = network::<f32>(&spec);
+    *network.parameters_mut().last_mut().unwrap() = 6.0;
+    let (loss, classes) = (Loss::softmax_cross_entropy(), ["ant", "bee", "cat"].map(String::from));
+    let choice = Choice::default();
+    let input = &input(&spec);
+    let subject = Subject { input, loss: &loss, label: Some(2), classes: &classes, choice };
+    let walk = Walk::new(&network, &wide(&network), &subject).unwrap();
+    // A probability near 1 less the target: nearly all digits cancel.
+    assert!(walk.loss.gradient.value.abs() < 0.02);
+    let text = text::lines(&walk, "a picture", None);
+    let text = text.split("gradient of the output").nth(1).unwrap();
+    let (formula, library) = (text.find("= the formula"), text.find("rounding "));
+    assert!(formula.is_some() && formula < library && library < text.find("nudged"), "{text}");
+}
+
+#[test]
+fn class_weights_are_in_the_formula() {
+    let layers = vec![Flatten.into(), Dense::new(CLASSES).into()];
+    let spec = NetworkSpec { input: vec![1, 4, 4], layers };
+    let weights = || Some(ClassWeights::new(&[1.0, 2.0, 0.5]));
+    let smooth =
+        |label_smoothing| SoftmaxCrossEntropy { label_smoothing, class_weights: weights() };
+    let binary = BinaryCrossEntropyWithLogits { class_weights: weights() };
+    for loss in [
+        Loss::SoftmaxCrossEntropy(smooth(0.0)),
+        Loss::SoftmaxCrossEntropy(smooth(0.1)),
+        Loss::BinaryCrossEntropyWithLogits(binary),
+    ] {
+        let walk = walk::<f64>(&spec, &loss, Some(2), Choice::default());
+        check(&walk, f64::EPSILON);
+        let step = &walk.loss.gradient;
+        let Calculation::Function { numbers, .. } = &step.calculation else { panic!("{step:?}") };
+        let number = |start: &str| {
+            let found = numbers.iter().find(|number| number.name.starts_with(start));
+            found.map(|number| number.value)
+        };
+        let (p, w) = (number("p[2]").unwrap(), number("w[2]").unwrap());
+        let target = number("s[2]").or_else(|| number("t[2]")).unwrap();
+        let expected = match number("Σ_j w_j ") {
+            Some(sum) => p * sum - w * target,
+            None => w * (p - target) / number("n").unwrap(),
+        };
+        assert!((expected - step.value).abs() < 1e-14, "{step:?}");
+        assert!(step.formula.contains("w[2]"), "{step:?}");
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn head(walk: &Walk, picture: &str) -> String {
     let (predicted, label) = (class(walk.predicted), class(walk.label));
     let target = match walk.label_is_known {
         true if walk.predicted == walk.label => ", which is right".to_owned(),
-        true => format!(", which is wrong: it is {label}"),
+        true => format!(", which is not the target, {label}"),
         false => "; the true class is not known, so this one is taken as the target \
                   (--label NAME says another)"
             .to_owned(),
@@ -79,8 +79,12 @@ fn title(text: &mut String, layer: &LayerWalk) {
     let shapes = format!("{input} → {output}");
     let taken = shapes.chars().count() + layer.layer.len() + 3;
     let room = WIDTH.saturating_sub(taken);
-    let name = cut(&layer.name, room);
-    let _ = writeln!(text, "\n{:>2} {name:<room$}{shapes}", layer.layer);
+    if layer.name.chars().count() < room {
+        let _ = writeln!(text, "\n{:>2} {:<room$}{shapes}", layer.layer, layer.name);
+    } else {
+        let name = wrap(&format!("{:>2} {}", layer.layer, layer.name));
+        let _ = writeln!(text, "\n{name}\n{shapes:>WIDTH$}");
+    }
 }
 
 fn line(text: &mut String, words: &str) {
@@ -208,6 +212,7 @@ fn window_lines(text: &mut String, window: &Window) {
     // A grid of equal numbers says nothing.
     let is_constant = right.values.iter().all(|&x| x.to_bits() == right.values[0].to_bits());
     if is_constant {
+        let products = Grid { name: format!("times {}", right.name), ..products };
         grids(text, &[(left, None), (&products, None)]);
     } else {
         grids(text, &[(left, None), (right, None), (&products, None)]);
@@ -304,22 +309,22 @@ fn loss(text: &mut String, loss: &LossWalk, walk: &Walk) {
     text.push('\n');
     line(text, &format!("{}:", loss.name));
     loss.formulas.iter().for_each(|formula| line(text, formula));
-    let head = ["class", "output y", "p", "target t", "its part", "∂E/∂y"];
-    let [class, others @ ..] = head;
+    let rows = shown_rows(walk);
+    let has_probabilities = rows.iter().any(|(_, row)| row.probability.is_some());
+    let (class, mut others) = ("class", vec!["output y", "p", "target t", "its part", "∂E/∂y"]);
+    others.retain(|&name| has_probabilities || name != "p");
     let others: String = others.iter().map(|name| format!("{name:>13}")).collect();
     let _ = writeln!(text, "\n{INDENT}{class:<10}{others}");
-    let rows = shown_rows(walk);
     for (_, row) in &rows {
-        let probability = row.probability.map_or(String::new(), rounded);
-        let numbers = [
-            rounded(row.output),
-            probability,
-            rounded(row.target),
-            rounded(row.term),
-            rounded(row.gradient),
-        ];
-        let numbers: String = numbers.iter().map(|number| format!("{number:>13}")).collect();
-        let _ = writeln!(text, "{INDENT}{:<10}{numbers}", cut(&row.class.escaped(), 10));
+        let numbers = [Some(row.output), row.probability, Some(row.target), Some(row.term)];
+        let numbers = numbers.into_iter().flatten().chain([row.gradient]);
+        let numbers: String = numbers.map(|number| format!("{:>13}", rounded(number))).collect();
+        let mut class = row.class.escaped();
+        if class.chars().count() > 10 {
+            let _ = writeln!(text, "{INDENT}{}", cut(&class, WIDTH - INDENT.len()));
+            class.clear();
+        }
+        let _ = writeln!(text, "{INDENT}{class:<10}{numbers}");
     }
     if rows.len() < loss.rows.len() {
         let _ = writeln!(text, "{INDENT}… {} more", loss.rows.len() - rows.len());

@@ -10,6 +10,7 @@ use tensor::{Element, image};
 use super::{Model, ModelData};
 use crate::dataset::{Part, Samples, read_png};
 use crate::escape::Escape;
+use crate::input::is_there;
 
 /// Which picture, as it is written on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +90,7 @@ impl PictureChoice {
     }
 
     fn of_file(&self, model: &Model, file: &Path) -> anyhow::Result<ChosenPicture> {
+        ensure!(is_there(file), "{self}: expected {EXPECTED}, found nothing of that name");
         let (shape, pixels) = read_png(file).with_context(|| self.to_string())?;
         model.require_picture(shape).with_context(|| self.to_string())?;
         let notes = model.notes();

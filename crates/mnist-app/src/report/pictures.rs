@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use layers::{Mode, Network};
 use tensor::Element;
 
+use super::tables::class_name;
 use crate::dataset::Samples;
 use crate::escape::Escape;
 use crate::evaluation::Evaluation;
@@ -116,8 +117,12 @@ pub(super) fn kernels<T: Element>(
         let [shown, across] = [count, channels].map(|all| all.min(MOST_KERNELS));
         let row = |kernel: usize| (0..across).map(|at| kernels.one([kernel, at])).collect();
         let rows: Vec<Vec<_>> = match channels {
-            // Side by side, as they are few.
-            1 => vec![(0..shown).map(|kernel| kernels.one([kernel, 0])).collect()],
+            // In a few rows, so that they are large enough to be read.
+            1 => {
+                let columns = [4, 5, 3].into_iter().find(|columns| shown % columns == 0);
+                let all: Vec<_> = (0..shown).map(|kernel| kernels.one([kernel, 0])).collect();
+                all.chunks(columns.unwrap_or(4)).map(<[_]>::to_vec).collect()
+            }
             _ => (0..shown).map(row).collect(),
         };
         let factor = if height.max(width) <= 7 { 4 } else { 1 };
@@ -227,7 +232,7 @@ pub(super) fn kernels_section(kernels: &[KernelPlate], all: usize) -> String {
     let mut section = String::from(
         "<h2 id=\"kernels\">Kernels</h2>\n<p>Blue is below 0, red above, almost white is 0. A row \
          is a kernel, a column the channel of the input that it slides over; of a single channel, \
-         the kernels are side by side.",
+         the kernels are in rows, one after another.",
     );
     if all > kernels.len() {
         let _ = write!(section, " Shown are {} of {all} convolutions.", kernels.len());
@@ -242,7 +247,7 @@ pub(super) fn kernels_section(kernels: &[KernelPlate], all: usize) -> String {
         };
         let what = format!("{}, {}", shown(count, "kernel"), shown(channels, "channel"));
         let alt = format!("{name}: {what}, {height}×{width} each");
-        let image = plate.html(&alt, 340, 3);
+        let image = plate.html(&alt, 340, 4);
         let caption = format!(
             "<strong>{}</strong> {}: {what}; colours from {}",
             html::text(name),
@@ -314,7 +319,7 @@ pub(super) fn mistakes_section(mistakes: &[Mistake], test: &Samples) -> anyhow::
     );
     for mistake in mistakes.iter().take(MOST_MISTAKES) {
         let [label, predicted] = [mistake.label, mistake.predicted]
-            .map(|label| test.classes().name(usize::from(label)).escaped());
+            .map(|label| class_name(test.classes(), usize::from(label)));
         let [of_label, probability] = [mistake.of_label, mistake.probability]
             .map(|probability| html::text(&percent_of(probability)));
         let index = mistake.index;

@@ -103,8 +103,22 @@ fn curves(names: &[String], records: &[Record]) -> String {
         true => "<p>There are more runs than looks of curves: some look alike.</p>\n",
         false => "",
     };
+    let differ = |of: &dyn Fn(&Record) -> String| {
+        let first = records.first().map(of);
+        records.iter().any(|record| Some(of(record)) != first)
+    };
+    let mut notes = String::new();
+    if differ(&|record| format!("{:?}", record.run.experiment.loss)) {
+        notes += "<p class=\"notice\">The runs have different losses: their errors are not the same \
+                  quantity, and only their accuracies can be compared.</p>\n";
+    }
+    let tested = |record: &Record| record.run.lines.last().map(|last| last.test_total);
+    let data = |record: &Record| record.run.experiment.data.clone();
+    if differ(&|record| format!("{:?} {:?}", tested(record), data(record))) {
+        notes += "<p class=\"notice\">The runs are tested on different images.</p>\n";
+    }
     format!(
-        "<h2 id=\"curves\">Curves</h2>\n{many}<div class=\"charts\">\n{}{}{}{}</div>\n",
+        "<h2 id=\"curves\">Curves</h2>\n{many}{notes}<div class=\"charts\">\n{}{}{}{}</div>\n",
         chart("Accuracy on the test images", &all(EpochMetrics::test_accuracy), Kind::Fraction),
         chart("Error of the test images", &all(|line| line.test_error), Kind::Error),
         chart("Error of the training images", &all(|line| line.train_error), Kind::Error),

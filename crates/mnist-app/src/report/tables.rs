@@ -9,6 +9,7 @@ use crate::evaluation::report::percent;
 use crate::html::{self, Cell, table};
 use crate::passes::minus;
 use crate::train::EpochMetrics;
+use crate::width::cut;
 
 /// The most rows of a table of epochs.
 const MOST_ROWS: usize = 250;
@@ -28,6 +29,11 @@ pub(super) fn digits(number: f64) -> Cell {
 /// A number with so many digits behind the point.
 pub(super) fn rounded(number: f64, places: usize) -> Cell {
     Cell::Digits { shown: format!("{number:.places$}"), all: all_digits(number) }
+}
+
+/// The name of a class, cut where it would leave no room for numbers.
+pub(super) fn class_name(classes: &Classes, label: usize) -> String {
+    cut(&classes.name(label).escaped(), 24)
 }
 
 /// As `metrics.jsonl` has it.
@@ -114,7 +120,7 @@ pub(super) fn confusion(evaluation: &Evaluation, samples: &Samples) -> String {
 }
 
 fn matrix(classes: &Classes, confusion: &[Vec<usize>]) -> String {
-    let names: Vec<_> = (0..classes.count()).map(|label| classes.name(label).escaped()).collect();
+    let names: Vec<_> = (0..classes.count()).map(|label| class_name(classes, label)).collect();
     let mut html = String::from(
         "<p>A row is what images show, a column what they were taken for: right answers are on \
          the diagonal. Colours are by the share of the row.</p>\n<div class=\"scroll\" \
@@ -159,7 +165,7 @@ fn frequent(classes: &Classes, confusion: &[Vec<usize>]) -> String {
         .collect();
     mistakes.sort_by_key(|&(count, label, taken)| (std::cmp::Reverse(count), label, taken));
     let row = |&(times, label, taken): &(usize, usize, usize)| {
-        let [shows, taken] = [label, taken].map(|label| Cell::Text(classes.name(label).escaped()));
+        let [shows, taken] = [label, taken].map(|label| Cell::Text(class_name(classes, label)));
         let share = Cell::Number(percent(times, confusion[label].iter().sum()));
         vec![shows, taken, count(times), share]
     };
@@ -181,7 +187,7 @@ pub(super) fn classes(evaluation: &Evaluation, samples: &Samples) -> String {
             _ => Cell::Number(percent(right, of)),
         };
         vec![
-            Cell::Text(classes.name(label).escaped()),
+            Cell::Text(class_name(classes, label)),
             count(images),
             count(taken),
             count(right),

@@ -195,7 +195,8 @@ fn a_picture_of_ones_own_is_explained_and_what_is_no_picture_refused() {
     for (line, expected) in [
         ("run colour.png", "colour.png: expected a picture for input = [1, 28, 28]"),
         ("run large.png", "found 30×29 grey pixels"),
-        ("run nothing.png", "nothing.png: "),
+        ("run nothing.png", "nothing.png: expected test:N or train:N"),
+        ("run digit.png --data nowhere", "--data: expected it with test:N or train:N"),
         ("run run/config.toml", "expected a PNG image"),
         ("run test:10000", "from 0 to 99"),
         ("run test:x", "test:N or train:N, counted from 0, or a PNG file"),
@@ -212,6 +213,9 @@ fn a_picture_of_ones_own_is_explained_and_what_is_no_picture_refused() {
         let said = text(&output.stderr);
         assert!(!output.status.success() && said.contains(expected), "{line}: {said}");
         assert_eq!(said.lines().count(), 1, "{said}");
+        // A flag that does not fit is wrong usage.
+        let is_usage = said.contains("error: --") && !line.contains("no/such");
+        assert!(!is_usage || output.status.code() == Some(2), "{line}: {said}");
     }
 }
 
@@ -264,12 +268,18 @@ fn what_is_printed_comes_out_by_hand() {
     }
     assert!(count > 10, "{told}");
     // The gradient of the loss.
-    let start = lines.iter().position(|line| line.contains("gradient of the output")).unwrap();
-    let label = mnist().1.labels()[3];
-    let find =
-        |name: &str| lines[start..start + 8].iter().find_map(|line| number_after(line, name));
-    let (p, t) = (find(&format!("p[{label}]")).unwrap(), find(&format!("t[{label}]")).unwrap());
-    let formula = find("= the formula").unwrap();
-    assert!((p - t - formula).abs() < 2e-9, "{p} {t} {formula}");
-    assert!((formula - find("library").unwrap()).abs() < 1e-6);
+    for index in 0..4 {
+        let told = succeeds(folder, &format!("explain run test:{index} --layer 9"));
+        let (_, told) = told.split_once("gradient of the output").unwrap();
+        let label = mnist().1.labels()[index];
+        let find = |name: &str| told.lines().find_map(|line| number_after(line, name));
+        let (p, t) = (find(&format!("p[{label}]")).unwrap(), find(&format!("t[{label}]")).unwrap());
+        if let Some(formula) = find("= the formula") {
+            assert!((p - t - formula).abs() < 2e-9, "{p} {t} {formula}");
+            assert!((formula - find("library").unwrap()).abs() < 1e-6);
+        } else {
+            let value = find(&format!("= ∂E/∂y[{label}]")).unwrap();
+            assert!((p - t - value).abs() < 1e-7 * value.abs(), "{p} {t} {value}");
+        }
+    }
 }

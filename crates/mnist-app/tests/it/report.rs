@@ -139,7 +139,8 @@ fn a_report_says_what_the_files_of_its_run_say() {
     for text in shown {
         let is_minus = |at: usize| text[at + 1..].starts_with(|c: char| c.is_ascii_digit());
         let hyphen = text.match_indices("e-").any(|(at, _)| is_minus(at + 1));
-        assert!(!hyphen && !(text.starts_with('-') && is_minus(0)), "{text}");
+        let is_negative = text.starts_with('-') && is_minus(0);
+        assert!(!hyphen && !is_negative, "{text}");
     }
     // It is a function of the run.
     assert_eq!(succeeds(path, "report run"), "report: run/report.html\n");

@@ -89,7 +89,7 @@ fn lines_table(lines: &[[String; 3]]) -> String {
         return String::new();
     }
     let mut html =
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The numbers\">\n\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"The numbers\">\n\
                     <table class=\"lines\">\n<tbody>\n"
             .to_owned();
     let has_remarks = lines.iter().any(|[_, _, remark]| !remark.is_empty());

@@ -75,7 +75,8 @@ const NOTES: &str = "<h2 id=\"notes\">How to read the numbers</h2>\n\
     “library” is the one that the network computes with: it adds in another order, and rounds each \
     time to the network’s precision, which makes the small difference. ⋆ is a \
     cross-correlation, a kernel that slides over a picture as it is; * is a convolution, in which \
-    the kernel is turned by 180° first.</p>\n";
+    the kernel is turned by 180° first. Chapters 1 and 2 of the program’s documentation explain \
+    convolutions and gradients from the beginning.</p>\n";
 
 /// The picture, what the network says of it, and where things are on the page.
 fn introduction(walk: &Walk, picture: &ChosenPicture) -> anyhow::Result<String> {
@@ -100,7 +101,7 @@ fn introduction(walk: &Walk, picture: &ChosenPicture) -> anyhow::Result<String> 
             text(&name)
         );
     }
-    html.push_str("<li><a href=\"#loss\">The loss</a></li>\n</ul>\n</nav>\n");
+    html.push_str("<li><a href=\"#loss\">The loss</a></li>\n<li><a href=\"#notes\">How to read the numbers</a></li>\n</ul>\n</nav>\n");
     Ok(html)
 }
 
@@ -131,6 +132,7 @@ fn with_maps(
     let (maps, kind) = maps::of_step(layer, step)?;
     let parts = steps_of(step, precision);
     let result = result(&layer.layer, step, precision);
+    let is_still = kind.is_some();
     if let Some((kind, id)) = kind.and_then(|kind| Some((kind, movable.add(layer)?))) {
         let _ = write!(
             html,
@@ -139,7 +141,14 @@ fn with_maps(
             kind = kind.name()
         );
     } else {
-        let _ = write!(html, "{maps}<div class=\"calculation\">\n{parts}{result}</div>\n");
+        let why = match is_still {
+            true => {
+                "<p class=\"quiet\">This window cannot be moved: with the numbers for that the \
+                     page would be larger than a megabyte.</p>\n"
+            }
+            false => "",
+        };
+        let _ = write!(html, "{maps}{why}<div class=\"calculation\">\n{parts}{result}</div>\n");
     }
     Ok(html)
 }
@@ -159,21 +168,24 @@ fn loss(walk: &Walk) -> String {
     let rows: Vec<_> = shown
         .iter()
         .map(|(_, row)| {
-            vec![
-                Cell::Text(row.class.escaped()),
-                number(row.output),
-                Cell::Html(row.probability.map_or("–".into(), |p| calculation::data(p, "f64"))),
+            let probability = row.probability.map(|p| Cell::Html(calculation::data(p, "f64")));
+            let cells = [Cell::Text(row.class.escaped()), number(row.output)].into_iter();
+            let others = [
                 number(row.target),
                 Cell::Html(calculation::data(row.term, "f64")),
                 number(row.gradient),
-            ]
+            ];
+            cells.chain(probability).chain(others).collect::<Vec<_>>()
         })
         .collect();
     let caption = match loss.rows.len() - rows.len() {
         0 => "Each output, its target and its part of the loss".to_owned(),
         rest => format!("The outputs with the largest gradients; {rest} more are left out"),
     };
-    let head = ["class", "output y", "probability p", "target t", "part of E", "gradient ∂E/∂y"];
+    let has_probabilities = shown.iter().any(|(_, row)| row.probability.is_some());
+    let mut head =
+        vec!["class", "output y", "probability p", "target t", "part of E", "gradient ∂E/∂y"];
+    head.retain(|&name| has_probabilities || name != "probability p");
     html.push_str(&table(&caption, &head, &rows));
     let total: f64 = loss.rows.iter().map(|row| row.term).sum();
     html.push_str(&calculation::loss(total, loss.value));

@@ -221,7 +221,8 @@
       const value = target[(plane * height + y) * width + x], name = `${symbol}_${plane}[${y},${x}]`;
       const result = make('data', { class: 'library', 'data-name': name, value: String(value) }, exact(value, layer.bytes));
       said.replaceChildren(...math(name), ' = ', result, ' ', make('span', { class: 'quiet' },
-        `(library; the sum differs by ${minus(Math.abs(total - value).toExponential(0))})`));
+        `(library, ${layer.bytes === 4 ? 'f32' : 'f64'}` + (total === value ? ')'
+          : `; rounding ${minus(Math.abs(total - value).toExponential(0))})`)));
       calculation.replaceChildren(...parts, table, said);
     };
 
@@ -260,6 +261,8 @@
       place[axis] = Number(input.value);
       show();
     }));
+    // What lies outside is corrected when the field is left.
+    inputs.forEach((input, axis) => input.addEventListener('change', () => { input.value = String(place[axis]); }));
     box.insertBefore(controls, calculation);
   }
 })();
