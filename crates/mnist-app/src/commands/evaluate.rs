@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Common, output_file};
 use super::flags::count;
+use super::{Common, output_file};
 use crate::console::{Console, notice};
 use crate::dataset::{Part, Samples};
 use crate::escape::Escape;
