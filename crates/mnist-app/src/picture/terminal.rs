@@ -122,7 +122,10 @@ impl Terminal {
 impl Colours {
     /// As the environment's variables say: <https://no-color.org>.
     fn of(is_terminal: bool, variable: impl Fn(&str) -> String) -> Self {
-        if !is_terminal || !variable("NO_COLOR").is_empty() || variable("TERM") == "dumb" {
+        let term = variable("TERM");
+        // Those of DEC, such as vt100, have one colour.
+        let is_plain = term == "dumb" || term.starts_with("vt");
+        if !is_terminal || !variable("NO_COLOR").is_empty() || is_plain {
             return Self::None;
         }
         match &*variable("COLORTERM") {
@@ -285,6 +288,7 @@ mod tests {
         assert_eq!(colours(true, &[("TERM", "xterm")]), Colours::Palette);
         assert_eq!(colours(true, &[("COLORTERM", "24bit"), ("NO_COLOR", "1")]), Colours::None);
         assert_eq!(colours(true, &[("TERM", "dumb")]), Colours::None);
+        assert_eq!(colours(true, &[("TERM", "vt100")]), Colours::None);
         assert_eq!(colours(false, &[("COLORTERM", "truecolor")]), Colours::None);
     }
 

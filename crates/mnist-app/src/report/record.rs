@@ -83,5 +83,6 @@ impl Record {
 }
 
 fn json(file: &Path) -> anyhow::Result<Value> {
-    Ok(serde_json::from_str(&Input::text(file, experiment::MOST_BYTES)?)?)
+    let text = Input::text(file, experiment::MOST_BYTES)?;
+    serde_json::from_str(&text).context("expected the JSON that a run leaves, found it damaged")
 }

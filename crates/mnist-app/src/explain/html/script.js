@@ -40,14 +40,18 @@
     if (size < 1e-4 || size >= 1e5) return minus(x.toExponential(4));
     return minus(x.toFixed(size < 1e-2 ? 7 : size < 10 ? 6 : 4));
   };
-  // The shortest decimal that reads back as the same number.
+  // The shortest decimal that reads back as the same number, as the program writes it.
+  const whole = x => {
+    const size = Math.abs(x);
+    return minus(size !== 0 && (size < 1e-5 || size >= 1e15) ? x.toExponential() : String(x));
+  };
   const exact = (x, bytes) => {
-    if (bytes === 8) return minus(String(x));
+    if (bytes === 8) return whole(x);
     for (let digits = 1; digits < 10; digits += 1) {
       const short = Number(x.toPrecision(digits));
-      if (Math.fround(short) === x) return minus(String(short));
+      if (Math.fround(short) === x) return whole(short);
     }
-    return minus(String(x));
+    return whole(x);
   };
 
   const split = (place, axes) => {
