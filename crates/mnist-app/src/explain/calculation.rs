@@ -41,6 +41,13 @@ impl Window {
         self.left.values.iter().zip(&self.right.values).map(|(left, right)| left * right)
     }
 
+    /// The same in the window's form.
+    pub(crate) fn grid_of_products(&self) -> Grid {
+        let Grid { columns, ref outside, .. } = self.left;
+        let (values, outside) = (self.products().collect(), outside.clone());
+        Grid { name: "products".into(), columns, values, outside }
+    }
+
     pub(crate) fn sum(&self) -> f64 {
         self.products().sum()
     }

@@ -203,12 +203,7 @@ fn sum_lines(text: &mut String, sum: &Sum) {
 /// Window, kernel and products side by side, as far as there is room.
 fn window_lines(text: &mut String, window: &Window) {
     let Window { left, right, .. } = window;
-    let products = Grid {
-        name: "products".into(),
-        columns: left.columns,
-        values: window.products().collect(),
-        outside: left.outside.clone(),
-    };
+    let products = window.grid_of_products();
     // A grid of equal numbers says nothing.
     let is_constant = right.values.iter().all(|&x| x.to_bits() == right.values[0].to_bits());
     if is_constant {

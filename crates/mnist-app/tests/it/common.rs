@@ -16,6 +16,16 @@ use tensor::Element;
 /// Of MNIST.
 pub const CLASSES: usize = 10;
 
+/// What is in the folder of a run that has ended.
+pub const WHOLE: [&str; 6] = [
+    "checkpoint",
+    "config.toml",
+    "metrics.jsonl",
+    "model.safetensors",
+    "report.html",
+    "summary.json",
+];
+
 /// The four files of MNIST in the repository.
 pub fn mnist_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist")

@@ -4,7 +4,7 @@ use std::io::Read;
 use layers::sha256;
 use mnist_app::dataset;
 
-use crate::common::{mnist, mnist_folder, names, succeeds, summary};
+use crate::common::{WHOLE, mnist, mnist_folder, names, succeeds, summary};
 
 /// The sums that `data/mnist/README.md` gives for the files before they were gzipped.
 const SHA256: [(&str, &str); 4] = [
@@ -54,15 +54,7 @@ fn the_program_trains_in_an_empty_folder() {
     assert_eq!(names(here.path()), ["runs"]);
     let [run] = &*names(&here.path().join("runs")) else { panic!("one run") };
     let run = format!("runs/{run}");
-    let files = [
-        "checkpoint",
-        "config.toml",
-        "metrics.jsonl",
-        "model.safetensors",
-        "report.html",
-        "summary.json",
-    ];
-    assert_eq!(names(&here.path().join(&run)), files);
+    assert_eq!(names(&here.path().join(&run)), WHOLE);
     assert_eq!(summary(here.path(), &run)["test_total"], 10);
     let evaluated = succeeds(here.path(), &format!("evaluate {run} --test-limit 10 --json"));
     assert!(evaluated.contains("\"test_total\":10"), "{evaluated}");

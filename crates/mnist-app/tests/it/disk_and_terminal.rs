@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::committee::TWO;
-use crate::common::{names, objects, small_data, succeeds, summary, text, train_small};
+use crate::common::{WHOLE, names, objects, small_data, succeeds, summary, text, train_small};
 
 /// Whose model takes 32 kB.
 #[cfg(target_os = "linux")]
@@ -21,15 +21,6 @@ init = "he"
 input = [1, 28, 28]
 layers = [{ type = "flatten" }, { type = "dense", outputs = 10 }]
 "#;
-
-const WHOLE: [&str; 6] = [
-    "checkpoint",
-    "config.toml",
-    "metrics.jsonl",
-    "model.safetensors",
-    "report.html",
-    "summary.json",
-];
 
 fn program(folder: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));

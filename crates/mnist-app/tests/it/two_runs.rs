@@ -7,17 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::committee::TWO;
-use crate::common::{names, small_data, text};
+use crate::common::{WHOLE, names, small_data, text};
 use crate::report::train_with_report;
-
-pub(crate) const WHOLE: [&str; 6] = [
-    "checkpoint",
-    "config.toml",
-    "metrics.jsonl",
-    "model.safetensors",
-    "report.html",
-    "summary.json",
-];
 
 /// A run of the program that is killed when the test ends.
 pub(crate) struct Process(Child);

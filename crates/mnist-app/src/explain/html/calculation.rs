@@ -159,12 +159,7 @@ pub(super) fn loss(total: f64, value: f64) -> String {
 
 fn window_tables(window: &Window, precision: &str) -> String {
     let Window { left, right, .. } = window;
-    let products = Grid {
-        name: "products".into(),
-        columns: left.columns,
-        values: window.products().collect(),
-        outside: left.outside.clone(),
-    };
+    let products = window.grid_of_products();
     grids(&[(left, None), (right, None), (&products, None)], precision)
 }
 
