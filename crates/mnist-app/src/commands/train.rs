@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::{Common, ExperimentFlags, Overrides};
 use crate::console::{Console, notice};
+use crate::escape::Escape;
 use crate::experiment::{Precision, absolute};
 use crate::input::{is_there, require_utf8};
 use crate::report::{self, Data};
@@ -72,7 +73,17 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
             if let Some(result) = result_of(folder, &changes, flags.json)? {
                 Console::default().print(result)?;
                 let is_left = !flags.no_report && !is_there(&folder.join(REPORT));
-                let Some(own) = resumption.ok().filter(|_| is_left) else { return Ok(()) };
+                if !is_left {
+                    return Ok(());
+                }
+                let own = match resumption {
+                    Ok(own) => own,
+                    Err(error) => {
+                        let report = folder.join(REPORT).escaped();
+                        notice(format_args!("warning: {report}: cannot be made: {error:#}"));
+                        return Ok(());
+                    }
+                };
                 let data = Data::At(flags.data.as_deref());
                 let threads = ThreadCount::of(flags.common.threads)?;
                 return threads.divide(usize::MAX, || leave_report(&own.folder, data));

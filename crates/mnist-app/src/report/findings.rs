@@ -16,8 +16,9 @@ use crate::evaluation::mistakes::Mistake;
 use crate::evaluation::vote::Outputs;
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::build;
+use crate::input::is_there;
 use crate::model::Model;
-use crate::run_folder::checkpoints_of;
+use crate::run_folder::{MODEL, checkpoints_of};
 use crate::train::{Start, newest_network};
 
 /// The images of a run.
@@ -70,7 +71,15 @@ impl<T: Element> Network<T> {
                 (model.networks()[0].network_as::<T>()?, String::new())
             }
             Err(error) if checkpoints_of(&run.folder)?.is_empty() => return Err(error),
-            Err(_) => newest_network::<T>(run, start)?,
+            Err(error) => {
+                // Of a run that has not ended, there need not be one.
+                if record.has_ended() || is_there(&run.folder.join(MODEL)) {
+                    notice(format_args!(
+                        "{error:#}; its report shows the network of its newest checkpoint"
+                    ));
+                }
+                newest_network::<T>(run, start)?
+            }
         };
         let digest = now.digest();
         let line = run.lines.iter().rposition(|line| line.weights_sha256 == digest);

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use crate::escape::Escape;
+use crate::escape::{Escape, shell_word};
 use crate::experiment;
 use crate::input::{Input, is_there};
-use crate::run_folder::{CONFIG, SUMMARY};
+use crate::run_folder::{CONFIG, METRICS, SUMMARY};
 use crate::train::{ClaimedRun, failure_text};
 
 /// A run as its files say.
@@ -37,9 +37,28 @@ impl Record {
             true => Some(json(&summary).with_context(|| summary.escaped())?),
             false => None,
         };
+        for (index, line) in run.lines.iter().enumerate() {
+            let number = index + 1;
+            ensure!(
+                line.epoch == number,
+                "{}, line {number}: expected that of epoch {number}, found that of epoch {}: it \
+                 was changed",
+                folder.join(METRICS).escaped(),
+                line.epoch
+            );
+        }
         let failure = failure_text(folder)?;
         let has_ended = run.has_ended()? && failure.is_none();
-        Ok(Self { run, config, summary, failure, has_ended })
+        let record = Self { run, config, summary, failure, has_ended };
+        let last = record.run.lines.last().filter(|_| has_ended);
+        ensure!(
+            last.is_none_or(|last| record.number("test_correct") == Some(last.test_correct as f64)),
+            "{}: expected the results of the last line of {METRICS}, found others: one of the two \
+             was changed; mnist-app verify {} says which",
+            folder.join(SUMMARY).escaped(),
+            shell_word(folder)
+        );
+        Ok(record)
     }
 
     /// Its name and seed, such as `fast, seed 1`.

@@ -68,5 +68,9 @@ fn go_on<T: Element>(
 /// Reads a text as `metrics.jsonl` and as `failure.json`.
 pub(crate) fn records(text: &str) -> [anyhow::Result<()>; 2] {
     let failure = Failure::of(text).map(|failure| assert!(!failure.to_string().is_empty()));
-    [lines_of(text).map(|_| ()), failure]
+    let lines = lines_of(text).map(|(lines, _)| {
+        // Of what can be read, all can be told.
+        lines.iter().for_each(|line| assert!(line.test_accuracy_interval()[0] <= 1.0));
+    });
+    [lines, failure]
 }

@@ -157,3 +157,34 @@ fn lines_that_no_epoch_can_have_are_refused() {
         }
     }
 }
+
+#[test]
+fn a_report_of_files_that_contradict_one_another_says_so() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    plain(path);
+    let (run, forged) = (path.join("run"), path.join("forged"));
+    copy(&run, &forged);
+    let mut changed = lines(&run);
+    changed[1]["epoch"] = json!(7);
+    set_lines(&forged, &changed);
+    let complaint = refused(path, "report forged");
+    let expected = "metrics.jsonl, line 2: expected that of epoch 2, found that of epoch 7";
+    assert!(complaint.contains(expected), "{complaint}");
+    copy(&run, &forged);
+    let mut other = summary(path, "run");
+    other["test_correct"] = json!(99);
+    fs::write(forged.join("summary.json"), other.to_string()).unwrap();
+    let complaint = refused(path, "report forged");
+    assert!(complaint.contains("summary.json: expected the results of the last"), "{complaint}");
+    // A model that is damaged is told; the newest checkpoint has the same weights.
+    copy(&run, &forged);
+    let model = forged.join("model.safetensors");
+    let bytes = fs::read(&model).unwrap();
+    fs::write(&model, &bytes[..1000]).unwrap();
+    let output = run_line(path, "report forged");
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("model.safetensors: expected a safetensors file"), "{told}");
+    assert!(told.ends_with("; its report shows the network of its newest checkpoint\n"), "{told}");
+}
