@@ -1,6 +1,7 @@
 // Opens pages in a headless Chromium, on a phone's width and a desktop's, light and dark, and fails
 // if one logs anything, asks for anything but itself, scrolls sideways, or breaks a rule of WCAG A
-// or AA that axe-core can tell. Pages with JavaScript are opened without it too.
+// or AA that axe-core can tell. Pages with JavaScript are opened without it too, and where windows can
+// be moved, they are: what a window's numbers add up to must be what the library computed there.
 //
 // node scripts/pages.mjs MODULES PAGE...     MODULES: a folder with playwright-core and axe-core
 
@@ -32,6 +33,38 @@ if (!executablePath) throw new Error(`expected one of ${names.join(', ')}, found
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
 const complaints = [];
 
+// Moves each window of a page by its fields and by a key; returns what is wrong there.
+function moveWindows() {
+  const wrong = [];
+  for (const box of document.querySelectorAll('.movable')) {
+    const fields = [...box.querySelectorAll('.controls input')];
+    const shown = () => box.querySelector('.calculation .library');
+    const check = () => {
+      const numbers = box.querySelectorAll('.calculation table.lines data');
+      const [sum, value] = [numbers[numbers.length - 1], shown()].map((data) => Number(data.value));
+      const parts = [...numbers].map((data) => Math.abs(Number(data.value)));
+      if (!(Math.abs(sum - value) <= 1e-5 * parts.reduce((a, b) => a + b, 1e-3))) {
+        wrong.push(`${shown().dataset.name}: expected ${value}, found the sum ${sum}`);
+      }
+    };
+    for (const share of [0, 0.37, 0.81, 1]) {
+      for (const field of fields) {
+        field.value = String(Math.round(share * Number(field.max || 0)));
+        field.dispatchEvent(new Event('input'));
+      }
+      check();
+    }
+    const before = shown().dataset.name;
+    const key = new KeyboardEvent('keydown', { key: 'ArrowUp', cancelable: true });
+    box.querySelector('.to svg').dispatchEvent(key);
+    if (Number(fields[1].max) > 0 && shown().dataset.name === before) {
+      wrong.push(`${before}: expected another place after an arrow key, found the same`);
+    }
+    check();
+  }
+  return wrong;
+}
+
 async function open(page, { width, colorScheme, rules }, javaScriptEnabled) {
   const place = `${page}, ${width} pixels, ${colorScheme}${javaScriptEnabled ? '' : ', no script'}`;
   const viewport = { width, height: 900 };
@@ -49,6 +82,7 @@ async function open(page, { width, colorScheme, rules }, javaScriptEnabled) {
   const wide = await tab.evaluate(() => document.documentElement.scrollWidth);
   if (wide > width) complain(`scrolls sideways, as it is ${wide} pixels wide`);
   if (rules && javaScriptEnabled) {
+    for (const wrong of await tab.evaluate(moveWindows)) complain(wrong);
     await tab.evaluate(axe);
     const { violations } = await tab.evaluate((values) =>
       axe.run(document, { runOnly: { type: 'tag', values } }), RULES);

@@ -10,7 +10,7 @@ use layers::sha256;
 
 use super::end::RunEnd;
 use super::names::{CHECKPOINTS, CONFIG, METRICS, MODEL, SUMMARY, member};
-use crate::escape::Escape;
+use crate::escape::{Escape, shell_word};
 use crate::experiment::{self, Experiment};
 
 /// The file of a model.
@@ -247,6 +247,9 @@ fn members_of(run: &FinishedRun, most: NonZeroUsize) -> anyhow::Result<Vec<Model
     }
     if let Some(first) = missing.first() {
         let remedy = match whole.as_slice() {
+            [] if has(&folder.join(first), CHECKPOINTS)? => {
+                format!("to go on with it: mnist-app train --resume {}", shell_word(folder))
+            }
             [] => "train it again".into(),
             [one] => format!("name the one that has, {}", folder.join(one).escaped()),
             [one, ..] => format!("name those that have, such as {}", folder.join(one).escaped()),
