@@ -8,6 +8,7 @@ use flate2::write::GzEncoder;
 use std::io::Write;
 
 use crate::bad_input::refused;
+use crate::committee::TWO;
 use crate::common::{objects, run_line, small_data, succeeds, text, train_small};
 use crate::data_of_models::changed;
 use crate::own_images::{Images, config};
@@ -192,4 +193,25 @@ fn two_files_of_one_name_are_one_or_an_error() {
     fs::copy(&plain, data.join("train-labels.idx1-ubyte")).unwrap();
     let parts = &["train-labels-idx1-ubyte: ", "train-labels.idx1-ubyte", "remove one of them"];
     refused(path, train, 1, parts);
+}
+
+#[test]
+fn a_committee_that_stopped_in_its_first_member_says_how_to_go_on() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    fs::write(path.join("two.toml"), TWO).unwrap();
+    train_small(path, "--config two.toml --out run");
+    let run = path.join("run");
+    fs::remove_dir_all(run.join("member-2")).unwrap();
+    for name in
+        ["metrics.jsonl", "summary.json", "member-1/model.safetensors", "member-1/summary.json"]
+    {
+        fs::remove_file(run.join(name)).unwrap();
+    }
+    let output = run_line(path, "evaluate run");
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let expected = ", found 0, without member-1; to go on with it: mnist-app train --resume run\n";
+    assert!(told.ends_with(expected), "{told}");
+    succeeds(path, "train --resume run --quiet");
 }
