@@ -11,6 +11,7 @@ use super::step::{Examination, Step, examine};
 use crate::dataset::Samples;
 use crate::escape::Escape;
 use crate::experiment::{Experiment, Precision};
+use crate::width::wrap;
 
 /// What is known of a run that breaks off.
 pub(in crate::train) struct Diagnosis<'a, T> {
@@ -52,12 +53,12 @@ impl<T: Element> Diagnosis<'_, T> {
                 .layer
                 .as_ref()
                 .map_or(String::new(), |(index, _)| format!("layer {index}, the layers behind it"));
-            (self.show)(&format!(
+            (self.show)(&wrap(&format!(
                 "epoch {}, step {}: not shown layer by layer: when the gradient was seen in \
                  {layer} had taken their own steps",
                 epoch.number(),
                 step.number
-            ));
+            )));
         } else if step.number > 1 && !is_taken {
             let earlier =
                 at(before - 1).examine_shard(network, &config.loss, data, (0, step.number));

@@ -55,6 +55,7 @@ fn a_full_disk_ends_a_run_which_goes_on_when_there_is_room() {
             break;
         };
         assert!(complaint.contains(": cannot be written: No space left on device"), "{complaint}");
+        assert!(complaint.contains("; make room there"), "{complaint}");
     }
 }
 
