@@ -5,11 +5,11 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use crate::escape::{Escape, shell_word};
+use crate::escape::Escape;
 use crate::experiment;
-use crate::input::{Input, is_there};
-use crate::run_folder::{CONFIG, METRICS, SUMMARY};
-use crate::train::{ClaimedRun, failure_text};
+use crate::input::is_there;
+use crate::run_folder::{METRICS, SUMMARY, config_of, text_of};
+use crate::train::{ClaimedRun, contradicted, failure_text};
 
 /// A run as its files say.
 pub(super) struct Record {
@@ -30,11 +30,10 @@ impl Record {
     /// If it is not the folder of a run, or one of them cannot be read.
     pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
         let run = ClaimedRun::read(folder)?;
-        let config = folder.join(CONFIG);
-        let config = experiment::text_of(&config).with_context(|| config.escaped())?;
+        let (config, _) = config_of(folder)?;
         let summary = folder.join(SUMMARY);
         let summary = match is_there(&summary) {
-            true => Some(json(&summary).with_context(|| summary.escaped())?),
+            true => Some(json(&summary)?),
             false => None,
         };
         for (index, line) in run.lines.iter().enumerate() {
@@ -53,10 +52,8 @@ impl Record {
         let last = record.run.lines.last().filter(|_| has_ended);
         ensure!(
             last.is_none_or(|last| record.number("test_correct") == Some(last.test_correct as f64)),
-            "{}: expected the results of the last line of {METRICS}, found others: one of the two \
-             was changed; mnist-app verify {} says which",
-            folder.join(SUMMARY).escaped(),
-            shell_word(folder)
+            "{}",
+            contradicted(folder)
         );
         Ok(record)
     }
@@ -102,6 +99,8 @@ impl Record {
 }
 
 fn json(file: &Path) -> anyhow::Result<Value> {
-    let text = Input::text(file, experiment::MOST_BYTES)?;
-    serde_json::from_str(&text).context("expected the JSON that a run leaves, found it damaged")
+    let text = text_of(file, experiment::MOST_BYTES)?;
+    let value = serde_json::from_str(&text);
+    let damaged = "expected the JSON that a run leaves, found it damaged";
+    value.context(damaged).with_context(|| file.escaped())
 }

@@ -5,13 +5,14 @@ use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, bail, ensure};
 use layers::sha256;
 
 use super::end::RunEnd;
 use super::names::{CHECKPOINTS, CONFIG, METRICS, MODEL, SUMMARY, member};
+use super::reading::{config_of, require_regular};
 use crate::escape::{Escape, shell_word};
-use crate::experiment::{self, Experiment};
+use crate::experiment::Experiment;
 
 /// The file of a model.
 #[derive(Debug)]
@@ -110,11 +111,7 @@ impl FinishedRun {
 
     /// The run whose `config.toml` is in the folder.
     fn of_config(folder: &Path) -> anyhow::Result<Self> {
-        let file = folder.join(CONFIG);
-        let text = require_regular(&file).and_then(|()| experiment::text_of(&file));
-        let text = text.with_context(|| file.escaped())?;
-        let experiment =
-            Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", file.escaped()))?;
+        let (text, experiment) = config_of(folder)?;
         let end = RunEnd::read(folder)?;
         let config_sha256 = sha256(text.as_bytes());
         Ok(Self { folder: folder.to_owned(), experiment, config_sha256, end })
@@ -194,16 +191,6 @@ impl FinishedRun {
     pub(crate) fn data(&self) -> Option<PathBuf> {
         self.experiment.data.as_ref().map(|data| self.folder.join(data))
     }
-}
-
-/// Checks that a file of a run is a regular one: a pipe would have no writer.
-///
-/// # Errors
-/// If it is something else; if there is none, no.
-pub(crate) fn require_regular(file: &Path) -> anyhow::Result<()> {
-    let other = fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir());
-    ensure!(!other, "expected a regular file, as in the folder of a run, found another one");
-    Ok(())
 }
 
 /// Whether the folder has something of this name.

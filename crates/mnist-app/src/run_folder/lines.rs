@@ -10,7 +10,7 @@ use layers::{Sha256, sha256};
 use serde::{Deserialize, Serialize};
 
 use super::claim::{Claim, unwritten};
-use super::finished::require_regular;
+use super::reading::require_regular;
 use crate::console::notice;
 use crate::escape::Escape;
 use crate::files::{Appended, Partial};

@@ -16,7 +16,7 @@ use crate::console::notice;
 use crate::dataset::{Digests, Part};
 use crate::escape::{Escape, quoted};
 use crate::experiment::{Experiment, Origin};
-use crate::run_folder::{METRICS, Mark, Place, RunFolder, checkpoints_of, require_regular};
+use crate::run_folder::{METRICS, Mark, Place, RunFolder, checkpoints_of, weights_of};
 use crate::weights_file::WeightsFile;
 
 /// What the files are, and the version of their form.
@@ -167,9 +167,7 @@ pub(super) struct Checkpoint {
 impl Checkpoint {
     fn read(path: &Path) -> anyhow::Result<Self> {
         let file = path.escaped();
-        require_regular(path).with_context(|| file.clone())?;
-        let weights = WeightsFile::open(path).with_context(|| file.clone())?;
-        Self::of(file, weights)
+        Self::of(file, weights_of(path)?)
     }
 
     pub(super) fn of(file: String, weights: WeightsFile) -> anyhow::Result<Self> {

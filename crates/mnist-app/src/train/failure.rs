@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::doctor::Finding;
 use crate::escape::Escape;
 use crate::experiment;
-use crate::input::{Input, is_there};
-use crate::run_folder::{FAILURE, require_regular};
+use crate::input::is_there;
+use crate::run_folder::{FAILURE, text_of};
 
 /// The first number that was not finite. On any number of threads and any instruction set it is the
 /// same.
@@ -56,8 +56,7 @@ impl Failure {
         if !is_there(&file) {
             return Ok(None);
         }
-        require_regular(&file).with_context(|| file.escaped())?;
-        let text = Input::text(&file, experiment::MOST_BYTES).with_context(|| file.escaped())?;
+        let text = text_of(&file, experiment::MOST_BYTES)?;
         Self::of(&text).with_context(|| file.escaped()).map(Some)
     }
 

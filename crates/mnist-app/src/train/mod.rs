@@ -53,7 +53,7 @@ pub(crate) use metrics::EpochMetrics;
 pub(crate) use newest::network as newest_network;
 pub(crate) use pace::Every;
 pub(crate) use replay::{FailedRun, Options as ReplayOptions, replay};
-pub(crate) use resume::{Changes, Resumption, result_of};
+pub(crate) use resume::{Changes, Resumption, contradicted, result_of};
 pub(crate) use start::Start;
 pub(crate) use verify::{ClaimedRun, Options as VerifyOptions, verify};
 

@@ -1,7 +1,6 @@
 //! `--resume`: the folder of a run that goes on, what may be changed in it, and the result of one
 //! that has nothing left to do.
 
-use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -11,12 +10,14 @@ use serde::Deserialize;
 
 use super::committee;
 use super::metrics::EpochMetrics;
+use super::verify::MOST_METRICS;
 use crate::escape::{Escape, shell_word};
 use crate::evaluation::report::accuracy;
 use crate::experiment::{self, Experiment, Origin};
-use crate::input::{Input, is_there};
-use crate::run_folder::{CONFIG, METRICS, MODEL, RunFolder, SUMMARY, member, require_regular};
-use crate::weights_file::WeightsFile;
+use crate::input::is_there;
+use crate::run_folder::{
+    CONFIG, METRICS, MODEL, RunFolder, SUMMARY, config_of, member, text_of, weights_of,
+};
 use crate::width::wrap;
 
 /// A run that goes on.
@@ -108,28 +109,17 @@ pub(crate) fn result_of(
     changes: &Changes,
     json: bool,
 ) -> anyhow::Result<Option<String>> {
-    let config = run.join(CONFIG);
-    let text = require_regular(&config).and_then(|()| experiment::text_of(&config));
-    let Some(mut experiment) = text.ok().and_then(|text| Experiment::parse(&text).ok()) else {
-        return Ok(None);
-    };
+    let Ok((_, mut experiment)) = config_of(run) else { return Ok(None) };
     changes.apply(&mut experiment)?;
     let Some(ended) = ended(run, &experiment) else { return Ok(None) };
     let metrics = run.join(METRICS);
-    require_regular(&metrics).with_context(|| metrics.escaped())?;
-    let text = fs::read_to_string(&metrics).with_context(|| metrics.escaped())?;
+    let text = text_of(&metrics, MOST_METRICS)?;
     let last = text.lines().last().unwrap_or_default();
     let is_same = serde_json::from_str(last).is_ok_and(|last: EpochMetrics| {
         (last.epoch, last.test_correct, last.test_total, last.weights_sha256)
             == (ended.epoch, ended.test_correct, ended.test_total, ended.weights_sha256.clone())
     });
-    ensure!(
-        is_same,
-        "{}: expected the results of the last line of {METRICS}, found others: one of the two was \
-         changed; mnist-app verify {} says which",
-        run.join(SUMMARY).escaped(),
-        shell_word(run)
-    );
+    ensure!(is_same, "{}", contradicted(run));
     if json {
         return Ok(Some(format!("{last}\n")));
     }
@@ -144,11 +134,19 @@ pub(crate) fn result_of(
     Ok(Some(format!("{}\nweights: sha256 {weights_sha256}\n", wrap(&result))))
 }
 
+/// What is said of a summary whose results are not those of the last line of metrics.
+pub(crate) fn contradicted(run: &Path) -> String {
+    format!(
+        "{}: expected the results of the last line of {METRICS}, found others: one of the two was \
+         changed; mnist-app verify {} says which",
+        run.join(SUMMARY).escaped(),
+        shell_word(run)
+    )
+}
+
 /// What a run has come to, if nothing of this experiment is left and its files are whole.
 fn ended(run: &Path, experiment: &Experiment) -> Option<Ended> {
-    let summary = run.join(SUMMARY);
-    require_regular(&summary).ok()?;
-    let text = Input::text(&summary, experiment::MOST_BYTES).ok()?;
+    let text = text_of(&run.join(SUMMARY), experiment::MOST_BYTES).ok()?;
     let ended: Ended = serde_json::from_str(&text).ok()?;
     if ended.metrics_lines.is_some() {
         // Those that are missing are in its last checkpoint.
@@ -180,9 +178,7 @@ pub(super) fn require_member(folder: &Path, expected: &Experiment) -> anyhow::Re
     if !is_there(&config) {
         return Ok(());
     }
-    let text = require_regular(&config).and_then(|()| experiment::text_of(&config));
-    let text = text.with_context(|| config.escaped())?;
-    let own = Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", config.escaped()))?;
+    let (text, own) = config_of(folder)?;
     require_same(expected, &own, &Origin::run(&config, text, &own))
 }
 
@@ -206,9 +202,7 @@ pub(super) fn require_same(
 /// Whether the run's model is the one that it ended with.
 fn has_model(run: &Path, ended: &Ended) -> bool {
     let Ok(config) = experiment::text_of(&run.join(CONFIG)) else { return false };
-    let model = run.join(MODEL);
-    let model = require_regular(&model).and_then(|()| WeightsFile::open(&model));
-    let Ok(model) = model else { return false };
+    let Ok(model) = weights_of(&run.join(MODEL)) else { return false };
     let metadata = model.header.metadata();
     metadata.get("config_sha256") == Some(&sha256(config.as_bytes()))
         && metadata.get("weights_sha256") == Some(&ended.weights_sha256)

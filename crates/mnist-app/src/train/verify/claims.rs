@@ -16,15 +16,14 @@ use crate::dataset::{Digests, Part};
 use crate::escape::{Escape, quoted};
 use crate::evaluation::Evaluation;
 use crate::experiment::{self, Experiment, Origin};
-use crate::input::{Found, Input, is_there};
-use crate::run_folder::{CONFIG, METRICS, MODEL, SUMMARY, require_regular};
+use crate::input::{Found, is_there};
+use crate::run_folder::{CONFIG, METRICS, MODEL, SUMMARY, config_of, text_of, weights_of};
 use crate::train::metrics::{CIRCUMSTANCES, EpochMetrics, NotebookErrors, Summary};
 use crate::train::receipt::Receipts;
 use crate::train::training::Training;
-use crate::weights_file::WeightsFile;
 
 /// The most bytes of `metrics.jsonl` that are read.
-const MOST_BYTES: usize = 1 << 28;
+pub(in crate::train) const MOST_METRICS: usize = 1 << 28;
 
 /// A run's folder, which is only read.
 #[derive(Debug)]
@@ -60,10 +59,7 @@ impl ClaimedRun {
             folder.escaped()
         );
         let config = folder.join(CONFIG);
-        let text = require_regular(&config).and_then(|()| experiment::text_of(&config));
-        let text = text.with_context(|| config.escaped())?;
-        let mut experiment =
-            Experiment::parse(&text).map_err(|error| anyhow!("{}{error}", config.escaped()))?;
+        let (text, mut experiment) = config_of(folder)?;
         experiment.data = experiment.data.map(|data| folder.join(data));
         let config_sha256 = sha256(text.as_bytes());
         let origin = Origin::run(&config, text, &experiment);
@@ -131,7 +127,7 @@ impl ClaimedRun {
         if !is_there(&model) {
             return Ok(());
         }
-        let metadata = open(&model)?.header.metadata();
+        let metadata = weights_of(&model)?.header.metadata();
         if let Some(claimed) = Digests::from_metadata(&metadata).with_context(|| model.escaped())? {
             for (part, images) in [(Part::Train, "training images"), (Part::Test, "test images")] {
                 ensure!(
@@ -210,7 +206,7 @@ impl ClaimedRun {
             return Ok(self.has_ended()?.then(|| vec![missing()]));
         }
         let Some(last) = self.lines.last() else { return Ok(None) };
-        let weights = open(&file)?;
+        let weights = weights_of(&file)?;
         let claimed = weights.header.metadata();
         let bytes = weights.read().with_context(|| file.escaped())?;
         let mut network = training.network().clone();
@@ -277,15 +273,9 @@ impl ClaimedRun {
         if !is_there(&file) {
             return Ok(None);
         }
-        require_regular(&file).with_context(|| file.escaped())?;
-        let text = Input::text(&file, experiment::MOST_BYTES).with_context(|| file.escaped())?;
+        let text = text_of(&file, experiment::MOST_BYTES)?;
         serde_json::from_str(&text).with_context(|| file.escaped()).map(Some)
     }
-}
-
-fn open(file: &Path) -> anyhow::Result<WeightsFile> {
-    let weights = require_regular(file).and_then(|()| WeightsFile::open(file));
-    weights.with_context(|| file.escaped())
 }
 
 /// The SHA-256 of what layers have gathered: running statistics.
@@ -300,8 +290,7 @@ fn lines(file: &Path) -> anyhow::Result<Vec<EpochMetrics>> {
     if !is_there(file) {
         return Ok(Vec::new());
     }
-    require_regular(file).with_context(|| file.escaped())?;
-    let text = Input::text(file, MOST_BYTES).with_context(|| file.escaped())?;
+    let text = text_of(file, MOST_METRICS)?;
     let (lines, torn) = lines_of(&text).map_err(|error| anyhow!("{}, {error}", file.escaped()))?;
     if let Some(number) = torn {
         let file = file.escaped();

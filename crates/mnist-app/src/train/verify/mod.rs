@@ -29,6 +29,7 @@ use differences::{Difference, differences};
 use findings::{Claim, Findings};
 
 pub(crate) use claims::ClaimedRun;
+pub(super) use claims::MOST_METRICS;
 pub(super) use claims::lines_of;
 
 /// How a run is verified.
