@@ -180,10 +180,8 @@ impl<T: Element> Trainer<T> {
                 .find(|layer| !all_finite(layer.buffers))
                 .map(|layer| (layer.index, layer.spec.summary()))
         } else {
-            let kept = [momentum, squares, average].into_iter();
-            let Some(broken) = kept.into_iter().find(|array| !all_finite(array)) else {
-                return Ok(());
-            };
+            let mut kept = [momentum, squares, average].into_iter();
+            let Some(broken) = kept.find(|array| !all_finite(array)) else { return Ok(()) };
             self.network.last_non_finite(broken)
         };
         Err(NonFinite { value: NonFiniteValue::State, sample: None, layer })

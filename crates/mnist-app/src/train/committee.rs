@@ -25,8 +25,8 @@ use crate::run_folder::{METRICS, Mark, RunFolder, SUMMARY, checkpoints_of, membe
 use crate::signals::{self, Interrupted};
 
 /// Trains all members, or as many as reach the target together; returns the committee's folder, and
-/// whether lines of metrics were lost. In a folder that is `resumed`, the members go on that have begun; those that have ended are
-/// tested again, for the vote.
+/// whether lines of metrics were lost. In a folder that is `resumed`, the members go on that have
+/// begun; those that have ended are tested again, for the vote.
 ///
 /// # Errors
 /// As for a single network.
