@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use mnist_app::augmentation::{Augmentation, Augmenter, Elastic};
 use mnist_app::dataset::{DataSource, Part};
+use mnist_app::preprocessing::Form;
 
 /// Deformed images a row, of the training image at this place.
 const COLUMNS: usize = 9;
@@ -27,7 +28,7 @@ fn main() -> anyhow::Result<()> {
     // Without a name, where runs go too: git does not look there.
     let out = std::env::args_os().nth(1).map(PathBuf::from);
     let out = out.unwrap_or_else(|| "runs/augmentation.png".into());
-    let samples = DataSource::Mnist.load(Part::Train)?;
+    let samples = DataSource::Mnist.load(Part::Train, &Form::default())?;
     let none = Augmentation::default();
     let elastic = Some(Elastic { cells: 4, strength: 3.0 });
     let rows = [

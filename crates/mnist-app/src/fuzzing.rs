@@ -10,11 +10,11 @@
 use anyhow::ensure;
 use layers::NetworkSpec;
 
-use crate::dataset::Image;
 use crate::experiment::build::{self, Batches};
 use crate::experiment::{Experiment, Origin, Precision};
 use crate::input::Input;
 use crate::model::SavedNetwork;
+use crate::preprocessing::{Preprocessing, Raster, Resizer};
 use crate::weights_file::WeightsFile;
 use crate::{idx, run_folder, train};
 
@@ -27,7 +27,7 @@ pub const TARGETS: [(&str, Read); 6] = [
     ("experiment", experiment),
     ("idx", idx),
     ("model", model),
-    ("png", png),
+    ("picture", picture),
     ("records", records),
 ];
 
@@ -54,13 +54,16 @@ pub fn idx(bytes: &[u8]) {
     }
 }
 
-/// A PNG image.
-pub fn png(bytes: &[u8]) {
+/// A picture in any format, brought to a small size.
+pub fn picture(bytes: &[u8]) {
     let read = || {
-        let image = Image::of(Input::of_bytes(bytes))?;
-        let len = image.shape.iter().product();
-        ensure!(len <= MOST_NUMBERS, "expected a small image");
-        image.read(&mut vec![0; len], &mut Default::default())
+        let shape = Raster::shape_of(bytes)?;
+        ensure!(shape.iter().product::<usize>() <= MOST_NUMBERS, "expected a small picture");
+        let raster = Raster::decode(bytes)?;
+        let plain = Preprocessing::plain(shape);
+        let preprocessing = Preprocessing { size: [8, 9], ..plain };
+        let mut planes = vec![0; preprocessing.shape().iter().product()];
+        preprocessing.apply(raster, &mut planes, &mut Resizer::default())
     };
     told(read());
 }

@@ -29,6 +29,7 @@ mod memory;
 pub mod model;
 mod passes;
 mod picture;
+mod prediction;
 pub mod preprocessing;
 pub mod presets;
 pub mod remedy;

@@ -6,6 +6,7 @@
 use layers::{Subset, Trainer, TrainerConfig};
 use mnist_app::augmentation::{Augmentation, Augmenter, Elastic};
 use mnist_app::dataset::{Augmented, DataSource, Part};
+use mnist_app::preprocessing::Form;
 use mnist_app::presets;
 
 #[global_allocator]
@@ -13,7 +14,7 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 #[test]
 fn nothing_is_allocated_where_images_are_gathered() {
-    let samples = DataSource::Mnist.load(Part::Test).unwrap().first(Some(64));
+    let samples = DataSource::Mnist.load(Part::Test, &Form::default()).unwrap().first(Some(64));
     let elastic = Some(Elastic { cells: 4, strength: 2.0 });
     let augmentation =
         Augmentation { shift: 2.0, rotation: 10.0, scale: 0.1, shear: 10.0, flip: true, elastic };

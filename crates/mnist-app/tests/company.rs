@@ -5,6 +5,7 @@
 
 use layers::{Loss, Network, NetworkSpec, Workspace};
 use mnist_app::dataset::{DataSource, Part, Samples};
+use mnist_app::preprocessing::Form;
 use mnist_app::evaluation::{Evaluation, Evaluator};
 use mnist_app::presets;
 use tensor::simd::{Level, set_level};
@@ -81,7 +82,7 @@ fn check<T: Element>(what: &str, spec: &NetworkSpec, loss: &Loss, samples: &Samp
 
 #[test]
 fn the_answer_to_an_image_does_not_depend_on_those_beside_it() {
-    let samples = DataSource::Mnist.load(Part::Test).unwrap().first(Some(65));
+    let samples = DataSource::Mnist.load(Part::Test, &Form::default()).unwrap().first(Some(65));
     let mut met: Vec<NetworkSpec> = Vec::new();
     for name in presets::names() {
         let experiment = presets::experiment(name).unwrap();

@@ -3,6 +3,7 @@
 
 use layers::{BackwardStart, LayerRun, Loss, Mode, Network};
 use mnist_app::dataset::{DataSource, Part, Samples};
+use mnist_app::preprocessing::Form;
 use mnist_app::presets;
 use tensor::Scratch;
 
@@ -26,7 +27,7 @@ pub struct Walk {
 
 /// The images to look at.
 pub fn samples() -> anyhow::Result<Samples> {
-    DataSource::Mnist.load(Part::Train)
+    DataSource::Mnist.load(Part::Train, &Form::default())
 }
 
 /// A preset's network with the weights that it starts with.

@@ -207,7 +207,8 @@ impl Subject {
             }
             Weights::Start(experiment, origin) => (experiment, origin),
         };
-        let samples = build::data_source(flag, experiment, origin)?.load(Part::Train)?;
+        let samples =
+            build::data_source(flag, experiment, origin)?.load(Part::Train, &experiment.form())?;
         if !flags.common.quiet {
             samples.notes().iter().for_each(notice);
         }

@@ -42,6 +42,7 @@ commands!(
     Report in report,
     Evaluate in evaluate,
     Compare in compare,
+    Predict in predict,
     Verify in verify,
     Replay in replay,
     Profile in profile,

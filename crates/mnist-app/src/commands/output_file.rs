@@ -13,6 +13,11 @@ pub(super) fn png(text: &str) -> Result<PathBuf, String> {
     ending(text, "png")
 }
 
+/// The name of a table.
+pub(super) fn csv(text: &str) -> Result<PathBuf, String> {
+    ending(text, "csv")
+}
+
 /// The name of a page.
 pub(super) fn html(text: &str) -> Result<PathBuf, String> {
     ending(text, "html")

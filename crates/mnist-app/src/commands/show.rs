@@ -18,6 +18,7 @@ use crate::input::{Found, is_there};
 use crate::model::chosen::{ChosenPicture, PictureChoice};
 use crate::model::{Model, ModelData};
 use crate::picture::terminal::Terminal;
+use crate::preprocessing::Form;
 use crate::run_folder::{CONFIG, METRICS, MODEL, SUMMARY, member};
 use crate::show::{counted, curves, kernels, maps, mistakes, samples};
 use crate::threads::ThreadCount;
@@ -152,7 +153,7 @@ impl Subject {
 }
 
 fn show_data(flags: &Flags, source: &DataSource) -> anyhow::Result<()> {
-    let (train, test) = source.load_both(None)?;
+    let (train, test) = source.load_both(None, &Form::default())?;
     if !flags.common.quiet {
         crate::dataset::tell(&train, &test);
     }

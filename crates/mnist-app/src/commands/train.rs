@@ -96,10 +96,11 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         }
     };
     if let Some(folder) = &flags.data {
-        experiment.data = Some(absolute(folder));
+        experiment.set_data_path(absolute(folder));
     }
     // Paths in a file were checked when it was read.
-    let named = [("--data", &experiment.data), ("--init", &experiment.initial_weights)];
+    let named =
+        [("--data", experiment.data_path()), ("--init", experiment.initial_weights.as_deref())];
     for (flag, path) in named {
         path.iter().try_for_each(|path| require_utf8(flag, path))?;
     }

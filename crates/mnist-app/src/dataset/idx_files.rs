@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
 
+use super::class_folders;
 use super::classes::Classes;
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
-use super::png_folder;
 use super::samples::{Part, Place, Samples};
 use crate::escape::Escape;
 use crate::idx::{self, Contents};
@@ -165,7 +165,7 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     let is_used =
         |path: &PathBuf| used.iter().any(|file| [&file.plain, &file.zipped].contains(&path));
     let mut left_out = LeftOut::default();
-    for (name, path) in png_folder::entries(folder)? {
+    for (name, path) in class_folders::entries(folder)? {
         let is_data = name.contains("ubyte")
             || is_of_pictures(&ending(&name))
             || Found::at(&path)? == Found::Folder;
@@ -178,9 +178,9 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
 
 fn missing(folder: &Path, name: &str) -> anyhow::Error {
     let place = folder.escaped();
-    if let Some(example) = png_folder::unsplit_class(folder) {
+    if let Some(example) = class_folders::unsplit_class(folder) {
         return anyhow!(
-            "{place}: expected the folders train and test, each with a folder of PNG images for \
+            "{place}: expected the folders train and test, each with a folder of pictures for \
              each class, found class folders such as {example:?} without them; move most of the \
              images of each to {} and the others to {}",
             folder.join("train").join(&example).escaped(),
@@ -194,7 +194,7 @@ fn missing(folder: &Path, name: &str) -> anyhow::Error {
         Err(error) => error.to_string(),
     };
     anyhow!(
-        "{place}: expected the file {name} or {name}.gz, or PNG images as train/CLASS/*.png and \
-         test/CLASS/*.png, found {found}"
+        "{place}: expected the file {name} or {name}.gz, or pictures as train/CLASS/* and \
+         test/CLASS/*, found {found}"
     )
 }

@@ -43,10 +43,10 @@ impl Kind {
         let s = if count == 1 { "" } else { "s" };
         match self {
             Self::Ending(ending) if ending.is_empty() => {
-                format!("{count} file{s} without an ending (only *.png is read)")
+                format!("{count} file{s} without an ending ({READ} are read)")
             }
             Self::Ending(ending) => {
-                format!("{count} file{s} *.{} (only *.png is read)", ending.escaped())
+                format!("{count} file{s} *.{} ({READ} are read)", ending.escaped())
             }
             Self::Hidden => format!("{count} hidden picture{s}"),
             Self::Deeper => format!("{count} file{s} in folders below a class"),
@@ -138,11 +138,19 @@ fn is_picture(path: &Path) -> bool {
     path.file_name().is_some_and(|name| is_of_pictures(&ending(&name.to_string_lossy())))
 }
 
+/// The extensions that are read.
+const READ: &str = "PNG, JPEG, GIF, BMP, WebP, PNM";
+
+/// Whether this is the extension of a picture that is read.
+pub(super) fn is_read(ending: &str) -> bool {
+    const ENDINGS: [&str; 12] =
+        ["png", "jpg", "jpeg", "jpe", "jfif", "gif", "bmp", "webp", "pbm", "pgm", "ppm", "pnm"];
+    ENDINGS.contains(&ending)
+}
+
 /// Whether this is the extension of a picture in any format.
 pub(super) fn is_of_pictures(ending: &str) -> bool {
-    const ENDINGS: [&str; 12] =
-        ["png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "avif", "ppm", "pgm", "heic"];
-    ENDINGS.contains(&ending)
+    is_read(ending) || ["tif", "tiff", "avif", "heic", "heif"].contains(&ending)
 }
 
 #[cfg(test)]

@@ -1,26 +1,22 @@
 //! Images with labels: MNIST, or the images in a folder.
 
 mod augmented;
+mod class_folders;
 mod classes;
 mod digest;
 mod fit;
 mod idx_files;
 mod left_out;
 mod mnist;
-mod png_folder;
-mod png_image;
 mod samples;
 mod source;
 
 use crate::console::notice;
 
-pub(crate) use png_image::Image;
-
 pub use augmented::Augmented;
 pub use classes::Classes;
 pub use digest::Digests;
 pub use fit::Misfit;
-pub(crate) use png_image::read_png;
 pub(crate) use samples::size_text;
 pub use samples::{Part, Samples};
 pub use source::{DataSource, load};

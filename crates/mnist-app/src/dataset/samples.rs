@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layers::{Dataset, sha256_of};
+use rayon::prelude::*;
 use tensor::{Element, image};
 
 use super::classes::Classes;
 use crate::escape::Escape;
+use crate::input::reserve;
+use crate::preprocessing::{Form, Preprocessing, Raster, Resizer};
 
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub(super) enum Place {
     BuiltIn(&'static str),
     /// A file of images and one of labels.
     Files { images: PathBuf, labels: PathBuf },
-    /// A folder of PNG images.
+    /// A folder of pictures.
     Folder(PathBuf),
 }
 
@@ -100,6 +103,39 @@ impl Samples {
             Self { images, labels, shape, classes, is_named, place, digest, without_images, notes };
         samples.digest = digest_of(&samples);
         samples
+    }
+
+    /// Images `(N, C, H, W)` whose classes are not known: all have the first label.
+    pub(crate) fn unlabelled(images: Vec<u8>, shape: [usize; 3], classes: Classes) -> Self {
+        let labels = vec![0; images.len() / shape.iter().product::<usize>().max(1)];
+        Self::new((images, labels), shape, classes, Place::Folder(PathBuf::new()))
+    }
+
+    /// The same samples in this form.
+    ///
+    /// # Errors
+    /// If there is too little memory.
+    pub(super) fn in_form(self, form: &Form) -> anyhow::Result<Self> {
+        let preprocessing = form.preprocessing(self.shape);
+        if preprocessing == Preprocessing::plain(self.shape) {
+            return Ok(self);
+        }
+        let (before, shape) = (self.pixels(), preprocessing.shape());
+        let after = shape.iter().product();
+        let mut images = Vec::new();
+        reserve(&mut images, self.len().saturating_mul(after))?;
+        images.resize(self.len() * after, 0);
+        let pairs = images.par_chunks_exact_mut(after).zip(self.images.par_chunks_exact(before));
+        pairs.try_for_each_init(Resizer::default, |resizer, (to, from)| {
+            preprocessing.apply(Raster::of_planes(self.shape, from), to, resizer)
+        })?;
+        let Self { labels, classes, place, .. } = self;
+        Ok(Self {
+            without_images: self.without_images,
+            notes: self.notes,
+            is_named: self.is_named,
+            ..Self::new((images, labels), shape, classes, place)
+        })
     }
 
     /// The SHA-256 of all samples as they were read.

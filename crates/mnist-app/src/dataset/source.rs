@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 
 use super::samples::{Part, Samples, size_text};
-use super::{idx_files, mnist, png_folder};
+use super::{class_folders, idx_files, mnist};
 use crate::escape::Escape;
 use crate::input::Found;
+use crate::preprocessing::Form;
 
 /// Where images are from. Prints as its name in messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataSource {
     /// The digits of MNIST, which are compiled into the program.
     Mnist,
-    /// Four IDX files in a folder, or PNG images below it.
+    /// Four IDX files in a folder, or pictures in folders of their classes below it.
     Folder(PathBuf),
 }
 
@@ -53,10 +54,10 @@ impl DataSource {
     ///
     /// # Errors
     /// If a file is missing or not what it should be; the message names it.
-    pub fn load(&self, part: Part) -> anyhow::Result<Samples> {
+    pub fn load(&self, part: Part, form: &Form) -> anyhow::Result<Samples> {
         match self {
-            Self::Mnist => mnist::load(part),
-            Self::Folder(folder) => Samples::load(folder, part),
+            Self::Mnist => mnist::load(part)?.in_form(form),
+            Self::Folder(folder) => Samples::load(folder, part, form),
         }
     }
 
@@ -68,8 +69,13 @@ impl DataSource {
     /// # Errors
     /// If a file is missing or not what it should be, training and test images differ in shape,
     /// there is a class for testing alone, or a sample is of no class in `names`.
-    pub fn load_both(&self, names: Option<&[String]>) -> anyhow::Result<(Samples, Samples)> {
-        let (train, test) = rayon::join(|| self.load(Part::Train), || self.load(Part::Test));
+    pub fn load_both(
+        &self,
+        names: Option<&[String]>,
+        form: &Form,
+    ) -> anyhow::Result<(Samples, Samples)> {
+        let load = |part| self.load(part, form);
+        let (train, test) = rayon::join(|| load(Part::Train), || load(Part::Test));
         let (train, test) = (train?, test?);
         let (expected, found) = (train.shape, test.shape);
         ensure!(
@@ -93,18 +99,20 @@ impl DataSource {
 }
 
 impl Samples {
-    /// Reads the images and labels of one part: IDX files if there are some, else PNG
-    /// images below a folder for the part.
+    /// Reads the images and labels of one part: IDX files if there are some, else pictures below a
+    /// folder for the part. Their pictures are brought to this form.
     ///
     /// # Errors
     /// If a file is missing or not what it should be; the message names it.
-    pub fn load(folder: &Path, part: Part) -> anyhow::Result<Self> {
-        let is_idx = idx_files::present(folder, part)? || !png_folder::present(folder)?;
-        let mut samples =
-            if is_idx { idx_files::load(folder, part)? } else { png_folder::load(folder, part)? };
+    pub fn load(folder: &Path, part: Part, form: &Form) -> anyhow::Result<Self> {
+        let is_idx = idx_files::present(folder, part)? || !class_folders::present(folder)?;
+        let mut samples = match is_idx {
+            true => idx_files::load(folder, part)?.in_form(form)?,
+            false => class_folders::load(folder, part, form)?,
+        };
         // What belongs to neither part is told once.
         if part == Part::Train {
-            let left_out = if is_idx { idx_files::left_out } else { png_folder::left_out };
+            let left_out = if is_idx { idx_files::left_out } else { class_folders::left_out };
             samples.notes.extend(left_out(folder)?.line(folder));
         }
         Ok(samples)
@@ -119,5 +127,5 @@ impl Samples {
 /// If a file is missing or not what it should be, training and test images differ in
 /// shape, or there is a class for testing alone.
 pub fn load(folder: &Path) -> anyhow::Result<(Samples, Samples)> {
-    DataSource::Folder(folder.to_owned()).load_both(None)
+    DataSource::Folder(folder.to_owned()).load_both(None, &Form::default())
 }

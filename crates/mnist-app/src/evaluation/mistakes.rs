@@ -54,6 +54,7 @@ mod tests {
     use crate::evaluation::Evaluation;
     use crate::evaluation::answers::predicted;
     use crate::evaluation::vote::Outputs;
+    use crate::preprocessing::Form;
 
     /// Five samples of one pixel, labelled 0, 1, 2, 0, 1.
     fn samples(folder: &std::path::Path) -> Samples {
@@ -61,7 +62,7 @@ mod tests {
         let labels = [0, 0, 8, 1, 0, 0, 0, 5, 0, 1, 2, 0, 1];
         std::fs::write(folder.join("t10k-images-idx3-ubyte"), images).unwrap();
         std::fs::write(folder.join("t10k-labels-idx1-ubyte"), labels).unwrap();
-        Samples::load(folder, Part::Test).unwrap()
+        Samples::load(folder, Part::Test, &Form::default()).unwrap()
     }
 
     fn evaluation(rows: [[f64; 3]; 5]) -> Evaluation {

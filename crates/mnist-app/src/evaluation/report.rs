@@ -249,6 +249,7 @@ mod tests {
 
     use super::Constant;
     use crate::dataset::{Part, Samples};
+    use crate::preprocessing::Form;
 
     #[test]
     fn the_constant_answer_is_the_shares_whatever_makes_probabilities_of_it() {
@@ -258,7 +259,7 @@ mod tests {
         let labels = [0, 0, 8, 1, 0, 0, 0, 3, 0, 0, 1];
         std::fs::write(here.path().join("t10k-images-idx3-ubyte"), images).unwrap();
         std::fs::write(here.path().join("t10k-labels-idx1-ubyte"), labels).unwrap();
-        let samples = Samples::load(here.path(), Part::Test).unwrap();
+        let samples = Samples::load(here.path(), Part::Test, &Form::default()).unwrap();
         let (often, seldom) = (2.0_f64 / 3.0, 1.0_f64 / 3.0);
         let entropy = -(often * often.ln() + seldom * seldom.ln());
         let weights = ClassWeights::new(&[1.0, 3.0]);

@@ -2,6 +2,7 @@
 
 use layers::sha256;
 
+use super::data::DataKeys;
 use super::keys::Experiment;
 use super::origin::{Step, name, value};
 
@@ -49,7 +50,7 @@ impl Experiment {
         let mut identity = Self {
             name: String::new(),
             description: String::new(),
-            data: None,
+            data: self.data.as_ref().and_then(DataKeys::identity),
             target_accuracy: None,
             ..self.clone()
         };

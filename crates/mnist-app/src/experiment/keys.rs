@@ -1,15 +1,17 @@
 //! The keys of an experiment.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use layers::{Init, Loss, Optimizer, Schedule};
 use serde::{Deserialize, Serialize};
 
+use super::data::DataKeys;
 use super::networks::Networks;
 use super::values;
 use crate::augmentation::Augmentation;
+use crate::preprocessing::Form;
 
 /// What to train, on how much data, and how.
 ///
@@ -29,9 +31,9 @@ pub struct Experiment {
     /// The precision of the network's numbers.
     #[serde(default)]
     pub precision: Precision,
-    /// The folder of the images, as for `--data`; MNIST if absent.
-    #[serde(default, deserialize_with = "values::path", skip_serializing_if = "Option::is_none")]
-    pub data: Option<PathBuf>,
+    /// Where the images are and their form; MNIST as it is if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataKeys>,
     /// The names of the classes, in the order of the labels, for data without names: IDX files.
     #[serde(
         default,
@@ -133,6 +135,21 @@ pub enum Precision {
 pub const LARGEST_SEED: u64 = i64::MAX as u64;
 
 impl Experiment {
+    /// The folder of its images, if they are not MNIST.
+    pub fn data_path(&self) -> Option<&Path> {
+        self.data.as_ref().and_then(DataKeys::path)
+    }
+
+    /// Takes the images of another folder.
+    pub fn set_data_path(&mut self, path: PathBuf) {
+        self.data.get_or_insert_default().path = Some(path);
+    }
+
+    /// The form of its pictures.
+    pub fn form(&self) -> Form {
+        self.data.as_ref().map(|data| data.form).unwrap_or_default()
+    }
+
     /// Makes several networks a committee, with at least one member for each.
     pub(super) fn seat(&mut self) -> Result<(), String> {
         let networks = self.networks.all().len();

@@ -12,6 +12,7 @@
 
 pub mod build;
 mod complaint;
+mod data;
 mod deserializer;
 mod identity;
 mod keys;
@@ -21,6 +22,7 @@ mod reading;
 mod values;
 
 pub use complaint::ParseError;
+pub use data::DataKeys;
 pub use keys::{Experiment, LARGEST_SEED, Precision};
 pub(crate) use networks::NetworkNumber;
 pub use networks::Networks;

@@ -42,7 +42,8 @@ impl Experiment {
         // A relative path starts where the file is.
         let folder = path.parent().unwrap_or(Path::new(""));
         let Self { data, initial_weights, .. } = &mut experiment;
-        for (key, path) in [("data", data), ("initial_weights", initial_weights)] {
+        let data = data.as_mut().and_then(|data| data.path.as_mut());
+        for (key, path) in [("data", data), ("initial_weights", initial_weights.as_mut())] {
             let Some(path) = path else { continue };
             *path = absolute(&folder.join(&*path));
             require_utf8(key, path).with_context(|| format!("--config {file}"))?;

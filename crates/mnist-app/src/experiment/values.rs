@@ -82,6 +82,24 @@ pub(super) fn sha256<'de, D: Deserializer<'de>>(
     ))
 }
 
+/// The largest side of an input picture.
+const MOST_PIXELS: u64 = 4096;
+
+pub(super) fn size<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<[usize; 2]>, D::Error> {
+    let sides = Vec::<u64>::deserialize(deserializer)?;
+    let fits = |side: &u64| (1..=MOST_PIXELS).contains(side);
+    match *sides.as_slice() {
+        [height, width] if sides.iter().all(fits) => Ok(Some([height as usize, width as usize])),
+        _ => {
+            let found = format!("{sides:?}");
+            let expected = "[height, width], each from 1 to 4096 pixels";
+            Err(de::Error::invalid_value(Unexpected::Other(&found), &expected))
+        }
+    }
+}
+
 pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
     if name.chars().all(in_name) && !name.starts_with('.') {

@@ -1,4 +1,4 @@
-//! The picture that a command is about: one of a model's data, or a PNG file.
+//! The picture that a command is about: one of a model's data, or a picture's file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,17 @@ use anyhow::{Context, ensure};
 use tensor::{Element, image};
 
 use super::{Model, ModelData};
-use crate::dataset::{Part, Samples, read_png};
+use crate::dataset::{Part, Samples};
 use crate::escape::Escape;
 use crate::input::is_there;
+use crate::preprocessing::{Raster, Resizer};
 
 /// Which picture, as it is written on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PictureChoice {
     /// `test:17` or `train:17`: one of the data, counted from 0.
     Sample(Part, usize),
-    /// A PNG file.
+    /// The file of a picture.
     File(PathBuf),
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct ChosenPicture {
 }
 
 /// What [`PictureChoice`] is read from.
-pub(crate) const EXPECTED: &str = "test:N or train:N, counted from 0, or a PNG file";
+pub(crate) const EXPECTED: &str = "test:N or train:N, counted from 0, or a picture's file";
 
 impl FromStr for PictureChoice {
     type Err = String;
@@ -91,8 +92,14 @@ impl PictureChoice {
 
     fn of_file(&self, model: &Model, file: &Path) -> anyhow::Result<ChosenPicture> {
         ensure!(is_there(file), "{self}: expected {EXPECTED}, found nothing of that name");
-        let (shape, pixels) = read_png(file).with_context(|| self.to_string())?;
-        model.require_picture(shape).with_context(|| self.to_string())?;
+        let preprocessing = model.preprocessing()?;
+        let shape = preprocessing.shape();
+        let mut pixels = vec![0; shape.iter().product()];
+        let mut read = || {
+            let raster = Raster::decode(&Raster::bytes(file)?)?;
+            preprocessing.apply(raster, &mut pixels, &mut Resizer::default())
+        };
+        read().with_context(|| self.to_string())?;
         let notes = model.notes();
         Ok(ChosenPicture { name: self.to_string(), shape, pixels, label: None, notes })
     }

@@ -8,6 +8,7 @@ use super::Model;
 use crate::console::{Console, notice};
 use crate::dataset::{Classes, DataSource, Part, Samples};
 use crate::escape::Escape;
+use crate::preprocessing::Form;
 use crate::run_folder::{FinishedRun, named};
 
 /// Images for models, and messages about them.
@@ -34,7 +35,7 @@ impl ModelData {
             Some(_) => DataSource::of(flag, None)?,
             None => own_source(first, others)?,
         };
-        let samples = with_names(source.load(part)?, models, part)?;
+        let samples = with_names(source.load(part, &same_form(models)?)?, models, part)?;
         let other = other_data(models, part, (&source, &samples));
         let fitted = models.iter().map(|model| model.fit(samples.clone()));
         let mut fitted: Vec<_> = fitted.collect::<anyhow::Result<_>>()?;
@@ -75,6 +76,20 @@ impl ModelData {
         }
         Ok(())
     }
+}
+
+/// The form of the pictures that all models take.
+fn same_form(models: &[Model]) -> anyhow::Result<Form> {
+    let form = models[0].form();
+    if let Some(other) = models.iter().find(|model| model.form() != form) {
+        bail!(
+            "{}: expected a model whose pictures have the form that those of {} have, found another \
+             form; test each alone",
+            named(other.path()),
+            models[0].path().escaped()
+        );
+    }
+    Ok(form)
 }
 
 /// Where a model's data are, if that is known.

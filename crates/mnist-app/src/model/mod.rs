@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use layers::{Loss, Network, load_weights};
 use tensor::Element;
 
-use crate::dataset::{Classes, Digests, Samples, size_text};
+use crate::dataset::{Classes, Digests, Samples};
 use crate::escape::{Escape, quoted};
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::evaluation::{Evaluation, Evaluator};
@@ -18,6 +18,7 @@ use crate::experiment::Precision;
 use crate::experiment::build::refuse_loss;
 use crate::input::or_if_missing;
 use crate::memory;
+use crate::preprocessing::{Form, Preprocessing, Style};
 use crate::run_folder::{FinishedRun, ModelFile, ModelFiles, model_files, named};
 use crate::train::committee_digest;
 use crate::weights_file::WeightsFile;
@@ -42,6 +43,9 @@ pub(crate) struct SavedNetwork {
     about: Metadata,
     run: Option<FinishedRun>,
 }
+
+/// The key of the form of its pictures in a model's metadata.
+pub(crate) const FORM: &str = "preprocessing";
 
 /// A network of either precision.
 #[derive(Debug)]
@@ -168,21 +172,54 @@ impl Model {
         self.networks.iter().try_fold(samples, fit).with_context(|| named(&self.path))
     }
 
-    /// Checks that its networks take a picture of this shape, `(C, H, W)`.
+    /// What its experiment said of the form of its pictures.
+    pub(crate) fn form(&self) -> Form {
+        self.networks[0].about.form
+    }
+
+    /// How a picture becomes its input.
     ///
     /// # Errors
-    /// If not.
-    pub(crate) fn require_picture(&self, shape: [usize; 3]) -> anyhow::Result<()> {
-        let expected = self.networks[0].spec().input.as_slice();
-        let pixels: usize = shape.iter().product();
-        let fits = expected == shape || *expected == [pixels];
+    /// If its input is no picture.
+    pub(crate) fn preprocessing(&self) -> anyhow::Result<Preprocessing> {
+        let input = &self.networks[0].spec().input;
+        let shape = match *input.as_slice() {
+            [channels @ (1 | 3), height, width] => Some([channels, height, width]),
+            // A dense network takes the pixels of a square picture one after another.
+            [pixels] => {
+                Some(pixels.isqrt()).filter(|side| side * side == pixels).map(|s| [1, s, s])
+            }
+            _ => None,
+        };
+        let shape = shape.with_context(|| {
+            format!(
+                "{}: expected a network of pictures, input = [C, H, W] with 1 or 3 channels C, \
+                 found {input:?}",
+                named(&self.path)
+            )
+        })?;
+        let style = match self.digests().is_some_and(Digests::are_mnist) {
+            true => Style::Digit,
+            false => Style::Picture,
+        };
+        let preprocessing = self.form().preprocessing(shape);
         ensure!(
-            fits,
-            "expected a picture for input = {expected:?}, as {} takes, found {}",
+            preprocessing.shape() == shape || self.form().size.is_none(),
+            "{}: expected the size of its input, {input:?}, under \"preprocessing\" in \
+             __metadata__, found {:?}",
             named(&self.path),
-            size_text(shape)
+            preprocessing.size
         );
-        Ok(())
+        let size = [shape[1], shape[2]];
+        Ok(Preprocessing { style, size, ..preprocessing })
+    }
+
+    /// The probabilities of the classes, given what it puts out for a picture.
+    pub(crate) fn probabilities(&self, outputs: &[f64]) -> Vec<f64> {
+        match self.networks.as_slice() {
+            [one] => one.probabilities(outputs),
+            _ => outputs.to_vec(),
+        }
     }
 
     /// Evaluates the network, or the vote of the committee, on all samples. Where neither the file
@@ -397,13 +434,16 @@ struct Metadata {
     /// The digest of its run's `config.toml`.
     config_sha256: Option<String>,
     digests: Option<Digests>,
+    /// Of its pictures.
+    form: Form,
     /// Keys that this version does not know.
     unknown: Vec<String>,
 }
 
 impl Metadata {
     fn of(metadata: &HashMap<String, String>) -> anyhow::Result<Self> {
-        const KNOWN: [&str; 12] = [
+        const KNOWN: [&str; 13] = [
+            FORM,
             "network",
             "preset",
             "seed",
@@ -438,6 +478,10 @@ impl Metadata {
             weights_sha256: said("weights_sha256"),
             config_sha256: said("config_sha256"),
             digests: Digests::from_metadata(metadata)?,
+            form: read(metadata, FORM, "the form of pictures", |text| {
+                serde_json::from_str(text).ok()
+            })?
+            .unwrap_or_default(),
             unknown,
         })
     }

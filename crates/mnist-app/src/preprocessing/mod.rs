@@ -5,12 +5,18 @@
 //! one order: what the file says of its orientation (where it is decoded), transposition, the
 //! background behind transparent pixels, grey or colour, a digit's form, the size, and inversion.
 
+mod apply;
+mod decode;
+mod form;
 mod normalization;
+mod png_image;
 mod raster;
 mod settings;
 
 use serde::{Deserialize, Serialize};
 
+pub use apply::Resizer;
+pub use form::Form;
 pub use normalization::Normalization;
 pub use raster::Raster;
 pub use settings::{Background, Colour, Fit, Invert, Normalize, Style};

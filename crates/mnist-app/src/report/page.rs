@@ -244,7 +244,7 @@ fn experiment(record: &Record) -> String {
 
 /// The machine, the data, and the digests that the run can be verified by.
 fn origin(record: &Record, (data, train, test): (&Digests, usize, usize)) -> String {
-    let source = match &record.run.experiment.data {
+    let source = match record.run.experiment.data_path() {
         Some(folder) => folder.escaped(),
         None => DataSource::Mnist.to_string(),
     };

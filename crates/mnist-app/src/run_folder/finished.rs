@@ -189,7 +189,7 @@ impl FinishedRun {
 
     /// The folder of the images that it was trained on, if it says so.
     pub(crate) fn data(&self) -> Option<PathBuf> {
-        self.experiment.data.as_ref().map(|data| self.folder.join(data))
+        self.experiment.data_path().map(|data| self.folder.join(data))
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn beginning<T: Element>(
     let Experiment { name, description, seed, epochs, .. } = experiment;
     let mut title = format!("{}, seed {seed}: {}", name.escaped(), description.escaped());
     title.truncate(title.trim_end_matches([':', ' ']).len());
-    let source = match &experiment.data {
+    let source = match experiment.data_path() {
         Some(folder) => folder.escaped(),
         None => DataSource::Mnist.to_string(),
     };

@@ -40,7 +40,7 @@ impl<T: Element> Start<T> {
             of_weights = build::set_initial_weights(network, experiment)?;
         }
         let source = build::data_source(data, experiment, origin)?;
-        let (train, test) = source.load_both(experiment.classes.as_deref())?;
+        let (train, test) = source.load_both(experiment.classes.as_deref(), &experiment.form())?;
         let mut train = train.first(experiment.train_limit.map(Into::into));
         let mut test = test.first(experiment.test_limit.map(Into::into));
         let numbers = NetworkNumber::each(&experiment.networks);

@@ -22,6 +22,7 @@ use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Experiment;
 use crate::experiment::build::trainer_config;
 use crate::memory;
+use crate::model::FORM;
 
 /// An experiment, its images, and how far it has come.
 pub(super) struct Training<T> {
@@ -223,7 +224,10 @@ impl<T: Element> Training<T> {
             ("config_sha256", config_sha256.to_owned()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
-        let metadata = metadata.into_iter().chain(dataset::metadata(train, test));
+        let form = experiment.form();
+        let form = (!form.is_open()).then(|| serde_json::to_string(&form)).transpose()?;
+        let metadata = metadata.into_iter().chain(form.map(|form| (FORM, form)));
+        let metadata = metadata.chain(dataset::metadata(train, test));
         Ok(save_weights(self.network(), &metadata.collect::<Vec<_>>())?)
     }
 

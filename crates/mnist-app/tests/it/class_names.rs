@@ -3,6 +3,7 @@
 use std::fs;
 
 use mnist_app::dataset::{Classes, Part, Samples};
+use mnist_app::preprocessing::Form;
 
 use crate::bad_input::refused;
 use crate::common::{objects, run_line, succeeds, text};
@@ -21,7 +22,7 @@ fn the_same_classes_as_folders_and_as_labels_agree() {
     test.write_idx(&path.join("idx"), "t10k");
     train.write_png(&path.join("png/train"), &names);
     test.write_png(&path.join("png/test"), &names);
-    let of_folders = Samples::load(&path.join("png"), Part::Train).unwrap();
+    let of_folders = Samples::load(&path.join("png"), Part::Train, &Form::default()).unwrap();
     assert!(of_folders.classes().are_numbers(), "{}", of_folders.classes());
 
     fs::write(path.join("mine.toml"), config(SHAPE, 12)).unwrap();
@@ -111,6 +112,6 @@ fn labels_that_are_numbers_get_names_from_the_experiment() {
     refused(path, "train --config moved.toml --data data", 1, parts);
     let output = run_line(path, "train --config other.toml --data data --out other --epochs 1");
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let classes = Samples::load(&path.join("data"), Part::Test).unwrap();
+    let classes = Samples::load(&path.join("data"), Part::Test, &Form::default()).unwrap();
     assert_eq!(classes.classes(), &Classes::Numbered(3));
 }

@@ -58,7 +58,7 @@ fn a_member_is_the_run_of_its_own_config() {
     let printed = train_small(path, "--config three.toml --out three");
     let mut experiment = Experiment::read(&path.join("three.toml")).unwrap();
     // As `--data` said.
-    experiment.data = Some(std::path::absolute(small_data()).unwrap());
+    experiment.set_data_path(std::path::absolute(small_data()).unwrap());
     for (member, parameters) in [(1, 11_582), (2, 7850), (3, 11_582)] {
         let own = format!("three/member-{member}");
         let config = Experiment::read(&path.join(&own).join("config.toml")).unwrap();

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use layers::{Network, Subset, Trainer, TrainerConfig};
 use mnist_app::dataset::{DataSource, Samples};
 use mnist_app::experiment::Experiment;
+use mnist_app::preprocessing::Form;
 use mnist_app::presets;
 use png::ColorType;
 use serde_json::Value;
@@ -34,7 +35,7 @@ pub fn mnist_folder() -> PathBuf {
 /// Training and test samples, read once.
 pub fn mnist() -> &'static (Samples, Samples) {
     static SAMPLES: OnceLock<(Samples, Samples)> = OnceLock::new();
-    SAMPLES.get_or_init(|| DataSource::Mnist.load_both(None).unwrap())
+    SAMPLES.get_or_init(|| DataSource::Mnist.load_both(None, &Form::default()).unwrap())
 }
 
 /// A folder with the first 200 training and 100 test images, not gzipped.

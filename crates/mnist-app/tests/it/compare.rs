@@ -8,6 +8,7 @@ use mnist_app::dataset::{Part, Samples};
 use mnist_app::evaluation::vote::{Outputs, Vote};
 use mnist_app::evaluation::{Evaluation, Evaluator};
 use mnist_app::model::Model;
+use mnist_app::preprocessing::Form;
 use mnist_app::statistics::{mcnemar, wilson_interval};
 use serde_json::{Value, json};
 use tensor::Element;
@@ -21,7 +22,7 @@ fn tested(folder: &Path, line: &str) -> String {
 }
 
 fn test_samples() -> Samples {
-    Samples::load(small_data(), Part::Test).unwrap()
+    Samples::load(small_data(), Part::Test, &Form::default()).unwrap()
 }
 
 /// The outputs of the saved network for each test image, one image at a time.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use mnist_app::dataset::{self, Part, Samples};
+use mnist_app::preprocessing::Form;
 use png::{BitDepth, ColorType};
 
 use crate::common::{idx, run_line, text, write_png};
@@ -102,14 +103,14 @@ fn pictures_that_are_not_read_are_told_where_none_is() {
     for class in ["a", "b"] {
         for entry in fs::read_dir(root.join("test").join(class)).unwrap() {
             let file = entry.unwrap().path();
-            fs::rename(&file, file.with_extension("jpg")).unwrap();
+            fs::rename(&file, file.with_extension("tif")).unwrap();
         }
     }
     let found = complaint(root);
     for part in [
-        "test: expected a folder of PNG images for each class, found no file *.png in any of them",
-        "test/a: left out 2 files *.jpg (only *.png is read): the first ",
-        "test/b: left out 2 files *.jpg",
+        "test: expected a folder of pictures for each class, found no picture in any of them",
+        "test/a: left out 2 files *.tif (PNG, JPEG, GIF, BMP, WebP, PNM are read): the first ",
+        "test/b: left out 2 files *.tif",
     ] {
         assert!(found.contains(part), "expected {part:?} in {found}");
     }
@@ -129,7 +130,7 @@ fn hidden_folders_are_counted() {
         fs::write(file, "text").unwrap();
     }
     fs::write(train.join(".ipynb_checkpoints/notes.txt"), "text").unwrap();
-    let samples = Samples::load(&path.join("data"), Part::Train).unwrap();
+    let samples = Samples::load(&path.join("data"), Part::Train, &Form::default()).unwrap();
     let [note] = samples.notes() else { panic!("{:?}", samples.notes()) };
     assert!(note.contains("3 hidden pictures: the first "), "{note}");
     assert!(note.contains("1 file in folders below a class: "), "{note}");
@@ -204,7 +205,7 @@ fn places_beyond_the_palette_are_refused() {
         (BitDepth::Two, &[0b0001_1000, 0b1001_0000], &[0b0001_1000, 0b1011_0000]),
     ] {
         write_indexed(&file, depth, [3, 2], rows);
-        let samples = Samples::load(root, Part::Train).unwrap();
+        let samples = Samples::load(root, Part::Train, &Form::default()).unwrap();
         let planes = [1, 4, 7, 7, 4, 1, 2, 5, 8, 8, 5, 2, 3, 6, 9, 9, 6, 3];
         assert_eq!(samples.image(1), planes, "{depth:?}");
         write_indexed(&file, depth, [3, 2], beyond);

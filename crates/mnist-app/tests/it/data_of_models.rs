@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use layers::metadata_of;
 use mnist_app::dataset::{self, Digests, Part, Samples};
+use mnist_app::preprocessing::Form;
 
 use crate::bad_input::refused;
 use crate::common::{mnist, run_line, small_data, succeeds, text};
@@ -163,14 +164,17 @@ fn a_digest_is_that_of_decoded_pixels_and_labels() {
     images.samples.iter().for_each(|(_, label)| bytes.extend(format!("{label}\n").bytes()));
     let expected = layers::sha256(&bytes);
     for kind in ["raw", "zipped", "png"] {
-        let samples = Samples::load(&path.join(kind), Part::Train).unwrap();
+        let samples = Samples::load(&path.join(kind), Part::Train, &Form::default()).unwrap();
         assert_eq!(samples.digest(), expected, "{kind}");
         // A limit leaves some out; the data are the same.
         assert_eq!(samples.first(Some(2)).digest(), expected, "{kind}");
     }
     let other = Images::new(SHAPE, 2, 6);
     other.write_idx(&path.join("other"), "train");
-    assert_ne!(Samples::load(&path.join("other"), Part::Train).unwrap().digest(), expected);
+    assert_ne!(
+        Samples::load(&path.join("other"), Part::Train, &Form::default()).unwrap().digest(),
+        expected
+    );
 }
 
 #[test]

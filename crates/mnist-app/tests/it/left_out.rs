@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use mnist_app::dataset::{self, Part, Samples};
+use mnist_app::preprocessing::Form;
 
 use crate::common::{run_line, text};
 use crate::own_images::{Images, config};
@@ -29,7 +30,7 @@ fn other_formats_and_deeper_folders_are_counted() {
     assert_eq!(notes(root, Part::Train), [""; 0]);
     fs::create_dir_all(root.join("train/a/more/and")).unwrap();
     for index in 0..100 {
-        fs::write(root.join(format!("train/a/{index}.jpg")), "text").unwrap();
+        fs::write(root.join(format!("train/a/{index}.tif")), "text").unwrap();
         fs::write(root.join(format!("train/a/more/and/{index}.png")), "text").unwrap();
     }
     fs::write(root.join("train/b/notes"), "text").unwrap();
@@ -40,16 +41,16 @@ fn other_formats_and_deeper_folders_are_counted() {
     let [line] = found.as_slice() else { panic!("{found:?}") };
     for part in [
         "train: left out ",
-        "100 files *.jpg (only *.png is read): the first ",
+        "100 files *.tif (PNG, JPEG, GIF, BMP, WebP, PNM are read): the first ",
         "more/and/0.png",
         "100 files in folders below a class: the first ",
-        "1 file without an ending (only *.png is read): ",
+        "1 file without an ending (PNG, JPEG, GIF, BMP, WebP, PNM are read): ",
         "1 hidden picture: ",
         "1 file beside the folders of the classes: ",
     ] {
         assert!(line.contains(part), "expected {part:?} in {line}");
     }
-    assert_eq!(Samples::load(root, Part::Train).unwrap().len(), 4);
+    assert_eq!(Samples::load(root, Part::Train, &Form::default()).unwrap().len(), 4);
     assert_eq!(notes(root, Part::Test), [""; 0]);
 }
 
@@ -90,11 +91,11 @@ fn a_command_tells_what_it_leaves_out_and_first_which_class_is_lost_by_it() {
     let class = path.join("data/train/a");
     for entry in fs::read_dir(&class).unwrap() {
         let file = entry.unwrap().path();
-        fs::rename(&file, file.with_extension("jpg")).unwrap();
+        fs::rename(&file, file.with_extension("tif")).unwrap();
     }
     let complaint = format!("{:#}", dataset::load(&path.join("data")).unwrap_err());
-    assert!(complaint.contains("at least one PNG image (*.png), found none; "), "{complaint}");
-    assert!(complaint.contains("2 files *.jpg (only *.png is read)"), "{complaint}");
+    assert!(complaint.contains("at least one picture, found none; "), "{complaint}");
+    assert!(complaint.contains("2 files *.tif (PNG, JPEG, GIF, BMP, WebP, PNM are read)"), "{complaint}");
 }
 
 #[cfg(unix)]
@@ -113,7 +114,7 @@ fn links_that_lead_nowhere_and_what_is_no_file_are_counted() {
     let [line] = found.as_slice() else { panic!("{found:?}") };
     assert!(line.contains("2 dangling links: the first "), "{line}");
     assert!(line.contains("1 named like an image but not a regular file: "), "{line}");
-    assert_eq!(Samples::load(root, Part::Train).unwrap().len(), 5);
+    assert_eq!(Samples::load(root, Part::Train, &Form::default()).unwrap().len(), 5);
 }
 
 #[test]

@@ -36,6 +36,7 @@ mod own_images;
 mod parity;
 mod plain_loops;
 mod png_images;
+mod predict;
 mod profile;
 mod random_experiments;
 mod replay;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use mnist_app::dataset::{DataSource, Part};
+use mnist_app::preprocessing::Form;
 use mnist_app::model::Model;
 
 use crate::common::{names, run_line, small_data, succeeds, text, train_small};
@@ -93,7 +94,7 @@ fn the_first_mistake_is_the_surest() {
     train_small(here.path(), "--preset fast --epochs 1 --out run");
     let model = Model::open(&here.path().join("run")).unwrap();
     let data = DataSource::Folder(small_data().to_owned());
-    let samples = model.fit(data.load(Part::Test).unwrap()).unwrap();
+    let samples = model.fit(data.load(Part::Test, &Form::default()).unwrap()).unwrap();
     let evaluation = model.evaluate(&samples).unwrap();
     let mut surest = (0.0, 0);
     for (index, row) in evaluation.outputs.chunks_exact(10).enumerate() {

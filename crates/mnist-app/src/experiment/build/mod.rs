@@ -38,8 +38,8 @@ pub(crate) fn data_source(
     experiment: &Experiment,
     origin: &Origin,
 ) -> anyhow::Result<DataSource> {
-    let source = DataSource::of(flag, experiment.data.as_deref());
-    match (flag, &experiment.data) {
+    let source = DataSource::of(flag, experiment.data_path());
+    match (flag, experiment.data_path()) {
         (None, Some(_)) => source.with_context(|| origin.line(&["data".into()])),
         _ => source,
     }

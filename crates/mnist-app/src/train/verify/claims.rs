@@ -60,7 +60,9 @@ impl ClaimedRun {
         );
         let config = folder.join(CONFIG);
         let (text, mut experiment) = config_of(folder)?;
-        experiment.data = experiment.data.map(|data| folder.join(data));
+        if let Some(data) = experiment.data_path() {
+            experiment.set_data_path(folder.join(data));
+        }
         let config_sha256 = sha256(text.as_bytes());
         let origin = Origin::run(&config, text, &experiment);
         let lines = lines(&folder.join(METRICS))?;

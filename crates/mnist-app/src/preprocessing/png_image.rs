@@ -1,35 +1,37 @@
-//! A PNG image as planes of bytes.
+//! A PNG image, decoded strictly: a damaged or animated one is an error.
 
-use std::io::{BufReader, ErrorKind};
-use std::path::Path;
+use std::io::{Cursor, ErrorKind};
 
 use anyhow::{Context, anyhow, ensure};
 use png::{ColorType, Decoder, DecodingError, Reader, Transformations};
 
-use super::samples::size_text;
-use crate::input::Input;
+use super::Raster;
+use crate::dataset::size_text;
 
 /// The most values of an image, all channels together.
 const MOST_NUMBERS: usize = 1 << 26;
 
-/// The shape, `(C, H, W)`, and the pixels of a PNG image.
+/// The picture in the bytes of a PNG file.
 ///
 /// # Errors
-/// If it is none, or not one that data may have.
-pub(crate) fn read_png(file: &Path) -> anyhow::Result<([usize; 3], Vec<u8>)> {
-    let image = Image::open(file)?;
-    let shape = image.shape;
-    let mut pixels = Vec::new();
-    resize(&mut pixels, shape.iter().product())?;
-    image.read(&mut pixels, &mut <[Vec<u8>; 2]>::default())?;
-    Ok((shape, pixels))
+/// If it is damaged, implausibly large, or an animation.
+pub(super) fn decode(bytes: &[u8]) -> anyhow::Result<Raster> {
+    Image::of(bytes)?.read()
+}
+
+/// The shape, `(C, H, W)`, of the picture in the bytes of a PNG file, alpha not counted.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) fn shape(bytes: &[u8]) -> anyhow::Result<[usize; 3]> {
+    Ok(Image::of(bytes)?.shape)
 }
 
 /// A PNG image whose header has been read.
-pub(crate) struct Image {
-    reader: Reader<BufReader<Input>>,
+struct Image<'a> {
+    reader: Reader<Cursor<&'a [u8]>>,
     /// `(C, H, W)`, alpha not counted.
-    pub(crate) shape: [usize; 3],
+    shape: [usize; 3],
     /// Whether it has an alpha channel.
     alpha: bool,
     palette: Option<Palette>,
@@ -43,17 +45,9 @@ struct Palette {
     bits: usize,
 }
 
-impl Image {
-    /// # Errors
-    /// If it is not a PNG image, is implausibly large, or is an animation.
-    pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
-        Self::of(Input::open(file)?)
-    }
-
-    /// # Errors
-    /// As [`Image::open`].
-    pub(crate) fn of(input: Input) -> anyhow::Result<Self> {
-        let mut decoder = Decoder::new(BufReader::new(input));
+impl<'a> Image<'a> {
+    fn of(bytes: &'a [u8]) -> anyhow::Result<Self> {
+        let mut decoder = Decoder::new(Cursor::new(bytes));
         // Text and colour profiles change no pixel, and there may be many.
         decoder.set_ignore_text_chunk(true);
         decoder.set_ignore_iccp_chunk(true);
@@ -85,48 +79,31 @@ impl Image {
         Ok(Self { reader, shape, alpha, palette })
     }
 
-    /// Writes the pixels, `(C, H, W)`; the two vectors are memory to work in.
-    ///
-    /// # Errors
-    /// If the file is damaged, or a pixel is transparent.
-    pub(crate) fn read(
-        mut self,
-        planes: &mut [u8],
-        [interleaved, packed]: &mut [Vec<u8>; 2],
-    ) -> anyhow::Result<()> {
+    fn read(mut self) -> anyhow::Result<Raster> {
         let Self { reader, shape: [channels, height, width], alpha, palette } = &mut self;
-        let pixel = *channels + usize::from(*alpha);
-        resize(interleaved, *height * *width * pixel)?;
+        let (channels, height, width) = (*channels + usize::from(*alpha), *height, *width);
+        let mut pixels = zeros(height * width * channels)?;
         match palette {
             None => {
-                reader.next_frame(interleaved).map_err(complaint)?;
+                reader.next_frame(&mut pixels).map_err(complaint)?;
             }
             Some(palette) => {
-                resize(packed, reader.output_buffer_size().context("its size")?)?;
-                let line = reader.next_frame(packed).map_err(complaint)?.line_size;
+                let mut packed = zeros(reader.output_buffer_size().context("its size")?)?;
+                let line = reader.next_frame(&mut packed).map_err(complaint)?.line_size;
                 let lines = packed.chunks_exact(line);
-                for (line, pixels) in lines.zip(interleaved.chunks_exact_mut(*width * pixel)) {
+                for (line, pixels) in lines.zip(pixels.chunks_exact_mut(width * channels)) {
                     palette.expand(line, pixels)?;
                 }
             }
         }
         // Read on to the end, so that a truncated file is an error.
         reader.finish().map_err(complaint)?;
-        let pixels = || interleaved.chunks_exact(pixel);
-        ensure!(
-            !*alpha || pixels().all(|pixel| pixel[*channels] == u8::MAX),
-            "expected an opaque image, found one with transparent pixels; put it on a background \
-             first"
-        );
-        for (channel, plane) in planes.chunks_exact_mut(*height * *width).enumerate() {
-            plane.iter_mut().zip(pixels()).for_each(|(to, pixel)| *to = pixel[channel]);
-        }
-        Ok(())
+        Ok(Raster { channels, height, width, pixels })
     }
 }
 
 impl Palette {
-    fn of(reader: &Reader<BufReader<Input>>) -> anyhow::Result<Self> {
+    fn of(reader: &Reader<Cursor<&[u8]>>) -> anyhow::Result<Self> {
         let info = reader.info();
         let colours = info.palette.as_deref().context("expected a palette, found none")?;
         let alphas = info.trns.as_deref().unwrap_or_default();
@@ -154,11 +131,11 @@ impl Palette {
     }
 }
 
-fn resize(bytes: &mut Vec<u8>, len: usize) -> anyhow::Result<()> {
-    bytes.clear();
-    bytes.try_reserve(len).context("too little memory to decode it")?;
+fn zeros(len: usize) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).context("too little memory to decode it")?;
     bytes.resize(len, 0);
-    Ok(())
+    Ok(bytes)
 }
 
 fn complaint(error: DecodingError) -> anyhow::Error {

@@ -1,4 +1,4 @@
-//! A data set as PNG images, `train/CLASS/*.png` and `test/CLASS/*.png`.
+//! A data set as pictures in a folder for each class, `train/CLASS/…` and `test/CLASS/…`.
 //!
 //! Classes are labelled in the order of their names: numeric if all are numbers, else by their
 //! bytes. Samples take turns: the first image of each class, then the second of each; so a limit on
@@ -11,11 +11,11 @@ use anyhow::{Context, bail, ensure};
 use rayon::prelude::*;
 
 use super::classes::{Classes, order};
-use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
-use super::png_image::Image;
+use super::left_out::{Kind, LeftOut, ending, is_of_pictures, is_read};
 use super::samples::{MOST_TOLD, Part, Place, Samples, size_text};
 use crate::escape::Escape;
 use crate::input::{Found, reserve};
+use crate::preprocessing::{Form, Preprocessing, Raster, Resizer};
 
 /// Whether there are folders for training or for testing.
 pub(super) fn present(folder: &Path) -> anyhow::Result<bool> {
@@ -26,19 +26,19 @@ pub(super) fn present(folder: &Path) -> anyhow::Result<bool> {
 /// A class folder directly in `folder`, where only `train` and `test` should be.
 pub(super) fn unsplit_class(folder: &Path) -> Option<String> {
     let is_class = |(_, path): &(String, PathBuf)| {
-        path.is_dir() && entries(path).is_ok_and(|files| files.iter().any(is_png))
+        path.is_dir() && entries(path).is_ok_and(|files| files.iter().any(is_picture))
     };
     entries(folder).ok()?.into_iter().find(is_class).map(|(name, _)| name)
 }
 
 /// Reads the images of one part, in parallel on the current thread pool.
-pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
+pub(super) fn load(folder: &Path, part: Part, form: &Form) -> anyhow::Result<Samples> {
     let folder = folder.join(name(part));
     let place = || folder.escaped();
     match Found::at(&folder)? {
         Found::Folder => {}
         found => bail!(
-            "{}: expected a folder with a folder of PNG images for each class, found {found}",
+            "{}: expected a folder with a folder of pictures for each class, found {found}",
             place()
         ),
     }
@@ -51,16 +51,15 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
         classes.len()
     );
     let Some((first, _)) = files.first() else {
-        let found = if classes.is_empty() { "none" } else { "no file *.png in any of them" };
+        let found = if classes.is_empty() { "none" } else { "no picture in any of them" };
         let reasons = without_images.iter().map(|(_, reason)| reason).chain(&notes);
         let reasons: String = reasons.take(MOST_TOLD).map(|reason| format!("; {reason}")).collect();
-        bail!(
-            "{}: expected a folder of PNG images for each class, found {found}{reasons}",
-            place()
-        );
+        bail!("{}: expected a folder of pictures for each class, found {found}{reasons}", place());
     };
-    let shape = Image::open(first).with_context(|| first.escaped())?.shape;
-    let images = decode_all(&files, shape)?;
+    let shape = Raster::shape_of(&Raster::bytes(first)?).with_context(|| first.escaped())?;
+    let preprocessing = form.preprocessing(shape);
+    let images = decode_all(&files, (shape, form), &preprocessing)?;
+    let shape = preprocessing.shape();
     let labels = files.iter().map(|&(_, label)| u8::try_from(label));
     let labels = labels.collect::<Result<_, _>>()?;
     let classes = Classes::Named(classes);
@@ -124,7 +123,7 @@ impl Listing {
             // A class without training images cannot be learned; a small test set may lack one.
             ensure!(
                 part == Part::Test || !images.is_empty(),
-                "{}: expected at least one PNG image (*.png), found none; {}",
+                "{}: expected at least one picture, found none; {}",
                 path.escaped(),
                 lost.unwrap_or_else(|| "the folder is empty".into())
             );
@@ -168,7 +167,7 @@ fn images_of(folder: &Path, left_out: &mut LeftOut) -> anyhow::Result<Vec<PathBu
             found if name.starts_with('.') => left_out.add_hidden(&path, found)?,
             Found::Folder => left_out.add_below(&path, &Kind::Deeper)?,
             Found::Dangling => left_out.add(Kind::Dangling, &path),
-            _ if ending != "png" => left_out.add(Kind::Ending(ending), &path),
+            _ if !is_read(&ending) => left_out.add(Kind::Ending(ending), &path),
             Found::File => images.push(path),
             _ => left_out.add(Kind::NoFile, &path),
         }
@@ -197,12 +196,18 @@ fn all_entries(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     Ok(entries)
 }
 
-fn is_png((name, path): &(String, PathBuf)) -> bool {
-    ending(name) == "png" && path.is_file()
+fn is_picture((name, path): &(String, PathBuf)) -> bool {
+    is_read(&ending(name)) && path.is_file()
 }
 
-/// The pixels of all files, `(N, C, H, W)`; of several errors, the one of the first file.
-fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<Vec<u8>> {
+/// The pixels of all files, `(N, C, H, W)`; of several errors, the one of the first file. The first
+/// has this shape.
+fn decode_all(
+    files: &[(PathBuf, usize)],
+    first: ([usize; 3], &Form),
+    preprocessing: &Preprocessing,
+) -> anyhow::Result<Vec<u8>> {
+    let shape = preprocessing.shape();
     let image_len: usize = shape.iter().product();
     let mut images = Vec::new();
     let len = files.len().saturating_mul(image_len);
@@ -214,29 +219,40 @@ fn decode_all(files: &[(PathBuf, usize)], shape: [usize; 3]) -> anyhow::Result<V
     let error = images
         .par_chunks_exact_mut(image_len)
         .zip(files)
-        .map_init(<[Vec<u8>; 2]>::default, |memory, (planes, (file, _))| {
-            let decoded = decode(file, shape, &files[0].0, planes, memory);
-            decoded.with_context(|| file.escaped()).err()
+        .map_init(Resizer::default, |resizer, (planes, (file, _))| {
+            let mut read = || {
+                let picture = Raster::decode(&Raster::bytes(file)?)?;
+                require_shape(&picture, first, &files[0].0)?;
+                preprocessing.apply(picture, planes, resizer)
+            };
+            read().with_context(|| file.escaped()).err()
         })
         .find_first(Option::is_some);
     error.flatten().map_or(Ok(images), Err)
 }
 
-/// Decodes an image that must have the shape of that in the file `first`.
-fn decode(
-    file: &Path,
-    shape: [usize; 3],
+/// Checks that a picture has the size and the colours of that in the file `first`, as far as the
+/// form leaves them open.
+fn require_shape(
+    picture: &Raster,
+    (shape, form): ([usize; 3], &Form),
     first: &Path,
-    planes: &mut [u8],
-    memory: &mut [Vec<u8>; 2],
 ) -> anyhow::Result<()> {
-    let image = Image::open(file)?;
-    ensure!(
-        image.shape == shape,
-        "expected an image of {}, as {} is, found one of {}",
+    let [channels, height, width] = picture.shape();
+    let found = [if channels <= 2 { 1 } else { 3 }, height, width];
+    let same_size = found[1..] == shape[1..] || form.size.is_some();
+    let same_colour = found[0] == shape[0] || form.colour.is_some();
+    let remedy = match (same_size, same_colour) {
+        (true, true) => return Ok(()),
+        (false, true) => "size = [HEIGHT, WIDTH]",
+        (true, false) => "colour = \"grey\" or \"rgb\"",
+        (false, false) => "size = [HEIGHT, WIDTH] and colour = \"grey\" or \"rgb\"",
+    };
+    bail!(
+        "expected an image of {}, as {} is, found one of {}; to bring all to one form, say {remedy} \
+         in [data] of the experiment",
         size_text(shape),
         first.escaped(),
-        size_text(image.shape)
-    );
-    image.read(planes, memory)
+        size_text(found)
+    )
 }

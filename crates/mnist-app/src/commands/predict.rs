@@ -1,0 +1,123 @@
+//! `predict`: what a model says of new pictures.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use rayon::prelude::*;
+
+use super::{Common, output_file};
+use crate::console::{Console, notice};
+use crate::escape::Escape;
+use crate::files::Partial;
+use crate::input::require_utf8;
+use crate::model::Model;
+use crate::prediction::{self, Answer, Picture, STANDARD_INPUT, answers, listed};
+use crate::preprocessing::Resizer;
+use crate::threads::ThreadCount;
+use crate::usage::Usage;
+
+/// Says what new pictures show, each with the three most probable classes
+///
+/// A picture is brought to the size and the colours of the model's inputs. A file that cannot be
+/// read is told on standard error, the others are answered, and the exit status is 1.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct Flags {
+    /// a model.safetensors or the folder of a run
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// pictures (PNG, JPEG, GIF, BMP, WebP, PNM), folders of pictures, or - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Write the answers as a table too
+    #[arg(long, value_name = "FILE.csv", value_parser = output_file::csv)]
+    out: Option<PathBuf>,
+    /// Print a JSON object a line instead of text
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Prints the answers.
+///
+/// # Errors
+/// If the model cannot be read, a file is no picture, or something cannot be written.
+pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
+    if let Some(file) = &flags.out {
+        output_file::require_place("--out", file)?;
+    }
+    let is_input = |file: &&PathBuf| file.as_os_str() == STANDARD_INPUT;
+    if flags.files.iter().filter(is_input).count() > 1 {
+        return Err(Usage("-: expected standard input once, found it twice".into()).into());
+    }
+    let model = Model::open(&flags.model)?;
+    if !flags.common.quiet {
+        model.notes().iter().for_each(notice);
+    }
+    let (mut notes, mut failed, mut files) = (Vec::new(), 0_usize, Vec::new());
+    for path in &flags.files {
+        let found = require_utf8("FILE", path).and_then(|()| listed(path, &mut notes));
+        match found {
+            Ok(found) => files.extend(found),
+            Err(error) => {
+                notice(format_args!("error: {error:#}"));
+                failed += 1;
+            }
+        }
+    }
+    if !flags.common.quiet {
+        notes.iter().for_each(notice);
+    }
+    let all = ThreadCount::of(flags.common.threads)?
+        .divide(files.len().max(1), || answer_all(flags, &model, &files, &mut failed))?;
+    if let Some(file) = &flags.out {
+        let table = prediction::csv(&all)?;
+        let written = Partial::write(file, &table).and_then(Partial::rename);
+        written.with_context(|| format!("--out {}", file.escaped()))?;
+    }
+    match failed {
+        0 => Ok(()),
+        1 => bail!("1 of the files could not be read"),
+        _ => bail!("{failed} of the files could not be read"),
+    }
+}
+
+/// Prints the answers to all files, as they come.
+fn answer_all(
+    flags: &Flags,
+    model: &Model,
+    files: &[PathBuf],
+    failed: &mut usize,
+) -> anyhow::Result<Vec<Answer>> {
+    let preprocessing = model.preprocessing()?;
+    let mut console = Console::default();
+    let mut all = Vec::new();
+    for files in files.chunks(prediction::TOGETHER) {
+        let read =
+            |resizer: &mut Resizer, file: &PathBuf| Picture::read(file, &preprocessing, resizer);
+        let read: Vec<_> = files.par_iter().map_init(Resizer::default, read).collect();
+        let mut pictures = Vec::new();
+        for picture in read {
+            match picture {
+                Ok(picture) => pictures.push(picture),
+                Err(error) => {
+                    notice(format_args!("error: {error:#}"));
+                    *failed += 1;
+                }
+            }
+        }
+        for answer in answers(model, &pictures)? {
+            let line = match flags.json {
+                true => serde_json::to_string(&answer)?,
+                false => answer.text(),
+            };
+            console.line(line)?;
+            if flags.out.is_some() {
+                all.push(answer);
+            }
+        }
+    }
+    Ok(all)
+}

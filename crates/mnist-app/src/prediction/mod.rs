@@ -1,0 +1,38 @@
+//! What a model says of pictures without labels.
+//!
+//! `pictures` finds and decodes what the command line names, `answer` is what is said of one
+//! picture, as text, JSON and CSV.
+
+mod answer;
+mod pictures;
+
+use crate::dataset::Samples;
+use crate::model::Model;
+
+pub(crate) use answer::{Answer, csv};
+pub(crate) use pictures::{Picture, STANDARD_INPUT, listed};
+
+/// How many pictures are held and answered at a time. It changes no bit of an answer.
+pub(crate) const TOGETHER: usize = 256;
+
+/// The answers of a model to these pictures, which have been brought to its inputs' form.
+///
+/// # Errors
+/// If there is too little memory.
+pub(crate) fn answers(model: &Model, pictures: &[Picture]) -> anyhow::Result<Vec<Answer>> {
+    if pictures.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shape = model.preprocessing()?.shape();
+    let planes = pictures.iter().flat_map(|picture| &picture.planes).copied().collect();
+    let samples = Samples::unlabelled(planes, shape, model.classes().clone());
+    let evaluation = model.evaluate(&samples)?;
+    let outputs = evaluation.outputs.chunks_exact(model.classes().count());
+    let each = pictures.iter().zip(outputs).zip(&evaluation.predictions);
+    Ok(each
+        .map(|((picture, outputs), &prediction)| {
+            let probabilities = model.probabilities(outputs);
+            Answer::new(picture, (outputs, &probabilities, prediction), model.classes())
+        })
+        .collect())
+}

@@ -1,0 +1,110 @@
+//! The pictures that a command line names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::escape::Escape;
+use crate::input::Found;
+use crate::preprocessing::{Preprocessing, Raster, Resizer};
+
+/// The name of standard input.
+pub(crate) const STANDARD_INPUT: &str = "-";
+
+/// A picture in the form of a model's inputs.
+#[derive(Clone, Debug)]
+pub(crate) struct Picture {
+    /// Its file, as the command line names it or as it is found below a folder.
+    pub(crate) file: String,
+    /// Its place in the file.
+    pub(crate) index: usize,
+    /// Its pixels, `(C, H, W)`.
+    pub(crate) planes: Vec<u8>,
+    /// Why an answer to it says nothing.
+    pub(crate) warning: Option<String>,
+}
+
+/// The file itself; or, of a folder, the files in it and below it in the order of their names.
+/// Those that are hidden, and what is no file, are left out and counted in a note.
+///
+/// # Errors
+/// If there is nothing of this name, or a folder cannot be read.
+pub(crate) fn listed(path: &Path, notes: &mut Vec<String>) -> anyhow::Result<Vec<PathBuf>> {
+    if path.as_os_str() == STANDARD_INPUT {
+        return Ok(vec![path.to_owned()]);
+    }
+    let place = path.escaped();
+    match Found::at(path)? {
+        Found::Folder => {}
+        Found::Nothing => bail!("{place}: expected a picture or a folder of pictures, found none"),
+        _ => return Ok(vec![path.to_owned()]),
+    }
+    let (mut files, mut hidden, mut others) = (Vec::new(), 0_usize, 0_usize);
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.escaped())? {
+            let entry = entry.with_context(|| folder.escaped())?;
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            let kind = entry.file_type().with_context(|| entry.path().escaped())?;
+            match Found::at(&entry.path())? {
+                _ if is_hidden || entry.file_name() == "Thumbs.db" => hidden += 1,
+                // A linked folder may contain the folder that it is in.
+                Found::Folder if kind.is_symlink() => others += 1,
+                Found::Folder => folders.push(entry.path()),
+                Found::File => files.push(entry.path()),
+                _ => others += 1,
+            }
+        }
+    }
+    files.sort();
+    for (count, what) in [(hidden, "hidden"), (others, "neither files nor folders of their own")] {
+        if count > 0 {
+            notes.push(format!("{place}: left out {count} entries that are {what}"));
+        }
+    }
+    ensure!(!files.is_empty(), "{place}: expected pictures, found a folder without files");
+    Ok(files)
+}
+
+impl Picture {
+    /// Reads and decodes a file, or standard input, for a model with this preprocessing.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no picture; the message names it.
+    pub(crate) fn read(
+        file: &Path,
+        preprocessing: &Preprocessing,
+        resizer: &mut Resizer,
+    ) -> anyhow::Result<Self> {
+        let mut read =
+            || Self::of_raster(file, Raster::decode(&bytes(file)?)?, preprocessing, resizer);
+        read().with_context(|| match file.as_os_str() == STANDARD_INPUT {
+            true => "standard input".to_owned(),
+            false => file.escaped(),
+        })
+    }
+
+    fn of_raster(
+        file: &Path,
+        raster: Raster,
+        preprocessing: &Preprocessing,
+        resizer: &mut Resizer,
+    ) -> anyhow::Result<Self> {
+        let mut planes = vec![0; preprocessing.shape().iter().product()];
+        preprocessing.apply(raster, &mut planes, resizer)?;
+        let [_, height, width] = preprocessing.shape();
+        let is_plain = |plane: &[u8]| plane.iter().all(|&byte| byte == plane[0]);
+        let is_empty = planes.chunks_exact(height * width).all(is_plain);
+        let warning = is_empty.then(|| "an empty picture: all of it has one colour".to_owned());
+        Ok(Self { file: file.to_string_lossy().into_owned(), index: 0, planes, warning })
+    }
+}
+
+/// Standard input, or the file.
+fn bytes(file: &Path) -> anyhow::Result<Vec<u8>> {
+    match file.as_os_str() == STANDARD_INPUT {
+        true => Raster::bytes_of(std::io::stdin().lock()),
+        false => Raster::bytes(file),
+    }
+}

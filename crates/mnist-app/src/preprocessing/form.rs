@@ -1,0 +1,55 @@
+//! What an experiment says of the form of its pictures.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Background, Colour, Fit, Invert, Preprocessing};
+
+/// What an experiment says of the form of its pictures; what it leaves open, the pictures decide.
+/// Kept in a model, so that a new picture is brought to the same form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Form {
+    /// Height and width; where they are left open, all pictures must have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
+    /// How a picture of another size comes to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
+    /// Grey or colour; left open, that of the first picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub colour: Option<Colour>,
+    /// What is behind transparent pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<Background>,
+    /// Whether light and dark change places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invert: Option<Invert>,
+    /// Whether rows and columns change places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transpose: Option<bool>,
+}
+
+impl Form {
+    /// Whether nothing is said.
+    pub fn is_open(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The preprocessing of pictures of which the first has this shape, `(C, H, W)`, transparency
+    /// not counted.
+    pub fn preprocessing(&self, shape: [usize; 3]) -> Preprocessing {
+        let plain = Preprocessing::plain(shape);
+        let transpose = self.transpose.unwrap_or_default();
+        let [height, width] = plain.size;
+        let own = if transpose { [width, height] } else { [height, width] };
+        Preprocessing {
+            size: self.size.unwrap_or(own),
+            colour: self.colour.unwrap_or(plain.colour),
+            fit: self.fit.unwrap_or_default(),
+            background: self.background.unwrap_or_default(),
+            invert: self.invert.unwrap_or_default(),
+            transpose,
+            ..plain
+        }
+    }
+}
