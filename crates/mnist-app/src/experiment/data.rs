@@ -76,7 +76,7 @@ impl<'de> Visitor<'de> for PathOrTable {
     type Value = DataKeys;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a path string or a table [data]")
+        f.write_str("a path in quotes or a table [data]")
     }
 
     fn visit_str<E: de::Error>(self, path: &str) -> Result<DataKeys, E> {

@@ -45,14 +45,13 @@ impl Raster {
     /// If it is none, in a format that is not read, damaged, implausibly large, or an animation.
     pub fn decode(bytes: &[u8]) -> anyhow::Result<Self> {
         let format = format_of(bytes)?;
+        if format == ImageFormat::Png {
+            return Ok(png_image::decode(bytes)?.oriented(png_image::orientation(bytes)?));
+        }
         let (decoder, orientation) = decoder(bytes, format)?;
-        let raster = if format == ImageFormat::Png {
-            png_image::decode(bytes)?
-        } else {
-            let picture = DynamicImage::from_decoder(decoder);
-            Self::of_image(picture.map_err(|error| complaint(format, error))?)
-        };
-        Ok(raster.oriented(orientation))
+        let picture = DynamicImage::from_decoder(decoder);
+        let picture = picture.map_err(|error| complaint(format, error))?;
+        Ok(Self::of_image(picture).oriented(orientation))
     }
 
     /// The shape, `(C, H, W)`, that the picture in the bytes of a file will have, transparency not
@@ -63,9 +62,7 @@ impl Raster {
     pub fn shape_of(bytes: &[u8]) -> anyhow::Result<[usize; 3]> {
         let format = format_of(bytes)?;
         if format == ImageFormat::Png {
-            let shape = png_image::shape(bytes)?;
-            let (_, orientation) = decoder(bytes, format)?;
-            return Ok(turned(shape, orientation));
+            return Ok(turned(png_image::shape(bytes)?, png_image::orientation(bytes)?));
         }
         let (decoder, orientation) = decoder(bytes, format)?;
         let (width, height) = decoder.dimensions();

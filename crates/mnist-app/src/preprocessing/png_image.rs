@@ -3,6 +3,7 @@
 use std::io::{Cursor, ErrorKind};
 
 use anyhow::{Context, anyhow, ensure};
+use image::metadata::Orientation;
 use png::{ColorType, Decoder, DecodingError, Reader, Transformations};
 
 use super::Raster;
@@ -25,6 +26,17 @@ pub(super) fn decode(bytes: &[u8]) -> anyhow::Result<Raster> {
 /// As [`decode`].
 pub(super) fn shape(bytes: &[u8]) -> anyhow::Result<[usize; 3]> {
     Ok(Image::of(bytes)?.shape)
+}
+
+/// What the EXIF data of a PNG file say of its orientation.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) fn orientation(bytes: &[u8]) -> anyhow::Result<Orientation> {
+    let image = Image::of(bytes)?;
+    let exif = image.reader.info().exif_metadata.as_deref();
+    let orientation = exif.and_then(Orientation::from_exif_chunk);
+    Ok(orientation.unwrap_or(Orientation::NoTransforms))
 }
 
 /// A PNG image whose header has been read.

@@ -193,8 +193,6 @@ fn a_picture_of_ones_own_is_explained_and_what_is_no_picture_refused() {
     assert!(one.contains("\n 3 Conv2d") && !one.contains("\n 0 Conv2d") && one.len() < told.len());
 
     for (line, expected) in [
-        ("run colour.png", "colour.png: expected a picture for input = [1, 28, 28]"),
-        ("run large.png", "found 30×29 grey pixels"),
         ("run nothing.png", "nothing.png: expected test:N or train:N"),
         ("run digit.png --data nowhere", "--data: expected it with test:N or train:N"),
         ("run run/config.toml", "found a text"),

@@ -19,7 +19,7 @@ fn whole(root: &Path) {
 }
 
 fn notes(root: &Path, part: Part) -> Vec<String> {
-    Samples::load(root, part).unwrap().notes().to_vec()
+    Samples::load(root, part, &Form::default()).unwrap().notes().to_vec()
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_command_tells_what_it_leaves_out_and_first_which_class_is_lost_by_it() {
     whole(&path.join("data"));
     fs::write(path.join("mine.toml"), config(SHAPE, 2)).unwrap();
     for part in ["train", "test"] {
-        fs::write(path.join("data").join(part).join("b/x.gif"), "text").unwrap();
+        fs::write(path.join("data").join(part).join("b/x.tif"), "text").unwrap();
     }
     let test = path.join("data/test/a");
     for entry in fs::read_dir(&test).unwrap() {
@@ -71,8 +71,8 @@ fn a_command_tells_what_it_leaves_out_and_first_which_class_is_lost_by_it() {
     fs::create_dir(path.join("data/validation")).unwrap();
     let train = "train --config mine.toml --data data --epochs 1";
     for (line, parts) in [
-        (format!("{train} --out run"), &["train: left out 1 file *.gif", "validation"][..]),
-        (format!("{train} --json --out json"), &["train: left out 1 file *.gif"]),
+        (format!("{train} --out run"), &["train: left out 1 file *.tif", "validation"][..]),
+        (format!("{train} --json --out json"), &["train: left out 1 file *.tif"]),
         ("evaluate run".into(), &[]),
         ("evaluate run --json".into(), &[]),
     ] {
@@ -81,7 +81,7 @@ fn a_command_tells_what_it_leaves_out_and_first_which_class_is_lost_by_it() {
         assert!(output.status.success(), "{line}: {told}");
         assert!(told.starts_with("class \"a\" has no test images: "), "{line}: {told}");
         assert!(told.lines().next().unwrap().contains("2 files *.webp"), "{line}: {told}");
-        let both = ["test: left out 1 file *.gif"];
+        let both = ["test: left out 1 file *.tif"];
         for part in both.iter().chain(parts) {
             assert_eq!(told.matches(part).count(), 1, "{line}: expected {part:?} in {told}");
         }
@@ -95,7 +95,10 @@ fn a_command_tells_what_it_leaves_out_and_first_which_class_is_lost_by_it() {
     }
     let complaint = format!("{:#}", dataset::load(&path.join("data")).unwrap_err());
     assert!(complaint.contains("at least one picture, found none; "), "{complaint}");
-    assert!(complaint.contains("2 files *.tif (PNG, JPEG, GIF, BMP, WebP, PNM are read)"), "{complaint}");
+    assert!(
+        complaint.contains("2 files *.tif (PNG, JPEG, GIF, BMP, WebP, PNM are read)"),
+        "{complaint}"
+    );
 }
 
 #[cfg(unix)]

@@ -257,8 +257,12 @@ fn a_limit_keeps_images_of_all_classes() {
             write_png(&folder.join(format!("{index}.png")), [1, 1, 2], &[index, 0]);
         }
     }
-    let samples =
-        mnist_app::dataset::Samples::load(here.path(), mnist_app::dataset::Part::Train).unwrap();
+    let samples = mnist_app::dataset::Samples::load(
+        here.path(),
+        mnist_app::dataset::Part::Train,
+        &Default::default(),
+    )
+    .unwrap();
     assert_eq!(samples.labels(), [0, 1, 2, 0, 1, 2, 0, 2, 0, 0, 0, 0, 0, 0]);
     let first: Vec<_> = (0..samples.len()).map(|index| samples.image(index)[0]).collect();
     assert_eq!(first, [0, 0, 0, 1, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8]);

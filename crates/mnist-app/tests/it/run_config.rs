@@ -19,7 +19,12 @@ fn a_folder_of_images_is_written_down_and_mnist_needs_none() {
     fs::write(path.join("home/mine.toml"), config([1, 3, 4], 3)).unwrap();
     fs::write(path.join("home/two.toml"), format!("committee = 2\n{}", config([1, 3, 4], 3)))
         .unwrap();
-    let written = |run: &str| Experiment::read(&path.join(run).join("config.toml")).unwrap().data;
+    let written = |run: &str| {
+        Experiment::read(&path.join(run).join("config.toml"))
+            .unwrap()
+            .data
+            .and_then(|data| data.path)
+    };
     for (config, run) in [("mine.toml", "one"), ("two.toml", "two")] {
         let line = format!("train --config {config} --data data --out ../{run} --epochs 1");
         succeeds(&path.join("home"), &line);
