@@ -66,7 +66,7 @@ fn a_command_tells_what_it_leaves_out_and_first_which_class_is_lost_by_it() {
     let test = path.join("data/test/a");
     for entry in fs::read_dir(&test).unwrap() {
         let file = entry.unwrap().path();
-        fs::rename(&file, file.with_extension("webp")).unwrap();
+        fs::rename(&file, file.with_extension("tiff")).unwrap();
     }
     fs::create_dir(path.join("data/validation")).unwrap();
     let train = "train --config mine.toml --data data --epochs 1";
@@ -80,7 +80,7 @@ fn a_command_tells_what_it_leaves_out_and_first_which_class_is_lost_by_it() {
         let told = text(&output.stderr);
         assert!(output.status.success(), "{line}: {told}");
         assert!(told.starts_with("class \"a\" has no test images: "), "{line}: {told}");
-        assert!(told.lines().next().unwrap().contains("2 files *.webp"), "{line}: {told}");
+        assert!(told.lines().next().unwrap().contains("2 files *.tiff"), "{line}: {told}");
         let both = ["test: left out 1 file *.tif"];
         for part in both.iter().chain(parts) {
             assert_eq!(told.matches(part).count(), 1, "{line}: expected {part:?} in {told}");
