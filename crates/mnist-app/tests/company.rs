@@ -5,8 +5,8 @@
 
 use layers::{Loss, Network, NetworkSpec, Workspace};
 use mnist_app::dataset::{DataSource, Part, Samples};
-use mnist_app::preprocessing::Form;
 use mnist_app::evaluation::{Evaluation, Evaluator};
+use mnist_app::preprocessing::Form;
 use mnist_app::presets;
 use tensor::simd::{Level, set_level};
 use tensor::{Element, reduce};

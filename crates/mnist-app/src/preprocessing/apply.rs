@@ -280,7 +280,10 @@ mod tests {
                 }
             }
         }
-        assert_eq!(layers::sha256(&all), "3d58c5ce3acf9b3806689c189320a64b4224ef81ccb3375cde5afc2a1aefa2fd");
+        assert_eq!(
+            layers::sha256(&all),
+            "3d58c5ce3acf9b3806689c189320a64b4224ef81ccb3375cde5afc2a1aefa2fd"
+        );
     }
 
     /// A pixel is the mean of those under a triangle as wide as two pixels of the result, or of the
