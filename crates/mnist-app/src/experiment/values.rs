@@ -83,15 +83,15 @@ pub(super) fn sha256<'de, D: Deserializer<'de>>(
 }
 
 /// The largest side of an input picture.
-const MOST_PIXELS: u64 = 4096;
+const MOST_PIXELS: usize = 4096;
 
 pub(super) fn size<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<[usize; 2]>, D::Error> {
-    let sides = Vec::<u64>::deserialize(deserializer)?;
-    let fits = |side: &u64| (1..=MOST_PIXELS).contains(side);
+    let sides = Vec::<usize>::deserialize(deserializer)?;
+    let fits = |side: &usize| (1..=MOST_PIXELS).contains(side);
     match *sides.as_slice() {
-        [height, width] if sides.iter().all(fits) => Ok(Some([height as usize, width as usize])),
+        [height, width] if sides.iter().all(fits) => Ok(Some([height, width])),
         _ => {
             let found = format!("{sides:?}");
             let expected = "[height, width], each from 1 to 4096 pixels";

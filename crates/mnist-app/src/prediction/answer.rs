@@ -92,5 +92,5 @@ pub(crate) fn csv(answers: &[Answer]) -> anyhow::Result<Vec<u8>> {
         let warning = warning.as_deref().unwrap_or_default();
         writer.write_record([file, &*index.to_string(), class, &label, &probability, warning])?;
     }
-    Ok(writer.into_inner().map_err(|error| error.into_error())?)
+    Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error)?)
 }

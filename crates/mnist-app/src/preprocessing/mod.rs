@@ -5,6 +5,9 @@
 //! one order: what the file says of its orientation (where it is decoded), transposition, the
 //! background behind transparent pixels, grey or colour, a digit's form, the size, and inversion.
 
+// What becomes a byte is a mean of bytes, and sizes are bounded before.
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
 mod apply;
 mod decode;
 mod form;

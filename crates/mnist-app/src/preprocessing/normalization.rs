@@ -72,7 +72,7 @@ mod tests {
         let images: Vec<u8> =
             (0..24).map(|at| if at / 4 % 2 == 0 { at * 9 } else { 200 }).collect();
         let normalization = Normalization::standard(&images, shape);
-        let mut input = vec![0.0_f64; 24];
+        let mut input = [0.0_f64; 24];
         for (bytes, input) in images.chunks(8).zip(input.chunks_mut(8)) {
             normalization.write(bytes, input);
         }
