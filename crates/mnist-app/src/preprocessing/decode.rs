@@ -9,7 +9,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
 use super::{Raster, png_image};
-use crate::input::{Input, append};
+use crate::input::{Input, append, reserve};
 use crate::memory;
 
 /// The longest file of a picture.
@@ -24,12 +24,20 @@ impl Raster {
     /// # Errors
     /// If it cannot be read, or is longer than a picture's.
     pub(crate) fn bytes(file: &Path) -> anyhow::Result<Vec<u8>> {
-        Self::bytes_of(Input::open(file)?)
+        let input = Input::open(file)?;
+        let mut bytes = Vec::new();
+        // One byte more shows the end, without room for as much again.
+        let len = input.len().unwrap_or(0).min(MOST_BYTES as u64) as usize;
+        reserve(&mut bytes, len + 1)?;
+        Self::append_of(input, bytes)
     }
 
     /// The same of what a reader has.
-    pub(crate) fn bytes_of(mut reader: impl Read) -> anyhow::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+    pub(crate) fn bytes_of(reader: impl Read) -> anyhow::Result<Vec<u8>> {
+        Self::append_of(reader, Vec::new())
+    }
+
+    fn append_of(mut reader: impl Read, mut bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
         let found = append(&mut reader, MOST_BYTES + 1, &mut bytes)?;
         ensure!(
             found <= MOST_BYTES,
