@@ -155,7 +155,7 @@ impl Subject {
 fn show_data(flags: &Flags, source: &DataSource) -> anyhow::Result<()> {
     let (train, test) = source.load_both(None, &Form::default())?;
     if !flags.common.quiet {
-        crate::dataset::tell(&train, &test);
+        crate::dataset::tell(&train, None, &test);
     }
     let text = samples::text(&source.to_string(), [&train, &test], Terminal::of_output());
     Console::default().drawing(&text)

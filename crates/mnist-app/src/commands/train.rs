@@ -116,7 +116,7 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         simd,
     };
     ThreadCount::of(flags.common.threads)?.share(experiment.shards(), || {
-        let Ended { folder, samples, result, deferred: _deferred } = match experiment.precision {
+        let Ended { folder, parts, result, deferred: _deferred } = match experiment.precision {
             Precision::F32 => train::<f32>(&experiment, &options, resumed),
             Precision::F64 => train::<f64>(&experiment, &options, resumed),
         }?;
@@ -124,8 +124,8 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
         let has_end = [SUMMARY, FAILURE].iter().any(|name| is_there(&folder.path().join(name)))
             && folder.check().is_ok();
         let is_interrupted = result.as_ref().is_err_and(anyhow::Error::is::<Interrupted>);
-        let data = match samples {
-            Some(samples) => Data::Read(Box::new(samples)),
+        let data = match parts {
+            Some(parts) => Data::Read(Box::new(parts)),
             None => Data::At(flags.data.as_deref()),
         };
         let left = match options.report && has_end && !is_interrupted {

@@ -12,6 +12,9 @@ use crate::escape::Escape;
 /// the test images.
 const KEYS: [&str; 3] = ["data", "data_train", "data_test"];
 
+/// That of the validation images, where there are some.
+const VALIDATION_KEY: &str = "data_validation";
+
 /// The digest of MNIST, all of it.
 const MNIST: &str = "e8bdbdbee2a19824ccfe8229caab854831d7a4d9348aa58d3d51f43ec473b661";
 
@@ -19,13 +22,15 @@ const MNIST: &str = "e8bdbdbee2a19824ccfe8229caab854831d7a4d9348aa58d3d51f43ec47
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digests {
     train: String,
+    validation: Option<String>,
     test: String,
 }
 
 impl Digests {
-    /// The digests of a training and a test set.
-    pub fn new(train: &Samples, test: &Samples) -> Self {
-        Self { train: train.digest.clone(), test: test.digest.clone() }
+    /// The digests of a training and a test set, and of a validation set if there is one.
+    pub fn new(train: &Samples, validation: Option<&Samples>, test: &Samples) -> Self {
+        let digest = |samples: &Samples| samples.digest.clone();
+        Self { train: digest(train), validation: validation.map(digest), test: digest(test) }
     }
 
     /// Of one part.
@@ -36,10 +41,29 @@ impl Digests {
         }
     }
 
-    /// The digest of all data: the SHA-256 of both parts' digests, a line each, training first.
+    /// Of the validation images, if there are some.
+    pub(crate) fn validation(&self) -> Option<&str> {
+        self.validation.as_deref()
+    }
+
+    /// The first part whose images are not those of `other`, in words, with both digests.
+    pub(crate) fn difference<'a>(&'a self, other: &'a Self) -> Option<[&'a str; 3]> {
+        let parts = |digests: &'a Self| {
+            let validation = digests.validation().unwrap_or("none");
+            [&*digests.train, validation, &*digests.test]
+        };
+        let names = ["training images", "validation images", "test images"];
+        let mut pairs = names.into_iter().zip(parts(self).into_iter().zip(parts(other)));
+        let (name, (own, others)) = pairs.find(|(_, (own, others))| own != others)?;
+        Some([name, own, others])
+    }
+
+    /// The digest of all data: the SHA-256 of the parts' digests, a line each: training, test, and
+    /// validation if there is such a part.
     pub fn whole(&self) -> String {
-        let Self { train, test } = self;
-        sha256(format!("{train}\n{test}\n").as_bytes())
+        let Self { train, validation, test } = self;
+        let parts = [Some(train), Some(test), validation.as_ref()].into_iter().flatten();
+        sha256(parts.map(|digest| format!("{digest}\n")).collect::<String>().as_bytes())
     }
 
     /// Whether the data are MNIST.
@@ -48,9 +72,11 @@ impl Digests {
     }
 
     /// The metadata of a model of these data.
-    pub fn metadata(&self) -> [(&'static str, String); 3] {
+    pub fn metadata(&self) -> Vec<(&'static str, String)> {
         let [whole, train, test] = KEYS;
-        [(whole, self.whole()), (train, self.train.clone()), (test, self.test.clone())]
+        let validation = self.validation.clone().map(|digest| (VALIDATION_KEY, digest));
+        let all = [(whole, self.whole()), (train, self.train.clone()), (test, self.test.clone())];
+        all.into_iter().chain(validation).collect()
     }
 
     /// The digests in a model's metadata, if there are any.
@@ -65,10 +91,10 @@ impl Digests {
         let expected = || format!("expected the keys {KEYS:?} together in __metadata__");
         let [whole, train, test] = found;
         let (train, test) = train.zip(test).with_context(expected)?;
-        let digests = Self { train, test };
+        let digests = Self { train, validation: metadata.get(VALIDATION_KEY).cloned(), test };
         ensure!(
             whole.as_deref() == Some(&*digests.whole()),
-            "{:?} in __metadata__: expected {}, the digest of the two parts, found {}",
+            "{:?} in __metadata__: expected {}, the digest of its parts, found {}",
             KEYS[0],
             digests.whole(),
             whole.as_deref().unwrap_or("none").escaped()

@@ -23,12 +23,12 @@ pub use source::{DataSource, Parts, load};
 
 /// Reports on standard error which classes have no test images, and which files among the data are
 /// not used.
-pub(crate) fn tell(train: &Samples, test: &Samples) {
-    test.notes().iter().chain(train.notes()).for_each(notice);
+pub(crate) fn tell(train: &Samples, validation: Option<&Samples>, test: &Samples) {
+    let validation = validation.into_iter().flat_map(Samples::notes);
+    test.notes().iter().chain(validation).chain(train.notes()).for_each(notice);
 }
 
-/// The metadata of a model that was trained and tested on these samples.
-pub fn metadata(train: &Samples, test: &Samples) -> Vec<(&'static str, String)> {
-    let digests = Digests::new(train, test).metadata();
-    digests.into_iter().chain(test.classes().metadata()).collect()
+/// The metadata of a model that was trained and tested on samples with these digests and classes.
+pub fn metadata(digests: &Digests, classes: &Classes) -> Vec<(&'static str, String)> {
+    digests.metadata().into_iter().chain(classes.metadata()).collect()
 }

@@ -109,13 +109,6 @@ const DEEPEST: usize = 80;
 /// The most names in a list.
 const MOST_NAMES: usize = 32;
 
-/// Keys that stop a training early, or keep its best epoch.
-const EARLY_STOPPING: [&str; 2] = ["patience", "keep"];
-
-const NO_VALIDATION: &str = "needs a validation part, images that are neither learned from nor \
-     tested on, and there is none yet: chosen by the test images, the best epoch would look better \
-     than it is; remove the key, the last epoch is kept";
-
 /// The similarity of two names, from 0 to 1, from which one may have been meant by the other.
 const ALIKE: f64 = 0.8;
 
@@ -160,11 +153,6 @@ impl Complaint {
                     "{place}expected one of {names}, found {found}{}",
                     meant.unwrap_or_default()
                 )
-            }
-            What::UnknownKey(key, _)
-                if self.path.is_empty() && EARLY_STOPPING.contains(&&**key) =>
-            {
-                format!("{key}: {NO_VALIDATION}")
             }
             What::UnknownKey(key, known) => {
                 let meant = meant(key, known).unwrap_or_default();
@@ -517,11 +505,18 @@ mod tests {
                 ", line 5: layer 1 (\"dense\"): expected the key outputs, found none",
             ),
             (
-                "epochs = 3\npatience = 5".into(),
-                ", line 2: patience: needs a validation part, images that are neither learned \
-                 from nor tested on, and there is none yet: chosen by the test images, the best \
-                 epoch would look better than it is; remove the key, the last epoch is kept",
+                "epochs = 3\npatience = 0".into(),
+                ", line 2: patience: expected a whole number from 1 on, found 0",
             ),
+            (
+                "epochs = 3\npatience = \"x\"".into(),
+                ", line 2: patience: expected a whole number from 1 on, found \"x\"",
+            ),
+            (
+                "keep = \"worst\"".into(),
+                ", line 1: keep: expected one of last, best, found \"worst\"",
+            ),
+            ("keep = true".into(), ", line 1: keep: expected a name in quotes, found true"),
             (layers("{ outputs = 3 }"), ", line 5: layer 1: expected the key type, found none"),
             (
                 layers(

@@ -18,7 +18,8 @@ pub(crate) struct Difference {
 impl Experiment {
     /// The SHA-256 of what decides the numbers of a run, epoch by epoch: the experiment in TOML
     /// without its name and description, where its data are (which have digests of their own), where
-    /// the initial weights are (whose SHA-256 counts), the accuracy at which it stops, and the number of epochs, unless the schedule depends on it.
+    /// the initial weights are (whose SHA-256 counts), the accuracy and the patience at
+    /// which it stops, and the number of epochs, unless the schedule depends on it.
     ///
     /// # Errors
     /// If something in it cannot be written as TOML.
@@ -52,6 +53,7 @@ impl Experiment {
             description: String::new(),
             data: self.data.as_ref().and_then(DataKeys::identity),
             target_accuracy: None,
+            patience: None,
             ..self.clone()
         };
         // What is in the file counts, not where it is.
@@ -106,7 +108,7 @@ mod tests {
         let experiment = notebook("", "");
         for (from, to) in [
             ("\"notebook\"", "\"other\""),
-            ("seed = 0", "target_accuracy = 0.5\ndata = \"images\"\nseed = 0"),
+            ("seed = 0", "target_accuracy = 0.5\npatience = 3\ndata = \"images\"\nseed = 0"),
             ("epochs = 15", "epochs = 20"),
         ] {
             let other = notebook(from, to);
@@ -123,6 +125,7 @@ mod tests {
             ("seed = 0", "seed = 1", "seed: expected 0, found 1"),
             ("batch_size = 1", "batch_size = 2", "batch_size: expected 1, found 2"),
             ("seed = 0", "clip_norm = 1.0", "clip_norm: expected none, found 1.0"),
+            ("seed = 0", "keep = \"best\"", "keep: expected none, found \"best\""),
             ("size = 3", "size = 5", "layer 0: size: expected 3, found 5"),
             ("\"tanh\"", "\"relu\"", "layer 4: type: expected \"tanh\", found \"relu\""),
             (

@@ -49,15 +49,22 @@ pub struct Experiment {
     pub test_limit: Option<NonZeroUsize>,
     /// How many times training goes through all training images.
     pub epochs: NonZeroUsize,
-    /// The accuracy on the test images, such as 0.85, at which training stops: after the first
-    /// epoch that reaches it, or for a committee after the first member whose vote with the others
-    /// does.
+    /// The accuracy on the validation images, or on the test images where there are no others, such
+    /// as 0.85, at which training stops: after the first epoch that reaches it, or for a committee
+    /// after the first member whose vote with the others does.
     #[serde(
         default,
         deserialize_with = "values::accuracy",
         skip_serializing_if = "Option::is_none"
     )]
     pub target_accuracy: Option<f64>,
+    /// Training stops after so many epochs without a better accuracy on the validation images. It
+    /// does not if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<NonZeroUsize>,
+    /// The epoch whose network is kept.
+    #[serde(default, skip_serializing_if = "Keep::is_last")]
+    pub keep: Keep,
     /// Images of one step.
     pub batch_size: NonZeroUsize,
     /// Images that one thread runs through the network as a batch.
@@ -129,6 +136,24 @@ pub enum Precision {
     F32,
     /// 64 bits.
     F64,
+}
+
+/// The epoch whose network a run keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// The last one.
+    #[default]
+    Last,
+    /// The one with the best accuracy on the validation images, and of several the one with the
+    /// lowest error on them.
+    Best,
+}
+
+impl Keep {
+    fn is_last(&self) -> bool {
+        *self == Self::Last
+    }
 }
 
 /// The largest seed: TOML has no larger whole numbers.

@@ -23,7 +23,7 @@ mod values;
 
 pub use complaint::ParseError;
 pub use data::DataKeys;
-pub use keys::{Experiment, LARGEST_SEED, Precision};
+pub use keys::{Experiment, Keep, LARGEST_SEED, Precision};
 pub(crate) use networks::NetworkNumber;
 pub use networks::Networks;
 pub(crate) use origin::Origin;

@@ -442,7 +442,7 @@ struct Metadata {
 
 impl Metadata {
     fn of(metadata: &HashMap<String, String>) -> anyhow::Result<Self> {
-        const KNOWN: [&str; 13] = [
+        const KNOWN: [&str; 14] = [
             FORM,
             "network",
             "preset",
@@ -456,6 +456,7 @@ impl Metadata {
             "data",
             "data_train",
             "data_test",
+            "data_validation",
         ];
         let said = |key: &str| metadata.get(key).cloned();
         let precision = |text: &str| match text {

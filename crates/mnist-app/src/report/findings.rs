@@ -10,7 +10,7 @@ use super::activity::{self, LayerActivity};
 use super::pictures::{self, KernelPlate, Maps};
 use super::record::Record;
 use crate::console::notice;
-use crate::dataset::{Digests, Samples};
+use crate::dataset::{Digests, Parts, Samples};
 use crate::escape::Escape;
 use crate::evaluation::mistakes::Mistake;
 use crate::evaluation::vote::Outputs;
@@ -25,9 +25,8 @@ use crate::train::{Start, newest_network};
 pub(crate) enum Data<'a> {
     /// They are read from this folder, or from where the run says.
     At(Option<&'a Path>),
-    /// They are here, for training and for testing: what a run was trained on may be a pipe. Not of
-    /// a committee.
-    Read(Box<(Samples, Samples)>),
+    /// They are here: what a run was trained on may be a pipe. Not of a committee.
+    Read(Box<Parts>),
 }
 
 /// The network of a run, as it began and as it is now, and the run's images.
@@ -39,6 +38,7 @@ pub(super) struct Network<T> {
     place: String,
     train: Samples,
     test: Samples,
+    digests: Digests,
 }
 
 impl<T: Element> Network<T> {
@@ -50,20 +50,23 @@ impl<T: Element> Network<T> {
         let run = &record.run;
         let start = match data {
             Data::At(folder) => Start::<T>::new(&run.experiment, (&run.origin, *folder), true)?,
-            Data::Read(samples) => {
-                let (train, test) = (**samples).clone();
+            Data::Read(parts) => {
+                let Parts { train, validation, test } = &**parts;
+                let [train, test] = [train, test].map(Samples::clone);
                 let networks = build::networks(&run.experiment, &run.origin)?;
-                Start { experiment: run.experiment.clone(), networks, train, test }
+                let (experiment, validation) = (run.experiment.clone(), validation.clone());
+                Start { experiment, networks, train, validation, test }
             }
         };
         let network = start.networks.first().context("no network")?;
         let first = first(record, network)?;
         let (train, test) = (start.train.clone(), start.test.clone());
+        let digests = Digests::new(&train, start.validation.as_ref(), &test);
         let (now, place) = match Model::open(&run.folder) {
             Ok(model) => {
                 let own = model.digests();
                 ensure!(
-                    own.is_none_or(|own| *own == Digests::new(&train, &test)),
+                    own.is_none_or(|own| *own == digests),
                     "{}: expected the images that the run was made of, found others; name their \
                      folder with --data DIR",
                     run.folder.escaped()
@@ -82,9 +85,10 @@ impl<T: Element> Network<T> {
             }
         };
         let digest = now.digest();
-        let line = run.lines.iter().rposition(|line| line.weights_sha256 == digest);
-        let place = line.map_or(place, |line| format!("after epoch {}", line + 1));
-        Ok(Self { start: first, now, place, train, test })
+        let line = run.lines.iter().rfind(|line| line.weights_sha256 == digest);
+        let epoch = line.map(|line| line.best_epoch.unwrap_or(line.epoch));
+        let place = epoch.map_or(place, |epoch| format!("after epoch {epoch}"));
+        Ok(Self { start: first, now, place, train, test, digests })
     }
 }
 
@@ -138,7 +142,7 @@ impl Findings {
         network: &Network<T>,
         go_on: &(dyn Fn() -> bool + Sync),
     ) -> anyhow::Result<Option<Self>> {
-        let Network { start, now, place, train, test } = network;
+        let Network { start, now, place, train, test, digests } = network;
         let experiment = &record.run.experiment;
         let mut evaluator = Evaluator::new(now, test.len(), 0)?;
         let evaluation = evaluator.evaluate_while(now, &experiment.loss, test, go_on);
@@ -158,7 +162,7 @@ impl Findings {
             place: place.clone(),
             table: now.table(),
             train: train.len(),
-            digests: Digests::new(train, test),
+            digests: digests.clone(),
             test: test.clone(),
             evaluation,
             outputs,

@@ -87,16 +87,21 @@ fn page(record: &Record, parameters: Option<usize>, sections: &str) -> String {
 /// The results at a glance.
 fn facts(record: &Record, parameters: Option<usize>) -> String {
     let mut facts = Vec::new();
-    if let Some(last) = record.run.lines.last() {
-        let [low, high] = last.test_accuracy_interval().map(|end| 100.0 * end);
+    let last = record.run.lines.last();
+    if let Some((score, word)) = last.map(|last| (last.best_known(), last.best_known_word())) {
+        let [low, high] = score.interval().map(|end| 100.0 * end);
         facts.push((
-            percent(last.test_correct, last.test_total),
+            percent(score.correct, score.total),
             format!(
-                "{} of {} test images right, 95 % interval {low:.2} to {high:.2} %",
-                last.test_correct, last.test_total
+                "{} of {} {word} images right, 95 % interval {low:.2} to {high:.2} %",
+                score.correct, score.total
             ),
         ));
-        facts.push((format!("{:.4}", last.test_error), "mean error of the test images".into()));
+        facts.push((format!("{:.4}", score.error), format!("mean error of the {word} images")));
+    }
+    if let Some(best) = last.and_then(|last| last.best_epoch) {
+        let what = "is kept, which has the best accuracy on the validation images";
+        facts.push((format!("epoch {best}"), what.into()));
     }
     let training: f64 = record.run.lines.iter().map(|line| line.train_seconds).sum();
     if training > 0.0 {
@@ -152,18 +157,20 @@ fn curves(record: &Record, train: usize) -> String {
     if lines.is_empty() {
         return heading.to_owned() + "<p>No epoch is done.</p>\n";
     }
+    let word = lines[0].looked_at_word();
     let error = [
         curve("training images, on the way", lines, |line| line.train_error),
-        curve("test images, after the epoch", lines, |line| line.test_error),
+        curve(&format!("{word} images, after the epoch"), lines, |line| line.looked_at().error),
     ];
-    let accuracy = [curve("test images", lines, EpochMetrics::test_accuracy)];
+    let title = format!("Accuracy on the {word} images");
+    let accuracy = [curve(&format!("{word} images"), lines, |line| line.looked_at().accuracy())];
     let rate = [rate(record, train)];
     let chart =
         |title, curves, kind, marks| Chart { title, across: "epoch", curves, kind, marks }.html();
     format!(
         "{heading}<div class=\"charts\">\n{}{}{}</div>\n",
         chart("Error", &error, Kind::Error, true),
-        chart("Accuracy on the test images", &accuracy, Kind::Fraction, true),
+        chart(&title, &accuracy, Kind::Fraction, true),
         chart("Learning rate", &rate, Kind::Size, false)
     )
 }
@@ -198,9 +205,8 @@ fn rate(record: &Record, train: usize) -> Curve {
 
 /// What the tables below are of.
 fn tested(record: &Record, place: &str, (evaluation, test): (&Evaluation, &Samples)) -> String {
-    let last = record.run.lines.last();
-    if record.has_ended() && last.is_some_and(|last| last.test_correct == evaluation.correct(test))
-    {
+    let last = record.run.lines.last().and_then(|last| last.test);
+    if record.has_ended() && last.is_some_and(|last| last.correct == evaluation.correct(test)) {
         return String::new();
     }
     format!(
@@ -288,10 +294,11 @@ fn of_members(members: &[Record]) -> String {
             tables::count(layers),
         ];
         if let Some(last) = record.run.lines.last() {
+            let score = last.best_known();
             row.extend([
-                tables::count(last.test_correct),
-                Cell::Number(percent(last.test_correct, last.test_total)),
-                tables::digits(last.test_error),
+                tables::count(score.correct),
+                Cell::Number(percent(score.correct, score.total)),
+                tables::digits(score.error),
                 tables::digits(last.train_error),
             ]);
         }
@@ -304,11 +311,13 @@ fn of_members(members: &[Record]) -> String {
         .enumerate()
         .map(|(index, record)| {
             let name = format!("member {}", index + 1);
-            curve(&name, &record.run.lines, EpochMetrics::test_accuracy)
+            curve(&name, &record.run.lines, |line| line.looked_at().accuracy())
         })
         .collect();
+    let first = members.first().and_then(|record| record.run.lines.first());
+    let word = first.map_or("test", EpochMetrics::looked_at_word);
     let chart = Chart {
-        title: "Accuracy of each member on the test images",
+        title: &format!("Accuracy of each member on the {word} images"),
         across: "epoch",
         curves: &curves,
         kind: Kind::Fraction,
@@ -324,7 +333,7 @@ fn of_members(members: &[Record]) -> String {
 
 /// The accuracy of the vote.
 fn votes(record: &Record) -> String {
-    let curves = [curve("the vote", &record.run.lines, EpochMetrics::test_accuracy)];
+    let curves = [curve("the vote", &record.run.lines, |line| line.best_known().accuracy())];
     let title = "Accuracy of the vote on the test images";
     let chart =
         Chart { title, across: "members", curves: &curves, kind: Kind::Fraction, marks: true };

@@ -53,15 +53,18 @@ fn results(names: &[String], records: &[Record]) -> String {
         match lines.last() {
             None => row.resize_with(8, || Cell::Number("–".into())),
             Some(last) => {
-                let [low, high] = last.test_accuracy_interval().map(|end| 100.0 * end);
-                row.extend([
-                    tables::digits(last.train_error),
-                    tables::digits(last.test_error),
-                    tables::count(last.test_correct),
-                    tables::count(last.test_total),
-                    Cell::Number(percent(last.test_correct, last.test_total)),
-                ]);
-                row.push(Cell::Number(format!("{low:.2} to {high:.2} %")));
+                row.push(tables::digits(last.train_error));
+                // Of a run with validation images, the last line alone has them.
+                if let Some(test) = last.test {
+                    let [low, high] = test.interval().map(|end| 100.0 * end);
+                    row.extend([
+                        tables::digits(test.error),
+                        tables::count(test.correct),
+                        tables::count(test.total),
+                        Cell::Number(percent(test.correct, test.total)),
+                        Cell::Number(format!("{low:.2} to {high:.2} %")),
+                    ]);
+                }
             }
         }
         row.resize_with(9, || Cell::Number("–".into()));
@@ -96,7 +99,7 @@ fn curves(names: &[String], records: &[Record]) -> String {
         let pairs = names.iter().zip(records);
         pairs.map(|(name, record)| curve(name, &record.run.lines, number)).collect()
     };
-    let chart = |title, curves: &[Curve], kind| {
+    let chart = |title: &str, curves: &[Curve], kind| {
         Chart { title, across: "epoch", curves, kind, marks: true }.html()
     };
     let many = match records.len() > LOOKS {
@@ -112,15 +115,23 @@ fn curves(names: &[String], records: &[Record]) -> String {
         notes += "<p class=\"notice\">The runs have different losses: their errors are not the same \
                   quantity, and only their accuracies can be compared.</p>\n";
     }
-    let tested = |record: &Record| record.run.lines.last().map(|last| last.test_total);
+    let tested = |record: &Record| record.run.lines.last()?.test.map(|test| test.total);
     let data = |record: &Record| record.run.experiment.data.clone();
     if differ(&|record| format!("{:?} {:?}", tested(record), data(record))) {
         notes += "<p class=\"notice\">The runs are tested on different images.</p>\n";
     }
+    let lines = || records.iter().flat_map(|record| &record.run.lines);
+    let has = |word| lines().any(|line| line.looked_at_word() == word);
+    let images = match (has("validation"), has("test")) {
+        (false, _) => "test images",
+        (true, false) => "validation images",
+        (true, true) => "validation images, or test images where there are no others",
+    };
+    let titles = [format!("Accuracy on the {images}"), format!("Error of the {images}")];
     format!(
         "<h2 id=\"curves\">Curves</h2>\n{many}{notes}<div class=\"charts\">\n{}{}{}{}</div>\n",
-        chart("Accuracy on the test images", &all(EpochMetrics::test_accuracy), Kind::Fraction),
-        chart("Error of the test images", &all(|line| line.test_error), Kind::Error),
+        chart(&titles[0], &all(|line| line.looked_at().accuracy()), Kind::Fraction),
+        chart(&titles[1], &all(|line| line.looked_at().error), Kind::Error),
         chart("Error of the training images", &all(|line| line.train_error), Kind::Error),
         chart("Learning rate at the end of an epoch", &all(|line| line.learning_rate), Kind::Size)
     )

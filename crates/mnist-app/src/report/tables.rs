@@ -8,7 +8,7 @@ use crate::evaluation::Evaluation;
 use crate::evaluation::report::percent;
 use crate::html::{self, Cell, table};
 use crate::passes::minus;
-use crate::train::EpochMetrics;
+use crate::train::{EpochMetrics, Score};
 use crate::width::cut;
 
 /// The most rows of a table of epochs.
@@ -56,30 +56,31 @@ fn shown(lines: &[EpochMetrics]) -> Vec<&EpochMetrics> {
 /// The lines of metrics, and the same with their digests, folded; `what` is what a line is of.
 pub(super) fn epochs(lines: &[EpochMetrics], what: &str) -> String {
     let some = shown(lines);
+    // Of a run with validation images, only the last line has test results: they stand at the top.
+    let parts: Vec<(_, fn(&EpochMetrics) -> Option<Score>)> =
+        vec![("validation error", |line| line.validation), ("test error", |line| line.test)];
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter(|(_, score)| some.iter().all(|line| score(line).is_some()))
+        .collect();
     let row = |line: &&EpochMetrics| {
-        vec![
-            count(line.epoch),
-            digits(line.train_error),
-            digits(line.test_error),
-            count(line.test_correct),
-            count(line.test_total),
-            Cell::Number(percent(line.test_correct, line.test_total)),
+        let mut row = vec![count(line.epoch), digits(line.train_error)];
+        for Score { error, correct, total } in parts.iter().filter_map(|(_, score)| score(line)) {
+            let accuracy = Cell::Number(percent(correct, total));
+            row.extend([digits(error), count(correct), count(total), accuracy]);
+        }
+        row.extend([
             digits(line.learning_rate),
             rounded(line.train_seconds, 3),
             rounded(line.samples_per_second, 0),
-        ]
+        ]);
+        row
     };
-    let head = [
-        what,
-        "training error",
-        "test error",
-        "right",
-        "of",
-        "accuracy",
-        "learning rate",
-        "seconds",
-        "images/s",
-    ];
+    let mut head = vec![what, "training error"];
+    for (name, _) in &parts {
+        head.extend([name, "right", "of", "accuracy"]);
+    }
+    head.extend(["learning rate", "seconds", "images/s"]);
     let rows: Vec<_> = some.iter().map(row).collect();
     let caption = match some.len() == lines.len() {
         true => "The lines of metrics.jsonl".to_owned(),
@@ -223,9 +224,9 @@ mod tests {
             train_error: 0.0,
             train_seconds: 0.0,
             samples_per_second: 0.0,
-            test_error: 0.0,
-            test_correct: 0,
-            test_total: 0,
+            validation: None,
+            test: None,
+            best_epoch: None,
             learning_rate: 0.0,
             weights_sha256: String::new(),
             receipt: String::new(),

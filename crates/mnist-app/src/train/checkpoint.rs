@@ -1,6 +1,6 @@
 //! A checkpoint: all that a run needs to go on to the same bits, in one safetensors file.
 //!
-//! Its arrays are those of [`save_trainer`]; its `__metadata__` say what the run was at, of which
+//! Its arrays are those of [`save_trainer_and_best`]; its `__metadata__` say what the run was at, of which
 //! experiment, on which data, and in which arithmetic, and have a checksum over everything else in
 //! the file, so that no change of any bit goes unnoticed.
 
@@ -8,14 +8,16 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use layers::{ARITHMETIC, load_trainer, save_trainer, sha256_of};
+use layers::{
+    ARITHMETIC, Network, Trainer, load_trainer_and_best, save_trainer_and_best, sha256_of,
+};
 use tensor::Element;
 
 use super::state::{Progress, State};
 use crate::console::notice;
-use crate::dataset::{Digests, Part};
+use crate::dataset::Digests;
 use crate::escape::{Escape, quoted};
-use crate::experiment::{Experiment, Origin};
+use crate::experiment::{Experiment, Keep, Origin};
 use crate::run_folder::{METRICS, Mark, Place, RunFolder, checkpoints_of, weights_of};
 use crate::weights_file::WeightsFile;
 
@@ -72,7 +74,7 @@ pub(super) fn to_bytes<T: Element>(
         (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
     ];
     let metadata: Vec<_> = own.into_iter().chain(identity.data.metadata()).collect();
-    let mut bytes = save_trainer(&state.trainer, &metadata)?;
+    let mut bytes = save_trainer_and_best(&state.trainer, state.best.as_ref(), &metadata)?;
     seal(&mut bytes)?;
     Ok(bytes)
 }
@@ -108,7 +110,7 @@ pub(super) fn resume<T: Element>(
         let resumed = (|| {
             let checkpoint = Checkpoint::read(file)?;
             let (progress, mark) = checkpoint.check(*place, run, identity)?;
-            load_trainer(&mut state.trainer, &checkpoint.bytes).with_context(|| file.escaped())?;
+            state.best = checkpoint.load(&mut state.trainer, &progress, identity.experiment)?;
             state.progress = progress;
             anyhow::Ok(Resumed { place: *place, mark })
         })();
@@ -221,6 +223,24 @@ impl Checkpoint {
         Ok((progress, mark))
     }
 
+    /// Takes the trainer to where it was. Returns the network of the best epoch, if that is to be
+    /// kept and there is one.
+    ///
+    /// # Errors
+    /// If it is of another trainer, or without that network; the trainer is then as before.
+    pub(super) fn load<T: Element>(
+        &self,
+        trainer: &mut Trainer<T>,
+        progress: &Progress,
+        experiment: &Experiment,
+    ) -> anyhow::Result<Option<Network<T>>> {
+        let has_best = experiment.keep == Keep::Best && progress.best.is_some();
+        let mut best = has_best.then(|| trainer.network().clone());
+        load_trainer_and_best(trainer, best.as_mut(), &self.bytes)
+            .with_context(|| self.file.clone())?;
+        Ok(best)
+    }
+
     /// Whether it is of this arithmetic, this experiment and these data.
     pub(super) fn check_identity(&self, identity: &Identity<'_>) -> anyhow::Result<()> {
         let file = &self.file;
@@ -255,13 +275,10 @@ impl Checkpoint {
         let file = &self.file;
         let own = Digests::from_metadata(&self.metadata).with_context(|| file.clone())?;
         let own = own.with_context(|| format!("{file}: expected the digests of its data"))?;
-        for (part, images) in [(Part::Train, "training images"), (Part::Test, "test images")] {
-            ensure!(
-                own.part(part) == data.part(part),
-                "{file}: expected the {images} that the run began with, sha256 {}, found others, \
-                 sha256 {}; name their folder with --data DIR",
-                own.part(part),
-                data.part(part)
+        if let Some([images, expected, found]) = own.difference(data) {
+            bail!(
+                "{file}: expected the {images} that the run began with, sha256 {expected}, found \
+                 others, sha256 {found}; name their folder with --data DIR"
             );
         }
         Ok(())

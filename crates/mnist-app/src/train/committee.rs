@@ -3,17 +3,19 @@
 //!
 //! Each member leaves a run's whole folder behind in the committee's. The committee's own
 //! `metrics.jsonl` has the keys of any run and a line for each member: `epoch` counts the
-//! members, `test_*` are those of the vote so far, the other numbers the last member's.
+//! members, `test_*` and `validation_*` are those of the vote so far, the other numbers the last
+//! member's.
 
 use layers::sha256;
 use tensor::Element;
 
-use super::metrics::{EpochMetrics, Outcome, Summary};
+use super::metrics::{EpochMetrics, Outcome, Score, Summary};
 use super::receipt::Receipts;
 use super::report::{Ending, Page};
 use super::resume::require_member;
 use super::run::Run;
 use super::start::Start;
+use super::stopping::stop;
 use super::{Options, report};
 use crate::console::Console;
 use crate::dataset::{self, Digests, Samples};
@@ -38,10 +40,11 @@ pub(super) fn train<T: Element>(
 ) -> anyhow::Result<(RunFolder, anyhow::Result<()>)> {
     // The last member's network too, before the first member trains.
     let start = Start::<T>::new(experiment, options.source(), resumed.is_some())?;
-    let Start { experiment, train, test, .. } = start;
-    dataset::tell(&train, &test);
-    let mut members = Members::new(&experiment, &Digests::new(&train, &test))?;
-    drop((train, test));
+    let Start { experiment, train, validation, test, .. } = start;
+    dataset::tell(&train, validation.as_ref(), &test);
+    let digests = Digests::new(&train, validation.as_ref(), &test);
+    let mut members = Members::new(&experiment, &digests)?;
+    drop((train, validation, test));
     let folder = match resumed {
         Some(mut folder) => {
             folder.set_experiment(&experiment)?;
@@ -69,6 +72,7 @@ pub(super) fn train<T: Element>(
         let outcome = run.train(if options.json { &mut silent } else { &mut *console });
         let mut outcome = outcome.map_err(|error| of_committee(error, &folder, member))?;
         loss = loss.or(outcome.unwritten.take());
+        members.validate(&own, run.validate());
         let (metrics, evaluation) =
             members.add(&own, (&outcome.metrics, &outcome.evaluation), run.test_samples());
         train_seconds += outcome.train_seconds;
@@ -83,10 +87,10 @@ pub(super) fn train<T: Element>(
         lines.sync();
         let voted = Outcome { evaluation, metrics, ..outcome };
         // After each member, so that what there is can be used, whatever comes later.
-        let target = experiment.target_accuracy;
-        let is_reached = target.is_some_and(|target| voted.metrics.test_accuracy() >= target);
+        let is_reached = stop(&experiment, &voted.metrics, None).is_some();
         let ended = (is_reached || member == count).then_some(member);
-        let summary = Summary::new(&experiment, &voted.metrics, voted.wall_seconds, options.simd);
+        let result = (&voted.metrics, voted.metrics.validation);
+        let summary = Summary::new(&experiment, result, voted.wall_seconds, options.simd);
         let summary = Summary { members: ended, metrics_lines: lines.cut(), ..summary };
         folder.write_json(SUMMARY, &summary)?;
         let shown = if options.json { line } else { report::vote_line(member, &voted.metrics) };
@@ -119,6 +123,9 @@ pub(super) fn train<T: Element>(
 /// The members of a committee that have ended, and their vote.
 pub(super) struct Members {
     vote: Vote,
+    /// On the validation images, if there are some.
+    validation: Vote,
+    validated: Option<Score>,
     digests: Vec<String>,
     receipts: Receipts,
     /// Of the last line.
@@ -132,11 +139,31 @@ impl Members {
     /// If something in the experiment cannot be written as TOML.
     pub(super) fn new(experiment: &Experiment, data: &Digests) -> anyhow::Result<Self> {
         let receipts = Receipts::new(experiment, data)?;
-        Ok(Self { vote: Vote::default(), digests: Vec::new(), receipts, receipt: None })
+        Ok(Self {
+            vote: Vote::default(),
+            validation: Vote::default(),
+            validated: None,
+            digests: Vec::new(),
+            receipts,
+            receipt: None,
+        })
+    }
+
+    /// Takes what the next member answered to the validation images, given its experiment.
+    pub(super) fn validate(
+        &mut self,
+        experiment: &Experiment,
+        answers: Option<(Evaluation, &Samples)>,
+    ) {
+        self.validated = answers.map(|(evaluation, samples)| {
+            let outputs = Outputs::of(experiment.networks.first(), Some(&experiment.loss));
+            self.validation.add(outputs, &evaluation);
+            Score::of(&self.validation.evaluation(samples), samples)
+        });
     }
 
     /// Adds the next member, given its experiment, its last line of metrics and what it answered to
-    /// the test images. Returns the committee's line, and the vote.
+    /// the test images, after [`Members::validate`]. Returns the committee's line, and the vote.
     pub(super) fn add(
         &mut self,
         experiment: &Experiment,
@@ -149,8 +176,9 @@ impl Members {
         self.digests.push(last.weights_sha256.clone());
         let mut metrics = EpochMetrics {
             epoch: self.digests.len(),
-            test_error: evaluation.error(),
-            test_correct: evaluation.correct(samples),
+            validation: self.validated,
+            test: Some(Score::of(&evaluation, samples)),
+            best_epoch: None,
             weights_sha256: self.digest(),
             receipt: String::new(),
             ..last.clone()

@@ -25,7 +25,7 @@ pub(super) struct Failure {
     value: String,
     /// The layer, and its summary.
     layer: Option<(usize, String)>,
-    /// The training or test image.
+    /// The image, of those for training; after an epoch, of those that it was tested on.
     image: Option<usize>,
 }
 

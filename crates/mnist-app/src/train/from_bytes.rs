@@ -2,7 +2,7 @@
 //! [`crate::fuzzing`].
 
 use anyhow::{Context, ensure};
-use layers::{Epoch, EpochRun, Epochs, Trainer, load_trainer, save_trainer};
+use layers::{Epoch, EpochRun, Epochs, Trainer, load_trainer_and_best, save_trainer_and_best};
 use tensor::Element;
 
 use super::checkpoint::{Checkpoint, Identity};
@@ -50,7 +50,7 @@ fn go_on<T: Element>(
     build::check(experiment, &origin, &networks, batches)?;
     let network = networks.into_iter().next().context("no network")?;
     let mut trainer = Trainer::new(network, build::trainer_config(experiment, samples));
-    load_trainer(&mut trainer, &checkpoint.bytes)?;
+    let best = checkpoint.load(&mut trainer, &progress, experiment)?;
     let begun = progress.epoch.read().context("no such step")?;
     let epochs = Epochs::new(experiment.epochs.get(), experiment.learning_rate)
         .schedule(experiment.schedule.clone())
@@ -59,9 +59,10 @@ fn go_on<T: Element>(
     let epoch = epochs.next().context("no such epoch")?;
     EpochRun::new(&epoch, &trainer, samples).resume(begun).context("no such step")?;
     // What was read can be written, and read again.
-    let written = save_trainer(&trainer, &[])?;
-    load_trainer(&mut trainer, &written)?;
-    assert_eq!(save_trainer(&trainer, &[])?, written);
+    let written = save_trainer_and_best(&trainer, best.as_ref(), &[])?;
+    let mut again = best.clone();
+    load_trainer_and_best(&mut trainer, again.as_mut(), &written)?;
+    assert_eq!(save_trainer_and_best(&trainer, again.as_ref(), &[])?, written);
     Ok(())
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn records(text: &str) -> [anyhow::Result<()>; 2] {
     let failure = Failure::of(text).map(|failure| assert!(!failure.to_string().is_empty()));
     let lines = lines_of(text).map(|(lines, _)| {
         // Of what can be read, all can be told.
-        lines.iter().for_each(|line| assert!(line.test_accuracy_interval()[0] <= 1.0));
+        lines.iter().for_each(|line| assert!(line.best_known().interval()[0] <= 1.0));
     });
     [lines, failure]
 }

@@ -6,7 +6,8 @@
 //! `report` what they print, and `progress` what a terminal shows on the way; `doctor` says
 //! why a run does not go on, or does not learn, and `failure` is the file that says so.
 //!
-//! `state` is what training changes, `checkpoint` the file of it, and `pace` when one is due;
+//! `stopping` says when a training ends before its last epoch, and which epoch is the best. `state` is
+//! what training changes, `checkpoint` the file of it, and `pace` when one is due;
 //! `resume` opens the folder of a run that goes on. `receipt` ties the lines of metrics together,
 //! `verify` trains a run again and compares, and `replay` one that broke off, to see why; `newest` is
 //! a run at its newest checkpoint.
@@ -27,6 +28,7 @@ mod resume;
 mod run;
 mod start;
 mod state;
+mod stopping;
 mod training;
 mod verify;
 
@@ -38,7 +40,7 @@ use tensor::Element;
 use tensor::simd::Level;
 
 use crate::console::Console;
-use crate::dataset::{self, Samples};
+use crate::dataset::{self, Parts};
 use crate::escape::Escape;
 use crate::experiment::{Experiment, Origin};
 use crate::run_folder::{RunFolder, checkpoints_of};
@@ -49,7 +51,7 @@ use run::Run;
 pub(crate) use committee::digest as committee_digest;
 pub(crate) use failure::text as failure_text;
 pub(crate) use from_bytes::{checkpoint as checkpoint_of_bytes, records as records_of_bytes};
-pub(crate) use metrics::EpochMetrics;
+pub(crate) use metrics::{EpochMetrics, Score};
 pub(crate) use newest::network as newest_network;
 pub(crate) use pace::Every;
 pub(crate) use replay::{FailedRun, Options as ReplayOptions, replay};
@@ -90,8 +92,8 @@ impl Options {
 /// A training that came to its end, whatever that is.
 pub(crate) struct Ended {
     pub(crate) folder: RunFolder,
-    /// Its images, for training and for testing; of a committee none.
-    pub(crate) samples: Option<(Samples, Samples)>,
+    /// Its images; of a committee none.
+    pub(crate) parts: Option<Parts>,
     /// Why it broke off, or what was lost of what it writes or prints.
     pub(crate) result: anyhow::Result<()>,
     /// Of a single network signals stay deferred, so that its report can be made.
@@ -110,12 +112,12 @@ pub(crate) fn train<T: Element>(
     resumed: Option<RunFolder>,
 ) -> anyhow::Result<Ended> {
     let mut console = Console::default();
-    let (folder, samples, result, deferred) = if experiment.committee.is_some() {
+    let (folder, parts, result, deferred) = if experiment.committee.is_some() {
         let (folder, result) = committee::train::<T>(experiment, options, resumed, &mut console)?;
         (folder, None, result, None)
     } else {
         let start = Start::<T>::new(experiment, options.source(), goes_on(resumed.as_ref())?)?;
-        dataset::tell(&start.train, &start.test);
+        dataset::tell(&start.train, start.validation.as_ref(), &start.test);
         let folder = match resumed {
             Some(folder) => folder,
             None => RunFolder::create(options.out.as_deref(), &start.experiment)?,
@@ -128,8 +130,8 @@ pub(crate) fn train<T: Element>(
             console.tell(run.conclusion(outcome));
         }
         let result = outcome.and_then(|outcome| outcome.unwritten.map_or(Ok(()), Err));
-        let (folder, train, test) = run.into_parts();
-        (folder, Some((train, test)), result, Some(deferred))
+        let (folder, parts) = run.into_parts();
+        (folder, Some(parts), result, Some(deferred))
     };
     let printed = console.result().with_context(|| {
         format!(
@@ -137,7 +139,7 @@ pub(crate) fn train<T: Element>(
             folder.path().escaped()
         )
     });
-    Ok(Ended { folder, samples, result: result.and(printed), deferred })
+    Ok(Ended { folder, parts, result: result.and(printed), deferred })
 }
 
 /// Whether a run has checkpoints.

@@ -88,10 +88,11 @@ impl Bar {
         }
     }
 
-    /// Says that the network is being tested, after the last step.
-    pub(super) fn test(&self) {
+    /// Says that the network is being tested, after the last step; first on the validation images,
+    /// where there are some.
+    pub(super) fn test(&self, has_validation: bool) {
         self.bar.set_position(self.bar.length().unwrap_or(0));
-        self.bar.set_message("testing");
+        self.bar.set_message(if has_validation { "validating" } else { "testing" });
     }
 
     /// Prints something without the bar in its way.

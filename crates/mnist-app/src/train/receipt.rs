@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use layers::{ARITHMETIC, sha256};
 
-use super::metrics::EpochMetrics;
+use super::metrics::{EpochMetrics, Score};
 use crate::dataset::Digests;
 use crate::experiment::Experiment;
 
@@ -45,7 +45,7 @@ impl Receipts {
         member: Option<&str>,
     ) -> String {
         let Self { experiment, data, arithmetic } = self;
-        let EpochMetrics { epoch, test_correct, test_total, weights_sha256, .. } = metrics;
+        let EpochMetrics { epoch, weights_sha256, .. } = metrics;
         let bits = |number: f64| format!("{:016x}", number.to_bits());
         let mut text = format!(
             "asterism receipt 1\n\
@@ -54,17 +54,23 @@ impl Receipts {
              experiment {experiment}\n\
              data {data}\n\
              epoch {epoch}\n\
-             train_error {}\n\
-             test_error {}\n\
-             test_correct {test_correct}\n\
-             test_total {test_total}\n\
-             learning_rate {}\n\
-             weights_sha256 {weights_sha256}\n",
+             train_error {}\n",
             before.unwrap_or("none"),
             bits(metrics.train_error),
-            bits(metrics.test_error),
-            bits(metrics.learning_rate),
         );
+        for (part, score) in [("validation", metrics.validation), ("test", metrics.test)] {
+            let Some(Score { error, correct, total }) = score else { continue };
+            let _ = writeln!(
+                text,
+                "{part}_error {}\n{part}_correct {correct}\n{part}_total {total}",
+                bits(error)
+            );
+        }
+        if let Some(best) = metrics.best_epoch {
+            let _ = writeln!(text, "best_epoch {best}");
+        }
+        let rate = bits(metrics.learning_rate);
+        let _ = writeln!(text, "learning_rate {rate}\nweights_sha256 {weights_sha256}");
         if let Some(member) = member {
             let _ = writeln!(text, "member {member}");
         }
@@ -77,7 +83,7 @@ mod tests {
     use layers::sha256;
 
     use super::Receipts;
-    use crate::train::metrics::EpochMetrics;
+    use crate::train::metrics::{EpochMetrics, Score};
 
     fn line(epoch: usize) -> EpochMetrics {
         EpochMetrics {
@@ -85,9 +91,9 @@ mod tests {
             train_error: 0.5,
             train_seconds: 3.0,
             samples_per_second: 20_000.0,
-            test_error: -0.0,
-            test_correct: 90,
-            test_total: 100,
+            validation: None,
+            test: Some(Score { error: -0.0, correct: 90, total: 100 }),
+            best_epoch: None,
             learning_rate: 0.1,
             weights_sha256: "cc".into(),
             receipt: String::new(),
@@ -111,24 +117,36 @@ mod tests {
         assert_eq!(receipts.of(&line(2), Some(&first), None), second);
         let of_member = sha256((text(&first, 2) + "member dd\n").as_bytes());
         assert_eq!(receipts.of(&line(2), Some(&first), Some("dd")), of_member);
+        // With validation images, their lines stand before those of the test images, if there are
+        // these.
+        let test = "test_error 8000000000000000\ntest_correct 90\ntest_total 100\n";
+        let validation = test.replace("test", "validation");
+        let both = EpochMetrics { validation: line(1).test, best_epoch: Some(1), ..line(1) };
+        let lines = format!("{validation}{test}best_epoch 1\n");
+        let expected = sha256(text("none", 1).replace(test, &lines).as_bytes());
+        assert_eq!(receipts.of(&both, None, None), expected);
+        let untested = EpochMetrics { test: None, best_epoch: None, ..both };
+        let expected = sha256(text("none", 1).replace(test, &validation).as_bytes());
+        assert_eq!(receipts.of(&untested, None, None), expected);
     }
 
     #[test]
     fn every_claim_counts_and_no_time_does() {
         let receipts = Receipts { experiment: "aa".into(), data: "bb".into(), arithmetic: 1 };
         let original = receipts.of(&line(1), None, None);
-        let changes: [fn(&mut EpochMetrics); 7] = [
-            |line| line.epoch += 1,
-            |line| line.train_error = line.train_error.next_up(),
-            |line| line.test_error = 0.0,
-            |line| line.test_correct += 1,
-            |line| line.test_total += 1,
-            |line| line.learning_rate = line.learning_rate.next_up(),
-            |line| line.weights_sha256 = "c".into(),
+        let error = |error| Some(Score { error, correct: 90, total: 100 });
+        let lines = [
+            EpochMetrics { epoch: 2, ..line(1) },
+            EpochMetrics { train_error: 0.5_f64.next_up(), ..line(1) },
+            EpochMetrics { test: error(0.0), ..line(1) },
+            EpochMetrics { test: Some(Score { error: -0.0, correct: 91, total: 100 }), ..line(1) },
+            EpochMetrics { test: Some(Score { error: -0.0, correct: 90, total: 101 }), ..line(1) },
+            EpochMetrics { validation: error(-0.0), ..line(1) },
+            EpochMetrics { best_epoch: Some(1), ..line(1) },
+            EpochMetrics { learning_rate: 0.1_f64.next_up(), ..line(1) },
+            EpochMetrics { weights_sha256: "c".into(), ..line(1) },
         ];
-        for change in changes {
-            let mut line = line(1);
-            change(&mut line);
+        for line in lines {
             assert_ne!(receipts.of(&line, None, None), original, "{line:?}");
         }
         let others = [

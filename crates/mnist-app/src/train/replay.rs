@@ -117,8 +117,8 @@ fn until_failure<T: Element>(
     place: (&Path, &dyn Fn(&str)),
 ) -> anyhow::Result<Option<(Failure, anyhow::Error)>> {
     for epoch in training.epochs().take(last).skip(training.state.progress.epochs) {
-        match training.epoch(&epoch, place)? {
-            Ok((metrics, _)) => training.state.progress.end_epoch(metrics),
+        match training.epoch(&epoch, None, place)? {
+            Ok(tested) => training.end_epoch(tested.metrics),
             Err(failure) => return Ok(Some(failure)),
         }
     }

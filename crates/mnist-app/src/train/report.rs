@@ -7,7 +7,8 @@ use layers::Network;
 use tensor::Element;
 
 use super::Options;
-use super::metrics::EpochMetrics;
+use super::metrics::{EpochMetrics, Score};
+use super::stopping::Stop;
 use crate::dataset::{DataSource, Samples};
 use crate::escape::{Escape, shell_word};
 use crate::evaluation::report::{accuracy, percent};
@@ -16,11 +17,11 @@ use crate::layer_rows::layer_rows;
 use crate::run_folder::REPORT;
 use crate::width::{WIDTH, cut, wrap, wrap_lines};
 
-/// What a run is about to do, given its training and test images and its folder.
+/// What a run is about to do, given its training, validation and test images and its folder.
 pub(super) fn beginning<T: Element>(
     experiment: &Experiment,
     network: &Network<T>,
-    [train, test]: [&Samples; 2],
+    (train, validation, test): (&Samples, Option<&Samples>, &Samples),
     (options, folder): (&Options, &Path),
 ) -> String {
     let Experiment { name, description, seed, epochs, .. } = experiment;
@@ -31,8 +32,10 @@ pub(super) fn beginning<T: Element>(
         None => DataSource::Mnist.to_string(),
     };
     let [_, height, width] = train.shape();
+    let validation = validation
+        .map_or(String::new(), |validation| format!("{} validation images, ", validation.len()));
     let data = format!(
-        "data: {source}, {} training images, {} test images of {height}×{width} pixels, {}",
+        "data: {source}, {} training images, {validation}{} test images of {height}×{width} pixels, {}",
         train.len(),
         test.len(),
         classes(train)
@@ -77,18 +80,49 @@ fn classes(samples: &Samples) -> String {
     }
 }
 
-/// The notebook's line for an epoch, followed by test results and speed.
+/// The notebook's line for an epoch, followed by the results of the validation images, or of the
+/// test images where there are no others, and speed.
 pub(super) fn epoch_line(metrics: &EpochMetrics, epochs: usize) -> String {
+    let (part, Score { error: mean, correct, total }) = match metrics.validation {
+        Some(score) => ("validation:", score),
+        None => ("test: error", metrics.looked_at()),
+    };
     let line = format!(
-        "{:>2}/{epochs}, error={}  test: error {}, {} right  {}, {:.0}/s",
+        "{:>2}/{epochs}, error={}  {part} {}, {} right  {}, {:.0}/s",
         metrics.epoch,
         error(metrics.train_error),
-        error(metrics.test_error),
-        percent(metrics.test_correct, metrics.test_total),
+        error(mean),
+        percent(correct, total),
         seconds(metrics.train_seconds),
         metrics.samples_per_second,
     );
     cut(&line, WIDTH)
+}
+
+/// Why a run ended before its last epoch, and what it kept, if there is something to say; `score` is
+/// what that has on the validation images.
+pub(super) fn choice_lines(
+    metrics: &EpochMetrics,
+    stop: Option<Stop>,
+    score: Option<Score>,
+) -> String {
+    let mut text = String::new();
+    let epoch = metrics.epoch;
+    if let Some(Stop::Patience(patience)) = stop {
+        let epochs = if patience == 1 { "epoch" } else { "epochs" };
+        text += &format!(
+            "Ended after epoch {epoch}, after {patience} {epochs} without a better validation \
+             accuracy.\n"
+        );
+    }
+    if let Some(Score { correct, total, error }) = score {
+        let kept = metrics.best_epoch.map_or(String::new(), |best| format!("kept: epoch {best}, "));
+        text += &format!(
+            "{kept}{correct} of {total} validation images right ({}), error {error:.4}\n",
+            percent(correct, total)
+        );
+    }
+    text
 }
 
 /// An error with as many digits as a line has room for.
@@ -102,8 +136,9 @@ fn seconds(seconds: f64) -> String {
 
 /// The result of the vote of a committee's members so far.
 pub(super) fn vote_line(members: usize, metrics: &EpochMetrics) -> String {
-    let accuracy = accuracy(metrics.test_correct, metrics.test_total);
-    let line = format!("vote of {members}: {accuracy}, mean −ln p {:.4}", metrics.test_error);
+    let Score { error, correct, total } = metrics.best_known();
+    let accuracy = accuracy(correct, total);
+    let line = format!("vote of {members}: {accuracy}, mean −ln p {error:.4}");
     wrap(&line) + "\n"
 }
 
@@ -142,7 +177,7 @@ pub(super) struct Ending<'a> {
 /// digest of the weights, the time, and what to type next.
 pub(super) fn end(ending: &Ending<'_>) -> String {
     let Ending { text, metrics, folder, has_report, is_committee, .. } = *ending;
-    let [low, high] = metrics.test_accuracy_interval().map(|end| 100.0 * end);
+    let [low, high] = metrics.best_known().interval().map(|end| 100.0 * end);
     let meaning = format!(
         "Of other images of this kind, expect it to get {low:.2} to {high:.2} % right. Why: {} \
          in Asterism's repository",
@@ -185,7 +220,7 @@ mod tests {
     use std::path::Path;
 
     use super::{Page, epoch_line, in_words};
-    use crate::train::metrics::EpochMetrics;
+    use crate::train::metrics::{EpochMetrics, Score};
     use crate::width::WIDTH;
 
     #[test]
@@ -193,21 +228,26 @@ mod tests {
         for (epochs, error, seconds, speed) in
             [(15, 0.6453, 0.066, 15152.0), (200, 1.2e30, 12345.6, 1234567.0), (9, 999.9, 9.0, 9.0)]
         {
+            let score = Score { error, correct: 10_000, total: 10_000 };
             let metrics = EpochMetrics {
                 epoch: epochs,
                 train_error: error,
                 train_seconds: seconds,
                 samples_per_second: speed,
-                test_error: error,
-                test_correct: 10_000,
-                test_total: 10_000,
+                validation: None,
+                test: Some(score),
+                best_epoch: None,
                 learning_rate: 0.1,
                 weights_sha256: String::new(),
                 receipt: String::new(),
             };
-            let line = epoch_line(&metrics, epochs);
-            assert!(line.chars().count() <= WIDTH && !line.ends_with('…'), "{line}");
-            assert!(line.starts_with(&format!("{epochs:>2}/{epochs}, error=")), "{line}");
+            let validated = EpochMetrics { validation: Some(score), test: None, ..metrics.clone() };
+            for (metrics, part) in [(metrics, "test: error"), (validated, "validation:")] {
+                let line = epoch_line(&metrics, epochs);
+                assert!(line.chars().count() <= WIDTH && !line.ends_with('…'), "{line}");
+                assert!(line.starts_with(&format!("{epochs:>2}/{epochs}, error=")), "{line}");
+                assert!(line.contains(&format!("  {part} ")), "{line}");
+            }
         }
     }
 

@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use super::committee;
 use super::metrics::EpochMetrics;
-use super::verify::MOST_METRICS;
+use super::stopping::stop_after;
+use super::verify::{MOST_METRICS, lines_of};
 use crate::escape::{Escape, shell_word};
 use crate::evaluation::report::accuracy;
 use crate::experiment::{self, Experiment, Origin};
@@ -93,6 +94,7 @@ struct Ended {
     test_correct: usize,
     test_total: usize,
     test_accuracy: f64,
+    validation_accuracy: Option<f64>,
     weights_sha256: String,
     members: Option<usize>,
     metrics_lines: Option<usize>,
@@ -116,8 +118,9 @@ pub(crate) fn result_of(
     let text = text_of(&metrics, MOST_METRICS)?;
     let last = text.lines().last().unwrap_or_default();
     let is_same = serde_json::from_str(last).is_ok_and(|last: EpochMetrics| {
-        (last.epoch, last.test_correct, last.test_total, last.weights_sha256)
-            == (ended.epoch, ended.test_correct, ended.test_total, ended.weights_sha256.clone())
+        let test = last.test.map(|score| (score.correct, score.total));
+        (last.epoch, test, &last.weights_sha256)
+            == (ended.epoch, Some((ended.test_correct, ended.test_total)), &ended.weights_sha256)
     });
     ensure!(is_same, "{}", contradicted(run));
     if json {
@@ -152,7 +155,14 @@ fn ended(run: &Path, experiment: &Experiment) -> Option<Ended> {
         // Those that are missing are in its last checkpoint.
         return None;
     }
-    let is_reached = experiment.target_accuracy.is_some_and(|p| ended.test_accuracy >= p);
+    let is_reached = match ended.validation_accuracy {
+        None => experiment.target_accuracy.is_some_and(|p| ended.test_accuracy >= p),
+        // What is kept may be better than what the run stopped with.
+        Some(_) => {
+            let text = text_of(&run.join(METRICS), MOST_METRICS).ok()?;
+            stop_after(experiment, &lines_of(&text).ok()?.0).is_some()
+        }
+    };
     let Some(planned) = experiment.committee else {
         let is_done = ended.epoch == experiment.epochs.get()
             || (is_reached && ended.epoch < experiment.epochs.get());

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use layers::{Epoch, EpochReport, EpochRun, NonFinite};
 use tensor::Element;
 
@@ -15,10 +15,10 @@ use super::progress::Bar;
 use super::report::{Ending, Page};
 use super::start::Start;
 use super::state::{Progress, Steps};
-use super::training::Training;
+use super::training::{Tested, Training};
 use super::{Options, report};
 use crate::console::{Console, notice};
-use crate::dataset::Samples;
+use crate::dataset::{Parts, Samples};
 use crate::escape::{Escape, shell_word};
 use crate::evaluation::Evaluation;
 use crate::evaluation::report::{accuracy_lines, notebook_lines};
@@ -73,6 +73,15 @@ impl<'a, T: Element> Run<'a, T> {
             options.origin.setting(experiment, &["epochs".into()]),
             experiment.epochs
         );
+        let is_tested = state.progress.last.as_ref().is_none_or(|last| last.test.is_some());
+        ensure!(
+            is_tested || state.progress.epochs < experiment.epochs.get(),
+            "{}: expected at least {} epochs, as {begun} are done, and the test after the last one \
+             belongs to its end, found {}",
+            options.origin.setting(experiment, &["epochs".into()]),
+            begun + 1,
+            experiment.epochs
+        );
         folder.set_experiment(experiment)?;
         let (place, mark) = resumed.map(|Resumed { place, mark }| (place, mark)).unzip();
         let checkpoints = Checkpoints::open(&folder, place)?;
@@ -106,13 +115,19 @@ impl<'a, T: Element> Run<'a, T> {
         &self.training.test
     }
 
-    /// Where its files are, and its images, for training and for testing.
-    pub(super) fn into_parts(self) -> (RunFolder, Samples, Samples) {
-        (self.folder, self.training.train, self.training.test)
+    /// The validation images, if there are some, and what the network that it kept answers to them.
+    pub(super) fn validate(&mut self) -> Option<(Evaluation, &Samples)> {
+        self.training.validate()
     }
 
-    /// Trains all epochs that are left, or until the target is reached, and writes what came of
-    /// it. Signals are to be deferred.
+    /// Where its files are, and its images.
+    pub(super) fn into_parts(self) -> (RunFolder, Parts) {
+        let Training { train, validation, test, .. } = self.training;
+        (self.folder, Parts { train, validation, test })
+    }
+
+    /// Trains all epochs that are left, or until the target is reached or patience has ended, and
+    /// writes what came of it. Signals are to be deferred.
     ///
     /// # Errors
     /// If a loss is not finite, a file cannot be written, or a signal was received.
@@ -127,14 +142,13 @@ impl<'a, T: Element> Run<'a, T> {
         let mut bar = Bar::new(self.options.quiet, sizes, epochs, self.place);
         let mut last = None;
         for epoch in self.training.epochs().skip(self.training.state.progress.epochs) {
-            if self.is_reached() {
+            if !self.is_left() {
                 break;
             }
             self.end_if_asked()?;
             let report = self.learn(&epoch, &mut bar)?;
-            bar.test();
-            let evaluation = self.evaluate(&epoch)?;
-            let metrics = self.training.metrics(&report, &evaluation);
+            bar.test(self.training.validation.is_some());
+            let Tested { metrics, evaluation } = self.test(&epoch, &report)?;
             let line = serde_json::to_string(&metrics)?;
             bar.suspend(|| self.lines.push(&line))?;
             let shown = match self.options.json {
@@ -145,8 +159,8 @@ impl<'a, T: Element> Run<'a, T> {
             if let Some(warning) = self.warning(&report, &metrics) {
                 bar.suspend(|| notice(warning));
             }
-            self.training.state.progress.end_epoch(metrics);
-            last = Some(evaluation);
+            self.training.end_epoch(metrics);
+            last = evaluation;
             if self.is_left() && self.pace.is_due_after_epoch() {
                 self.save()?;
             }
@@ -156,7 +170,7 @@ impl<'a, T: Element> Run<'a, T> {
         self.lines.sync();
         let evaluation = match last {
             Some(evaluation) => evaluation,
-            None => self.evaluate_last()?,
+            None => self.test_again()?,
         };
         let Progress { wall_seconds, train_seconds, ref last, .. } = self.training.state.progress;
         let metrics = last.clone().context("no epoch")?;
@@ -167,20 +181,10 @@ impl<'a, T: Element> Run<'a, T> {
         Ok(outcome)
     }
 
-    /// Whether the last epoch came to the target.
-    fn is_reached(&self) -> bool {
-        let accuracy = self.training.state.progress.last.as_ref().map(EpochMetrics::test_accuracy);
-        self.training
-            .experiment
-            .target_accuracy
-            .zip(accuracy)
-            .is_some_and(|(target, p)| p >= target)
-    }
-
     /// Whether there are epochs left.
     fn is_left(&self) -> bool {
-        self.training.state.progress.epochs < self.training.experiment.epochs.get()
-            && !self.is_reached()
+        let Training { experiment, state, .. } = &self.training;
+        state.progress.epochs < experiment.epochs.get() && self.training.stop().is_none()
     }
 
     /// Writes a checkpoint of where the run stands, unless there is one. If it cannot be written,
@@ -272,25 +276,37 @@ impl<'a, T: Element> Run<'a, T> {
         report.map_err(|failure| self.stopped(epoch, &run, &failure))
     }
 
-    /// Tests the network after an epoch: the averaged one, if the experiment wants it.
-    fn evaluate(&mut self, epoch: &Epoch) -> anyhow::Result<Evaluation> {
+    /// Tests the network after an epoch.
+    fn test(&mut self, epoch: &Epoch, report: &EpochReport) -> anyhow::Result<Tested> {
         let go_on = || signals::received().is_none();
-        let Some(evaluation) = self.training.evaluate_while(epoch, go_on) else {
-            self.end_if_asked()?;
-            bail!("expected a signal that ended the evaluation, found none");
+        let Some(tested) = self.training.test((epoch, report), None, go_on) else {
+            return Err(self.ended_in_a_test());
         };
-        let Some(image) = evaluation.first_non_finite() else { return Ok(evaluation) };
-        let place = (self.folder.path(), &self.show() as _);
-        let (failure, error) = self.training.test_failure(place, epoch, image);
-        self.record(&failure);
-        Err(error)
+        tested.map_err(|image| {
+            let place = (self.folder.path(), &self.show() as _);
+            let (failure, error) = self.training.test_failure(place, epoch, &image);
+            self.record(&failure);
+            error
+        })
     }
 
-    /// Tests the network after the last epoch once more, in a run that has ended.
-    fn evaluate_last(&mut self) -> anyhow::Result<Evaluation> {
+    /// The end after a signal in a test.
+    fn ended_in_a_test(&mut self) -> anyhow::Error {
+        match self.end_if_asked() {
+            Err(error) => error,
+            Ok(()) => anyhow!("expected a signal that ended the evaluation, found none"),
+        }
+    }
+
+    /// Tests what is kept after the last epoch once more, in a run that has ended.
+    fn test_again(&mut self) -> anyhow::Result<Evaluation> {
         let epochs = self.training.state.progress.epochs;
         let epoch = epochs.checked_sub(1).and_then(|before| self.training.epochs().nth(before));
-        let evaluation = self.evaluate(&epoch.context("no epoch")?)?;
+        let epoch = epoch.context("no epoch")?;
+        let Some(evaluation) = self.training.test_again(&epoch, || signals::received().is_none())
+        else {
+            return Err(self.ended_in_a_test());
+        };
         let expected = self.training.state.progress.last.as_ref().map(|last| &last.weights_sha256);
         let found = self.training.network().digest();
         ensure!(
@@ -334,14 +350,15 @@ impl<'a, T: Element> Run<'a, T> {
         if self.options.quiet {
             return None;
         }
-        let Training { experiment, train, test, state, .. } = &mut self.training;
+        let Training { experiment, train, validation, test, state, .. } = &mut self.training;
         let progress = doctor::Progress {
             epochs: metrics.epoch,
             steps: state.trainer.state().steps,
             train_correct: report.correct,
-            test_correct: metrics.test_correct,
+            correct: metrics.looked_at().correct,
             train,
-            test,
+            samples: validation.as_ref().unwrap_or(test),
+            word: metrics.looked_at_word(),
         };
         state.progress.learning.warning((state.trainer.network(), &experiment.loss), &progress)
     }
@@ -356,7 +373,8 @@ impl<'a, T: Element> Run<'a, T> {
         self.folder.remove(FAILURE)?;
         let notebook = NotebookErrors::of(experiment, &outcome.evaluation);
         let Outcome { metrics, wall_seconds, .. } = outcome;
-        let summary = Summary::new(experiment, metrics, *wall_seconds, self.options.simd);
+        let result = (metrics, self.training.validation_score());
+        let summary = Summary::new(experiment, result, *wall_seconds, self.options.simd);
         self.folder.write_json(SUMMARY, &Summary { metrics_lines, notebook, ..summary })
     }
 
@@ -371,10 +389,11 @@ impl<'a, T: Element> Run<'a, T> {
             notice(format_args!("run: {}", folder.escaped()));
             return;
         }
-        let Training { experiment, train, test, state, .. } = &self.training;
+        let Training { experiment, train, validation, test, state, .. } = &self.training;
         let place = (self.options, folder);
         let network = state.trainer.network();
-        console.tell(report::beginning(experiment, network, [train, test], place));
+        let parts = (train, validation.as_ref(), test);
+        console.tell(report::beginning(experiment, network, parts, place));
         if self.resumed {
             console.tell(format_args!("goes on {}\n", self.training.state.progress.text()));
         }
@@ -385,6 +404,8 @@ impl<'a, T: Element> Run<'a, T> {
         let Outcome { metrics, evaluation, train_seconds, .. } = outcome;
         let Training { experiment, test, .. } = &self.training;
         let mut text = String::new();
+        let score = self.training.validation_score();
+        text.push_str(&report::choice_lines(metrics, self.training.stop(), score));
         if experiment.notebook_report {
             text.push_str(&notebook_lines(evaluation, test));
         }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use layers::Network;
 use tensor::Element;
 
-use crate::dataset::{Misfit, Samples};
+use crate::dataset::{Misfit, Parts, Samples};
 use crate::experiment::build::{self, Batches};
-use crate::experiment::{Experiment, NetworkNumber, Origin};
+use crate::experiment::{Experiment, Keep, NetworkNumber, Origin};
 use crate::memory;
 
 /// The networks of an experiment as they start, and its images, which fit.
@@ -18,6 +18,8 @@ pub(crate) struct Start<T> {
     /// With the weights that they start with.
     pub(crate) networks: Vec<Network<T>>,
     pub(crate) train: Samples,
+    /// What choices during the training look at, if there are such images.
+    pub(crate) validation: Option<Samples>,
     pub(crate) test: Samples,
 }
 
@@ -40,7 +42,11 @@ impl<T: Element> Start<T> {
             of_weights = build::set_initial_weights(network, experiment)?;
         }
         let source = build::data_source(data, experiment, origin)?;
-        let (train, test) = source.load_both(experiment.classes.as_deref(), &experiment.form())?;
+        let Parts { train, mut validation, test } =
+            source.load_parts(experiment.classes.as_deref(), &experiment.form())?;
+        if validation.is_none() {
+            require_no_choice(experiment, origin)?;
+        }
         let mut train = train.first(experiment.train_limit.map(Into::into));
         let mut test = test.first(experiment.test_limit.map(Into::into));
         let numbers = NetworkNumber::each(&experiment.networks);
@@ -48,11 +54,18 @@ impl<T: Element> Start<T> {
             let misfit =
                 |misfit: Misfit| anyhow!("{}: {misfit}", origin.network(number, misfit.layer));
             train = train.fit(network).map_err(misfit)?;
+            validation =
+                validation.map(|validation| validation.fit(network)).transpose().map_err(misfit)?;
             test = test.fit(network).map_err(misfit)?;
             let config = build::trainer_config(experiment, train.len());
             let footprint = network.spec().footprint::<T>()?;
             let file = footprint.trainer_file(&config);
-            memory::require_for_training(&footprint, &config, file)?;
+            let best = match experiment.keep {
+                Keep::Last => 0,
+                // In memory, and in the file of a checkpoint while that is written.
+                Keep::Best => footprint.network().saturating_mul(3),
+            };
+            memory::require_for_training(&footprint, &config, file.saturating_add(best))?;
         }
         build::require_classes(experiment, of_weights.as_ref(), &train)?;
         let batches = Batches::of(experiment, train.len());
@@ -61,6 +74,19 @@ impl<T: Element> Start<T> {
         if let Some(weights) = of_weights {
             experiment.initial_weights_sha256 = Some(weights.sha256);
         }
-        Ok(Self { experiment, networks, train, test })
+        Ok(Self { experiment, networks, train, validation, test })
     }
+}
+
+/// Checks that nothing is to be chosen by validation images, where there are none.
+fn require_no_choice(experiment: &Experiment, origin: &Origin) -> anyhow::Result<()> {
+    let asked =
+        [("patience", experiment.patience.is_some()), ("keep", experiment.keep != Keep::Last)];
+    let Some((key, _)) = asked.into_iter().find(|(_, is_asked)| *is_asked) else { return Ok(()) };
+    bail!(
+        "{}: {key}: needs a validation part, images that are neither learned from nor tested on, \
+         and there is none: chosen by the test images, the best epoch would look better than it \
+         is; write validation = 0.1 in [data], or remove the key",
+        origin.line(&[key.into()])
+    );
 }

@@ -1,17 +1,20 @@
 //! What training changes. With the experiment and the images, it decides how a run goes on.
 
-use layers::{EpochProgress, Trainer};
+use layers::{EpochProgress, Network, Trainer};
 use serde::{Deserialize, Serialize};
 use tensor::reduce::Total;
 
 use super::doctor::Learning;
 use super::metrics::EpochMetrics;
+use super::stopping::Best;
 use crate::run_folder::Place;
 
 /// All of it; a checkpoint holds it.
 pub(super) struct State<T> {
     /// The network, and what the optimizer remembers.
     pub(super) trainer: Trainer<T>,
+    /// The network after the best epoch, if the experiment keeps that and one is done.
+    pub(super) best: Option<Network<T>>,
     pub(super) progress: Progress,
 }
 
@@ -35,6 +38,9 @@ pub(super) struct Progress {
     pub(super) learning: Learning,
     /// The metrics of the last epoch that is done.
     pub(super) last: Option<EpochMetrics>,
+    /// The best epoch, if there are validation images and one is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) best: Option<Best>,
 }
 
 /// An [`EpochProgress`] as it is written.
@@ -65,6 +71,7 @@ impl Progress {
         self.epochs += 1;
         self.epoch = Steps::default();
         self.seconds = 0.0;
+        self.best = Best::after(self.best, &metrics);
         self.last = Some(metrics);
     }
 

@@ -12,15 +12,16 @@ use tensor::Element;
 
 use super::doctor::Diagnosis;
 use super::failure::Failure;
-use super::metrics::EpochMetrics;
+use super::metrics::{EpochMetrics, Score};
 use super::receipt::Receipts;
 use super::start::Start;
 use super::state::{Progress, State};
+use super::stopping::{Best, Stop, stop};
 use crate::augmentation::Augmenter;
 use crate::dataset::{self, Augmented, Digests, Samples};
 use crate::evaluation::{Evaluation, Evaluator};
-use crate::experiment::Experiment;
 use crate::experiment::build::trainer_config;
+use crate::experiment::{Experiment, Keep};
 use crate::memory;
 use crate::model::FORM;
 
@@ -28,6 +29,7 @@ use crate::model::FORM;
 pub(super) struct Training<T> {
     pub(super) experiment: Experiment,
     pub(super) train: Samples,
+    pub(super) validation: Option<Samples>,
     pub(super) test: Samples,
     pub(super) data: Digests,
     receipts: Receipts,
@@ -38,27 +40,46 @@ pub(super) struct Training<T> {
     averaged: Option<Network<T>>,
 }
 
+/// What came of an epoch.
+pub(super) struct Tested {
+    /// Its line.
+    pub(super) metrics: EpochMetrics,
+    /// The answers to the test images, if it was tested on them.
+    pub(super) evaluation: Option<Evaluation>,
+}
+
+/// An image whose loss is not finite.
+pub(super) struct BadImage {
+    /// Of the validation images, or else of the test images.
+    of_validation: bool,
+    /// Whether the network was that of the best epoch before.
+    of_best: bool,
+    index: usize,
+}
+
 impl<T: Element> Training<T> {
     /// Before its first step.
     ///
     /// # Errors
     /// If the memory does not suffice.
     pub(super) fn new(start: Start<T>) -> anyhow::Result<Self> {
-        let Start { experiment, networks, train, test } = start;
+        let Start { experiment, networks, train, validation, test } = start;
         let network = networks.into_iter().next().context("no network")?;
         let config = trainer_config(&experiment, train.len());
         let taken = memory::training_bytes::<T>(&network.spec().footprint()?, &config);
-        let evaluator = Evaluator::new(&network, test.len(), taken)?;
+        let most = validation.as_ref().map_or(0, Samples::len).max(test.len());
+        let evaluator = Evaluator::new(&network, most, taken)?;
         let augmenter = experiment
             .augmentation
             .map(|augmentation| Augmenter::new(augmentation, train.size(), experiment.seed));
         let trainer = Trainer::new(network, config);
-        let state = State { trainer, progress: Progress::default() };
-        let data = Digests::new(&train, &test);
+        let state = State { trainer, best: None, progress: Progress::default() };
+        let data = Digests::new(&train, validation.as_ref(), &test);
         let receipts = Receipts::new(&experiment, &data)?;
         Ok(Self {
             experiment,
             train,
+            validation,
             test,
             data,
             receipts,
@@ -117,9 +138,96 @@ impl<T: Element> Training<T> {
         run.report(&self.state.trainer)
     }
 
-    /// Tests the network after an epoch: the averaged one, if the experiment wants it. `None` if
-    /// `go_on` ended that.
-    pub(super) fn evaluate_while(
+    /// Tests the network after an epoch, the averaged one if the experiment wants it: on the
+    /// validation images, and after the last epoch what is kept on the test images; without
+    /// validation images always on the test images. `is_last` says whether it is the last one, if
+    /// that is not to be found out. `None` if `go_on` ended that.
+    ///
+    /// # Errors
+    /// If a loss is not finite.
+    pub(super) fn test(
+        &mut self,
+        (epoch, report): (&Epoch, &EpochReport),
+        is_last: Option<bool>,
+        go_on: impl Fn() -> bool + Sync,
+    ) -> Option<Result<Tested, BadImage>> {
+        if !self.average(epoch, &go_on) {
+            return None;
+        }
+        let Self { experiment, validation, test, evaluator, state, averaged, .. } = self;
+        let network = averaged.as_ref().unwrap_or(state.trainer.network());
+        let mut evaluate = |network: &Network<T>, samples: &Samples| {
+            evaluator.evaluate_while(network, &experiment.loss, samples, &go_on)
+        };
+        let train_seconds = state.progress.seconds;
+        let mut metrics = EpochMetrics {
+            epoch: report.epoch,
+            train_error: report.loss,
+            train_seconds,
+            samples_per_second: self.train.len() as f64 / train_seconds,
+            validation: None,
+            test: None,
+            best_epoch: None,
+            learning_rate: report.learning_rate,
+            weights_sha256: network.digest(),
+            receipt: String::new(),
+        };
+        if let Some(validation) = validation {
+            let evaluation = evaluate(network, validation)?;
+            if let Some(index) = evaluation.first_non_finite() {
+                return Some(Err(BadImage { of_validation: true, of_best: false, index }));
+            }
+            metrics.validation = Some(Score::of(&evaluation, validation));
+        }
+        let best = Best::after(state.progress.best, &metrics);
+        let ends = || {
+            metrics.epoch == experiment.epochs.get() || stop(experiment, &metrics, best).is_some()
+        };
+        let mut answers = None;
+        if validation.is_none() || is_last.unwrap_or_else(ends) {
+            let keeps_best = experiment.keep == Keep::Best;
+            let is_best = best.is_some_and(|best| best.epoch == metrics.epoch);
+            let before = state.best.as_ref().filter(|_| keeps_best && !is_best);
+            let kept = before.unwrap_or(network);
+            let evaluation = evaluate(kept, test)?;
+            if let Some(index) = evaluation.first_non_finite() {
+                let of_best = before.is_some();
+                return Some(Err(BadImage { of_validation: false, of_best, index }));
+            }
+            metrics.test = Some(Score::of(&evaluation, test));
+            if let Some(best) = best.filter(|_| keeps_best) {
+                metrics.best_epoch = Some(best.epoch);
+                metrics.weights_sha256 = kept.digest();
+            }
+            answers = Some(evaluation);
+        }
+        let before = state.progress.last.as_ref().map(|last| last.receipt.as_str());
+        metrics.receipt = self.receipts.of(&metrics, before, None);
+        Some(Ok(Tested { metrics, evaluation: answers }))
+    }
+
+    /// Ends an epoch after its test.
+    pub(super) fn end_epoch(&mut self, metrics: EpochMetrics) {
+        let number = metrics.epoch;
+        let State { trainer, best, progress } = &mut self.state;
+        progress.end_epoch(metrics);
+        let is_best = progress.best.is_some_and(|best| best.epoch == number);
+        if self.experiment.keep == Keep::Best && is_best {
+            *best = Some(self.averaged.as_ref().unwrap_or(trainer.network()).clone());
+        }
+    }
+
+    /// Why the training ends after the epoch that was the last, if it does before the last one that
+    /// is planned.
+    pub(super) fn stop(&self) -> Option<Stop> {
+        let Progress { ref last, best, .. } = self.state.progress;
+        // Where there are validation images, only what has the test's results can be the last.
+        let last = last.as_ref().filter(|last| last.test.is_some())?;
+        stop(&self.experiment, last, best)
+    }
+
+    /// Tests what is kept after the last epoch, this one, once more. `None` if `go_on` ended that.
+    pub(super) fn test_again(
         &mut self,
         epoch: &Epoch,
         go_on: impl Fn() -> bool + Sync,
@@ -127,21 +235,41 @@ impl<T: Element> Training<T> {
         if !self.average(epoch, &go_on) {
             return None;
         }
-        let network = self.averaged.as_ref().unwrap_or(self.state.trainer.network());
-        let loss = &self.experiment.loss;
-        self.evaluator.evaluate_while(network, loss, &self.test, go_on)
+        let Self { experiment, test, evaluator, state, averaged, .. } = self;
+        let network = averaged.as_ref().unwrap_or(state.trainer.network());
+        let kept = state.best.as_ref().unwrap_or(network);
+        evaluator.evaluate_while(kept, &experiment.loss, test, go_on)
     }
 
-    /// Trains what is left of an epoch, and tests what came of it. If a number is not finite, what
-    /// failed, and what is said of it.
+    /// The validation images, and what the network that is kept answers to them.
+    pub(super) fn validate(&mut self) -> Option<(Evaluation, &Samples)> {
+        let Self { experiment, validation, evaluator, state, averaged, .. } = self;
+        let network = averaged.as_ref().unwrap_or(state.trainer.network());
+        let kept = state.best.as_ref().unwrap_or(network);
+        let validation = validation.as_ref()?;
+        Some((evaluator.evaluate(kept, &experiment.loss, validation), validation))
+    }
+
+    /// The score of what is kept on the validation images, if there are some.
+    pub(super) fn validation_score(&self) -> Option<Score> {
+        let Progress { ref last, best, .. } = self.state.progress;
+        match self.experiment.keep {
+            Keep::Best => best.map(|best| best.score),
+            Keep::Last => last.as_ref()?.validation,
+        }
+    }
+
+    /// Trains what is left of an epoch, and tests what came of it, as [`Training::test`] does. If a
+    /// number is not finite, what failed, and what is said of it.
     ///
     /// # Errors
     /// If it has not come that far.
     pub(super) fn epoch(
         &mut self,
         epoch: &Epoch,
+        is_last: Option<bool>,
         place: (&Path, &dyn Fn(&str)),
-    ) -> anyhow::Result<Result<(EpochMetrics, Evaluation), (Failure, anyhow::Error)>> {
+    ) -> anyhow::Result<Result<Tested, (Failure, anyhow::Error)>> {
         let mut steps = self.begin(epoch)?;
         let report = match self.learn(&mut steps, epoch) {
             Ok(report) => report,
@@ -149,11 +277,8 @@ impl<T: Element> Training<T> {
                 return Ok(Err(self.step_failure(place, (epoch, &steps), &failure)));
             }
         };
-        let evaluation = self.evaluate_while(epoch, || true).context("no evaluation")?;
-        if let Some(image) = evaluation.first_non_finite() {
-            return Ok(Err(self.test_failure(place, epoch, image)));
-        }
-        Ok(Ok((self.metrics(&report, &evaluation), evaluation)))
+        let tested = self.test((epoch, &report), is_last, || true).context("no evaluation")?;
+        Ok(tested.map_err(|image| self.test_failure(place, epoch, &image)))
     }
 
     /// What failed in a step of an epoch, of a run in this folder, and the error for it; it is shown
@@ -174,15 +299,22 @@ impl<T: Element> Training<T> {
         &self,
         place: (&Path, &dyn Fn(&str)),
         epoch: &Epoch,
-        image: usize,
+        image: &BadImage,
     ) -> (Failure, anyhow::Error) {
+        let BadImage { of_validation, of_best, index } = *image;
         let diagnosis = self.diagnosis(place);
-        let (finding, error) = diagnosis.of_test(self.network(), &self.test, epoch.number(), image);
+        let network = self.averaged.as_ref().unwrap_or(self.state.trainer.network());
+        let network = self.state.best.as_ref().filter(|_| of_best).unwrap_or(network);
+        let (samples, word) = match self.validation.as_ref().filter(|_| of_validation) {
+            Some(validation) => (validation, "validation"),
+            None => (&self.test, "test"),
+        };
+        let (finding, error) = diagnosis.of_test(network, (samples, word), epoch.number(), index);
         (Failure::of_test(epoch, &finding), error)
     }
 
     fn diagnosis<'a>(&'a self, (folder, show): (&'a Path, &'a dyn Fn(&str))) -> Diagnosis<'a, T> {
-        let State { trainer, progress } = &self.state;
+        let State { trainer, progress, .. } = &self.state;
         Diagnosis { experiment: &self.experiment, trainer, moved: progress.moved, folder, show }
     }
 
@@ -203,9 +335,10 @@ impl<T: Element> Training<T> {
         is_measured
     }
 
-    /// What it has come to.
+    /// What it has come to: the network that is kept.
     pub(super) fn network(&self) -> &Network<T> {
-        self.averaged.as_ref().unwrap_or(self.state.trainer.network())
+        let network = self.averaged.as_ref().unwrap_or(self.state.trainer.network());
+        self.state.best.as_ref().unwrap_or(network)
     }
 
     /// The file of what it has come to, in a run whose `config.toml` has this SHA-256.
@@ -213,7 +346,7 @@ impl<T: Element> Training<T> {
     /// # Errors
     /// If a number is not finite.
     pub(super) fn model(&self, config_sha256: &str) -> anyhow::Result<Vec<u8>> {
-        let Self { experiment, train, test, .. } = self;
+        let Self { experiment, data, test, .. } = self;
         let text = |value: serde_json::Result<String>| value.map(|text| text.replace('"', ""));
         let metadata = [
             ("preset", experiment.name.clone()),
@@ -227,28 +360,8 @@ impl<T: Element> Training<T> {
         let form = experiment.form();
         let form = (!form.is_open()).then(|| serde_json::to_string(&form)).transpose()?;
         let metadata = metadata.into_iter().chain(form.map(|form| (FORM, form)));
-        let metadata = metadata.chain(dataset::metadata(train, test));
+        let metadata = metadata.chain(dataset::metadata(data, test.classes()));
         Ok(save_weights(self.network(), &metadata.collect::<Vec<_>>())?)
-    }
-
-    /// The line of an epoch that follows those that are done.
-    pub(super) fn metrics(&self, report: &EpochReport, evaluation: &Evaluation) -> EpochMetrics {
-        let Progress { seconds: train_seconds, ref last, .. } = self.state.progress;
-        let mut metrics = EpochMetrics {
-            epoch: report.epoch,
-            train_error: report.loss,
-            train_seconds,
-            samples_per_second: self.train.len() as f64 / train_seconds,
-            test_error: evaluation.error(),
-            test_correct: evaluation.correct(&self.test),
-            test_total: self.test.len(),
-            learning_rate: report.learning_rate,
-            weights_sha256: self.network().digest(),
-            receipt: String::new(),
-        };
-        let before = last.as_ref().map(|last| last.receipt.as_str());
-        metrics.receipt = self.receipts.of(&metrics, before, None);
-        metrics
     }
 }
 

@@ -130,9 +130,9 @@ pub(crate) fn changed(
 #[test]
 fn a_file_of_a_model_of_mnist_is_tested_on_mnist() {
     let (train, test) = mnist();
-    assert!(Digests::new(train, test).are_mnist());
+    assert!(Digests::new(train, None, test).are_mnist());
     let small = dataset::load(small_data()).unwrap();
-    assert!(!Digests::new(&small.0, &small.1).are_mnist());
+    assert!(!Digests::new(&small.0, None, &small.1).are_mnist());
     let here = tempfile::tempdir().unwrap();
     let line = "train --preset notebook-tuned --epochs 1 --train-limit 20 --out run";
     succeeds(here.path(), line);

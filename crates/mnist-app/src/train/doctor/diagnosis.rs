@@ -79,23 +79,23 @@ impl<T: Element> Diagnosis<'_, T> {
         (finding, error)
     }
 
-    /// The same of a test image whose loss is not finite after this epoch.
+    /// The same of a test or validation image, as `word` says, whose loss is not finite after this epoch.
     pub(in crate::train) fn of_test(
         &self,
         network: &Network<T>,
-        test: &Samples,
+        (samples, word): (&Samples, &str),
         epoch: usize,
         sample: usize,
     ) -> (Finding, anyhow::Error) {
         let loss = &self.experiment.loss;
-        let found = examine(network, loss, test, (&[sample], 1.0), Mode::Inference);
+        let found = examine(network, loss, samples, (&[sample], 1.0), Mode::Inference);
         self.print(found.as_ref());
         let unknown = NonFinite { value: NonFiniteValue::Loss, sample: None, layer: None };
         let found = found.and_then(|found| found.finding);
         let mut finding = found.unwrap_or_else(|| Finding::from(&unknown));
         finding.sample = Some(sample);
         let place = format!("after epoch {epoch}");
-        let image = format!(" for test image {sample}");
+        let image = format!(" for {word} image {sample}");
         let error = self.error((&place, epoch), &finding, &image, self.moved);
         (finding, error)
     }

@@ -36,9 +36,13 @@ pub(in crate::train) struct Progress<'a> {
     pub(in crate::train) steps: u64,
     /// How many training images were right as they were met in the last epoch.
     pub(in crate::train) train_correct: usize,
-    pub(in crate::train) test_correct: usize,
+    /// How many of the validation images, or of the test images where there are no others, were
+    /// right.
+    pub(in crate::train) correct: usize,
     pub(in crate::train) train: &'a Samples,
-    pub(in crate::train) test: &'a Samples,
+    /// These images, and their word.
+    pub(in crate::train) samples: &'a Samples,
+    pub(in crate::train) word: &'a str,
 }
 
 impl Learning {
@@ -112,13 +116,14 @@ fn complaint<T: Element>(
             ));
         };
         Some(format!(
-            "it has learned nothing yet: {} of {} training images and {} of {} test images right \
+            "it has learned nothing yet: {} of {} training images and {} of {} {} images right \
              are no more than one answer for all would get; layer {} has the smallest gradient, \
              {ratio:.0e} of the largest; another learning_rate or init may help",
             progress.train_correct,
             progress.train.len(),
-            progress.test_correct,
-            progress.test.len(),
+            progress.correct,
+            progress.samples.len(),
+            progress.word,
             named(stage)
         ))
     })?;
@@ -161,17 +166,17 @@ fn weakest<'a, 'b, T: Element>(stages: &'a [Stage<'b, T>]) -> Option<(&'a Stage<
     weakest.filter(|_| largest > 0.0).map(|(stage, size)| (stage, size / largest))
 }
 
-/// Whether enough steps were taken, and neither the training nor the test images say that more was
+/// Whether enough steps were taken, and neither the training images nor the others say that more was
 /// learned than which class is the most frequent.
 fn is_chance(progress: &Progress<'_>) -> bool {
-    let Progress { train, test, train_correct, test_correct, .. } = *progress;
+    let Progress { train, samples, train_correct, correct, .. } = *progress;
     let is_chance = |samples: &Samples, correct: usize| {
         let most = samples.of_each_class().into_iter().max().unwrap_or_default();
         let constant = most as f64 / samples.len() as f64;
         let [_, high] = wilson_interval(correct, samples.len());
         high < constant + 0.05 * (1.0 - constant)
     };
-    progress.steps >= STEPS && is_chance(train, train_correct) && is_chance(test, test_correct)
+    progress.steps >= STEPS && is_chance(train, train_correct) && is_chance(samples, correct)
 }
 
 /// `4 (Tanh)`.

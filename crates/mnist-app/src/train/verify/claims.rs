@@ -12,7 +12,7 @@ use tensor::simd::Level;
 
 use super::differences::{Difference, of_texts};
 use crate::console::notice;
-use crate::dataset::{Digests, Part};
+use crate::dataset::Digests;
 use crate::escape::{Escape, quoted};
 use crate::evaluation::Evaluation;
 use crate::experiment::{self, Experiment, Origin};
@@ -20,6 +20,7 @@ use crate::input::{Found, is_there};
 use crate::run_folder::{CONFIG, METRICS, MODEL, SUMMARY, config_of, text_of, weights_of};
 use crate::train::metrics::{CIRCUMSTANCES, EpochMetrics, NotebookErrors, Summary};
 use crate::train::receipt::Receipts;
+use crate::train::stopping::stop_after;
 use crate::train::training::Training;
 
 /// The most bytes of `metrics.jsonl` that are read.
@@ -131,13 +132,11 @@ impl ClaimedRun {
         }
         let metadata = weights_of(&model)?.header.metadata();
         if let Some(claimed) = Digests::from_metadata(&metadata).with_context(|| model.escaped())? {
-            for (part, images) in [(Part::Train, "training images"), (Part::Test, "test images")] {
-                ensure!(
-                    claimed.part(part) == data.part(part),
+            if let Some([images, expected, found]) = claimed.difference(data) {
+                bail!(
                     "{run}: expected the {images} that the run was made of, sha256 {}, found \
-                     others, sha256 {}; name their folder with --data DIR",
-                    claimed.part(part).escaped(),
-                    data.part(part)
+                     others, sha256 {found}; name their folder with --data DIR",
+                    expected.escaped()
                 );
             }
         }
@@ -172,7 +171,8 @@ impl ClaimedRun {
         let is_last = lines.last() == Some(line);
         let evaluation = evaluation.filter(|_| is_last);
         let notebook = evaluation.and_then(|found| NotebookErrors::of(experiment, found));
-        let summary = Summary::new(experiment, line, 0.0, Level::best());
+        let kept = line.best_epoch.and_then(|epoch| self.line_of(epoch)).unwrap_or(line);
+        let summary = Summary::new(experiment, (line, kept.validation), 0.0, Level::best());
         let members = members.filter(|_| experiment.committee.is_some()).map(|_| lines.len());
         let found = serde_json::to_value(Summary { notebook, members, ..summary })?;
         let found = found.as_object().cloned().unwrap_or_default();
@@ -245,8 +245,8 @@ impl ClaimedRun {
         Ok(Some(differing))
     }
 
-    /// Whether it has come to its end: all that is planned is done, or the target reached, and its
-    /// summary is of that.
+    /// Whether it has come to its end: all that is planned is done, the target reached or patience
+    /// ended, and its summary is of that.
     ///
     /// # Errors
     /// If there is a summary that cannot be read.
@@ -256,10 +256,8 @@ impl ClaimedRun {
             return Ok(false);
         };
         let planned = experiment.committee.unwrap_or(experiment.epochs);
-        let is_reached =
-            experiment.target_accuracy.is_some_and(|target| last.test_accuracy() >= target);
-        let is_done = lines.len() == planned.get() || is_reached;
-        Ok(is_done && summary.last.weights_sha256 == last.weights_sha256)
+        let is_done = lines.len() == planned.get() || stop_after(experiment, lines).is_some();
+        Ok(is_done && last.test.is_some() && summary.last.weights_sha256 == last.weights_sha256)
     }
 
     fn line_of(&self, epoch: usize) -> Option<&EpochMetrics> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::train::metrics::EpochMetrics;
+use crate::train::metrics::{EpochMetrics, Score};
 
 /// A claim that is not true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,15 +51,36 @@ pub(super) fn differences(claimed: &EpochMetrics, found: &EpochMetrics) -> Vec<D
         (claimed != found).then(|| Difference::new(key, claimed, found))
     };
     let bits = Difference::of_bits;
-    let all = [
+    let scores =
+        [("validation", claimed.validation, found.validation), ("test", claimed.test, found.test)];
+    let scores =
+        scores.into_iter().flat_map(|(part, claimed, found)| of_scores(part, claimed, found));
+    let number = |number: Option<usize>| number.map_or("none".to_owned(), |n| n.to_string());
+    let best = (number(claimed.best_epoch), number(found.best_epoch));
+    let before = [
         count("epoch", claimed.epoch, found.epoch),
         bits("train_error", claimed.train_error, found.train_error),
-        bits("test_error", claimed.test_error, found.test_error),
-        count("test_correct", claimed.test_correct, found.test_correct),
-        count("test_total", claimed.test_total, found.test_total),
+    ];
+    let after = [
+        text("best_epoch", &best.0, &best.1),
         bits("learning_rate", claimed.learning_rate, found.learning_rate),
         text("weights_sha256", &claimed.weights_sha256, &found.weights_sha256),
         text("receipt", &claimed.receipt, &found.receipt),
     ];
-    all.into_iter().flatten().collect()
+    let before = before.into_iter().flatten();
+    before.chain(scores).chain(after.into_iter().flatten()).collect()
+}
+
+/// How two scores of a part differ.
+fn of_scores(part: &str, claimed: Option<Score>, found: Option<Score>) -> Vec<Difference> {
+    let texts = |score: Option<Score>| match score {
+        Some(Score { error, correct, total }) => {
+            [format!("{error:?}"), correct.to_string(), total.to_string()]
+        }
+        None => ["none", "none", "none"].map(str::to_owned),
+    };
+    let keys = ["error", "correct", "total"].map(|key| format!("{part}_{key}"));
+    let pairs = texts(claimed).into_iter().zip(texts(found));
+    let differing = keys.iter().zip(pairs).filter(|(_, (claimed, found))| claimed != found);
+    differing.map(|(key, (claimed, found))| Difference::new(key, &claimed, &found)).collect()
 }

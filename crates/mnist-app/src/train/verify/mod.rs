@@ -14,11 +14,11 @@ use tensor::Element;
 
 use super::checkpoint::{self, Identity};
 use super::committee::Members;
-use super::metrics::EpochMetrics;
+use super::metrics::{EpochMetrics, Score};
 use super::receipt::Receipts;
 use super::resume::require_same;
 use super::start::Start;
-use super::training::Training;
+use super::training::{Tested, Training};
 use crate::console::notice;
 use crate::dataset::{self, Digests};
 use crate::escape::Escape;
@@ -116,9 +116,12 @@ impl Verification<'_> {
             if epoch.number() > until {
                 break;
             }
-            let tested = training.epoch(&epoch, (&run.folder, &|_| ()))?;
+            let claimed = &run.lines[epoch.number() - 1];
+            // A run that was made longer has the test's results in the line that was its last.
+            let is_last = Some(claimed.test.is_some());
+            let tested = training.epoch(&epoch, is_last, (&run.folder, &|_| ()))?;
             let claim = Claim::Epoch(epoch.number());
-            let (mut found, evaluation) = match tested {
+            let Tested { metrics: mut found, evaluation } = match tested {
                 Ok(tested) => tested,
                 Err((_, error)) => {
                     let found = format!("{error:#}");
@@ -127,13 +130,12 @@ impl Verification<'_> {
                     break;
                 }
             };
-            let claimed = &run.lines[epoch.number() - 1];
             let differences = differences(claimed, &found);
             self.findings.tell(claim, &detail(&found), &differences)?;
             // Each line is checked after the one before it as that is claimed.
             found.receipt.clone_from(&claimed.receipt);
-            training.state.progress.end_epoch(found.clone());
-            last = Some((found, evaluation));
+            training.end_epoch(found.clone());
+            last = evaluation.map(|evaluation| (found, evaluation));
         }
         let last = last.filter(|_| until == count);
         let evaluation = last.as_ref().map(|(_, evaluation)| evaluation);
@@ -150,7 +152,7 @@ impl Verification<'_> {
         let may_go_on = checkpoints.iter().any(|(place, _)| place.epochs < epochs);
         let mut training = Training::new(Start::<T>::new(&run.experiment, source, may_go_on)?)?;
         if self.findings.member.is_none_or(|number| number == 1) {
-            dataset::tell(&training.train, &training.test);
+            dataset::tell(&training.train, training.validation.as_ref(), &training.test);
         }
         self.receipts(run, (training.receipts(), None), &training.data)?;
         if may_go_on {
@@ -232,7 +234,7 @@ impl Verification<'_> {
         let mut members: Option<Members> = None;
         for (index, own) in runs.iter().take(begun).enumerate() {
             self.findings.member = Some(index + 1);
-            let Trained { training, last } = self.network::<T>(own)?;
+            let Trained { mut training, last } = self.network::<T>(own)?;
             self.findings.member = None;
             let members = match &mut members {
                 Some(members) => members,
@@ -248,6 +250,7 @@ impl Verification<'_> {
                 continue;
             };
             let Some(claimed) = run.lines.get(index) else { continue };
+            members.validate(&own.experiment, training.validate());
             let (voted, _) = members.add(&own.experiment, (&last, &evaluation), &training.test);
             let differences = differences(claimed, &voted);
             self.findings.tell(Claim::VoteOf(index + 1), &detail(&voted), &differences)?;
@@ -261,8 +264,18 @@ impl Verification<'_> {
 
 /// What was found of an epoch or a vote, shortly.
 fn detail(found: &EpochMetrics) -> String {
-    let EpochMetrics { test_correct, test_total, weights_sha256, receipt, .. } = found;
+    let EpochMetrics { validation, test, weights_sha256, receipt, .. } = found;
+    let right = |score: &Score| format!("{} of {}", score.correct, score.total);
+    let right = match (validation, test) {
+        (None, _) => right(&found.best_known()) + " right",
+        (Some(validation), None) => format!("{} validation images right", right(validation)),
+        (Some(validation), Some(test)) => format!(
+            "{} validation images right, {} test images right",
+            right(validation),
+            right(test)
+        ),
+    };
     let short = |digest: &str| digest.get(..8).unwrap_or(digest).to_owned();
     let (weights, receipt) = (short(weights_sha256), short(receipt));
-    format!("{test_correct} of {test_total} right, weights {weights}…, receipt {receipt}…")
+    format!("{right}, weights {weights}…, receipt {receipt}…")
 }
