@@ -52,10 +52,12 @@ def read(folder, what):
     values = []
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         metrics = json.loads(line)
+        # Of a run with validation images, only the last line has the others.
+        part = "validation" if "validation_total" in metrics else "test"
         if what == "accuracy":
-            values.append(100 * metrics["test_correct"] / metrics["test_total"])
+            values.append(100 * metrics[f"{part}_correct"] / metrics[f"{part}_total"])
         else:
-            values.append(metrics[what])
+            values.append(metrics[what.replace("test", part)])
     return values
 
 

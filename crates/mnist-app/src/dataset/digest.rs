@@ -46,16 +46,20 @@ impl Digests {
         self.validation.as_deref()
     }
 
-    /// The first part whose images are not those of `other`, in words, with both digests.
-    pub(crate) fn difference<'a>(&'a self, other: &'a Self) -> Option<[&'a str; 3]> {
-        let parts = |digests: &'a Self| {
-            let validation = digests.validation().unwrap_or("none");
-            [&*digests.train, validation, &*digests.test]
+    /// The first part whose images are not those of `other`: its name, what is here, and what is
+    /// there instead, in words.
+    pub(crate) fn difference(&self, other: &Self) -> Option<[String; 3]> {
+        let parts = |digests: &Self| {
+            let Self { train, validation, test } = digests.clone();
+            [Some(train), validation, Some(test)]
         };
         let names = ["training images", "validation images", "test images"];
         let mut pairs = names.into_iter().zip(parts(self).into_iter().zip(parts(other)));
         let (name, (own, others)) = pairs.find(|(_, (own, others))| own != others)?;
-        Some([name, own, others])
+        let text = |digest: Option<String>, before: &str| {
+            digest.map_or("none".into(), |digest| format!("{before}sha256 {}", digest.escaped()))
+        };
+        Some([name.to_owned(), text(own, ""), text(others, "others, ")])
     }
 
     /// The digest of all data: the SHA-256 of the parts' digests, a line each: training, test, and

@@ -277,8 +277,8 @@ impl Checkpoint {
         let own = own.with_context(|| format!("{file}: expected the digests of its data"))?;
         if let Some([images, expected, found]) = own.difference(data) {
             bail!(
-                "{file}: expected the {images} that the run began with, sha256 {expected}, found \
-                 others, sha256 {found}; name their folder with --data DIR"
+                "{file}: expected the {images} that the run began with, {expected}, found {found}; \
+                 name their folder with --data DIR"
             );
         }
         Ok(())

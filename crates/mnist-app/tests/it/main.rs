@@ -46,6 +46,8 @@ mod run_config;
 mod runs;
 mod show;
 mod two_runs;
+mod validation;
+mod validation_refusals;
 mod verified_files;
 mod verify;
 mod weight_averages;

@@ -58,7 +58,12 @@ layers = [{ type = "flatten" }, { type = "dense", outputs = 10 }]
 
 /// Trains on the small data until `is_there`, and then ends that by a signal.
 #[track_caller]
-fn interrupted(folder: &Path, line: &str, signal: &str, is_there: impl FnMut() -> bool) -> Output {
+pub fn interrupted(
+    folder: &Path,
+    line: &str,
+    signal: &str,
+    is_there: impl FnMut() -> bool,
+) -> Output {
     let child = start(folder, line);
     wait_until("a checkpoint", is_there);
     send(signal, &child);
@@ -117,7 +122,7 @@ pub fn assert_same(folder: &Path, whole: &str, resumed: &str) {
 
 /// Goes on with a run on so many threads and a level.
 #[track_caller]
-fn resume(folder: &Path, run: &str, threads: usize, level: &str) -> String {
+pub fn resume(folder: &Path, run: &str, threads: usize, level: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));
     command.current_dir(folder).env("ASTERISM_SIMD", level);
     command.args(["train", "--quiet", "--resume", run, "--threads", &threads.to_string()]);

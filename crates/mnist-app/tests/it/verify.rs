@@ -93,7 +93,7 @@ fn receipt_in(
     for line in config.lines() {
         let key = line.split(" = ").next().unwrap();
         let kept = match key {
-            "data" | "target_accuracy" | "initial_weights" => continue,
+            "data" | "target_accuracy" | "patience" | "initial_weights" => continue,
             "name" | "description" => format!("{key} = \"\""),
             "epochs" => "epochs = 1".into(),
             _ => line.to_owned(),
@@ -108,13 +108,17 @@ fn receipt_in(
     let keys = [
         "epoch",
         "train_error",
+        "validation_error",
+        "validation_correct",
+        "validation_total",
         "test_error",
         "test_correct",
         "test_total",
+        "best_epoch",
         "learning_rate",
         "weights_sha256",
     ];
-    for key in keys {
+    for key in keys.into_iter().filter(|key| line.get(key).is_some()) {
         let value = match &line[key] {
             Value::String(text) => text.clone(),
             number if number.is_f64() => format!("{:016x}", number.as_f64().unwrap().to_bits()),

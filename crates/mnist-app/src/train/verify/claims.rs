@@ -134,9 +134,8 @@ impl ClaimedRun {
         if let Some(claimed) = Digests::from_metadata(&metadata).with_context(|| model.escaped())? {
             if let Some([images, expected, found]) = claimed.difference(data) {
                 bail!(
-                    "{run}: expected the {images} that the run was made of, sha256 {}, found \
-                     others, sha256 {found}; name their folder with --data DIR",
-                    expected.escaped()
+                    "{run}: expected the {images} that the run was made of, {expected}, found \
+                     {found}; name their folder with --data DIR"
                 );
             }
         }
