@@ -15,6 +15,9 @@ const KEYS: [&str; 3] = ["data", "data_train", "data_test"];
 /// That of the validation images, where there are some.
 const VALIDATION_KEY: &str = "data_validation";
 
+/// What stands for the digest of a part that there is not.
+const NO_PART: &str = "none";
+
 /// The digest of MNIST, all of it.
 const MNIST: &str = "e8bdbdbee2a19824ccfe8229caab854831d7a4d9348aa58d3d51f43ec473b661";
 
@@ -33,33 +36,26 @@ impl Digests {
         Self { train: digest(train), validation: validation.map(digest), test: digest(test) }
     }
 
-    /// Of one part.
+    /// Of one part; `none` where there is no such part.
     pub fn part(&self, part: Part) -> &str {
         match part {
             Part::Train => &self.train,
+            Part::Validation => self.validation.as_deref().unwrap_or(NO_PART),
             Part::Test => &self.test,
         }
-    }
-
-    /// Of the validation images, if there are some.
-    pub(crate) fn validation(&self) -> Option<&str> {
-        self.validation.as_deref()
     }
 
     /// The first part whose images are not those of `other`: its name, what is here, and what is
     /// there instead, in words.
     pub(crate) fn difference(&self, other: &Self) -> Option<[String; 3]> {
-        let parts = |digests: &Self| {
-            let Self { train, validation, test } = digests.clone();
-            [Some(train), validation, Some(test)]
+        let differing = |part: &Part| self.part(*part) != other.part(*part);
+        let part = Part::ALL.into_iter().find(differing)?;
+        let text = |digest: &str, before: &str| match digest {
+            NO_PART => NO_PART.to_owned(),
+            digest => format!("{before}sha256 {}", digest.escaped()),
         };
-        let names = ["training images", "validation images", "test images"];
-        let mut pairs = names.into_iter().zip(parts(self).into_iter().zip(parts(other)));
-        let (name, (own, others)) = pairs.find(|(_, (own, others))| own != others)?;
-        let text = |digest: Option<String>, before: &str| {
-            digest.map_or("none".into(), |digest| format!("{before}sha256 {}", digest.escaped()))
-        };
-        Some([name.to_owned(), text(own, ""), text(others, "others, ")])
+        let name = format!("{} images", part.words());
+        Some([name, text(self.part(part), ""), text(other.part(part), "others, ")])
     }
 
     /// The digest of all data: the SHA-256 of the parts' digests, a line each: training, test, and

@@ -51,7 +51,7 @@ impl<T: Element> Network<T> {
         let start = match data {
             Data::At(folder) => Start::<T>::new(&run.experiment, (&run.origin, *folder), true)?,
             Data::Read(parts) => {
-                let Parts { train, validation, test } = &**parts;
+                let Parts { train, validation, test, .. } = &**parts;
                 let [train, test] = [train, test].map(Samples::clone);
                 let networks = build::networks(&run.experiment, &run.origin)?;
                 let (experiment, validation) = (run.experiment.clone(), validation.clone());

@@ -42,7 +42,7 @@ impl<T: Element> Start<T> {
             of_weights = build::set_initial_weights(network, experiment)?;
         }
         let source = build::data_source(data, experiment, origin)?;
-        let Parts { train, mut validation, test } =
+        let Parts { train, mut validation, test, .. } =
             source.load_parts(experiment.classes.as_deref(), &experiment.form())?;
         if validation.is_none() {
             require_no_choice(experiment, origin)?;
