@@ -2,7 +2,8 @@
 
 use layers::{
     BatchNorm2d, Conv2d, Dense, Dropout, EpochProgress, EpochReport, EpochRun, Epochs, Evaluator,
-    Flatten, Inputs, Loss, Optimizer, Relu, Trainer, TrainerConfig, load_trainer, save_trainer,
+    Flatten, Inputs, Loss, Optimizer, Relu, Trainer, TrainerConfig, load_trainer,
+    load_trainer_and_best, save_trainer, save_trainer_and_best,
 };
 use tensor::Element;
 use tensor::reduce::Total;
@@ -124,4 +125,32 @@ fn what_is_not_of_a_trainer_like_it_changes_nothing() {
     }
     let error = save_trainer(&trainer, &[("steps", String::new())]).expect_err("a key of its own");
     assert!(error.to_string().contains("expected keys other than \"steps\""), "{error}");
+}
+
+#[test]
+fn another_network_goes_with_a_trainer() {
+    let (mut trainer, _) = train::<f32>(None);
+    let mut best = trainer.network().clone();
+    best.parameters_mut().iter_mut().for_each(|x| *x += 0.5);
+    best.buffers_mut().iter_mut().for_each(|x| *x += 0.5);
+    let file = save_trainer_and_best(&trainer, Some(&best), &[]).expect("a file");
+    let alone = save_trainer(&trainer, &[]).expect("a file");
+    let mut other = self::trainer::<f32>();
+    let mut found = other.network().clone();
+    load_trainer_and_best(&mut other, Some(&mut found), &file).expect("a trainer like it");
+    let numbers = |network: &layers::Network<f32>| {
+        [bits(network.parameters()), bits(network.buffers())].concat()
+    };
+    assert_eq!(numbers(&found), numbers(&best));
+    assert_eq!(numbers(other.network()), numbers(trainer.network()));
+    assert_eq!(other.state(), trainer.state());
+    let again = save_trainer_and_best(&other, Some(&found), &[]).expect("a file");
+    assert!(again == file && save_trainer(&other, &[]).expect("a file") == alone);
+    // With and without it are two kinds of files.
+    let before = numbers(&found);
+    let error = load_trainer_and_best(&mut other, Some(&mut found), &alone).expect_err("no best");
+    assert!(error.to_string().contains("best.0.weight (2, 1, 3, 3) is missing"), "{error}");
+    assert_eq!(numbers(&found), before);
+    let error = load_trainer(&mut trainer, &file).expect_err("one array too many").to_string();
+    assert!(error.contains("best.0.weight"), "{error}");
 }

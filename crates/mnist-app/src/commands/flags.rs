@@ -58,7 +58,8 @@ pub struct Overrides {
     /// How many times to go through all training images
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub epochs: Option<NonZeroUsize>,
-    /// Stop after the first epoch that gets this fraction of the images right
+    /// Stop after the first epoch that gets this fraction of the validation images right, or of the
+    /// test images where there are no others
     #[arg(long, value_name = "P", value_parser = accuracy, allow_negative_numbers = true)]
     pub target_accuracy: Option<f64>,
     /// Images in a batch: one training step
