@@ -57,12 +57,13 @@ fn shown(lines: &[EpochMetrics]) -> Vec<&EpochMetrics> {
 pub(super) fn epochs(lines: &[EpochMetrics], what: &str) -> String {
     let some = shown(lines);
     // Of a run with validation images, only the last line has test results: they stand at the top.
-    let parts: Vec<(_, fn(&EpochMetrics) -> Option<Score>)> =
-        vec![("validation error", |line| line.validation), ("test error", |line| line.test)];
-    let parts: Vec<_> = parts
-        .into_iter()
-        .filter(|(_, score)| some.iter().all(|line| score(line).is_some()))
-        .collect();
+    let [of_validation, of_test] =
+        [|line: &EpochMetrics| line.validation, |line: &EpochMetrics| line.test];
+    let parts = [("validation error", of_validation), ("test error", of_test)];
+    let is_whole = |(_, score): &(_, fn(&EpochMetrics) -> Option<Score>)| {
+        some.iter().all(|line| score(line).is_some())
+    };
+    let parts: Vec<_> = parts.into_iter().filter(is_whole).collect();
     let row = |line: &&EpochMetrics| {
         let mut row = vec![count(line.epoch), digits(line.train_error)];
         for Score { error, correct, total } in parts.iter().filter_map(|(_, score)| score(line)) {

@@ -131,13 +131,13 @@ impl ClaimedRun {
             return Ok(());
         }
         let metadata = weights_of(&model)?.header.metadata();
-        if let Some(claimed) = Digests::from_metadata(&metadata).with_context(|| model.escaped())? {
-            if let Some([images, expected, found]) = claimed.difference(data) {
-                bail!(
-                    "{run}: expected the {images} that the run was made of, {expected}, found \
-                     {found}; name their folder with --data DIR"
-                );
-            }
+        let claimed = Digests::from_metadata(&metadata).with_context(|| model.escaped())?;
+        let difference = claimed.and_then(|claimed| claimed.difference(data));
+        if let Some([images, expected, found]) = difference {
+            bail!(
+                "{run}: expected the {images} that the run was made of, {expected}, found {found}; \
+                 name their folder with --data DIR"
+            );
         }
         let config = metadata.get("config_sha256");
         ensure!(
