@@ -20,6 +20,7 @@ mod networks;
 mod origin;
 mod reading;
 mod values;
+mod weighting;
 
 pub use complaint::ParseError;
 pub use data::DataKeys;
@@ -28,4 +29,5 @@ pub(crate) use networks::NetworkNumber;
 pub use networks::Networks;
 pub(crate) use origin::Origin;
 pub(crate) use reading::{MOST_BYTES, absolute, text_of};
+pub use weighting::Weighting;
 pub(crate) use values::{ACCURACY, LEARNING_RATE, is_accuracy, is_learning_rate};

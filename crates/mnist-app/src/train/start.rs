@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use layers::Network;
 use tensor::Element;
 
-use crate::dataset::{Misfit, Samples};
+use crate::dataset::{DataSource, Misfit, Samples};
 use crate::experiment::build::{self, Batches};
 use crate::experiment::{Experiment, NetworkNumber, Origin};
 use crate::memory;
@@ -34,13 +34,27 @@ impl<T: Element> Start<T> {
         (origin, data): (&Origin, Option<&Path>),
         goes_on: bool,
     ) -> anyhow::Result<Self> {
+        let source = || build::data_source(data, experiment, origin);
+        let load = |source: DataSource| {
+            source.load_both(experiment.classes.as_deref(), &experiment.form())
+        };
+        // What is left to the data is filled in first.
+        let (mut filled, mut loaded) = (experiment.clone(), None);
+        if experiment.networks.are_open() {
+            let (train, test) = load(source()?)?;
+            build::fill(&mut filled, origin, &train)?;
+            loaded = Some((train, test));
+        }
+        let experiment = &filled;
         let mut networks = build::networks::<T>(experiment, origin)?;
         let mut of_weights = None;
         for network in networks.iter_mut().filter(|_| !goes_on) {
             of_weights = build::set_initial_weights(network, experiment)?;
         }
-        let source = build::data_source(data, experiment, origin)?;
-        let (train, test) = source.load_both(experiment.classes.as_deref(), &experiment.form())?;
+        let (train, test) = match loaded {
+            Some(loaded) => loaded,
+            None => load(source()?)?,
+        };
         let mut train = train.first(experiment.train_limit.map(Into::into));
         let mut test = test.first(experiment.test_limit.map(Into::into));
         let numbers = NetworkNumber::each(&experiment.networks);
@@ -54,10 +68,15 @@ impl<T: Element> Start<T> {
             let file = footprint.trainer_file(&config);
             memory::require_for_training(&footprint, &config, file)?;
         }
+        let normalization = train.own_normalization(experiment.form().normalize);
+        train = train.normalized(normalization.clone());
+        test = test.normalized(normalization);
         build::require_classes(experiment, of_weights.as_ref(), &train)?;
         let batches = Batches::of(experiment, train.len());
         build::check(experiment, origin, &networks, batches)?;
         let mut experiment = experiment.effective(train.len(), test.len());
+        let weighting = experiment.class_weights.take();
+        experiment.class_weights = weighting.map(|weighting| weighting.of(&train.of_each_class()));
         if let Some(weights) = of_weights {
             experiment.initial_weights_sha256 = Some(weights.sha256);
         }

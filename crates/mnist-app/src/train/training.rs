@@ -22,7 +22,8 @@ use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::Experiment;
 use crate::experiment::build::trainer_config;
 use crate::memory;
-use crate::model::FORM;
+use crate::model::{FORM, NORMALIZATION};
+use crate::preprocessing::Normalization;
 
 /// An experiment, its images, and how far it has come.
 pub(super) struct Training<T> {
@@ -227,6 +228,9 @@ impl<T: Element> Training<T> {
         let form = experiment.form();
         let form = (!form.is_open()).then(|| serde_json::to_string(&form)).transpose()?;
         let metadata = metadata.into_iter().chain(form.map(|form| (FORM, form)));
+        let normalization = Some(train.normalization()).filter(|own| **own != Normalization::Unit);
+        let normalization = normalization.map(serde_json::to_string).transpose()?;
+        let metadata = metadata.chain(normalization.map(|own| (NORMALIZATION, own)));
         let metadata = metadata.chain(dataset::metadata(train, test));
         Ok(save_weights(self.network(), &metadata.collect::<Vec<_>>())?)
     }
