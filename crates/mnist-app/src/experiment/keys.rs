@@ -162,7 +162,7 @@ impl Experiment {
     /// Fills in what its networks leave to the data, which have images of this shape, `(C, H, W)`,
     /// of so many classes. With the input the form of the pictures is settled too, so that a part of
     /// the data that is read alone comes to the same.
-    pub(crate) fn fill(&mut self, shape: [usize; 3], classes: usize) {
+    pub fn fill(&mut self, shape: [usize; 3], classes: usize) {
         if !self.networks.fill(shape, classes) {
             return;
         }

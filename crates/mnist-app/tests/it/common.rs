@@ -103,10 +103,14 @@ pub fn succeeds(folder: &Path, line: &str) -> String {
     text(&output.stdout)
 }
 
-/// Trains with the words of `line` on the small data, without a report; returns what was printed.
+/// Trains with the words of `line` on the small data, without a report, the notebook's experiment if
+/// they choose none; returns what was printed.
 #[track_caller]
 pub fn train_small(folder: &Path, line: &str) -> String {
-    succeeds(folder, &format!("train --no-report --data {} --quiet {line}", small_data().display()))
+    let chooses = ["--preset", "--config", "--resume"].iter().any(|flag| line.contains(flag));
+    let chosen = if chooses { "" } else { "--preset notebook" };
+    let data = small_data().display();
+    succeeds(folder, &format!("train --no-report --data {data} --quiet {chosen} {line}"))
 }
 
 /// What a run's `summary.json` says.
