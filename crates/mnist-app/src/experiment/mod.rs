@@ -29,5 +29,5 @@ pub(crate) use networks::NetworkNumber;
 pub use networks::Networks;
 pub(crate) use origin::Origin;
 pub(crate) use reading::{MOST_BYTES, absolute, text_of};
-pub use weighting::Weighting;
 pub(crate) use values::{ACCURACY, LEARNING_RATE, is_accuracy, is_learning_rate};
+pub use weighting::Weighting;

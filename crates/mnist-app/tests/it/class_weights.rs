@@ -99,9 +99,9 @@ fn balanced_accuracy_is_said_where_classes_are_uneven() {
     let balanced = found["balanced_accuracy"].as_f64().unwrap();
     let possible = (0..=9).flat_map(|a| (0..=2).flat_map(move |b| (0..=1).map(move |c| (a, b, c))));
     let correct = found["test_correct"].as_u64().unwrap();
-    let mut means = possible.filter(|&(a, b, c)| a + b + c == correct).map(|(a, b, c)| {
-        (a as f64 / 9.0 + b as f64 / 2.0 + c as f64) / 3.0
-    });
+    let mut means = possible
+        .filter(|&(a, b, c)| a + b + c == correct)
+        .map(|(a, b, c)| (a as f64 / 9.0 + b as f64 / 2.0 + c as f64) / 3.0);
     assert!(means.any(|mean| (mean - balanced).abs() < 1e-12), "{found}");
     let limited = succeeds(path, "evaluate run --test-limit 3");
     assert!(!limited.contains("balanced"), "{limited}");

@@ -164,7 +164,7 @@ fn the_manual_has_sections_for_the_environment_and_the_exit_status() {
 fn what_is_no_file_or_another_one_is_told_with_what_to_name() {
     let here = tempfile::tempdir().unwrap();
     std::fs::write(here.path().join("notes.txt"), "not a network at all\n").unwrap();
-    let train = format!("train --data {} --out run", small_data().display());
+    let train = format!("train --preset notebook --data {} --out run", small_data().display());
     for (line, part) in [
         (
             "train --config nofile.toml",

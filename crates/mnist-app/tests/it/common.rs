@@ -107,10 +107,14 @@ pub fn succeeds(folder: &Path, line: &str) -> String {
 /// they choose none; returns what was printed.
 #[track_caller]
 pub fn train_small(folder: &Path, line: &str) -> String {
+    let (data, chosen) = (small_data().display(), or_notebook(line));
+    succeeds(folder, &format!("train --no-report --data {data} --quiet {chosen}"))
+}
+
+/// The words of `line`, with the notebook's experiment if they choose none.
+pub fn or_notebook(line: &str) -> String {
     let chooses = ["--preset", "--config", "--resume"].iter().any(|flag| line.contains(flag));
-    let chosen = if chooses { "" } else { "--preset notebook" };
-    let data = small_data().display();
-    succeeds(folder, &format!("train --no-report --data {data} --quiet {chosen} {line}"))
+    if chooses { line.to_owned() } else { format!("--preset notebook {line}") }
 }
 
 /// What a run's `summary.json` says.

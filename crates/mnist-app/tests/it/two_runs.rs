@@ -46,7 +46,15 @@ impl Drop for Process {
 
 fn train(folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));
-    command.current_dir(folder).args(["train", "--quiet", "--threads", "1", "--data"]);
+    command.current_dir(folder).args([
+        "train",
+        "--quiet",
+        "--preset",
+        "notebook",
+        "--threads",
+        "1",
+        "--data",
+    ]);
     command.arg(small_data()).args(words).stderr(Stdio::piped());
     command
 }

@@ -29,7 +29,16 @@ pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> Trainer
     let Experiment { optimizer, clip_norm, average, seed, .. } = *experiment;
     let loss = experiment.loss.clone();
     let class_weights = experiment.class_weights.as_ref().and_then(Weighting::given).cloned();
-    TrainerConfig { loss, class_weights, optimizer, batch_size, shard_size, clip_norm, average, seed }
+    TrainerConfig {
+        loss,
+        class_weights,
+        optimizer,
+        batch_size,
+        shard_size,
+        clip_norm,
+        average,
+        seed,
+    }
 }
 
 /// The images that the flag `--data` or the experiment names; MNIST if neither does.
