@@ -25,8 +25,7 @@ pub struct Common {
 /// The flags that choose an experiment.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExperimentFlags {
-    /// A built-in experiment; `mnist-app presets` lists them [default: notebook;
-    /// with --data: pictures]
+    /// A built-in experiment; `mnist-app presets` lists them [default: notebook]
     #[arg(long, value_name = "NAME", value_parser = preset_names())]
     pub preset: Option<String>,
     /// An experiment of your own, in TOML as the presets are

@@ -20,6 +20,7 @@ use crate::train::{Changes, Ended, Every, Options, Resumption, result_of, train}
 /// The run's folder has the whole experiment, the metrics of each epoch, a summary and the
 /// model, which `evaluate`, `compare` and `inspect` read.
 #[derive(Args, Clone, Debug, PartialEq)]
+#[command(mut_arg("preset", |preset| preset.help("A built-in experiment; `mnist-app presets` lists them [default: notebook; with --data: pictures]")))]
 pub struct Flags {
     #[command(flatten)]
     pub(super) chosen: ExperimentFlags,
