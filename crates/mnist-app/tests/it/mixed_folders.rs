@@ -218,7 +218,7 @@ fn no_run_is_trained_in_the_folder_of_another() {
     }
     // An experiment of one's own is no run.
     fs::rename(path.join("three.toml"), path.join("config.toml")).unwrap();
-    succeeds(path, &format!("{train} --config config.toml --out own/deeper"));
+    succeeds(path, &train.replace("--preset notebook", "--config config.toml --out own/deeper"));
     succeeds(path, &format!("{train} --out three/../beside"));
 }
 

@@ -169,7 +169,7 @@ fn what_cannot_be_filled_in() {
     }
     let text = experiment("", &LAYERS).replace("[network]", "[network]\ninput = []");
     fs::write(path.join("c.toml"), text).unwrap();
-    let part = "line 9: input: expected the axes of one image, [C, H, W], or no key input";
+    let part = "line 9: input: expected one to three axes, such as [C, H, W], or no key input";
     refused(path, TRAIN, 1, &[part, "found []"]);
     let text = experiment("", &LAYERS);
     fs::write(path.join("c.toml"), &text).unwrap();
