@@ -81,6 +81,11 @@ fn inspect<T: Element>(flags: &Flags, subject: &mut Subject) -> anyhow::Result<(
     // What is left to the data is filled in first.
     let mut loaded = None;
     if subject.is_open() {
+        if let Weights::Start(experiment, origin) = &mut subject.weights {
+            let source = build::data_source(flags.data.as_deref(), experiment, origin)?;
+            let note = build::choose_form(experiment, &source)?;
+            note.iter().filter(|_| !flags.common.quiet).for_each(notice);
+        }
         let samples = subject.samples(flags, &mut console)?;
         if let Weights::Start(experiment, origin) = &mut subject.weights {
             build::fill(experiment, origin, &samples)?;

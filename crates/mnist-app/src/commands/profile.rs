@@ -72,6 +72,7 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     let (mut experiment, origin) = flags.chosen.experiment(&flags.overrides())?;
     if experiment.networks.are_open() {
         let source = build::data_source(None, &experiment, &origin)?;
+        build::choose_form(&mut experiment, &source)?;
         let samples = source.load(Part::Train, &experiment.form())?;
         build::fill(&mut experiment, &origin, &samples)?;
     }

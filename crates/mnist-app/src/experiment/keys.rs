@@ -12,7 +12,7 @@ use super::networks::Networks;
 use super::values;
 use super::weighting::Weighting;
 use crate::augmentation::Augmentation;
-use crate::preprocessing::{Colour, Form};
+use crate::preprocessing::{Broken, Colour, Form};
 
 /// What to train, on how much data, and how.
 ///
@@ -154,9 +154,19 @@ impl Experiment {
         self.data.get_or_insert_default().path = Some(path);
     }
 
+    /// Leaves out files that cannot be read.
+    pub fn skip_broken_files(&mut self) {
+        self.data.get_or_insert_default().form.broken = Some(Broken::Skip);
+    }
+
     /// The form of its pictures.
     pub fn form(&self) -> Form {
         self.data.as_ref().map(|data| data.form).unwrap_or_default()
+    }
+
+    /// Settles the form of its pictures.
+    pub(crate) fn set_form(&mut self, form: Form) {
+        self.data.get_or_insert_default().form = form;
     }
 
     /// Fills in what its networks leave to the data, which have images of this shape, `(C, H, W)`,

@@ -50,10 +50,15 @@ impl Networks {
         self.specs.iter().any(|spec| spec.input.is_empty() || needs_classes(spec))
     }
 
+    /// Whether an input is left to the data.
+    pub fn have_open_inputs(&self) -> bool {
+        self.specs.iter().any(|spec| spec.input.is_empty())
+    }
+
     /// Fills in what is left to the data: images of this shape, `(C, H, W)`, of so many classes.
     /// Returns whether an input was.
     pub(super) fn fill(&mut self, shape: [usize; 3], classes: usize) -> bool {
-        let is_open = self.specs.iter().any(|spec| spec.input.is_empty());
+        let is_open = self.have_open_inputs();
         for spec in &mut self.specs {
             if spec.input.is_empty() {
                 spec.input = shape.to_vec();

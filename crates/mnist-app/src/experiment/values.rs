@@ -112,7 +112,8 @@ pub(super) fn size<'de, D: Deserializer<'de>>(
 pub(super) fn axes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
     let axes = Vec::<usize>::deserialize(deserializer)?;
     if axes.is_empty() {
-        let expected = "one to three axes, such as [C, H, W], or no key input: then the data decide";
+        let expected =
+            "one to three axes, such as [C, H, W], or no key input: then the data decide";
         return Err(de::Error::invalid_value(Unexpected::Other("[]"), &expected));
     }
     Ok(axes)

@@ -34,16 +34,17 @@ impl<T: Element> Start<T> {
         (origin, data): (&Origin, Option<&Path>),
         goes_on: bool,
     ) -> anyhow::Result<Self> {
-        let source = || build::data_source(data, experiment, origin);
-        let load = |source: DataSource| {
+        let load = |experiment: &Experiment, source: DataSource| {
             source.load_both(experiment.classes.as_deref(), &experiment.form())
         };
         // What is left to the data is filled in first.
         let (mut filled, mut loaded) = (experiment.clone(), None);
-        if experiment.networks.are_open() {
-            let (train, test) = load(source()?)?;
+        if filled.networks.are_open() {
+            let source = build::data_source(data, &filled, origin)?;
+            let note = build::choose_form(&mut filled, &source)?;
+            let (train, test) = load(&filled, source)?;
             build::fill(&mut filled, origin, &train)?;
-            loaded = Some((train, test));
+            loaded = Some((train.noted(note), test));
         }
         let experiment = &filled;
         let mut networks = build::networks::<T>(experiment, origin)?;
@@ -53,7 +54,7 @@ impl<T: Element> Start<T> {
         }
         let (train, test) = match loaded {
             Some(loaded) => loaded,
-            None => load(source()?)?,
+            None => load(experiment, build::data_source(data, experiment, origin)?)?,
         };
         let mut train = train.first(experiment.train_limit.map(Into::into));
         let mut test = test.first(experiment.test_limit.map(Into::into));

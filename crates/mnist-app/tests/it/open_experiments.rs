@@ -7,7 +7,7 @@ use mnist_app::experiment::Experiment;
 use serde_json::Value;
 
 use crate::bad_input::refused;
-use crate::common::{objects, small_data, succeeds, summary};
+use crate::common::{objects, run_line, small_data, succeeds, summary, text};
 use crate::own_images::Images;
 
 /// A network for images of any size and number.
@@ -118,6 +118,43 @@ fn data_alone_train_the_preset_pictures() {
     let small = small_data().display();
     succeeds(path, &format!("train --preset fast --data {small} --epochs 1 --quiet --no-report"));
     assert!(path.join("runs/fast-1-1").is_dir());
+}
+
+#[test]
+fn pictures_of_different_sizes_and_colours_come_to_one_form() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    for (number, shape) in
+        [[3, 20, 30], [1, 90, 64], [3, 40, 40], [1, 17, 16]].into_iter().enumerate()
+    {
+        let names = [format!("ant{number}"), format!("bee{number}")];
+        Images::new(shape, 2, 24)
+            .write_png(&path.join("new"), &names.each_ref().map(|name| &**name));
+        for (name, class) in names.iter().zip(["ant", "bee"]) {
+            let to = path.join("data").join(class);
+            fs::create_dir_all(&to).unwrap();
+            for entry in fs::read_dir(path.join("new").join(name)).unwrap() {
+                let file = entry.unwrap().path();
+                let new = format!("{number}-{}", file.file_name().unwrap().to_str().unwrap());
+                fs::rename(&file, to.join(new)).unwrap();
+            }
+        }
+    }
+    let output = run_line(path, "train --data data --epochs 1 --no-report --out run");
+    let told = text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let line =
+        "data: images of different sizes from 17×16 to 90×64 pixels are brought to 64×64 colour";
+    assert_eq!(told.matches(line).count(), 1, "{told}");
+    let config = fs::read_to_string(path.join("run/config.toml")).unwrap();
+    let experiment = Experiment::parse(&config).unwrap();
+    assert_eq!(experiment.form().size, Some([64, 64]));
+    assert_eq!(experiment.networks.first().input, [3, 64, 64]);
+    let tested = &objects(&succeeds(path, "evaluate run --json"))[0];
+    assert_eq!(tested["test_total"], summary(path, "run")["test_total"]);
+    assert_eq!(tested["test_error"], summary(path, "run")["test_error"]);
+    succeeds(path, "predict run data/ant/0-000.png data/bee/1-001.png");
+    succeeds(path, "verify run --quiet");
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) use initial_weights::{InitialWeights, require_classes, set_initial_we
 pub(crate) use loss::refuse_loss;
 pub(crate) use networks::networks;
 pub use networks::parameters;
-pub(crate) use open::fill;
+pub(crate) use open::{choose_form, fill};
 
 /// The settings of a trainer: no batch is larger than the data, and no shard than a batch.
 pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> TrainerConfig {

@@ -2,8 +2,25 @@
 
 use anyhow::{bail, ensure};
 
-use crate::dataset::{Samples, size_text};
+use crate::dataset::{DataSource, Samples, size_text};
 use crate::experiment::{Experiment, NetworkNumber, Origin};
+
+/// Where an input is left to the data, settles the form of their pictures: one that suits them all,
+/// as far as the experiment leaves it open. Returns what is to be told of it.
+///
+/// # Errors
+/// If there are no pictures, or they cannot be read.
+pub(crate) fn choose_form(
+    experiment: &mut Experiment,
+    source: &DataSource,
+) -> anyhow::Result<Option<String>> {
+    if !experiment.networks.have_open_inputs() {
+        return Ok(None);
+    }
+    let (form, told) = source.chosen_form(&experiment.form())?;
+    experiment.set_form(form);
+    Ok(told)
+}
 
 /// Fills in the inputs and outputs that an experiment leaves to the data, which are these.
 ///
