@@ -77,6 +77,26 @@ impl Store<'_> {
         }
     }
 
+    /// That there is a part for testing, of whatever kind.
+    fn require_test_part(&self) -> anyhow::Result<()> {
+        let (folder, part) = match self {
+            Self::Mnist => return Ok(()),
+            Self::Idx(folder) => {
+                (folder, "the file t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz")
+            }
+            Self::ClassFolders(folder) => match Found::at(&folder.join("test"))? {
+                // As a folder it is a class that is called so.
+                Found::Nothing | Found::Folder => (folder, "a folder test beside train"),
+                _ => return Ok(()),
+            },
+        };
+        bail!(
+            "{}: expected images to test on, {part}, or a share of all images, found neither; say test \
+             = 0.2 in [data] of the experiment, which mnist-app presets NAME prints",
+            folder.escaped()
+        );
+    }
+
     /// What belongs to no part, in a line.
     fn left_out(&self) -> anyhow::Result<Option<String>> {
         match self {
@@ -219,12 +239,9 @@ impl DataSource {
     pub fn load_parts(&self, names: Option<&[String]>, form: &Form) -> anyhow::Result<Parts> {
         let store = self.store()?;
         let given = store.given()?;
-        ensure!(
-            !given.is_empty() || is_share(Part::Test, form, &given),
-            "{self}: expected parts for training and for testing, as train/CLASS/* and \
-             test/CLASS/*, or a share to test on, found class folders without them; say test = 0.2 \
-             in [data] of the experiment (mnist-app presets NAME prints one)"
-        );
+        if !given.contains(&Part::Test) && !is_share(Part::Test, form, &given) {
+            store.require_test_part()?;
+        }
         let is_divided =
             Part::ALL.map(|part| is_share(part, form, &given)).into_iter().any(|share| share);
         let read = |part, fingerprints| store.read(&Wanted { part, form, fingerprints });
