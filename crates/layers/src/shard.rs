@@ -7,9 +7,9 @@ use crate::backward_start::BackwardStart;
 use crate::builtin::LayerSpec;
 use crate::dataset::{Dataset, gather};
 use crate::layer::{Draw, Mode, larger};
-use crate::loss::Loss;
 use crate::network::Network;
 use crate::step::{NonFinite, NonFiniteValue, all_finite};
+use crate::trainer_config::TrainerConfig;
 use crate::workspace::Workspace;
 
 /// What a step keeps of a shard: the samples that go through the network together.
@@ -76,7 +76,7 @@ impl<T: Element> Worker<T> {
         network: &Network<T>,
         data: &impl Dataset<T>,
         draw: Draw,
-        loss: &Loss,
+        config: &TrainerConfig,
         (shard, first, losses): (&mut Shard<T>, usize, &mut [f64]),
     ) {
         let n = losses.len();
@@ -87,7 +87,11 @@ impl<T: Element> Worker<T> {
         let draw = Draw { first_sample: first as u64, ..draw };
         network.forward(inputs, &mut self.workspace, Mode::Training(draw));
         shard.clear();
-        shard.correct = score(loss, self.workspace.output(), targets, losses);
+        shard.correct = score(&config.loss, self.workspace.output(), targets, losses);
+        if config.class_weights.is_some() {
+            let each = losses.iter_mut().zip(targets.chunks_exact(outputs));
+            each.for_each(|(loss, target)| *loss *= config.weight_of(target));
+        }
         shard.batch_statistics.copy_from_slice(self.workspace.batch_statistics());
         shard.failure = self.failure(network, losses, first);
     }
@@ -99,13 +103,21 @@ impl<T: Element> Worker<T> {
         &mut self,
         network: &Network<T>,
         start: BackwardStart,
-        loss: &Loss,
+        config: &TrainerConfig,
         n: usize,
         scale: f64,
     ) -> (&[T], &mut Workspace<T>) {
         let outputs = network.output_shape().len();
         let (y, gradient) = self.workspace.output_gradient(network.spec().layers.len());
-        start.gradient(loss, [y, &self.targets[..n * outputs]], outputs, scale, gradient);
+        let (loss, targets) = (&config.loss, &self.targets[..n * outputs]);
+        if config.class_weights.is_none() {
+            start.gradient(loss, [y, targets], outputs, scale, gradient);
+        } else {
+            let samples = y.chunks_exact(outputs).zip(targets.chunks_exact(outputs));
+            for ((y, t), gradient) in samples.zip(gradient.chunks_exact_mut(outputs)) {
+                start.gradient(loss, [y, t], outputs, scale * config.weight_of(t), gradient);
+            }
+        }
         (&self.inputs[..n * network.input_shape().len()], &mut self.workspace)
     }
 

@@ -35,6 +35,13 @@ impl NetworkSpec {
     /// activation.
     pub const MOST_LAYERS: usize = 4096;
 
+    /// Gives the layers that have an output for each class, [`Dense::of_classes`], this many.
+    ///
+    /// [`Dense::of_classes`]: crate::Dense::of_classes
+    pub fn set_classes(&mut self, classes: usize) {
+        self.layers.iter_mut().for_each(|layer| layer.set_classes(classes));
+    }
+
     /// How many layers there are, including those inside others.
     pub(crate) fn count(&self) -> usize {
         self.layers.iter().map(LayerSpec::count).sum()

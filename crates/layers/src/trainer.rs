@@ -45,7 +45,7 @@ impl<T: Element> Trainer<T> {
         let TrainerConfig { batch_size, shard_size, .. } = config;
         assert!(batch_size > 0 && shard_size > 0, "batch and shard size: expected at least 1");
         config.require_settings();
-        if let Some(weights) = config.loss.class_weights() {
+        for weights in config.loss.class_weights().into_iter().chain(&config.class_weights) {
             let (found, outputs) = (weights.as_slice().len(), network.output_shape().len());
             assert_eq!(found, outputs, "class weights: expected one for each output");
         }
@@ -145,7 +145,7 @@ impl<T: Element> Trainer<T> {
                 |index, shard, losses| {
                     workers.lend(shared, |worker| {
                         let shard = (&mut shard[0], first + index * size, losses);
-                        worker.forward(shared, data, self.draw(), &config.loss, shard);
+                        worker.forward(shared, data, self.draw(), config, shard);
                     });
                 },
             );
@@ -251,11 +251,11 @@ impl<T: Element> Trainer<T> {
         let Self { network, config, backward_start: start, updater, shards, workers, .. } = self;
         let (gradients, losses) = (&mut self.gradients, &mut self.losses);
         let (worker, shard) = (&mut workers.all()[0], &mut shards[0]);
-        let (loss, layers, scale) = (&config.loss, start.layers(), 1.0 / samples as f64);
+        let (layers, scale) = (start.layers(), 1.0 / samples as f64);
         worker.limit_threads(threads);
-        worker.forward(network, batch, draw, loss, (shard, 0, &mut losses[..samples]));
+        worker.forward(network, batch, draw, config, (shard, 0, &mut losses[..samples]));
         shard.failure.take().map_or(Ok(()), Err)?;
-        let (inputs, workspace) = worker.start_backward(network, *start, loss, samples, scale);
+        let (inputs, workspace) = worker.start_backward(network, *start, config, samples, scale);
         if config.steps_in_layers() {
             let rate = T::from_f64(rate);
             network.backward_and_step(inputs, layers, rate, workspace, gradients)?;
@@ -280,8 +280,9 @@ impl<T: Element> Trainer<T> {
         let samples = batch.len();
         let draw = self.draw();
         let Self { network, config, backward_start, updater, shards, gradients, losses, .. } = self;
-        let TrainerConfig { loss, shard_size, .. } = &*config;
-        let (start, shard_size, scale) = (*backward_start, *shard_size, 1.0 / samples as f64);
+        let config = &*config;
+        let (start, shard_size) = (*backward_start, config.shard_size);
+        let scale = 1.0 / samples as f64;
         let parameters = network.parameters().len();
         let used = samples.div_ceil(shard_size);
         shards[used..].iter_mut().for_each(Shard::clear);
@@ -297,10 +298,10 @@ impl<T: Element> Trainer<T> {
                 let (shard, n) = (&mut shard[0], losses.len());
                 workers.lend(shared, |worker| {
                     let first = index * shard_size;
-                    worker.forward(shared, batch, draw, loss, (shard, first, losses));
+                    worker.forward(shared, batch, draw, config, (shard, first, losses));
                     if shard.failure.is_none() {
                         let (inputs, workspace) =
-                            worker.start_backward(shared, start, loss, n, scale);
+                            worker.start_backward(shared, start, config, n, scale);
                         shared.backward(inputs, start.layers(), workspace, gradients);
                         shard.check(shared, gradients, first);
                     }

@@ -1,4 +1,6 @@
-use crate::loss::Loss;
+use tensor::Element;
+
+use crate::loss::{ClassWeights, Loss};
 use crate::optimizer::Optimizer;
 use crate::tagged::require_settings;
 
@@ -9,6 +11,13 @@ pub struct TrainerConfig {
     /// What is minimised. A loss of probabilities needs a network that ends in a sigmoid or a
     /// softmax, a loss of logits one that does not: see [`Loss::fits`].
     pub loss: Loss,
+    /// The weights of the classes: in training, the loss of a sample with the target `t` is
+    /// multiplied by `Σ w_c t_c`, which is the weight of its class where the target is one-hot.
+    /// `None`: all are 1.
+    ///
+    /// A loss may have class weights of its own, which are part of what it measures in a test too,
+    /// and weigh each output by itself.
+    pub class_weights: Option<ClassWeights>,
     /// How gradients change parameters.
     pub optimizer: Optimizer,
     /// The most samples of one step.
@@ -30,8 +39,15 @@ impl TrainerConfig {
     /// Without clipping and averaging, with seed 0; `sizes` are batch size and shard size.
     pub fn new(loss: Loss, optimizer: Optimizer, sizes: [usize; 2]) -> Self {
         let [batch_size, shard_size] = sizes;
-        let (clip_norm, average, seed) = (None, None, 0);
-        Self { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
+        let (class_weights, clip_norm, average, seed) = (None, None, None, 0);
+        Self { loss, class_weights, optimizer, batch_size, shard_size, clip_norm, average, seed }
+    }
+
+    /// By what the loss of a sample with this target is multiplied.
+    pub(crate) fn weight_of<T: Element>(&self, target: &[T]) -> f64 {
+        let Some(weights) = &self.class_weights else { return 1.0 };
+        let each = weights.as_slice().iter().zip(target);
+        each.map(|(weight, t)| weight * t.to_f64()).sum()
     }
 
     /// # Panics

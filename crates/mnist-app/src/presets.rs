@@ -7,6 +7,9 @@ use crate::experiment::Experiment;
 /// What `train` runs by default.
 pub const DEFAULT: &str = "notebook";
 
+/// What it runs by default on data that are named.
+pub const OF_OWN_DATA: &str = "pictures";
+
 const PRESETS: &[(&str, &str)] = &[
     ("notebook", include_str!("../presets/notebook.toml")),
     ("notebook-tuned", include_str!("../presets/notebook-tuned.toml")),
@@ -15,6 +18,7 @@ const PRESETS: &[(&str, &str)] = &[
     ("tiny", include_str!("../presets/tiny.toml")),
     ("accurate", include_str!("../presets/accurate.toml")),
     ("committee", include_str!("../presets/committee.toml")),
+    ("pictures", include_str!("../presets/pictures.toml")),
 ];
 
 /// The names of all presets.

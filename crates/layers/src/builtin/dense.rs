@@ -1,4 +1,7 @@
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tensor::{Element, Shape, ShapeError, map, matrix, reduce};
 
 use crate::layer::{Context, Layer, Parameter, Pass, Role, larger};
@@ -12,16 +15,91 @@ use crate::tagged::finite;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dense {
-    outputs: usize,
+    outputs: Count,
     /// Overrides what the initialisation would give the bias.
     #[serde(default, deserialize_with = "finite", skip_serializing_if = "Option::is_none")]
     initial_bias: Option<f64>,
 }
 
+/// How many outputs there are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Count {
+    Given(usize),
+    /// As many as the data have classes.
+    Classes,
+}
+
+/// [`Count::Classes`] in text.
+const CLASSES: &str = "classes";
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(count) => count.fmt(f),
+            Self::Classes => write!(f, "{CLASSES:?}"),
+        }
+    }
+}
+
+impl Serialize for Count {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Given(count) => count.serialize(serializer),
+            Self::Classes => serializer.serialize_str(CLASSES),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumberOrClasses)
+    }
+}
+
+struct NumberOrClasses;
+
+impl Visitor<'_> for NumberOrClasses {
+    type Value = Count;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number from 0 on, or \"classes\" for as many as the data have")
+    }
+
+    fn visit_u64<E: de::Error>(self, count: u64) -> Result<Count, E> {
+        let count = usize::try_from(count);
+        count.map(Count::Given).map_err(|_| E::custom("outputs: expected fewer outputs"))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Count, E> {
+        match text {
+            CLASSES => Ok(Count::Classes),
+            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
+    }
+}
+
 impl Dense {
     /// A layer with this many outputs.
     pub fn new(outputs: usize) -> Self {
-        Self { outputs, initial_bias: None }
+        Self { outputs: Count::Given(outputs), initial_bias: None }
+    }
+
+    /// A layer with an output for each class of the data, in text `outputs = "classes"`.
+    /// [`NetworkSpec::set_classes`](crate::NetworkSpec::set_classes) says how many these are.
+    pub fn of_classes() -> Self {
+        Self { outputs: Count::Classes, initial_bias: None }
+    }
+
+    /// Whether it is not known yet how many outputs there are.
+    pub(crate) fn needs_classes(&self) -> bool {
+        self.outputs == Count::Classes
+    }
+
+    /// Gives it an output for each of so many classes, if that was left to the data.
+    pub(crate) fn set_classes(&mut self, classes: usize) {
+        if self.needs_classes() {
+            self.outputs = Count::Given(classes);
+        }
     }
 
     /// The same with every element of the bias starting at `value`.
@@ -49,11 +127,16 @@ impl LayerConfig for Dense {
                 return Err(ShapeError::new("Dense", expected, input));
             }
         };
-        if self.outputs == 0 {
-            return Err(ShapeError::new("Dense", "at least one output", 0));
-        }
+        let outputs = match self.outputs {
+            Count::Given(0) => return Err(ShapeError::new("Dense", "at least one output", 0)),
+            Count::Given(outputs) => outputs,
+            Count::Classes => {
+                let expected = "a number of outputs, or data whose classes can be counted";
+                return Err(ShapeError::new("Dense", expected, self.outputs));
+            }
+        };
         let initial_bias = self.initial_bias;
-        Ok(Box::new(DenseLayer { inputs, outputs: self.outputs, initial_bias }))
+        Ok(Box::new(DenseLayer { inputs, outputs, initial_bias }))
     }
 }
 

@@ -169,6 +169,25 @@ impl LayerSpec {
         self.described().largest_derivative()
     }
 
+    /// Whether this layer, or one inside it, has an output for each class of the data, and it is
+    /// not known yet how many these are.
+    pub fn needs_classes(&self) -> bool {
+        match self {
+            Self::Dense(layer) => layer.needs_classes(),
+            Self::Residual(block) => block.layers().iter().any(Self::needs_classes),
+            _ => false,
+        }
+    }
+
+    /// Says how many classes there are to the layers that need it.
+    pub(crate) fn set_classes(&mut self, classes: usize) {
+        match self {
+            Self::Dense(layer) => layer.set_classes(classes),
+            Self::Residual(block) => block.set_classes(classes),
+            _ => {}
+        }
+    }
+
     /// How many layers this is, with those inside it.
     pub fn count(&self) -> usize {
         self.described().count()

@@ -35,6 +35,10 @@ impl Residual {
     pub fn layers(&self) -> &[LayerSpec] {
         &self.layers
     }
+
+    pub(super) fn set_classes(&mut self, classes: usize) {
+        self.layers.iter_mut().for_each(|layer| layer.set_classes(classes));
+    }
 }
 
 impl Default for Residual {

@@ -185,6 +185,66 @@ fn probabilities_and_their_logits_learn_the_same() {
     }
 }
 
+/// The loss of a sample times the weight of its class, by hand: the outputs are 0, each class has a
+/// probability of one half, and the losses are ln 2.
+#[test]
+fn the_loss_of_a_sample_is_multiplied_by_the_weight_of_its_class() {
+    for (shard_size, average) in [(2, None), (1, None), (2, Some(0.5))] {
+        let mut network = network::<f64>(&[1], &[Dense::new(2).into()]);
+        network.parameters_mut().fill(0.0);
+        let config = TrainerConfig {
+            loss: Loss::softmax_cross_entropy(),
+            class_weights: Some(ClassWeights::new(&[1.0, 3.0])),
+            average,
+            ..config(2, shard_size)
+        };
+        let mut trainer = Trainer::new(network, config);
+        let samples = samples([vec![1.0, 1.0], vec![1.0, 0.0, 0.0, 1.0]], 2);
+        let report = trainer.step(&samples, 1.0).expect("finite losses");
+        let ln_2 = std::f64::consts::LN_2;
+        assert_eq!(report.losses, [ln_2, 3.0 * ln_2]);
+        // The mean of 1 · (½ − 1) and 3 · (½ − 0), and of 1 · (½ − 0) and 3 · (½ − 1).
+        assert_eq!(trainer.network().parameters(), [-0.5, 0.5, -0.5, 0.5]);
+    }
+}
+
+/// The step of every cross-entropy is that of finite differences of the weighted mean.
+#[test]
+fn weighted_steps_agree_with_finite_differences() {
+    let weights = [0.5, 0.0, 2.0, 1.0, 3.0];
+    for (loss, last) in [
+        (Loss::smooth_cross_entropy(0.2), None),
+        (Loss::binary_cross_entropy_with_logits(), None),
+        (Loss::binary_cross_entropy(), Some(LayerSpec::from(Sigmoid))),
+    ] {
+        let layers: Vec<_> = [Dense::new(5).into()].into_iter().chain(last).collect();
+        let network = network::<f64>(&[4], &layers);
+        let inputs = normal::<f64>(7 * 4, 3);
+        let mut targets = vec![0.0; 7 * 5];
+        (0..7).for_each(|sample| targets[5 * sample + sample % 5] = 1.0);
+        let data = samples([inputs, targets], 7);
+        let mean = |network: &Network<f64>| {
+            let losses = network.evaluate(&data, &loss).losses;
+            let weighted = losses.iter().enumerate().map(|(at, loss)| weights[at % 5] * loss);
+            weighted.sum::<f64>() / 7.0
+        };
+        let class_weights = Some(ClassWeights::new(&weights));
+        let config = TrainerConfig { loss: loss.clone(), class_weights, ..config(7, 3) };
+        let mut trainer = Trainer::new(network.clone(), config);
+        trainer.step(&data, 1.0).expect("finite losses");
+        let stepped = trainer.network().parameters();
+        for (place, (before, after)) in network.parameters().iter().zip(stepped).enumerate() {
+            let moved = |by: f64| {
+                let mut moved = network.clone();
+                moved.parameters_mut()[place] += by;
+                mean(&moved)
+            };
+            let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+            assert!((before - after - slope).abs() < 1e-8, "{loss:?}: {} {slope}", before - after);
+        }
+    }
+}
+
 /// Two dense layers; the second multiplies its one input by the largest `f32`.
 fn overflowing(loss: Loss, shard_size: usize) -> Trainer<f32> {
     let mut network = network::<f32>(&[1], &[Dense::new(1).into(), Dense::new(2).into()]);

@@ -31,6 +31,9 @@ pub(super) struct Accuracy {
     test_total: usize,
     test_accuracy: f64,
     test_accuracy_interval: [f64; 2],
+    /// Where the classes differ in their numbers of images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    balanced_accuracy: Option<f64>,
     test_error: f64,
 }
 
@@ -135,6 +138,7 @@ impl Accuracy {
             test_total: total,
             test_accuracy: correct as f64 / total as f64,
             test_accuracy_interval: wilson_interval(correct, total),
+            balanced_accuracy: report::balanced_accuracy(evaluation, samples),
             test_error: evaluation.error(),
         }
     }
@@ -165,6 +169,7 @@ fn alone(
         console.line(json_of(model, &evaluation, samples)?)?;
     } else {
         console.line(model_line(model, &evaluation, samples))?;
+        console.print(report::balanced_line(&evaluation, samples))?;
         console.print(report::confusion_table(&evaluation, samples))?;
     }
     Ok(evaluation)
@@ -203,6 +208,7 @@ fn together(
         report::accuracy(correct, total),
         evaluation.error()
     ))?;
+    console.print(report::balanced_line(&evaluation, first))?;
     console.print(report::confusion_table(&evaluation, first))?;
     Ok(evaluation)
 }

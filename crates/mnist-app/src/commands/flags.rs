@@ -39,10 +39,22 @@ impl ExperimentFlags {
     /// # Errors
     /// If it cannot be read.
     pub(crate) fn experiment(&self, overrides: &Overrides) -> anyhow::Result<(Experiment, Origin)> {
+        self.experiment_or(presets::DEFAULT, overrides)
+    }
+
+    /// The same; the preset `default` where neither a preset nor a file is named.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn experiment_or(
+        &self,
+        default: &str,
+        overrides: &Overrides,
+    ) -> anyhow::Result<(Experiment, Origin)> {
         let (mut experiment, origin) = match &self.config {
             Some(file) => Experiment::read_with_origin(file)?,
             None => {
-                let name = self.preset.as_deref().unwrap_or(presets::DEFAULT);
+                let name = self.preset.as_deref().unwrap_or(default);
                 (presets::experiment(name)?, Origin::preset(name))
             }
         };

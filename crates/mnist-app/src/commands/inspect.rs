@@ -69,17 +69,34 @@ impl Flags {
 /// # Errors
 /// If something that the flags name is not what it should be.
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
-    let subject = Subject::read(flags)?;
+    let mut subject = Subject::read(flags)?;
     ThreadCount::of(flags.common.threads)?.share(1, || match subject.precision {
-        Precision::F32 => inspect::<f32>(flags, &subject),
-        Precision::F64 => inspect::<f64>(flags, &subject),
+        Precision::F32 => inspect::<f32>(flags, &mut subject),
+        Precision::F64 => inspect::<f64>(flags, &mut subject),
     })
 }
 
-fn inspect<T: Element>(flags: &Flags, subject: &Subject) -> anyhow::Result<()> {
-    let (networks, of_weights) = subject.networks::<T>()?;
+fn inspect<T: Element>(flags: &Flags, subject: &mut Subject) -> anyhow::Result<()> {
     let mut console = Console::default();
-    let mut samples = subject.samples(flags, &mut console)?;
+    // What is left to the data is filled in first.
+    let mut loaded = None;
+    if subject.is_open() {
+        if let Weights::Start(experiment, origin) = &mut subject.weights {
+            let source = build::data_source(flags.data.as_deref(), experiment, origin)?;
+            let note = build::choose_form(experiment, &source)?;
+            note.iter().filter(|_| !flags.common.quiet).for_each(notice);
+        }
+        let samples = subject.samples(flags, &mut console)?;
+        if let Weights::Start(experiment, origin) = &mut subject.weights {
+            build::fill(experiment, origin, &samples)?;
+        }
+        loaded = Some(samples);
+    }
+    let (networks, of_weights) = subject.networks::<T>()?;
+    let mut samples = match loaded {
+        Some(samples) => samples,
+        None => subject.samples(flags, &mut console)?,
+    };
     let number = |index| NetworkNumber { network: index + 1, networks: networks.len() };
     for (index, (network, _)) in networks.iter().enumerate() {
         let misfit = |misfit| anyhow!("{}: {misfit}", subject.place(number(index), &misfit));
@@ -216,7 +233,14 @@ impl Subject {
             Some(names) => samples.named(names)?,
             None => samples,
         };
-        Ok(named.first(count))
+        let learned = named.first(experiment.train_limit.map(Into::into));
+        let normalization = learned.own_normalization(experiment.form().normalize);
+        Ok(learned.first(count).normalized(normalization))
+    }
+
+    /// Whether an experiment leaves something to the data.
+    fn is_open(&self) -> bool {
+        matches!(&self.weights, Weights::Start(experiment, _) if experiment.networks.are_open())
     }
 
     /// Where the images do not fit, for messages.

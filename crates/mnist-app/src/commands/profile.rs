@@ -16,6 +16,7 @@ use tensor::{Element, Scratch, peak};
 use super::flags::{count, whole_number};
 use super::{Common, ExperimentFlags, Overrides};
 use crate::augmentation::{Augmentation, Augmenter};
+use crate::dataset::Part;
 use crate::experiment::build::{self, Batches};
 use crate::experiment::{Experiment, NetworkNumber, Origin, Precision};
 use crate::memory;
@@ -68,7 +69,13 @@ fn repetitions(text: &str) -> Result<NonZeroUsize, String> {
 /// If something that the flags name is not what it should be.
 pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     let simd = threads::simd_level()?;
-    let (experiment, origin) = flags.chosen.experiment(&flags.overrides())?;
+    let (mut experiment, origin) = flags.chosen.experiment(&flags.overrides())?;
+    if experiment.networks.are_open() {
+        let source = build::data_source(None, &experiment, &origin)?;
+        build::choose_form(&mut experiment, &source)?;
+        let samples = source.load(Part::Train, &experiment.form())?;
+        build::fill(&mut experiment, &origin, &samples)?;
+    }
     ThreadCount::or_one(flags.common.threads)?.share(experiment.shards(), || {
         match experiment.precision {
             Precision::F32 => profile::<f32>(flags, (&experiment, &origin), simd),

@@ -8,6 +8,7 @@ use crate::console::{Console, notice};
 use crate::escape::Escape;
 use crate::experiment::{Precision, absolute};
 use crate::input::{is_there, require_utf8};
+use crate::presets;
 use crate::report::{self, Data};
 use crate::run_folder::{FAILURE, REPORT, RunFolder, SUMMARY};
 use crate::signals::{self, Interrupted};
@@ -19,6 +20,7 @@ use crate::train::{Changes, Ended, Every, Options, Resumption, result_of, train}
 /// The run's folder has the whole experiment, the metrics of each epoch, a summary and the
 /// model, which `evaluate`, `compare` and `inspect` read.
 #[derive(Args, Clone, Debug, PartialEq)]
+#[command(mut_arg("preset", |preset| preset.help("A built-in experiment; `mnist-app presets` lists them [default: notebook; with --data: pictures]")))]
 pub struct Flags {
     #[command(flatten)]
     pub(super) chosen: ExperimentFlags,
@@ -65,7 +67,11 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
     signals::install()?;
     let (mut experiment, origin, resumed) = match &flags.resume {
         None => {
-            let (experiment, origin) = flags.chosen.experiment(&flags.overrides)?;
+            let default = match &flags.data {
+                Some(_) => presets::OF_OWN_DATA,
+                None => presets::DEFAULT,
+            };
+            let (experiment, origin) = flags.chosen.experiment_or(default, &flags.overrides)?;
             (experiment, origin, None)
         }
         Some(folder) => {

@@ -25,7 +25,10 @@ impl<T: Element> Dataset<T> for Augmented<'_> {
     fn write(&self, index: usize, input: &mut [T], target: &mut [T]) {
         let Self { samples, augmenter, epoch } = self;
         match augmenter {
-            Some(augmenter) => augmenter.write(samples.image(index), (*epoch, index), input),
+            Some(augmenter) => {
+                augmenter.write(samples.image(index), (*epoch, index), input);
+                samples.normalization().apply(input);
+            }
             None => samples.write_image(index, input),
         }
         samples.write_target(index, target);

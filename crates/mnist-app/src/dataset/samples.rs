@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use layers::{Dataset, sha256_of};
 use rayon::prelude::*;
-use tensor::{Element, image};
+use tensor::Element;
 
 use super::classes::Classes;
 use super::parts::fingerprint;
 use super::source::Wanted;
 use crate::escape::Escape;
 use crate::input::reserve;
-use crate::preprocessing::{Preprocessing, Raster, Resizer};
+use crate::preprocessing::{Normalization, Normalize, Preprocessing, Raster, Resizer};
 
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Part {
 
 /// Images, grey or in colour, with their classes. Pixels are kept as bytes and converted when a
 /// batch is gathered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Samples {
     /// `(N, C, H, W)`, shared by samples that differ only in their labels, and by the parts of one
     /// set.
@@ -51,6 +51,8 @@ pub struct Samples {
     pub(super) labels: Vec<u8>,
     /// `(C, H, W)`.
     pub(super) shape: [usize; 3],
+    /// How the bytes become numbers.
+    pub(super) normalization: Normalization,
     pub(super) classes: Classes,
     /// Whether an experiment has given the classes their names.
     pub(super) is_named: bool,
@@ -119,6 +121,7 @@ impl Samples {
             start: 0,
             labels,
             shape,
+            normalization: Normalization::default(),
             classes,
             is_named: false,
             place,
@@ -280,9 +283,33 @@ impl Samples {
         }
     }
 
-    /// Writes an image as numbers from 0 to 1.
+    /// How the bytes become numbers.
+    pub fn normalization(&self) -> &Normalization {
+        &self.normalization
+    }
+
+    /// The normalisation that an experiment asks for, where these are its training images.
+    pub(crate) fn own_normalization(&self, asked: Option<Normalize>) -> Normalization {
+        match asked.unwrap_or_default() {
+            Normalize::Unit => Normalization::Unit,
+            Normalize::Standard => Normalization::standard(self.bytes(), self.shape),
+        }
+    }
+
+    /// The same samples with one more message, before the others.
+    pub(crate) fn noted(mut self, note: Option<String>) -> Self {
+        self.notes.splice(0..0, note);
+        self
+    }
+
+    /// The same samples, normalised like this.
+    pub(crate) fn normalized(self, normalization: Normalization) -> Self {
+        Self { normalization, ..self }
+    }
+
+    /// Writes an image as the numbers that a network takes.
     pub fn write_image<T: Element>(&self, index: usize, input: &mut [T]) {
-        image::u8_to_unit(self.image(index), input);
+        self.normalization.write(self.image(index), input);
     }
 
     /// Writes the target of an image: 1 for its class, 0 for the others.

@@ -34,7 +34,9 @@ pub fn notebook_lines(evaluation: &Evaluation, samples: &Samples) -> String {
 /// this.
 pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: &Loss) -> String {
     let (correct, total) = (evaluation.correct(samples), samples.len());
-    let mut text = accuracy(correct, total) + "\n" + &unanswered_line(evaluation);
+    let mut text = accuracy(correct, total) + "\n";
+    text.push_str(&balanced_line(evaluation, samples));
+    text.push_str(&unanswered_line(evaluation));
     let (classes, confusion) = (samples.classes(), evaluation.confusion(samples));
     let _ = writeln!(text, "{}", right_line(classes, &confusion));
     text.push_str(&confused_line(classes, &confusion));
@@ -59,6 +61,34 @@ pub fn accuracy_lines(evaluation: &Evaluation, samples: &Samples, loss: &Loss) -
         percent(constant.correct, total),
     );
     text
+}
+
+/// From how many times the images of the smallest class on those of the largest make a test set
+/// uneven.
+const UNEVEN: f64 = 1.5;
+
+/// The mean of the shares of each class that were right (the recalls), over the classes that occur,
+/// where these are uneven: the largest has at least [`UNEVEN`] times the images of the smallest.
+pub fn balanced_accuracy(evaluation: &Evaluation, samples: &Samples) -> Option<f64> {
+    let confusion = evaluation.confusion(samples);
+    let rows = confusion.iter().enumerate();
+    let rows = rows.map(|(label, row)| (row[label], row.iter().sum::<usize>()));
+    let occurring: Vec<_> = rows.filter(|&(_, images)| images > 0).collect();
+    let sizes = || occurring.iter().map(|&(_, images)| images);
+    let (smallest, largest) = (sizes().min()?, sizes().max()?);
+    let recalls = occurring.iter().map(|&(right, images)| right as f64 / images as f64);
+    let mean = recalls.sum::<f64>() / occurring.len() as f64;
+    (largest as f64 >= UNEVEN * smallest as f64).then_some(mean)
+}
+
+/// The same in words, or nothing.
+pub fn balanced_line(evaluation: &Evaluation, samples: &Samples) -> String {
+    balanced_accuracy(evaluation, samples).map_or_else(String::new, |mean| {
+        format!(
+            "balanced accuracy {:.2} %, the mean of the classes' own, as they differ in size\n",
+            100.0 * mean
+        )
+    })
 }
 
 /// How many images have no answer; empty if all have.

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::data::DataKeys;
 use super::networks::Networks;
 use super::values;
+use super::weighting::Weighting;
 use crate::augmentation::Augmentation;
-use crate::preprocessing::{Broken, Form};
+use crate::preprocessing::{Broken, Colour, Form};
 
 /// What to train, on how much data, and how.
 ///
@@ -97,6 +98,14 @@ pub struct Experiment {
     pub average: Option<f64>,
     /// What is minimised.
     pub loss: Loss,
+    /// The weights of the classes, by which the losses of their samples are multiplied in training;
+    /// all 1 if absent.
+    #[serde(
+        default,
+        deserialize_with = "values::class_weights",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub class_weights: Option<Weighting>,
     /// How gradients change weights.
     #[serde(default)]
     pub optimizer: Optimizer,
@@ -178,6 +187,24 @@ impl Experiment {
     /// The form of its pictures.
     pub fn form(&self) -> Form {
         self.data.as_ref().map(|data| data.form).unwrap_or_default()
+    }
+
+    /// Settles the form of its pictures.
+    pub(crate) fn set_form(&mut self, form: Form) {
+        self.data.get_or_insert_default().form = form;
+    }
+
+    /// Fills in what its networks leave to the data, which have images of this shape, `(C, H, W)`,
+    /// of so many classes. With the input the form of the pictures is settled too, so that a part of
+    /// the data that is read alone comes to the same.
+    pub fn fill(&mut self, shape: [usize; 3], classes: usize) {
+        if !self.networks.fill(shape, classes) {
+            return;
+        }
+        let [channels, height, width] = shape;
+        let form = &mut self.data.get_or_insert_default().form;
+        form.size.get_or_insert([height, width]);
+        form.colour.get_or_insert(if channels == 1 { Colour::Grey } else { Colour::Rgb });
     }
 
     /// Makes several networks a committee, with at least one member for each.

@@ -20,6 +20,7 @@ mod networks;
 mod origin;
 mod reading;
 mod values;
+mod weighting;
 
 pub use complaint::ParseError;
 pub use data::DataKeys;
@@ -29,3 +30,4 @@ pub use networks::Networks;
 pub(crate) use origin::Origin;
 pub(crate) use reading::{MOST_BYTES, absolute, text_of};
 pub(crate) use values::{ACCURACY, LEARNING_RATE, is_accuracy, is_learning_rate};
+pub use weighting::Weighting;

@@ -9,9 +9,12 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::values;
 use crate::augmentation::Augmentation;
 
 /// At least one network. As text, a table for one, and an array of tables for several.
+///
+/// One whose input is left to the data has no axes yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Networks {
     specs: Vec<NetworkSpec>,
@@ -23,6 +26,7 @@ pub struct Networks {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
+    #[serde(default, deserialize_with = "values::axes", skip_serializing_if = "Vec::is_empty")]
     input: Vec<usize>,
     layers: Vec<LayerSpec>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,6 +42,30 @@ impl Networks {
     /// All of them.
     pub fn all(&self) -> &[NetworkSpec] {
         &self.specs
+    }
+
+    /// Whether an input, or the number of outputs, is left to the data.
+    pub fn are_open(&self) -> bool {
+        let needs_classes = |spec: &NetworkSpec| spec.layers.iter().any(LayerSpec::needs_classes);
+        self.specs.iter().any(|spec| spec.input.is_empty() || needs_classes(spec))
+    }
+
+    /// Whether an input is left to the data.
+    pub fn have_open_inputs(&self) -> bool {
+        self.specs.iter().any(|spec| spec.input.is_empty())
+    }
+
+    /// Fills in what is left to the data: images of this shape, `(C, H, W)`, of so many classes.
+    /// Returns whether an input was.
+    pub(super) fn fill(&mut self, shape: [usize; 3], classes: usize) -> bool {
+        let is_open = self.have_open_inputs();
+        for spec in &mut self.specs {
+            if spec.input.is_empty() {
+                spec.input = shape.to_vec();
+            }
+            spec.set_classes(classes);
+        }
+        is_open
     }
 
     /// The network of a committee's member, counted from 1.

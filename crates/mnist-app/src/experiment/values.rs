@@ -6,6 +6,7 @@ use layers::TrainerConfig;
 use serde::de::{self, Unexpected};
 use serde::{Deserialize, Deserializer};
 
+use super::weighting::Weighting;
 use crate::dataset::Classes;
 
 /// What a learning rate may be.
@@ -105,6 +106,24 @@ pub(super) fn size<'de, D: Deserializer<'de>>(
             Err(de::Error::invalid_value(Unexpected::Other(&found), &expected))
         }
     }
+}
+
+/// The axes of an input.
+pub(super) fn axes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
+    let axes = Vec::<usize>::deserialize(deserializer)?;
+    if axes.is_empty() {
+        let expected =
+            "one to three axes, such as [C, H, W], or no key input: then the data decide";
+        return Err(de::Error::invalid_value(Unexpected::Other("[]"), &expected));
+    }
+    Ok(axes)
+}
+
+/// The weights of the classes: numbers, or what they are made from.
+pub(super) fn class_weights<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Weighting>, D::Error> {
+    Weighting::deserialize(deserializer).map(Some)
 }
 
 pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

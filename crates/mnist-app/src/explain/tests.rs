@@ -9,6 +9,7 @@ use tensor::Element;
 use super::calculation::{Calculation, Step};
 use super::{Choice, Subject, Walk, html, text};
 use crate::model::chosen::ChosenPicture;
+use crate::preprocessing::Normalization;
 use crate::width::WIDTH;
 
 #[allow(dead_code)]
@@ -132,7 +133,9 @@ fn page_shows_all(walk: &Walk, spec: &NetworkSpec) {
     let pixels = pixels(spec);
     let shape = [channels, height, width];
     let (name, label, notes) = ("a <picture>".to_owned(), None, vec![]);
-    let page = html::page(walk, &ChosenPicture { name, shape, pixels, label, notes }).unwrap();
+    let normalization = Normalization::Unit;
+    let picture = ChosenPicture { name, shape, pixels, normalization, label, notes };
+    let page = html::page(walk, &picture).unwrap();
     assert!(page.contains("a &lt;picture&gt;") && !page.contains("a <picture>"));
     for step in steps(walk) {
         let found = page.split("data-name=\"").skip(1).any(|rest| {

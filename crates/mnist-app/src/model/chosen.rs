@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, ensure};
-use tensor::{Element, image};
+use tensor::Element;
 
 use super::{Model, ModelData};
 use crate::dataset::{Part, Samples};
 use crate::escape::Escape;
 use crate::input::is_there;
-use crate::preprocessing::{Raster, Resizer};
+use crate::preprocessing::{Normalization, Raster, Resizer};
 
 /// Which picture, as it is written on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) struct ChosenPicture {
     pub(crate) shape: [usize; 3],
     /// Its pixels, `(C, H, W)`.
     pub(crate) pixels: Vec<u8>,
+    /// How they become numbers.
+    pub(crate) normalization: Normalization,
     /// Its class, in the order of the model's, if it is known.
     pub(crate) label: Option<u8>,
     /// Messages about the data, a line each.
@@ -104,7 +106,8 @@ impl PictureChoice {
         };
         read().with_context(|| self.to_string())?;
         let notes = model.notes();
-        Ok(ChosenPicture { name: self.to_string(), shape, pixels, label: None, notes })
+        let (name, normalization) = (self.to_string(), preprocessing.normalization);
+        Ok(ChosenPicture { name, shape, pixels, normalization, label: None, notes })
     }
 }
 
@@ -128,15 +131,16 @@ impl ChosenPicture {
             name: format!("{kind} image {index}"),
             shape: samples.shape(),
             pixels: samples.image(index).to_vec(),
+            normalization: samples.normalization().clone(),
             label: Some(samples.labels()[index]),
             notes: Vec::new(),
         })
     }
 
-    /// Its numbers from 0 to 1, as networks take them.
+    /// Its numbers, as networks take them.
     pub(crate) fn input<T: Element>(&self) -> Vec<T> {
         let mut input = vec![T::ZERO; self.pixels.len()];
-        image::u8_to_unit(&self.pixels, &mut input);
+        self.normalization.write(&self.pixels, &mut input);
         input
     }
 }

@@ -18,7 +18,7 @@ use crate::experiment::Precision;
 use crate::experiment::build::refuse_loss;
 use crate::input::or_if_missing;
 use crate::memory;
-use crate::preprocessing::{Form, Preprocessing, Style};
+use crate::preprocessing::{Form, Normalization, Normalize, Preprocessing, Style};
 use crate::run_folder::{FinishedRun, ModelFile, ModelFiles, model_files, named};
 use crate::train::committee_digest;
 use crate::weights_file::WeightsFile;
@@ -46,6 +46,9 @@ pub(crate) struct SavedNetwork {
 
 /// The key of the form of its pictures in a model's metadata.
 pub(crate) const FORM: &str = "preprocessing";
+
+/// The key of the numbers that its pictures are normalised by, where their form says `standard`.
+pub(crate) const NORMALIZATION: &str = "normalization";
 
 /// A network of either precision.
 #[derive(Debug)]
@@ -177,6 +180,12 @@ impl Model {
         self.networks[0].about.form
     }
 
+    /// How the bytes of its pictures become numbers; of a committee's members, which have the same
+    /// training images, it is the same.
+    pub(crate) fn normalization(&self) -> &Normalization {
+        &self.networks[0].about.normalization
+    }
+
     /// How a picture becomes its input.
     ///
     /// # Errors
@@ -211,7 +220,8 @@ impl Model {
             preprocessing.size
         );
         let size = [shape[1], shape[2]];
-        Ok(Preprocessing { style, size, ..preprocessing })
+        let normalization = self.normalization().clone();
+        Ok(Preprocessing { style, size, normalization, ..preprocessing })
     }
 
     /// The probabilities of the classes, given what it puts out for a picture.
@@ -271,8 +281,23 @@ impl SavedNetwork {
         }
         let classes = Classes::from_metadata(&metadata, network.outputs())?;
         let mut saved = Self { network, classes, about, run };
+        saved.check_normalization()?;
         saved.check_run()?;
         Ok(saved)
+    }
+
+    /// Checks that its pictures are normalised as their form says.
+    fn check_normalization(&self) -> anyhow::Result<()> {
+        let Metadata { form, normalization, .. } = &self.about;
+        let asked = form.normalize.unwrap_or_default();
+        let is_asked = (asked == Normalize::Standard) == (*normalization != Normalization::Unit);
+        ensure!(
+            is_asked && normalization.suits(&self.spec().input),
+            "{NORMALIZATION:?} in __metadata__: expected a mean and a deviation above 0 of each \
+             channel where {FORM:?} says \"normalize\": \"standard\", and none elsewhere, found {}",
+            serde_json::to_string(normalization)?
+        );
+        Ok(())
     }
 
     /// Checks that this is the network that the run trained, as far as its files say.
@@ -305,7 +330,8 @@ impl SavedNetwork {
             AnyNetwork::F32(network) => samples.fit(network),
             AnyNetwork::F64(network) => samples.fit(network),
         };
-        fitting.map_err(|misfit| anyhow!("network: {misfit}"))
+        let fitting = fitting.map_err(|misfit| anyhow!("network: {misfit}"))?;
+        Ok(fitting.normalized(self.about.normalization.clone()))
     }
 
     /// The loss that it was trained with; the mean squared error if neither its file nor its run
@@ -436,14 +462,17 @@ struct Metadata {
     digests: Option<Digests>,
     /// Of its pictures.
     form: Form,
+    /// How their bytes become numbers.
+    normalization: Normalization,
     /// Keys that this version does not know.
     unknown: Vec<String>,
 }
 
 impl Metadata {
     fn of(metadata: &HashMap<String, String>) -> anyhow::Result<Self> {
-        const KNOWN: [&str; 14] = [
+        const KNOWN: [&str; 15] = [
             FORM,
+            NORMALIZATION,
             "network",
             "preset",
             "seed",
@@ -480,6 +509,10 @@ impl Metadata {
             config_sha256: said("config_sha256"),
             digests: Digests::from_metadata(metadata)?,
             form: read(metadata, FORM, "the form of pictures", |text| {
+                serde_json::from_str(text).ok()
+            })?
+            .unwrap_or_default(),
+            normalization: read(metadata, NORMALIZATION, "a mean and a deviation", |text| {
                 serde_json::from_str(text).ok()
             })?
             .unwrap_or_default(),

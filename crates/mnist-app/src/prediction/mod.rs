@@ -23,9 +23,11 @@ pub(crate) fn answers(model: &Model, pictures: &[Picture]) -> anyhow::Result<Vec
     if pictures.is_empty() {
         return Ok(Vec::new());
     }
-    let shape = model.preprocessing()?.shape();
+    let preprocessing = model.preprocessing()?;
+    let shape = preprocessing.shape();
     let planes = pictures.iter().flat_map(|picture| &picture.planes).copied().collect();
     let samples = Samples::unlabelled(planes, shape, model.classes().clone());
+    let samples = samples.normalized(preprocessing.normalization);
     let evaluation = model.evaluate(&samples)?;
     let outputs = evaluation.outputs.chunks_exact(model.classes().count());
     let each = pictures.iter().zip(outputs).zip(&evaluation.predictions);

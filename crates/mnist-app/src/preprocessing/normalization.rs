@@ -33,7 +33,7 @@ impl Normalization {
             let values = || {
                 counts.iter().zip(0_u32..).map(|(&count, x)| (count as f64, f64::from(x) / 255.0))
             };
-            let all: f64 = values().map(|(count, _)| count).sum();
+            let all = values().map(|(count, _)| count).sum::<f64>().max(1.0);
             let mean = values().map(|(count, x)| count * x).sum::<f64>() / all;
             let variance =
                 values().map(|(count, x)| count * (x - mean) * (x - mean)).sum::<f64>() / all;
@@ -42,6 +42,20 @@ impl Normalization {
         });
         let (mean, deviation) = moments.unzip();
         Self::Standard { mean, deviation }
+    }
+
+    /// Whether it can be that of inputs with these axes: one mean and one deviation for each of
+    /// their channels. Of a network that takes the pixels one after another, these are not known.
+    pub fn suits(&self, input: &[usize]) -> bool {
+        let Self::Standard { mean, deviation } = self else { return true };
+        let channels = mean.len();
+        let are_channels = match *input {
+            [own, _, _] => channels == own,
+            _ => matches!(channels, 1 | 3) && input.iter().product::<usize>() % channels == 0,
+        };
+        let are_numbers = mean.iter().all(|mean| mean.is_finite())
+            && deviation.iter().all(|&deviation| deviation > 0.0 && deviation.is_finite());
+        are_channels && deviation.len() == channels && are_numbers
     }
 
     /// Writes the bytes of an input `(C, H, W)` as numbers.

@@ -6,7 +6,7 @@ use anyhow::{anyhow, bail};
 use layers::Network;
 use tensor::Element;
 
-use crate::dataset::{Misfit, Parts, Samples};
+use crate::dataset::{DataSource, Misfit, Parts, Samples};
 use crate::experiment::build::{self, Batches};
 use crate::experiment::{Experiment, Keep, NetworkNumber, Origin};
 use crate::memory;
@@ -36,14 +36,30 @@ impl<T: Element> Start<T> {
         (origin, data): (&Origin, Option<&Path>),
         goes_on: bool,
     ) -> anyhow::Result<Self> {
+        let load = |experiment: &Experiment, source: DataSource| {
+            source.load_parts(experiment.classes.as_deref(), &experiment.form())
+        };
+        // What is left to the data is filled in first.
+        let (mut filled, mut loaded) = (experiment.clone(), None);
+        if filled.networks.are_open() {
+            let source = build::data_source(data, &filled, origin)?;
+            let note = build::choose_form(&mut filled, &source)?;
+            let mut parts = load(&filled, source)?;
+            build::fill(&mut filled, origin, &parts.train)?;
+            parts.train = parts.train.noted(note);
+            loaded = Some(parts);
+        }
+        let experiment = &filled;
         let mut networks = build::networks::<T>(experiment, origin)?;
         let mut of_weights = None;
         for network in networks.iter_mut().filter(|_| !goes_on) {
             of_weights = build::set_initial_weights(network, experiment)?;
         }
-        let source = build::data_source(data, experiment, origin)?;
-        let Parts { train, mut validation, test, .. } =
-            source.load_parts(experiment.classes.as_deref(), &experiment.form())?;
+        let parts = match loaded {
+            Some(parts) => parts,
+            None => load(experiment, build::data_source(data, experiment, origin)?)?,
+        };
+        let Parts { train, mut validation, test, .. } = parts;
         if validation.is_none() {
             require_no_choice(experiment, origin)?;
         }
@@ -67,10 +83,16 @@ impl<T: Element> Start<T> {
             };
             memory::require_for_training(&footprint, &config, file.saturating_add(best))?;
         }
+        let normalization = train.own_normalization(experiment.form().normalize);
+        train = train.normalized(normalization.clone());
+        validation = validation.map(|part| part.normalized(normalization.clone()));
+        test = test.normalized(normalization);
         build::require_classes(experiment, of_weights.as_ref(), &train)?;
         let batches = Batches::of(experiment, train.len());
         build::check(experiment, origin, &networks, batches)?;
         let mut experiment = experiment.effective(train.len(), test.len());
+        let weighting = experiment.class_weights.take();
+        experiment.class_weights = weighting.map(|weighting| weighting.of(&train.of_each_class()));
         if let Some(weights) = of_weights {
             experiment.initial_weights_sha256 = Some(weights.sha256);
         }

@@ -23,7 +23,8 @@ use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::build::trainer_config;
 use crate::experiment::{Experiment, Keep};
 use crate::memory;
-use crate::model::FORM;
+use crate::model::{FORM, NORMALIZATION};
+use crate::preprocessing::Normalization;
 
 /// An experiment, its images, and how far it has come.
 pub(super) struct Training<T> {
@@ -360,6 +361,10 @@ impl<T: Element> Training<T> {
         let form = experiment.form();
         let form = (!form.is_open()).then(|| serde_json::to_string(&form)).transpose()?;
         let metadata = metadata.into_iter().chain(form.map(|form| (FORM, form)));
+        let normalization =
+            Some(self.train.normalization()).filter(|own| **own != Normalization::Unit);
+        let normalization = normalization.map(serde_json::to_string).transpose()?;
+        let metadata = metadata.chain(normalization.map(|own| (NORMALIZATION, own)));
         let metadata = metadata.chain(dataset::metadata(data, test.classes()));
         Ok(save_weights(self.network(), &metadata.collect::<Vec<_>>())?)
     }

@@ -126,7 +126,7 @@ fn data_that_is_not_there_or_not_mnist() {
         fs::write(folder.join("train-images.idx3-ubyte"), images).unwrap();
         fs::write(folder.join("train-labels-idx1-ubyte"), labels).unwrap();
         let parts: Vec<_> = parts.iter().copied().chain([case]).collect();
-        refused(path, &format!("train --data {case}"), 1, &parts);
+        refused(path, &format!("train --preset notebook --data {case}"), 1, &parts);
     }
 }
 
@@ -395,7 +395,7 @@ fn folders_that_cannot_be_written() {
     fs::write(path.join("file"), "mine").unwrap();
     fs::create_dir(path.join("full")).unwrap();
     fs::write(path.join("full/summary.json"), "mine").unwrap();
-    let train = format!("train --data {} --json --out", small_data().display());
+    let train = format!("train --preset notebook --data {} --json --out", small_data().display());
     refused(path, &format!("{train} file"), 1, &["--out file", "new or empty"]);
     refused(path, &format!("{train} file/below"), 1, &["--out file/below"]);
     refused(path, &format!("{train} full"), 1, &["--out full", "something in it"]);
@@ -408,7 +408,7 @@ fn folders_that_cannot_be_written() {
 fn a_run_does_not_replace_another_one() {
     let here = tempfile::tempdir().unwrap();
     train_small(here.path(), "--epochs 1 --train-limit 5 --out run");
-    let line = format!("train --data {} --out run", small_data().display());
+    let line = format!("train --preset notebook --data {} --out run", small_data().display());
     refused(here.path(), &line, 1, &["--out run", "something in it", "nothing was changed"]);
 }
 
@@ -462,7 +462,17 @@ fn the_sample_and_the_layer_of_a_loss_that_is_not_finite_are_named() {
     let data = small_data();
     let output = run_in(
         here.path(),
-        &[&"train", &"--learning-rate", &"1e38", &"--out", &"run", &"--data", &data],
+        &[
+            &"train",
+            &"--preset",
+            &"notebook",
+            &"--learning-rate",
+            &"1e38",
+            &"--out",
+            &"run",
+            &"--data",
+            &data,
+        ],
     );
     let complaint = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complaint}");

@@ -103,10 +103,18 @@ pub fn succeeds(folder: &Path, line: &str) -> String {
     text(&output.stdout)
 }
 
-/// Trains with the words of `line` on the small data, without a report; returns what was printed.
+/// Trains with the words of `line` on the small data, without a report, the notebook's experiment if
+/// they choose none; returns what was printed.
 #[track_caller]
 pub fn train_small(folder: &Path, line: &str) -> String {
-    succeeds(folder, &format!("train --no-report --data {} --quiet {line}", small_data().display()))
+    let (data, chosen) = (small_data().display(), or_notebook(line));
+    succeeds(folder, &format!("train --no-report --data {data} --quiet {chosen}"))
+}
+
+/// The words of `line`, with the notebook's experiment if they choose none.
+pub fn or_notebook(line: &str) -> String {
+    let chooses = ["--preset", "--config", "--resume"].iter().any(|flag| line.contains(flag));
+    if chooses { line.to_owned() } else { format!("--preset notebook {line}") }
 }
 
 /// What a run's `summary.json` says.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mnist_app::experiment::Experiment;
 
 use crate::bad_input::refused;
-use crate::common::{small_data, summary, text, train_small};
+use crate::common::{or_notebook, small_data, summary, text, train_small};
 
 /// An experiment of these layers.
 fn experiment(loss: &str, layers: &[&str]) -> String {
@@ -248,7 +248,7 @@ fn counts_as_large_as_the_command_line_and_toml_take() {
     // As many epochs as can be counted, ended by a target.
     let line = "--train-limit 1 --test-limit 1 --target-accuracy 0 --out target";
     train_small(path, &format!("--epochs {most} {line}"));
-    let line = format!("train --data {data} --epochs {most} --train-limit 3");
+    let line = format!("train --preset notebook --data {data} --epochs {most} --train-limit 3");
     refused(path, &line, 1, &["--epochs", "steps"]);
     train_small(path, &format!("--epochs 1 --batch-size {most} --shard-size {most} --out large"));
     assert_eq!(config(path, "large").shard_size.get(), 200);
@@ -263,7 +263,7 @@ fn train_with(path: &Path, threads: Option<&str>, words: &str) -> Output {
     }
     let data = small_data();
     command.args(["train", "--quiet", "--epochs", "1", "--train-limit", "20", "--data"]).arg(data);
-    command.args(words.split_whitespace()).output().unwrap()
+    command.args(or_notebook(words).split_whitespace()).output().unwrap()
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::committee::TWO;
-use crate::common::{WHOLE, names, objects, small_data, succeeds, summary, text, train_small};
+use crate::common::{
+    WHOLE, names, objects, or_notebook, small_data, succeeds, summary, text, train_small,
+};
 
 /// Whose model takes 32 kB.
 #[cfg(target_os = "linux")]
@@ -52,7 +54,8 @@ fn run_shell(folder: &Path, script: &str, line: &str) -> Output {
 }
 
 fn small(words: &str) -> String {
-    format!("train --quiet --train-limit 20 --data {} {words}", small_data().display())
+    let (data, words) = (small_data().display(), or_notebook(words));
+    format!("train --quiet --train-limit 20 --data {data} {words}")
 }
 
 #[cfg(target_os = "linux")]
@@ -147,7 +150,9 @@ fn a_lost_standard_error_is_no_panic() {
         assert_eq!(run("train --speed 9"), Some(2), "{redirection}");
         assert_eq!(run("train --data nowhere"), Some(1), "{redirection}");
         let out = format!("run-{}", redirection.len());
-        let line = format!("train --epochs 1 --train-limit 5 --json --data {data} --out {out}");
+        let line = format!(
+            "train --preset notebook --epochs 1 --train-limit 5 --json --data {data} --out {out}"
+        );
         // A closed standard output is nobody's loss: it was not there from the start.
         let lost = redirection.starts_with(">/dev/full");
         assert_eq!(run(&line), Some(i32::from(lost)), "{redirection}");

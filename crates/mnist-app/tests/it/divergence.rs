@@ -5,7 +5,7 @@ use std::path::Path;
 
 use layers::{LayerSpec, NetworkSpec, save_weights};
 
-use crate::common::{run_line, small_data, text, train_small};
+use crate::common::{or_notebook, run_line, small_data, text, train_small};
 
 /// An experiment of these layers.
 fn experiment(layers: &str) -> String {
@@ -22,7 +22,7 @@ const DENSE: &str = "{ type = \"dense\", outputs = 10 }";
 /// goes on after what is the same everywhere.
 #[track_caller]
 fn complaint(folder: &Path, line: &str) -> (Vec<String>, String) {
-    let line = format!("train --json --data {} {line}", small_data().display());
+    let line = format!("train --json --data {} {}", small_data().display(), or_notebook(line));
     let output = run_line(folder, &line);
     let complaint = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complaint}");

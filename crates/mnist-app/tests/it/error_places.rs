@@ -76,7 +76,7 @@ fn numbers_that_the_precision_cannot_hold() {
     let path = here.path();
     let data = small_data().display();
     let flag = &["error: --learning-rate: ", hold, "1e300"];
-    refused(path, &format!("train --data {data} --learning-rate 1e300"), 1, flag);
+    refused(path, &format!("train --preset notebook --data {data} --learning-rate 1e300"), 1, flag);
     fs::write(path.join("c.toml"), experiment("", MNIST, &DENSE)).unwrap();
     refused(path, &format!("train --config c.toml --data {data} --learning-rate 1e300"), 1, flag);
     // What divides nothing may become 0, and 64 bits hold all of them.

@@ -39,8 +39,17 @@ fn harmless_output(output: &Output, status: i32) -> [String; 2] {
 fn the_names_of_files_act_on_no_terminal() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
-    let short: [&dyn AsRef<OsStr>; 8] =
-        [&"train", &"--epochs", &"1", &"--train-limit", &"5", &"--data", &small_data(), &"--out"];
+    let short: [&dyn AsRef<OsStr>; 9] = [
+        &"train",
+        &"--preset=notebook",
+        &"--epochs",
+        &"1",
+        &"--train-limit",
+        &"5",
+        &"--data",
+        &small_data(),
+        &"--out",
+    ];
     let [printed, _] = harmless_output(&run_in(path, &[&short[..], &[&NASTY]].concat()), 0);
     assert!(printed.contains(&format!("\nrun: {SHOWN}\n")), "{printed}");
     let json: &dyn AsRef<OsStr> = &"--json";
@@ -120,8 +129,8 @@ fn the_names_in_a_file_of_weights_act_on_no_terminal() {
     let arrays = [(NASTY, ("F32", vec![2]))].into();
     fs::write(path.join("nasty.safetensors"), safetensors(&arrays)).unwrap();
     let data = small_data();
-    let words: [&dyn AsRef<OsStr>; 5] =
-        [&"train", &"--init", &"nasty.safetensors", &"--data", &data];
+    let words: [&dyn AsRef<OsStr>; 6] =
+        [&"train", &"--preset=notebook", &"--init", &"nasty.safetensors", &"--data", &data];
     let [_, complaint] = harmless_output(&run_in(path, &words), 1);
     assert!(complaint.contains(&format!("{SHOWN} is not in the network")), "{complaint}");
     assert_eq!(complaint.lines().count(), 1, "{complaint}");

@@ -208,14 +208,17 @@ fn no_run_is_trained_in_the_folder_of_another() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
     committee(path);
-    let train = format!("train --data {} --epochs 1 --train-limit 5", small_data().display());
+    let train = format!(
+        "train --preset notebook --data {} --epochs 1 --train-limit 5",
+        small_data().display()
+    );
     for out in ["three/member-4", "three/member-1/own", "three/own", "three/own/deeper"] {
         let line = format!("{train} --out {out}");
         refused(path, &line, 1, &[&format!("--out {out}: "), "in no run's", "/three"]);
     }
     // An experiment of one's own is no run.
     fs::rename(path.join("three.toml"), path.join("config.toml")).unwrap();
-    succeeds(path, &format!("{train} --config config.toml --out own/deeper"));
+    succeeds(path, &train.replace("--preset notebook", "--config config.toml --out own/deeper"));
     succeeds(path, &format!("{train} --out three/../beside"));
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::common::{objects, run_line, small_data, succeeds, text, train_small};
+use crate::common::{objects, or_notebook, run_line, small_data, succeeds, text, train_small};
 use crate::resume::{PLAIN, places};
 use crate::verify::contents;
 
@@ -23,8 +23,8 @@ fn growing(folder: &Path) {
 /// Trains until the run breaks off; what standard error says.
 #[track_caller]
 fn breaks_off(folder: &Path, line: &str) -> String {
-    let output =
-        run_line(folder, &format!("train --data {} --json {line}", small_data().display()));
+    let (data, line) = (small_data().display(), or_notebook(line));
+    let output = run_line(folder, &format!("train --data {data} --json {line}"));
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
     told

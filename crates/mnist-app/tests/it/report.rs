@@ -8,13 +8,16 @@ use mnist_app::experiment::Experiment;
 use serde_json::Value;
 
 use crate::committee::TWO;
-use crate::common::{names, objects, run_line, small_data, succeeds, text, train_small};
+use crate::common::{
+    names, objects, or_notebook, run_line, small_data, succeeds, text, train_small,
+};
 use crate::two_runs::wait_until;
 
 /// Trains with the words of `line` on the small data, with a report.
 #[track_caller]
 pub fn train_with_report(folder: &Path, line: &str) -> String {
-    succeeds(folder, &format!("train --quiet --data {} {line}", small_data().display()))
+    let (data, line) = (small_data().display(), or_notebook(line));
+    succeeds(folder, &format!("train --quiet --data {data} {line}"))
 }
 
 #[track_caller]

@@ -11,7 +11,9 @@ use serde_json::Value;
 use tensor::simd::Level;
 
 use crate::committee::TWO;
-use crate::common::{objects, run_line, small_data, succeeds, summary, text, train_small};
+use crate::common::{
+    objects, or_notebook, run_line, small_data, succeeds, summary, text, train_small,
+};
 use crate::two_runs::wait_until;
 
 /// With all that a run can have to remember.
@@ -73,7 +75,10 @@ pub fn interrupted(
 fn start(folder: &Path, line: &str) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));
     command.current_dir(folder).args(["train", "--quiet", "--data"]).arg(small_data());
-    command.args(line.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(or_notebook(line).split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::committee::TWO;
-use crate::common::{WHOLE, names, small_data, text};
+use crate::common::{WHOLE, names, or_notebook, small_data, text};
 use crate::report::train_with_report;
 
 /// A run of the program that is killed when the test ends.
@@ -16,8 +16,8 @@ pub(crate) struct Process(Child);
 impl Process {
     /// One that goes on for as long as any test takes.
     pub(crate) fn long(folder: &Path, words: &[&str]) -> Self {
-        let mut command = train(folder, &["--epochs", "100000000", "--train-limit", "10"]);
-        Self(command.args(words).stdout(Stdio::null()).spawn().unwrap())
+        let words = [&["--epochs", "100000000", "--train-limit", "10"], words].concat();
+        Self(train(folder, &words).stdout(Stdio::null()).spawn().unwrap())
     }
 
     /// What it complains of when it ends by itself, as it must.
@@ -46,8 +46,9 @@ impl Drop for Process {
 
 fn train(folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-app"));
+    let chosen = or_notebook(&words.join(" "));
     command.current_dir(folder).args(["train", "--quiet", "--threads", "1", "--data"]);
-    command.arg(small_data()).args(words).stderr(Stdio::piped());
+    command.arg(small_data()).args(chosen.split(' ')).stderr(Stdio::piped());
     command
 }
 

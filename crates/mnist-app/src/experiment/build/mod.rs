@@ -5,12 +5,13 @@ mod consistency;
 mod initial_weights;
 mod loss;
 mod networks;
+mod open;
 mod precision;
 
 use anyhow::Context;
 use layers::TrainerConfig;
 
-use super::{Experiment, Origin};
+use super::{Experiment, Origin, Weighting};
 use crate::dataset::DataSource;
 
 pub(crate) use batches::Batches;
@@ -19,6 +20,7 @@ pub(crate) use initial_weights::{InitialWeights, require_classes, set_initial_we
 pub(crate) use loss::refuse_loss;
 pub(crate) use networks::networks;
 pub use networks::parameters;
+pub(crate) use open::{choose_form, fill};
 
 /// The settings of a trainer: no batch is larger than the data, and no shard than a batch.
 pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> TrainerConfig {
@@ -26,7 +28,17 @@ pub(crate) fn trainer_config(experiment: &Experiment, samples: usize) -> Trainer
     let (batch_size, shard_size) = (batches.batch_size(), batches.shard_size());
     let Experiment { optimizer, clip_norm, average, seed, .. } = *experiment;
     let loss = experiment.loss.clone();
-    TrainerConfig { loss, optimizer, batch_size, shard_size, clip_norm, average, seed }
+    let class_weights = experiment.class_weights.as_ref().and_then(Weighting::given).cloned();
+    TrainerConfig {
+        loss,
+        class_weights,
+        optimizer,
+        batch_size,
+        shard_size,
+        clip_norm,
+        average,
+        seed,
+    }
 }
 
 /// The images that the flag `--data` or the experiment names; MNIST if neither does.

@@ -1,7 +1,7 @@
 //! The networks of an experiment, with all parameters 0.
 
 use anyhow::{anyhow, ensure};
-use layers::Network;
+use layers::{LayerSpec, Network};
 use tensor::Element;
 
 use crate::experiment::{Experiment, NetworkNumber, Origin};
@@ -20,6 +20,12 @@ pub(crate) fn networks<T: Element>(
     let numbers = NetworkNumber::each(&experiment.networks);
     for (number, spec) in numbers.zip(experiment.networks.all()) {
         let place = |layer| origin.network(number, layer);
+        ensure!(
+            !spec.input.is_empty() && !spec.layers.iter().any(LayerSpec::needs_classes),
+            "{}: expected input = [C, H, W] and outputs in numbers, found that they are left to \
+             the data, and no data here; name some",
+            place(None)
+        );
         let footprint = spec.footprint::<T>().map_err(|error| {
             // A table of the layers follows, for users of the library.
             let text = error.to_string();
@@ -51,13 +57,20 @@ pub(crate) fn networks<T: Element>(
     Ok(networks)
 }
 
+/// The shape of MNIST's images.
+const MNIST: [usize; 3] = [1, 28, 28];
+
+const MNIST_CLASSES: usize = 10;
+
 /// The number of parameters of an experiment's networks, those of all members of a committee
-/// together.
+/// together; what is left to the data is as for MNIST.
 ///
 /// # Errors
 /// If layers do not fit together, or the networks differ in the shapes of their inputs or outputs.
 pub fn parameters(experiment: &Experiment) -> anyhow::Result<usize> {
-    let networks = networks::<f32>(experiment, &Origin::preset(&experiment.name))?;
+    let mut experiment = experiment.clone();
+    experiment.fill(MNIST, MNIST_CLASSES);
+    let networks = networks::<f32>(&experiment, &Origin::preset(&experiment.name))?;
     let members = experiment.committee.map_or(1, Into::into);
     let of_each = networks.iter().cycle().take(members);
     Ok(of_each.map(|network| network.parameters().len()).sum())
