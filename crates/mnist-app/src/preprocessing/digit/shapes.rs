@@ -44,6 +44,11 @@ impl Bounds {
         self.right.min(other.right).saturating_sub(self.left.max(other.left))
     }
 
+    /// How many columns are between both.
+    fn columns_between(&self, other: &Self) -> usize {
+        self.left.max(other.left).saturating_sub(self.right.min(other.right))
+    }
+
     /// How many rows are between both.
     fn rows_between(&self, other: &Self) -> usize {
         self.top.max(other.top).saturating_sub(self.bottom.min(other.bottom))
@@ -65,12 +70,14 @@ impl Shape {
     }
 
     /// Whether both are strokes of one digit: one is above the other, as the bar of a 5, and they
-    /// are not as far apart as two rows of digits.
+    /// are not as far apart as two rows of digits; or one is much lower and close by.
     fn belongs_to(&self, other: &Self) -> bool {
         let (a, b) = (&self.bounds, &other.bounds);
         let (lower, higher) = (a.height().min(b.height()), a.height().max(b.height()));
         let are_rows = 2 * lower > higher && 4 * a.rows_between(b) > lower;
-        5 * a.common_columns(b) > 3 * a.width().min(b.width()) && !are_rows
+        let is_above = 5 * a.common_columns(b) > 3 * a.width().min(b.width());
+        let is_close = 2 * lower < higher && 8 * a.columns_between(b) <= higher;
+        (is_above && !are_rows) || (is_close && a.rows_between(b) == 0)
     }
 }
 
