@@ -43,19 +43,15 @@ impl Ink {
             let all = values.values.iter().zip(&is_ink);
             all.filter(|&(_, &ink)| ink == wanted).map(|(&x, _)| x).collect()
         };
-        let (level, deviation) = moments(&side(&smooth, false));
         let mut ink = side(&smooth, true);
-        // Noise alone is cut in halves that are 2.6 deviations apart.
-        if ink.is_empty() || moments(&ink).0 - level < LEAST_CONTRAST.max(3.5 * deviation) {
+        let (level, deviation) = ground(&smooth, &mut side(&smooth, false));
+        // Noise alone is cut in halves that are 1.6 deviations apart.
+        if ink.is_empty() || mean(&ink) - level < LEAST_CONTRAST.max(3.5 * deviation) {
             return None;
         }
         ink.sort_unstable_by(f32::total_cmp);
         let full = ink[(ink.len() - 1) * 9 / 10];
-        // The noise is that of the ground's lower half: above it are the soft edges of strokes.
-        let median = median(&mut side(&flat, false));
-        let below = flat.values.iter().filter(|&&x| x <= median).map(|x| median - x);
-        let (count, sum) = below.fold((0_usize, 0.0), |(count, sum), x| (count + 1, sum + x));
-        let deviation = 1.25 * sum / count.max(1) as f32;
+        let (median, deviation) = ground(&flat, &mut side(&flat, false));
         let range = (full - median).max(1.0);
         let mut strength = flat;
         strength.values.iter_mut().for_each(|x| *x = ((*x - median) / range).clamp(0.0, 1.0));
@@ -182,12 +178,17 @@ fn otsu(values: &[f32]) -> Option<f32> {
     Some(least + (at_best + 1) as f32 / scale)
 }
 
-/// The mean and the standard deviation.
-fn moments(values: &[f32]) -> (f32, f32) {
-    let count = values.len().max(1) as f64;
-    let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-    let squares = values.iter().map(|&x| f64::from(x) - mean).map(|x| x * x).sum::<f64>();
-    (mean as f32, (squares / count).sqrt() as f32)
+/// The level of the ground, the median of its pixels, and the standard deviation of its noise.
+/// That is measured below the level: above it are the soft edges of strokes.
+fn ground(values: &Grid, pixels: &mut [f32]) -> (f32, f32) {
+    let level = median(pixels);
+    let below: Vec<f32> =
+        values.values.iter().filter(|&&x| x <= level).map(|x| level - x).collect();
+    (level, 1.25 * mean(&below))
+}
+
+fn mean(values: &[f32]) -> f32 {
+    values.iter().sum::<f32>() / values.len().max(1) as f32
 }
 
 /// The middle one; of none 0.
