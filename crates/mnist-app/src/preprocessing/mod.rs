@@ -10,11 +10,13 @@
 
 mod apply;
 mod decode;
+pub mod digit;
 mod form;
 mod normalization;
 mod png_image;
 mod raster;
 mod settings;
+pub mod split;
 
 use serde::{Deserialize, Serialize};
 
