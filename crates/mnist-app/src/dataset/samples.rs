@@ -127,7 +127,7 @@ impl Samples {
         images.resize(self.len() * after, 0);
         let pairs = images.par_chunks_exact_mut(after).zip(self.images.par_chunks_exact(before));
         pairs.try_for_each_init(Resizer::default, |resizer, (to, from)| {
-            preprocessing.apply(Raster::of_planes(self.shape, from), to, resizer)
+            preprocessing.apply(Raster::of_planes(self.shape, from), to, resizer).map(drop)
         })?;
         let Self { labels, classes, place, .. } = self;
         Ok(Self {

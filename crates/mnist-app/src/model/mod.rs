@@ -198,10 +198,8 @@ impl Model {
                 named(&self.path)
             )
         })?;
-        let style = match self.digests().is_some_and(Digests::are_mnist) {
-            true => Style::Digit,
-            false => Style::Picture,
-        };
+        let is_mnist = self.digests().is_some_and(Digests::are_mnist);
+        let style = self.form().style.or(is_mnist.then_some(Style::Digit)).unwrap_or_default();
         let preprocessing = self.form().preprocessing(shape);
         ensure!(
             preprocessing.shape() == shape || self.form().size.is_none(),

@@ -1,21 +1,22 @@
 //! A picture of a digit in the form of MNIST's: 28×28, light on black, the ink within 20×20 and
 //! its centre of mass in the middle.
 
-pub(super) mod grid;
-pub(super) mod ink;
-pub(super) mod shapes;
+mod grid;
+mod ink;
+mod shapes;
 
 use self::grid::Grid;
 use self::ink::Ink;
+use self::shapes::Shape;
 use super::Raster;
 
 /// Height and width of MNIST's pictures.
-const SIZE: usize = 28;
+pub(super) const SIZE: usize = 28;
 
 /// Height and width of the square that their ink fills.
 const INK: usize = 20;
 
-/// What was found in a picture.
+/// What was found in a picture of a digit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// Nothing on the ground.
@@ -28,33 +29,45 @@ pub enum Found {
     Several(usize),
 }
 
-/// A picture in the form of MNIST's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Digit {
-    /// 28 rows of 28; all 0 if nothing was found.
-    pub pixels: Vec<u8>,
-    /// What the picture showed.
-    pub found: Found,
-}
-
-/// Brings a grey picture of any size to the form of MNIST's. Of a picture with several channels
-/// the first one is taken.
+/// Brings a grey picture of any size to the form of MNIST's; all black if nothing is found.
 ///
 /// The ground is told from the ink by the border, its light is evened out, and specks are left
 /// out. Several shapes are scaled together.
-pub fn to_mnist(picture: &Raster) -> Digit {
-    if is_in_form(picture) {
-        return Digit { pixels: picture.pixels.clone(), found: Found::AsItIs };
+pub(super) fn to_mnist(picture: Raster) -> (Raster, Found) {
+    if is_in_form(&picture) {
+        return (picture, Found::AsItIs);
     }
-    let empty = Digit { pixels: vec![0; SIZE * SIZE], found: Found::Empty };
-    let Some(ink) = Ink::of(picture) else { return empty };
-    let shapes = shapes::shapes(&ink);
-    let Some(cut) = shapes::cut(&ink, &shapes) else { return empty };
-    let found = match shapes.len() {
-        1 => Found::One,
-        several => Found::Several(several),
+    let digit = Ink::of(&picture).and_then(|ink| {
+        let lines = shapes::lines(&ink);
+        let shapes = lines.concat();
+        let found = match shapes.len() {
+            1 => Found::One,
+            several => Found::Several(several),
+        };
+        Some((centred(&fitted(&shapes::cut(&ink, &shapes)?)), found))
+    });
+    digit.unwrap_or_else(|| (square(vec![0; SIZE * SIZE]), Found::Empty))
+}
+
+/// Each shape of a grey picture in the form of MNIST's, line by line and from left to right; none
+/// if there is nothing on the ground. Strokes above one another, as a 5 and its loose bar, are one
+/// shape; specks are left out.
+pub(super) fn split(picture: Raster) -> Vec<Vec<Raster>> {
+    if is_in_form(&picture) {
+        return vec![vec![picture]];
+    }
+    let Some(ink) = Ink::of(&picture) else { return Vec::new() };
+    let of_shape = |shape: &Shape| {
+        let cut = shapes::cut(&ink, std::slice::from_ref(shape))?;
+        Some(centred(&fitted(&cut)))
     };
-    Digit { pixels: centred(&fitted(&cut)), found }
+    let of_line = |line: &Vec<Shape>| line.iter().filter_map(of_shape).collect::<Vec<_>>();
+    let lines = shapes::lines(&ink);
+    lines.iter().map(of_line).filter(|line| !line.is_empty()).collect()
+}
+
+fn square(pixels: Vec<u8>) -> Raster {
+    Raster { channels: 1, height: SIZE, width: SIZE, pixels }
 }
 
 /// Whether a picture is 28×28 with bright ink on black where MNIST's makers placed it, with some
@@ -100,7 +113,7 @@ fn fitted(cut: &Grid) -> Grid {
 /// The ink on 28×28 pixels of black, moved by whole pixels until its centre of mass is at most
 /// half of one from the middle of the pixel in row 14 and column 14, counted from 0, where it is
 /// in all of MNIST's; what would be beyond the border is moved back.
-fn centred(ink: &Grid) -> Vec<u8> {
+fn centred(ink: &Grid) -> Raster {
     let mut sums = [0.0_f64; 3];
     for (at, &x) in ink.values.iter().enumerate() {
         let (row, column, mass) = ((at / ink.width) as f64, (at % ink.width) as f64, f64::from(x));
@@ -118,7 +131,7 @@ fn centred(ink: &Grid) -> Vec<u8> {
         let to = &mut pixels[y * SIZE + left..][..ink.width];
         to.iter_mut().zip(row).for_each(|(to, x)| *to = (x * 255.0 + 0.5) as u8);
     }
-    pixels
+    square(pixels)
 }
 
 #[cfg(test)]

@@ -10,17 +10,17 @@
 
 mod apply;
 mod decode;
-pub mod digit;
+mod digit;
 mod form;
 mod normalization;
 mod png_image;
 mod raster;
 mod settings;
-pub mod split;
 
 use serde::{Deserialize, Serialize};
 
 pub use apply::Resizer;
+pub use digit::Found;
 pub use form::Form;
 pub use normalization::Normalization;
 pub use raster::Raster;

@@ -2,26 +2,26 @@
 
 /// Numbers in rows.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::preprocessing) struct Grid {
-    pub(in crate::preprocessing) height: usize,
-    pub(in crate::preprocessing) width: usize,
-    pub(in crate::preprocessing) values: Vec<f32>,
+pub(super) struct Grid {
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) values: Vec<f32>,
 }
 
 impl Grid {
     /// One of these numbers, row by row.
-    pub(in crate::preprocessing) fn new(height: usize, width: usize, values: Vec<f32>) -> Self {
+    pub(super) fn new(height: usize, width: usize, values: Vec<f32>) -> Self {
         debug_assert_eq!(values.len(), height * width);
         Self { height, width, values }
     }
 
     /// The longer side.
-    pub(in crate::preprocessing) fn longer(&self) -> usize {
+    pub(super) fn longer(&self) -> usize {
         self.height.max(self.width)
     }
 
     /// The part from a row and a column on.
-    pub(in crate::preprocessing) fn part(
+    pub(super) fn part(
         &self,
         [top, left]: [usize; 2],
         [height, width]: [usize; 2],
@@ -32,13 +32,13 @@ impl Grid {
     }
 
     /// The same at another size, as [`scaled`].
-    pub(in crate::preprocessing) fn scaled(&self, height: usize, width: usize) -> Self {
+    pub(super) fn scaled(&self, height: usize, width: usize) -> Self {
         scaled(&self.values, [self.height, self.width], [height, width])
     }
 
     /// The smallest (`pick` is `f32::min`) or largest of the numbers around each, in squares that
     /// go `reach` numbers in each direction and end at the border.
-    pub(in crate::preprocessing) fn extreme(
+    pub(super) fn extreme(
         &self,
         reach: usize,
         pick: fn(f32, f32) -> f32,
@@ -47,7 +47,7 @@ impl Grid {
     }
 
     /// The mean of the numbers around each, in squares as those of [`Self::extreme`].
-    pub(in crate::preprocessing) fn blurred(&self, reach: usize) -> Self {
+    pub(super) fn blurred(&self, reach: usize) -> Self {
         self.around(reach, |around| around.iter().sum::<f32>() / around.len() as f32)
     }
 
@@ -74,7 +74,7 @@ impl Grid {
 
 /// Numbers in rows at another size: along an axis that becomes shorter the mean of what falls on
 /// a pixel, along one that becomes longer linear interpolation. Both sizes are above 0.
-pub(in crate::preprocessing) fn scaled<T: Copy + Into<f32>>(
+pub(super) fn scaled<T: Copy + Into<f32>>(
     values: &[T],
     [from_height, from_width]: [usize; 2],
     [height, width]: [usize; 2],

@@ -14,19 +14,19 @@ const LARGE: usize = 64;
 const LEAST_CONTRAST: f32 = 16.0;
 
 /// The ink of a picture.
-pub(in crate::preprocessing) struct Ink {
+pub(super) struct Ink {
     /// From 0, the ground, to 1, full ink.
-    pub(in crate::preprocessing) strength: Grid,
+    pub(super) strength: Grid,
     /// Where ink is for certain, by Otsu's threshold.
-    pub(in crate::preprocessing) is_ink: Vec<bool>,
+    pub(super) is_ink: Vec<bool>,
     /// Strengths below this are noise of the ground.
-    pub(in crate::preprocessing) noise: f32,
+    pub(super) noise: f32,
 }
 
 impl Ink {
-    /// That of a picture; none if there is nothing on the ground.
-    pub(in crate::preprocessing) fn of(picture: &Raster) -> Option<Self> {
-        let grey = grey(picture)?;
+    /// That of a grey picture; none if there is nothing on the ground.
+    pub(super) fn of(picture: &Raster) -> Option<Self> {
+        let grey = reduced(picture)?;
         let mut flat = above_plane(&grey);
         if flat.longer() >= LARGE {
             let local = local_ground(&flat);
@@ -59,26 +59,18 @@ impl Ink {
     }
 }
 
-/// The first channel, reduced to at most [`LARGEST`]; none if it has no pixels.
-fn grey(picture: &Raster) -> Option<Grid> {
-    let (height, width) = (picture.height, picture.width);
-    let first: Vec<u8>;
-    let bytes = match picture.channels {
-        1 => &picture.pixels[..],
-        channels => {
-            first = picture.pixels.chunks_exact(channels.max(1)).map(|pixel| pixel[0]).collect();
-            &first[..]
-        }
-    };
-    if height == 0 || width == 0 || bytes.len() != height * width {
+/// The picture reduced to at most [`LARGEST`]; none if it has no pixels.
+fn reduced(picture: &Raster) -> Option<Grid> {
+    let Raster { height, width, ref pixels, .. } = *picture;
+    if height == 0 || width == 0 || pixels.len() != height * width {
         return None;
     }
     let longer = height.max(width);
-    let reduced = |side: usize| match longer {
+    let side = |side: usize| match longer {
         0..=LARGEST => side,
         _ => (side * LARGEST / longer).max(1),
     };
-    Some(scaled(bytes, [height, width], [reduced(height), reduced(width)]))
+    Some(scaled(pixels, [height, width], [side(height), side(width)]))
 }
 
 /// The picture above a plane through its border, with the sign that makes ink positive: what is

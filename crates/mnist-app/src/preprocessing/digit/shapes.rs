@@ -57,7 +57,7 @@ impl Bounds {
 
 /// Strokes that belong to one digit.
 #[derive(Clone, Debug)]
-pub(in crate::preprocessing) struct Shape {
+pub(super) struct Shape {
     bounds: Bounds,
     /// Positions in the picture.
     pixels: Vec<usize>,
@@ -81,14 +81,41 @@ impl Shape {
     }
 }
 
-/// The shapes of the ink from left to right, without specks.
-pub(in crate::preprocessing) fn shapes(ink: &Ink) -> Vec<Shape> {
+/// The most pieces of ink that are looked at, the largest first: no number has as many.
+const MOST_PIECES: usize = 1000;
+
+/// The shapes of the ink without specks, line by line and each from left to right.
+pub(super) fn lines(ink: &Ink) -> Vec<Vec<Shape>> {
+    let mut shapes = shapes(ink);
+    shapes.sort_by_key(|shape| (shape.bounds.top, shape.bounds.left));
+    let mut lines: Vec<(Bounds, Vec<Shape>)> = Vec::new();
+    for shape in shapes {
+        let bounds = shape.bounds;
+        match lines.last_mut() {
+            // Its middle is beside the line, which may rise or fall.
+            Some((line, shapes)) if bounds.top + bounds.bottom < 2 * line.bottom => {
+                *line = line.with(&bounds);
+                shapes.push(shape);
+            }
+            _ => lines.push((bounds, vec![shape])),
+        }
+    }
+    let from_left = |(_, mut line): (_, Vec<Shape>)| {
+        line.sort_by_key(|shape| shape.bounds.left);
+        line
+    };
+    lines.into_iter().map(from_left).collect()
+}
+
+/// The shapes of the ink, without specks.
+fn shapes(ink: &Ink) -> Vec<Shape> {
     let mut pieces = pieces(&ink.is_ink, ink.strength.width);
     let largest = |shapes: &[Shape]| shapes.iter().map(|shape| shape.pixels.len()).max();
     let most = largest(&pieces).unwrap_or(0);
     pieces.retain(|piece| 50 * piece.pixels.len() >= most);
     // The largest first: what is small joins a digit, not another small piece.
     pieces.sort_by_key(|piece| (usize::MAX - piece.pixels.len(), piece.bounds.left));
+    pieces.truncate(MOST_PIECES);
     let mut shapes: Vec<Shape> = Vec::new();
     for mut piece in pieces {
         while let Some(at) = shapes.iter().position(|shape| piece.belongs_to(shape)) {
@@ -101,7 +128,6 @@ pub(in crate::preprocessing) fn shapes(ink: &Ink) -> Vec<Shape> {
     let is_large =
         |shape: &Shape| 8 * shape.pixels.len() >= most && 5 * shape.bounds.longer() >= 2 * longest;
     shapes.retain(is_large);
-    shapes.sort_by_key(|shape| (shape.bounds.left, shape.bounds.top));
     shapes
 }
 
@@ -138,7 +164,7 @@ fn pieces(is_ink: &[bool], width: usize) -> Vec<Shape> {
 }
 
 /// The ink of these shapes with their soft edges, cut to where it is; none if there is none.
-pub(in crate::preprocessing) fn cut(ink: &Ink, shapes: &[Shape]) -> Option<Grid> {
+pub(super) fn cut(ink: &Ink, shapes: &[Shape]) -> Option<Grid> {
     let bounds = shapes.iter().map(|shape| shape.bounds).reduce(|a, b| a.with(&b))?;
     // An edge is as wide as a pixel of MNIST at most.
     let reach = bounds.longer().div_ceil(20);
