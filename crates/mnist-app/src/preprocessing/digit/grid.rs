@@ -21,11 +21,7 @@ impl Grid {
     }
 
     /// The part from a row and a column on.
-    pub(super) fn part(
-        &self,
-        [top, left]: [usize; 2],
-        [height, width]: [usize; 2],
-    ) -> Self {
+    pub(super) fn part(&self, [top, left]: [usize; 2], [height, width]: [usize; 2]) -> Self {
         let rows = self.values.chunks_exact(self.width).skip(top).take(height);
         let values = rows.flat_map(|row| row[left..left + width].iter().copied()).collect();
         Self::new(height, width, values)
@@ -38,11 +34,7 @@ impl Grid {
 
     /// The smallest (`pick` is `f32::min`) or largest of the numbers around each, in squares that
     /// go `reach` numbers in each direction and end at the border.
-    pub(super) fn extreme(
-        &self,
-        reach: usize,
-        pick: fn(f32, f32) -> f32,
-    ) -> Self {
+    pub(super) fn extreme(&self, reach: usize, pick: fn(f32, f32) -> f32) -> Self {
         self.around(reach, |around| around.iter().copied().fold(around[0], pick))
     }
 

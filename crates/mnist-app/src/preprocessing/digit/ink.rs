@@ -27,11 +27,7 @@ impl Ink {
     /// That of a grey picture; none if there is nothing on the ground.
     pub(super) fn of(picture: &Raster) -> Option<Self> {
         let grey = reduced(picture)?;
-        let mut flat = above_plane(&grey);
-        if flat.longer() >= LARGE {
-            let local = local_ground(&flat);
-            flat.values.iter_mut().zip(&local.values).for_each(|(x, ground)| *x -= ground);
-        }
+        let flat = flattened(&grey);
         // Noise of single pixels would tear strokes: what is ink is decided on means.
         let smooth = match flat.longer() {
             0..LARGE => flat.clone(),
@@ -73,9 +69,27 @@ fn reduced(picture: &Raster) -> Option<Grid> {
     Some(scaled(pixels, [height, width], [side(height), side(width)]))
 }
 
-/// The picture above a plane through its border, with the sign that makes ink positive: what is
-/// farthest from the ground is ink.
-fn above_plane(grey: &Grid) -> Grid {
+/// The picture above its ground, ink positive, as if it were evenly lit.
+fn flattened(grey: &Grid) -> Grid {
+    let (mut flat, is_dark) = above_plane(grey);
+    if flat.longer() >= LARGE {
+        let local = local_ground(&flat);
+        flat.values.iter_mut().zip(&local.values).for_each(|(x, ground)| *x -= ground);
+    }
+    if is_dark {
+        // Dark ink takes a share of the light that falls on it: half as much where that is half.
+        let above = grey.values.iter().zip(&flat.values);
+        let light: Vec<f32> = above.map(|(x, above)| x + above).collect();
+        let usual = median(&mut light.clone());
+        let pixels = flat.values.iter_mut().zip(light);
+        pixels.for_each(|(x, light)| *x *= (usual / light.max(1.0)).clamp(0.25, 4.0));
+    }
+    flat
+}
+
+/// The picture above a plane through its border, with the sign that makes ink positive, and whether
+/// ink is darker than its ground: what is farthest from that is ink.
+fn above_plane(grey: &Grid) -> (Grid, bool) {
     let (height, width) = (grey.height, grey.width);
     let place = |at: usize| {
         let (y, x) = (at / width, at % width);
@@ -102,10 +116,11 @@ fn above_plane(grey: &Grid) -> Grid {
     let mut values: Vec<f32> = above.collect();
     let squares =
         |sign: f32| -> f32 { values.iter().map(|x| (x * sign).max(0.0)).map(|x| x * x).sum() };
-    if squares(-1.0) > squares(1.0) {
+    let is_dark = squares(-1.0) > squares(1.0);
+    if is_dark {
         values.iter_mut().for_each(|x| *x = -*x);
     }
-    Grid::new(height, width, values)
+    (Grid::new(height, width, values), is_dark)
 }
 
 /// The plane of least squares, `value = a + b y + c x`, by Cramer's rule.
