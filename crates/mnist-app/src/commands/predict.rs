@@ -128,7 +128,8 @@ fn answer_all(
         let mut shown = pictures.iter();
         let found = answers(model, &pictures)?;
         for answers in found.chunk_by(|_, next| next.index > 0) {
-            if flags.split && !flags.json {
+            let is_split = answers.len() > 1;
+            if is_split && !flags.json {
                 console.line(prediction::number(answers))?;
             }
             for (answer, picture) in answers.iter().zip(shown.by_ref()) {
@@ -138,7 +139,7 @@ fn answer_all(
                 }
                 console.line(match flags.json {
                     true => serde_json::to_string(answer)?,
-                    false => answer.text(flags.split),
+                    false => answer.text(is_split),
                 })?;
             }
         }

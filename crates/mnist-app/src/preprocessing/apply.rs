@@ -329,6 +329,27 @@ mod tests {
     }
 
     #[test]
+    fn transparent_ground_lets_ink_be_seen() {
+        let of = |ink: [u8; 2], others: &[[u8; 2]]| {
+            let pixels = [&[[0, 0]; 20][..], &[ink; 10], others].concat().concat();
+            let picture = Raster { channels: 2, height: 1, width: pixels.len() / 2, pixels };
+            picture.on_its_ground().pixels[0]
+        };
+        assert_eq!(of([10, 255], &[]), 255);
+        assert_eq!(of([250, 200], &[]), 0);
+        // Ink from black to grey.
+        assert_eq!(of([150, 255], &[[0, 255], [80, 255]]), 255);
+        // Ink on opaque paper with transparent corners, and on a dark board.
+        assert_eq!(of([10, 255], &[[240, 255]; 90]), 255);
+        assert_eq!(of([240, 255], &[[10, 255]; 90]), 0);
+        let clear = Raster { channels: 4, height: 1, width: 1, pixels: vec![9, 9, 9, 0] };
+        assert_eq!(clear.on_its_ground().pixels.len(), 1);
+        let yellow = [[0, 0, 0, 0], [250, 240, 20, 255]].concat();
+        let yellow = Raster { channels: 4, height: 1, width: 2, pixels: yellow };
+        assert_eq!(yellow.on_its_ground().pixels[0], 0);
+    }
+
+    #[test]
     fn proportions_change_are_cut_or_are_filled() {
         // A light square on a dark ground twice as wide as high.
         let picture = Raster {

@@ -43,6 +43,25 @@ impl Grid {
         self.around(reach, |around| around.iter().sum::<f32>() / around.len() as f32)
     }
 
+    /// The same with so many numbers more at each end of rows and columns, turned by half a turn
+    /// around the last one: a slope goes on.
+    pub(super) fn continued(&self, more: usize) -> Self {
+        let rows = |grid: &Self| {
+            let width = grid.width + 2 * more;
+            let mut values = Vec::with_capacity(grid.height * width);
+            for row in grid.values.chunks_exact(grid.width) {
+                let (first, last) = (row[0], row[row.len() - 1]);
+                let inside = |at: usize| row[at.min(row.len() - 1)];
+                values.extend((1..=more).rev().map(|at| 2.0 * first - inside(at)));
+                values.extend_from_slice(row);
+                let back = |at: usize| row[(row.len() - 1).saturating_sub(at)];
+                values.extend((1..=more).map(|at| 2.0 * last - back(at)));
+            }
+            Self::new(grid.height, width, values)
+        };
+        rows(&rows(self).turned()).turned()
+    }
+
     /// What `of` says of the numbers around each, along rows and then along columns.
     fn around(&self, reach: usize, of: impl Fn(&[f32]) -> f32) -> Self {
         let rows = |grid: &Self| {
@@ -123,6 +142,16 @@ mod tests {
         let large = grid.scaled(13, 9);
         assert_eq!((large.values[0], large.values[13 * 9 - 1]), (0.0, 23.0));
         assert_eq!(Grid::new(1, 1, vec![7.0]).scaled(2, 3).values, [7.0; 6]);
+    }
+
+    #[test]
+    fn a_slope_goes_on() {
+        let slope = |[height, width]: [usize; 2], start: f32| {
+            let places = (0..height).flat_map(|y| (0..width).map(move |x| (y as f32, x as f32)));
+            Grid::new(height, width, places.map(|(y, x)| start + 3.0 * y + 2.0 * x).collect())
+        };
+        assert_eq!(slope([4, 5], 0.0).continued(2), slope([8, 9], -10.0));
+        assert_eq!(Grid::new(1, 1, vec![7.0]).continued(1).values, [7.0; 9]);
     }
 
     #[test]

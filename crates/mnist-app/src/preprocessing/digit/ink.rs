@@ -40,14 +40,14 @@ impl Ink {
             all.filter(|&(_, &ink)| ink == wanted).map(|(&x, _)| x).collect()
         };
         let mut ink = side(&smooth, true);
-        let (level, deviation) = ground(&smooth, &mut side(&smooth, false));
+        let (level, deviation) = ground(&mut side(&smooth, false));
         // Noise alone is cut in halves that are 1.6 deviations apart.
         if ink.is_empty() || mean(&ink) - level < LEAST_CONTRAST.max(3.5 * deviation) {
             return None;
         }
         ink.sort_unstable_by(f32::total_cmp);
         let full = ink[(ink.len() - 1) * 9 / 10];
-        let (median, deviation) = ground(&flat, &mut side(&flat, false));
+        let (median, deviation) = ground(&mut side(&flat, false));
         let range = (full - median).max(1.0);
         let mut strength = flat;
         strength.values.iter_mut().for_each(|x| *x = ((*x - median) / range).clamp(0.0, 1.0));
@@ -114,9 +114,9 @@ fn above_plane(grey: &Grid) -> (Grid, bool) {
     }
     let above = grey.values.iter().enumerate().map(|(at, &x)| x - of(&plane, place(at)));
     let mut values: Vec<f32> = above.collect();
-    let squares =
-        |sign: f32| -> f32 { values.iter().map(|x| (x * sign).max(0.0)).map(|x| x * x).sum() };
-    let is_dark = squares(-1.0) > squares(1.0);
+    // Fourth powers: a few strokes are farther from the ground than much uneven light.
+    let weight = |sign: f32| -> f32 { values.iter().map(|x| (x * sign).max(0.0).powi(4)).sum() };
+    let is_dark = weight(-1.0) > weight(1.0);
     if is_dark {
         values.iter_mut().for_each(|x| *x = -*x);
     }
@@ -148,11 +148,15 @@ fn fitted<'a>(pixels: impl Iterator<Item = &'a ([f32; 2], f32)>) -> Option<[f32;
 /// What remains where everything narrower than a third of the picture is taken away.
 fn local_ground(flat: &Grid) -> Grid {
     const COARSE: usize = 64;
+    const REACH: usize = COARSE / 6;
     let side = |side: usize| (side * COARSE / flat.longer()).max(1);
     let coarse = flat.scaled(side(flat.height), side(flat.width));
-    let reach = COARSE / 6;
-    let opened = coarse.extreme(reach, f32::min).extreme(reach, f32::max);
-    opened.blurred(reach / 3).scaled(flat.height, flat.width)
+    let size = [coarse.height, coarse.width];
+    // Beyond its border the ground goes on as it comes: a slope that ends would be a peak.
+    let wide = coarse.continued(REACH);
+    let opened = wide.extreme(REACH, f32::min).extreme(REACH, f32::max);
+    let smooth = opened.blurred(REACH / 3).part([REACH; 2], size);
+    smooth.scaled(flat.height, flat.width)
 }
 
 /// Otsu's threshold: the one that leaves the least variance within both sides; none if all
@@ -185,13 +189,12 @@ fn otsu(values: &[f32]) -> Option<f32> {
     Some(least + (at_best + 1) as f32 / scale)
 }
 
-/// The level of the ground, the median of its pixels, and the standard deviation of its noise.
-/// That is measured below the level: above it are the soft edges of strokes.
-fn ground(values: &Grid, pixels: &mut [f32]) -> (f32, f32) {
+/// The level of the ground, the median of its pixels, and the standard deviation of its noise, by
+/// the median distance from the level: the soft edges of strokes are fewer.
+fn ground(pixels: &mut [f32]) -> (f32, f32) {
     let level = median(pixels);
-    let below: Vec<f32> =
-        values.values.iter().filter(|&&x| x <= level).map(|x| level - x).collect();
-    (level, 1.25 * mean(&below))
+    pixels.iter_mut().for_each(|x| *x = (*x - level).abs());
+    (level, 1.48 * median(pixels))
 }
 
 fn mean(values: &[f32]) -> f32 {

@@ -178,7 +178,8 @@ pub(super) fn cut(ink: &Ink, shapes: &[Shape]) -> Option<Grid> {
     }
     let near = near.extreme(reach, f32::max);
     let mut part = ink.strength.part([top, left], [height, width]);
-    let least = ink.noise.clamp(0.04, 0.5);
+    // What is left of uneven light is fainter.
+    let least = ink.noise.clamp(0.1, 0.5);
     let pixels = part.values.iter_mut().zip(&near.values);
     pixels.for_each(|(x, near)| *x = if *near > 0.0 && *x > least { *x } else { 0.0 });
     let filled = (0..part.values.len()).filter(|&at| part.values[at] > 0.0);
