@@ -41,7 +41,7 @@ pub struct Flags {
     /// Only these, with commas between them [default: all that there are]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     what: Vec<Section>,
-    /// The picture whose feature maps are shown: test:N or train:N of the model's data, counted
+    /// The picture whose feature maps are shown: test:N, validation:N or train:N of the model's data, counted
     /// from 0, or a PNG file [default: test:0]
     #[arg(long, value_name = "PICTURE", value_parser = PictureChoice::from_str)]
     sample: Option<PictureChoice>,
@@ -153,11 +153,14 @@ impl Subject {
 }
 
 fn show_data(flags: &Flags, source: &DataSource) -> anyhow::Result<()> {
-    let (train, test) = source.load_both(None, &Form::default())?;
+    let (form, note) = source.chosen_form(&Form::default())?;
+    let parts = source.load_given(&form)?;
     if !flags.common.quiet {
-        crate::dataset::tell(&train, &test);
+        note.iter().for_each(notice);
+        parts.iter().flat_map(|(_, samples)| samples.notes()).for_each(notice);
     }
-    let text = samples::text(&source.to_string(), [&train, &test], Terminal::of_output());
+    let parts: Vec<_> = parts.iter().map(|(part, samples)| (*part, samples)).collect();
+    let text = samples::text(&source.to_string(), &parts, Terminal::of_output());
     Console::default().drawing(&text)
 }
 

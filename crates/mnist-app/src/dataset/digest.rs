@@ -32,6 +32,7 @@ impl Digests {
     pub fn part(&self, part: Part) -> &str {
         match part {
             Part::Train => &self.train,
+            Part::Validation => "",
             Part::Test => &self.test,
         }
     }

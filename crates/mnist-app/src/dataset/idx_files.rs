@@ -17,17 +17,20 @@ use crate::input::{Found, is_there};
 const IMAGES: [&str; 2] = ["idx3-ubyte", "idx4-ubyte"];
 const LABELS: [&str; 1] = ["idx1-ubyte"];
 
-/// Whether there is a file of images of this part.
-pub(super) fn present(folder: &Path, part: Part) -> anyhow::Result<bool> {
-    for file in spellings(folder, &format!("{}-images", prefix(part)), &IMAGES) {
-        // A path that cannot be examined may be one, so that is an error.
-        for path in [&file.plain, &file.zipped] {
-            if Found::at(path)? != Found::Nothing {
-                return Ok(true);
+/// The parts of which there is a file of images.
+pub(super) fn given(folder: &Path) -> anyhow::Result<Vec<Part>> {
+    let mut given = Vec::new();
+    for part in Part::ALL {
+        for file in spellings(folder, &format!("{}-images", prefix(part)), &IMAGES) {
+            // A path that cannot be examined may be one, so that is an error.
+            for path in [&file.plain, &file.zipped] {
+                if Found::at(path)? != Found::Nothing && !given.contains(&part) {
+                    given.push(part);
+                }
             }
         }
     }
-    Ok(false)
+    Ok(given)
 }
 
 /// Reads the images and labels of one part.
@@ -46,6 +49,29 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     Ok(samples)
 }
 
+/// The shapes of the images of all parts, each once, as the headers say.
+pub(super) fn shapes(folder: &Path) -> anyhow::Result<Vec<[usize; 3]>> {
+    let mut shapes = Vec::new();
+    for part in given(folder)? {
+        let file = find(folder, &format!("{}-images", prefix(part)), &IMAGES)?.path();
+        let contents = Contents::open(&file, &IMAGE_AXES).with_context(|| file.escaped())?;
+        let shape = shape_of(&contents.axes);
+        if !shapes.contains(&shape) {
+            shapes.push(shape);
+        }
+    }
+    Ok(shapes)
+}
+
+/// The shape of each image, `(C, H, W)`, of axes `(N, H, W)` or `(N, C, H, W)`.
+fn shape_of(axes: &[usize]) -> [usize; 3] {
+    match *axes {
+        [_, channels, height, width] => [channels, height, width],
+        [_, height, width] => [1, height, width],
+        _ => unreachable!("read with 3 or 4 axes"),
+    }
+}
+
 pub(super) const IMAGE_AXES: [usize; 2] = [3, 4];
 pub(super) const LABEL_AXES: [usize; 1] = [1];
 
@@ -62,11 +88,7 @@ pub(super) fn samples<R: BufRead + Send>(
         place.images(),
         images.axes
     );
-    let (count, shape) = match *images.axes {
-        [count, height, width] => (count, [1, height, width]),
-        [count, channels, height, width] => (count, [channels, height, width]),
-        _ => unreachable!("read with 3 or 4 axes"),
-    };
+    let (count, shape) = (images.axes[0], shape_of(&images.axes));
     ensure!(
         matches!(shape[0], 1 | 3),
         "{}: expected axes (N, C, H, W) with 1 or 3 channels C, grey or red, green and blue, found \
@@ -92,6 +114,7 @@ pub(super) fn samples<R: BufRead + Send>(
 fn prefix(part: Part) -> &'static str {
     match part {
         Part::Train => "train",
+        Part::Validation => "validation",
         Part::Test => "t10k",
     }
 }
@@ -157,7 +180,7 @@ fn find(folder: &Path, stem: &str, kinds: &[&str]) -> anyhow::Result<Spelling> {
 /// What else in the folder looks like data.
 pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     let mut used = Vec::new();
-    for part in [Part::Train, Part::Test] {
+    for part in Part::ALL {
         let stem = |what| format!("{}-{what}", prefix(part));
         used.extend(spellings(folder, &stem("images"), &IMAGES));
         used.extend(spellings(folder, &stem("labels"), &LABELS));
@@ -176,17 +199,8 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     Ok(left_out)
 }
 
-fn missing(folder: &Path, name: &str) -> anyhow::Error {
-    let place = folder.escaped();
-    if let Some(example) = class_folders::unsplit_class(folder) {
-        return anyhow!(
-            "{place}: expected the folders train and test, each with a folder of pictures for \
-             each class, found class folders such as {example:?} without them; move most of the \
-             images of each to {} and the others to {}",
-            folder.join("train").join(&example).escaped(),
-            folder.join("test").join(&example).escaped()
-        );
-    }
+/// That there are neither IDX files nor pictures.
+pub(super) fn missing(folder: &Path, name: &str) -> anyhow::Error {
     let found = match fs::read_dir(folder).map(Iterator::count) {
         Ok(0) => "an empty folder".into(),
         Ok(1) => "1 entry with another name".into(),
@@ -194,7 +208,8 @@ fn missing(folder: &Path, name: &str) -> anyhow::Error {
         Err(error) => error.to_string(),
     };
     anyhow!(
-        "{place}: expected the file {name} or {name}.gz, or pictures as train/CLASS/* and \
-         test/CLASS/*, found {found}"
+        "{}: expected the file {name} or {name}.gz, or pictures as CLASS/*, or as train/CLASS/* and \
+         test/CLASS/*, found {found}",
+        folder.escaped()
     )
 }

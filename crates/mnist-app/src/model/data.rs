@@ -42,7 +42,7 @@ impl ModelData {
         drop(samples);
         let told = &mut fitted[0];
         if part == Part::Test && told.knows_learned_classes() {
-            told.note_classes_without_images(|_| true);
+            told.note_classes_without_images(part, |_| true);
         }
         let notes = told.notes().iter().cloned();
         let notes = notes.chain(models.iter().flat_map(Model::notes)).collect();

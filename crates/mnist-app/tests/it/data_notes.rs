@@ -82,9 +82,9 @@ fn classes_without_test_images_are_told_first_whatever_the_reason() {
 fn a_label_without_test_images_is_told_where_there_are_some_to_learn_from() {
     let here = tempfile::tempdir().unwrap();
     let root = here.path();
-    let images = idx(&[3, 1, 1], &[0; 3]);
-    for (part, labels) in [("train", [0, 2, 3]), ("t10k", [0, 3, 3])] {
-        fs::write(root.join(format!("{part}-images-idx3-ubyte")), &images).unwrap();
+    for (part, first, labels) in [("train", 0, [0, 2, 3]), ("t10k", 9, [0, 3, 3])] {
+        let images = idx(&[3, 1, 1], &[first, first + 1, first + 2]);
+        fs::write(root.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
         fs::write(root.join(format!("{part}-labels-idx1-ubyte")), idx(&[3], &labels)).unwrap();
     }
     let (train, test) = dataset::load(root).unwrap();
@@ -132,7 +132,8 @@ fn hidden_folders_are_counted() {
     fs::write(train.join(".ipynb_checkpoints/notes.txt"), "text").unwrap();
     let samples = Samples::load(&path.join("data"), Part::Train, &Form::default()).unwrap();
     let [note] = samples.notes() else { panic!("{:?}", samples.notes()) };
-    assert!(note.contains("3 hidden pictures: the first "), "{note}");
+    assert!(note.contains("2 hidden pictures: the first "), "{note}");
+    assert!(note.contains("2 files that other programs keep: the first "), "{note}");
     assert!(note.contains("1 file in folders below a class: "), "{note}");
     assert_eq!(samples.len(), 4);
 }
