@@ -350,7 +350,7 @@ fn decode_all(
             let result = decoded.map(|picture| {
                 require_shape(&picture, first)?;
                 let print = fingerprints.then(|| fingerprint(&picture));
-                preprocessing.apply(picture, planes, resizer).map(|()| print)
+                preprocessing.apply(picture, planes, resizer).map(|_| print)
             });
             bar.inc(1);
             let place = || file.escaped();
