@@ -128,7 +128,7 @@ fn answer_all(
         let mut shown = pictures.iter();
         let found = answers(model, &pictures)?;
         for answers in found.chunk_by(|_, next| next.index > 0) {
-            let is_split = answers.len() > 1;
+            let is_split = flags.split && answers.len() > 1;
             if is_split && !flags.json {
                 console.line(prediction::number(answers))?;
             }
