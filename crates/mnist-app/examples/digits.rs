@@ -6,7 +6,7 @@
 //! cargo run --release -p mnist-app --example digits -- target/release/mnist-app MODEL digits.png [digits.csv]
 //! ```
 //!
-//! `digits.png` is OpenCV's sheet of 5000 cells of 20×20, 500 of each digit (in Debian's package
+//! `digits.png` is `OpenCV`'s sheet of 5000 cells of 20×20, 500 of each digit (in Debian's package
 //! `opencv-doc`), `digits.csv` scikit-learn's digits of 8×8 (in its package as `digits.csv.gz`).
 
 use std::ffi::OsStr;
@@ -19,7 +19,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayAlphaImage, GrayImage, Luma, LumaA};
 use mnist_app::dataset::{DataSource, Part};
-use mnist_app::preprocessing::Form;
+use mnist_app::preprocessing;
 
 /// A digit, light on black, and what it shows.
 type Digit = (GrayImage, u8);
@@ -111,7 +111,7 @@ fn png(picture: &DynamicImage) -> anyhow::Result<Vec<u8>> {
 
 /// MNIST's test images.
 fn mnist() -> anyhow::Result<Vec<Digit>> {
-    let samples = DataSource::Mnist.load(Part::Test, &Form::default())?;
+    let samples = DataSource::Mnist.load(Part::Test, &preprocessing::Form::default())?;
     let digit = |index: usize| {
         let pixels = GrayImage::from_raw(28, 28, samples.image(index).to_vec());
         Ok((pixels.context("an image")?, samples.labels()[index]))
@@ -119,7 +119,7 @@ fn mnist() -> anyhow::Result<Vec<Digit>> {
     (0..samples.len()).map(digit).collect()
 }
 
-/// The cells of OpenCV's sheet: 50 rows of 100, five rows of each digit.
+/// The cells of `OpenCV`'s sheet: 50 rows of 100, five rows of each digit.
 fn cells(file: &Path) -> anyhow::Result<Vec<Digit>> {
     let sheet = image::open(file)?.into_luma8();
     ensure!(sheet.dimensions() == (2000, 1000), "expected a sheet of 2000×1000 pixels");
@@ -142,7 +142,10 @@ fn small(file: &Path) -> anyhow::Result<Vec<Digit>> {
     Ok(digits)
 }
 
-const FORMS: [(&str, fn(&GrayImage) -> File); 9] = [
+/// A name, and the picture of a digit.
+type Form = (&'static str, fn(&GrayImage) -> File);
+
+const FORMS: [Form; 9] = [
     ("as they are", plain),
     ("dark on white", |digit| grey(inked(digit, 255.0, 0.0))),
     ("light on black, in a wider picture", |digit| {
