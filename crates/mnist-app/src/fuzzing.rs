@@ -14,7 +14,7 @@ use crate::experiment::build::{self, Batches};
 use crate::experiment::{Experiment, Origin, Precision};
 use crate::input::Input;
 use crate::model::SavedNetwork;
-use crate::preprocessing::{Preprocessing, Raster, Resizer};
+use crate::preprocessing::{Preprocessing, Raster, Resizer, Style};
 use crate::weights_file::WeightsFile;
 use crate::{idx, run_folder, train};
 
@@ -54,7 +54,7 @@ pub fn idx(bytes: &[u8]) {
     }
 }
 
-/// A picture in any format, brought to a small size.
+/// A picture in any format, brought to a small size, and as one of digits.
 pub fn picture(bytes: &[u8]) {
     let read = || {
         let shape = Raster::shape_of(bytes)?;
@@ -63,7 +63,11 @@ pub fn picture(bytes: &[u8]) {
         let plain = Preprocessing::plain(shape);
         let preprocessing = Preprocessing { size: [8, 9], ..plain };
         let mut planes = vec![0; preprocessing.shape().iter().product()];
-        preprocessing.apply(raster, &mut planes, &mut Resizer::default())
+        let mut resizer = Resizer::default();
+        preprocessing.apply(raster.clone(), &mut planes, &mut resizer)?;
+        let digits = Preprocessing { style: Style::Digit, ..preprocessing };
+        digits.apply(raster.clone(), &mut planes, &mut resizer)?;
+        digits.split(raster, &mut resizer)
     };
     told(read());
 }

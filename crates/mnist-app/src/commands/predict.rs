@@ -14,13 +14,16 @@ use crate::files::Partial;
 use crate::input::require_utf8;
 use crate::model::Model;
 use crate::prediction::{self, Answer, Picture, STANDARD_INPUT, answers, listed};
-use crate::preprocessing::Resizer;
+use crate::picture::terminal::Terminal;
+use crate::preprocessing::{Resizer, Style};
+use crate::show::input;
 use crate::threads::ThreadCount;
 use crate::usage::Usage;
 
 /// Says what new pictures show, each with the three most probable classes
 ///
-/// A picture is brought to the size and the colours of the model's inputs. A file that cannot be
+/// A picture is brought to the size and the colours of the model's inputs; for a model of digits, to
+/// the form of MNIST's: from dark on light or light on dark, of any size, at any place. A file that cannot be
 /// read is told on standard error, the others are answered, and the exit status is 1.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct Flags {
@@ -33,6 +36,12 @@ pub struct Flags {
     /// Write the answers as a table too
     #[arg(long, value_name = "FILE.csv", value_parser = output_file::csv)]
     out: Option<PathBuf>,
+    /// Answer each digit of a picture, from left to right; with a model of digits
+    #[arg(long)]
+    split: bool,
+    /// Show each picture as the network sees it
+    #[arg(long, conflicts_with = "json")]
+    show: bool,
     /// Print a JSON object a line instead of text
     #[arg(long)]
     json: bool,
@@ -53,6 +62,14 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
         return Err(Usage("-: expected standard input once, found it twice".into()).into());
     }
     let model = Model::open(&flags.model)?;
+    if flags.split && model.preprocessing()?.style != Style::Digit {
+        return Err(Usage(format!(
+            "--split: expected a model of digits, of MNIST or with style = \"digit\" in [data] of its \
+             experiment, found one of other pictures, {}",
+            flags.model.escaped()
+        ))
+        .into());
+    }
     if !flags.common.quiet {
         model.notes().iter().for_each(notice);
     }
@@ -92,31 +109,42 @@ fn answer_all(
     failed: &mut usize,
 ) -> anyhow::Result<Vec<Answer>> {
     let preprocessing = model.preprocessing()?;
-    let mut console = Console::default();
+    let (mut console, terminal) = (Console::default(), Terminal::of_output());
     let mut all = Vec::new();
     for files in files.chunks(prediction::TOGETHER) {
-        let read =
-            |resizer: &mut Resizer, file: &PathBuf| Picture::read(file, &preprocessing, resizer);
+        let how = (&preprocessing, flags.split);
+        let read = |resizer: &mut Resizer, file: &PathBuf| Picture::read(file, how, resizer);
         let read: Vec<_> = files.par_iter().map_init(Resizer::default, read).collect();
         let mut pictures = Vec::new();
-        for picture in read {
-            match picture {
-                Ok(picture) => pictures.push(picture),
+        for found in read {
+            match found {
+                Ok(found) => pictures.extend(found),
                 Err(error) => {
                     notice(format_args!("error: {error:#}"));
                     *failed += 1;
                 }
             }
         }
-        for answer in answers(model, &pictures)? {
-            let line = match flags.json {
-                true => serde_json::to_string(&answer)?,
-                false => answer.text(),
-            };
-            console.line(line)?;
-            if flags.out.is_some() {
-                all.push(answer);
+        let mut shown = pictures.iter();
+        let found = answers(model, &pictures)?;
+        for answers in found.chunk_by(|_, next| next.index > 0) {
+            let is_split = flags.split && answers.len() > 1;
+            if is_split && !flags.json {
+                console.line(prediction::number(answers))?;
             }
+            for (answer, picture) in answers.iter().zip(shown.by_ref()) {
+                if flags.show {
+                    let drawn = input::text(preprocessing.shape(), &picture.planes, terminal);
+                    console.drawing(&drawn)?;
+                }
+                console.line(match flags.json {
+                    true => serde_json::to_string(answer)?,
+                    false => answer.text(is_split),
+                })?;
+            }
+        }
+        if flags.out.is_some() {
+            all.extend(found);
         }
     }
     Ok(all)

@@ -350,7 +350,7 @@ fn decode_all(
             let result = decoded.map(|picture| {
                 require_shape(&picture, first)?;
                 let print = fingerprints.then(|| fingerprint(&picture));
-                preprocessing.apply(picture, planes, resizer).map(|()| print)
+                preprocessing.apply(picture, planes, resizer).map(|_| print)
             });
             bar.inc(1);
             let place = || file.escaped();
@@ -377,8 +377,9 @@ fn require_shape(picture: &Raster, (first, form): (&First<'_>, &Form)) -> anyhow
     let [channels, height, width] = picture.shape();
     let shape = first.shape;
     let found = [if channels <= 2 { 1 } else { 3 }, height, width];
-    let same_size = found[1..] == shape[1..] || form.size.is_some();
-    let same_colour = found[0] == shape[0] || form.colour.is_some();
+    let [fixes_size, fixes_colour] = form.fixes();
+    let same_size = found[1..] == shape[1..] || fixes_size;
+    let same_colour = found[0] == shape[0] || fixes_colour;
     let remedy = match (same_size, same_colour) {
         (true, true) => return Ok(()),
         (false, true) => "size = [HEIGHT, WIDTH]",

@@ -163,7 +163,7 @@ impl Samples {
         images.resize(self.len() * after, 0);
         let pairs = images.par_chunks_exact_mut(after).zip(self.bytes().par_chunks_exact(before));
         pairs.try_for_each_init(Resizer::default, |resizer, (to, from)| {
-            preprocessing.apply(Raster::of_planes(self.shape, from), to, resizer)
+            preprocessing.apply(Raster::of_planes(self.shape, from), to, resizer).map(drop)
         })?;
         (self.images, self.shape, self.start) = (Arc::new(images), shape, 0);
         self.digest = digest_of(&self);

@@ -199,7 +199,7 @@ impl DataSource {
     /// # Errors
     /// If a file is missing or not what it should be; the message names it.
     pub(crate) fn chosen_form(&self, form: &Form) -> anyhow::Result<(Form, Option<String>)> {
-        if form.size.is_some() && form.colour.is_some() {
+        if form.fixes() == [true; 2] {
             return Ok((*form, None));
         }
         let shapes = self.store()?.shapes(form)?;

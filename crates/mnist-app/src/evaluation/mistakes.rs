@@ -46,6 +46,15 @@ impl Evaluation {
         mistakes.sort_by(|a, b| b.probability.total_cmp(&a.probability));
         mistakes
     }
+
+    /// The probability above which half of the mistakes were given theirs: the median, of an even
+    /// number the mean of both in the middle; none without mistakes.
+    pub(crate) fn mistakes_probability(&self, outputs: Outputs, samples: &Samples) -> Option<f64> {
+        let mistakes = self.mistakes(outputs, samples);
+        let upper = mistakes.get(mistakes.len() / 2)?.probability;
+        let lower = mistakes[(mistakes.len() - 1) / 2].probability;
+        Some((upper + lower) / 2.0).filter(|middle| middle.is_finite())
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +98,26 @@ mod tests {
             let found = [mistake.probability, mistake.of_label];
             assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{mistake:?}");
         }
+    }
+
+    #[test]
+    fn the_middle_of_all_mistakes() {
+        let here = tempfile::tempdir().unwrap();
+        let samples = samples(here.path());
+        let row = |class: usize, of_it: f64| {
+            let mut row = [(1.0 - of_it) / 2.0; 3];
+            row[class] = of_it;
+            row
+        };
+        let of = |rows| evaluation(rows).mistakes_probability(Outputs::Probabilities, &samples);
+        let right = [row(0, 0.9), row(1, 0.9), row(2, 0.9), row(0, 0.9), row(1, 0.9)];
+        assert_eq!(of(right), None);
+        let [a, b, ..] = right;
+        let found = [of([a, b, row(1, 0.6), a, b]), of([a, b, row(1, 0.6), row(2, 0.8), b])];
+        for (found, expected) in found.into_iter().zip([0.6, 0.7]) {
+            assert!((found.unwrap() - expected).abs() < 1e-12, "{found:?}");
+        }
+        assert!((of([a, b, row(1, 0.6), row(2, 0.8), row(0, 0.5)]).unwrap() - 0.6).abs() < 1e-12);
     }
 
     #[test]

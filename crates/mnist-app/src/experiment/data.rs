@@ -139,6 +139,12 @@ impl<'de> Visitor<'de> for PathOrTable {
         if table.fit.is_some() && table.size.is_none() {
             return Err(de::Error::custom("fit: expected size = [height, width] beside it"));
         }
+        if table.background.is_some() && table.style == Some(Style::Digit) {
+            return Err(de::Error::custom(
+                "background: expected none beside style = \"digit\", which takes the one on which \
+                 the ink is seen",
+            ));
+        }
         let shares = [table.test, table.validation].map(Option::unwrap_or_default);
         if shares.iter().sum::<f64>() >= 1.0 {
             let [test, validation] = shares;

@@ -13,7 +13,7 @@ use tensor::Element;
 use crate::dataset::{Classes, Digests, Samples};
 use crate::escape::{Escape, quoted};
 use crate::evaluation::vote::{Outputs, Vote};
-use crate::evaluation::{Evaluation, Evaluator};
+use crate::evaluation::{Evaluation, Evaluator, mean};
 use crate::experiment::Precision;
 use crate::experiment::build::refuse_loss;
 use crate::input::or_if_missing;
@@ -49,6 +49,9 @@ pub(crate) const FORM: &str = "preprocessing";
 
 /// The key of the numbers that its pictures are normalised by, where their form says `standard`.
 pub(crate) const NORMALIZATION: &str = "normalization";
+/// The key of the middle of the probabilities that a model gave to its wrong answers on its test
+/// images, in its metadata.
+pub(crate) const MISTAKES: &str = "mistakes_probability";
 
 /// A network of either precision.
 #[derive(Debug)]
@@ -207,10 +210,8 @@ impl Model {
                 named(&self.path)
             )
         })?;
-        let style = match self.digests().is_some_and(Digests::are_mnist) {
-            true => Style::Digit,
-            false => Style::Picture,
-        };
+        let is_mnist = self.digests().is_some_and(Digests::are_mnist);
+        let style = self.form().style.or(is_mnist.then_some(Style::Digit)).unwrap_or_default();
         let preprocessing = self.form().preprocessing(shape);
         ensure!(
             preprocessing.shape() == shape || self.form().size.is_none(),
@@ -230,6 +231,14 @@ impl Model {
             [one] => one.probabilities(outputs),
             _ => outputs.to_vec(),
         }
+    }
+
+    /// The probability that half of its wrong answers on its test images had less than, where its
+    /// file says it; of a committee the mean over the members.
+    pub(crate) fn mistakes_probability(&self) -> Option<f64> {
+        let of_each = self.networks.iter().map(|saved| saved.about.mistakes_probability);
+        let of_each: Option<Vec<_>> = of_each.collect();
+        of_each.map(|of_each| mean(&of_each))
     }
 
     /// Evaluates the network, or the vote of the committee, on all samples. Where neither the file
@@ -464,14 +473,17 @@ struct Metadata {
     form: Form,
     /// How their bytes become numbers.
     normalization: Normalization,
+    /// The probability that half of its mistakes on its test images were given less than.
+    mistakes_probability: Option<f64>,
     /// Keys that this version does not know.
     unknown: Vec<String>,
 }
 
 impl Metadata {
     fn of(metadata: &HashMap<String, String>) -> anyhow::Result<Self> {
-        const KNOWN: [&str; 15] = [
+        const KNOWN: [&str; 16] = [
             FORM,
+            MISTAKES,
             NORMALIZATION,
             "network",
             "preset",
@@ -516,6 +528,9 @@ impl Metadata {
                 serde_json::from_str(text).ok()
             })?
             .unwrap_or_default(),
+            mistakes_probability: read(metadata, MISTAKES, "a number from 0 to 1", |text| {
+                text.parse().ok().filter(|number| (0.0..=1.0).contains(number))
+            })?,
             unknown,
         })
     }

@@ -18,6 +18,9 @@ pub(crate) struct Answer {
     pub(crate) file: String,
     /// The picture's place in the file.
     pub(crate) index: usize,
+    /// Of a digit of several, the line that it stands in.
+    #[serde(skip)]
+    line: usize,
     /// The name of the class; empty if the outputs are no numbers.
     pub(crate) class: String,
     /// Its place among the classes, if there is one.
@@ -42,7 +45,7 @@ impl Answer {
     pub(super) fn new(
         picture: &Picture,
         (outputs, probabilities, prediction): (&[f64], &[f64], Option<u8>),
-        classes: &Classes,
+        (classes, mistakes): (&Classes, Option<f64>),
     ) -> Self {
         let mut order: Vec<_> = (0..probabilities.len()).collect();
         // Of equal ones the first, as the prediction is.
@@ -51,22 +54,36 @@ impl Answer {
             class: classes.name(label),
             probability: probabilities[label],
         };
-        let no_answer = || "no answer: an output is not a number".to_owned();
+        let probability = prediction.map(|label| probabilities[usize::from(label)]);
+        let doubt = match (probability, mistakes) {
+            (None, _) => Some("no answer: an output is not a number".to_owned()),
+            (Some(found), Some(middle)) if found < middle => Some(format!(
+                "a probability below {:.1} %, as half of the model's mistakes on its test images had",
+                100.0 * middle
+            )),
+            _ => None,
+        };
+        let warnings: Vec<_> = picture.warning.clone().into_iter().chain(doubt).collect();
         Self {
             file: picture.file.clone(),
             index: picture.index,
+            line: picture.line,
             class: prediction.map_or_else(String::new, |label| classes.name(label.into())),
             label: prediction,
-            probability: prediction.map(|label| probabilities[usize::from(label)]),
+            probability,
             top: order.iter().take(MOST_NAMED).map(candidate).collect(),
             outputs: outputs.to_vec(),
-            warning: picture.warning.clone().or_else(|| prediction.is_none().then(no_answer)),
+            warning: (!warnings.is_empty()).then(|| warnings.join("; ")),
         }
     }
 
-    /// `new.jpg: cat 98.1 %, dog 1.2 %, bird 0.4 %`
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!("{}: ", self.file.escaped());
+    /// `new.jpg: cat 98.1 %, dog 1.2 %, bird 0.4 %`; of one of several digits `new.jpg, 0: …`.
+    pub(crate) fn text(&self, is_split: bool) -> String {
+        let mut text = self.file.escaped();
+        if is_split {
+            let _ = write!(text, ", {}", self.index);
+        }
+        text += ": ";
         for (place, Candidate { class, probability }) in self.top.iter().enumerate() {
             let comma = if place == 0 { "" } else { ", " };
             let _ = write!(text, "{comma}{} {:.1} %", class.escaped(), 100.0 * probability);
@@ -76,6 +93,26 @@ impl Answer {
         }
         text
     }
+}
+
+/// The digits of one picture read as a number, with a blank between lines, and between classes
+/// whose names are no single characters: `new.jpg: 2017`.
+pub(crate) fn number(answers: &[Answer]) -> String {
+    let is_long = answers.iter().any(|answer| answer.class.chars().nth(1).is_some());
+    let mut text =
+        format!("{}:", answers.first().map(|first| first.file.escaped()).unwrap_or_default());
+    let mut line = None;
+    for answer in answers {
+        if is_long || line != Some(answer.line) {
+            text.push(' ');
+        }
+        line = Some(answer.line);
+        text += match &*answer.class.escaped() {
+            "" => "?",
+            class => class,
+        };
+    }
+    text
 }
 
 /// The answers as CSV, with a line of names.

@@ -9,7 +9,7 @@ mod pictures;
 use crate::dataset::Samples;
 use crate::model::Model;
 
-pub(crate) use answer::{Answer, csv};
+pub(crate) use answer::{Answer, csv, number};
 pub(crate) use pictures::{Picture, STANDARD_INPUT, listed};
 
 /// How many pictures are held and answered at a time. It changes no bit of an answer.
@@ -34,7 +34,8 @@ pub(crate) fn answers(model: &Model, pictures: &[Picture]) -> anyhow::Result<Vec
     Ok(each
         .map(|((picture, outputs), &prediction)| {
             let probabilities = model.probabilities(outputs);
-            Answer::new(picture, (outputs, &probabilities, prediction), model.classes())
+            let answer = (outputs, &*probabilities, prediction);
+            Answer::new(picture, answer, (model.classes(), model.mistakes_probability()))
         })
         .collect())
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::escape::Escape;
 use crate::input::Found;
-use crate::preprocessing::{Preprocessing, Raster, Resizer};
+use crate::preprocessing::{Found as Seen, Preprocessing, Raster, Resizer};
 
 /// The name of standard input.
 pub(crate) const STANDARD_INPUT: &str = "-";
@@ -19,6 +19,8 @@ pub(crate) struct Picture {
     pub(crate) file: String,
     /// Its place in the file.
     pub(crate) index: usize,
+    /// Of a digit of several, the line that it stands in, from 0.
+    pub(crate) line: usize,
     /// Its pixels, `(C, H, W)`.
     pub(crate) planes: Vec<u8>,
     /// Why an answer to it says nothing.
@@ -68,17 +70,26 @@ pub(crate) fn listed(path: &Path, notes: &mut Vec<String>) -> anyhow::Result<Vec
 }
 
 impl Picture {
-    /// Reads and decodes a file, or standard input, for a model with this preprocessing.
+    /// Reads and decodes a file, or standard input, for a model with this preprocessing: one
+    /// picture, or, if it is split, one of each digit in it.
     ///
     /// # Errors
     /// If it cannot be read, or is no picture; the message names it.
     pub(crate) fn read(
         file: &Path,
-        preprocessing: &Preprocessing,
+        (preprocessing, splits): (&Preprocessing, bool),
         resizer: &mut Resizer,
-    ) -> anyhow::Result<Self> {
-        let mut read =
-            || Self::of_raster(file, Raster::decode(&bytes(file)?)?, preprocessing, resizer);
+    ) -> anyhow::Result<Vec<Self>> {
+        let mut read = || -> anyhow::Result<_> {
+            let raster = Raster::decode(&bytes(file)?)?;
+            if splits {
+                let digits = Self::split(file, raster.clone(), preprocessing, resizer)?;
+                if !digits.is_empty() {
+                    return Ok(digits);
+                }
+            }
+            Ok(vec![Self::of_raster(file, raster, preprocessing, resizer)?])
+        };
         read().with_context(|| match file.as_os_str() == STANDARD_INPUT {
             true => "standard input".to_owned(),
             false => file.escaped(),
@@ -92,13 +103,42 @@ impl Picture {
         resizer: &mut Resizer,
     ) -> anyhow::Result<Self> {
         let mut planes = vec![0; preprocessing.shape().iter().product()];
-        preprocessing.apply(raster, &mut planes, resizer)?;
+        let found = preprocessing.apply(raster, &mut planes, resizer)?;
         let [_, height, width] = preprocessing.shape();
         let is_plain = |plane: &[u8]| plane.iter().all(|&byte| byte == plane[0]);
-        let is_empty = planes.chunks_exact(height * width).all(is_plain);
-        let warning = is_empty.then(|| "an empty picture: all of it has one colour".to_owned());
-        Ok(Self { file: file.to_string_lossy().into_owned(), index: 0, planes, warning })
+        let warning = match found {
+            Some(Seen::Empty) => Some("an empty picture: nothing is on its ground".to_owned()),
+            Some(Seen::Several(count)) => {
+                Some(format!("{count} shapes in the picture; --split answers each"))
+            }
+            Some(Seen::AsItIs | Seen::One) => None,
+            None if planes.chunks_exact(height * width).all(is_plain) => {
+                Some("an empty picture: all of it has one colour".to_owned())
+            }
+            None => None,
+        };
+        Ok(Self { file: name(file), index: 0, line: 0, planes, warning })
     }
+
+    /// One of each digit; none of an empty picture.
+    fn split(
+        file: &Path,
+        raster: Raster,
+        preprocessing: &Preprocessing,
+        resizer: &mut Resizer,
+    ) -> anyhow::Result<Vec<Self>> {
+        let lines = preprocessing.split(raster, resizer)?.into_iter().enumerate();
+        let digits =
+            lines.flat_map(|(line, digits)| digits.into_iter().map(move |one| (line, one)));
+        let picture =
+            |(index, (line, planes))| Self { file: name(file), index, line, planes, warning: None };
+        Ok(digits.enumerate().map(picture).collect())
+    }
+}
+
+/// The file as it is named in answers.
+fn name(file: &Path) -> String {
+    file.to_string_lossy().into_owned()
 }
 
 /// Standard input, or the file.

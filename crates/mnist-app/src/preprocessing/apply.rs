@@ -4,7 +4,8 @@ use anyhow::{Context, anyhow};
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions};
 
-use super::{Background, Colour, Fit, Invert, Preprocessing, Raster};
+use super::digit::{self, Found};
+use super::{Background, Colour, Fit, Invert, Preprocessing, Raster, Style};
 
 /// What resizes pictures, with memory to work in.
 #[derive(Debug, Default)]
@@ -12,7 +13,7 @@ pub struct Resizer(fast_image_resize::Resizer);
 
 impl Preprocessing {
     /// Writes a picture as the bytes of an input, `(C, H, W)`; one that has this size already keeps
-    /// its bytes.
+    /// its bytes. Returns what was found, where it is to be a digit.
     ///
     /// # Errors
     /// If memory is short.
@@ -24,11 +25,52 @@ impl Preprocessing {
         picture: Raster,
         planes: &mut [u8],
         resizer: &mut Resizer,
+    ) -> anyhow::Result<Option<Found>> {
+        let picture = self.turned(picture);
+        let (picture, found) = match self.style {
+            Style::Picture => (picture.on(self.background), None),
+            Style::Digit => {
+                let (picture, found) = digit::to_mnist(picture.on_its_ground());
+                (picture, Some(found))
+            }
+        };
+        self.write(picture, planes, resizer)?;
+        Ok(found)
+    }
+
+    /// The digits of a picture, line by line and each from left to right, as the bytes of an input
+    /// each.
+    ///
+    /// # Errors
+    /// If memory is short.
+    pub fn split(
+        &self,
+        picture: Raster,
+        resizer: &mut Resizer,
+    ) -> anyhow::Result<Vec<Vec<Vec<u8>>>> {
+        let lines = digit::split(self.turned(picture).on_its_ground());
+        let mut input = |digit| {
+            let mut planes = vec![0; self.shape().iter().product()];
+            self.write(digit, &mut planes, resizer)?;
+            Ok(planes)
+        };
+        let line = |line: Vec<_>| line.into_iter().map(&mut input).collect();
+        lines.into_iter().map(line).collect()
+    }
+
+    fn turned(&self, picture: Raster) -> Raster {
+        if self.transpose { picture.transposed() } else { picture }
+    }
+
+    /// Writes a picture without transparency.
+    fn write(
+        &self,
+        picture: Raster,
+        planes: &mut [u8],
+        resizer: &mut Resizer,
     ) -> anyhow::Result<()> {
         assert_eq!(planes.len(), self.shape().iter().product::<usize>(), "an input's bytes");
-        let picture = if self.transpose { picture.transposed() } else { picture };
-        let picture = picture.on(self.background).in_colour(self.colour);
-        let picture = self.fitted(picture, resizer)?;
+        let picture = self.fitted(picture.in_colour(self.colour), resizer)?;
         picture.write_planes(planes);
         let inverts = match self.invert {
             Invert::Never => false,
@@ -133,6 +175,48 @@ impl Raster {
             })
             .collect();
         Self { channels: visible, height, width, pixels }
+    }
+
+    /// A digit in grey, without transparency, on the ground on which its ink is seen best: what is
+    /// behind transparent pixels is white or black, whichever is farther from all that is opaque;
+    /// or, where that is both light and dark, and so has a ground of its own, what is nearer to
+    /// most of it.
+    fn on_its_ground(self) -> Self {
+        let background = match self.channels {
+            2 | 4 => Background([if self.is_seen_on_white() { u8::MAX } else { 0 }; 3]),
+            _ => Background::default(),
+        };
+        self.on(background).in_colour(Colour::Grey)
+    }
+
+    /// Whether what is opaque is seen on white rather than on black.
+    fn is_seen_on_white(&self) -> bool {
+        /// What is nearer than this to ink is no ground for it.
+        const FAR: u64 = 64;
+        let visible = self.channels - 1;
+        let mut counts = [0_u64; 256];
+        for pixel in self.pixels.chunks_exact(self.channels) {
+            let grey = match visible {
+                3 => luma([pixel[0], pixel[1], pixel[2]]),
+                _ => pixel[0],
+            };
+            counts[usize::from(grey)] += u64::from(pixel[visible]);
+        }
+        let all: u64 = counts.iter().sum();
+        // The first brightness of which this share of what is opaque is no lighter.
+        let quantile = |percent: u64| -> u64 {
+            let mut below = 0;
+            let is_reached = |(_, count): &(u64, &u64)| {
+                below += **count;
+                100 * below >= percent * all
+            };
+            (0..).zip(&counts).find(is_reached).map_or(0, |(grey, _)| grey)
+        };
+        let (from_black, from_white) = (quantile(2), 255 - quantile(98));
+        match from_black.max(from_white) {
+            FAR.. => from_white >= from_black,
+            _ => quantile(50) > 127,
+        }
     }
 
     /// In grey or in colour, of a picture without transparency.
@@ -242,6 +326,27 @@ mod tests {
         assert_eq!(applied(&turned, picture), [1, 4, 2, 5, 3, 6]);
         let colour = Preprocessing { colour: Colour::Rgb, ..plain };
         assert_eq!(applied(&colour, grey(&[7, 8])), [7, 8, 7, 8, 7, 8]);
+    }
+
+    #[test]
+    fn transparent_ground_lets_ink_be_seen() {
+        let of = |ink: [u8; 2], others: &[[u8; 2]]| {
+            let pixels = [&[[0, 0]; 20][..], &[ink; 10], others].concat().concat();
+            let picture = Raster { channels: 2, height: 1, width: pixels.len() / 2, pixels };
+            picture.on_its_ground().pixels[0]
+        };
+        assert_eq!(of([10, 255], &[]), 255);
+        assert_eq!(of([250, 200], &[]), 0);
+        // Ink from black to grey.
+        assert_eq!(of([150, 255], &[[0, 255], [80, 255]]), 255);
+        // Ink on opaque paper with transparent corners, and on a dark board.
+        assert_eq!(of([10, 255], &[[240, 255]; 90]), 255);
+        assert_eq!(of([240, 255], &[[10, 255]; 90]), 0);
+        let clear = Raster { channels: 4, height: 1, width: 1, pixels: vec![9, 9, 9, 0] };
+        assert_eq!(clear.on_its_ground().pixels.len(), 1);
+        let yellow = [[0, 0, 0, 0], [250, 240, 20, 255]].concat();
+        let yellow = Raster { channels: 4, height: 1, width: 2, pixels: yellow };
+        assert_eq!(yellow.on_its_ground().pixels[0], 0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::digit;
 use super::{Background, Broken, Colour, Fit, Invert, Normalize, Preprocessing, Style};
 
 /// What an experiment says of the form of its pictures; what it leaves open, the pictures decide.
@@ -50,6 +51,12 @@ impl Form {
         *self == Self::default()
     }
 
+    /// Whether pictures of any size and colours come to one form: digits do.
+    pub(crate) fn fixes(&self) -> [bool; 2] {
+        let is_digit = self.style == Some(Style::Digit);
+        [self.size.is_some() || is_digit, self.colour.is_some() || is_digit]
+    }
+
     /// The preprocessing of pictures of which the first has this shape, `(C, H, W)`, transparency
     /// not counted.
     pub fn preprocessing(&self, shape: [usize; 3]) -> Preprocessing {
@@ -57,14 +64,19 @@ impl Form {
         let transpose = self.transpose.unwrap_or_default();
         let [height, width] = plain.size;
         let own = if transpose { [width, height] } else { [height, width] };
+        let style = self.style.unwrap_or_default();
+        let (own, colour) = match style {
+            Style::Picture => (own, plain.colour),
+            Style::Digit => ([digit::SIZE; 2], Colour::Grey),
+        };
         Preprocessing {
             size: self.size.unwrap_or(own),
-            colour: self.colour.unwrap_or(plain.colour),
+            colour: self.colour.unwrap_or(colour),
             fit: self.fit.unwrap_or_default(),
             background: self.background.unwrap_or_default(),
             invert: self.invert.unwrap_or_default(),
             transpose,
-            style: self.style.unwrap_or_default(),
+            style,
             ..plain
         }
     }

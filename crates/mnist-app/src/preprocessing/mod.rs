@@ -10,6 +10,7 @@
 
 mod apply;
 mod decode;
+mod digit;
 mod form;
 mod normalization;
 mod png_image;
@@ -19,6 +20,7 @@ mod settings;
 use serde::{Deserialize, Serialize};
 
 pub use apply::Resizer;
+pub use digit::Found;
 pub use form::Form;
 pub use normalization::Normalization;
 pub use raster::Raster;

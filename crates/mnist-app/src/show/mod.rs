@@ -1,6 +1,7 @@
 //! What `show` prints, a section a file: each makes the text of about a screen.
 
 pub(crate) mod curves;
+pub(crate) mod input;
 pub(crate) mod kernels;
 pub(crate) mod maps;
 pub(crate) mod mistakes;

@@ -367,7 +367,7 @@ impl<'a, T: Element> Run<'a, T> {
     /// are not all.
     fn finish(&self, outcome: &Outcome, metrics_lines: Option<usize>) -> anyhow::Result<()> {
         let experiment = &self.training.experiment;
-        let model = self.training.model(self.folder.config_sha256())?;
+        let model = self.training.model(self.folder.config_sha256(), Some(&outcome.evaluation))?;
         self.folder.write(MODEL, &model)?;
         // Another version of the program may have met one.
         self.folder.remove(FAILURE)?;

@@ -19,11 +19,12 @@ use super::state::{Progress, State};
 use super::stopping::{Best, Stop, stop};
 use crate::augmentation::Augmenter;
 use crate::dataset::{self, Augmented, Digests, Samples};
+use crate::evaluation::vote::Outputs;
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::build::trainer_config;
 use crate::experiment::{Experiment, Keep};
 use crate::memory;
-use crate::model::{FORM, NORMALIZATION};
+use crate::model::{FORM, MISTAKES, NORMALIZATION};
 use crate::preprocessing::Normalization;
 
 /// An experiment, its images, and how far it has come.
@@ -342,11 +343,16 @@ impl<T: Element> Training<T> {
         self.state.best.as_ref().unwrap_or(network)
     }
 
-    /// The file of what it has come to, in a run whose `config.toml` has this SHA-256.
+    /// The file of what it has come to and does on the test images, in a run whose `config.toml`
+    /// has this SHA-256.
     ///
     /// # Errors
     /// If a number is not finite.
-    pub(super) fn model(&self, config_sha256: &str) -> anyhow::Result<Vec<u8>> {
+    pub(super) fn model(
+        &self,
+        config_sha256: &str,
+        evaluation: Option<&Evaluation>,
+    ) -> anyhow::Result<Vec<u8>> {
         let Self { experiment, data, test, .. } = self;
         let text = |value: serde_json::Result<String>| value.map(|text| text.replace('"', ""));
         let metadata = [
@@ -360,7 +366,10 @@ impl<T: Element> Training<T> {
         ];
         let form = experiment.form();
         let form = (!form.is_open()).then(|| serde_json::to_string(&form)).transpose()?;
-        let metadata = metadata.into_iter().chain(form.map(|form| (FORM, form)));
+        let outputs = Outputs::of(self.network().spec(), Some(&experiment.loss));
+        let mistakes = evaluation.and_then(|found| found.mistakes_probability(outputs, test));
+        let mistakes = mistakes.map(|middle| (MISTAKES, middle.to_string()));
+        let metadata = metadata.into_iter().chain(form.map(|form| (FORM, form))).chain(mistakes);
         let normalization =
             Some(self.train.normalization()).filter(|own| **own != Normalization::Unit);
         let normalization = normalization.map(serde_json::to_string).transpose()?;

@@ -16,6 +16,7 @@ mod crash_lab;
 mod data;
 mod data_notes;
 mod data_of_models;
+mod digits;
 mod disk_and_terminal;
 mod divergence;
 mod docs;

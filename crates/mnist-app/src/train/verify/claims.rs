@@ -17,6 +17,7 @@ use crate::escape::{Escape, quoted};
 use crate::evaluation::Evaluation;
 use crate::experiment::{self, Experiment, Origin};
 use crate::input::{Found, is_there};
+use crate::model::MISTAKES;
 use crate::run_folder::{CONFIG, METRICS, MODEL, SUMMARY, config_of, text_of, weights_of};
 use crate::train::metrics::{CIRCUMSTANCES, EpochMetrics, NotebookErrors, Summary};
 use crate::train::receipt::Receipts;
@@ -189,13 +190,14 @@ impl ClaimedRun {
     /// How `model.safetensors` differs from what the training came to, in its weights and in what
     /// it says of itself; `None` if the last line could not be written. Of a training that did not
     /// come to the last line, or to others than that says, the file must have the parameters that
-    /// the line says.
+    /// the line says. The evaluation is that after the training, if there was one.
     ///
     /// # Errors
     /// If it cannot be read, or is of another network.
     pub(super) fn check_model<T: Element>(
         &self,
         training: &Training<T>,
+        evaluation: Option<&Evaluation>,
     ) -> anyhow::Result<Option<Vec<Difference>>> {
         let file = self.folder.join(MODEL);
         let summary = self.summary()?;
@@ -216,13 +218,19 @@ impl ClaimedRun {
         // A run that was made longer keeps the model that it had until it ends again.
         let ended = summary.and_then(|summary| self.line_of(summary.last.epoch));
         let line = ended.filter(|line| line.weights_sha256 == digest).unwrap_or(last);
-        let expected = training.model(&self.config_sha256)?;
+        let expected = training.model(&self.config_sha256, evaluation)?;
         let mut found = layers::metadata_of(&expected)?;
         found.insert("weights_sha256".into(), digest.clone());
         let mut left_out = vec!["version"];
         if claimed.get("config_sha256") != found.get("config_sha256") {
             // Its name may have changed, or how many epochs it has.
             left_out.extend(["config_sha256", "preset"]);
+        }
+        let is_trained_again = training.state.progress.epochs == self.lines.len()
+            && training.network().digest() == digest;
+        // Versions before 0.2 did not say it.
+        if !claimed.contains_key(MISTAKES) || !is_trained_again || evaluation.is_none() {
+            left_out.push(MISTAKES);
         }
         let [claimed, found] = [claimed, found].map(|metadata| {
             let kept = metadata.into_iter().filter(|(key, _)| !left_out.contains(&key.as_str()));
@@ -233,8 +241,6 @@ impl ClaimedRun {
             differing.push(Difference::new("weights_sha256", &line.weights_sha256, &digest));
         }
         differing.extend(of_texts(&claimed, &found));
-        let is_trained_again = training.state.progress.epochs == self.lines.len()
-            && training.network().digest() == digest;
         if is_trained_again {
             let digests = [&network, training.network()].map(digest_of_buffers);
             if digests[0] != digests[1] {

@@ -196,7 +196,8 @@ impl Verification<'_> {
         run: &ClaimedRun,
         trained: Option<(&Training<T>, Option<&Evaluation>)>,
     ) -> anyhow::Result<()> {
-        let model = trained.map(|(training, _)| run.check_model(training)).transpose()?;
+        let check = |(training, evaluation)| run.check_model(training, evaluation);
+        let model = trained.map(check).transpose()?;
         if let Some(differences) = model.flatten() {
             let detail = "its weights are those of the last line";
             self.findings.tell(Claim::File(MODEL), detail, &differences)?;
