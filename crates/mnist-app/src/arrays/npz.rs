@@ -1,0 +1,413 @@
+//! Pictures in an archive of NumPy's arrays, `.npz`, with the names that Keras and `MedMNIST` give
+//! them.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use zip::CompressionMethod;
+use zip::read::ZipArchive;
+use zip::result::ZipError;
+
+use super::npy::Header;
+use super::{Labelled, Pictures, check_size, some_of};
+use crate::dataset::size_text;
+use crate::escape::Escape;
+use crate::input::{append, reserve};
+
+/// What an archive holds: a training part, with a test part or not, or pictures without parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// `x_train` and `y_train`, or `train_images` and `train_labels`.
+    pub train: Option<Labelled>,
+    /// `x_val` and `y_val`, or `val_images` and `val_labels`.
+    pub validation: Option<Labelled>,
+    /// `x_test` and `y_test`, or `test_images` and `test_labels`.
+    pub test: Option<Labelled>,
+    /// `x` and `y`, or `images` and `labels`.
+    pub whole: Option<Labelled>,
+    /// Which other arrays there are.
+    pub notes: Vec<String>,
+}
+
+/// The names of pictures and labels of each part, in the order of [`Parts`].
+const NAMES: [&[[&str; 2]]; 4] = [
+    &[["x_train", "y_train"], ["train_images", "train_labels"]],
+    &[["x_val", "y_val"], ["x_valid", "y_valid"], ["val_images", "val_labels"]],
+    &[["x_test", "y_test"], ["test_images", "test_labels"]],
+    &[["x", "y"], ["images", "labels"]],
+];
+
+/// Reads an archive.
+///
+/// # Errors
+/// If it is none, is damaged or encrypted, has no array of such a name, or has one that is no
+/// array of pictures or of their labels; the message names the array.
+pub fn read(mut file: impl Read + Seek) -> anyhow::Result<Parts> {
+    let mut first = Vec::new();
+    append(&mut file, 6, &mut first)?;
+    ensure!(!first.is_empty(), "expected an archive of arrays (.npz), found an empty file");
+    ensure!(
+        first != b"\x93NUMPY",
+        "expected an archive of arrays (.npz), found a single array (.npy); save it by \
+         numpy.savez_compressed with the name x, and its labels with the name y"
+    );
+    ensure!(
+        first.starts_with(b"PK"),
+        "expected an archive of arrays (.npz), found another kind of file"
+    );
+    let file_len = file.seek(SeekFrom::End(0))?;
+    file.rewind()?;
+    Archive { zip: ZipArchive::new(file).map_err(complaint)?, file_len }.parts()
+}
+
+struct Archive<R> {
+    zip: ZipArchive<R>,
+    file_len: u64,
+}
+
+/// An entry's place in the archive, and its name.
+type Entry = (usize, String);
+
+impl<R: Read + Seek> Archive<R> {
+    fn parts(&mut self) -> anyhow::Result<Parts> {
+        let names = self.zip.file_names().map(str::to_owned);
+        let mut others: Vec<Entry> = names.enumerate().collect();
+        let mut parts: [Option<(Entry, Option<Entry>)>; NAMES.len()] = Default::default();
+        for (part, names) in parts.iter_mut().zip(NAMES) {
+            for [images, labels] in names {
+                let Some(images) = taken(&mut others, images)? else { continue };
+                let labels = taken(&mut others, labels)?;
+                if let Some(((_, other), _)) = &*part {
+                    return Err(both(other, &images.1));
+                }
+                *part = Some((images, labels));
+            }
+        }
+        if let [train, validation, test, Some(((_, whole), _))] = &parts
+            && let Some(((_, part), _)) = train.as_ref().or(validation.as_ref()).or(test.as_ref())
+        {
+            return Err(both(part, whole));
+        }
+        let others = others.iter().map(|(_, name)| array_name(name).escaped());
+        if parts.iter().all(Option::is_none) {
+            let found = if others.len() == 0 { "none".into() } else { some_of(others) };
+            bail!(
+                "expected an array x_train, train_images, x or images, found {found}; save the \
+                 arrays under such names, the labels as y_train, train_labels, y or labels"
+            );
+        }
+        let mut notes = Vec::new();
+        if others.len() > 0 {
+            notes.push(format!("not used: {}", some_of(others)));
+        }
+        let mut read: [Option<Labelled>; NAMES.len()] = Default::default();
+        for (read, part) in read.iter_mut().zip(parts) {
+            *read = part.map(|(images, labels)| self.labelled(&images, labels)).transpose()?;
+        }
+        let [train, validation, test, whole] = read;
+        Ok(Parts { train, validation, test, whole, notes })
+    }
+
+    fn labelled(&mut self, images: &Entry, labels: Option<Entry>) -> anyhow::Result<Labelled> {
+        let mut notes = Vec::new();
+        let pictures = self.array(images, &mut notes, |header, reader, notes| {
+            let layout = Layout::of(header)?;
+            let bytes = header.bytes(reader, notes)?;
+            Ok(Pictures { shape: layout.shape, planes: layout.planes(bytes)? })
+        })?;
+        let labels = labels.map(|labels| {
+            let count = pictures.len();
+            self.array(&labels, &mut notes, |header, reader, notes| {
+                header.labels(reader, count, notes)
+            })
+        });
+        Ok(Labelled { labels: labels.transpose()?, pictures, notes })
+    }
+
+    /// Reads an array whose size is plausible; it is named in errors and notes.
+    fn array<V>(
+        &mut self,
+        (place, name): &Entry,
+        notes: &mut Vec<String>,
+        read: impl FnOnce(&Header, &mut dyn Read, &mut Vec<String>) -> anyhow::Result<V>,
+    ) -> anyhow::Result<V> {
+        let name = array_name(name).escaped();
+        let mut told = Vec::new();
+        let array = || {
+            let len = self.checked_len(*place)?;
+            let mut entry = self.zip.by_index(*place).map_err(complaint)?;
+            let header = Header::read(&mut entry)?;
+            ensure!(
+                header.file_len == len,
+                "expected an array of {} bytes, as its header says with sizes {:?}, found one of \
+                 {len} bytes",
+                header.file_len,
+                header.shape
+            );
+            read(&header, &mut entry, &mut told)
+        };
+        let value = array().with_context(|| name.clone())?;
+        notes.extend(told.into_iter().map(|note| format!("{name}: {note}")));
+        Ok(value)
+    }
+
+    /// The length of an entry, if it can be read and its compressed bytes can tell of so much.
+    fn checked_len(&mut self, place: usize) -> anyhow::Result<u64> {
+        /// No compressed byte expands to more.
+        const MOST_INFLATED: u64 = 1032;
+        let entry = self.zip.by_index_raw(place).map_err(complaint)?;
+        ensure!(
+            !entry.encrypted(),
+            "expected an archive without a password, found an encrypted one; unpack it first"
+        );
+        let most = match entry.compression() {
+            CompressionMethod::Stored => entry.compressed_size(),
+            CompressionMethod::Deflated => entry.compressed_size().saturating_mul(MOST_INFLATED),
+            other => bail!(
+                "expected an archive that is stored or deflated, found one by {}; save it by \
+                 numpy.savez_compressed",
+                method_name(other)
+            ),
+        };
+        ensure!(
+            entry.compressed_size() <= self.file_len && entry.size() <= most,
+            "expected a size of which {} bytes in a file of {} can tell, found {}: the file is \
+             damaged, or made to fill the memory",
+            entry.compressed_size(),
+            self.file_len,
+            entry.size()
+        );
+        Ok(entry.size())
+    }
+}
+
+/// The name of the array in an entry.
+fn array_name(entry: &str) -> &str {
+    entry.strip_suffix(".npy").unwrap_or(entry)
+}
+
+/// Takes the only entry of an array of this name.
+fn taken(entries: &mut Vec<Entry>, name: &str) -> anyhow::Result<Option<Entry>> {
+    let is_it = |entry: &Entry| array_name(&entry.1).eq_ignore_ascii_case(name);
+    let Some(place) = entries.iter().position(is_it) else { return Ok(None) };
+    let entry = entries.remove(place);
+    match entries.iter().find(|entry| is_it(entry)) {
+        Some(other) => Err(both(&entry.1, &other.1)),
+        None => Ok(Some(entry)),
+    }
+}
+
+fn both(one: &str, other: &str) -> anyhow::Error {
+    let [one, other] = [one, other].map(|name| array_name(name).escaped());
+    anyhow!("expected one of the arrays {one} and {other}, found both; remove one of them")
+}
+
+fn method_name(method: CompressionMethod) -> String {
+    match method {
+        CompressionMethod::DEFLATE64 => "Deflate64".into(),
+        CompressionMethod::BZIP2 => "bzip2".into(),
+        CompressionMethod::LZMA => "LZMA".into(),
+        CompressionMethod::ZSTD => "Zstandard".into(),
+        CompressionMethod::XZ => "XZ".into(),
+        CompressionMethod::PPMD => "PPMd".into(),
+        other => format!("another method, {other:?}"),
+    }
+}
+
+/// The error in plain words.
+fn complaint(error: ZipError) -> anyhow::Error {
+    match error {
+        ZipError::Io(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => error.into(),
+        error => {
+            let reason = error.to_string().escaped();
+            anyhow!("expected an archive of arrays (.npz), found a damaged one ({reason})")
+        }
+    }
+}
+
+/// Where the pixels of pictures are among the elements of an array.
+struct Layout {
+    count: usize,
+    /// `(C, H, W)`.
+    shape: [usize; 3],
+    /// How far the next picture, channel, row and column are.
+    strides: [usize; 4],
+}
+
+impl Layout {
+    fn of(header: &Header) -> anyhow::Result<Self> {
+        let sizes = &header.shape;
+        let is_channels = |size| matches!(size, 1 | 3);
+        let expected =
+            "expected pictures as axes (N, H, W), (N, H, W, 1 or 3) or (N, 1 or 3, H, W)";
+        // The axes of pictures, channels, rows and columns.
+        let axes = match **sizes {
+            [_, _, _] => [Some(0), None, Some(1), Some(2)],
+            [_, first, _, last] => match (is_channels(first), is_channels(last)) {
+                (true, false) => [0, 1, 2, 3].map(Some),
+                (false, true) => [0, 3, 1, 2].map(Some),
+                (true, true) => bail!(
+                    "{expected}, found sizes {sizes:?}, which may be either of the last two; save \
+                     grey pictures as (N, H, W)"
+                ),
+                (false, false) if last == 4 || first == 4 => bail!(
+                    "{expected}, found sizes {sizes:?}; leave transparency (the fourth channel) out"
+                ),
+                (false, false) => bail!("{expected}, found sizes {sizes:?}"),
+            },
+            _ => bail!("{expected}, found sizes {sizes:?}"),
+        };
+        ensure!(
+            !sizes.contains(&0),
+            "expected at least one picture with at least one pixel, found sizes {sizes:?}"
+        );
+        let mut strides = vec![1; sizes.len()];
+        match header.is_fortran {
+            true => (1..sizes.len()).for_each(|at| strides[at] = strides[at - 1] * sizes[at - 1]),
+            false => {
+                let axes = (1..sizes.len()).rev();
+                axes.for_each(|at| strides[at - 1] = strides[at] * sizes[at]);
+            }
+        }
+        let [count, shape @ ..] = axes.map(|axis| axis.map_or(1, |axis| sizes[axis]));
+        check_size(shape)?;
+        let strides = axes.map(|axis| axis.map_or(0, |axis| strides[axis]));
+        Ok(Self { count, shape, strides })
+    }
+
+    /// The elements as `(N, C, H, W)`.
+    fn planes(&self, mut bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+        let Self { count, shape: [channels, height, width], strides } = *self;
+        let [image, channel, row, column] = strides;
+        let pixels = height * width;
+        let len = channels * pixels;
+        let is_next = |stride, size, distance| size == 1 || stride == distance;
+        if is_next(image, count, len)
+            && is_next(channel, channels, pixels)
+            && is_next(row, height, width)
+            && is_next(column, width, 1)
+        {
+            return Ok(bytes);
+        }
+        let place = |at: usize| {
+            let (plane, pixel) = (at / pixels, at % pixels);
+            plane * channel + pixel / width * row + pixel % width * column
+        };
+        if image == len {
+            // Channels are last: each picture is brought to planes where it is.
+            let mut copy = vec![0; len];
+            for picture in bytes.chunks_exact_mut(len) {
+                copy.copy_from_slice(picture);
+                picture.iter_mut().enumerate().for_each(|(at, byte)| *byte = copy[place(at)]);
+            }
+            return Ok(bytes);
+        }
+        let mut planes = Vec::new();
+        reserve(&mut planes, bytes.len()).with_context(|| {
+            format!("to bring pictures of {} into order", size_text(self.shape))
+        })?;
+        for index in 0..count {
+            planes.extend((0..len).map(|at| bytes[index * image + place(at)]));
+        }
+        Ok(planes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use zip::write::{SimpleFileOptions, ZipWriter};
+
+    use super::super::Labels;
+    use super::read;
+
+    /// An array with a header as NumPy writes it.
+    fn npy(descr: &str, shape: &str, fortran: &str, data: &[u8]) -> Vec<u8> {
+        let text =
+            format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
+        let len = u16::try_from(text.len()).unwrap().to_le_bytes();
+        [b"\x93NUMPY\x01\x00", &len[..], text.as_bytes(), data].concat()
+    }
+
+    fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, array) in arrays {
+            zip.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
+            zip.write_all(array).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    fn complaint(file: &[u8]) -> String {
+        format!("{:#}", read(Cursor::new(file)).unwrap_err())
+    }
+
+    #[test]
+    fn orders_and_types_are_brought_to_planes_of_bytes() {
+        let cases = [
+            (npy("|u1", "(2, 1, 2)", "False", &[1, 2, 3, 4]), vec![1, 2, 3, 4]),
+            (npy("|u1", "(2, 1, 2)", "True", &[1, 3, 2, 4]), vec![1, 2, 3, 4]),
+            (npy(">i2", "(2, 1, 2)", "False", &[0, 1, 0, 2, 0, 3, 0, 4]), vec![1, 2, 3, 4]),
+            (npy("|u1", "(1, 2, 1, 3)", "False", &[1, 2, 3, 4, 5, 6]), vec![1, 4, 2, 5, 3, 6]),
+            (npy("|b1", "(2, 1, 2)", "False", &[0, 1, 1, 0]), vec![0, 255, 255, 0]),
+            (
+                npy("<f4", "(1, 1, 2)", "False", &[0.2_f32, 1.0].map(f32::to_le_bytes).concat()),
+                vec![51, 255],
+            ),
+        ];
+        for (array, planes) in cases {
+            let parts = read(Cursor::new(npz(&[("x", array)]))).unwrap();
+            assert_eq!(parts.whole.unwrap().pictures.planes, planes);
+        }
+    }
+
+    #[test]
+    fn labels_are_the_first_column_or_that_of_the_only_one() {
+        let pictures = npy("|u1", "(2, 1, 2)", "False", &[1, 2, 3, 4]);
+        for (shape, data, expected) in [
+            ("(2, 1)", vec![7, 9], [7, 9]),
+            ("(2, 2)", vec![7, 1, 9, 1], [7, 9]),
+            ("(2, 2)", vec![0, 1, 1, 0], [1, 0]),
+        ] {
+            let labels = npy("|u1", shape, "False", &data);
+            let file = npz(&[("train_images", pictures.clone()), ("train_labels", labels)]);
+            let train = read(Cursor::new(file)).unwrap().train.unwrap();
+            assert_eq!(train.labels, Some(Labels::Numbers(expected.to_vec())));
+            assert_eq!(train.notes.is_empty(), shape == "(2, 1)");
+        }
+    }
+
+    #[test]
+    fn what_is_no_array_of_pictures_is_named() {
+        let x = |descr, shape, data: &[u8]| npz(&[("x", npy(descr, shape, "False", data))]);
+        let cases = [
+            (Vec::new(), "empty file"),
+            (b"\x93NUMPY\x01\x00".to_vec(), "single array"),
+            (b"GIF89a".to_vec(), "another kind of file"),
+            (b"PK\x03\x04".to_vec(), "damaged"),
+            (npz(&[]), "found none"),
+            (npz(&[("z", Vec::new())]), "found z"),
+            (npz(&[("x", Vec::new())]), "x: expected an array of NumPy"),
+            (x("|u1", "(1, 2)", &[1, 2]), "found sizes [1, 2]"),
+            (x("|u1", "(1, 1, 1, 1)", &[1]), "either of the last two"),
+            (x("|u1", "(1, 2, 2, 4)", &[0; 16]), "transparency"),
+            (x("|u1", "(0, 2, 2)", &[]), "at least one picture"),
+            (x("|u1", "(9, 9, 9)", &[1]), "as its header says"),
+            (x("|u1", "(4294967296, 4294967296, 9)", &[1]), "product fits"),
+            (x("|u1", "(-1, 2, 2)", &[1]), "character '-'"),
+            (x("|u1", "((((((1,),),),),),)", &[1]), "nested"),
+            (x("|O", "(1, 1, 1)", &[1]), "Python objects"),
+            (x("<c8", "(1, 1, 1)", &[0; 8]), "type '<c8'"),
+            (x("<U1", "(1, 1, 1)", &[0; 4]), "found texts"),
+            (x("<i2", "(1, 1, 2)", &[1, 0, 0, 1]), "found 256 at [0, 0, 1]"),
+            (x("|i1", "(1, 1, 1)", &[255]), "found -1"),
+            (x("<f4", "(1, 1, 1)", &0.3_f32.to_le_bytes()), "found 0.3"),
+            (x("<f4", "(1, 1, 1)", &f32::NAN.to_le_bytes()), "found NaN"),
+        ];
+        for (file, expected) in cases {
+            let found = complaint(&file);
+            assert!(found.contains(expected), "expected {expected:?} in {found:?}");
+        }
+    }
+}
