@@ -19,7 +19,7 @@ pub use digest::Digests;
 pub use fit::Misfit;
 pub(crate) use samples::size_text;
 pub use samples::{Part, Samples};
-pub use source::{DataSource, load};
+pub use source::{DataSource, Parts, load};
 
 /// Reports on standard error which classes have no test images, and which files among the data are
 /// not used.

@@ -11,6 +11,16 @@ use crate::escape::Escape;
 use crate::input::Found;
 use crate::preprocessing::Form;
 
+/// The parts of a data set, with the same classes and the same shape of images.
+pub struct Parts {
+    /// What is learned from.
+    pub train: Samples,
+    /// What choices during training look at, if there is such a part.
+    pub validation: Option<Samples>,
+    /// What the result is measured on.
+    pub test: Samples,
+}
+
 /// Where images are from. Prints as its name in messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataSource {
@@ -59,6 +69,15 @@ impl DataSource {
             Self::Mnist => mnist::load(part)?.in_form(form),
             Self::Folder(folder) => Samples::load(folder, part, form),
         }
+    }
+
+    /// Reads all parts.
+    ///
+    /// # Errors
+    /// As `load_both`.
+    pub fn load_parts(&self, names: Option<&[String]>, form: &Form) -> anyhow::Result<Parts> {
+        let (train, test) = self.load_both(names, form)?;
+        Ok(Parts { train, validation: None, test })
     }
 
     /// Reads the images and labels for training and those for testing, side by side on the

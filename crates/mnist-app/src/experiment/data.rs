@@ -8,7 +8,7 @@ use serde::de::{self, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::values;
-use crate::preprocessing::{Background, Colour, Fit, Form, Invert};
+use crate::preprocessing::{Background, Broken, Colour, Fit, Form, Invert, Normalize, Style};
 
 /// Where the data of an experiment are, and the form of their pictures.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +37,56 @@ struct Table {
     invert: Option<Invert>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     transpose: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    style: Option<Style>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    normalize: Option<Normalize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    broken: Option<Broken>,
+    #[serde(default, deserialize_with = "values::share", skip_serializing_if = "Option::is_none")]
+    test: Option<f64>,
+    #[serde(default, deserialize_with = "values::share", skip_serializing_if = "Option::is_none")]
+    validation: Option<f64>,
+}
+
+impl Table {
+    fn of(DataKeys { path, form }: DataKeys) -> Self {
+        let Form { size, fit, colour, background, invert, transpose, .. } = form;
+        let Form { style, normalize, broken, test, validation, .. } = form;
+        Self {
+            path,
+            size,
+            fit,
+            colour,
+            background,
+            invert,
+            transpose,
+            style,
+            normalize,
+            broken,
+            test,
+            validation,
+        }
+    }
+
+    fn keys(self) -> DataKeys {
+        let Self { path, size, fit, colour, background, invert, transpose, .. } = self;
+        let Self { style, normalize, broken, test, validation, .. } = self;
+        let form = Form {
+            size,
+            fit,
+            colour,
+            background,
+            invert,
+            transpose,
+            style,
+            normalize,
+            broken,
+            test,
+            validation,
+        };
+        DataKeys { path, form }
+    }
 }
 
 impl DataKeys {
@@ -57,9 +107,7 @@ impl Serialize for DataKeys {
         if let (Some(path), true) = (&self.path, self.form.is_open()) {
             return path.serialize(serializer);
         }
-        let Form { size, fit, colour, background, invert, transpose } = self.form;
-        let path = self.path.clone();
-        Table { path, size, fit, colour, background, invert, transpose }.serialize(serializer)
+        Table::of(self.clone()).serialize(serializer)
     }
 }
 
@@ -88,10 +136,18 @@ impl<'de> Visitor<'de> for PathOrTable {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<DataKeys, A::Error> {
         let table = Table::deserialize(MapAccessDeserializer::new(map))?;
-        let Table { path, size, fit, colour, background, invert, transpose } = table;
-        if fit.is_some() && size.is_none() {
+        if table.fit.is_some() && table.size.is_none() {
             return Err(de::Error::custom("fit: expected size = [height, width] beside it"));
         }
-        Ok(DataKeys { path, form: Form { size, fit, colour, background, invert, transpose } })
+        let shares = [table.test, table.validation].map(Option::unwrap_or_default);
+        if shares.iter().sum::<f64>() >= 1.0 {
+            let [test, validation] = shares;
+            return Err(de::Error::custom(format!(
+                "test: expected a share that leaves some to learn from, found test = {test} and \
+                 validation = {validation}, {} together",
+                test + validation
+            )));
+        }
+        Ok(table.keys())
     }
 }

@@ -44,6 +44,13 @@ pub(super) fn accuracy<'de, D: Deserializer<'de>>(
     optional(deserializer, |x| if is_accuracy(x) { Ok(()) } else { Err(ACCURACY) })
 }
 
+/// What a part of the data may be.
+const SHARE: &str = "a fraction above 0 and below 1, such as 0.2 for a fifth";
+
+pub(super) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    optional(deserializer, |x| if 0.0 < x && x < 1.0 { Ok(()) } else { Err(SHARE) })
+}
+
 pub(super) fn average<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     optional(deserializer, TrainerConfig::check_average)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Background, Colour, Fit, Invert, Preprocessing};
+use super::{Background, Broken, Colour, Fit, Invert, Normalize, Preprocessing, Style};
 
 /// What an experiment says of the form of its pictures; what it leaves open, the pictures decide.
 /// Kept in a model, so that a new picture is brought to the same form.
@@ -27,6 +27,21 @@ pub struct Form {
     /// Whether rows and columns change places.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transpose: Option<bool>,
+    /// What a picture shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub style: Option<Style>,
+    /// How bytes become numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalize: Option<Normalize>,
+    /// What becomes of a file that cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<Broken>,
+    /// The share of pictures that are for testing, where the data have no such part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<f64>,
+    /// The share of pictures that are for validation, where the data have no such part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
 }
 
 impl Form {
@@ -49,6 +64,7 @@ impl Form {
             background: self.background.unwrap_or_default(),
             invert: self.invert.unwrap_or_default(),
             transpose,
+            style: self.style.unwrap_or_default(),
             ..plain
         }
     }

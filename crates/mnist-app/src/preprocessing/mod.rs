@@ -22,7 +22,7 @@ pub use apply::Resizer;
 pub use form::Form;
 pub use normalization::Normalization;
 pub use raster::Raster;
-pub use settings::{Background, Colour, Fit, Invert, Normalize, Style};
+pub use settings::{Background, Broken, Colour, Fit, Invert, Normalize, Style};
 
 /// What is done with each picture, whatever it is from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,12 +50,6 @@ pub struct Preprocessing {
     /// How bytes become numbers.
     #[serde(default)]
     pub normalization: Normalization,
-    /// The share of pictures that are for testing, where the data have no such part.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test: Option<f64>,
-    /// The share of pictures that are for validation, where the data have no such part.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation: Option<f64>,
 }
 
 impl Preprocessing {
@@ -70,8 +64,6 @@ impl Preprocessing {
             transpose: false,
             style: Style::default(),
             normalization: Normalization::default(),
-            test: None,
-            validation: None,
         }
     }
 

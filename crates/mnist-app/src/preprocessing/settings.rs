@@ -106,6 +106,17 @@ pub enum Normalize {
     Standard,
 }
 
+/// What becomes of a file that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Broken {
+    /// The run is refused.
+    #[default]
+    Error,
+    /// It is left out, which is told.
+    Skip,
+}
+
 /// The colour behind transparent pixels: red, green and blue. As text `#ffffff`, or `white` or
 /// `black`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

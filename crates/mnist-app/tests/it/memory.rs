@@ -178,7 +178,8 @@ fn a_large_model_is_written_and_read_or_refused_before_it_is_trained() {
     let train = "train --config wide.toml --data data --threads 1 --quiet --out";
     let done = ends_well(path, &format!("{train} run"), (300..=600).step_by(60));
     assert!((1..6).contains(&done), "{done}");
-    assert!(limited(path, 4000, &format!("{train} model")).status.success());
+    let output = limited(path, 4000, &format!("{train} model"));
+    assert!(output.status.success(), "{}", text(&output.stderr));
     let evaluate = "evaluate model --threads 1 --json --data data";
     let done = ends_well(path, evaluate, (60..=410).step_by(70));
     assert!((1..6).contains(&done), "{done}");
