@@ -3,6 +3,9 @@
 //! The readers are pure: they get what is to be read, and return it with notes on how it was
 //! understood, which the caller tells. Files are named by the caller.
 
+pub mod csv;
+mod kind;
+mod labels;
 mod npy;
 pub mod npz;
 
@@ -11,6 +14,9 @@ use std::fmt::Display;
 use anyhow::ensure;
 
 use crate::dataset::size_text;
+
+pub(crate) use kind::Kind;
+pub use labels::Labels;
 
 /// Pictures of one size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +40,7 @@ impl Pictures {
 }
 
 /// Pictures with what they show.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Labelled {
     /// The pictures.
     pub pictures: Pictures,
@@ -42,40 +48,6 @@ pub struct Labelled {
     pub labels: Option<Labels>,
     /// How the file was understood, where it could be understood in another way; a line each.
     pub notes: Vec<String>,
-}
-
-/// A label of each picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Labels {
-    /// Classes by number.
-    Numbers(Vec<u64>),
-    /// Classes by name.
-    Names(Vec<String>),
-}
-
-impl Labels {
-    /// Numbers, if every word is one as it is written out; else names.
-    fn of_words(words: Vec<String>) -> Self {
-        let number =
-            |word: &String| word.parse::<u64>().ok().filter(|number| number.to_string() == *word);
-        match words.iter().map(number).collect() {
-            Some(numbers) => Self::Numbers(numbers),
-            None => Self::Names(words),
-        }
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Numbers(numbers) => numbers.len(),
-            Self::Names(names) => names.len(),
-        }
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// The most numbers of a picture.
@@ -90,6 +62,22 @@ fn check_size(shape: [usize; 3]) -> anyhow::Result<()> {
         size_text(shape)
     );
     Ok(())
+}
+
+/// Brings pictures `(N, H, W, C)` to planes `(N, C, H, W)`.
+fn separate_channels(pixels: &mut [u8], [channels, height, width]: [usize; 3]) {
+    let plane = height * width;
+    if channels == 1 || plane == 0 {
+        return;
+    }
+    let mut copy = vec![0; channels * plane];
+    for picture in pixels.chunks_exact_mut(channels * plane) {
+        copy.copy_from_slice(picture);
+        for (channel, plane) in picture.chunks_exact_mut(plane).enumerate() {
+            let own = copy[channel..].iter().step_by(channels);
+            plane.iter_mut().zip(own).for_each(|(to, &from)| *to = from);
+        }
+    }
 }
 
 /// Some of the items, and how many more there are.

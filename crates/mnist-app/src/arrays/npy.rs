@@ -41,6 +41,9 @@ enum Kind {
 /// The most bytes of the text of a header; those of plain arrays have 118. NumPy has this limit too.
 const MOST_TEXT: usize = 10_000;
 
+/// The most bytes of an element: a name.
+const MOST_WORD: usize = 4096;
+
 impl Header {
     pub(super) fn read(reader: &mut impl Read) -> anyhow::Result<Self> {
         let mut bytes = Vec::new();
@@ -102,6 +105,11 @@ impl Header {
         ensure!(
             kind != Kind::Float || size <= 8,
             "expected floats of at most 64 bits, found type {}; convert them by astype",
+            found()
+        );
+        ensure!(
+            size <= MOST_WORD,
+            "expected names of at most {MOST_WORD} bytes, found type {}",
             found()
         );
         let is_big_endian =
@@ -204,24 +212,19 @@ impl Header {
         let first_column =
             || format!("the labels have {columns} columns, of which the first is taken");
         if matches!(self.kind, Kind::Bytes | Kind::Text) {
-            let mut words = Vec::new();
+            let mut labels = Labels::default();
             self.each(reader, |index, element| {
                 if cell(index).1 == 0 {
                     let word = self.word(element);
-                    let word = word.with_context(|| format!("at {}", self.place(index)))?;
-                    ensure!(
-                        !word.is_empty(),
-                        "expected a name, found an empty one at {}",
-                        self.place(index)
-                    );
-                    words.push(word);
+                    let pushed = word.and_then(|word| labels.push(&word));
+                    pushed.with_context(|| format!("at {}", self.place(index)))?;
                 }
                 Ok(())
             })?;
             if columns > 1 {
                 notes.push(first_column());
             }
-            return Ok(Labels::of_words(words));
+            return Ok(labels);
         }
         let mut numbers = vec![0; rows];
         // The column of the only 1 of each row, as long as there is but one and all others are 0.
@@ -242,17 +245,18 @@ impl Header {
             }
             Ok(())
         })?;
-        if let Some(numbers) = hot.and_then(|hot| hot.into_iter().collect()) {
+        let hot: Option<Vec<u64>> = hot.and_then(|hot| hot.into_iter().collect());
+        if let Some(numbers) = hot {
             notes.push(format!(
                 "the labels have {columns} columns, with a single 1 in each row: its column is \
                  taken"
             ));
-            return Ok(Labels::Numbers(numbers));
+            return of_numbers(&numbers);
         }
         if columns > 1 {
             notes.push(first_column());
         }
-        Ok(Labels::Numbers(numbers))
+        of_numbers(&numbers)
     }
 
     /// Calls `take` with each element and its number, in the order of the file; checks that nothing
@@ -369,6 +373,12 @@ impl Header {
         }
         format!("{place:?}")
     }
+}
+
+fn of_numbers(numbers: &[u64]) -> anyhow::Result<Labels> {
+    let mut labels = Labels::default();
+    numbers.iter().try_for_each(|number| labels.push(&number.to_string()))?;
+    Ok(labels)
 }
 
 /// What reading from an archive says, in plain words.

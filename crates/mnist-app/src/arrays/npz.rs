@@ -9,13 +9,13 @@ use zip::read::ZipArchive;
 use zip::result::ZipError;
 
 use super::npy::Header;
-use super::{Labelled, Pictures, check_size, some_of};
+use super::{Labelled, Pictures, check_size, separate_channels, some_of};
 use crate::dataset::size_text;
 use crate::escape::Escape;
 use crate::input::{append, reserve};
 
 /// What an archive holds: a training part, with a test part or not, or pictures without parts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Parts {
     /// `x_train` and `y_train`, or `train_images` and `train_labels`.
     pub train: Option<Labelled>,
@@ -42,7 +42,11 @@ const NAMES: [&[[&str; 2]]; 4] = [
 /// # Errors
 /// If it is none, is damaged or encrypted, has no array of such a name, or has one that is no
 /// array of pictures or of their labels; the message names the array.
-pub fn read(mut file: impl Read + Seek) -> anyhow::Result<Parts> {
+pub fn read(file: impl Read + Seek) -> anyhow::Result<Parts> {
+    open(file)?.parts()
+}
+
+fn open<R: Read + Seek>(mut file: R) -> anyhow::Result<Archive<R>> {
     let mut first = Vec::new();
     append(&mut file, 6, &mut first)?;
     ensure!(!first.is_empty(), "expected an archive of arrays (.npz), found an empty file");
@@ -57,7 +61,19 @@ pub fn read(mut file: impl Read + Seek) -> anyhow::Result<Parts> {
     );
     let file_len = file.seek(SeekFrom::End(0))?;
     file.rewind()?;
-    Archive { zip: ZipArchive::new(file).map_err(complaint)?, file_len }.parts()
+    Ok(Archive { zip: ZipArchive::new(file).map_err(complaint)?, file_len })
+}
+
+/// Reads pictures whatever they show: those for testing if there are some, else of all arrays that
+/// may be pictures; each with its name.
+///
+/// # Errors
+/// As [`read`], where no array may be pictures, or one of them cannot be read.
+pub(crate) fn pictures(
+    file: impl Read + Seek,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<Vec<(String, Pictures)>> {
+    open(file)?.pictures(notes)
 }
 
 struct Archive<R> {
@@ -110,11 +126,7 @@ impl<R: Read + Seek> Archive<R> {
 
     fn labelled(&mut self, images: &Entry, labels: Option<Entry>) -> anyhow::Result<Labelled> {
         let mut notes = Vec::new();
-        let pictures = self.array(images, &mut notes, |header, reader, notes| {
-            let layout = Layout::of(header)?;
-            let bytes = header.bytes(reader, notes)?;
-            Ok(Pictures { shape: layout.shape, planes: layout.planes(bytes)? })
-        })?;
+        let pictures = self.array(images, &mut notes, pictures_of)?;
         let labels = labels.map(|labels| {
             let count = pictures.len();
             self.array(&labels, &mut notes, |header, reader, notes| {
@@ -122,6 +134,36 @@ impl<R: Read + Seek> Archive<R> {
             })
         });
         Ok(Labelled { labels: labels.transpose()?, pictures, notes })
+    }
+
+    fn pictures(&mut self, notes: &mut Vec<String>) -> anyhow::Result<Vec<(String, Pictures)>> {
+        let mut entries: Vec<Entry> =
+            self.zip.file_names().map(str::to_owned).enumerate().collect();
+        let mut taken_ones = Vec::new();
+        for [images, _] in NAMES[2] {
+            taken_ones.extend(taken(&mut entries, images)?);
+        }
+        if taken_ones.is_empty() {
+            for entry in std::mem::take(&mut entries) {
+                let axes = self.array(&entry, notes, |header, _, _| Ok(header.shape.len()));
+                let may_be_pictures = axes.is_ok_and(|axes| matches!(axes, 3 | 4));
+                if may_be_pictures { &mut taken_ones } else { &mut entries }.push(entry);
+            }
+        }
+        let others = entries.iter().map(|(_, name)| array_name(name).escaped());
+        let others = if others.len() == 0 { "none".into() } else { some_of(others) };
+        ensure!(
+            !taken_ones.is_empty(),
+            "expected an array of pictures, with axes (N, H, W), found {others}"
+        );
+        if !entries.is_empty() {
+            notes.push(format!("not used: {others}"));
+        }
+        let read = taken_ones.iter().map(|entry| {
+            let pictures = self.array(entry, notes, pictures_of)?;
+            Ok((array_name(&entry.1).escaped(), pictures))
+        });
+        read.collect()
     }
 
     /// Reads an array whose size is plausible; it is named in errors and notes.
@@ -181,6 +223,16 @@ impl<R: Read + Seek> Archive<R> {
     }
 }
 
+fn pictures_of(
+    header: &Header,
+    reader: &mut dyn Read,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<Pictures> {
+    let layout = Layout::of(header)?;
+    let bytes = header.bytes(reader, notes)?;
+    Ok(Pictures { shape: layout.shape, planes: layout.planes(bytes)? })
+}
+
 /// The name of the array in an entry.
 fn array_name(entry: &str) -> &str {
     entry.strip_suffix(".npy").unwrap_or(entry)
@@ -230,8 +282,17 @@ struct Layout {
     count: usize,
     /// `(C, H, W)`.
     shape: [usize; 3],
+    order: Order,
+}
+
+/// The order of the elements.
+enum Order {
+    /// `(N, C, H, W)`.
+    Planes,
+    /// `(N, H, W, C)`.
+    Interleaved,
     /// How far the next picture, channel, row and column are.
-    strides: [usize; 4],
+    Strides([usize; 4]),
 }
 
 impl Layout {
@@ -261,55 +322,43 @@ impl Layout {
             !sizes.contains(&0),
             "expected at least one picture with at least one pixel, found sizes {sizes:?}"
         );
-        let mut strides = vec![1; sizes.len()];
-        match header.is_fortran {
-            true => (1..sizes.len()).for_each(|at| strides[at] = strides[at - 1] * sizes[at - 1]),
-            false => {
-                let axes = (1..sizes.len()).rev();
-                axes.for_each(|at| strides[at - 1] = strides[at] * sizes[at]);
-            }
-        }
         let [count, shape @ ..] = axes.map(|axis| axis.map_or(1, |axis| sizes[axis]));
         check_size(shape)?;
-        let strides = axes.map(|axis| axis.map_or(0, |axis| strides[axis]));
-        Ok(Self { count, shape, strides })
+        let order = match axes[1] {
+            _ if header.is_fortran => {
+                let stride = |axis: usize| sizes[..axis].iter().product();
+                Order::Strides(axes.map(|axis| axis.map_or(0, stride)))
+            }
+            Some(3) => Order::Interleaved,
+            _ => Order::Planes,
+        };
+        Ok(Self { count, shape, order })
     }
 
     /// The elements as `(N, C, H, W)`.
     fn planes(&self, mut bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
-        let Self { count, shape: [channels, height, width], strides } = *self;
-        let [image, channel, row, column] = strides;
-        let pixels = height * width;
-        let len = channels * pixels;
-        let is_next = |stride, size, distance| size == 1 || stride == distance;
-        if is_next(image, count, len)
-            && is_next(channel, channels, pixels)
-            && is_next(row, height, width)
-            && is_next(column, width, 1)
-        {
-            return Ok(bytes);
-        }
-        let place = |at: usize| {
-            let (plane, pixel) = (at / pixels, at % pixels);
-            plane * channel + pixel / width * row + pixel % width * column
-        };
-        if image == len {
-            // Channels are last: each picture is brought to planes where it is.
-            let mut copy = vec![0; len];
-            for picture in bytes.chunks_exact_mut(len) {
-                copy.copy_from_slice(picture);
-                picture.iter_mut().enumerate().for_each(|(at, byte)| *byte = copy[place(at)]);
+        let Self { count, shape: [channels, height, width], .. } = *self;
+        match self.order {
+            Order::Planes => Ok(bytes),
+            Order::Interleaved => {
+                separate_channels(&mut bytes, self.shape);
+                Ok(bytes)
             }
-            return Ok(bytes);
+            Order::Strides([image, channel, row, column]) => {
+                let mut planes = Vec::new();
+                reserve(&mut planes, bytes.len()).with_context(|| {
+                    format!("to bring pictures of {} into order", size_text(self.shape))
+                })?;
+                for place in (0..count).map(|at| at * image) {
+                    for place in (0..channels).map(|at| place + at * channel) {
+                        for place in (0..height).map(|at| place + at * row) {
+                            planes.extend((0..width).map(|at| bytes[place + at * column]));
+                        }
+                    }
+                }
+                Ok(planes)
+            }
         }
-        let mut planes = Vec::new();
-        reserve(&mut planes, bytes.len()).with_context(|| {
-            format!("to bring pictures of {} into order", size_text(self.shape))
-        })?;
-        for index in 0..count {
-            planes.extend((0..len).map(|at| bytes[index * image + place(at)]));
-        }
-        Ok(planes)
     }
 }
 
@@ -319,7 +368,6 @@ mod tests {
 
     use zip::write::{SimpleFileOptions, ZipWriter};
 
-    use super::super::Labels;
     use super::read;
 
     /// An array with a header as NumPy writes it.
@@ -365,16 +413,33 @@ mod tests {
     #[test]
     fn labels_are_the_first_column_or_that_of_the_only_one() {
         let pictures = npy("|u1", "(2, 1, 2)", "False", &[1, 2, 3, 4]);
-        for (shape, data, expected) in [
-            ("(2, 1)", vec![7, 9], [7, 9]),
-            ("(2, 2)", vec![7, 1, 9, 1], [7, 9]),
-            ("(2, 2)", vec![0, 1, 1, 0], [1, 0]),
+        let floats = [7.0_f32, 9.0].map(f32::to_le_bytes).concat();
+        let text = ["c", "ä"].map(|word| format!("{word}\0\0")).map(|word| {
+            word.chars().take(2).flat_map(|c| u32::from(c).to_le_bytes()).collect::<Vec<_>>()
+        });
+        for (descr, shape, data, expected) in [
+            ("|u1", "(2,)", vec![7, 9], ["7", "9"]),
+            ("|u1", "(2, 1)", vec![7, 9], ["7", "9"]),
+            ("|u1", "(2, 2)", vec![7, 1, 9, 1], ["7", "9"]),
+            ("|u1", "(2, 2)", vec![0, 1, 1, 0], ["1", "0"]),
+            (">i4", "(2,)", vec![0, 0, 0, 7, 0, 0, 0, 9], ["7", "9"]),
+            ("<f4", "(2,)", floats, ["7", "9"]),
+            (
+                "|S3",
+                "(2,)",
+                b"cat\0\0\0".map(|b| if b == 0 { b'd' } else { b }).to_vec(),
+                ["cat", "ddd"],
+            ),
+            ("<U2", "(2,)", text.concat(), ["c", "ä"]),
         ] {
-            let labels = npy("|u1", shape, "False", &data);
+            let labels = npy(descr, shape, "False", &data);
             let file = npz(&[("train_images", pictures.clone()), ("train_labels", labels)]);
             let train = read(Cursor::new(file)).unwrap().train.unwrap();
-            assert_eq!(train.labels, Some(Labels::Numbers(expected.to_vec())));
-            assert_eq!(train.notes.is_empty(), shape == "(2, 1)");
+            let labels = train.labels.unwrap();
+            let words: Vec<_> =
+                labels.places().iter().map(|&at| &labels.words()[usize::from(at)]).collect();
+            assert_eq!(words, expected);
+            assert_eq!(train.notes.is_empty(), shape != "(2, 2)");
         }
     }
 
