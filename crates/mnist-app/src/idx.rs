@@ -10,7 +10,6 @@ use std::path::Path;
 use anyhow::{Context, anyhow, bail, ensure};
 use byteorder::{BigEndian, ByteOrder};
 
-use crate::escape::Escape;
 use crate::gzip::MaybeGzip;
 use crate::input::{Input, append, reserve};
 
@@ -177,6 +176,27 @@ impl<R: BufRead> Contents<R> {
             _ => "more: something else follows, or the header is wrong".into(),
         };
         bail!("expected {len} bytes after the header, as its sizes {axes:?} say, found {found}")
+    }
+
+    /// How many pictures there are, and their shape, `(C, H, W)`; of an array with 3 or 4 axes.
+    pub(crate) fn pictures(&self) -> anyhow::Result<(usize, [usize; 3])> {
+        let (count, shape) = match *self.axes {
+            [count, height, width] => (count, [1, height, width]),
+            [count, channels, height, width] => (count, [channels, height, width]),
+            _ => bail!("expected pictures, with 3 or 4 axes, found sizes {:?}", self.axes),
+        };
+        ensure!(
+            !self.axes.contains(&0),
+            "expected at least one image with at least one pixel, found sizes {:?}",
+            self.axes
+        );
+        ensure!(
+            matches!(shape[0], 1 | 3),
+            "expected axes (N, C, H, W) with 1 or 3 channels C, grey or red, green and blue, found \
+             sizes {:?}",
+            self.axes
+        );
+        Ok((count, shape))
     }
 
     /// Reads what follows the header.

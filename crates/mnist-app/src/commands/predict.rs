@@ -13,7 +13,9 @@ use crate::escape::Escape;
 use crate::files::Partial;
 use crate::input::require_utf8;
 use crate::model::Model;
-use crate::prediction::{self, Answer, Picture, STANDARD_INPUT, answers, listed};
+use crate::prediction::{
+    self, Answer, Contents, Picture, STANDARD_INPUT, answers, is_alone, listed,
+};
 use crate::preprocessing::Resizer;
 use crate::threads::ThreadCount;
 use crate::usage::Usage;
@@ -27,7 +29,8 @@ pub struct Flags {
     /// a model.safetensors or the folder of a run
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// pictures (PNG, JPEG, GIF, BMP, WebP, PNM), folders of pictures, or - for standard input
+    /// pictures (PNG, JPEG, GIF, BMP, WebP, PNM), files of many (IDX, NPZ, CSV), folders of them,
+    /// or - for standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Write the answers as a table too
@@ -94,10 +97,7 @@ fn answer_all(
     let preprocessing = model.preprocessing()?;
     let mut console = Console::default();
     let mut all = Vec::new();
-    for files in files.chunks(prediction::TOGETHER) {
-        let read =
-            |resizer: &mut Resizer, file: &PathBuf| Picture::read(file, &preprocessing, resizer);
-        let read: Vec<_> = files.par_iter().map_init(Resizer::default, read).collect();
+    let mut answer = |read: Vec<anyhow::Result<Picture>>| -> anyhow::Result<()> {
         let mut pictures = Vec::new();
         for picture in read {
             match picture {
@@ -118,6 +118,33 @@ fn answer_all(
                 all.push(answer);
             }
         }
+        Ok(())
+    };
+    let read = |resizer: &mut Resizer, file: &PathBuf| Picture::read(file, &preprocessing, resizer);
+    let are_alone: Vec<_> = files.iter().map(|file| is_alone(file)).collect();
+    let mut at = 0;
+    while at < files.len() {
+        if are_alone[at] {
+            match Contents::read(&files[at], &preprocessing) {
+                Ok(contents) => {
+                    if !flags.common.quiet {
+                        contents.notes.iter().for_each(notice);
+                    }
+                    for start in (0..contents.len()).step_by(prediction::TOGETHER) {
+                        let range = start..contents.len().min(start + prediction::TOGETHER);
+                        answer(contents.pictures(range, &preprocessing))?;
+                    }
+                }
+                Err(error) => answer(vec![Err(error)])?,
+            }
+            at += 1;
+            continue;
+        }
+        let count = are_alone[at..].iter().take(prediction::TOGETHER);
+        let count = count.take_while(|is_alone| !**is_alone).count();
+        let files = files[at..at + count].par_iter();
+        answer(files.map_init(Resizer::default, read).collect())?;
+        at += count;
     }
     Ok(all)
 }

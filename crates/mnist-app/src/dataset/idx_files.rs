@@ -76,24 +76,7 @@ pub(super) fn samples<R: BufRead + Send>(
     labels: Contents<R>,
     place: Place,
 ) -> anyhow::Result<Samples> {
-    ensure!(
-        !images.axes.contains(&0),
-        "{}: expected at least one image with at least one pixel, found sizes {:?}",
-        place.images(),
-        images.axes
-    );
-    let (count, shape) = match *images.axes {
-        [count, height, width] => (count, [1, height, width]),
-        [count, channels, height, width] => (count, [channels, height, width]),
-        _ => unreachable!("read with 3 or 4 axes"),
-    };
-    ensure!(
-        matches!(shape[0], 1 | 3),
-        "{}: expected axes (N, C, H, W) with 1 or 3 channels C, grey or red, green and blue, found \
-         sizes {:?}",
-        place.images(),
-        images.axes
-    );
+    let (count, shape) = images.pictures().with_context(|| place.images())?;
     ensure!(
         labels.axes[0] == count,
         "{}: expected {count} labels, as there are images in {}, found {}",

@@ -18,6 +18,8 @@ pub(crate) struct Answer {
     pub(crate) file: String,
     /// The picture's place in the file.
     pub(crate) index: usize,
+    #[serde(skip)]
+    is_one_of_many: bool,
     /// The name of the class; empty if the outputs are no numbers.
     pub(crate) class: String,
     /// Its place among the classes, if there is one.
@@ -55,6 +57,7 @@ impl Answer {
         Self {
             file: picture.file.clone(),
             index: picture.index,
+            is_one_of_many: picture.is_one_of_many,
             class: prediction.map_or_else(String::new, |label| classes.name(label.into())),
             label: prediction,
             probability: prediction.map(|label| probabilities[usize::from(label)]),
@@ -64,9 +67,13 @@ impl Answer {
         }
     }
 
-    /// `new.jpg: cat 98.1 %, dog 1.2 %, bird 0.4 %`
+    /// `new.jpg: cat 98.1 %, dog 1.2 %, bird 0.4 %`; of a file of several `new.npz[7]: …`.
     pub(crate) fn text(&self) -> String {
-        let mut text = format!("{}: ", self.file.escaped());
+        let mut text = self.file.escaped();
+        if self.is_one_of_many {
+            let _ = write!(text, "[{}]", self.index);
+        }
+        text.push_str(": ");
         for (place, Candidate { class, probability }) in self.top.iter().enumerate() {
             let comma = if place == 0 { "" } else { ", " };
             let _ = write!(text, "{comma}{} {:.1} %", class.escaped(), 100.0 * probability);

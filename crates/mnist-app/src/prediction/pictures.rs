@@ -19,6 +19,8 @@ pub(crate) struct Picture {
     pub(crate) file: String,
     /// Its place in the file.
     pub(crate) index: usize,
+    /// Whether the file holds several.
+    pub(crate) is_one_of_many: bool,
     /// Its pixels, `(C, H, W)`.
     pub(crate) planes: Vec<u8>,
     /// Why an answer to it says nothing.
@@ -68,7 +70,7 @@ pub(crate) fn listed(path: &Path, notes: &mut Vec<String>) -> anyhow::Result<Vec
 }
 
 impl Picture {
-    /// Reads and decodes a file, or standard input, for a model with this preprocessing.
+    /// Reads and decodes a file for a model with this preprocessing.
     ///
     /// # Errors
     /// If it cannot be read, or is no picture; the message names it.
@@ -77,15 +79,13 @@ impl Picture {
         preprocessing: &Preprocessing,
         resizer: &mut Resizer,
     ) -> anyhow::Result<Self> {
-        let mut read =
-            || Self::of_raster(file, Raster::decode(&bytes(file)?)?, preprocessing, resizer);
-        read().with_context(|| match file.as_os_str() == STANDARD_INPUT {
-            true => "standard input".to_owned(),
-            false => file.escaped(),
-        })
+        let mut read = || {
+            Self::of_raster(file, Raster::decode(&Raster::bytes(file)?)?, preprocessing, resizer)
+        };
+        read().with_context(|| name(file))
     }
 
-    fn of_raster(
+    pub(super) fn of_raster(
         file: &Path,
         raster: Raster,
         preprocessing: &Preprocessing,
@@ -97,14 +97,20 @@ impl Picture {
         let is_plain = |plane: &[u8]| plane.iter().all(|&byte| byte == plane[0]);
         let is_empty = planes.chunks_exact(height * width).all(is_plain);
         let warning = is_empty.then(|| "an empty picture: all of it has one colour".to_owned());
-        Ok(Self { file: file.to_string_lossy().into_owned(), index: 0, planes, warning })
+        Ok(Self {
+            file: file.to_string_lossy().into_owned(),
+            index: 0,
+            is_one_of_many: false,
+            planes,
+            warning,
+        })
     }
 }
 
-/// Standard input, or the file.
-fn bytes(file: &Path) -> anyhow::Result<Vec<u8>> {
+/// A file's name in messages.
+pub(super) fn name(file: &Path) -> String {
     match file.as_os_str() == STANDARD_INPUT {
-        true => Raster::bytes_of(std::io::stdin().lock()),
-        false => Raster::bytes(file),
+        true => "standard input".to_owned(),
+        false => file.escaped(),
     }
 }

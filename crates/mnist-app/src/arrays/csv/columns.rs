@@ -77,6 +77,9 @@ impl Columns {
             )
         } else {
             match (shape(count), shape(less)) {
+                (Some(shape), Some(_)) if is_header && are_alike(&lower, &used) => {
+                    (Label::None, shape)
+                }
                 (Some(_), Some(_)) => bail!(
                     "expected columns that are a label and pixels, found {count}, which may be \
                      pixels with a label or without; name them in a first line, the label \"label\""
@@ -149,20 +152,26 @@ fn is_header(first: &[String]) -> bool {
         || first.len() > 2 && first.iter().enumerate().all(counts_on)
 }
 
-/// The first or the last of the used columns, if its name alone is another one than those of the
-/// others, digits apart.
-fn odd_one(lower: &[String], used: &[usize]) -> Option<usize> {
-    let stem = |&at: &usize| -> String {
-        lower[at].chars().filter(|character| !character.is_numeric()).collect()
-    };
+/// A name without its digits.
+fn stem(name: &str) -> String {
+    name.chars().filter(|character| !character.is_numeric()).collect()
+}
+
+/// Whether the used columns differ by digits alone.
+fn are_alike(names: &[String], used: &[usize]) -> bool {
+    let mut stems = used.iter().map(|&at| stem(&names[at]));
+    stems.next().is_some_and(|first| !first.is_empty() && stems.all(|stem| stem == first))
+}
+
+/// The first or the last of the used columns, if it alone differs from the others by more than
+/// digits.
+fn odd_one(names: &[String], used: &[usize]) -> Option<usize> {
     let [first, middle @ .., last] = used else { return None };
-    let common = stem(middle.first()?);
-    if middle.iter().any(|at| stem(at) != common) {
-        return None;
-    }
-    match (stem(first) == common, stem(last) == common) {
-        (false, true) => Some(*first),
-        (true, false) => Some(*last),
+    let common = stem(&names[*middle.first()?]);
+    let is_alike = |&at: &usize| stem(&names[at]) == common;
+    match (is_alike(first), middle.iter().all(is_alike), is_alike(last)) {
+        (false, true, true) => Some(*first),
+        (true, true, false) => Some(*last),
         _ => None,
     }
 }
