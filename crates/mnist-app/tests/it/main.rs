@@ -1,5 +1,6 @@
 //! The program as a whole: its data, its arithmetic, its command line, its files.
 
+mod array_archives;
 mod bad_input;
 mod bounded_reading;
 mod chapters;
