@@ -12,7 +12,9 @@ use std::io::Cursor;
 use anyhow::ensure;
 use layers::NetworkSpec;
 
-use crate::arrays::{self, Labelled};
+use crate::arrays::npz::Archive;
+use crate::arrays::{self, Labelled, Pictures};
+use crate::dataset::Part;
 use crate::experiment::build::{self, Batches};
 use crate::experiment::{Experiment, Origin, Precision};
 use crate::input::Input;
@@ -60,22 +62,28 @@ pub fn csv(bytes: &[u8]) {
 
 /// An archive of arrays.
 pub fn npz(bytes: &[u8]) {
-    if let Some(parts) = told(arrays::npz::read(Cursor::new(bytes))) {
-        let parts = [parts.train, parts.validation, parts.test, parts.whole];
-        parts.iter().flatten().for_each(check_arrays);
+    let Some(mut archive) = told(Archive::open(Cursor::new(bytes))) else { return };
+    told(archive.given());
+    for part in Part::ALL.map(Some).into_iter().chain([None]) {
+        let shape = told(archive.shape(part));
+        if let Some(part) = told(archive.read(part)) {
+            assert_eq!(shape, Some(part.pictures.shape));
+            check_arrays(&part);
+        }
     }
-    let arrays = told(arrays::npz::pictures(Cursor::new(bytes), &mut Vec::new()));
+    let arrays = told(archive.pictures(&mut Vec::new()));
     for (_, pictures) in arrays.into_iter().flatten() {
-        assert_eq!(
-            pictures.planes.len(),
-            pictures.len() * pictures.shape.iter().product::<usize>()
-        );
+        check_pictures(&pictures);
     }
 }
 
-fn check_arrays(Labelled { pictures, labels, .. }: &Labelled) {
+fn check_pictures(pictures: &Pictures) {
     assert!(!pictures.is_empty());
     assert_eq!(pictures.planes.len(), pictures.len() * pictures.shape.iter().product::<usize>());
+}
+
+fn check_arrays(Labelled { pictures, labels, .. }: &Labelled) {
+    check_pictures(pictures);
     if let Some(labels) = labels {
         assert_eq!(labels.places().len(), pictures.len());
         assert!(labels.places().iter().all(|&place| usize::from(place) < labels.words().len()));

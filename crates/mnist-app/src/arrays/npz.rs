@@ -10,26 +10,12 @@ use zip::result::ZipError;
 
 use super::npy::Header;
 use super::{Labelled, Pictures, check_size, separate_channels, some_of};
-use crate::dataset::size_text;
+use crate::dataset::{Part, size_text};
 use crate::escape::Escape;
 use crate::input::{append, reserve};
 
-/// What an archive holds: a training part, with a test part or not, or pictures without parts.
-#[derive(Clone, Debug, Default)]
-pub struct Parts {
-    /// `x_train` and `y_train`, or `train_images` and `train_labels`.
-    pub train: Option<Labelled>,
-    /// `x_val` and `y_val`, or `val_images` and `val_labels`.
-    pub validation: Option<Labelled>,
-    /// `x_test` and `y_test`, or `test_images` and `test_labels`.
-    pub test: Option<Labelled>,
-    /// `x` and `y`, or `images` and `labels`.
-    pub whole: Option<Labelled>,
-    /// Which other arrays there are.
-    pub notes: Vec<String>,
-}
-
-/// The names of pictures and labels of each part, in the order of [`Parts`].
+/// The names of pictures and labels: of the parts in the order of [`Part::ALL`], then of pictures
+/// that are not divided.
 const NAMES: [&[[&str; 2]]; 4] = [
     &[["x_train", "y_train"], ["train_images", "train_labels"]],
     &[["x_val", "y_val"], ["x_valid", "y_valid"], ["val_images", "val_labels"]],
@@ -37,57 +23,47 @@ const NAMES: [&[[&str; 2]]; 4] = [
     &[["x", "y"], ["images", "labels"]],
 ];
 
-/// Reads an archive.
-///
-/// # Errors
-/// If it is none, is damaged or encrypted, has no array of such a name, or has one that is no
-/// array of pictures or of their labels; the message names the array.
-pub fn read(file: impl Read + Seek) -> anyhow::Result<Parts> {
-    open(file)?.parts()
-}
-
-fn open<R: Read + Seek>(mut file: R) -> anyhow::Result<Archive<R>> {
-    let mut first = Vec::new();
-    append(&mut file, 6, &mut first)?;
-    ensure!(!first.is_empty(), "expected an archive of arrays (.npz), found an empty file");
-    ensure!(
-        first != b"\x93NUMPY",
-        "expected an archive of arrays (.npz), found a single array (.npy); save it by \
-         numpy.savez_compressed with the name x, and its labels with the name y"
-    );
-    ensure!(
-        first.starts_with(b"PK"),
-        "expected an archive of arrays (.npz), found another kind of file"
-    );
-    let file_len = file.seek(SeekFrom::End(0))?;
-    file.rewind()?;
-    Ok(Archive { zip: ZipArchive::new(file).map_err(complaint)?, file_len })
-}
-
-/// Reads pictures whatever they show: those for testing if there are some, else of all arrays that
-/// may be pictures; each with its name.
-///
-/// # Errors
-/// As [`read`], where no array may be pictures, or one of them cannot be read.
-pub(crate) fn pictures(
-    file: impl Read + Seek,
-    notes: &mut Vec<String>,
-) -> anyhow::Result<Vec<(String, Pictures)>> {
-    open(file)?.pictures(notes)
-}
-
-struct Archive<R> {
-    zip: ZipArchive<R>,
-    file_len: u64,
+/// The place of a part in [`NAMES`]; none stands for pictures that are not divided.
+fn place(part: Option<Part>) -> usize {
+    let is_it = |other: &Part| Some(*other) == part;
+    Part::ALL.iter().position(is_it).unwrap_or(Part::ALL.len())
 }
 
 /// An entry's place in the archive, and its name.
 type Entry = (usize, String);
 
+/// An archive whose directory has been read.
+pub struct Archive<R> {
+    zip: ZipArchive<R>,
+    file_len: u64,
+    /// The pictures and the labels of each part that there is.
+    parts: [Option<(Entry, Option<Entry>)>; NAMES.len()],
+    /// The other entries.
+    others: Vec<Entry>,
+}
+
 impl<R: Read + Seek> Archive<R> {
-    fn parts(&mut self) -> anyhow::Result<Parts> {
-        let names = self.zip.file_names().map(str::to_owned);
-        let mut others: Vec<Entry> = names.enumerate().collect();
+    /// Reads the directory of an archive.
+    ///
+    /// # Errors
+    /// If it is none, is damaged, or has two arrays for the same part.
+    pub fn open(mut file: R) -> anyhow::Result<Self> {
+        let mut first = Vec::new();
+        append(&mut file, 6, &mut first)?;
+        ensure!(!first.is_empty(), "expected an archive of arrays (.npz), found an empty file");
+        ensure!(
+            first != b"\x93NUMPY",
+            "expected an archive of arrays (.npz), found a single array (.npy); save it by \
+             numpy.savez_compressed with the name x, and its labels with the name y"
+        );
+        ensure!(
+            first.starts_with(b"PK"),
+            "expected an archive of arrays (.npz), found another kind of file"
+        );
+        let file_len = file.seek(SeekFrom::End(0))?;
+        file.rewind()?;
+        let zip = ZipArchive::new(file).map_err(complaint)?;
+        let mut others: Vec<Entry> = zip.file_names().map(str::to_owned).enumerate().collect();
         let mut parts: [Option<(Entry, Option<Entry>)>; NAMES.len()] = Default::default();
         for (part, names) in parts.iter_mut().zip(NAMES) {
             for [images, labels] in names {
@@ -99,34 +75,75 @@ impl<R: Read + Seek> Archive<R> {
                 *part = Some((images, labels));
             }
         }
-        if let [train, validation, test, Some(((_, whole), _))] = &parts
-            && let Some(((_, part), _)) = train.as_ref().or(validation.as_ref()).or(test.as_ref())
-        {
-            return Err(both(part, whole));
-        }
-        let others = others.iter().map(|(_, name)| array_name(name).escaped());
-        if parts.iter().all(Option::is_none) {
-            let found = if others.len() == 0 { "none".into() } else { some_of(others) };
-            bail!(
-                "expected an array x_train, train_images, x or images, found {found}; save the \
-                 arrays under such names, the labels as y_train, train_labels, y or labels"
-            );
-        }
-        let mut notes = Vec::new();
-        if others.len() > 0 {
-            notes.push(format!("not used: {}", some_of(others)));
-        }
-        let mut read: [Option<Labelled>; NAMES.len()] = Default::default();
-        for (read, part) in read.iter_mut().zip(parts) {
-            *read = part.map(|(images, labels)| self.labelled(&images, labels)).transpose()?;
-        }
-        let [train, validation, test, whole] = read;
-        Ok(Parts { train, validation, test, whole, notes })
+        Ok(Self { zip, file_len, parts, others })
     }
 
-    fn labelled(&mut self, images: &Entry, labels: Option<Entry>) -> anyhow::Result<Labelled> {
+    /// The parts whose pictures have labels; none if they are not divided.
+    ///
+    /// # Errors
+    /// If there are pictures in parts and others that are not divided, or none with labels.
+    pub fn given(&self) -> anyhow::Result<Vec<Part>> {
+        let images = |part: Option<Part>| {
+            self.parts[place(part)].as_ref().map(|((_, name), labels)| (name, labels.is_some()))
+        };
+        let given = Part::ALL.into_iter().filter_map(|part| Some((part, images(Some(part))?)));
+        let given: Vec<_> = given.collect();
+        let whole = images(None);
+        match (&*given, whole) {
+            ([(_, (part, _)), ..], Some((whole, _))) => Err(both(part, whole)),
+            ([], None) => {
+                let others = self.others.iter().map(|(_, name)| array_name(name).escaped());
+                let found = if others.len() == 0 { "none".into() } else { some_of(others) };
+                bail!(
+                    "expected an array x_train, train_images, x or images, found {found}; save the \
+                     arrays under such names, the labels as y_train, train_labels, y or labels"
+                )
+            }
+            _ => {
+                let with_labels = given.iter().filter(|(part, (_, has_labels))| {
+                    // Those of pictures to learn from are asked for when they are read.
+                    *has_labels || *part == Part::Train
+                });
+                Ok(with_labels.map(|(part, _)| *part).collect())
+            }
+        }
+    }
+
+    /// What is not used, a line each.
+    pub fn left_out(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        let pictures = self.array(images, &mut notes, pictures_of)?;
+        let unlabelled = [Part::Validation, Part::Test].map(|part| &self.parts[place(Some(part))]);
+        for part in unlabelled {
+            if let Some(((_, name), None)) = part {
+                let name = array_name(name).escaped();
+                notes.push(format!("{name} is not used: it has no labels beside it"));
+            }
+        }
+        if !self.others.is_empty() {
+            let others = self.others.iter().map(|(_, name)| array_name(name).escaped());
+            notes.push(format!("not used: {}", some_of(others)));
+        }
+        notes
+    }
+
+    /// The shape of the pictures of a part, `(C, H, W)`, or of those that are not divided.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn shape(&mut self, part: Option<Part>) -> anyhow::Result<[usize; 3]> {
+        let (images, _) = self.part(part)?;
+        self.array(&images, &mut Vec::new(), |header, _, _| Ok(Layout::of(header)?.shape))
+    }
+
+    /// Reads a part, or pictures that are not divided.
+    ///
+    /// # Errors
+    /// If there is none, it is encrypted or damaged, or one of its arrays is not one of pictures or
+    /// of their labels; the message names the array.
+    pub fn read(&mut self, part: Option<Part>) -> anyhow::Result<Labelled> {
+        let (images, labels) = self.part(part)?;
+        let mut notes = Vec::new();
+        let pictures = self.array(&images, &mut notes, pictures_of)?;
         let labels = labels.map(|labels| {
             let count = pictures.len();
             self.array(&labels, &mut notes, |header, reader, notes| {
@@ -136,30 +153,46 @@ impl<R: Read + Seek> Archive<R> {
         Ok(Labelled { labels: labels.transpose()?, pictures, notes })
     }
 
-    fn pictures(&mut self, notes: &mut Vec<String>) -> anyhow::Result<Vec<(String, Pictures)>> {
+    fn part(&self, part: Option<Part>) -> anyhow::Result<(Entry, Option<Entry>)> {
+        let place = place(part);
+        self.parts[place].clone().with_context(|| {
+            let names = NAMES[place].iter().map(|[images, _]| *images);
+            format!("expected an array {}, found none", names.collect::<Vec<_>>().join(" or "))
+        })
+    }
+
+    /// Reads pictures whatever they show: those for testing if there are some, else all arrays that
+    /// may be pictures; each with its name.
+    ///
+    /// # Errors
+    /// If no array may be pictures, or one of them cannot be read.
+    pub(crate) fn pictures(
+        &mut self,
+        notes: &mut Vec<String>,
+    ) -> anyhow::Result<Vec<(String, Pictures)>> {
         let mut entries: Vec<Entry> =
             self.zip.file_names().map(str::to_owned).enumerate().collect();
-        let mut taken_ones = Vec::new();
-        for [images, _] in NAMES[2] {
-            taken_ones.extend(taken(&mut entries, images)?);
-        }
-        if taken_ones.is_empty() {
+        let mut images = Vec::new();
+        if let Some((test, _)) = self.parts[place(Some(Part::Test))].clone() {
+            entries.retain(|entry| *entry != test);
+            images.push(test);
+        } else {
             for entry in std::mem::take(&mut entries) {
                 let axes = self.array(&entry, notes, |header, _, _| Ok(header.shape.len()));
                 let may_be_pictures = axes.is_ok_and(|axes| matches!(axes, 3 | 4));
-                if may_be_pictures { &mut taken_ones } else { &mut entries }.push(entry);
+                if may_be_pictures { &mut images } else { &mut entries }.push(entry);
             }
         }
         let others = entries.iter().map(|(_, name)| array_name(name).escaped());
         let others = if others.len() == 0 { "none".into() } else { some_of(others) };
         ensure!(
-            !taken_ones.is_empty(),
+            !images.is_empty(),
             "expected an array of pictures, with axes (N, H, W), found {others}"
         );
         if !entries.is_empty() {
             notes.push(format!("not used: {others}"));
         }
-        let read = taken_ones.iter().map(|entry| {
+        let read = images.iter().map(|entry| {
             let pictures = self.array(entry, notes, pictures_of)?;
             Ok((array_name(&entry.1).escaped(), pictures))
         });
@@ -368,7 +401,8 @@ mod tests {
 
     use zip::write::{SimpleFileOptions, ZipWriter};
 
-    use super::read;
+    use super::Archive;
+    use crate::dataset::Part;
 
     /// An array with a header as NumPy writes it.
     fn npy(descr: &str, shape: &str, fortran: &str, data: &[u8]) -> Vec<u8> {
@@ -388,7 +422,12 @@ mod tests {
     }
 
     fn complaint(file: &[u8]) -> String {
-        format!("{:#}", read(Cursor::new(file)).unwrap_err())
+        let read = || {
+            let mut archive = Archive::open(Cursor::new(file))?;
+            archive.given()?;
+            archive.read(None)
+        };
+        format!("{:#}", read().unwrap_err())
     }
 
     #[test]
@@ -405,8 +444,8 @@ mod tests {
             ),
         ];
         for (array, planes) in cases {
-            let parts = read(Cursor::new(npz(&[("x", array)]))).unwrap();
-            assert_eq!(parts.whole.unwrap().pictures.planes, planes);
+            let mut archive = Archive::open(Cursor::new(npz(&[("x", array)]))).unwrap();
+            assert_eq!(archive.read(None).unwrap().pictures.planes, planes);
         }
     }
 
@@ -434,7 +473,8 @@ mod tests {
         ] {
             let labels = npy(descr, shape, "False", &data);
             let file = npz(&[("train_images", pictures.clone()), ("train_labels", labels)]);
-            let train = read(Cursor::new(file)).unwrap().train.unwrap();
+            let mut archive = Archive::open(Cursor::new(file)).unwrap();
+            let train = archive.read(Some(Part::Train)).unwrap();
             let labels = train.labels.unwrap();
             let words: Vec<_> =
                 labels.places().iter().map(|&at| &labels.words()[usize::from(at)]).collect();

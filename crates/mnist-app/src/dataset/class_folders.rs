@@ -83,6 +83,7 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
 fn name(part: Part) -> &'static str {
     match part {
         Part::Train => "train",
+        Part::Validation => "validation",
         Part::Test => "test",
     }
 }

@@ -32,7 +32,7 @@ impl Digests {
     pub fn part(&self, part: Part) -> &str {
         match part {
             Part::Train => &self.train,
-            Part::Test => &self.test,
+            Part::Validation | Part::Test => &self.test,
         }
     }
 

@@ -101,6 +101,7 @@ pub(super) fn samples<R: BufRead + Send>(
 fn prefix(part: Part) -> &'static str {
     match part {
         Part::Train => "train",
+        Part::Validation => "validation",
         Part::Test => "t10k",
     }
 }

@@ -32,7 +32,7 @@ static TEST_LABELS: &[u8] = file!("t10k-labels-idx1-ubyte.gz");
 pub(super) fn load(part: Part) -> anyhow::Result<Samples> {
     let (images, labels) = match part {
         Part::Train => (TRAIN_IMAGES, TRAIN_LABELS),
-        Part::Test => (TEST_IMAGES, TEST_LABELS),
+        Part::Validation | Part::Test => (TEST_IMAGES, TEST_LABELS),
     };
     let images = Contents::of_bytes(images, &IMAGE_AXES).context(NAME)?;
     let labels = Contents::of_bytes(labels, &LABEL_AXES).context(NAME)?;

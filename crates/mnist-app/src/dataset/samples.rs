@@ -17,15 +17,21 @@ use crate::preprocessing::{Form, Preprocessing, Raster, Resizer};
 pub enum Part {
     /// `train-images…` and `train-labels…`, or the folder `train`.
     Train,
+    /// `validation-images…` and `validation-labels…`, or the folder `validation`.
+    Validation,
     /// `t10k-images…` and `t10k-labels…`, or the folder `test`.
     Test,
 }
 
 impl Part {
-    /// `training` or `test`, as in `test image`.
+    /// All, in the order in which they are told.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// `training`, `validation` or `test`, as in `test image`.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Train => "training",
+            Self::Validation => "validation",
             Self::Test => "test",
         }
     }

@@ -62,7 +62,7 @@ impl fmt::Display for PictureChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sample(Part::Train, index) => write!(f, "train:{index}"),
-            Self::Sample(Part::Test, index) => write!(f, "test:{index}"),
+            Self::Sample(Part::Validation | Part::Test, index) => write!(f, "test:{index}"),
             Self::File(file) => f.write_str(&file.escaped()),
         }
     }

@@ -9,7 +9,8 @@ use rayon::prelude::*;
 
 use super::pictures::name;
 use super::{Picture, STANDARD_INPUT};
-use crate::arrays::{Kind, Pictures, csv, npz};
+use crate::arrays::npz::Archive;
+use crate::arrays::{Kind, Pictures, csv};
 use crate::idx;
 use crate::input::{Found, Input};
 use crate::preprocessing::{Preprocessing, Raster, Resizer};
@@ -118,7 +119,7 @@ impl Held {
     }
 
     fn of_archive(input: Input, notes: &mut Vec<String>) -> anyhow::Result<Self> {
-        let arrays = npz::pictures(input, notes)?;
+        let arrays = Archive::open(input)?.pictures(notes)?;
         let (mut first, are_several) = (0, arrays.len() > 1);
         for (name, pictures) in &arrays {
             let next = first + pictures.len();

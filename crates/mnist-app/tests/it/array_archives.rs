@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-use mnist_app::arrays::npz::{Parts, read};
+use mnist_app::arrays::npz::Archive;
 use mnist_app::arrays::{Labelled, Labels};
+use mnist_app::dataset::Part;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -15,12 +16,14 @@ fn numpy(name: &str) -> Vec<u8> {
     fs::read(folder.join(name)).unwrap()
 }
 
-fn parts(file: &[u8]) -> Parts {
-    read(Cursor::new(file)).unwrap()
+fn read(file: &[u8], part: Option<Part>) -> anyhow::Result<Labelled> {
+    let mut archive = Archive::open(Cursor::new(file))?;
+    let given = archive.given()?;
+    archive.read(part.or(given.first().copied()))
 }
 
 fn complaint(file: &[u8]) -> String {
-    format!("{:#}", read(Cursor::new(file)).unwrap_err())
+    format!("{:#}", read(file, None).unwrap_err())
 }
 
 fn words(part: &Labelled) -> Vec<&str> {
@@ -30,24 +33,31 @@ fn words(part: &Labelled) -> Vec<&str> {
 
 #[test]
 fn files_of_numpy_have_their_parts() {
-    let keras = parts(&numpy("keras.npz"));
-    let train = keras.train.unwrap();
-    assert_eq!((train.pictures.shape, train.pictures.len()), ([1, 4, 4], 6));
-    assert_eq!(words(&train), ["0", "1", "2", "0", "1", "2"]);
-    assert_eq!(keras.test.unwrap().pictures.planes, train.pictures.planes[..48]);
-    assert!(keras.validation.is_none() && keras.whole.is_none() && keras.notes.is_empty());
+    let file = numpy("keras.npz");
+    let archive = Archive::open(Cursor::new(&file)).unwrap();
+    assert_eq!(archive.given().unwrap(), [Part::Train, Part::Test]);
+    assert!(archive.left_out().is_empty());
+    let keras = read(&file, Some(Part::Train)).unwrap();
+    assert_eq!((keras.pictures.shape, keras.pictures.len()), ([1, 4, 4], 6));
+    assert_eq!(words(&keras), ["0", "1", "2", "0", "1", "2"]);
+    let test = read(&file, Some(Part::Test)).unwrap();
+    assert_eq!(test.pictures.planes, keras.pictures.planes[..48]);
+    let missing = format!("{:#}", read(&file, Some(Part::Validation)).unwrap_err());
+    assert_eq!(missing, "expected an array x_val or x_valid or val_images, found none");
 
-    let medmnist = parts(&numpy("medmnist.npz"));
-    let [train, validation, test] =
-        [medmnist.train, medmnist.validation, medmnist.test].map(Option::unwrap);
+    let file = numpy("medmnist.npz");
+    assert_eq!(Archive::open(Cursor::new(&file)).unwrap().given().unwrap(), Part::ALL);
+    let [train, validation, test] = Part::ALL.map(|part| read(&file, Some(part)).unwrap());
     assert_eq!((train.pictures.shape, train.pictures.len()), ([3, 4, 4], 6));
     assert_eq!((words(&validation), words(&test)), (vec!["0", "1"], vec!["2", "0"]));
     assert_eq!(validation.pictures.planes, train.pictures.planes[..96]);
     assert!(train.notes.is_empty());
 
     // In Fortran's order, divided by 255, with names.
-    let floats = parts(&numpy("floats.npz")).whole.unwrap();
-    assert_eq!(floats.pictures.planes, parts(&numpy("keras.npz")).train.unwrap().pictures.planes);
+    let file = numpy("floats.npz");
+    assert!(Archive::open(Cursor::new(&file)).unwrap().given().unwrap().is_empty());
+    let floats = read(&file, None).unwrap();
+    assert_eq!(floats.pictures.planes, keras.pictures.planes);
     assert_eq!(words(&floats), ["cat", "dog", "ærø", "cat", "dog", "ærø"]);
     assert_eq!(floats.notes.len(), 1, "{:?}", floats.notes);
     assert!(floats.notes[0].contains("multiplied by 255"), "{:?}", floats.notes);

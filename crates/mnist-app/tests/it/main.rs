@@ -38,6 +38,7 @@ mod parity;
 mod plain_loops;
 mod png_images;
 mod predict;
+mod predict_arrays;
 mod profile;
 mod random_experiments;
 mod replay;

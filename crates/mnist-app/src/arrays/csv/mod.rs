@@ -23,8 +23,7 @@ use table::Table;
 /// If it is none, or its rows are no pictures; the message names line and column.
 pub fn read(file: impl BufRead, size: Option<[usize; 2]>) -> anyhow::Result<Labelled> {
     let mut table = Table::new(file)?;
-    ensure!(table.next()?, "expected a row of a label and pixels, found an empty file");
-    let columns = Columns::of(&table.cells(), size)?;
+    let columns = start(&mut table, size)?;
     if columns.has_header() {
         ensure!(table.next()?, "expected rows of pixels below the header, found none");
     }
@@ -65,6 +64,23 @@ pub fn read(file: impl BufRead, size: Option<[usize; 2]>) -> anyhow::Result<Labe
         separate_channels(&mut planes, columns.shape);
     }
     Ok(Labelled { pictures: Pictures { shape: columns.shape, planes }, labels, notes })
+}
+
+/// The shape of the pictures in a table, `(C, H, W)`, and whether it has labels, by its first row.
+///
+/// # Errors
+/// As [`read`].
+pub fn first_row(
+    file: impl BufRead,
+    size: Option<[usize; 2]>,
+) -> anyhow::Result<([usize; 3], bool)> {
+    let columns = start(&mut Table::new(file)?, size)?;
+    Ok((columns.shape, columns.label != Label::None))
+}
+
+fn start(table: &mut Table<impl BufRead>, size: Option<[usize; 2]>) -> anyhow::Result<Columns> {
+    ensure!(table.next()?, "expected a row of a label and pixels, found an empty file");
+    Columns::of(&table.cells(), size)
 }
 
 /// What the rows have.
