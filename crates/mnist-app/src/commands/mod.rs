@@ -9,7 +9,7 @@ use std::time::Instant;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::console::Console;
+use crate::console::{Console, set_quiet};
 use crate::threads;
 use crate::usage::Usage;
 
@@ -88,10 +88,14 @@ pub(crate) fn run(words: impl IntoIterator<Item = OsString>, start: Instant) -> 
     let words: Vec<_> = words.into_iter().collect();
     let program = std::iter::once(OsString::from("mnist-app"));
     match CommandLine::try_parse_from(program.chain(words.iter().cloned())) {
-        Ok(words) => {
+        Ok(line) => {
+            // A value of another flag never begins with two hyphens.
+            if words.iter().any(|word| word == "--quiet") {
+                set_quiet();
+            }
             // What builds a network or computes panics at a level that this processor lacks.
             threads::simd_level()?;
-            words.command.run(start)
+            line.command.run(start)
         }
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp

@@ -108,9 +108,10 @@ impl Subject {
                 let of_run = [CONFIG, METRICS, MODEL, SUMMARY, &member(1)];
                 match of_run.into_iter().any(has) {
                     true => Self::Run(path.to_owned()),
-                    false => Self::Data(DataSource::Folder(path.to_owned())),
+                    false => Self::Data(DataSource::At(path.to_owned())),
                 }
             }
+            Found::File if DataSource::is_file(path)? => Self::Data(DataSource::At(path.to_owned())),
             _ => Self::Model(path.to_owned()),
         })
     }
@@ -153,11 +154,14 @@ impl Subject {
 }
 
 fn show_data(flags: &Flags, source: &DataSource) -> anyhow::Result<()> {
-    let (train, test) = source.load_both(None, &Form::default())?;
+    let (form, note) = source.chosen_form(&Form::default())?;
+    let parts = source.load_given(&form)?;
     if !flags.common.quiet {
-        crate::dataset::tell(&train, &test);
+        note.iter().for_each(notice);
+        parts.iter().flat_map(|(_, samples)| samples.notes()).for_each(notice);
     }
-    let text = samples::text(&source.to_string(), [&train, &test], Terminal::of_output());
+    let parts: Vec<_> = parts.iter().map(|(part, samples)| (*part, samples)).collect();
+    let text = samples::text(&source.to_string(), &parts, Terminal::of_output());
     Console::default().drawing(&text)
 }
 

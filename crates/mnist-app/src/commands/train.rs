@@ -22,10 +22,13 @@ use crate::train::{Changes, Ended, Every, Options, Resumption, result_of, train}
 pub struct Flags {
     #[command(flatten)]
     pub(super) chosen: ExperimentFlags,
-    /// Four IDX files named as MNIST's, .gz or not, or PNG images as train/CLASS/*.png and
-    /// test/CLASS/*.png [default: the digits of MNIST]
+    /// A folder of pictures as CLASS/*, or as train/CLASS/* and test/CLASS/*, or of IDX files named as
+    /// MNIST's, .gz or not [default: the digits of MNIST]
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
+    /// Leave out files that cannot be read, and say which; as broken = "skip" in [data]
+    #[arg(long)]
+    pub(super) skip_broken: bool,
     /// The run's folder [default: runs/PRESET-SEED-NUMBER]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
@@ -37,7 +40,7 @@ pub struct Flags {
         value_name = "DIR",
         conflicts_with_all = [
             "preset", "config", "out", "batch_size", "shard_size", "learning_rate", "seed",
-            "train_limit", "test_limit", "precision", "init",
+            "train_limit", "test_limit", "precision", "init", "skip_broken",
         ]
     )]
     pub(super) resume: Option<PathBuf>,
@@ -97,6 +100,9 @@ pub(super) fn run(flags: &Flags, started: Instant) -> anyhow::Result<()> {
     };
     if let Some(folder) = &flags.data {
         experiment.set_data_path(absolute(folder));
+    }
+    if flags.skip_broken {
+        experiment.skip_broken_files();
     }
     // Paths in a file were checked when it was read.
     let named =

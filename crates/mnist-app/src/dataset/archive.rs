@@ -1,9 +1,11 @@
 //! A data set as an archive of arrays, `.npz`, in parts or not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
+use super::class_folders::entries;
+use super::left_out::ending;
 use super::samples::{Part, Samples};
 use super::source::Wanted;
 use super::words::samples;
@@ -13,6 +15,21 @@ use crate::input::Input;
 
 fn open(file: &Path) -> anyhow::Result<Archive<Input>> {
     Input::open(file).and_then(Archive::open).with_context(|| file.escaped())
+}
+
+/// The only archive in a folder, if there is one.
+pub(super) fn in_folder(folder: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let is_archive = |(name, path): &(String, PathBuf)| ending(name) == "npz" && path.is_file();
+    let mut archives = entries(folder)?.into_iter().filter(is_archive).map(|(_, path)| path);
+    let first = archives.next();
+    if let (Some(first), Some(other)) = (&first, archives.next()) {
+        bail!(
+            "{}: expected one archive of arrays in the folder, found {} beside it; name one of them",
+            first.escaped(),
+            other.escaped()
+        );
+    }
+    Ok(first)
 }
 
 /// The parts that there are.

@@ -1,9 +1,11 @@
-//! A data set as pictures in a folder for each class, `train/CLASS/…` and `test/CLASS/…`.
+//! A data set as pictures in a folder for each class: `train/CLASS/…`, `validation/CLASS/…` and
+//! `test/CLASS/…`, or all of them as `CLASS/…`.
 //!
 //! Classes are labelled in the order of their names: numeric if all are numbers, else by their
 //! bytes. Samples take turns: the first image of each class, then the second of each; so a limit on
 //! the number of samples still keeps all classes.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,29 +13,52 @@ use anyhow::{Context, bail, ensure};
 use rayon::prelude::*;
 
 use super::classes::{Classes, order};
-use super::left_out::{Kind, LeftOut, ending, is_of_pictures, is_read};
+use super::left_out::{Kind, LeftOut, ending, is_clutter, is_of_pictures, is_read};
+use super::loading_bar::loading_bar;
+use super::parts::fingerprint;
 use super::samples::{MOST_TOLD, Part, Place, Samples, size_text};
+use super::source::Wanted;
 use crate::escape::Escape;
 use crate::input::{Found, reserve};
-use crate::preprocessing::{Form, Preprocessing, Raster, Resizer};
+use crate::preprocessing::{Broken, Form, Preprocessing, Raster, Resizer};
 
-/// Whether there are folders for training or for testing.
+/// The parts that have a folder. One with pictures but no folder in it, beside other folders of
+/// pictures, is a class that is called so.
+pub(super) fn given(folder: &Path) -> anyhow::Result<Vec<Part>> {
+    let mut given = Vec::new();
+    for part in Part::ALL {
+        let path = folder.join(name(part));
+        if Found::at(&path)? == Found::Folder && !(is_class(&path) && has_classes(folder)?) {
+            given.push(part);
+        }
+    }
+    Ok(given)
+}
+
+/// Whether there are folders of parts or of classes.
 pub(super) fn present(folder: &Path) -> anyhow::Result<bool> {
-    let [train, test] = [Part::Train, Part::Test].map(|part| Found::at(&folder.join(name(part))));
-    Ok(train? == Found::Folder || test? == Found::Folder)
+    Ok(!given(folder)?.is_empty() || has_classes(folder)?)
 }
 
-/// A class folder directly in `folder`, where only `train` and `test` should be.
-pub(super) fn unsplit_class(folder: &Path) -> Option<String> {
-    let is_class = |(_, path): &(String, PathBuf)| {
-        path.is_dir() && entries(path).is_ok_and(|files| files.iter().any(is_picture))
-    };
-    entries(folder).ok()?.into_iter().find(is_class).map(|(name, _)| name)
+/// Whether there is a class folder directly in `folder` that has another name than the parts.
+fn has_classes(folder: &Path) -> anyhow::Result<bool> {
+    let is_part = |entry: &str| Part::ALL.map(name).contains(&entry);
+    Ok(entries(folder)?.iter().any(|(entry, path)| !is_part(entry) && is_class(path)))
 }
 
-/// Reads the images of one part, in parallel on the current thread pool.
-pub(super) fn load(folder: &Path, part: Part, form: &Form) -> anyhow::Result<Samples> {
-    let folder = folder.join(name(part));
+/// Whether pictures but no folders are in a folder.
+fn is_class(folder: &Path) -> bool {
+    let Ok(entries) = entries(folder) else { return false };
+    folder.is_dir()
+        && entries.iter().any(is_picture)
+        && !entries.iter().any(|(_, path)| path.is_dir())
+}
+
+/// Reads the images of one part, or all of data without parts, in parallel on the current thread
+/// pool.
+pub(super) fn load(folder: &Path, wanted: &Wanted<'_>) -> anyhow::Result<Samples> {
+    let Wanted { part, form, fingerprints } = *wanted;
+    let folder = part.map_or_else(|| folder.to_owned(), |part| folder.join(name(part)));
     let place = || folder.escaped();
     match Found::at(&folder)? {
         Found::Folder => {}
@@ -42,7 +67,7 @@ pub(super) fn load(folder: &Path, part: Part, form: &Form) -> anyhow::Result<Sam
             place()
         ),
     }
-    let Listing { classes, files, without_images, notes } = Listing::of(&folder, part)?;
+    let Listing { classes, mut files, without_images, mut notes } = Listing::of(&folder, part)?;
     ensure!(
         classes.len() <= Classes::MOST,
         "{}: expected at most {} class folders, found {}",
@@ -50,28 +75,95 @@ pub(super) fn load(folder: &Path, part: Part, form: &Form) -> anyhow::Result<Sam
         Classes::MOST,
         classes.len()
     );
-    let Some((first, _)) = files.first() else {
+    if files.is_empty() {
         let found = if classes.is_empty() { "none" } else { "no picture in any of them" };
         let reasons = without_images.iter().map(|(_, reason)| reason).chain(&notes);
         let reasons: String = reasons.take(MOST_TOLD).map(|reason| format!("; {reason}")).collect();
         bail!("{}: expected a folder of pictures for each class, found {found}{reasons}", place());
-    };
-    let shape = Raster::shape_of(&Raster::bytes(first)?).with_context(|| first.escaped())?;
-    let preprocessing = form.preprocessing(shape);
-    let images = decode_all(&files, (shape, form), &preprocessing)?;
+    }
+    let skips = form.broken.unwrap_or_default() == Broken::Skip;
+    let first = first_shape(&files, skips)?;
+    let preprocessing = form.preprocessing(first.shape);
+    let Decoded { mut images, mut prints, broken } =
+        decode_all(&files, (&first, form), &preprocessing, fingerprints)?;
     let shape = preprocessing.shape();
+    if let Some((_, error)) = broken.first() {
+        ensure!(
+            skips,
+            "{error:#}; to leave out what cannot be read, say broken = \"skip\" in [data], or \
+             --skip-broken"
+        );
+        notes.extend(skipped(&folder, &broken));
+        let mut lost = vec![false; files.len()];
+        broken.iter().for_each(|&(index, _)| lost[index] = true);
+        keep(&mut images, shape.iter().product(), &lost);
+        keep(&mut prints, 1, &lost);
+        keep(&mut files, 1, &lost);
+    }
     let labels = files.iter().map(|&(_, label)| u8::try_from(label));
     let labels = labels.collect::<Result<_, _>>()?;
     let classes = Classes::Named(classes);
     let samples = Samples::new((images, labels), shape, classes, Place::Folder(folder));
-    Ok(Samples { without_images, notes, ..samples })
+    let files = files.into_iter().map(|(file, _)| file).collect();
+    Ok(Samples { without_images, notes, files, fingerprints: prints, ..samples })
 }
 
-/// What beside the folders `train` and `test` looks like data.
+/// The shapes of the pictures of all parts, `(C, H, W)`, each once; transparency is not counted.
+pub(super) fn shapes(folder: &Path, form: &Form) -> anyhow::Result<Vec<[usize; 3]>> {
+    let given = given(folder)?;
+    let skips = form.broken.unwrap_or_default() == Broken::Skip;
+    let folders = match given.is_empty() {
+        true => vec![(None, folder.to_owned())],
+        false => given.iter().map(|&part| (Some(part), folder.join(name(part)))).collect(),
+    };
+    let mut shapes = HashSet::new();
+    for (part, folder) in folders {
+        let files = Listing::of(&folder, part)?.files;
+        let found: Vec<_> = files.par_iter().map(|(file, _)| shape_of(file)).collect();
+        for shape in found {
+            match shape {
+                Ok(shape) => shapes.extend([shape]),
+                Err(_) if skips => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    ensure!(!shapes.is_empty(), "{}: expected pictures, found none", folder.escaped());
+    let mut shapes: Vec<_> = shapes.into_iter().collect();
+    shapes.sort_unstable();
+    Ok(shapes)
+}
+
+/// The shape of the picture in a file.
+fn shape_of(file: &Path) -> anyhow::Result<[usize; 3]> {
+    let shape = Raster::bytes(file).and_then(|bytes| Raster::shape_of(&bytes));
+    shape.with_context(|| file.escaped())
+}
+
+/// Which files were left out as they cannot be read, and why.
+fn skipped(folder: &Path, broken: &[(usize, anyhow::Error)]) -> Vec<String> {
+    let count = broken.len();
+    let s = if count == 1 { "" } else { "s" };
+    let head = format!("{}: left out {count} file{s} that cannot be read", folder.escaped());
+    let each = broken.iter().take(MOST_TOLD).map(|(_, error)| format!("left out {error:#}"));
+    [head].into_iter().chain(each).collect()
+}
+
+/// Keeps the items, chunks of so many, that are not lost.
+fn keep<T>(items: &mut Vec<T>, chunk: usize, lost: &[bool]) {
+    let mut at = 0..;
+    items.retain(|_| at.next().is_none_or(|at: usize| !lost[at / chunk]));
+}
+
+/// What beside the folders of the parts looks like data.
 pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     let mut left_out = LeftOut::default();
+    let given: Vec<_> = given(folder)?.into_iter().map(name).collect();
+    if given.is_empty() {
+        return Ok(left_out);
+    }
     for (entry, path) in entries(folder)? {
-        let is_part = [Part::Train, Part::Test].map(name).contains(&&*entry);
+        let is_part = given.contains(&&*entry);
         let looks_so = Found::at(&path)? == Found::Folder || is_of_pictures(&ending(&entry));
         if !is_part && looks_so {
             left_out.add(Kind::Beside, &path);
@@ -101,11 +193,13 @@ struct Listing {
 }
 
 impl Listing {
-    fn of(folder: &Path, part: Part) -> anyhow::Result<Self> {
+    fn of(folder: &Path, part: Option<Part>) -> anyhow::Result<Self> {
+        let is_learned = part.is_none_or(|part| part == Part::Train);
         let (mut left_out, mut without_images) = (LeftOut::default(), Vec::new());
         let mut folders = Vec::new();
         for (name, path) in all_entries(folder)? {
             match Found::at(&path)? {
+                found if is_clutter(&name) => left_out.add_clutter(&path, found)?,
                 found if name.starts_with('.') => left_out.add_hidden(&path, found)?,
                 Found::Folder => folders.push((name, path)),
                 found => {
@@ -123,7 +217,7 @@ impl Listing {
             let lost = own.line(path);
             // A class without training images cannot be learned; a small test set may lack one.
             ensure!(
-                part == Part::Test || !images.is_empty(),
+                !is_learned || !images.is_empty(),
                 "{}: expected at least one picture, found none; {}",
                 path.escaped(),
                 lost.unwrap_or_else(|| "the folder is empty".into())
@@ -165,6 +259,7 @@ fn images_of(folder: &Path, left_out: &mut LeftOut) -> anyhow::Result<Vec<PathBu
     for (name, path) in all_entries(folder)? {
         let ending = ending(&name);
         match Found::at(&path)? {
+            found if is_clutter(&name) => left_out.add_clutter(&path, found)?,
             found if name.starts_with('.') => left_out.add_hidden(&path, found)?,
             Found::Folder => left_out.add_below(&path, &Kind::Deeper)?,
             Found::Dangling => left_out.add(Kind::Dangling, &path),
@@ -179,7 +274,7 @@ fn images_of(folder: &Path, left_out: &mut LeftOut) -> anyhow::Result<Vec<PathBu
 /// The entries of a folder that are not hidden, in the order of their names' bytes.
 pub(super) fn entries(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut entries = all_entries(folder)?;
-    entries.retain(|(name, _)| !name.starts_with('.'));
+    entries.retain(|(name, _)| !name.starts_with('.') && !is_clutter(name));
     Ok(entries)
 }
 
@@ -201,13 +296,42 @@ fn is_picture((name, path): &(String, PathBuf)) -> bool {
     is_read(&ending(name)) && path.is_file()
 }
 
-/// The pixels of all files, `(N, C, H, W)`; of several errors, the one of the first file. The first
-/// has this shape.
+/// The shape of a picture, `(C, H, W)`, and its file.
+struct First<'a> {
+    shape: [usize; 3],
+    file: &'a Path,
+}
+
+/// The shape of the first picture; `skips` says whether those that cannot be read do not count.
+fn first_shape(files: &[(PathBuf, usize)], skips: bool) -> anyhow::Result<First<'_>> {
+    let mut first = None;
+    for (file, _) in files {
+        match shape_of(file) {
+            Ok(shape) => return Ok(First { shape, file }),
+            Err(error) if skips => first = first.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(first.context("no file")?.context("none of the files can be read"))
+}
+
+/// The images of one part as they are decoded.
+struct Decoded {
+    /// `(N, C, H, W)`.
+    images: Vec<u8>,
+    /// Empty if they were not asked for.
+    prints: Vec<u64>,
+    /// The indices of those that cannot be read, and why.
+    broken: Vec<(usize, anyhow::Error)>,
+}
+
+/// Decodes all files.
 fn decode_all(
     files: &[(PathBuf, usize)],
-    first: ([usize; 3], &Form),
+    first: (&First<'_>, &Form),
     preprocessing: &Preprocessing,
-) -> anyhow::Result<Vec<u8>> {
+    fingerprints: bool,
+) -> anyhow::Result<Decoded> {
     let shape = preprocessing.shape();
     let image_len: usize = shape.iter().product();
     let mut images = Vec::new();
@@ -217,29 +341,41 @@ fn decode_all(
         format!("{place} and the others, {count} such images of {}", size_text(shape))
     })?;
     images.resize(len, 0);
-    let error = images
+    let bar = loading_bar(files.len());
+    let results: Vec<_> = images
         .par_chunks_exact_mut(image_len)
         .zip(files)
         .map_init(Resizer::default, |resizer, (planes, (file, _))| {
-            let mut read = || {
-                let picture = Raster::decode(&Raster::bytes(file)?)?;
-                require_shape(&picture, first, &files[0].0)?;
-                preprocessing.apply(picture, planes, resizer)
-            };
-            read().with_context(|| file.escaped()).err()
+            let decoded = Raster::bytes(file).and_then(|bytes| Raster::decode(&bytes));
+            let result = decoded.map(|picture| {
+                require_shape(&picture, first)?;
+                let print = fingerprints.then(|| fingerprint(&picture));
+                preprocessing.apply(picture, planes, resizer).map(|()| print)
+            });
+            bar.inc(1);
+            let place = || file.escaped();
+            result.map(|used| used.with_context(place)).with_context(place)
         })
-        .find_first(Option::is_some);
-    error.flatten().map_or(Ok(images), Err)
+        .collect();
+    bar.finish_and_clear();
+    let mut decoded = Decoded { images, prints: Vec::new(), broken: Vec::new() };
+    for (index, result) in results.into_iter().enumerate() {
+        match result {
+            Ok(print) => decoded.prints.extend(print?),
+            Err(error) => {
+                decoded.broken.push((index, error));
+                decoded.prints.extend(fingerprints.then_some(0));
+            }
+        }
+    }
+    Ok(decoded)
 }
 
-/// Checks that a picture has the size and the colours of that in the file `first`, as far as the
-/// form leaves them open.
-fn require_shape(
-    picture: &Raster,
-    (shape, form): ([usize; 3], &Form),
-    first: &Path,
-) -> anyhow::Result<()> {
+/// Checks that a picture has the size and the colours of the first, as far as the form leaves them
+/// open.
+fn require_shape(picture: &Raster, (first, form): (&First<'_>, &Form)) -> anyhow::Result<()> {
     let [channels, height, width] = picture.shape();
+    let shape = first.shape;
     let found = [if channels <= 2 { 1 } else { 3 }, height, width];
     let same_size = found[1..] == shape[1..] || form.size.is_some();
     let same_colour = found[0] == shape[0] || form.colour.is_some();
@@ -253,7 +389,7 @@ fn require_shape(
         "expected an image of {}, as {} is, found one of {}; to bring all to one form, say {remedy} \
          in [data] of the experiment",
         size_text(shape),
-        first.escaped(),
+        first.file.escaped(),
         size_text(found)
     )
 }

@@ -37,17 +37,20 @@ const LABELS: [&str; 8] = [
     "idx2-int",
 ];
 
-/// Whether there is a file of images of this part.
-pub(super) fn present(folder: &Path, part: Part) -> anyhow::Result<bool> {
-    for file in spellings(folder, &format!("{}-images", prefix(part)), &IMAGES) {
-        // A path that cannot be examined may be one, so that is an error.
-        for path in [&file.plain, &file.zipped] {
-            if Found::at(path)? != Found::Nothing {
-                return Ok(true);
+/// The parts of which there is a file of images.
+pub(super) fn given(folder: &Path) -> anyhow::Result<Vec<Part>> {
+    let mut given = Vec::new();
+    for part in Part::ALL {
+        for file in spellings(folder, &format!("{}-images", prefix(part)), &IMAGES) {
+            // A path that cannot be examined may be one, so that is an error.
+            for path in [&file.plain, &file.zipped] {
+                if Found::at(path)? != Found::Nothing && !given.contains(&part) {
+                    given.push(part);
+                }
             }
         }
     }
-    Ok(false)
+    Ok(given)
 }
 
 /// Reads the images and labels of one part.
@@ -64,6 +67,20 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
     images.check_twin()?;
     labels.check_twin()?;
     Ok(samples)
+}
+
+/// The shapes of the images of all parts, each once, as the headers say.
+pub(super) fn shapes(folder: &Path) -> anyhow::Result<Vec<[usize; 3]>> {
+    let mut shapes = Vec::new();
+    for part in given(folder)? {
+        let file = find(folder, &format!("{}-images", prefix(part)), &IMAGES)?.path();
+        let contents = Contents::open(&file, &IMAGE_AXES).with_context(|| file.escaped())?;
+        let (_, shape) = contents.pictures().with_context(|| file.escaped())?;
+        if !shapes.contains(&shape) {
+            shapes.push(shape);
+        }
+    }
+    Ok(shapes)
 }
 
 pub(super) const IMAGE_AXES: [usize; 2] = [3, 4];
@@ -167,7 +184,7 @@ fn find(folder: &Path, stem: &str, kinds: &[&str]) -> anyhow::Result<Spelling> {
 /// What else in the folder looks like data.
 pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     let mut used = Vec::new();
-    for part in [Part::Train, Part::Test] {
+    for part in Part::ALL {
         let stem = |what| format!("{}-{what}", prefix(part));
         used.extend(spellings(folder, &stem("images"), &IMAGES));
         used.extend(spellings(folder, &stem("labels"), &LABELS));
@@ -187,17 +204,8 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     Ok(left_out)
 }
 
-fn missing(folder: &Path, name: &str) -> anyhow::Error {
-    let place = folder.escaped();
-    if let Some(example) = class_folders::unsplit_class(folder) {
-        return anyhow!(
-            "{place}: expected the folders train and test, each with a folder of pictures for \
-             each class, found class folders such as {example:?} without them; move most of the \
-             images of each to {} and the others to {}",
-            folder.join("train").join(&example).escaped(),
-            folder.join("test").join(&example).escaped()
-        );
-    }
+/// That there are neither IDX files nor pictures.
+pub(super) fn missing(folder: &Path, name: &str) -> anyhow::Error {
     let found = match fs::read_dir(folder).map(Iterator::count) {
         Ok(0) => "an empty folder".into(),
         Ok(1) => "1 entry with another name".into(),
@@ -205,7 +213,8 @@ fn missing(folder: &Path, name: &str) -> anyhow::Error {
         Err(error) => error.to_string(),
     };
     anyhow!(
-        "{place}: expected the file {name} or {name}.gz, or pictures as train/CLASS/* and \
-         test/CLASS/*, found {found}"
+        "{}: expected the file {name} or {name}.gz, or pictures as CLASS/*, or as train/CLASS/* and \
+         test/CLASS/*, found {found}",
+        folder.escaped()
     )
 }

@@ -26,6 +26,8 @@ pub(super) enum Kind {
     Ending(String),
     /// Hidden: its name or that of a folder above it begins with a dot.
     Hidden,
+    /// What systems and other programs leave behind everywhere.
+    Clutter,
     /// Below a folder in a class's folder.
     Deeper,
     /// Beside the folders of the classes.
@@ -49,6 +51,7 @@ impl Kind {
                 format!("{count} file{s} *.{} ({READ} are read)", ending.escaped())
             }
             Self::Hidden => format!("{count} hidden picture{s}"),
+            Self::Clutter => format!("{count} file{s} that other programs keep"),
             Self::Deeper => format!("{count} file{s} in folders below a class"),
             Self::Loose => format!("{count} file{s} beside the folders of the classes"),
             Self::Dangling => format!("{count} dangling link{s}"),
@@ -81,6 +84,15 @@ impl LeftOut {
         if is_picture(path) {
             self.add(Kind::Hidden, path);
         }
+        Ok(())
+    }
+
+    /// Adds what another program left behind, a file or the files in a folder.
+    pub(super) fn add_clutter(&mut self, path: &Path, found: Found) -> anyhow::Result<()> {
+        if found == Found::Folder {
+            return self.add_below(path, &Kind::Clutter);
+        }
+        self.add(Kind::Clutter, path);
         Ok(())
     }
 
@@ -126,6 +138,22 @@ impl LeftOut {
         let place = folder.escaped();
         (!self.0.is_empty()).then(|| format!("{place}: left out {}", parts.join("; ")))
     }
+}
+
+/// Whether a file or folder of this name is what systems and other programs leave behind: it is
+/// neither a class nor a picture, and nobody misses it.
+pub(super) fn is_clutter(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        ".ds_store",
+        ".ipynb_checkpoints",
+        ".picasa.ini",
+        "@eadir",
+        "__macosx",
+        "desktop.ini",
+        "picasa.ini",
+        "thumbs.db",
+    ];
+    NAMES.contains(&&*name.to_lowercase()) || name.starts_with("._")
 }
 
 /// The extension of a name, in lower case.

@@ -13,6 +13,9 @@ use crate::idx::Contents;
 /// Its name in messages.
 pub(super) const NAME: &str = "MNIST (built in)";
 
+/// The shape of an image, `(C, H, W)`.
+pub(super) const SHAPE: [usize; 3] = [1, 28, 28];
+
 /// A file of `data/mnist`.
 macro_rules! file {
     ($name:literal) => {
@@ -31,8 +34,8 @@ static TEST_LABELS: &[u8] = file!("t10k-labels-idx1-ubyte.gz");
 /// If there is too little memory.
 pub(super) fn load(part: Part) -> anyhow::Result<Samples> {
     let (images, labels) = match part {
-        Part::Train => (TRAIN_IMAGES, TRAIN_LABELS),
-        Part::Validation | Part::Test => (TEST_IMAGES, TEST_LABELS),
+        Part::Train | Part::Validation => (TRAIN_IMAGES, TRAIN_LABELS),
+        Part::Test => (TEST_IMAGES, TEST_LABELS),
     };
     let images = Contents::of_bytes(images, &IMAGE_AXES).context(NAME)?;
     let labels = Contents::of_bytes(labels, &LABEL_AXES).context(NAME)?;

@@ -1,5 +1,6 @@
-//! Images with labels: MNIST, or the images in a folder.
+//! Images with labels: MNIST, or the images in a folder or a file.
 
+mod archive;
 mod augmented;
 mod class_folders;
 mod classes;
@@ -7,9 +8,13 @@ mod digest;
 mod fit;
 mod idx_files;
 mod left_out;
+mod loading_bar;
 mod mnist;
+mod parts;
 mod samples;
 mod source;
+mod tables;
+mod words;
 
 use crate::console::notice;
 
@@ -17,9 +22,10 @@ pub use augmented::Augmented;
 pub use classes::Classes;
 pub use digest::Digests;
 pub use fit::Misfit;
+pub use parts::Parts;
 pub(crate) use samples::size_text;
 pub use samples::{Part, Samples};
-pub use source::{DataSource, Parts, load};
+pub use source::{DataSource, load};
 
 /// Reports on standard error which classes have no test images, and which files among the data are
 /// not used.

@@ -8,9 +8,11 @@ use rayon::prelude::*;
 use tensor::{Element, image};
 
 use super::classes::Classes;
+use super::parts::fingerprint;
+use super::source::Wanted;
 use crate::escape::Escape;
 use crate::input::reserve;
-use crate::preprocessing::{Form, Preprocessing, Raster, Resizer};
+use crate::preprocessing::{Preprocessing, Raster, Resizer};
 
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +43,11 @@ impl Part {
 /// batch is gathered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Samples {
-    /// `(N, C, H, W)`, shared by samples that differ only in their labels.
+    /// `(N, C, H, W)`, shared by samples that differ only in their labels, and by the parts of one
+    /// set.
     pub(super) images: Arc<Vec<u8>>,
+    /// The place of the first of these samples among the images.
+    pub(super) start: usize,
     pub(super) labels: Vec<u8>,
     /// `(C, H, W)`.
     pub(super) shape: [usize; 3],
@@ -56,6 +61,12 @@ pub struct Samples {
     pub(super) without_images: Vec<(String, String)>,
     /// Messages about files that were not used.
     pub(super) notes: Vec<String>,
+    /// The file of each sample, if each has its own.
+    pub(super) files: Vec<PathBuf>,
+    /// What decides the part of each sample, if that was asked for.
+    pub(super) fingerprints: Vec<u64>,
+    /// Whether they are a share of data that have no such part.
+    pub(super) is_share: bool,
 }
 
 /// How many lines of a kind are printed one by one, before the others are counted.
@@ -103,10 +114,21 @@ impl Samples {
         classes: Classes,
         place: Place,
     ) -> Self {
-        let (digest, without_images, notes) = (String::new(), Vec::new(), Vec::new());
-        let (images, is_named) = (Arc::new(images), false);
-        let mut samples =
-            Self { images, labels, shape, classes, is_named, place, digest, without_images, notes };
+        let mut samples = Self {
+            images: Arc::new(images),
+            start: 0,
+            labels,
+            shape,
+            classes,
+            is_named: false,
+            place,
+            digest: String::new(),
+            without_images: Vec::new(),
+            notes: Vec::new(),
+            files: Vec::new(),
+            fingerprints: Vec::new(),
+            is_share: false,
+        };
         samples.digest = digest_of(&samples);
         samples
     }
@@ -117,31 +139,32 @@ impl Samples {
         Self::new((images, labels), shape, classes, Place::Folder(PathBuf::new()))
     }
 
-    /// The same samples in this form.
+    /// The same samples in the form that is wanted.
     ///
     /// # Errors
     /// If there is too little memory.
-    pub(super) fn in_form(self, form: &Form) -> anyhow::Result<Self> {
-        let preprocessing = form.preprocessing(self.shape);
+    pub(super) fn in_form(mut self, wanted: &Wanted<'_>) -> anyhow::Result<Self> {
+        if wanted.fingerprints {
+            let pictures = self.bytes().par_chunks_exact(self.pixels());
+            let prints = pictures.map(|planes| fingerprint(&Raster::of_planes(self.shape, planes)));
+            self.fingerprints = prints.collect();
+        }
+        let preprocessing = wanted.form.preprocessing(self.shape);
         if preprocessing == Preprocessing::plain(self.shape) {
             return Ok(self);
         }
         let (before, shape) = (self.pixels(), preprocessing.shape());
-        let after = shape.iter().product();
+        let after: usize = shape.iter().product();
         let mut images = Vec::new();
         reserve(&mut images, self.len().saturating_mul(after))?;
         images.resize(self.len() * after, 0);
-        let pairs = images.par_chunks_exact_mut(after).zip(self.images.par_chunks_exact(before));
+        let pairs = images.par_chunks_exact_mut(after).zip(self.bytes().par_chunks_exact(before));
         pairs.try_for_each_init(Resizer::default, |resizer, (to, from)| {
             preprocessing.apply(Raster::of_planes(self.shape, from), to, resizer)
         })?;
-        let Self { labels, classes, place, .. } = self;
-        Ok(Self {
-            without_images: self.without_images,
-            notes: self.notes,
-            is_named: self.is_named,
-            ..Self::new((images, labels), shape, classes, place)
-        })
+        (self.images, self.shape, self.start) = (Arc::new(images), shape, 0);
+        self.digest = digest_of(&self);
+        Ok(self)
     }
 
     /// The SHA-256 of all samples as they were read.
@@ -154,19 +177,23 @@ impl Samples {
         &self.notes
     }
 
-    /// Notes, before all other notes, which of the classes that are learned have no images; for a
-    /// test set.
-    pub(crate) fn note_classes_without_images(&mut self, is_learned: impl Fn(usize) -> bool) {
-        let used = self.used();
+    /// Notes, before all other notes, which of the classes that are learned have no images in this
+    /// part.
+    pub(crate) fn note_classes_without_images(
+        &mut self,
+        part: Part,
+        is_learned: impl Fn(usize) -> bool,
+    ) {
+        let (used, kind) = (self.used(), part.words());
         let missing = (0..used.len()).filter(|&label| !used[label] && is_learned(label));
         let missing: Vec<_> = missing.map(|label| self.classes.name(label)).collect();
         let mut lines: Vec<_> = missing
             .iter()
             .take(MOST_TOLD)
-            .map(|name| format!("class {name:?} has no test images: {}", self.reason(name)))
+            .map(|name| format!("class {name:?} has no {kind} images: {}", self.reason(name)))
             .collect();
         if missing.len() > MOST_TOLD {
-            lines.push(format!("{} more classes have no test images", missing.len() - MOST_TOLD));
+            lines.push(format!("{} more classes have no {kind} images", missing.len() - MOST_TOLD));
         }
         self.notes.splice(0..0, lines);
     }
@@ -176,6 +203,7 @@ impl Samples {
         let known = self.without_images.iter().find(|(name, _)| name == class);
         match known {
             Some((_, reason)) => reason.clone(),
+            None if self.is_share => "none of its images fell into this share".into(),
             None => match self.place.folder() {
                 Some(folder) => format!("{}: no such folder", folder.join(class).escaped()),
                 None => format!("{}: no label of this class", self.place.labels()),
@@ -194,12 +222,11 @@ impl Samples {
     pub fn first(mut self, limit: Option<usize>) -> Self {
         let count = limit.unwrap_or(usize::MAX).min(self.len());
         self.labels.truncate(count);
-        let len = count * self.pixels();
-        if len < self.images.len() {
-            match Arc::get_mut(&mut self.images) {
-                Some(images) => images.truncate(len),
-                None => self.images = Arc::new(self.images[..len].to_vec()),
-            }
+        self.files.truncate(count);
+        let len = (self.start + count) * self.pixels();
+        // Others may hold on to the rest.
+        if let Some(images) = Arc::get_mut(&mut self.images) {
+            images.truncate(len);
         }
         self
     }
@@ -237,7 +264,20 @@ impl Samples {
 
     /// The pixels of an image, `(C, H, W)`.
     pub fn image(&self, index: usize) -> &[u8] {
-        &self.images[index * self.pixels()..][..self.pixels()]
+        &self.images[(self.start + index) * self.pixels()..][..self.pixels()]
+    }
+
+    /// The pixels of all images, `(N, C, H, W)`.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.images[self.start * self.pixels()..][..self.len() * self.pixels()]
+    }
+
+    /// What an image is called in messages: its file, or its number in a file of several.
+    pub(crate) fn name(&self, index: usize) -> String {
+        match self.files.get(index) {
+            Some(file) => file.escaped(),
+            None => format!("{}, image {index}", self.place.images()),
+        }
     }
 
     /// Writes an image as numbers from 0 to 1.
@@ -283,13 +323,13 @@ impl<T: Element> Dataset<T> for Samples {
 
 /// The digest of samples as they were read: the SHA-256 of a line with their channels, height,
 /// width and number, of all pixels `(N, C, H, W)`, and of a line with each sample's class name.
-fn digest_of(samples: &Samples) -> String {
+pub(super) fn digest_of(samples: &Samples) -> String {
     let [channels, height, width] = samples.shape;
     let sizes = format!("{channels} {height} {width} {}\n", samples.len());
     let lines: Vec<_> =
         (0..samples.classes.count()).map(|label| samples.classes.name(label) + "\n").collect();
     let names: String = samples.labels.iter().map(|&label| &*lines[usize::from(label)]).collect();
-    sha256_of(&[sizes.as_bytes(), &samples.images, names.as_bytes()])
+    sha256_of(&[sizes.as_bytes(), samples.bytes(), names.as_bytes()])
 }
 
 /// A shape `(C, H, W)` in words.

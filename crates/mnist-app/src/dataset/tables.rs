@@ -36,8 +36,7 @@ impl Tables {
     /// The tables in a folder, if there is one for training, or a single one.
     pub(super) fn of_folder(folder: &Path) -> anyhow::Result<Option<Self>> {
         let place = folder.to_owned();
-        let mut tables =
-            Self { place, parts: Default::default(), whole: None, others: Vec::new() };
+        let mut tables = Self { place, parts: Default::default(), whole: None, others: Vec::new() };
         for (name, path) in class_folders::entries(folder)? {
             let Some(stem) = stem(&name).filter(|_| path.is_file()) else { continue };
             let part = Part::ALL.into_iter().position(|part| is_of(&stem, part));

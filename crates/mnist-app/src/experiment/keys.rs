@@ -11,7 +11,7 @@ use super::data::DataKeys;
 use super::networks::Networks;
 use super::values;
 use crate::augmentation::Augmentation;
-use crate::preprocessing::Form;
+use crate::preprocessing::{Broken, Form};
 
 /// What to train, on how much data, and how.
 ///
@@ -143,6 +143,11 @@ impl Experiment {
     /// Takes the images of another folder.
     pub fn set_data_path(&mut self, path: PathBuf) {
         self.data.get_or_insert_default().path = Some(path);
+    }
+
+    /// Leaves out files that cannot be read.
+    pub fn skip_broken_files(&mut self) {
+        self.data.get_or_insert_default().form.broken = Some(Broken::Skip);
     }
 
     /// The form of its pictures.

@@ -38,7 +38,8 @@ pub(crate) struct ChosenPicture {
 }
 
 /// What [`PictureChoice`] is read from.
-pub(crate) const EXPECTED: &str = "test:N or train:N, counted from 0, or a picture's file";
+pub(crate) const EXPECTED: &str =
+    "test:N, train:N or validation:N, counted from 0, or a picture's file";
 
 impl FromStr for PictureChoice {
     type Err = String;
@@ -46,6 +47,7 @@ impl FromStr for PictureChoice {
     fn from_str(text: &str) -> Result<Self, String> {
         let part = |(name, number): (&str, &str)| match name {
             "test" => Some((Part::Test, number.parse())),
+            "validation" => Some((Part::Validation, number.parse())),
             "train" => Some((Part::Train, number.parse())),
             _ => None,
         };
@@ -62,7 +64,8 @@ impl fmt::Display for PictureChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sample(Part::Train, index) => write!(f, "train:{index}"),
-            Self::Sample(Part::Validation | Part::Test, index) => write!(f, "test:{index}"),
+            Self::Sample(Part::Validation, index) => write!(f, "validation:{index}"),
+            Self::Sample(Part::Test, index) => write!(f, "test:{index}"),
             Self::File(file) => f.write_str(&file.escaped()),
         }
     }

@@ -68,4 +68,50 @@ impl Form {
             ..plain
         }
     }
+
+    /// The same with a size and colours, chosen for pictures of these shapes, `(C, H, W)`, where they
+    /// are left open: the size that all have, if it is at most 128×128, else 64×64; grey if all are.
+    pub fn chosen(&self, shapes: &[[usize; 3]]) -> Self {
+        let mut sizes =
+            shapes.iter().map(|&shape| Self { colour: None, ..*self }.preprocessing(shape).size);
+        let own = sizes.next().filter(|size| size.iter().all(|&side| side <= LARGEST_KEPT));
+        let own = own.filter(|size| sizes.all(|other| other == *size));
+        let is_grey = shapes.iter().all(|shape| shape[0] == 1);
+        Self {
+            size: self.size.or(own).or(Some(CHOSEN)),
+            colour: self.colour.or(Some(if is_grey { Colour::Grey } else { Colour::Rgb })),
+            ..*self
+        }
+    }
+}
+
+/// The largest side of pictures that keep their size where none is chosen for them.
+const LARGEST_KEPT: usize = 128;
+
+/// The size that is chosen for others.
+const CHOSEN: [usize; 2] = [64, 64];
+
+#[cfg(test)]
+mod tests {
+    use super::Form;
+    use crate::preprocessing::Colour;
+
+    #[test]
+    fn what_is_left_open_is_chosen_by_all_pictures() {
+        let open = Form::default();
+        let said = Form { size: Some([8, 9]), colour: Some(Colour::Rgb), ..open };
+        let turned = Form { transpose: Some(true), ..open };
+        for (form, shapes, size, colour) in [
+            (open, &[[1, 28, 28]][..], [28, 28], Colour::Grey),
+            (open, &[[1, 28, 20], [3, 28, 20]], [28, 20], Colour::Rgb),
+            (open, &[[3, 128, 128]], [128, 128], Colour::Rgb),
+            (open, &[[3, 129, 20]], [64, 64], Colour::Rgb),
+            (open, &[[1, 28, 28], [1, 28, 27]], [64, 64], Colour::Grey),
+            (said, &[[1, 500, 20]], [8, 9], Colour::Rgb),
+            (turned, &[[1, 30, 20]], [20, 30], Colour::Grey),
+        ] {
+            let chosen = form.chosen(shapes);
+            assert_eq!((chosen.size, chosen.colour), (Some(size), Some(colour)), "{shapes:?}");
+        }
+    }
 }

@@ -132,7 +132,8 @@ fn hidden_folders_are_counted() {
     fs::write(train.join(".ipynb_checkpoints/notes.txt"), "text").unwrap();
     let samples = Samples::load(&path.join("data"), Part::Train, &Form::default()).unwrap();
     let [note] = samples.notes() else { panic!("{:?}", samples.notes()) };
-    assert!(note.contains("3 hidden pictures: the first "), "{note}");
+    assert!(note.contains("2 hidden pictures: the first "), "{note}");
+    assert!(note.contains("2 files that other programs keep: the first "), "{note}");
     assert!(note.contains("1 file in folders below a class: "), "{note}");
     assert_eq!(samples.len(), 4);
 }

@@ -1,0 +1,318 @@
+//! The parts of a data set: those that it has, or shares of it.
+//!
+//! A share is chosen by a hash of each decoded picture. So pictures that are added move no other
+//! one, and equal pictures are never on both sides.
+
+use std::collections::HashMap;
+use std::mem;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use layers::sha256_of;
+
+use super::samples::{MOST_TOLD, Part, Samples, digest_of};
+use crate::preprocessing::{Form, Raster};
+
+/// The parts of a data set, with the same classes and the same shape of images.
+pub struct Parts {
+    /// What is learned from.
+    pub train: Samples,
+    /// What choices during training look at, if there is such a part.
+    pub validation: Option<Samples>,
+    /// What the result is measured on.
+    pub test: Samples,
+    /// The form that the images were brought to.
+    pub form: Form,
+}
+
+impl Parts {
+    /// The same with the same classes in all parts, and notes on those that have no images.
+    ///
+    /// # Errors
+    /// If a sample is of a class that is not for training, or of none in `names`.
+    pub(super) fn of_classes(self, names: Option<&[String]>) -> anyhow::Result<Self> {
+        let Self { train, validation, test, form } = self;
+        let (mut train, mut validation, mut test) = if let Some(names) = names {
+            let validation = validation.map(|part| part.named(names)).transpose()?;
+            (train.named(names)?, validation, test.named(names)?)
+        } else {
+            let of = |part: Samples, classes: &Samples| part.relabelled(&classes.classes);
+            let validation = validation.map(|part| of(part, &train)).transpose()?;
+            let test = of(test, validation.as_ref().unwrap_or(&train))?;
+            // Numbers are as many as the largest of any part says.
+            let validation = validation.map(|part| of(part, &test)).transpose()?;
+            (of(train, &test)?, validation, test)
+        };
+        let (learned, tested) = (train.used(), test.used());
+        for (part, samples) in
+            [(Part::Validation, validation.as_mut()), (Part::Test, Some(&mut test))]
+        {
+            if let Some(samples) = samples {
+                samples.note_classes_without_images(part, |label| learned[label]);
+            }
+        }
+        if train.is_share {
+            train.note_classes_without_images(Part::Train, |label| tested[label]);
+        }
+        Ok(Self { train, validation, test, form })
+    }
+
+    /// Notes which images stand in two of the parts that were given: a share never has them.
+    pub(super) fn note_duplicates(&mut self, given: &[Part]) {
+        let Self { train, validation, test, .. } = self;
+        let mut notes = Vec::new();
+        if given.contains(&Part::Test) {
+            notes.extend(duplicates(train, test, ["training", "test"]));
+            if let Some(validation) = validation {
+                notes.extend(duplicates(validation, test, ["validation", "test"]));
+            }
+        }
+        if let (Some(validation), true) = (validation, given.contains(&Part::Validation)) {
+            notes.extend(duplicates(train, validation, ["training", "validation"]));
+        }
+        test.notes.append(&mut notes);
+    }
+}
+
+/// The first 64 bits of the SHA-256 of a picture: of a line with its channels, height and width,
+/// and its pixels `(H, W, C)`. A picture is the same whether it was stored with an alpha channel
+/// that is opaque or not, and as grey or as three equal channels.
+pub(super) fn fingerprint(picture: &Raster) -> u64 {
+    let [channels, height, width] = picture.shape();
+    let pixels = || picture.pixels.chunks_exact(channels);
+    let is_opaque = channels % 2 == 0 && pixels().all(|pixel| pixel[channels - 1] == u8::MAX);
+    let is_grey =
+        channels >= 3 && pixels().all(|pixel| pixel[0] == pixel[1] && pixel[0] == pixel[2]);
+    let kept: Vec<_> = (0..channels)
+        .filter(|&channel| !(is_grey && matches!(channel, 1 | 2)))
+        .filter(|&channel| !(is_opaque && channel == channels - 1))
+        .collect();
+    let head = format!("{} {height} {width}\n", kept.len());
+    let digest = if kept.len() == channels {
+        sha256_of(&[head.as_bytes(), &picture.pixels])
+    } else {
+        let reduced: Vec<_> =
+            pixels().flat_map(|pixel| kept.iter().map(|&channel| pixel[channel])).collect();
+        sha256_of(&[head.as_bytes(), &reduced])
+    };
+    digest.bytes().take(16).fold(0, |number, digit| {
+        let digit = char::from(digit).to_digit(16).unwrap_or_default();
+        number << 4 | u64::from(digit)
+    })
+}
+
+/// The part that an image of data falls into that have the `given` parts.
+fn part_of(fingerprint: u64, form: &Form, given: &[Part]) -> Part {
+    // Of 53 bits, so that the number is exact.
+    let place = (fingerprint >> 11) as f64 / (1_u64 << 53) as f64;
+    let test = form.test.unwrap_or_default();
+    let validation = form.validation.unwrap_or_default();
+    // A test part that is given later moves nothing between training and validation.
+    match place {
+        _ if place < test && !given.contains(&Part::Test) => Part::Test,
+        _ if place < test => Part::Train,
+        _ if place < test + validation && !given.contains(&Part::Validation) => Part::Validation,
+        _ => Part::Train,
+    }
+}
+
+/// Whether a part of data that have the `given` parts is a share of others.
+pub(super) fn is_share(part: Part, form: &Form, given: &[Part]) -> bool {
+    let share = match part {
+        Part::Train => None,
+        Part::Validation => form.validation,
+        Part::Test => form.test,
+    };
+    share.is_some() && !given.contains(&part)
+}
+
+impl Samples {
+    /// The shares of these samples, for training, validation and testing; none is copied.
+    ///
+    /// # Errors
+    /// If there are none for training, or none of a share that is asked for.
+    pub(super) fn divided(mut self, form: &Form, given: &[Part]) -> anyhow::Result<[Self; 3]> {
+        let prints = mem::take(&mut self.fingerprints);
+        let parts: Vec<_> = prints.iter().map(|&print| part_of(print, form, given)).collect();
+        let of_parts: [Vec<usize>; 3] = Part::ALL.map(|part| {
+            let own = |&index: &usize| parts[index] == part;
+            (0..parts.len()).filter(own).collect()
+        });
+        let counts = of_parts.each_ref().map(Vec::len);
+        for (part, count) in Part::ALL.into_iter().zip(counts) {
+            ensure!(
+                count > 0 || !is_share(part, form, given),
+                "{}: expected at least one {} image by test = {} and validation = {} in [data], \
+                 found none among {}; choose larger or smaller shares, or add images",
+                self.place.images(),
+                part.words(),
+                form.test.unwrap_or_default(),
+                form.validation.unwrap_or_default(),
+                self.len()
+            );
+        }
+        let order = of_parts.concat();
+        let pixels = self.pixels();
+        let images = Arc::get_mut(&mut self.images).context("images in use")?;
+        rearrange(images, pixels, &order);
+        let files = mem::take(&mut self.files);
+        let mut start = 0;
+        let shares = of_parts.map(|own| {
+            let mut share = Self {
+                images: Arc::clone(&self.images),
+                start,
+                labels: own.iter().map(|&index| self.labels[index]).collect(),
+                files: own.iter().filter_map(|&index| files.get(index).cloned()).collect(),
+                notes: Vec::new(),
+                is_share: true,
+                ..self.emptied()
+            };
+            share.digest = digest_of(&share);
+            start += own.len();
+            share
+        });
+        let [mut train, validation, test] = shares;
+        let [for_training, for_validation, for_testing] = counts;
+        let mut told = vec![format!("{for_training} to learn from")];
+        if is_share(Part::Validation, form, given) {
+            told.push(format!("{for_validation} for validation"));
+        }
+        if is_share(Part::Test, form, given) {
+            told.push(format!("{for_testing} for testing"));
+        }
+        train.notes = mem::take(&mut self.notes);
+        train.notes.insert(
+            0,
+            format!(
+                "{}: {} images divided by a hash of each: {}",
+                self.place.images(),
+                order.len(),
+                told.join(", ")
+            ),
+        );
+        Ok([train, validation, test])
+    }
+
+    /// The same without samples.
+    fn emptied(&self) -> Self {
+        Self { labels: Vec::new(), files: Vec::new(), fingerprints: Vec::new(), ..self.clone() }
+    }
+}
+
+/// Puts the chunk `order[i]` at the place `i`, for all, with room for one chunk.
+fn rearrange(bytes: &mut [u8], chunk: usize, order: &[usize]) {
+    let mut is_done = vec![false; order.len()];
+    let mut first = vec![0; chunk];
+    for begin in 0..order.len() {
+        if is_done[begin] {
+            continue;
+        }
+        first.copy_from_slice(&bytes[begin * chunk..][..chunk]);
+        let mut at = begin;
+        loop {
+            is_done[at] = true;
+            let from = order[at];
+            if from == begin {
+                bytes[at * chunk..][..chunk].copy_from_slice(&first);
+                break;
+            }
+            bytes.copy_within(from * chunk..(from + 1) * chunk, at * chunk);
+            at = from;
+        }
+    }
+}
+
+/// Which images of `other` are in `samples` too, pixel by pixel, in lines that warn of it; `names`
+/// are the parts' in words.
+pub(super) fn duplicates(samples: &Samples, other: &Samples, names: [&str; 2]) -> Vec<String> {
+    let mut known = HashMap::with_capacity(samples.len());
+    for index in 0..samples.len() {
+        known.entry(samples.image(index)).or_insert(index);
+    }
+    let found = (0..other.len()).filter_map(|index| Some((index, *known.get(other.image(index))?)));
+    let found: Vec<_> = found.collect();
+    let [name, of_other] = names;
+    let mut lines: Vec<_> = found
+        .iter()
+        .take(MOST_TOLD)
+        .map(|&(index, twin)| {
+            format!(
+                "warning: {} is a {of_other} image and, equal in every pixel, a {name} image: {}",
+                other.name(index),
+                samples.name(twin)
+            )
+        })
+        .collect();
+    if found.len() > lines.len() {
+        lines.push(format!(
+            "warning: {} {of_other} images of {} in all are {name} images too",
+            found.len(),
+            other.len()
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fingerprint, part_of, rearrange};
+    use crate::dataset::Part;
+    use crate::preprocessing::{Form, Raster};
+
+    #[test]
+    fn chunks_are_rearranged_as_the_order_says() {
+        let bytes: Vec<u8> = (0..21).collect();
+        for order in [[0, 1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1, 0], [3, 0, 1, 2, 6, 4, 5]] {
+            let mut moved = bytes.clone();
+            rearrange(&mut moved, 3, &order);
+            let expected: Vec<_> =
+                order.iter().flat_map(|&from| bytes[from * 3..][..3].to_vec()).collect();
+            assert_eq!(moved, expected);
+        }
+    }
+
+    #[test]
+    fn a_picture_is_the_same_however_it_is_stored() {
+        let raster = |channels, pixels: &[u8]| Raster {
+            channels,
+            height: 1,
+            width: 2,
+            pixels: pixels.to_vec(),
+        };
+        let grey = fingerprint(&raster(1, &[5, 9]));
+        for same in [
+            raster(2, &[5, 255, 9, 255]),
+            raster(3, &[5, 5, 5, 9, 9, 9]),
+            raster(4, &[5, 5, 5, 255, 9, 9, 9, 255]),
+        ] {
+            assert_eq!(fingerprint(&same), grey);
+        }
+        for other in [
+            raster(1, &[9, 5]),
+            raster(2, &[5, 255, 9, 254]),
+            raster(3, &[5, 5, 5, 9, 9, 8]),
+            Raster { channels: 1, height: 2, width: 1, pixels: vec![5, 9] },
+        ] {
+            assert_ne!(fingerprint(&other), grey);
+        }
+        // The first 16 digits of `printf '1 1 2\n\005\011' | sha256sum`.
+        assert_eq!(grey, SUM);
+    }
+
+    const SUM: u64 = 0xe344_ecad_75b7_0358;
+
+    #[test]
+    fn shares_are_intervals_and_a_part_that_is_given_takes_nothing() {
+        let form = Form { test: Some(0.2), validation: Some(0.1), ..Form::default() };
+        let count = |form: &Form, given: &[Part], part| {
+            (0..1000).filter(|at| part_of(at * (u64::MAX / 1000), form, given) == part).count()
+        };
+        let none = Form::default();
+        assert_eq!(count(&none, &[], Part::Train), 1000);
+        let [train, validation, test] = Part::ALL.map(|part| count(&form, &[], part));
+        assert!(train.abs_diff(700) < 3 && validation.abs_diff(100) < 3 && test.abs_diff(200) < 3);
+        let given = [Part::Train, Part::Test];
+        let [train, _, test] = Part::ALL.map(|part| count(&form, &given, part));
+        assert_eq!((train, test), (1000 - validation, 0));
+    }
+}
