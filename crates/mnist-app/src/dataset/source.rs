@@ -116,14 +116,14 @@ impl DataSource {
                 Some(Kind::Idx) => "a single IDX file; name the folder of all four".to_owned(),
                 None => "a file of another kind".to_owned(),
             },
-            Found::Nothing => "none".to_owned(),
+            Found::Nothing => "no such folder or file".to_owned(),
             found => found.to_string(),
         };
         bail!(
             "{name} {}: expected a folder of images, an archive of arrays (.npz) or a table (CSV), \
              found {found}{}",
             path.escaped(),
-            if flag.is_none() { "; name them with --data DATA" } else { "" }
+            if flag.is_none() { "; name them with --data DIR" } else { "" }
         );
     }
 

@@ -1,6 +1,7 @@
 //! The program as a whole: its data, its arithmetic, its command line, its files.
 
 mod array_archives;
+mod array_files;
 mod bad_input;
 mod bounded_reading;
 mod chapters;

@@ -109,14 +109,15 @@ impl Rows {
         let (first, last) = columns.ends();
         for (at, cell) in table.iter().enumerate() {
             let place = || format!("column {}", columns.name(at));
+            let whole_place = || format!("line {}: {}", table.line(), place());
             match columns.label {
                 _ if columns.is_left_out(at) => {}
                 Label::At(label) if label == at => {
                     self.first.push_label(cell).with_context(place)?;
                 }
-                Label::FirstOrLast if at == first => self.first.push(cell),
+                Label::FirstOrLast if at == first => self.first.push(cell, whole_place),
                 Label::FirstOrLast if at == last => {
-                    self.last.push(cell);
+                    self.last.push(cell, whole_place);
                     self.planes.push(pixel(cell).unwrap_or_default());
                 }
                 _ => match pixel(cell) {
@@ -157,7 +158,7 @@ impl Default for Candidate {
 }
 
 impl Candidate {
-    fn push(&mut self, cell: &[u8]) {
+    fn push(&mut self, cell: &[u8], place: impl Fn() -> String) {
         match pixel(cell) {
             Some(byte) => self.bytes.push(byte),
             None => self.is_no_pixel = true,
@@ -165,7 +166,7 @@ impl Candidate {
         self.varies |= self.bytes.last() != self.bytes.first();
         // Kept until it is known which column the label is.
         if let Err(error) = self.push_label(cell) {
-            self.labels = Err(error);
+            self.labels = Err(error.context(place()));
         }
     }
 
