@@ -7,6 +7,9 @@ use anyhow::{anyhow, ensure};
 use crate::dataset::Classes;
 use crate::escape::quoted;
 
+/// The longest word.
+const MOST_BYTES: usize = 4096;
+
 /// A label of each picture: the words that stand for the classes, and which of them it is.
 #[derive(Clone, Debug, Default)]
 pub struct Labels {
@@ -19,13 +22,18 @@ impl Labels {
     /// Adds the label of the next picture.
     ///
     /// # Errors
-    /// If it is empty, has control characters, or is one class too many.
+    /// If it is empty, too long, has control characters, or is one class too many.
     pub(super) fn push(&mut self, word: &str) -> anyhow::Result<()> {
         let most = Classes::MOST;
         if let Some(&place) = self.known.get(word) {
             self.each.push(place);
             return Ok(());
         }
+        ensure!(
+            word.len() <= MOST_BYTES,
+            "expected a label of at most {MOST_BYTES} bytes, found one of {}",
+            word.len()
+        );
         ensure!(
             !word.is_empty() && !word.contains(char::is_control),
             "expected a label, a number or a name without control characters, found {}",

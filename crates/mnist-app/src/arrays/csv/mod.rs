@@ -16,6 +16,9 @@ use crate::input::reserve;
 use columns::{Columns, Label};
 use table::Table;
 
+/// The most columns.
+const MOST_COLUMNS: usize = 1 << 21;
+
 /// Reads a table, gzipped or not. Pictures are square unless they have as many pixels as `size`
 /// says, which is height and width.
 ///
@@ -80,6 +83,11 @@ pub fn first_row(
 
 fn start(table: &mut Table<impl BufRead>, size: Option<[usize; 2]>) -> anyhow::Result<Columns> {
     ensure!(table.next()?, "expected a row of a label and pixels, found an empty file");
+    let count = table.len();
+    ensure!(
+        count <= MOST_COLUMNS,
+        "expected at most {MOST_COLUMNS} columns in the first row, found {count}"
+    );
     Columns::of(&table.cells(), size)
 }
 

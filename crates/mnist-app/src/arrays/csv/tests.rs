@@ -71,7 +71,11 @@ fn pictures_may_be_in_colour_gzipped_without_labels_or_of_a_given_size() {
 fn what_is_no_table_of_pictures_is_named() {
     let classes: String = (0..300).map(|class| format!("c{class},1,2,3,4\n")).collect();
     let long = format!("label,p0\n1,\"{}", "9".repeat(17 << 20));
+    let wide = ",".repeat(3 << 20);
+    let word = format!("label,p0\n{},1\n", "w".repeat(5000));
     for (text, expected) in [
+        (&*wide, "expected at most 2097152 columns"),
+        (&word, "expected a label of at most 4096 bytes, found one of 5000"),
         ("", "found an empty file"),
         ("label,p0\n", "below the header, found none"),
         ("label,p0,p1\n1,2,3\n", "found 2 columns beside the label \"label\""),
