@@ -41,7 +41,7 @@ pub struct Flags {
     /// Only these, with commas between them [default: all that there are]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     what: Vec<Section>,
-    /// The picture whose feature maps are shown: test:N or train:N of the model's data, counted
+    /// The picture whose feature maps are shown: test:N, validation:N or train:N of the model's data, counted
     /// from 0, or a PNG file [default: test:0]
     #[arg(long, value_name = "PICTURE", value_parser = PictureChoice::from_str)]
     sample: Option<PictureChoice>,

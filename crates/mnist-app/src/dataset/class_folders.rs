@@ -88,11 +88,7 @@ pub(super) fn load(folder: &Path, wanted: &Wanted<'_>) -> anyhow::Result<Samples
         decode_all(&files, (&first, form), &preprocessing, fingerprints)?;
     let shape = preprocessing.shape();
     if let Some((_, error)) = broken.first() {
-        ensure!(
-            skips,
-            "{error:#}; to leave out what cannot be read, say broken = \"skip\" in [data], or \
-             --skip-broken"
-        );
+        ensure!(skips, "{error:#}; {SKIP}");
         notes.extend(skipped(&folder, &broken));
         let mut lost = vec![false; files.len()];
         broken.iter().for_each(|&(index, _)| lost[index] = true);
@@ -124,7 +120,7 @@ pub(super) fn shapes(folder: &Path, form: &Form) -> anyhow::Result<Vec<[usize; 3
             match shape {
                 Ok(shape) => shapes.extend([shape]),
                 Err(_) if skips => {}
-                Err(error) => return Err(error),
+                Err(error) => bail!("{error:#}; {SKIP}"),
             }
         }
     }
@@ -296,6 +292,10 @@ fn is_picture((name, path): &(String, PathBuf)) -> bool {
     is_read(&ending(name)) && path.is_file()
 }
 
+/// What to do about files that cannot be read.
+const SKIP: &str =
+    "to leave out what cannot be read, say broken = \"skip\" in [data], or --skip-broken";
+
 /// The shape of a picture, `(C, H, W)`, and its file.
 struct First<'a> {
     shape: [usize; 3],
@@ -309,7 +309,7 @@ fn first_shape(files: &[(PathBuf, usize)], skips: bool) -> anyhow::Result<First<
         match shape_of(file) {
             Ok(shape) => return Ok(First { shape, file }),
             Err(error) if skips => first = first.or(Some(error)),
-            Err(error) => return Err(error),
+            Err(error) => bail!("{error:#}; {SKIP}"),
         }
     }
     Err(first.context("no file")?.context("none of the files can be read"))

@@ -141,7 +141,7 @@ impl Samples {
         let counts = of_parts.each_ref().map(Vec::len);
         for (part, count) in Part::ALL.into_iter().zip(counts) {
             ensure!(
-                count > 0 || !is_share(part, form, given),
+                count > 0 || part != Part::Train && !is_share(part, form, given),
                 "{}: expected at least one {} image by test = {} and validation = {} in [data], \
                  found none among {}; choose larger or smaller shares, or add images",
                 self.place.images(),

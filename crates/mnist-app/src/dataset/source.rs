@@ -88,6 +88,30 @@ impl Store<'_> {
         }
     }
 
+    /// That there is a part for testing, of whatever kind.
+    fn require_test_part(&self) -> anyhow::Result<()> {
+        let (place, part) = match self {
+            Self::Mnist => return Ok(()),
+            Self::Idx(folder) => {
+                (*folder, "the file t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz")
+            }
+            Self::ClassFolders(folder) => match Found::at(&folder.join("test"))? {
+                // As a folder it is a class that is called so.
+                Found::Nothing | Found::Folder => (*folder, "a folder test beside train"),
+                _ => return Ok(()),
+            },
+            Self::Archive(file) => (&**file, "the arrays x_test and y_test"),
+            Self::Tables(tables) => {
+                (tables.place(), "a table test.csv with labels beside train.csv")
+            }
+        };
+        bail!(
+            "{}: expected images to test on, {part}, or a share of all images, found neither; say test \
+             = 0.2 in [data] of the experiment, which mnist-app presets NAME prints",
+            place.escaped()
+        );
+    }
+
     /// What belongs to no part, a line each.
     fn left_out(&self, form: &Form) -> anyhow::Result<Vec<String>> {
         let line = match self {
@@ -259,12 +283,9 @@ impl DataSource {
     pub fn load_parts(&self, names: Option<&[String]>, form: &Form) -> anyhow::Result<Parts> {
         let store = self.store()?;
         let given = store.given(form)?;
-        ensure!(
-            !given.is_empty() || is_share(Part::Test, form, &given),
-            "{self}: expected parts for training and for testing, as train/CLASS/* and \
-             test/CLASS/*, or a share to test on, found images without them; say test = 0.2 \
-             in [data] of the experiment (mnist-app presets NAME prints one)"
-        );
+        if !given.contains(&Part::Test) && !is_share(Part::Test, form, &given) {
+            store.require_test_part()?;
+        }
         let is_divided =
             Part::ALL.map(|part| is_share(part, form, &given)).into_iter().any(|share| share);
         let read = |part, fingerprints| store.read(&Wanted { part, form, fingerprints });

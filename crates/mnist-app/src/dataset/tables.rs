@@ -16,7 +16,6 @@ use crate::preprocessing::Form;
 
 /// The tables of a data set.
 pub(super) struct Tables {
-    /// The folder that they are in, or the file.
     place: PathBuf,
     /// The file of each part, in the order of [`Part::ALL`].
     parts: [Option<PathBuf>; Part::ALL.len()],
@@ -58,6 +57,11 @@ impl Tables {
         }
         let is_there = tables.whole.is_some() || tables.parts[0].is_some();
         Ok(is_there.then_some(tables))
+    }
+
+    /// The folder that they are in, or the file.
+    pub(super) fn place(&self) -> &Path {
+        &self.place
     }
 
     /// The parts whose images have labels; none if they are not divided.

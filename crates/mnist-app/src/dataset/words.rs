@@ -44,7 +44,7 @@ fn classes(labels: &Labels) -> anyhow::Result<(Vec<u8>, Classes)> {
         let (mut names, order) = (words.to_vec(), order(words));
         names.sort_by(|a, b| order(a, b));
         let classes = Classes::named(&names)?;
-        let label = |word: &String| Some(u8::try_from(classes.label(word)?).ok()?);
+        let label = |word: &String| u8::try_from(classes.label(word)?).ok();
         let labels: Option<Vec<u8>> = words.iter().map(label).collect();
         (labels.context("expected each word among the names")?, classes)
     };

@@ -39,7 +39,7 @@ pub(crate) struct ChosenPicture {
 
 /// What [`PictureChoice`] is read from.
 pub(crate) const EXPECTED: &str =
-    "test:N, train:N or validation:N, counted from 0, or a picture's file";
+    "test:N, validation:N or train:N, counted from 0, or a picture's file";
 
 impl FromStr for PictureChoice {
     type Err = String;

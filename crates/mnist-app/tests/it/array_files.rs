@@ -234,7 +234,7 @@ fn what_is_wrong_with_a_file_of_images_is_told_in_one_line() {
         ),
         ("u.npz", &[("u.npz", &unlabelled)], "expected a label of each picture"),
         ("c.npz", &[("c.npz", &x("(3,)", &[0, 1, 0]))], "y_train: expected 2 labels"),
-        ("t.npz", &[("t.npz", &x("(2,)", &[0, 1]))], "or a share to test on"),
+        ("t.npz", &[("t.npz", &x("(2,)", &[0, 1]))], "expected images to test on, "),
         ("l.npz", &[("l.npz", &large)], "expected images of 4×4 grey pixels"),
         ("half.npz", &[("half.npz", &keras()[..300])], "found a damaged one"),
         ("two", &[("two/a.npz", &keras()), ("two/b.npz", &keras())], "expected one archive"),
@@ -249,7 +249,7 @@ fn what_is_wrong_with_a_file_of_images_is_told_in_one_line() {
             "expected one table of this part",
         ),
         ("e.csv", &[("e.csv", b"")], "e.csv: expected a row of a label and pixels"),
-        ("g.csv", &[("g.csv", good.as_bytes())], "or a share to test on"),
+        ("g.csv", &[("g.csv", good.as_bytes())], "expected images to test on, "),
         ("test-only", &[("test-only/test.csv", good.as_bytes())], "expected the file train-images"),
         (
             "no",

@@ -82,9 +82,9 @@ fn classes_without_test_images_are_told_first_whatever_the_reason() {
 fn a_label_without_test_images_is_told_where_there_are_some_to_learn_from() {
     let here = tempfile::tempdir().unwrap();
     let root = here.path();
-    let images = idx(&[3, 1, 1], &[0; 3]);
-    for (part, labels) in [("train", [0, 2, 3]), ("t10k", [0, 3, 3])] {
-        fs::write(root.join(format!("{part}-images-idx3-ubyte")), &images).unwrap();
+    for (part, first, labels) in [("train", 0, [0, 2, 3]), ("t10k", 9, [0, 3, 3])] {
+        let images = idx(&[3, 1, 1], &[first, first + 1, first + 2]);
+        fs::write(root.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
         fs::write(root.join(format!("{part}-labels-idx1-ubyte")), idx(&[3], &labels)).unwrap();
     }
     let (train, test) = dataset::load(root).unwrap();

@@ -193,11 +193,14 @@ fn a_picture_of_ones_own_is_explained_and_what_is_no_picture_refused() {
     assert!(one.contains("\n 3 Conv2d") && !one.contains("\n 0 Conv2d") && one.len() < told.len());
 
     for (line, expected) in [
-        ("run nothing.png", "nothing.png: expected test:N or train:N"),
-        ("run digit.png --data nowhere", "--data: expected it with test:N or train:N"),
+        ("run nothing.png", "nothing.png: expected test:N, validation:N or train:N"),
+        (
+            "run digit.png --data nowhere",
+            "--data: expected it with test:N, validation:N or train:N",
+        ),
         ("run run/config.toml", "found a text"),
         ("run test:10000", "from 0 to 99"),
-        ("run test:x", "test:N or train:N, counted from 0, or a picture's file"),
+        ("run test:x", "test:N, validation:N or train:N, counted from 0, or a picture's file"),
         ("run test:3 --label eleven", "--label: expected one of the classes 0, 1, 2"),
         ("run test:3 --kernel 3", "--layer"),
         ("run test:3 --layer 10", "--layer: expected a layer from 0 to 9, found 10"),

@@ -68,10 +68,10 @@ fn a_command_tells_what_it_leaves_out_and_first_which_class_is_lost_by_it() {
         let file = entry.unwrap().path();
         fs::rename(&file, file.with_extension("tiff")).unwrap();
     }
-    fs::create_dir(path.join("data/validation")).unwrap();
+    fs::create_dir(path.join("data/more")).unwrap();
     let train = "train --config mine.toml --data data --epochs 1";
     for (line, parts) in [
-        (format!("{train} --out run"), &["train: left out 1 file *.tif", "validation"][..]),
+        (format!("{train} --out run"), &["train: left out 1 file *.tif", "data/more"][..]),
         (format!("{train} --json --out json"), &["train: left out 1 file *.tif"]),
         ("evaluate run".into(), &[]),
         ("evaluate run --json".into(), &[]),

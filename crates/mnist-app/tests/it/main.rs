@@ -36,6 +36,7 @@ mod mixed_folders;
 mod non_finite_outputs;
 mod own_images;
 mod parity;
+mod parts;
 mod plain_loops;
 mod png_images;
 mod predict;

@@ -165,7 +165,7 @@ fn folders_that_are_no_data_set_are_explained() {
     let root = here.path();
     whole(root);
     fs::rename(root.join("test"), root.join("validation")).unwrap();
-    refused(root, &["test: expected a folder", "found none"]);
+    refused(root, &["images to test on, a folder test beside train", "say test = 0.2 in [data]"]);
     fs::rename(root.join("validation"), root.join("test")).unwrap();
 
     fs::rename(root.join("test/dog"), root.join("test/wolf")).unwrap();
@@ -190,7 +190,7 @@ fn folders_that_are_no_data_set_are_explained() {
     fs::create_dir(&test).unwrap();
     refused(root, &["test: ", "a folder of pictures for each class"]);
     // Class folders without a split.
-    refused(&root.join("train"), &["the folders train and test", "\"cat\"", "train/cat"]);
+    refused(&root.join("train"), &["images to test on", "say test = 0.2 in [data]"]);
 
     let many = root.join("many");
     for class in 0..257 {

@@ -197,7 +197,11 @@ fn what_cannot_be_shown_is_refused_in_a_line() {
         ("show mnist --sample test:1", 2, "--sample: expected it with maps; mnist is data"),
         ("show run --what samples", 2, "expected one of curves, kernels, maps, mistakes, found"),
         ("show run --what curves --member 1", 2, "--member: expected it with kernels or maps"),
-        ("show run --sample test:x", 2, "--sample: expected test:N or train:N, counted from 0"),
+        (
+            "show run --sample test:x",
+            2,
+            "--sample: expected test:N, validation:N or train:N, counted from 0",
+        ),
         ("show run --sample test:100", 1, "test:100: expected a test image from 0 to 99"),
         ("show run --sample no.png", 1, "no.png: "),
         ("evaluate run --mistakes a.jpg", 2, "--mistakes: expected a file whose name ends with"),

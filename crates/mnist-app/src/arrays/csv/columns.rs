@@ -186,7 +186,7 @@ fn shape_of(pixels: usize, size: Option<[usize; 2]>) -> Option<[usize; 3]> {
         let given = size.filter(|[height, width]| height.checked_mul(*width) == Some(pixels));
         given.or_else(|| square(pixels))
     };
-    let colour = || Some((3, plane(pixels / 3).filter(|_| pixels % 3 == 0)?));
+    let colour = || Some((3, plane(pixels / 3).filter(|_| pixels.is_multiple_of(3))?));
     let (channels, [height, width]) = plane(pixels).map(|size| (1, size)).or_else(colour)?;
     Some([channels, height, width])
 }
