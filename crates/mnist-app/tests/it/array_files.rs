@@ -14,8 +14,12 @@ use crate::common::{idx, run_line, small_data, succeeds, text};
 const EXPERIMENT: &str = r#"
 epochs = 1
 batch_size = 2
+shard_size = 2
+shuffle = true
 learning_rate = 0.1
 loss = "softmax_cross_entropy"
+optimizer = { type = "sgd" }
+init = "he"
 
 [network]
 input = [1, 4, 4]

@@ -176,11 +176,12 @@ fn odd_one(names: &[String], used: &[usize]) -> Option<usize> {
     }
 }
 
-/// The shape, `(C, H, W)`, of pictures of so many pixels.
+/// The shape, `(C, H, W)`, of pictures of so many pixels; of a single pixel only if `size` says so,
+/// as a table of other things may have few columns.
 fn shape_of(pixels: usize, size: Option<[usize; 2]>) -> Option<[usize; 3]> {
     let square = |pixels: usize| {
         let side = pixels.isqrt();
-        (side > 0 && side * side == pixels).then_some([side, side])
+        (side > 1 && side * side == pixels).then_some([side, side])
     };
     let plane = |pixels: usize| {
         let given = size.filter(|[height, width]| height.checked_mul(*width) == Some(pixels));
@@ -200,7 +201,8 @@ mod tests {
         for (pixels, size, shape) in [
             (784, None, Some([1, 28, 28])),
             (3072, None, Some([3, 32, 32])),
-            (3, None, Some([3, 1, 1])),
+            (3, None, None),
+            (1, Some([1, 1]), Some([1, 1, 1])),
             (0, None, None),
             (785, None, None),
             (12, Some([3, 4]), Some([1, 3, 4])),
