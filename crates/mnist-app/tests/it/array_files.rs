@@ -18,7 +18,7 @@ shard_size = 2
 shuffle = true
 learning_rate = 0.1
 loss = "softmax_cross_entropy"
-optimizer = { type = "sgd" }
+optimizer = { type = "adam" }
 init = "he"
 
 [network]
