@@ -215,7 +215,11 @@ fn what_is_wrong_with_a_file_of_images_is_told_in_one_line() {
     let x = |labels: &str, data: &[u8]| {
         npz(&[("x_train", npy("(2, 4, 4)", &pixels(0, 2))), ("y_train", npy(labels, data))])
     };
-    let unlabelled = npz(&[("x_train", npy("(2, 4, 4)", &pixels(0, 2)))]);
+    let unlabelled = npz(&[
+        ("x_train", npy("(2, 4, 4)", &pixels(0, 2))),
+        ("x_test", npy("(1, 4, 4)", &pixels(2, 1))),
+        ("y_test", npy("(1,)", &[0])),
+    ]);
     let large = npz(&[
         ("x_train", npy("(2, 4, 4)", &pixels(0, 2))),
         ("y_train", npy("(2,)", &[0, 1])),
