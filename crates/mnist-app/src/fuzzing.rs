@@ -7,9 +7,14 @@
 //! said of any input: that what was read is what it says to be, and that a complaint can be shown
 //! on a terminal.
 
+use std::io::Cursor;
+
 use anyhow::ensure;
 use layers::NetworkSpec;
 
+use crate::arrays::npz::Archive;
+use crate::arrays::{self, Labelled, Pictures};
+use crate::dataset::Part;
 use crate::experiment::build::{self, Batches};
 use crate::experiment::{Experiment, Origin, Precision};
 use crate::input::Input;
@@ -22,11 +27,13 @@ use crate::{idx, run_folder, train};
 type Read = fn(&[u8]);
 
 /// The targets by their names, which are those of the folders in `fuzz/corpus`.
-pub const TARGETS: [(&str, Read); 6] = [
+pub const TARGETS: [(&str, Read); 8] = [
     ("checkpoint", checkpoint),
+    ("csv", csv),
     ("experiment", experiment),
     ("idx", idx),
     ("model", model),
+    ("npz", npz),
     ("picture", picture),
     ("records", records),
 ];
@@ -44,9 +51,48 @@ const MOST_NUMBERS: usize = 1 << 20;
 /// How many images an experiment trains on.
 const SAMPLES: usize = 100;
 
+/// A table of pictures, gzipped or not.
+pub fn csv(bytes: &[u8]) {
+    for size in [None, Some([2, 3])] {
+        if let Some(table) = told(arrays::csv::read(bytes, size)) {
+            check_arrays(&table);
+        }
+    }
+}
+
+/// An archive of arrays.
+pub fn npz(bytes: &[u8]) {
+    let Some(mut archive) = told(Archive::open(Cursor::new(bytes))) else { return };
+    told(archive.given());
+    for part in Part::ALL.map(Some).into_iter().chain([None]) {
+        let shape = told(archive.shape(part));
+        if let Some(part) = told(archive.read(part)) {
+            assert_eq!(shape, Some(part.pictures.shape));
+            check_arrays(&part);
+        }
+    }
+    let arrays = told(archive.pictures(&mut Vec::new()));
+    for (_, pictures) in arrays.into_iter().flatten() {
+        check_pictures(&pictures);
+    }
+}
+
+fn check_pictures(pictures: &Pictures) {
+    assert!(!pictures.is_empty());
+    assert_eq!(pictures.planes.len(), pictures.len() * pictures.shape.iter().product::<usize>());
+}
+
+fn check_arrays(Labelled { pictures, labels, .. }: &Labelled) {
+    check_pictures(pictures);
+    if let Some(labels) = labels {
+        assert_eq!(labels.places().len(), pictures.len());
+        assert!(labels.places().iter().all(|&place| usize::from(place) < labels.words().len()));
+    }
+}
+
 /// An IDX file of images or of labels, gzipped or not.
 pub fn idx(bytes: &[u8]) {
-    for ranks in [&[1][..], &[3, 4]] {
+    for ranks in [&[1, 2][..], &[3, 4]] {
         if let Some(idx) = told(idx::decode(bytes, ranks)) {
             assert!(ranks.contains(&idx.axes.len()), "{:?}", idx.axes);
             assert_eq!(idx.axes.iter().product::<usize>(), idx.bytes.len());

@@ -1,8 +1,13 @@
 //! gzip streams as `gzip` itself reads them.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
+use std::path::Path;
 
+use anyhow::{Context, anyhow};
 use flate2::bufread::GzDecoder;
+
+use crate::escape::Escape;
+use crate::input::{Input, append};
 
 /// The most zeros that are skipped, all together: blocks of tapes are 512 bytes to a few hundred
 /// KiB.
@@ -64,5 +69,73 @@ fn next<R: BufRead>(mut reader: R, count: &mut usize) -> io::Result<Option<GzDec
             }
         }
         reader.consume(zeros);
+    }
+}
+
+/// A file that may be gzipped, read as if it were not; its content shows it.
+pub(crate) enum MaybeGzip<R> {
+    Plain(Whole<R>),
+    Zipped(Box<Gzip<Whole<R>>>),
+}
+
+/// The first bytes, and the others.
+type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
+
+impl<R: BufRead> MaybeGzip<R> {
+    pub(crate) fn new(mut reader: R) -> io::Result<Self> {
+        let mut first = Vec::new();
+        append(&mut reader, 2, &mut first)?;
+        let is_zipped = first == [0x1f, 0x8b];
+        let whole = Cursor::new(first).chain(reader);
+        Ok(if is_zipped { Self::Zipped(Gzip::new(whole).into()) } else { Self::Plain(whole) })
+    }
+
+    /// What an error in reading it means, in plain words.
+    pub(crate) fn complaint(&self, error: io::Error) -> anyhow::Error {
+        let expected = "expected a gzip stream and nothing behind it, found";
+        match (self, error.kind()) {
+            (Self::Zipped(_), ErrorKind::UnexpectedEof) => {
+                anyhow!("{expected} one that is cut short")
+            }
+            (Self::Zipped(_), ErrorKind::InvalidInput | ErrorKind::InvalidData) => {
+                anyhow!("{expected} a damaged one ({error})")
+            }
+            (_, ErrorKind::OutOfMemory) => anyhow!("too little memory to read it"),
+            _ => error.into(),
+        }
+    }
+}
+
+impl<R: BufRead> Read for MaybeGzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(reader) => reader.read(buffer),
+            Self::Zipped(reader) => reader.read(buffer),
+        }
+    }
+}
+
+/// Whether two files, gzipped or not, have the same contents.
+///
+/// # Errors
+/// If one of them cannot be read; the message names it.
+pub(crate) fn same_contents(one: &Path, other: &Path) -> anyhow::Result<bool> {
+    let open = |path: &Path| {
+        let input = BufReader::new(Input::open(path).with_context(|| path.escaped())?);
+        MaybeGzip::new(input).with_context(|| path.escaped())
+    };
+    let next = |stream: &mut MaybeGzip<_>, path: &Path| {
+        let mut bytes = Vec::new();
+        match append(stream, 1 << 16, &mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(stream.complaint(error).context(path.escaped())),
+        }
+    };
+    let (mut first, mut second) = (open(one)?, open(other)?);
+    loop {
+        let (bytes, others) = (next(&mut first, one)?, next(&mut second, other)?);
+        if bytes != others || bytes.is_empty() {
+            return Ok(bytes == others);
+        }
     }
 }

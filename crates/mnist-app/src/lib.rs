@@ -7,6 +7,7 @@
 // No conversion silently changes a number.
 #![warn(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
+pub mod arrays;
 pub mod augmentation;
 mod commands;
 pub mod console;

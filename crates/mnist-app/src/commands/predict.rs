@@ -13,8 +13,10 @@ use crate::escape::Escape;
 use crate::files::Partial;
 use crate::input::require_utf8;
 use crate::model::Model;
-use crate::prediction::{self, Answer, Picture, STANDARD_INPUT, answers, listed};
 use crate::picture::terminal::Terminal;
+use crate::prediction::{
+    self, Answer, Contents, Picture, Place, STANDARD_INPUT, answers, is_alone, listed,
+};
 use crate::preprocessing::{Resizer, Style};
 use crate::show::input;
 use crate::threads::ThreadCount;
@@ -30,7 +32,8 @@ pub struct Flags {
     /// a model.safetensors or the folder of a run
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// pictures (PNG, JPEG, GIF, BMP, WebP, PNM), folders of pictures, or - for standard input
+    /// pictures (PNG, JPEG, GIF, BMP, WebP, PNM), files of many (IDX, NPZ, CSV), folders of them,
+    /// or - for standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Write the answers as a table too
@@ -111,10 +114,8 @@ fn answer_all(
     let preprocessing = model.preprocessing()?;
     let (mut console, terminal) = (Console::default(), Terminal::of_output());
     let mut all = Vec::new();
-    for files in files.chunks(prediction::TOGETHER) {
-        let how = (&preprocessing, flags.split);
-        let read = |resizer: &mut Resizer, file: &PathBuf| Picture::read(file, how, resizer);
-        let read: Vec<_> = files.par_iter().map_init(Resizer::default, read).collect();
+    let how = (&preprocessing, flags.split);
+    let mut answer = |read: Vec<anyhow::Result<Vec<Picture>>>| -> anyhow::Result<()> {
         let mut pictures = Vec::new();
         for found in read {
             match found {
@@ -127,9 +128,9 @@ fn answer_all(
         }
         let mut shown = pictures.iter();
         let found = answers(model, &pictures)?;
-        for answers in found.chunk_by(|_, next| next.index > 0) {
-            let is_split = flags.split && answers.len() > 1;
-            if is_split && !flags.json {
+        let is_next = |next: &Answer| matches!(next.place, Place::Digit { index: 1.., .. });
+        for answers in found.chunk_by(|_, next| is_next(next)) {
+            if answers.len() > 1 && !flags.json {
                 console.line(prediction::number(answers))?;
             }
             for (answer, picture) in answers.iter().zip(shown.by_ref()) {
@@ -139,13 +140,40 @@ fn answer_all(
                 }
                 console.line(match flags.json {
                     true => serde_json::to_string(answer)?,
-                    false => answer.text(is_split),
+                    false => answer.text(),
                 })?;
             }
         }
         if flags.out.is_some() {
             all.extend(found);
         }
+        Ok(())
+    };
+    let read = |resizer: &mut Resizer, file: &PathBuf| Picture::read(file, how, resizer);
+    let are_alone: Vec<_> = files.iter().map(|file| is_alone(file)).collect();
+    let mut at = 0;
+    while at < files.len() {
+        if are_alone[at] {
+            match Contents::read(&files[at], how) {
+                Ok(contents) => {
+                    if !flags.common.quiet {
+                        contents.notes.iter().for_each(notice);
+                    }
+                    for start in (0..contents.len()).step_by(prediction::TOGETHER) {
+                        let range = start..contents.len().min(start + prediction::TOGETHER);
+                        answer(contents.pictures(range, how))?;
+                    }
+                }
+                Err(error) => answer(vec![Err(error)])?,
+            }
+            at += 1;
+            continue;
+        }
+        let count = are_alone[at..].iter().take(prediction::TOGETHER);
+        let count = count.take_while(|is_alone| !**is_alone).count();
+        let files = files[at..at + count].par_iter();
+        answer(files.map_init(Resizer::default, read).collect())?;
+        at += count;
     }
     Ok(all)
 }

@@ -108,9 +108,10 @@ impl Subject {
                 let of_run = [CONFIG, METRICS, MODEL, SUMMARY, &member(1)];
                 match of_run.into_iter().any(has) {
                     true => Self::Run(path.to_owned()),
-                    false => Self::Data(DataSource::Folder(path.to_owned())),
+                    false => Self::Data(DataSource::At(path.to_owned())),
                 }
             }
+            Found::File if DataSource::is_file(path)? => Self::Data(DataSource::At(path.to_owned())),
             _ => Self::Model(path.to_owned()),
         })
     }

@@ -25,7 +25,8 @@ pub struct Flags {
     #[command(flatten)]
     pub(super) chosen: ExperimentFlags,
     /// A folder of pictures as CLASS/*, or as train/CLASS/* and test/CLASS/*, or of IDX files named as
-    /// MNIST's, .gz or not [default: the digits of MNIST]
+    /// MNIST's, .gz or not; or an archive of arrays (.npz), a table (CSV), or a folder of these
+    /// [default: the digits of MNIST]
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
     /// Leave out files that cannot be read, and say which; as broken = "skip" in [data]

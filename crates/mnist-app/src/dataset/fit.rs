@@ -136,7 +136,7 @@ impl Samples {
                  the experiment, and test the folder of its run"
             );
         }
-        anyhow!("{place}: expected the class folders {classes}, found {name} among {own}")
+        anyhow!("{place}: expected the classes {classes}, found {name} among {own}")
     }
 
     /// The same samples with these class names: numeric labels are indices into the list, and names

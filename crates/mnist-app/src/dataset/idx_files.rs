@@ -11,11 +11,31 @@ use super::classes::Classes;
 use super::left_out::{Kind, LeftOut, ending, is_of_pictures};
 use super::samples::{Part, Place, Samples};
 use crate::escape::Escape;
-use crate::idx::{self, Contents};
+use crate::gzip::same_contents;
+use crate::idx::Contents;
 use crate::input::{Found, is_there};
 
-const IMAGES: [&str; 2] = ["idx3-ubyte", "idx4-ubyte"];
-const LABELS: [&str; 1] = ["idx1-ubyte"];
+/// The ends of names: the number of axes, and the type of the elements.
+const IMAGES: [&str; 8] = [
+    "idx3-ubyte",
+    "idx4-ubyte",
+    "idx3-byte",
+    "idx4-byte",
+    "idx3-short",
+    "idx4-short",
+    "idx3-int",
+    "idx4-int",
+];
+const LABELS: [&str; 8] = [
+    "idx1-ubyte",
+    "idx2-ubyte",
+    "idx1-byte",
+    "idx2-byte",
+    "idx1-short",
+    "idx2-short",
+    "idx1-int",
+    "idx2-int",
+];
 
 /// The parts of which there is a file of images.
 pub(super) fn given(folder: &Path) -> anyhow::Result<Vec<Part>> {
@@ -44,8 +64,8 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
         |file: &Path, axes: &[usize]| Contents::open(file, axes).with_context(|| file.escaped());
     let opened = (open(&images.path(), &IMAGE_AXES)?, open(&labels.path(), &LABEL_AXES)?);
     let samples = samples(opened.0, opened.1, place)?;
-    images.check_twin(&IMAGE_AXES)?;
-    labels.check_twin(&LABEL_AXES)?;
+    images.check_twin()?;
+    labels.check_twin()?;
     Ok(samples)
 }
 
@@ -55,7 +75,7 @@ pub(super) fn shapes(folder: &Path) -> anyhow::Result<Vec<[usize; 3]>> {
     for part in given(folder)? {
         let file = find(folder, &format!("{}-images", prefix(part)), &IMAGES)?.path();
         let contents = Contents::open(&file, &IMAGE_AXES).with_context(|| file.escaped())?;
-        let shape = shape_of(&contents.axes);
+        let (_, shape) = contents.pictures().with_context(|| file.escaped())?;
         if !shapes.contains(&shape) {
             shapes.push(shape);
         }
@@ -63,17 +83,8 @@ pub(super) fn shapes(folder: &Path) -> anyhow::Result<Vec<[usize; 3]>> {
     Ok(shapes)
 }
 
-/// The shape of each image, `(C, H, W)`, of axes `(N, H, W)` or `(N, C, H, W)`.
-fn shape_of(axes: &[usize]) -> [usize; 3] {
-    match *axes {
-        [_, channels, height, width] => [channels, height, width],
-        [_, height, width] => [1, height, width],
-        _ => unreachable!("read with 3 or 4 axes"),
-    }
-}
-
 pub(super) const IMAGE_AXES: [usize; 2] = [3, 4];
-pub(super) const LABEL_AXES: [usize; 1] = [1];
+pub(super) const LABEL_AXES: [usize; 2] = [1, 2];
 
 /// Reads the samples of an image file and a label file whose headers have been read, and checks
 /// that they belong together.
@@ -82,33 +93,26 @@ pub(super) fn samples<R: BufRead + Send>(
     labels: Contents<R>,
     place: Place,
 ) -> anyhow::Result<Samples> {
+    let (count, shape) = images.pictures().with_context(|| place.images())?;
     ensure!(
-        !images.axes.contains(&0),
-        "{}: expected at least one image with at least one pixel, found sizes {:?}",
-        place.images(),
-        images.axes
-    );
-    let (count, shape) = (images.axes[0], shape_of(&images.axes));
-    ensure!(
-        matches!(shape[0], 1 | 3),
-        "{}: expected axes (N, C, H, W) with 1 or 3 channels C, grey or red, green and blue, found \
-         sizes {:?}",
-        place.images(),
-        images.axes
-    );
-    ensure!(
-        labels.axes == [count],
+        labels.axes[0] == count,
         "{}: expected {count} labels, as there are images in {}, found {}",
         place.labels(),
         place.images(),
         labels.axes[0]
     );
-    let (images, labels) = rayon::join(|| images.read(), || labels.read());
+    let columns = labels.axes.get(1).copied().unwrap_or(1);
+    let (images, labels) = rayon::join(|| images.read(), || labels.first_column());
     let images = images.with_context(|| place.images())?;
     let labels = labels.with_context(|| place.labels())?;
     let largest = labels.bytes.iter().copied().max().unwrap_or_default();
     let classes = Classes::Numbered(usize::from(largest) + 1);
-    Ok(Samples::new((images.bytes, labels.bytes), shape, classes, place))
+    let note = (columns > 1).then(|| {
+        let labels = place.labels();
+        format!("{labels}: the labels have {columns} columns, of which the first is taken")
+    });
+    let samples = Samples::new((images.bytes, labels.bytes), shape, classes, place);
+    Ok(Samples { notes: note.into_iter().collect(), ..samples })
 }
 
 fn prefix(part: Part) -> &'static str {
@@ -138,12 +142,12 @@ impl Spelling {
 
     /// Checks that the plain and the gzipped file, if both are there, have the same contents: one
     /// may be older.
-    fn check_twin(&self, axes: &[usize]) -> anyhow::Result<()> {
+    fn check_twin(&self) -> anyhow::Result<()> {
         if !is_there(&self.plain) || !is_there(&self.zipped) {
             return Ok(());
         }
         ensure!(
-            idx::read(&self.plain, axes)? == idx::read(&self.zipped, axes)?,
+            same_contents(&self.plain, &self.zipped)?,
             "{}: expected the contents of {} beside it, found others; remove one of them",
             self.zipped.escaped(),
             self.plain.escaped()
@@ -189,9 +193,10 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
         |path: &PathBuf| used.iter().any(|file| [&file.plain, &file.zipped].contains(&path));
     let mut left_out = LeftOut::default();
     for (name, path) in class_folders::entries(folder)? {
-        let is_data = name.contains("ubyte")
-            || is_of_pictures(&ending(&name))
-            || Found::at(&path)? == Found::Folder;
+        let is_data =
+            ["ubyte", "idx1", "idx2", "idx3", "idx4"].iter().any(|end| name.contains(end))
+                || is_of_pictures(&ending(&name))
+                || Found::at(&path)? == Found::Folder;
         if is_data && !is_used(&path) {
             left_out.add(Kind::Beside, &path);
         }

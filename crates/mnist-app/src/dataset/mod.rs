@@ -1,5 +1,6 @@
-//! Images with labels: MNIST, or the images in a folder.
+//! Images with labels: MNIST, or the images in a folder or a file.
 
+mod archive;
 mod augmented;
 mod class_folders;
 mod classes;
@@ -12,6 +13,8 @@ mod mnist;
 mod parts;
 mod samples;
 mod source;
+mod tables;
+mod words;
 
 use crate::console::notice;
 

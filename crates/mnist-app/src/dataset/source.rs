@@ -1,4 +1,4 @@
-//! Where images are from: MNIST, which is compiled in, or a folder.
+//! Where images are from: MNIST, which is compiled in, a folder, or a file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,11 @@ use anyhow::{Context, anyhow, bail, ensure};
 
 use super::parts::{Parts, is_share};
 use super::samples::{Part, Samples, size_text};
-use super::{class_folders, idx_files, mnist};
+use super::tables::Tables;
+use super::{archive, class_folders, idx_files, mnist};
+use crate::arrays::Kind;
 use crate::escape::Escape;
-use crate::input::Found;
+use crate::input::{Found, Input};
 use crate::preprocessing::Form;
 
 /// Where images are from. Prints as its name in messages.
@@ -17,15 +19,16 @@ use crate::preprocessing::Form;
 pub enum DataSource {
     /// The digits of MNIST, which are compiled into the program.
     Mnist,
-    /// IDX files in a folder, or pictures in folders of their classes below it.
-    Folder(PathBuf),
+    /// A folder of IDX files, of pictures in folders of their classes, of tables, or of an archive;
+    /// or a table or an archive itself.
+    At(PathBuf),
 }
 
 impl fmt::Display for DataSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mnist => f.write_str(mnist::NAME),
-            Self::Folder(folder) => f.write_str(&folder.escaped()),
+            Self::At(path) => f.write_str(&path.escaped()),
         }
     }
 }
@@ -35,6 +38,8 @@ enum Store<'a> {
     Mnist,
     Idx(&'a Path),
     ClassFolders(&'a Path),
+    Archive(PathBuf),
+    Tables(Tables),
 }
 
 /// What images are asked for.
@@ -49,11 +54,13 @@ pub(super) struct Wanted<'a> {
 
 impl Store<'_> {
     /// The parts that there are; none if the images are not divided.
-    fn given(&self) -> anyhow::Result<Vec<Part>> {
+    fn given(&self, form: &Form) -> anyhow::Result<Vec<Part>> {
         match self {
             Self::Mnist => Ok(vec![Part::Train, Part::Test]),
             Self::Idx(folder) => idx_files::given(folder),
             Self::ClassFolders(folder) => class_folders::given(folder),
+            Self::Archive(file) => archive::given(file),
+            Self::Tables(tables) => tables.given(form),
         }
     }
 
@@ -65,6 +72,8 @@ impl Store<'_> {
                 idx_files::load(folder, part.unwrap_or(Part::Train))?.in_form(wanted)
             }
             Self::ClassFolders(folder) => class_folders::load(folder, wanted),
+            Self::Archive(file) => archive::load(file, wanted),
+            Self::Tables(tables) => tables.load(wanted),
         }
     }
 
@@ -74,70 +83,105 @@ impl Store<'_> {
             Self::Mnist => Ok(vec![mnist::SHAPE]),
             Self::Idx(folder) => idx_files::shapes(folder),
             Self::ClassFolders(folder) => class_folders::shapes(folder, form),
+            Self::Archive(file) => archive::shapes(file),
+            Self::Tables(tables) => tables.shapes(form),
         }
     }
 
     /// That there is a part for testing, of whatever kind.
     fn require_test_part(&self) -> anyhow::Result<()> {
-        let (folder, part) = match self {
+        let (place, part) = match self {
             Self::Mnist => return Ok(()),
             Self::Idx(folder) => {
-                (folder, "the file t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz")
+                (*folder, "the file t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz")
             }
             Self::ClassFolders(folder) => match Found::at(&folder.join("test"))? {
                 // As a folder it is a class that is called so.
-                Found::Nothing | Found::Folder => (folder, "a folder test beside train"),
+                Found::Nothing | Found::Folder => (*folder, "a folder test beside train"),
                 _ => return Ok(()),
             },
+            Self::Archive(file) => (&**file, "the arrays x_test and y_test"),
+            Self::Tables(tables) => {
+                (tables.place(), "a table test.csv with labels beside train.csv")
+            }
         };
         bail!(
             "{}: expected images to test on, {part}, or a share of all images, found neither; say test \
              = 0.2 in [data] of the experiment, which mnist-app presets NAME prints",
-            folder.escaped()
+            place.escaped()
         );
     }
 
-    /// What belongs to no part, in a line.
-    fn left_out(&self) -> anyhow::Result<Option<String>> {
-        match self {
-            Self::Mnist => Ok(None),
-            Self::Idx(folder) => Ok(idx_files::left_out(folder)?.line(folder)),
-            Self::ClassFolders(folder) => Ok(class_folders::left_out(folder)?.line(folder)),
-        }
+    /// What belongs to no part, a line each.
+    fn left_out(&self, form: &Form) -> anyhow::Result<Vec<String>> {
+        let line = match self {
+            Self::Mnist => None,
+            Self::Idx(folder) => idx_files::left_out(folder)?.line(folder),
+            Self::ClassFolders(folder) => class_folders::left_out(folder)?.line(folder),
+            Self::Archive(file) => return archive::left_out(file),
+            Self::Tables(tables) => return tables.left_out(form),
+        };
+        Ok(line.into_iter().collect())
     }
 }
 
 impl DataSource {
-    /// The folder that the flag `--data` names, or an experiment's key `data`; MNIST if neither
-    /// does.
+    /// What the flag `--data` names, or an experiment's key `data`; MNIST if neither does.
     ///
     /// # Errors
-    /// If there is no such folder.
+    /// If there is neither a folder nor a file of images.
     pub fn of(flag: Option<&Path>, key: Option<&Path>) -> anyhow::Result<Self> {
-        let asked = flag.map(|folder| ("--data", folder)).or(key.map(|folder| ("data =", folder)));
-        let Some((name, folder)) = asked else { return Ok(Self::Mnist) };
-        let found = match Found::at(folder).with_context(|| name.to_owned())? {
-            Found::Folder => return Ok(Self::Folder(folder.to_owned())),
-            Found::Nothing => "no such folder".to_owned(),
+        let asked = flag.map(|path| ("--data", path)).or(key.map(|path| ("data =", path)));
+        let Some((name, path)) = asked else { return Ok(Self::Mnist) };
+        let found = match Found::at(path).with_context(|| name.to_owned())? {
+            Found::Folder => return Ok(Self::At(path.to_owned())),
+            Found::File => match kind_of(path).with_context(|| name.to_owned())? {
+                Some(Kind::Npz | Kind::Csv) => return Ok(Self::At(path.to_owned())),
+                Some(Kind::Idx) => "a single IDX file; name the folder of all four".to_owned(),
+                None => "a file of another kind".to_owned(),
+            },
+            Found::Nothing => "no such folder or file".to_owned(),
             found => found.to_string(),
         };
         bail!(
-            "{name} {}: expected a folder of images, found {found}{}",
-            folder.escaped(),
-            if flag.is_none() { "; name the folder with --data DIR" } else { "" }
+            "{name} {}: expected a folder of images, an archive of arrays (.npz) or a table (CSV), \
+             found {found}{}",
+            path.escaped(),
+            if flag.is_none() { "; name them with --data DIR" } else { "" }
         );
     }
 
+    /// Whether a file is one of images with their classes.
+    ///
+    /// # Errors
+    /// If it cannot be read; the message names it.
+    pub(crate) fn is_file(file: &Path) -> anyhow::Result<bool> {
+        Ok(matches!(kind_of(file)?, Some(Kind::Npz | Kind::Csv)))
+    }
+
     fn store(&self) -> anyhow::Result<Store<'_>> {
-        let Self::Folder(folder) = self else { return Ok(Store::Mnist) };
-        if !idx_files::given(folder)?.is_empty() {
-            return Ok(Store::Idx(folder));
+        let Self::At(path) = self else { return Ok(Store::Mnist) };
+        if Found::at(path)? == Found::File {
+            return Ok(match kind_of(path)? {
+                Some(Kind::Csv) => Store::Tables(Tables::of_file(path)),
+                _ => Store::Archive(path.clone()),
+            });
         }
-        ensure!(
-            class_folders::present(folder)?,
-            idx_files::missing(folder, "train-images-idx3-ubyte")
-        );
-        Ok(Store::ClassFolders(folder))
+        if !idx_files::given(path)?.is_empty() {
+            return Ok(Store::Idx(path));
+        }
+        if class_folders::present(path)? {
+            return Ok(Store::ClassFolders(path));
+        }
+        match (archive::in_folder(path)?, Tables::of_folder(path)?) {
+            (Some(archive), Some(_)) => bail!(
+                "{}: expected an archive of arrays or tables (CSV), found both; name one file",
+                archive.escaped()
+            ),
+            (Some(archive), None) => Ok(Store::Archive(archive)),
+            (None, Some(tables)) => Ok(Store::Tables(tables)),
+            (None, None) => Err(idx_files::missing(path, "train-images-idx3-ubyte")),
+        }
     }
 
     /// Reads the images and labels of one part: that which the data have, or its share of them. Of
@@ -147,7 +191,7 @@ impl DataSource {
     /// If a file is missing or not what it should be; the message names it.
     pub fn load(&self, part: Part, form: &Form) -> anyhow::Result<Samples> {
         let store = self.store()?;
-        let given = store.given()?;
+        let given = store.given(form)?;
         let is_divided = |part| is_share(part, form, &given);
         let from = if given.is_empty() { None } else { Some(Part::Train) };
         let read = |part, fingerprints| store.read(&Wanted { part, form, fingerprints });
@@ -180,7 +224,7 @@ impl DataSource {
             }
         };
         if part == Part::Train {
-            samples.notes.extend(store.left_out()?);
+            samples.notes.extend(store.left_out(form)?);
         }
         Ok(samples)
     }
@@ -238,7 +282,7 @@ impl DataSource {
     /// that is not for training, or a sample is of no class in `names`.
     pub fn load_parts(&self, names: Option<&[String]>, form: &Form) -> anyhow::Result<Parts> {
         let store = self.store()?;
-        let given = store.given()?;
+        let given = store.given(form)?;
         if !given.contains(&Part::Test) && !is_share(Part::Test, form, &given) {
             store.require_test_part()?;
         }
@@ -263,7 +307,7 @@ impl DataSource {
             test = test.or(Some(of_test));
         }
         let test = test.context("no test images")?;
-        train.notes.extend(store.left_out()?);
+        train.notes.extend(store.left_out(form)?);
         for part in [Some(&test), validation.as_ref()].into_iter().flatten() {
             let (expected, found) = (train.shape, part.shape);
             ensure!(
@@ -290,7 +334,7 @@ impl DataSource {
     /// As [`load_parts`](Self::load_parts).
     pub fn load_given(&self, form: &Form) -> anyhow::Result<Vec<(Part, Samples)>> {
         let form = Form { test: None, validation: None, ..*form };
-        if self.store()?.given()?.is_empty() {
+        if self.store()?.given(&form)?.is_empty() {
             return Ok(vec![(Part::Train, self.load(Part::Train, &form)?)]);
         }
         let Parts { train, validation, test, .. } = self.load_parts(None, &form)?;
@@ -313,13 +357,19 @@ impl DataSource {
     }
 }
 
+/// The kind of a file that holds many images.
+fn kind_of(file: &Path) -> anyhow::Result<Option<Kind>> {
+    let kind = Input::open(file).and_then(|mut input| Kind::of(&mut input, file));
+    kind.with_context(|| file.escaped())
+}
+
 impl Samples {
     /// Reads the images and labels of one part of the data in a folder, in this form.
     ///
     /// # Errors
     /// If a file is missing or not what it should be; the message names it.
     pub fn load(folder: &Path, part: Part, form: &Form) -> anyhow::Result<Self> {
-        DataSource::Folder(folder.to_owned()).load(part, form)
+        DataSource::At(folder.to_owned()).load(part, form)
     }
 }
 
@@ -331,5 +381,5 @@ impl Samples {
 /// If a file is missing or not what it should be, training and test images differ in
 /// shape, or there is a class for testing alone.
 pub fn load(folder: &Path) -> anyhow::Result<(Samples, Samples)> {
-    DataSource::Folder(folder.to_owned()).load_both(None, &Form::default())
+    DataSource::At(folder.to_owned()).load_both(None, &Form::default())
 }

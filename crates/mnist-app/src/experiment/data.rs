@@ -13,7 +13,7 @@ use crate::preprocessing::{Background, Broken, Colour, Fit, Form, Invert, Normal
 /// Where the data of an experiment are, and the form of their pictures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DataKeys {
-    /// The folder of the images, as for `--data`; MNIST if absent.
+    /// The folder of the images, or their file, as for `--data`; MNIST if absent.
     pub path: Option<PathBuf>,
     /// The form of the pictures.
     pub form: Form,

@@ -95,7 +95,7 @@ fn same_form(models: &[Model]) -> anyhow::Result<Form> {
 /// Where a model's data are, if that is known.
 fn source_of(model: &Model) -> Option<DataSource> {
     match (model.run(), model.digests()) {
-        (Some(run), _) => Some(run.data().map_or(DataSource::Mnist, DataSource::Folder)),
+        (Some(run), _) => Some(run.data().map_or(DataSource::Mnist, DataSource::At)),
         (None, Some(digests)) => digests.are_mnist().then_some(DataSource::Mnist),
         (None, None) => None,
     }
@@ -104,7 +104,7 @@ fn source_of(model: &Model) -> Option<DataSource> {
 fn is_same(a: &DataSource, b: &DataSource) -> bool {
     let real = |folder: &Path| folder.canonicalize().ok();
     match (a, b) {
-        (DataSource::Folder(a), DataSource::Folder(b)) if a != b => {
+        (DataSource::At(a), DataSource::At(b)) if a != b => {
             real(a).is_some_and(|a| real(b) == Some(a))
         }
         _ => a == b,
@@ -125,10 +125,9 @@ fn own_source(first: &Model, others: &[Model]) -> anyhow::Result<DataSource> {
     }
     let sources = [first].into_iter().chain(others);
     let sources: Vec<_> = sources.filter_map(|model| Some((model, source_of(model)?))).collect();
-    let is_there =
-        |source: &DataSource| matches!(source, DataSource::Folder(folder) if folder.is_dir());
+    let is_there = |source: &DataSource| matches!(source, DataSource::At(path) if path.exists());
     match sources.iter().find(|(_, source)| is_there(source)).or(sources.first()) {
-        Some((model, DataSource::Folder(folder))) => {
+        Some((model, DataSource::At(folder))) => {
             DataSource::of(None, Some(folder)).with_context(|| named(model.path()))
         }
         Some((_, DataSource::Mnist)) => Ok(DataSource::Mnist),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::Picture;
+use super::{Picture, Place};
 use crate::dataset::Classes;
 use crate::escape::Escape;
 
@@ -18,9 +18,8 @@ pub(crate) struct Answer {
     pub(crate) file: String,
     /// The picture's place in the file.
     pub(crate) index: usize,
-    /// Of a digit of several, the line that it stands in.
     #[serde(skip)]
-    line: usize,
+    pub(crate) place: Place,
     /// The name of the class; empty if the outputs are no numbers.
     pub(crate) class: String,
     /// Its place among the classes, if there is one.
@@ -66,8 +65,8 @@ impl Answer {
         let warnings: Vec<_> = picture.warning.clone().into_iter().chain(doubt).collect();
         Self {
             file: picture.file.clone(),
-            index: picture.index,
-            line: picture.line,
+            index: picture.place.index(),
+            place: picture.place,
             class: prediction.map_or_else(String::new, |label| classes.name(label.into())),
             label: prediction,
             probability,
@@ -77,12 +76,15 @@ impl Answer {
         }
     }
 
-    /// `new.jpg: cat 98.1 %, dog 1.2 %, bird 0.4 %`; of one of several digits `new.jpg, 0: …`.
-    pub(crate) fn text(&self, is_split: bool) -> String {
+    /// `new.jpg: cat 98.1 %, dog 1.2 %, bird 0.4 %`; of one of several digits `new.jpg, 0: …`, of a
+    /// file of many `new.npz[7]: …`.
+    pub(crate) fn text(&self) -> String {
         let mut text = self.file.escaped();
-        if is_split {
-            let _ = write!(text, ", {}", self.index);
-        }
+        let _ = match self.place {
+            Place::Alone => Ok(()),
+            Place::Digit { index, .. } => write!(text, ", {index}"),
+            Place::OfMany { index } => write!(text, "[{index}]"),
+        };
         text += ": ";
         for (place, Candidate { class, probability }) in self.top.iter().enumerate() {
             let comma = if place == 0 { "" } else { ", " };
@@ -101,12 +103,16 @@ pub(crate) fn number(answers: &[Answer]) -> String {
     let is_long = answers.iter().any(|answer| answer.class.chars().nth(1).is_some());
     let mut text =
         format!("{}:", answers.first().map(|first| first.file.escaped()).unwrap_or_default());
-    let mut line = None;
+    let mut before = None;
     for answer in answers {
-        if is_long || line != Some(answer.line) {
+        let line = match answer.place {
+            Place::Digit { line, .. } => Some(line),
+            _ => None,
+        };
+        if is_long || before != Some(line) {
             text.push(' ');
         }
-        line = Some(answer.line);
+        before = Some(line);
         text += match &*answer.class.escaped() {
             "" => "?",
             class => class,

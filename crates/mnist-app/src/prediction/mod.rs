@@ -1,16 +1,19 @@
 //! What a model says of pictures without labels.
 //!
-//! `pictures` finds and decodes what the command line names, `answer` is what is said of one
+//! `pictures` finds and decodes what the command line names, `arrays` reads files that hold several
+//! pictures, and what may be one of them, `answer` is what is said of one
 //! picture, as text, JSON and CSV.
 
 mod answer;
+mod arrays;
 mod pictures;
 
 use crate::dataset::Samples;
 use crate::model::Model;
 
 pub(crate) use answer::{Answer, csv, number};
-pub(crate) use pictures::{Picture, STANDARD_INPUT, listed};
+pub(crate) use arrays::{Contents, is_alone};
+pub(crate) use pictures::{Picture, Place, STANDARD_INPUT, listed};
 
 /// How many pictures are held and answered at a time. It changes no bit of an answer.
 pub(crate) const TOGETHER: usize = 256;

@@ -12,15 +12,34 @@ use crate::preprocessing::{Found as Seen, Preprocessing, Raster, Resizer};
 /// The name of standard input.
 pub(crate) const STANDARD_INPUT: &str = "-";
 
+/// The place of a picture in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The file is the picture.
+    Alone,
+    /// One of several digits of the picture that the file is, in a line of them; both from 0.
+    Digit { index: usize, line: usize },
+    /// One of the pictures in a file of many, from 0.
+    OfMany { index: usize },
+}
+
+impl Place {
+    /// Its number in the file, from 0.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Alone => 0,
+            Self::Digit { index, .. } | Self::OfMany { index } => index,
+        }
+    }
+}
+
 /// A picture in the form of a model's inputs.
 #[derive(Clone, Debug)]
 pub(crate) struct Picture {
     /// Its file, as the command line names it or as it is found below a folder.
     pub(crate) file: String,
     /// Its place in the file.
-    pub(crate) index: usize,
-    /// Of a digit of several, the line that it stands in, from 0.
-    pub(crate) line: usize,
+    pub(crate) place: Place,
     /// Its pixels, `(C, H, W)`.
     pub(crate) planes: Vec<u8>,
     /// Why an answer to it says nothing.
@@ -70,33 +89,38 @@ pub(crate) fn listed(path: &Path, notes: &mut Vec<String>) -> anyhow::Result<Vec
 }
 
 impl Picture {
-    /// Reads and decodes a file, or standard input, for a model with this preprocessing: one
-    /// picture, or, if it is split, one of each digit in it.
+    /// Reads and decodes a file for a model with this preprocessing: one picture, or, if it is split,
+    /// one of each digit in it.
     ///
     /// # Errors
     /// If it cannot be read, or is no picture; the message names it.
     pub(crate) fn read(
         file: &Path,
+        how: (&Preprocessing, bool),
+        resizer: &mut Resizer,
+    ) -> anyhow::Result<Vec<Self>> {
+        let raster = Raster::bytes(file).and_then(|bytes| Raster::decode(&bytes));
+        let found = raster.and_then(|raster| Self::all_of(file, raster, how, resizer));
+        found.with_context(|| name(file))
+    }
+
+    /// The picture that a file is, or, if it is split, one of each digit in it.
+    pub(super) fn all_of(
+        file: &Path,
+        raster: Raster,
         (preprocessing, splits): (&Preprocessing, bool),
         resizer: &mut Resizer,
     ) -> anyhow::Result<Vec<Self>> {
-        let mut read = || -> anyhow::Result<_> {
-            let raster = Raster::decode(&bytes(file)?)?;
-            if splits {
-                let digits = Self::split(file, raster.clone(), preprocessing, resizer)?;
-                if !digits.is_empty() {
-                    return Ok(digits);
-                }
+        if splits {
+            let digits = Self::split(file, raster.clone(), preprocessing, resizer)?;
+            if !digits.is_empty() {
+                return Ok(digits);
             }
-            Ok(vec![Self::of_raster(file, raster, preprocessing, resizer)?])
-        };
-        read().with_context(|| match file.as_os_str() == STANDARD_INPUT {
-            true => "standard input".to_owned(),
-            false => file.escaped(),
-        })
+        }
+        Ok(vec![Self::of_raster(file, raster, preprocessing, resizer)?])
     }
 
-    fn of_raster(
+    pub(super) fn of_raster(
         file: &Path,
         raster: Raster,
         preprocessing: &Preprocessing,
@@ -117,7 +141,8 @@ impl Picture {
             }
             None => None,
         };
-        Ok(Self { file: name(file), index: 0, line: 0, planes, warning })
+        let file = file.to_string_lossy().into_owned();
+        Ok(Self { file, place: Place::Alone, planes, warning })
     }
 
     /// One of each digit; none of an empty picture.
@@ -127,24 +152,26 @@ impl Picture {
         preprocessing: &Preprocessing,
         resizer: &mut Resizer,
     ) -> anyhow::Result<Vec<Self>> {
-        let lines = preprocessing.split(raster, resizer)?.into_iter().enumerate();
-        let digits =
-            lines.flat_map(|(line, digits)| digits.into_iter().map(move |one| (line, one)));
-        let picture =
-            |(index, (line, planes))| Self { file: name(file), index, line, planes, warning: None };
+        let lines = preprocessing.split(raster, resizer)?;
+        let is_alone = lines.iter().map(Vec::len).sum::<usize>() == 1;
+        let digits = lines
+            .into_iter()
+            .enumerate()
+            .flat_map(|(line, digits)| digits.into_iter().map(move |planes| (line, planes)));
+        let picture = |(index, (line, planes))| Self {
+            file: file.to_string_lossy().into_owned(),
+            place: if is_alone { Place::Alone } else { Place::Digit { index, line } },
+            planes,
+            warning: None,
+        };
         Ok(digits.enumerate().map(picture).collect())
     }
 }
 
-/// The file as it is named in answers.
-fn name(file: &Path) -> String {
-    file.to_string_lossy().into_owned()
-}
-
-/// Standard input, or the file.
-fn bytes(file: &Path) -> anyhow::Result<Vec<u8>> {
+/// A file's name in messages.
+pub(super) fn name(file: &Path) -> String {
     match file.as_os_str() == STANDARD_INPUT {
-        true => Raster::bytes_of(std::io::stdin().lock()),
-        false => Raster::bytes(file),
+        true => "standard input".to_owned(),
+        false => file.escaped(),
     }
 }

@@ -170,13 +170,17 @@ fn data_that_are_no_folder_are_called_what_they_are() {
     let path = here.path();
     whole(path);
     std::os::unix::fs::symlink("nowhere", path.join("link")).unwrap();
-    for (data, found) in
-        [("/dev/zero", "a device"), ("mine.toml", "a file"), ("link", "a dangling link")]
-    {
+    for (data, found) in [
+        ("/dev/zero", "a device"),
+        ("mine.toml", "a file of another kind"),
+        ("link", "a dangling link"),
+    ] {
         let output = run_line(path, &format!("train --config mine.toml --data {data}"));
         let complaint = text(&output.stderr);
-        let expected =
-            format!("error: --data {data}: expected a folder of images, found {found}\n");
+        let expected = format!(
+            "error: --data {data}: expected a folder of images, an archive of arrays (.npz) or \
+                 a table (CSV), found {found}\n"
+        );
         assert_eq!(complaint, expected);
     }
 }

@@ -1,5 +1,7 @@
 //! The program as a whole: its data, its arithmetic, its command line, its files.
 
+mod array_archives;
+mod array_files;
 mod bad_input;
 mod bounded_reading;
 mod chapters;
@@ -41,6 +43,7 @@ mod parts;
 mod plain_loops;
 mod png_images;
 mod predict;
+mod predict_arrays;
 mod profile;
 mod random_experiments;
 mod replay;

@@ -39,7 +39,7 @@ fn write(folder: &Path, numbers: impl IntoIterator<Item = usize>) {
 }
 
 fn parts(folder: &Path, form: &Form) -> Parts {
-    DataSource::Folder(folder.to_owned()).load_parts(None, form).unwrap()
+    DataSource::At(folder.to_owned()).load_parts(None, form).unwrap()
 }
 
 /// The part and label of each picture, by its pixels.
@@ -63,7 +63,7 @@ fn places(parts: &Parts) -> HashMap<Vec<u8>, (Part, u8)> {
 
 #[track_caller]
 fn complaint(folder: &Path, form: &Form) -> String {
-    let loaded = DataSource::Folder(folder.to_owned()).load_parts(None, form);
+    let loaded = DataSource::At(folder.to_owned()).load_parts(None, form);
     format!("{:#}", loaded.err().expect("an error"))
 }
 

@@ -93,7 +93,7 @@ fn the_first_mistake_is_the_surest() {
     let here = tempfile::tempdir().unwrap();
     train_small(here.path(), "--preset fast --epochs 1 --out run");
     let model = Model::open(&here.path().join("run")).unwrap();
-    let data = DataSource::Folder(small_data().to_owned());
+    let data = DataSource::At(small_data().to_owned());
     let samples = model.fit(data.load(Part::Test, &Form::default()).unwrap()).unwrap();
     let evaluation = model.evaluate(&samples).unwrap();
     let mut surest = (0.0, 0);

@@ -1,0 +1,292 @@
+//! Archives, tables and IDX files of many types as data sets.
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use mnist_app::dataset::{Classes, DataSource, Part, Samples, load};
+use mnist_app::preprocessing::Form;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+use crate::common::{idx, run_line, small_data, succeeds, text};
+
+/// Two classes of pictures of 4×4 pixels.
+const EXPERIMENT: &str = r#"
+epochs = 1
+batch_size = 2
+shard_size = 2
+shuffle = true
+learning_rate = 0.1
+loss = "softmax_cross_entropy"
+optimizer = { type = "adam" }
+init = "he"
+
+[network]
+input = [1, 4, 4]
+layers = [{ type = "flatten" }, { type = "dense", outputs = 2 }]
+"#;
+
+fn npy(shape: &str, data: &[u8]) -> Vec<u8> {
+    let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let len = u16::try_from(text.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &len[..], text.as_bytes(), data].concat()
+}
+
+fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, array) in arrays {
+        zip.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
+        zip.write_all(array).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// Pixels of `count` pictures from a number on, all different.
+fn pixels(from: usize, count: usize) -> Vec<u8> {
+    (from * 16..(from + count) * 16).map(|at| (at * 37 % 251) as u8).collect()
+}
+
+/// A table of such pictures with labels in turn.
+fn table(from: usize, count: usize, labels: &[&str]) -> String {
+    let names: Vec<_> = (0..16).map(|at| format!("p{at}")).collect();
+    let mut text = format!("label,{}\n", names.join(","));
+    for (at, picture) in pixels(from, count).chunks(16).enumerate() {
+        let row: Vec<_> = picture.iter().map(u8::to_string).collect();
+        text += &format!("{},{}\n", labels[at % labels.len()], row.join(","));
+    }
+    text
+}
+
+fn keras() -> Vec<u8> {
+    npz(&[
+        ("x_train", npy("(8, 4, 4)", &pixels(0, 8))),
+        ("y_train", npy("(8, 1)", &[0, 1, 0, 1, 0, 1, 0, 1])),
+        ("x_test", npy("(4, 4, 4, 1)", &pixels(8, 4)).to_vec()),
+        ("y_test", npy("(4,)", &[0, 1, 0, 1])),
+    ])
+}
+
+fn write(path: &Path, files: &[(&str, &[u8])]) {
+    for (name, bytes) in files {
+        let file = path.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, bytes).unwrap();
+    }
+}
+
+fn summary_of(samples: &Samples) -> (Vec<u8>, Vec<u8>) {
+    let pixels = (0..samples.len()).flat_map(|at| samples.image(at).to_vec()).collect();
+    (pixels, samples.labels().to_vec())
+}
+
+#[test]
+fn an_archive_and_tables_are_the_same_data_in_the_same_parts() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    let (train, test) = (table(0, 8, &["0", "1"]), table(8, 4, &["0", "1"]));
+    write(
+        path,
+        &[
+            ("mine.npz", &keras()),
+            ("with-npz/data.npz", &keras()),
+            ("csv/train.csv", train.as_bytes()),
+            ("csv/test.csv", test.as_bytes()),
+            ("kaggle/digits_train.csv", train.as_bytes()),
+            ("kaggle/digits_test.csv", test.as_bytes()),
+            ("kaggle/sample_submission.csv", b"ImageId,Label\n1,0\n"),
+        ],
+    );
+    let mut notes = Vec::new();
+    for name in ["mine.npz", "with-npz", "csv", "kaggle"] {
+        let (train, test) = load(&path.join(name)).unwrap();
+        assert_eq!(summary_of(&train), (pixels(0, 8), [0, 1].repeat(4)), "{name}");
+        assert_eq!(summary_of(&test), (pixels(8, 4), [0, 1].repeat(2)), "{name}");
+        assert_eq!(train.classes(), &Classes::Numbered(2));
+        notes.extend(train.notes().to_vec());
+    }
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("sample_submission.csv"), "{notes:?}");
+    // By the program, the same run.
+    fs::write(path.join("a.toml"), EXPERIMENT).unwrap();
+    let train = |name: &str| {
+        let line =
+            format!("train --config a.toml --data {name} --out run-{name} --no-report --json");
+        let printed = succeeds(path, &line);
+        let at = printed.find("weights_sha256").unwrap();
+        printed[at..at + 80].to_owned()
+    };
+    assert_eq!(train("mine.npz"), train("csv"));
+    let evaluated = succeeds(path, "evaluate run-mine.npz --quiet");
+    assert!(evaluated.contains("of 4"), "{evaluated}");
+    succeeds(path, "show mine.npz");
+}
+
+#[test]
+fn a_file_without_parts_is_divided_by_shares_and_words_are_classes() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    let names = table(0, 60, &["tulip", "daisy"]);
+    let whole =
+        npz(&[("x", npy("(60, 4, 4)", &pixels(0, 60))), ("y", npy("(60,)", &[0, 1].repeat(30)))]);
+    write(path, &[("flowers.csv", names.as_bytes()), ("whole.npz", &whole)]);
+    let form = Form { test: Some(0.3), ..Form::default() };
+    for (name, classes) in [
+        ("flowers.csv", Classes::Named(vec!["daisy".into(), "tulip".into()])),
+        ("whole.npz", Classes::Numbered(2)),
+    ] {
+        let source = DataSource::of(Some(&path.join(name)), None).unwrap();
+        let parts = source.load_parts(None, &form).unwrap();
+        assert_eq!(parts.train.len() + parts.test.len(), 60, "{name}");
+        assert!((5..40).contains(&parts.test.len()), "{name}");
+        assert_eq!(parts.train.classes(), &classes);
+        let all = source.load(Part::Test, &Form::default()).unwrap();
+        assert_eq!(all.len(), 60);
+        let words = all.labels().iter().take(2).map(|&label| all.classes().name(label.into()));
+        let expected = if name == "whole.npz" { ["0", "1"] } else { ["tulip", "daisy"] };
+        assert_eq!(words.collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn a_table_to_be_answered_is_not_a_part() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    let names: Vec<_> = (0..16).map(|at| format!("p{at}")).collect();
+    let unlabelled = format!("{}\n{}\n", names.join(","), ["7"; 16].join(","));
+    write(
+        path,
+        &[
+            ("csv/train.csv", table(0, 60, &["0", "1"]).as_bytes()),
+            ("csv/test.csv", unlabelled.as_bytes()),
+            (
+                "npz/a.npz",
+                &npz(&[
+                    ("x_train", npy("(60, 4, 4)", &pixels(0, 60))),
+                    ("y_train", npy("(60,)", &[0, 1].repeat(30))),
+                    ("x_test", npy("(1, 4, 4)", &pixels(0, 1))),
+                ]),
+            ),
+        ],
+    );
+    let form = Form { test: Some(0.3), ..Form::default() };
+    for (name, note) in [("csv", "mnist-app predict answers it"), ("npz", "x_test is not used")] {
+        let source = DataSource::of(Some(&path.join(name)), None).unwrap();
+        let parts = source.load_parts(None, &form).unwrap();
+        assert_eq!(parts.train.len() + parts.test.len(), 60, "{name}");
+        let notes = parts.train.notes();
+        assert!(notes.iter().any(|line| line.contains(note)), "{notes:?}");
+    }
+}
+
+#[test]
+fn idx_files_of_other_types_and_labels_in_columns_are_read() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    let small = |name: &str| fs::read(small_data().join(name)).unwrap();
+    let images = small("t10k-images.idx3-ubyte");
+    // As QMNIST has them: eight columns of 32 bits.
+    let labels: Vec<u8> = small("t10k-labels-idx1-ubyte")[8..].to_vec();
+    let mut columns = vec![0, 0, 0xc, 2, 0, 0, 0, 100, 0, 0, 0, 8];
+    let shorts: Vec<u8> = images[16..].iter().flat_map(|&byte| [0, byte]).collect();
+    for &label in &labels {
+        columns.extend([0, 0, 0, label].iter().chain(&[0xff; 28]));
+    }
+    write(
+        path,
+        &[
+            ("t10k-images-idx3-short", &[&[0, 0, 0xb, 3], &images[4..16], &shorts].concat()),
+            ("t10k-labels-idx2-int", &columns),
+        ],
+    );
+    let read = Samples::load(path, Part::Test, &Form::default()).unwrap();
+    let expected = Samples::load(small_data(), Part::Test, &Form::default()).unwrap();
+    assert_eq!(read.digest(), expected.digest());
+    assert_eq!(read.notes().len(), 1);
+    assert!(read.notes()[0].ends_with("the labels have 8 columns, of which the first is taken"));
+}
+
+#[test]
+fn what_is_wrong_with_a_file_of_images_is_told_in_one_line() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    fs::write(path.join("a.toml"), EXPERIMENT).unwrap();
+    let good = table(0, 8, &["0", "1"]);
+    let (bad, ant) = (good.replace("\n1,", "\n1,x"), table(8, 4, &["0", "ant"]));
+    let x = |labels: &str, data: &[u8]| {
+        npz(&[("x_train", npy("(2, 4, 4)", &pixels(0, 2))), ("y_train", npy(labels, data))])
+    };
+    let unlabelled = npz(&[
+        ("x_train", npy("(2, 4, 4)", &pixels(0, 2))),
+        ("x_test", npy("(1, 4, 4)", &pixels(2, 1))),
+        ("y_test", npy("(1,)", &[0])),
+    ]);
+    let large = npz(&[
+        ("x_train", npy("(2, 4, 4)", &pixels(0, 2))),
+        ("y_train", npy("(2,)", &[0, 1])),
+        ("x_test", npy("(1, 5, 5)", &[7; 25])),
+        ("y_test", npy("(1,)", &[0])),
+    ]);
+    let classes: String =
+        (0..257).map(|class| format!("c{class},{}\n", ["1"; 16].join(","))).collect();
+    let cases: &[(&str, &[(&str, &[u8])], &str)] = &[
+        ("text.txt", &[("text.txt", b"no data")], "found a file of another kind"),
+        (
+            "train-images",
+            &[("train-images", &idx(&[1, 2, 2], &[0; 4]))],
+            "a single IDX file; name the folder",
+        ),
+        (
+            "one.npy",
+            &[("one.npy", &npy("(1, 4, 4)", &[0; 16]))],
+            "save it by numpy.savez_compressed",
+        ),
+        ("u.npz", &[("u.npz", &unlabelled)], "expected a label of each picture"),
+        ("c.npz", &[("c.npz", &x("(3,)", &[0, 1, 0]))], "y_train: expected 2 labels"),
+        ("t.npz", &[("t.npz", &x("(2,)", &[0, 1]))], "expected images to test on, "),
+        ("l.npz", &[("l.npz", &large)], "expected images of 4×4 grey pixels"),
+        ("half.npz", &[("half.npz", &keras()[..300])], "found a damaged one"),
+        ("two", &[("two/a.npz", &keras()), ("two/b.npz", &keras())], "expected one archive"),
+        (
+            "mix",
+            &[("mix/a.npz", &keras()), ("mix/train.csv", good.as_bytes())],
+            "found both; name one file",
+        ),
+        (
+            "twice",
+            &[("twice/train.csv", good.as_bytes()), ("twice/train.csv.gz", b"")],
+            "expected one table of this part",
+        ),
+        ("e.csv", &[("e.csv", b"")], "e.csv: expected a row of a label and pixels"),
+        ("g.csv", &[("g.csv", good.as_bytes())], "expected images to test on, "),
+        ("test-only", &[("test-only/test.csv", good.as_bytes())], "expected the file train-images"),
+        (
+            "no",
+            &[("no/train.csv", b"p0,p1,p2,p3\n1,2,3,4\n"), ("no/test.csv", good.as_bytes())],
+            "expected a label of each picture",
+        ),
+        (
+            "bad",
+            &[("bad/train.csv", bad.as_bytes()), ("bad/test.csv", good.as_bytes())],
+            "train.csv: line 3: column 2 (\"p0\"): expected a pixel",
+        ),
+        (
+            "many",
+            &[("many/train.csv", classes.as_bytes()), ("many/test.csv", good.as_bytes())],
+            "line 257: column 1: expected at most 256 classes",
+        ),
+        (
+            "other",
+            &[("other/train.csv", good.as_bytes()), ("other/test.csv", ant.as_bytes())],
+            "\"ant\"",
+        ),
+    ];
+    for (data, files, expected) in cases {
+        write(path, files);
+        let output = run_line(path, &format!("train --config a.toml --no-report --data {data}"));
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{data}: {complaint}");
+        assert!(complaint.contains(expected), "{expected:?} in {complaint}");
+        assert!(complaint.starts_with("error: "), "{complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    }
+}
