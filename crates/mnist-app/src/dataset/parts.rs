@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use layers::sha256_of;
 
-use super::samples::{MOST_TOLD, Part, Samples, digest_of};
+use super::samples::{Part, Samples, digest_of};
 use crate::preprocessing::{Form, Raster};
 
 /// The parts of a data set, with the same classes and the same shape of images.
@@ -222,35 +222,31 @@ fn rearrange(bytes: &mut [u8], chunk: usize, order: &[usize]) {
     }
 }
 
-/// Which images of `other` are in `samples` too, pixel by pixel, in lines that warn of it; `names`
+/// Which images of `other` are in `samples` too, pixel by pixel, in a line that warns of it; `names`
 /// are the parts' in words.
-pub(super) fn duplicates(samples: &Samples, other: &Samples, names: [&str; 2]) -> Vec<String> {
+pub(super) fn duplicates(samples: &Samples, other: &Samples, names: [&str; 2]) -> Option<String> {
     let mut known = HashMap::with_capacity(samples.len());
     for index in 0..samples.len() {
         known.entry(samples.image(index)).or_insert(index);
     }
     let found = (0..other.len()).filter_map(|index| Some((index, *known.get(other.image(index))?)));
     let found: Vec<_> = found.collect();
-    let [name, of_other] = names;
-    let mut lines: Vec<_> = found
-        .iter()
-        .take(MOST_TOLD)
-        .map(|&(index, twin)| {
-            format!(
-                "warning: {} is a {of_other} image and, equal in every pixel, a {name} image: {}",
-                other.name(index),
-                samples.name(twin)
-            )
-        })
-        .collect();
-    if found.len() > lines.len() {
-        lines.push(format!(
-            "warning: {} {of_other} images of {} in all are {name} images too",
-            found.len(),
-            other.len()
-        ));
+    if found.is_empty() {
+        return None;
     }
-    lines
+    const MOST: usize = 3;
+    let [name, of_other] = names;
+    let pair =
+        |&(index, twin): &(usize, usize)| format!("{} = {}", other.name(index), samples.name(twin));
+    let pairs: Vec<_> = found.iter().take(MOST).map(pair).collect();
+    let more = found.len() - pairs.len();
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    Some(format!(
+        "warning: {} of {} {of_other} images are {name} images too, equal in every pixel: {}{more}",
+        found.len(),
+        other.len(),
+        pairs.join("; ")
+    ))
 }
 
 #[cfg(test)]

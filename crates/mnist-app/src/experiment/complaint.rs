@@ -516,7 +516,7 @@ mod tests {
                 "keep = \"worst\"".into(),
                 ", line 1: keep: expected one of last, best, found \"worst\"",
             ),
-            ("keep = true".into(), ", line 1: keep: expected a name in quotes, found true"),
+            ("keep = true".into(), ", line 1: keep: expected one of last, best, found true"),
             (layers("{ outputs = 3 }"), ", line 5: layer 1: expected the key type, found none"),
             (
                 layers(

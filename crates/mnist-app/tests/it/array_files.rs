@@ -220,6 +220,12 @@ fn what_is_wrong_with_a_file_of_images_is_told_in_one_line() {
         ("x_test", npy("(1, 4, 4)", &pixels(2, 1))),
         ("y_test", npy("(1,)", &[0])),
     ]);
+    let miscounted = npz(&[
+        ("x_train", npy("(2, 4, 4)", &pixels(0, 2))),
+        ("y_train", npy("(3,)", &[0, 1, 0])),
+        ("x_test", npy("(1, 4, 4)", &pixels(2, 1))),
+        ("y_test", npy("(1,)", &[0])),
+    ]);
     let large = npz(&[
         ("x_train", npy("(2, 4, 4)", &pixels(0, 2))),
         ("y_train", npy("(2,)", &[0, 1])),
@@ -228,7 +234,8 @@ fn what_is_wrong_with_a_file_of_images_is_told_in_one_line() {
     ]);
     let classes: String =
         (0..257).map(|class| format!("c{class},{}\n", ["1"; 16].join(","))).collect();
-    let cases: &[(&str, &[(&str, &[u8])], &str)] = &[
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a [u8])], &'a str);
+    let cases: &[Case<'_>] = &[
         ("text.txt", &[("text.txt", b"no data")], "found a file of another kind"),
         (
             "train-images",
@@ -241,7 +248,7 @@ fn what_is_wrong_with_a_file_of_images_is_told_in_one_line() {
             "save it by numpy.savez_compressed",
         ),
         ("u.npz", &[("u.npz", &unlabelled)], "expected a label of each picture"),
-        ("c.npz", &[("c.npz", &x("(3,)", &[0, 1, 0]))], "y_train: expected 2 labels"),
+        ("c.npz", &[("c.npz", &miscounted)], "y_train: expected 2 labels"),
         ("t.npz", &[("t.npz", &x("(2,)", &[0, 1]))], "expected images to test on, "),
         ("l.npz", &[("l.npz", &large)], "expected images of 4×4 grey pixels"),
         ("half.npz", &[("half.npz", &keras()[..300])], "found a damaged one"),
@@ -256,7 +263,7 @@ fn what_is_wrong_with_a_file_of_images_is_told_in_one_line() {
             &[("twice/train.csv", good.as_bytes()), ("twice/train.csv.gz", b"")],
             "expected one table of this part",
         ),
-        ("e.csv", &[("e.csv", b"")], "e.csv: expected a row of a label and pixels"),
+        ("e.csv", &[("e.csv", b"")], "e.csv: expected images to test on, "),
         ("g.csv", &[("g.csv", good.as_bytes())], "expected images to test on, "),
         ("test-only", &[("test-only/test.csv", good.as_bytes())], "expected the file train-images"),
         (

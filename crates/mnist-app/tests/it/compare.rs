@@ -134,7 +134,7 @@ fn the_vote_is_the_geometric_mean_of_the_probabilities() {
 
     let words = tested(path, "evaluate many few");
     assert!(words.contains(&format!("vote of these 2: {correct} of 100 test images right (")));
-    assert_eq!(words.lines().count(), 3 + 11, "{words}");
+    assert_eq!(words.lines().count(), 4 + 11, "{words}");
     let alone = objects(&tested(path, "evaluate few --json"));
     assert_eq!(alone.as_slice(), std::slice::from_ref(few));
     // The same voter twice changes nothing.

@@ -134,7 +134,7 @@ fn what_a_file_says_and_nobody_knows_is_no_default() {
         ("loss", "\"focal\"", "expected a loss that this version knows, found "),
         ("seed", "-1", "expected a whole number, found \"-1\""),
         ("classes", "ten", "expected a list of names"),
-        ("data", "0000", "the digest of the two parts, found 0000"),
+        ("data", "0000", "the digest of its parts, found 0000"),
         ("weights_sha256", "0000", "\"weights_sha256\" in __metadata__ says, 0000, found others, "),
     ] {
         let file = changed(&bytes, |metadata| {

@@ -170,7 +170,7 @@ fn a_pipe_in_the_place_of_a_checkpoint_is_named_and_not_waited_for() {
     let told = text(&output.stderr);
     assert!(output.status.success(), "{told}");
     let expected = "run/checkpoint/000009-000000.safetensors: expected a regular file";
-    assert!(told.starts_with(expected), "{told}");
+    assert!(told.contains(expected), "{told}");
 }
 
 #[cfg(unix)]
