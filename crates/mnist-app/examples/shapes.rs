@@ -1,4 +1,4 @@
-//! Pictures to try a classifier of one's own on: circles, squares, triangles and stars, in all sizes
+//! Pictures to try a classifier of one's own on: circles, squares, triangles and stars, dark on light, in all sizes
 //! and colours, as JPEG and PNG files in a folder for each class.
 //!
 //! ```sh
@@ -66,10 +66,10 @@ fn draw(is_in: IsIn, random: &mut ChaCha8Rng) -> RgbImage {
     let [x, y] = [width, height].map(|side| f32::from(side) * random.random_range(0.42..0.58));
     let angle: f32 = random.random_range(0.0..TAU);
     let (mut ink, mut ground) = ([0.0; 3], [0.0; 3]);
-    // Colours that can be told apart.
+    // Dark on light, and apart from each other.
     while (0..3).map(|at: usize| f32::abs(ink[at] - ground[at])).sum::<f32>() < 150.0 {
-        ink = [(); 3].map(|()| random.random_range(0.0..255.0));
-        ground = [(); 3].map(|()| random.random_range(0.0..255.0));
+        ink = [(); 3].map(|()| random.random_range(0.0..120.0));
+        ground = [(); 3].map(|()| random.random_range(140.0..255.0));
     }
     RgbImage::from_fn(width.into(), height.into(), |column, row| {
         let mut inside = 0.0;

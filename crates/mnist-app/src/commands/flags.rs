@@ -106,6 +106,9 @@ impl Overrides {
             *target = value.unwrap_or(*target);
         }
         set(&mut experiment.epochs, self.epochs);
+        if self.epochs.is_some() {
+            experiment.min_steps = None;
+        }
         set(&mut experiment.batch_size, self.batch_size);
         set(&mut experiment.shard_size, self.shard_size);
         set(&mut experiment.learning_rate, self.learning_rate);

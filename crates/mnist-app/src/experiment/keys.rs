@@ -50,6 +50,10 @@ pub struct Experiment {
     pub test_limit: Option<NonZeroUsize>,
     /// How many times training goes through all training images.
     pub epochs: NonZeroUsize,
+    /// How many steps training takes at least: of few images there are more epochs. No least number
+    /// if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_steps: Option<NonZeroUsize>,
     /// The accuracy on the validation images, or on the test images where there are no others, such
     /// as 0.85, at which training stops: after the first epoch that reaches it, or for a committee
     /// after the first member whose vote with the others does.

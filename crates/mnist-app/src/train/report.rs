@@ -13,7 +13,9 @@ use crate::dataset::{DataSource, Samples};
 use crate::escape::{Escape, shell_word};
 use crate::evaluation::report::{accuracy, percent};
 use crate::experiment::Experiment;
+use crate::experiment::build::trainer_config;
 use crate::layer_rows::layer_rows;
+use crate::memory::size_text;
 use crate::run_folder::REPORT;
 use crate::width::{WIDTH, cut, wrap, wrap_lines};
 
@@ -32,6 +34,7 @@ pub(super) fn beginning<T: Element>(
         None => DataSource::Mnist.to_string(),
     };
     let [_, height, width] = train.shape();
+    let validation_samples = validation;
     let validation = validation
         .map_or(String::new(), |validation| format!("{} validation images, ", validation.len()));
     let data = format!(
@@ -47,14 +50,20 @@ pub(super) fn beginning<T: Element>(
     let head = row("layer", "output", "parameters");
     let rows: Vec<_> = std::iter::once(head).chain(layer_rows(rows)).collect();
     let (batch, samples) = (experiment.batch_size.get().min(train.len()), train.len());
+    let threads = rayon::current_num_threads();
+    let parts = [Some(train), validation_samples, Some(test)].into_iter().flatten();
+    let images: usize = parts.map(|part| part.len() * part.shape().iter().product::<usize>()).sum();
+    let config = trainer_config(experiment, samples);
+    let training = network.spec().footprint::<T>().map(|own| own.training(&config, threads));
     let work = format!(
         "{} parameters, {}, epochs: {epochs}, steps in each: {}, images in a step: {batch}, \
-         threads: {}, SIMD: {}",
+         threads: {threads}, SIMD: {}, memory: {} of images, {} to train",
         network.parameters().len(),
         T::NAME,
         samples.div_ceil(batch),
-        rayon::current_num_threads(),
-        options.simd.name()
+        options.simd.name(),
+        size_text(images as u64),
+        size_text(training.unwrap_or_default())
     );
     let run = format!("run: {}", folder.escaped());
     let rows = rows.into_iter().map(|row| format!("    {row}").trim_end().to_owned());

@@ -91,6 +91,8 @@ impl<T: Element> Start<T> {
         let batches = Batches::of(experiment, train.len());
         build::check(experiment, origin, &networks, batches)?;
         let mut experiment = experiment.effective(train.len(), test.len());
+        let note = experiment.lengthen(train.len());
+        train = train.noted(note);
         let weighting = experiment.class_weights.take();
         experiment.class_weights = weighting.map(|weighting| weighting.of(&train.of_each_class()));
         if let Some(weights) = of_weights {

@@ -43,6 +43,48 @@ const NAMES: [&str; 3] = ["ant", "bee", "cow"];
 const TRAIN: &str = "train --config c.toml --data data --quiet --no-report --out run";
 
 #[test]
+fn few_images_have_more_epochs_where_steps_are_asked_for() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    class_folders(&path.join("data"), [1, 9, 7], &NAMES);
+    let epochs = |line: &str, run: &str| {
+        let output = run_line(path, &format!("{line} --no-report --out {run}"));
+        let told = text(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        let config = fs::read_to_string(path.join(run).join("config.toml")).unwrap();
+        assert!(!config.contains("min_steps"), "{config}");
+        let config: Experiment = toml::from_str(&config).unwrap();
+        (config.epochs.get(), told.to_owned())
+    };
+    // 24 images in batches of 8 are 3 steps an epoch.
+    fs::write(
+        path.join("c.toml"),
+        experiment("", &LAYERS).replace("epochs = 1", "epochs = 1\nmin_steps = 7"),
+    )
+    .unwrap();
+    let (found, told) = epochs("train --config c.toml --data data", "a");
+    assert_eq!(found, 3);
+    let expected =
+        "24 training images are 3 steps an epoch: 3 epochs instead of 1, for min_steps = 7";
+    assert!(told.contains(expected), "{told}");
+    assert_eq!(epochs("train --config c.toml --data data --epochs 2", "b").0, 2);
+    assert_eq!(epochs("train --config c.toml --data data --train-limit 8", "c").0, 7);
+    fs::write(
+        path.join("c.toml"),
+        experiment("", &LAYERS).replace("epochs = 1", "epochs = 4\nmin_steps = 7"),
+    )
+    .unwrap();
+    let (found, told) = epochs("train --config c.toml --data data", "d");
+    assert!(found == 4 && !told.contains("steps"), "{found}: {told}");
+    for wrong in ["0", "-1", "2.5", "\"many\""] {
+        let text = experiment("", &LAYERS)
+            .replace("epochs = 1", &format!("epochs = 1\nmin_steps = {wrong}"));
+        fs::write(path.join("c.toml"), text).unwrap();
+        refused(path, TRAIN, 1, &["line 2: min_steps: expected a whole number", wrong]);
+    }
+}
+
+#[test]
 fn what_is_left_out_is_as_if_it_had_been_written() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();

@@ -135,4 +135,18 @@ impl Experiment {
             ..self.clone()
         }
     }
+
+    /// Takes as many epochs of so many training images as its least number of steps asks for.
+    /// Returns what is to be told of it.
+    pub(crate) fn lengthen(&mut self, train: usize) -> Option<String> {
+        let least = self.min_steps.take()?.get();
+        let (images, before) = (train, self.epochs);
+        let steps = train.div_ceil(Batches::of(self, train).batch_size()).max(1);
+        let epochs = NonZeroUsize::new(least.div_ceil(steps)).filter(|&epochs| epochs > before)?;
+        self.epochs = epochs;
+        Some(format!(
+            "{images} training images are {steps} steps an epoch: {epochs} epochs instead of {before}, \
+             for min_steps = {least}; --epochs asks for another number"
+        ))
+    }
 }
