@@ -2,11 +2,11 @@
 //! and colours, as JPEG and PNG files in a folder for each class.
 //!
 //! ```sh
-//! cargo run --release -p mnist-app --example shapes -- shapes 400 sheet.png
+//! cargo run --release -p mnist-app --example shapes -- shapes 600 sheet.png
 //! ```
 //!
-//! draws 400 pictures into the folder `shapes`, the same ones each time, and the first of each class
-//! side by side into `sheet.png`.
+//! draws 600 pictures into the folder `shapes`, the same ones each time, and the first of each class
+//! side by side into `sheet.png`. Another number gives other pictures.
 
 use std::f32::consts::{PI, TAU};
 use std::fs;
@@ -114,7 +114,7 @@ fn main() -> anyhow::Result<()> {
     let [folder, count, rest @ ..] = words.as_slice() else { anyhow::bail!(usage) };
     let (folder, count) = (Path::new(folder), count.parse::<usize>().context(usage)?);
     fs::create_dir(folder).with_context(|| usage)?;
-    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let mut random = ChaCha8Rng::seed_from_u64(count as u64);
     for number in 0..count {
         let (class, is_in) = SHAPES[number % SHAPES.len()];
         let picture = draw(is_in, &mut random);
