@@ -119,8 +119,8 @@ impl<R: BufRead> Contents<R> {
         let found = <[u8; 4]>::try_from(&*magic);
         let element = match (element, found) {
             (None, Ok(magic)) => bail!(
-                "expected the magic number {} (unsigned bytes, {} axes), found {:#010x}; is it an \
-                 IDX file, and under the right name?",
+                "expected the magic number {} ({} axes of bytes, or of other whole numbers), found \
+                 {:#010x}; is it an IDX file, and under the right name?",
                 listed(ranks, |rank| format!("{:#010x}", magic_of(rank))),
                 listed(ranks, |rank| rank.to_string()),
                 u32::from_be_bytes(magic)
@@ -364,7 +364,9 @@ mod tests {
         }
         let either = format!("{:#}", decode(&idx(0x801, &[1], b"a"), &[3, 4]).unwrap_err());
         assert!(
-            either.contains("0x00000803 or 0x00000804 (unsigned bytes, 3 or 4 axes)"),
+            either.contains(
+                "0x00000803 or 0x00000804 (3 or 4 axes of bytes, or of other whole numbers)"
+            ),
             "{either}"
         );
         let overflow = idx(0x803, &[u32::MAX; 3], b"abc");

@@ -64,6 +64,11 @@ fn check_size(shape: [usize; 3]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether all bytes are 0 or 1, and not all 0, so that 1 may mean white.
+fn is_zeros_and_ones(bytes: &[u8]) -> bool {
+    bytes.iter().max() == Some(&1)
+}
+
 /// Brings pictures `(N, H, W, C)` to planes `(N, C, H, W)`.
 fn separate_channels(pixels: &mut [u8], [channels, height, width]: [usize; 3]) {
     let plane = height * width;

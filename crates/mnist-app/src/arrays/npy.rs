@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use anyhow::{Context, anyhow, bail, ensure};
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
 
-use super::Labels;
+use super::{Labels, is_zeros_and_ones};
 use crate::escape::Escape;
 use crate::input::{append, reserve};
 
@@ -181,6 +181,12 @@ impl Header {
                 let bits = 8 * self.size;
                 notes.push(format!("numbers of {bits} bits, all from 0 to 255, are read as bytes"));
             }
+        }
+        if matches!(self.kind, Kind::Int | Kind::Uint) && is_zeros_and_ones(&bytes) {
+            notes.push(
+                "all numbers are 0 or 1 of 255; if 1 is white, save them as float or times 255"
+                    .into(),
+            );
         }
         Ok(bytes)
     }
@@ -460,9 +466,13 @@ impl Scale {
     }
 
     fn note(&self) -> &'static str {
-        match self.is_whole {
-            true => "floats, all of them whole numbers from 0 to 255, are read as bytes",
-            false => "floats from 0 to 1, all of them 255ths, are multiplied by 255",
+        match (self.is_whole, self.may_be_whole) {
+            (true, _) => "floats, all of them whole numbers from 0 to 255, are read as bytes",
+            (_, true) => {
+                "floats, all of them 0 or 1, are multiplied by 255; if 1 of 255 is meant, save them \
+                 as bytes (uint8)"
+            }
+            _ => "floats from 0 to 1, all of them 255ths, are multiplied by 255",
         }
     }
 }

@@ -450,6 +450,46 @@ mod tests {
     }
 
     #[test]
+    fn the_scale_of_numbers_is_told_where_it_is_not_plain() {
+        let floats = |numbers: [f32; 2]| {
+            npy("<f4", "(1, 1, 2)", "False", &numbers.map(f32::to_le_bytes).concat())
+        };
+        for (array, expected) in [
+            (npy("|u1", "(1, 1, 2)", "False", &[0, 2]), None),
+            (
+                npy("|u1", "(1, 1, 2)", "False", &[0, 1]),
+                Some(
+                    "x: all numbers are 0 or 1 of 255; if 1 is white, save them as float or times 255",
+                ),
+            ),
+            (
+                npy("<i2", "(1, 1, 2)", "False", &[0, 0, 1, 0]),
+                Some(
+                    "x: all numbers are 0 or 1 of 255; if 1 is white, save them as float or times 255",
+                ),
+            ),
+            (
+                floats([0.2, 1.0]),
+                Some("x: floats from 0 to 1, all of them 255ths, are multiplied by 255"),
+            ),
+            (
+                floats([0.0, 1.0]),
+                Some(
+                    "x: floats, all of them 0 or 1, are multiplied by 255; if 1 of 255 is meant, save them as bytes (uint8)",
+                ),
+            ),
+            (
+                floats([0.0, 2.0]),
+                Some("x: floats, all of them whole numbers from 0 to 255, are read as bytes"),
+            ),
+        ] {
+            let mut archive = Archive::open(Cursor::new(npz(&[("x", array)]))).unwrap();
+            let notes = archive.read(None).unwrap().notes;
+            assert_eq!(notes.last().map(String::as_str), expected);
+        }
+    }
+
+    #[test]
     fn labels_are_the_first_column_or_that_of_the_only_one() {
         let pictures = npy("|u1", "(2, 1, 2)", "False", &[1, 2, 3, 4]);
         let floats = [7.0_f32, 9.0].map(f32::to_le_bytes).concat();

@@ -41,7 +41,7 @@ const LABELS: [&str; 8] = [
 pub(super) fn given(folder: &Path) -> anyhow::Result<Vec<Part>> {
     let mut given = Vec::new();
     for part in Part::ALL {
-        for file in spellings(folder, &format!("{}-images", prefix(part)), &IMAGES) {
+        for file in spellings(folder, (part, "images"), &IMAGES) {
             // A path that cannot be examined may be one, so that is an error.
             for path in [&file.plain, &file.zipped] {
                 if Found::at(path)? != Found::Nothing && !given.contains(&part) {
@@ -55,10 +55,8 @@ pub(super) fn given(folder: &Path) -> anyhow::Result<Vec<Part>> {
 
 /// Reads the images and labels of one part.
 pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
-    let find =
-        |what: &str, kinds: &[&str]| find(folder, &format!("{}-{what}", prefix(part)), kinds);
-    let images = find("images", &IMAGES)?;
-    let labels = find("labels", &LABELS)?;
+    let images = find(folder, (part, "images"), &IMAGES)?;
+    let labels = find(folder, (part, "labels"), &LABELS)?;
     let place = Place::Files { images: images.path(), labels: labels.path() };
     let open =
         |file: &Path, axes: &[usize]| Contents::open(file, axes).with_context(|| file.escaped());
@@ -73,7 +71,7 @@ pub(super) fn load(folder: &Path, part: Part) -> anyhow::Result<Samples> {
 pub(super) fn shapes(folder: &Path) -> anyhow::Result<Vec<[usize; 3]>> {
     let mut shapes = Vec::new();
     for part in given(folder)? {
-        let file = find(folder, &format!("{}-images", prefix(part)), &IMAGES)?.path();
+        let file = find(folder, (part, "images"), &IMAGES)?.path();
         let contents = Contents::open(&file, &IMAGE_AXES).with_context(|| file.escaped())?;
         let (_, shape) = contents.pictures().with_context(|| file.escaped())?;
         if !shapes.contains(&shape) {
@@ -115,11 +113,12 @@ pub(super) fn samples<R: BufRead + Send>(
     Ok(Samples { notes: note.into_iter().collect(), ..samples })
 }
 
-fn prefix(part: Part) -> &'static str {
+/// The beginnings of names.
+fn prefixes(part: Part) -> &'static [&'static str] {
     match part {
-        Part::Train => "train",
-        Part::Validation => "validation",
-        Part::Test => "t10k",
+        Part::Train => &["train"],
+        Part::Validation => &["validation"],
+        Part::Test => &["t10k", "test"],
     }
 }
 
@@ -156,24 +155,33 @@ impl Spelling {
     }
 }
 
-/// The files of this name, with `-` or `.` before `idx`, plain or gzipped.
-fn spellings(folder: &Path, stem: &str, kinds: &[&str]) -> impl Iterator<Item = Spelling> {
-    let names = kinds.iter().flat_map(|kind| {
-        ["-", "."].map(|separator| {
-            let name = format!("{stem}{separator}{kind}");
-            Spelling { zipped: folder.join(format!("{name}.gz")), plain: folder.join(name) }
-        })
-    });
-    names.collect::<Vec<_>>().into_iter()
+/// The files of images or of labels of a part, with `-` or `.` before `idx`, plain or gzipped.
+fn spellings(
+    folder: &Path,
+    (part, what): (Part, &str),
+    kinds: &[&str],
+) -> impl Iterator<Item = Spelling> {
+    let mut files = Vec::new();
+    for (prefix, kind) in
+        prefixes(part).iter().flat_map(|prefix| kinds.iter().map(move |kind| (prefix, kind)))
+    {
+        for separator in ["-", "."] {
+            let name = format!("{prefix}-{what}{separator}{kind}");
+            let zipped = folder.join(format!("{name}.gz"));
+            files.push(Spelling { zipped, plain: folder.join(name) });
+        }
+    }
+    files.into_iter()
 }
 
-/// The only file of this name.
-fn find(folder: &Path, stem: &str, kinds: &[&str]) -> anyhow::Result<Spelling> {
-    let mut found = spellings(folder, stem, kinds).filter(Spelling::is_there);
-    let file = found.next().ok_or_else(|| missing(folder, &format!("{stem}-{}", kinds[0])))?;
+/// The only file of images or of labels of a part.
+fn find(folder: &Path, (part, what): (Part, &str), kinds: &[&str]) -> anyhow::Result<Spelling> {
+    let mut found = spellings(folder, (part, what), kinds).filter(Spelling::is_there);
+    let name = || format!("{}-{what}-{}", prefixes(part)[0], kinds[0]);
+    let file = found.next().ok_or_else(|| missing(folder, &name()))?;
     if let Some(other) = found.next() {
         return Err(anyhow!(
-            "{}: expected one file of this name, found {} beside it; remove one of them",
+            "{}: expected one file of this part, found {} beside it; remove one of them",
             file.path().escaped(),
             other.path().escaped()
         ));
@@ -185,9 +193,8 @@ fn find(folder: &Path, stem: &str, kinds: &[&str]) -> anyhow::Result<Spelling> {
 pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     let mut used = Vec::new();
     for part in Part::ALL {
-        let stem = |what| format!("{}-{what}", prefix(part));
-        used.extend(spellings(folder, &stem("images"), &IMAGES));
-        used.extend(spellings(folder, &stem("labels"), &LABELS));
+        used.extend(spellings(folder, (part, "images"), &IMAGES));
+        used.extend(spellings(folder, (part, "labels"), &LABELS));
     }
     let is_used =
         |path: &PathBuf| used.iter().any(|file| [&file.plain, &file.zipped].contains(&path));

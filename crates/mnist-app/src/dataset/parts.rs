@@ -139,16 +139,22 @@ impl Samples {
             (0..parts.len()).filter(own).collect()
         });
         let counts = of_parts.each_ref().map(Vec::len);
+        let are_equal = prints.len() > 1 && prints.windows(2).all(|pair| pair[0] == pair[1]);
         for (part, count) in Part::ALL.into_iter().zip(counts) {
+            let all = self.len();
             ensure!(
                 count > 0 || part != Part::Train && !is_share(part, form, given),
                 "{}: expected at least one {} image by test = {} and validation = {} in [data], \
-                 found none among {}; choose larger or smaller shares, or add images",
+                 found none{}",
                 self.place.images(),
                 part.words(),
                 form.test.unwrap_or_default(),
                 form.validation.unwrap_or_default(),
-                self.len()
+                match are_equal {
+                    true => format!(": all {all} images are equal; add others"),
+                    false =>
+                        format!(" among {all}; choose larger or smaller shares, or add images"),
+                }
             );
         }
         let order = of_parts.concat();

@@ -3,14 +3,14 @@
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
 use super::left_out::{Kind, LeftOut};
 use super::samples::{Part, Samples};
 use super::source::Wanted;
 use super::{class_folders, words};
-use crate::arrays::csv;
-use crate::escape::Escape;
+use crate::arrays::csv::{self, Difference, FirstRow};
+use crate::escape::{Escape, quoted};
 use crate::input::Input;
 use crate::preprocessing::Form;
 
@@ -67,12 +67,19 @@ impl Tables {
     /// The parts whose images have labels; none if they are not divided.
     pub(super) fn given(&self, form: &Form) -> anyhow::Result<Vec<Part>> {
         let mut given = Vec::new();
+        let mut train = None;
         for (part, file) in Part::ALL.into_iter().zip(&self.parts) {
             let Some(file) = file else { continue };
+            let row = first_row(file, form)?;
             // Labels to learn from are asked for when they are read.
-            if part == Part::Train || first_row(file, form)?.1 {
-                given.push(part);
+            if part != Part::Train && !row.has_labels() {
+                continue;
             }
+            match &train {
+                None => train = Some((file, row)),
+                Some((other, first)) => check_order(file, &row, (other, first))?,
+            }
+            given.push(part);
         }
         Ok(given)
     }
@@ -84,7 +91,7 @@ impl Tables {
         let of_parts = Part::ALL.into_iter().zip(&self.parts);
         let of_parts = of_parts.filter(|(part, _)| given.contains(part)).map(|(_, file)| file);
         for file in of_parts.chain([&self.whole]).flatten() {
-            let (shape, _) = first_row(file, form)?;
+            let shape = first_row(file, form)?.shape();
             if !shapes.contains(&shape) {
                 shapes.push(shape);
             }
@@ -109,7 +116,7 @@ impl Tables {
     pub(super) fn left_out(&self, form: &Form) -> anyhow::Result<Vec<String>> {
         let mut notes = Vec::new();
         for file in self.parts[1..].iter().flatten() {
-            if !first_row(file, form)?.1 {
+            if !first_row(file, form)?.has_labels() {
                 notes.push(format!(
                     "{}: not used: it has no labels; mnist-app predict answers it",
                     file.escaped()
@@ -123,8 +130,35 @@ impl Tables {
     }
 }
 
-fn first_row(file: &Path, form: &Form) -> anyhow::Result<([usize; 3], bool)> {
-    let read = || csv::first_row(BufReader::new(Input::open(file)?), form.size);
+/// Checks that the pixels of a table are in the order of those of the table for training.
+fn check_order(
+    file: &Path,
+    row: &FirstRow,
+    (train, first): (&Path, &FirstRow),
+) -> anyhow::Result<()> {
+    let name =
+        |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().escaped();
+    let (own, other) = (name(file), name(train));
+    let found = match row.difference(first) {
+        None => return Ok(()),
+        Some(Difference::Name(column, [found, expected])) => format!(
+            "column {column} is {} in {own}, {} in {other}; bring the columns to one order",
+            quoted(&found),
+            quoted(&expected)
+        ),
+        Some(Difference::Order) =>
+            "the numbers in the names of one are not in order, and the other has no such names; name \
+             the columns of both, as pixel0, pixel1"
+                .into(),
+    };
+    bail!(
+        "{}: expected the same columns of pixels as in {other}, found others: {found}",
+        file.escaped()
+    );
+}
+
+fn first_row(file: &Path, form: &Form) -> anyhow::Result<FirstRow> {
+    let read = || FirstRow::read(BufReader::new(Input::open(file)?), form.size);
     read().with_context(|| file.escaped())
 }
 

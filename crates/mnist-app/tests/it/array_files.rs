@@ -179,6 +179,102 @@ fn a_table_to_be_answered_is_not_a_part() {
 }
 
 #[test]
+fn columns_of_two_tables_are_matched_by_their_numbers() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    let (train, test) = (table(0, 8, &["0", "1"]), table(8, 4, &["0", "1"]));
+    let turned = |text: &str| {
+        let lines = text.lines().map(|line| {
+            let (label, pixels) = line.split_once(',').unwrap();
+            let pixels: Vec<_> = pixels.rsplit(',').collect();
+            format!("{},{label}\n", pixels.join(","))
+        });
+        lines.collect::<String>()
+    };
+    let renamed = |text: &str, names: &str| {
+        let names: Vec<_> = names.chars().map(String::from).collect();
+        let (_, rows) = text.split_once('\n').unwrap();
+        format!("label,{}\n{rows}", names.join(","))
+    };
+    let (ordered, swapped) = ("abcdefghijklmnop", "bacdefghijklmnop");
+    let rows = |text: &str| text.split_once('\n').unwrap().1.to_owned();
+    for (name, train, test, expected) in [
+        ("turned", turned(&train), test.clone(), None),
+        ("both", turned(&train), turned(&test), None),
+        ("named", renamed(&train, ordered), renamed(&test, ordered), None),
+        ("in-one", renamed(&train, ordered), test.clone(), None),
+        ("nameless", train.clone(), rows(&test), None),
+        (
+            "swapped",
+            renamed(&train, ordered),
+            renamed(&test, swapped),
+            Some("column 2 is \"b\" in test.csv, \"a\" in train.csv"),
+        ),
+        ("unknown", turned(&train), rows(&test), Some("the other has no such names")),
+    ] {
+        write(
+            path,
+            &[
+                (&format!("{name}/train.csv"), train.as_bytes()),
+                (&format!("{name}/test.csv"), test.as_bytes()),
+            ],
+        );
+        match (load(&path.join(name)), expected) {
+            (Ok((train, test)), None) => {
+                assert_eq!(summary_of(&train).0, pixels(0, 8), "{name}");
+                assert_eq!(summary_of(&test).0, pixels(8, 4), "{name}");
+            }
+            (Err(error), Some(expected)) => {
+                let found = format!("{error:#}");
+                assert!(found.contains(expected) && !found.contains('\n'), "{name}: {found}");
+            }
+            (found, _) => panic!("{name}: {:?}", found.err()),
+        }
+    }
+}
+
+#[test]
+fn idx_files_of_the_test_part_have_either_prefix() {
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path();
+    let images = |from, count| idx(&[count as u32, 4, 4], &pixels(from, count));
+    let files = [
+        ("train-images-idx3-ubyte", images(0, 4)),
+        ("train-labels-idx1-ubyte", idx(&[4], &[0, 1, 0, 1])),
+        ("test-images-idx3-ubyte", images(4, 2)),
+        ("test-labels-idx1-ubyte", idx(&[2], &[0, 1])),
+        ("val-images-idx3-ubyte", images(6, 2)),
+    ];
+    write(path, &files.each_ref().map(|(name, bytes)| (*name, &**bytes)));
+    let form = Form { test: Some(0.3), ..Form::default() };
+    let source = DataSource::of(Some(path), None).unwrap();
+    let parts = source.load_parts(None, &form).unwrap();
+    assert_eq!(summary_of(&parts.train).0, pixels(0, 4));
+    assert_eq!(summary_of(&parts.test), (pixels(4, 2), vec![0, 1]));
+    let notes = parts.train.notes();
+    assert!(notes.len() == 1 && notes[0].contains("val-images-idx3-ubyte"), "{notes:?}");
+    write(path, &[("t10k-images-idx3-ubyte", &images(8, 2))]);
+    let error = format!("{:#}", source.load(Part::Test, &form).unwrap_err());
+    assert!(error.contains("expected one file of this part, found "), "{error}");
+    assert!(error.contains("test-images-idx3-ubyte beside it; remove one of them"), "{error}");
+}
+
+#[test]
+fn equal_images_have_no_shares() {
+    let here = tempfile::tempdir().unwrap();
+    let row = ["7"; 16].join(",");
+    let names: Vec<_> = (0..16).map(|at| format!("p{at}")).collect();
+    let text = format!("label,{}\n{}", names.join(","), format!("0,{row}\n1,{row}\n").repeat(4));
+    let file = here.path().join("equal.csv");
+    fs::write(&file, text).unwrap();
+    let form = Form { test: Some(0.3), ..Form::default() };
+    let error = DataSource::of(Some(&file), None).unwrap().load_parts(None, &form).err().unwrap();
+    let error = format!("{error:#}");
+    assert!(error.contains("all 8 images are equal; add others"), "{error}");
+    assert!(!error.contains("shares"), "{error}");
+}
+
+#[test]
 fn idx_files_of_other_types_and_labels_in_columns_are_read() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();

@@ -145,7 +145,11 @@ fn a_file_that_cannot_be_read_is_told_and_the_others_are_answered() {
     let files: [(&str, Vec<u8>, &str); 13] = [
         ("cut.idx", images[..999].to_vec(), "the file is cut short"),
         ("cut.gz", zipped[..zipped.len() / 2].to_vec(), "cut short"),
-        ("labels.idx", labels, "expected the magic number 0x00000803 or 0x00000804"),
+        (
+            "labels.idx",
+            labels,
+            "0x00000804 (3 or 4 axes of bytes, or of other whole numbers), found",
+        ),
         ("float.idx", float, "found floats of 32 bits"),
         ("empty.idx", idx(&[0, 28, 28], &[]), "at least one image"),
         ("four.idx", idx(&[1, 4, 2, 2], &[0; 16]), "with 1 or 3 channels"),

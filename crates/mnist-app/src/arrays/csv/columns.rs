@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 
+use super::order::by_numbers;
 use crate::arrays::{check_size, some_of};
 use crate::escape::quoted;
 
@@ -16,6 +17,10 @@ pub(super) struct Columns {
     /// The names in the first line, if it is one of names.
     names: Option<Vec<String>>,
     left_out: Vec<bool>,
+    /// The others, the pixels in their order.
+    pub(super) order: Vec<usize>,
+    /// Whether the order is that of the numbers in the names.
+    pub(super) is_numbered: bool,
     pub(super) label: Label,
     /// `(C, H, W)`, as the number of pixels says.
     pub(super) shape: [usize; 3],
@@ -90,8 +95,13 @@ impl Columns {
             }
         };
         check_size(shape)?;
+        let is_label = |at: &usize| label == Label::At(*at);
+        let (mut order, pixels): (Vec<_>, Vec<_>) = used.into_iter().partition(is_label);
+        let numbered = if is_header { by_numbers(&lower, &pixels) } else { None };
+        let is_numbered = numbered.is_some();
+        order.extend(numbered.unwrap_or(pixels));
         let names = is_header.then(|| first.to_vec());
-        Ok(Self { names, left_out, label, shape })
+        Ok(Self { names, left_out, order, is_numbered, label, shape })
     }
 
     pub(super) fn has_header(&self) -> bool {
@@ -103,16 +113,36 @@ impl Columns {
         self.left_out.len()
     }
 
-    /// Whether a column is neither label nor pixel.
-    pub(super) fn is_left_out(&self, at: usize) -> bool {
-        self.left_out[at]
-    }
-
     /// The first and the last one of those that are not left out.
     pub(super) fn ends(&self) -> (usize, usize) {
-        let first = self.left_out.iter().position(|&is_out| !is_out).unwrap_or_default();
-        let last = self.left_out.iter().rposition(|&is_out| !is_out).unwrap_or_default();
-        (first, last)
+        let end = |at: Option<&usize>| at.copied().unwrap_or_default();
+        (end(self.order.first()), end(self.order.last()))
+    }
+
+    /// Those that are pixels, or may be.
+    pub(super) fn pixels(&self) -> &[usize] {
+        match self.label {
+            Label::At(_) => self.order.get(1..).unwrap_or_default(),
+            Label::None | Label::FirstOrLast => &self.order,
+        }
+    }
+
+    /// Whether the pixels stand in another order.
+    pub(super) fn is_moved(&self) -> bool {
+        !self.pixels().is_sorted()
+    }
+
+    /// Those that are left out and have an empty name.
+    pub(super) fn unnamed(&self) -> Vec<usize> {
+        let is_unnamed = |at: &usize| {
+            self.left_out[*at] && self.names.as_ref().is_some_and(|names| names[*at].is_empty())
+        };
+        (0..self.count()).filter(is_unnamed).collect()
+    }
+
+    /// The name of a column, if it has one.
+    pub(super) fn name_of(&self, at: usize) -> Option<&str> {
+        Some(self.names.as_ref()?.get(at)?)
     }
 
     /// The number of a column, counted from 1, and its name.
@@ -123,13 +153,25 @@ impl Columns {
         }
     }
 
-    /// How they were understood, where that is not plain.
-    pub(super) fn notes(&self) -> Vec<String> {
-        let left_out = (0..self.count()).filter(|&at| self.left_out[at]);
-        let left_out = some_of(left_out.map(|at| self.name(at)));
+    /// How they were understood, where that is not plain; the `empty` ones have no cell with text.
+    pub(super) fn notes(&self, empty: &[usize]) -> Vec<String> {
+        let ids = (0..self.count()).filter(|at| self.left_out[*at] && !empty.contains(at));
+        let listed = |columns: Vec<usize>| some_of(columns.into_iter().map(|at| self.name(at)));
         let mut notes = Vec::new();
-        if !left_out.is_empty() {
-            notes.push(format!("left out column {left_out}, which numbers the rows"));
+        for (columns, what) in [(ids.collect(), "numbers the rows"), (empty.to_vec(), "is empty")] {
+            let columns = listed(columns);
+            if !columns.is_empty() {
+                notes.push(format!("left out column {columns}, which {what}"));
+            }
+        }
+        if let (true, [first, .., last], Some(names)) =
+            (self.is_moved(), self.pixels(), &self.names)
+        {
+            notes.push(format!(
+                "columns are read in the order of the numbers in their names, {} to {}",
+                quoted(&names[*first]),
+                quoted(&names[*last])
+            ));
         }
         if let (Label::At(at), Some(names)) = (self.label, &self.names)
             && !LABELS.contains(&&*names[at].to_lowercase())
@@ -163,17 +205,14 @@ fn are_alike(names: &[String], used: &[usize]) -> bool {
     stems.next().is_some_and(|first| !first.is_empty() && stems.all(|stem| stem == first))
 }
 
-/// The first or the last of the used columns, if it alone differs from the others by more than
-/// digits.
+/// The only one of the used columns that differs from the others by more than digits.
 fn odd_one(names: &[String], used: &[usize]) -> Option<usize> {
-    let [first, middle @ .., last] = used else { return None };
-    let common = stem(&names[*middle.first()?]);
-    let is_alike = |&at: &usize| stem(&names[at]) == common;
-    match (is_alike(first), middle.iter().all(is_alike), is_alike(last)) {
-        (false, true, true) => Some(*first),
-        (true, true, false) => Some(*last),
-        _ => None,
-    }
+    let [one, other, another, ..] = *used else { return None };
+    let stem_of = |at: usize| stem(&names[at]);
+    let is_first_common = [other, another].iter().any(|&at| stem_of(at) == stem_of(one));
+    let common = stem_of(if is_first_common { one } else { other });
+    let mut odd = used.iter().copied().filter(|&at| stem_of(at) != common);
+    odd.next().filter(|_| odd.next().is_none())
 }
 
 /// The shape, `(C, H, W)`, of pictures of so many pixels; of a single pixel only if `size` says so,

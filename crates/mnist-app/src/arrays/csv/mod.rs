@@ -1,16 +1,18 @@
 //! Pictures as rows of a table, CSV: a label and pixels, as in digit competitions.
 //!
 //! `table` reads rows of bounded length, `columns` says what the columns are, as far as a first row
-//! tells; what it leaves open, the first or the last column, is decided here when all rows are read.
+//! tells, and `order` in which order they are; what it leaves open, the first or the last column, is
+//! decided here when all rows are read.
 
 mod columns;
+mod order;
 mod table;
 
 use std::io::BufRead;
 
 use anyhow::{Context, bail, ensure};
 
-use super::{Labelled, Labels, Pictures, separate_channels};
+use super::{Labelled, Labels, Pictures, is_zeros_and_ones, separate_channels};
 use crate::escape::{Escape, quoted};
 use crate::input::reserve;
 use columns::{Columns, Label};
@@ -30,16 +32,16 @@ pub fn read(file: impl BufRead, size: Option<[usize; 2]>) -> anyhow::Result<Labe
     if columns.has_header() {
         ensure!(table.next()?, "expected rows of pixels below the header, found none");
     }
-    let mut rows =
-        Rows { planes: Vec::new(), first: Candidate::default(), last: Candidate::default() };
+    let (first, last) = (Candidate::default(), Candidate::default());
+    let mut rows = Rows { planes: Vec::new(), first, last, empty: columns.unnamed() };
     loop {
         rows.push(&table, &columns).with_context(|| format!("line {}", table.line()))?;
         if !table.next()? {
             break;
         }
     }
-    let mut notes = columns.notes();
-    let Rows { mut planes, first, last } = rows;
+    let Rows { mut planes, first, last, empty } = rows;
+    let mut notes = columns.notes(&empty);
     let labels = match columns.label {
         Label::None => None,
         Label::At(_) => Some(first.labels?),
@@ -66,19 +68,60 @@ pub fn read(file: impl BufRead, size: Option<[usize; 2]>) -> anyhow::Result<Labe
         notes.push("pixels are read as red, green and blue of each in turn".into());
         separate_channels(&mut planes, columns.shape);
     }
+    if is_zeros_and_ones(&planes) {
+        notes.push("all numbers are 0 or 1 of 255; if 1 is white, save them times 255".into());
+    }
     Ok(Labelled { pictures: Pictures { shape: columns.shape, planes }, labels, notes })
 }
 
-/// The shape of the pictures in a table, `(C, H, W)`, and whether it has labels, by its first row.
-///
-/// # Errors
-/// As [`read`].
-pub fn first_row(
-    file: impl BufRead,
-    size: Option<[usize; 2]>,
-) -> anyhow::Result<([usize; 3], bool)> {
-    let columns = start(&mut Table::new(file)?, size)?;
-    Ok((columns.shape, columns.label != Label::None))
+/// What the first row of a table tells.
+pub struct FirstRow {
+    columns: Columns,
+}
+
+/// Why pixels at one place of two tables may not be the same ones.
+pub enum Difference {
+    /// A column, counted from 1, has different names.
+    Name(usize, [String; 2]),
+    /// The numbers in the names of one are not in order, and the other has none.
+    Order,
+}
+
+impl FirstRow {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn read(file: impl BufRead, size: Option<[usize; 2]>) -> anyhow::Result<Self> {
+        Ok(Self { columns: start(&mut Table::new(file)?, size)? })
+    }
+
+    /// The shape of the pictures, `(C, H, W)`.
+    pub fn shape(&self) -> [usize; 3] {
+        self.columns.shape
+    }
+
+    /// Whether there are labels.
+    pub fn has_labels(&self) -> bool {
+        self.columns.label != Label::None
+    }
+
+    /// Whether the pixels of both may not be in the same order.
+    pub fn difference(&self, other: &Self) -> Option<Difference> {
+        let (own, others) = (&self.columns, &other.columns);
+        match (own.is_numbered, others.is_numbered) {
+            (true, true) => None,
+            (false, false) => {
+                let pairs = own.pixels().iter().zip(others.pixels());
+                let mut named = pairs.filter_map(|(&at, &other)| {
+                    Some((at, [own.name_of(at)?, others.name_of(other)?]))
+                });
+                let (at, names) = named.find(|(_, [own, other])| own != other)?;
+                Some(Difference::Name(at + 1, names.map(str::to_owned)))
+            }
+            _ => (own.is_moved() || others.is_moved()).then_some(Difference::Order),
+        }
+    }
 }
 
 fn start(table: &mut Table<impl BufRead>, size: Option<[usize; 2]>) -> anyhow::Result<Columns> {
@@ -99,6 +142,8 @@ struct Rows {
     first: Candidate,
     /// The last column, if it may be the label.
     last: Candidate,
+    /// The columns without a name whose cells are all empty.
+    empty: Vec<usize>,
 }
 
 impl Rows {
@@ -115,11 +160,12 @@ impl Rows {
             reserve(&mut self.planes, more.max(pixels))?;
         }
         let (first, last) = columns.ends();
-        for (at, cell) in table.iter().enumerate() {
+        self.empty.retain(|&at| table.cell(at).trim_ascii().is_empty());
+        for &at in &columns.order {
+            let cell = table.cell(at);
             let place = || format!("column {}", columns.name(at));
             let whole_place = || format!("line {}: {}", table.line(), place());
             match columns.label {
-                _ if columns.is_left_out(at) => {}
                 Label::At(label) if label == at => {
                     self.first.push_label(cell).with_context(place)?;
                 }

@@ -103,8 +103,9 @@ impl<R: BufRead> Table<R> {
         self.row.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.row.iter()
+    /// A cell; empty if there is none.
+    pub(super) fn cell(&self, at: usize) -> &[u8] {
+        self.row.get(at).unwrap_or_default()
     }
 
     /// The cells as texts.

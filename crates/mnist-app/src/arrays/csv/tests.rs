@@ -68,6 +68,56 @@ fn pictures_may_be_in_colour_gzipped_without_labels_or_of_a_given_size() {
 }
 
 #[test]
+fn pixels_are_in_the_order_of_the_numbers_in_their_names() {
+    let note = |from: &str, to: &str| {
+        format!("columns are read in the order of the numbers in their names, {from} to {to}")
+    };
+    let moved = note("\"p0\"", "\"p3\"");
+    for (text, expected) in [
+        ("label,p0,p1,p2,p3\n5,0,1,2,9\n", None),
+        ("label,p3,p2,p1,p0\n5,9,2,1,0\n", Some(&*moved)),
+        ("p2,label,p0,p3,p1\n2,5,0,9,1\n", Some(&moved)),
+        ("p2,digit,p0,p3,p1\n2,5,0,9,1\n", Some(&moved)),
+        ("y,1x1,2x1,1x2,2x2\n5,0,2,1,9\n", Some(&note("\"1x1\"", "\"2x2\""))),
+        ("y,1x1,1x2,2x1,2x2\n5,0,1,2,9\n", None),
+        (
+            "y,pixel_09,pixel_10,pixel_11,pixel_8\n5,1,2,9,0\n",
+            Some(&note("\"pixel_8\"", "\"pixel_11\"")),
+        ),
+        // Other names, and numbers that stand twice, tell nothing.
+        ("y,a,d,c,b\n5,0,1,2,9\n", None),
+        ("y,r2,g1,r0,g4\n5,0,1,2,9\n", None),
+        ("y,p2,p02,p1,p1\n5,0,1,2,9\n", None),
+        ("y,p2,p99999999999999999999,p1,p0\n5,0,1,2,9\n", None),
+    ] {
+        let table = table(text);
+        assert_eq!(words(&table).unwrap(), ["5"], "{text}");
+        assert_eq!(table.pictures.planes, [0, 1, 2, 9], "{text}");
+        let told = table.notes.iter().find(|note| note.contains("order"));
+        assert_eq!(told.map(String::as_str), expected, "{text}");
+    }
+    let colour = table("y,p11,p10,p9,p8,p7,p6,p5,p4,p3,p2,p1,p0\nx,11,10,9,8,7,6,5,4,3,2,1,0\n");
+    assert_eq!(colour.pictures.planes, [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]);
+}
+
+#[test]
+fn what_is_left_out_or_may_be_scaled_otherwise_is_told() {
+    for (text, expected) in [
+        (
+            "label,p0,p1,p2,p3,\n5,0,1,2,9,\n3,0,1,2,9,\n",
+            "left out column 6 (\"\"), which is empty",
+        ),
+        (",label,p0,p1,p2,p3\n0,5,0,1,2,9\n", "left out column 1 (\"\"), which numbers the rows"),
+        (
+            "label,p0,p1,p2,p3\n5,0,1,0,1\n",
+            "all numbers are 0 or 1 of 255; if 1 is white, save them times 255",
+        ),
+    ] {
+        assert_eq!(table(text).notes, [expected], "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_table_of_pictures_is_named() {
     let classes: String = (0..300).map(|class| format!("c{class},1,2,3,4\n")).collect();
     let long = format!("label,p0\n1,\"{}", "9".repeat(17 << 20));
