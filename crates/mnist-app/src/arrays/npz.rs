@@ -454,20 +454,12 @@ mod tests {
         let floats = |numbers: [f32; 2]| {
             npy("<f4", "(1, 1, 2)", "False", &numbers.map(f32::to_le_bytes).concat())
         };
+        let dark =
+            "x: all numbers are 0 or 1 of 255; if 1 is white, save them as float or times 255";
         for (array, expected) in [
             (npy("|u1", "(1, 1, 2)", "False", &[0, 2]), None),
-            (
-                npy("|u1", "(1, 1, 2)", "False", &[0, 1]),
-                Some(
-                    "x: all numbers are 0 or 1 of 255; if 1 is white, save them as float or times 255",
-                ),
-            ),
-            (
-                npy("<i2", "(1, 1, 2)", "False", &[0, 0, 1, 0]),
-                Some(
-                    "x: all numbers are 0 or 1 of 255; if 1 is white, save them as float or times 255",
-                ),
-            ),
+            (npy("|u1", "(1, 1, 2)", "False", &[0, 1]), Some(dark)),
+            (npy("<i2", "(1, 1, 2)", "False", &[0, 0, 1, 0]), Some(dark)),
             (
                 floats([0.2, 1.0]),
                 Some("x: floats from 0 to 1, all of them 255ths, are multiplied by 255"),
@@ -475,7 +467,8 @@ mod tests {
             (
                 floats([0.0, 1.0]),
                 Some(
-                    "x: floats, all of them 0 or 1, are multiplied by 255; if 1 of 255 is meant, save them as bytes (uint8)",
+                    "x: floats, all of them 0 or 1, are multiplied by 255; if 1 of 255 is meant, \
+                     save them as bytes (uint8)",
                 ),
             ),
             (

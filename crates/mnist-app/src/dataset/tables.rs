@@ -146,10 +146,9 @@ fn check_order(
             quoted(&found),
             quoted(&expected)
         ),
-        Some(Difference::Order) =>
-            "the numbers in the names of one are not in order, and the other has no such names; name \
-             the columns of both, as pixel0, pixel1"
-                .into(),
+        Some(Difference::Order) => "the numbers in the names of one are not in order, and the \
+                                    other has no such names; name the columns of both, as pixel0"
+            .into(),
     };
     bail!(
         "{}: expected the same columns of pixels as in {other}, found others: {found}",
