@@ -132,7 +132,13 @@ pub(crate) fn result_of(
         Some(_) => ("the vote of", "members"),
         None => ("", "epochs"),
     };
-    let what = format!("{what} {epoch} {of}");
+    let early = match (experiment.committee, experiment.epochs.get()) {
+        (None, epochs) if epoch < epochs => {
+            format!(" of {epochs}, as target_accuracy or patience ended it")
+        }
+        _ => String::new(),
+    };
+    let what = format!("{what} {epoch} {of}{early}");
     let result = format!("{}: has ended; {}: {accuracy}", run.escaped(), what.trim_start());
     Ok(Some(format!("{}\nweights: sha256 {weights_sha256}\n", wrap(&result))))
 }
