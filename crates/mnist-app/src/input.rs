@@ -167,6 +167,8 @@ impl Found {
                 Ok(Self::NoFile(other_than_a_file(metadata.file_type()).unwrap_or("a pipe")))
             }
             Err(error) => match error.kind() {
+                // A link that leads to itself leads nowhere too.
+                _ if is_loop(&error) => Ok(Self::Dangling),
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                     Ok(if is_there(path) { Self::Dangling } else { Self::Nothing })
                 }
@@ -174,6 +176,12 @@ impl Found {
             },
         }
     }
+}
+
+/// Whether links lead in a circle.
+fn is_loop(error: &io::Error) -> bool {
+    let number = if cfg!(target_os = "linux") { 40 } else { 62 };
+    cfg!(unix) && error.raw_os_error() == Some(number)
 }
 
 impl fmt::Display for Found {

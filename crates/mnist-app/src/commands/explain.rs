@@ -31,7 +31,7 @@ pub struct Flags {
     /// a model.safetensors or the folder of a run; of a committee, the folder of a member
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// a PNG file, or one of the model's data, counted from 0: test:17, train:3
+    /// a picture's file, or one of the model's data, counted from 0: test:17, train:3
     #[arg(value_name = "PICTURE", value_parser = picture)]
     picture: PictureChoice,
     /// The class that the picture shows, by its name; without it, that of the data, or of a file

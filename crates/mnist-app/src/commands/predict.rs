@@ -78,7 +78,13 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     }
     let (mut notes, mut failed, mut files) = (Vec::new(), 0_usize, Vec::new());
     for path in &flags.files {
-        let found = require_utf8("FILE", path).and_then(|()| listed(path, &mut notes));
+        let mut errors = Vec::new();
+        let found =
+            require_utf8("FILE", path).and_then(|()| listed(path, (&mut notes, &mut errors)));
+        for error in errors {
+            notice(format_args!("error: {error:#}"));
+            failed += 1;
+        }
         match found {
             Ok(found) => files.extend(found),
             Err(error) => {

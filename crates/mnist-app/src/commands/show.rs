@@ -42,7 +42,7 @@ pub struct Flags {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     what: Vec<Section>,
     /// The picture whose feature maps are shown: test:N, validation:N or train:N of the model's data, counted
-    /// from 0, or a PNG file [default: test:0]
+    /// from 0, or a picture's file [default: test:0]
     #[arg(long, value_name = "PICTURE", value_parser = PictureChoice::from_str)]
     sample: Option<PictureChoice>,
     /// Of a committee, the member whose kernels and feature maps are shown [default: 1]

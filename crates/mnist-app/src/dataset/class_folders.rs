@@ -27,8 +27,9 @@ use crate::preprocessing::{Broken, Form, Preprocessing, Raster, Resizer};
 pub(super) fn given(folder: &Path) -> anyhow::Result<Vec<Part>> {
     let mut given = Vec::new();
     for part in Part::ALL {
-        let path = folder.join(name(part));
-        if Found::at(&path)? == Found::Folder && !(is_class(&path) && has_classes(folder)?) {
+        if let Some(path) = place(folder, part)?
+            && !(is_class(&path) && has_classes(folder)?)
+        {
             given.push(part);
         }
     }
@@ -42,8 +43,7 @@ pub(super) fn present(folder: &Path) -> anyhow::Result<bool> {
 
 /// Whether there is a class folder directly in `folder` that has another name than the parts.
 fn has_classes(folder: &Path) -> anyhow::Result<bool> {
-    let is_part = |entry: &str| Part::ALL.map(name).contains(&entry);
-    Ok(entries(folder)?.iter().any(|(entry, path)| !is_part(entry) && is_class(path)))
+    Ok(entries(folder)?.iter().any(|(entry, path)| part_of(entry).is_none() && is_class(path)))
 }
 
 /// Whether pictures but no folders are in a folder.
@@ -58,7 +58,11 @@ fn is_class(folder: &Path) -> bool {
 /// pool.
 pub(super) fn load(folder: &Path, wanted: &Wanted<'_>) -> anyhow::Result<Samples> {
     let Wanted { part, form, fingerprints } = *wanted;
-    let folder = part.map_or_else(|| folder.to_owned(), |part| folder.join(name(part)));
+    let folder = match part {
+        None => folder.to_owned(),
+        // Where there is none, its name is said.
+        Some(part) => place(folder, part)?.unwrap_or_else(|| folder.join(names(part)[0])),
+    };
     let place = || folder.escaped();
     match Found::at(&folder)? {
         Found::Folder => {}
@@ -110,7 +114,11 @@ pub(super) fn shapes(folder: &Path, form: &Form) -> anyhow::Result<Vec<[usize; 3
     let skips = form.broken.unwrap_or_default() == Broken::Skip;
     let folders = match given.is_empty() {
         true => vec![(None, folder.to_owned())],
-        false => given.iter().map(|&part| (Some(part), folder.join(name(part)))).collect(),
+        false => {
+            let found = given.iter().map(|&part| Ok((Some(part), place(folder, part)?)));
+            let found = found.collect::<anyhow::Result<Vec<_>>>()?.into_iter();
+            found.filter_map(|(part, place)| Some((part, place?))).collect()
+        }
     };
     let mut shapes = HashSet::new();
     for (part, folder) in folders {
@@ -154,12 +162,12 @@ fn keep<T>(items: &mut Vec<T>, chunk: usize, lost: &[bool]) {
 /// What beside the folders of the parts looks like data.
 pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     let mut left_out = LeftOut::default();
-    let given: Vec<_> = given(folder)?.into_iter().map(name).collect();
+    let given = given(folder)?;
     if given.is_empty() {
         return Ok(left_out);
     }
     for (entry, path) in entries(folder)? {
-        let is_part = given.contains(&&*entry);
+        let is_part = part_of(&entry).is_some_and(|part| given.contains(&part));
         let looks_so = Found::at(&path)? == Found::Folder || is_of_pictures(&ending(&entry));
         if !is_part && looks_so {
             left_out.add(Kind::Beside, &path);
@@ -168,12 +176,41 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     Ok(left_out)
 }
 
-fn name(part: Part) -> &'static str {
+/// What the folder of a part may be called, in capitals or not.
+fn names(part: Part) -> &'static [&'static str] {
     match part {
-        Part::Train => "train",
-        Part::Validation => "validation",
-        Part::Test => "test",
+        Part::Train => &["train", "training"],
+        Part::Validation => &["validation", "val", "valid"],
+        Part::Test => &["test", "testing"],
     }
+}
+
+/// The part whose folder may be called so.
+fn part_of(entry: &str) -> Option<Part> {
+    let entry = entry.to_lowercase();
+    Part::ALL.into_iter().find(|&part| names(part).contains(&&*entry))
+}
+
+/// The folder of a part.
+///
+/// # Errors
+/// If there are two, or what bears the name cannot be examined.
+fn place(folder: &Path, part: Part) -> anyhow::Result<Option<PathBuf>> {
+    let mut found = None;
+    for (entry, path) in entries(folder)? {
+        if part_of(&entry) != Some(part) || Found::at(&path)? != Found::Folder {
+            continue;
+        }
+        if let Some(other) = found.replace(path.clone()) {
+            bail!(
+                "{}: expected one folder of {} images, found {} beside it; rename one of them",
+                path.escaped(),
+                part.words(),
+                other.escaped()
+            );
+        }
+    }
+    Ok(found)
 }
 
 /// The images of one part.

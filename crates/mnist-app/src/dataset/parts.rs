@@ -11,6 +11,7 @@ use anyhow::{Context, ensure};
 use layers::sha256_of;
 
 use super::samples::{Part, Samples, digest_of};
+use crate::escape::Escape;
 use crate::preprocessing::{Form, Raster};
 
 /// The parts of a data set, with the same classes and the same shape of images.
@@ -57,10 +58,11 @@ impl Parts {
         Ok(Self { train, validation, test, form })
     }
 
-    /// Notes which images stand in two of the parts that were given: a share never has them.
+    /// Notes which images stand in two classes, or in two of the parts that were given: of shares each
+    /// equal image is in one.
     pub(super) fn note_duplicates(&mut self, given: &[Part]) {
         let Self { train, validation, test, .. } = self;
-        let mut notes = Vec::new();
+        let mut notes: Vec<_> = contradictions(train).into_iter().collect();
         if given.contains(&Part::Test) {
             notes.extend(duplicates(train, test, ["training", "test"]));
             if let Some(validation) = validation {
@@ -226,6 +228,36 @@ fn rearrange(bytes: &mut [u8], chunk: usize, order: &[usize]) {
             at = from;
         }
     }
+}
+
+/// Which images have two classes, in a line that warns of it.
+fn contradictions(samples: &Samples) -> Option<String> {
+    const MOST: usize = 3;
+    let mut known = HashMap::with_capacity(samples.len());
+    let labelled = |index: usize| {
+        let label = samples.classes.name(usize::from(samples.labels[index]));
+        format!("{} ({})", samples.name(index), label.escaped())
+    };
+    let found: Vec<_> = (0..samples.len())
+        .filter_map(|index| {
+            let first = *known.entry(samples.image(index)).or_insert(index);
+            (samples.labels[first] != samples.labels[index]).then_some((first, index))
+        })
+        .collect();
+    let pairs = found.iter().take(MOST);
+    let pairs: Vec<_> =
+        pairs.map(|&(first, index)| format!("{} = {}", labelled(first), labelled(index))).collect();
+    let more = found.len() - pairs.len();
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    (!found.is_empty()).then(|| {
+        format!(
+            "warning: {} of {} training images are, pixel by pixel, images of another class too: \
+             {}{more}",
+            found.len(),
+            samples.len(),
+            pairs.join("; ")
+        )
+    })
 }
 
 /// Which images of `other` are in `samples` too, pixel by pixel, in a line that warns of it; `names`

@@ -107,7 +107,7 @@ impl Store<'_> {
         };
         bail!(
             "{}: expected images to test on, {part}, or a share of all images, found neither; say test \
-             = 0.2 in [data] of the experiment, which mnist-app presets NAME prints",
+             = 0.2 in [data] of the experiment, or take --preset pictures",
             place.escaped()
         );
     }
@@ -257,6 +257,9 @@ impl DataSource {
             let smallest = sizes().min_by_key(by_area).unwrap_or_default();
             let largest = sizes().max_by_key(by_area).unwrap_or_default();
             let found = match smallest == largest {
+                true if chosen.size == form.preprocessing(*first).size.into() => {
+                    format!("{}×{}, some grey and some in colour,", smallest[0], smallest[1])
+                }
                 true => format!("{}×{}", smallest[0], smallest[1]),
                 false => format!(
                     "different sizes from {}×{} to {}×{}",

@@ -253,7 +253,13 @@ impl Constant {
         let counts = samples.of_each_class();
         let total = samples.len() as f64;
         let shares = counts.iter().map(|&count| count as f64 / total);
-        // Finite for a class without images, since label smoothing has targets for all classes.
+        // With label smoothing, the shares of the targets: those are not 0 for any class.
+        let smoothing = match loss {
+            Loss::SoftmaxCrossEntropy(own) => own.label_smoothing,
+            _ => 0.0,
+        };
+        let even = smoothing / counts.len() as f64;
+        let shares = shares.map(|share| (1.0 - smoothing) * share + even);
         let ln = |share: f64| share.max(f64::MIN_POSITIVE).ln();
         let answer: Vec<_> = match loss.domain() {
             Domain::Logits => shares.map(ln).collect(),

@@ -78,7 +78,8 @@ impl MistakesSheet {
 fn heading(mistakes: usize, samples: usize) -> String {
     match mistakes {
         0 => format!("no mistakes, of {samples} test images"),
-        1..=MOST => format!("all {mistakes} mistakes, of {samples} test images"),
+        1 => format!("the only mistake, of {samples} test images"),
+        2..=MOST => format!("all {mistakes} mistakes, of {samples} test images"),
         _ => format!("the {MOST} most confident of {mistakes} mistakes, of {samples} test images"),
     }
 }

@@ -51,7 +51,10 @@ pub(crate) struct Picture {
 ///
 /// # Errors
 /// If there is nothing of this name, or a folder cannot be read.
-pub(crate) fn listed(path: &Path, notes: &mut Vec<String>) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn listed(
+    path: &Path,
+    (notes, errors): (&mut Vec<String>, &mut Vec<anyhow::Error>),
+) -> anyhow::Result<Vec<PathBuf>> {
     if path.as_os_str() == STANDARD_INPUT {
         return Ok(vec![path.to_owned()]);
     }
@@ -64,7 +67,16 @@ pub(crate) fn listed(path: &Path, notes: &mut Vec<String>) -> anyhow::Result<Vec
     let (mut files, mut hidden, mut others) = (Vec::new(), 0_usize, 0_usize);
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| folder.escaped())? {
+        let entries = match fs::read_dir(&folder).with_context(|| folder.escaped()) {
+            Ok(entries) => entries,
+            // The others are answered.
+            Err(error) if folder != path => {
+                errors.push(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
             let entry = entry.with_context(|| folder.escaped())?;
             let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
             let kind = entry.file_type().with_context(|| entry.path().escaped())?;
@@ -81,7 +93,7 @@ pub(crate) fn listed(path: &Path, notes: &mut Vec<String>) -> anyhow::Result<Vec
     files.sort();
     for (count, what) in [(hidden, "hidden"), (others, "neither files nor folders of their own")] {
         if count > 0 {
-            notes.push(format!("{place}: left out {count} entries that are {what}"));
+            notes.push(format!("{place}: left out {count} of its entries, {what}"));
         }
     }
     ensure!(!files.is_empty(), "{place}: expected pictures, found a folder without files");

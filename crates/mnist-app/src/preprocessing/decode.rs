@@ -4,11 +4,12 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use anyhow::{anyhow, bail, ensure};
+use image::codecs::webp::WebPDecoder;
 use image::error::ImageError;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::{Raster, png_image};
+use super::{Raster, jpeg, png_image};
 use crate::input::{Input, append, reserve};
 use crate::memory;
 
@@ -16,7 +17,7 @@ use crate::memory;
 const MOST_BYTES: usize = 1 << 28;
 
 /// The most values of a picture, all channels together.
-pub(super) const MOST_NUMBERS: usize = 1 << 26;
+pub(super) const MOST_NUMBERS: usize = 1 << 28;
 
 impl Raster {
     /// The bytes of a file that may be a picture.
@@ -140,8 +141,14 @@ fn decoder(
     format: ImageFormat,
 ) -> anyhow::Result<(impl ImageDecoder + '_, Orientation)> {
     let failed = |error| complaint(format, error);
-    if format == ImageFormat::Gif {
-        require_still_gif(bytes)?;
+    match format {
+        ImageFormat::Gif => require_still_gif(bytes)?,
+        ImageFormat::WebP => {
+            let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(failed)?;
+            ensure!(!decoder.has_animation(), ANIMATION);
+        }
+        ImageFormat::Jpeg => jpeg::require_whole(bytes)?,
+        _ => {}
     }
     let reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut decoder = reader.into_decoder().map_err(failed)?;
@@ -150,13 +157,18 @@ fn decoder(
         u64::from(width) * u64::from(height) * u64::from(decoder.color_type().channel_count());
     ensure!(
         width > 0 && height > 0 && numbers <= MOST_NUMBERS as u64,
-        "expected an image of at most {MOST_NUMBERS} numbers, found one of {height}×{width} pixels"
+        "expected an image of at most {MOST_NUMBERS} numbers, of each pixel and channel one, found \
+         one of {height}×{width} pixels; choose a smaller picture"
     );
     let bytes = decoder.total_bytes().saturating_mul(2);
     memory::require("decoding it", bytes, "choose a smaller picture")?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok((decoder, orientation))
 }
+
+/// That there are several pictures in one.
+pub(super) const ANIMATION: &str =
+    "expected a single image, found an animation; save the picture that is meant as PNG";
 
 /// Refuses an animation, of which nobody says which picture is meant.
 fn require_still_gif(bytes: &[u8]) -> anyhow::Result<()> {
@@ -169,10 +181,14 @@ fn require_still_gif(bytes: &[u8]) -> anyhow::Result<()> {
         // Refused for its size.
         return Ok(());
     }
-    ensure!(
-        decoder.into_frames().nth(1).is_none(),
-        "expected a single image, found an animation; save the picture that is meant as PNG"
-    );
+    let mut frames = decoder.into_frames();
+    for count in 0..2 {
+        match frames.next() {
+            Some(Ok(_)) => ensure!(count == 0, ANIMATION),
+            Some(Err(error)) => return Err(complaint(ImageFormat::Gif, error)),
+            None => break,
+        }
+    }
     Ok(())
 }
 

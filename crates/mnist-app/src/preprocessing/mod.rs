@@ -12,6 +12,7 @@ mod apply;
 mod decode;
 mod digit;
 mod form;
+mod jpeg;
 mod normalization;
 mod png_image;
 mod raster;

@@ -7,10 +7,8 @@ use image::metadata::Orientation;
 use png::{ColorType, Decoder, DecodingError, Reader, Transformations};
 
 use super::Raster;
+use super::decode::{ANIMATION, MOST_NUMBERS};
 use crate::dataset::size_text;
-
-/// The most values of an image, all channels together.
-const MOST_NUMBERS: usize = 1 << 26;
 
 /// The picture in the bytes of a PNG file.
 ///
@@ -74,7 +72,8 @@ impl<'a> Image<'a> {
         let numbers = shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
         ensure!(
             numbers.is_some_and(|numbers| numbers <= MOST_NUMBERS),
-            "expected an image of at most {MOST_NUMBERS} numbers, found one of {}",
+            "expected an image of at most {MOST_NUMBERS} numbers, of each pixel and channel one, \
+             found one of {}; choose a smaller picture",
             size_text(shape)
         );
         if !is_indexed {
@@ -82,7 +81,7 @@ impl<'a> Image<'a> {
             decoder.set_transformations(Transformations::normalize_to_color8());
         }
         let reader = decoder.read_info().map_err(complaint)?;
-        ensure!(!reader.info().is_animated(), "expected a single image, found an animation");
+        ensure!(!reader.info().is_animated(), "{ANIMATION}");
         let palette = if is_indexed { Some(Palette::of(&reader)?) } else { None };
         let alpha = match reader.output_color_type().0 {
             ColorType::GrayscaleAlpha | ColorType::Rgba | ColorType::Indexed => true,

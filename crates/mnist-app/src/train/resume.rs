@@ -132,8 +132,14 @@ pub(crate) fn result_of(
         Some(_) => ("the vote of", "members"),
         None => ("", "epochs"),
     };
+    let early = match (experiment.committee, experiment.epochs.get()) {
+        (None, epochs) if epoch < epochs => {
+            format!("; target_accuracy or patience ended it before its {epochs} epochs")
+        }
+        _ => String::new(),
+    };
     let what = format!("{what} {epoch} {of}");
-    let result = format!("{}: has ended; {}: {accuracy}", run.escaped(), what.trim_start());
+    let result = format!("{}: has ended; {}: {accuracy}{early}", run.escaped(), what.trim_start());
     Ok(Some(format!("{}\nweights: sha256 {weights_sha256}\n", wrap(&result))))
 }
 

@@ -326,3 +326,47 @@ fn keys_of_parts_and_files_are_checked() {
         assert_eq!(found.lines().count(), 1, "{keys}: {found}");
     }
 }
+
+#[test]
+fn folders_of_parts_have_their_usual_names_too() {
+    let here = tempfile::tempdir().unwrap();
+    let root = here.path();
+    for (part, numbers) in [("Training", 0..20), ("val", 20..30), ("TEST", 30..40)] {
+        for (class, half) in [("ant", 0), ("bee", 1)] {
+            let own = numbers.clone().filter(|number| number % 2 == half);
+            write(&root.join(part).join(class), own);
+        }
+    }
+    let found = parts(root, &SHARES);
+    let validation = found.validation.as_ref().unwrap();
+    assert_eq!([found.train.len(), validation.len(), found.test.len()], [20, 10, 10]);
+    assert!(found.train.notes().is_empty(), "{:?}", found.train.notes());
+    write(&root.join("validation/ant"), 50..52);
+    let told = complaint(root, &SHARES);
+    assert!(told.contains("expected one folder of validation images, found "), "{told}");
+}
+
+#[test]
+fn an_image_of_two_classes_is_told() {
+    let here = tempfile::tempdir().unwrap();
+    let root = here.path();
+    write(&root.join("ant"), 0..60);
+    write(&root.join("bee"), 60..120);
+    assert!(!parts(root, &SHARES).test.notes().join("").contains("of another class"));
+    write(&root.join("bee"), 0..30);
+    let told = parts(root, &SHARES).test.notes().join("\n");
+    assert!(told.contains("training images are, pixel by pixel, images of another class too: "));
+    assert!(told.contains("(ant) = ") && told.contains("(bee)"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_in_a_circle_lead_nowhere() {
+    let here = tempfile::tempdir().unwrap();
+    let root = here.path();
+    write(&root.join("ant"), 0..60);
+    write(&root.join("bee"), 60..120);
+    std::os::unix::fs::symlink("loop.png", root.join("ant/loop.png")).unwrap();
+    let told = parts(root, &SHARES).train.notes().join("\n");
+    assert!(told.contains("left out 1 dangling link: "), "{told}");
+}

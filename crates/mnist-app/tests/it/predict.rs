@@ -208,7 +208,7 @@ fn hidden_files_of_a_folder_are_left_out_and_told() {
     let output = run_line(path, "predict run test --json");
     let complaint = text(&output.stderr);
     assert!(output.status.success(), "{complaint}");
-    assert!(complaint.contains("test: left out 2 entries that are hidden"), "{complaint}");
+    assert!(complaint.contains("test: left out 2 of its entries, hidden"), "{complaint}");
     let files: Vec<_> = objects(&text(&output.stdout)).iter().map(|o| o["file"].clone()).collect();
     assert_eq!(files, ["test/000.png", "test/002.png", "test/below/001.png"]);
     fs::create_dir(path.join("none")).unwrap();

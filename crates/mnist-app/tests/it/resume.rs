@@ -256,7 +256,7 @@ fn a_signal_while_data_are_read_ends_that_at_once() {
 fn a_committee_goes_on_in_its_third_member() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path();
-    let config = TWO.replace("epochs = 2", "epochs = 150");
+    let config = TWO.replace("epochs = 2", "epochs = 60");
     write(path, "three.toml", &format!("committee = 4\n{config}"));
     train_small(path, "--config three.toml --out whole");
     let third = path.join("run/member-3");

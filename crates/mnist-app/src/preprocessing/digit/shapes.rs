@@ -69,15 +69,17 @@ impl Shape {
         self.pixels.extend(other.pixels);
     }
 
-    /// Whether both are strokes of one digit: one is above the other, as the bar of a 5, and they
-    /// are not as far apart as two rows of digits; or one is much lower and close by.
-    fn belongs_to(&self, other: &Self) -> bool {
+    /// How far both are apart if they are strokes of one digit, else none: one is above the other,
+    /// as the bar of a 5, and nearer than lines of digits are; or one is much lower and close by.
+    fn gap_within_digit(&self, other: &Self) -> Option<usize> {
         let (a, b) = (&self.bounds, &other.bounds);
         let (lower, higher) = (a.height().min(b.height()), a.height().max(b.height()));
-        let are_rows = 2 * lower > higher && 4 * a.rows_between(b) > lower;
+        let (rows, columns) = (a.rows_between(b), a.columns_between(b));
+        // What is as high as the other may be a digit itself.
+        let is_near = if 2 * lower > higher { 4 * rows <= lower } else { 3 * rows <= higher };
         let is_above = 5 * a.common_columns(b) > 3 * a.width().min(b.width());
-        let is_close = 2 * lower < higher && 8 * a.columns_between(b) <= higher;
-        (is_above && !are_rows) || (is_close && a.rows_between(b) == 0)
+        let is_close = 2 * lower < higher && 8 * columns <= higher;
+        ((is_above && is_near) || (is_close && rows == 0)).then_some(rows + columns)
     }
 }
 
@@ -110,25 +112,40 @@ pub(super) fn lines(ink: &Ink) -> Vec<Vec<Shape>> {
 /// The shapes of the ink, without specks.
 fn shapes(ink: &Ink) -> Vec<Shape> {
     let mut pieces = pieces(&ink.is_ink, ink.strength.width);
-    let largest = |shapes: &[Shape]| shapes.iter().map(|shape| shape.pixels.len()).max();
-    let most = largest(&pieces).unwrap_or(0);
+    let most = pieces.iter().map(|piece| piece.pixels.len()).max().unwrap_or(0);
     pieces.retain(|piece| 50 * piece.pixels.len() >= most);
     // The largest first: what is small joins a digit, not another small piece.
     pieces.sort_by_key(|piece| (usize::MAX - piece.pixels.len(), piece.bounds.left));
     pieces.truncate(MOST_PIECES);
     let mut shapes: Vec<Shape> = Vec::new();
-    for mut piece in pieces {
-        while let Some(at) = shapes.iter().position(|shape| piece.belongs_to(shape)) {
-            piece.merge(shapes.swap_remove(at));
+    for piece in pieces {
+        let gaps = shapes.iter().enumerate();
+        let gaps = gaps.filter_map(|(at, shape)| Some((piece.gap_within_digit(shape)?, at)));
+        match gaps.min() {
+            // Not several: a bar between two lines would join their digits.
+            Some((_, nearest)) => shapes[nearest].merge(piece),
+            None => shapes.push(piece),
         }
-        shapes.push(piece);
     }
-    let most = largest(&shapes).unwrap_or(0);
-    let longest = shapes.iter().map(|shape| shape.bounds.longer()).max().unwrap_or(0);
-    let is_large =
-        |shape: &Shape| 8 * shape.pixels.len() >= most && 5 * shape.bounds.longer() >= 2 * longest;
-    shapes.retain(is_large);
+    let size = |shape: &Shape| [shape.pixels.len(), shape.bounds.longer()];
+    let [ink, longer] = typical(shapes.iter().map(size).collect());
+    shapes.retain(|shape| 8 * shape.pixels.len() >= ink && 5 * shape.bounds.longer() >= 2 * longer);
     shapes
+}
+
+/// The ink and the longer side of which half of the ink is in shapes with more and half in shapes
+/// with less: neither one that is very large nor many specks change them much.
+fn typical(mut sizes: Vec<[usize; 2]>) -> [usize; 2] {
+    let half = sizes.iter().map(|[ink, _]| ink).sum::<usize>() / 2;
+    [0, 1].map(|of| {
+        sizes.sort_unstable_by_key(|size| size[of]);
+        let mut below = 0;
+        let is_middle = |size: &&[usize; 2]| {
+            below += size[0];
+            below > half
+        };
+        sizes.iter().find(is_middle).map_or(0, |size| size[of])
+    })
 }
 
 /// Ink that hangs together, diagonals included.

@@ -165,3 +165,47 @@ fn digits_side_by_side_are_split_from_left_to_right() {
         }
     }
 }
+
+/// Lines of test digits, 56 pixels in size: dark on light, `pitch` pixels from line to line.
+fn page(lines: &[&[usize]], pitch: usize) -> Raster {
+    let samples = samples(Part::Test);
+    let (height, width) = (pitch * lines.len() + 56, 400);
+    let mut canvas = vec![0.0; height * width];
+    for (line, top) in lines.iter().zip((20..).step_by(pitch)) {
+        for (&index, left) in line.iter().zip((15..).step_by(75)) {
+            let placed = placed(samples.image(index), 56, [height, width], [top, left]);
+            canvas.iter_mut().zip(placed).for_each(|(to, x)| *to += x);
+        }
+    }
+    grey(height, width, bytes(canvas.iter().map(|x| 235.0 - x * 0.9)))
+}
+
+#[test]
+fn the_bar_of_a_5_is_of_its_line() {
+    // Index 8 is a 5 with a loose bar.
+    let pages: [&[&[usize]]; 5] = [
+        &[&[0, 1, 2, 3, 4], &[7, 8, 9]],
+        &[&[0], &[8]],
+        &[&[5, 2, 11, 2, 18], &[8, 8, 2, 18, 9]],
+        &[&[0, 1, 2, 3], &[8, 8, 18, 18]],
+        &[&[8, 8, 8], &[8, 8, 8], &[8, 8, 8]],
+    ];
+    for lines in pages {
+        for pitch in [56, 70, 100, 150] {
+            let found: Vec<usize> = split(page(lines, pitch)).iter().map(Vec::len).collect();
+            let wanted: Vec<usize> = lines.iter().map(|line| line.len()).collect();
+            assert_eq!(found, wanted, "{lines:?}, {pitch}");
+        }
+    }
+}
+
+#[test]
+fn one_long_shape_does_not_make_digits_specks() {
+    let mut picture = page(&[&[0, 1, 2, 3], &[4, 7, 9, 1]], 100);
+    // The rule of a margin.
+    for y in 5..240 {
+        picture.pixels[y * 400 + 350..][..6].fill(20);
+    }
+    let found: usize = split(picture).iter().map(Vec::len).sum();
+    assert_eq!(found, 9);
+}
