@@ -84,7 +84,9 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
     }
     if let (PictureChoice::File(file), true) = (&flags.picture, flags.data.is_some()) {
         let file = file.escaped();
-        let complaint = format!("--data: expected it with test:N, validation:N or train:N, found it with {file}");
+        let complaint = format!(
+            "--data: expected it with test:N, validation:N or train:N, found it with {file}"
+        );
         return Err(Usage(complaint).into());
     }
     let model = Model::open(&flags.model)?;

@@ -111,7 +111,9 @@ impl Subject {
                     false => Self::Data(DataSource::At(path.to_owned())),
                 }
             }
-            Found::File if DataSource::is_file(path)? => Self::Data(DataSource::At(path.to_owned())),
+            Found::File if DataSource::is_file(path)? => {
+                Self::Data(DataSource::At(path.to_owned()))
+            }
             _ => Self::Model(path.to_owned()),
         })
     }
