@@ -29,8 +29,14 @@ const SOME: usize = 1000;
 
 fn main() -> anyhow::Result<()> {
     let words: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [program, model, sheet, csv @ ..] = words.as_slice() else {
-        anyhow::bail!("expected the program, a model, digits.png and perhaps digits.csv");
+    let needed = "the program, a model, digits.png and perhaps digits.csv";
+    let (program, model, sheet, csv) = match words.as_slice() {
+        [] => {
+            println!("to measure how many digits are right, name {needed}");
+            return Ok(());
+        }
+        [program, model, sheet, csv @ ..] => (program, model, sheet, csv),
+        _ => anyhow::bail!("expected {needed}"),
     };
     let predict = Predict { program, model, folder: tempfile::tempdir()? };
     let mnist = mnist()?;

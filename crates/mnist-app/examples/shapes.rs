@@ -21,6 +21,9 @@ use rand_chacha::ChaCha8Rng;
 /// Whether a point is within a shape of radius 1 around the origin.
 type IsIn = fn(f32, f32) -> bool;
 
+/// The folder of the pictures, if none is named.
+const DEFAULT: &str = "runs/example-shapes";
+
 /// The classes.
 const SHAPES: [(&str, IsIn); 4] =
     [("circle", circle), ("square", square), ("star", star), ("triangle", triangle)];
@@ -111,9 +114,19 @@ fn main() -> anyhow::Result<()> {
     let words: Vec<_> = std::env::args().skip(1).collect();
     let usage = "expected a folder that is not there yet, the number of pictures, and perhaps the \
                  file of a sheet";
-    let [folder, count, rest @ ..] = words.as_slice() else { anyhow::bail!(usage) };
-    let (folder, count) = (Path::new(folder), count.parse::<usize>().context(usage)?);
-    fs::create_dir(folder).with_context(|| usage)?;
+    let (folder, count, rest) = match words.as_slice() {
+        // Where runs go too: git does not look there.
+        [] => {
+            fs::create_dir_all(DEFAULT)?;
+            (Path::new(DEFAULT), 40, &[][..])
+        }
+        [folder, count, rest @ ..] => {
+            let count = count.parse::<usize>().context(usage)?;
+            fs::create_dir(folder).with_context(|| usage)?;
+            (Path::new(folder), count, rest)
+        }
+        _ => anyhow::bail!(usage),
+    };
     let mut random = ChaCha8Rng::seed_from_u64(count as u64);
     for number in 0..count {
         let (class, is_in) = SHAPES[number % SHAPES.len()];
