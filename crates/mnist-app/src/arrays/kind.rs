@@ -3,6 +3,9 @@
 use std::io::{Read, Seek};
 use std::path::Path;
 
+use anyhow::Context;
+
+use crate::escape::Escape;
 use crate::gzip::Gzip;
 use crate::input::{Input, append};
 
@@ -27,6 +30,15 @@ impl Kind {
         append(input, BEGINNING, &mut first)?;
         input.rewind()?;
         Ok(Self::of_beginning(&first).or_else(|| Self::of_name(path)))
+    }
+
+    /// The kind of a file; none if it is something else.
+    ///
+    /// # Errors
+    /// If it cannot be read; the message names it.
+    pub(crate) fn of_file(file: &Path) -> anyhow::Result<Option<Self>> {
+        let kind = Input::open(file).and_then(|mut input| Self::of(&mut input, file));
+        kind.with_context(|| file.escaped())
     }
 
     fn of_beginning(first: &[u8]) -> Option<Self> {

@@ -81,16 +81,13 @@ pub(super) fn run(flags: &Flags, _: Instant) -> anyhow::Result<()> {
         let mut errors = Vec::new();
         let found =
             require_utf8("FILE", path).and_then(|()| listed(path, (&mut notes, &mut errors)));
+        match found {
+            Ok(found) => files.extend(found),
+            Err(error) => errors.push(error),
+        }
         for error in errors {
             notice(format_args!("error: {error:#}"));
             failed += 1;
-        }
-        match found {
-            Ok(found) => files.extend(found),
-            Err(error) => {
-                notice(format_args!("error: {error:#}"));
-                failed += 1;
-            }
         }
     }
     if !flags.common.quiet {

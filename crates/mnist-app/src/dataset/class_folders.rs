@@ -61,7 +61,7 @@ pub(super) fn load(folder: &Path, wanted: &Wanted<'_>) -> anyhow::Result<Samples
     let folder = match part {
         None => folder.to_owned(),
         // Where there is none, its name is said.
-        Some(part) => place(folder, part)?.unwrap_or_else(|| folder.join(names(part)[0])),
+        Some(part) => place(folder, part)?.unwrap_or_else(|| folder.join(part.names()[0])),
     };
     let place = || folder.escaped();
     match Found::at(&folder)? {
@@ -176,19 +176,10 @@ pub(super) fn left_out(folder: &Path) -> anyhow::Result<LeftOut> {
     Ok(left_out)
 }
 
-/// What the folder of a part may be called, in capitals or not.
-fn names(part: Part) -> &'static [&'static str] {
-    match part {
-        Part::Train => &["train", "training"],
-        Part::Validation => &["validation", "val", "valid"],
-        Part::Test => &["test", "testing"],
-    }
-}
-
-/// The part whose folder may be called so.
+/// The part whose folder may be called so, in capitals or not.
 fn part_of(entry: &str) -> Option<Part> {
     let entry = entry.to_lowercase();
-    Part::ALL.into_iter().find(|&part| names(part).contains(&&*entry))
+    Part::ALL.into_iter().find(|&part| part.names().contains(&&*entry))
 }
 
 /// The folder of a part.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use layers::sha256_of;
 
-use super::samples::{Part, Samples, digest_of};
+use super::samples::{Part, Samples};
 use crate::escape::Escape;
 use crate::preprocessing::{Form, Raster};
 
@@ -22,8 +22,6 @@ pub struct Parts {
     pub validation: Option<Samples>,
     /// What the result is measured on.
     pub test: Samples,
-    /// The form that the images were brought to.
-    pub form: Form,
 }
 
 impl Parts {
@@ -32,7 +30,7 @@ impl Parts {
     /// # Errors
     /// If a sample is of a class that is not for training, or of none in `names`.
     pub(super) fn of_classes(self, names: Option<&[String]>) -> anyhow::Result<Self> {
-        let Self { train, validation, test, form } = self;
+        let Self { train, validation, test } = self;
         let (mut train, mut validation, mut test) = if let Some(names) = names {
             let validation = validation.map(|part| part.named(names)).transpose()?;
             (train.named(names)?, validation, test.named(names)?)
@@ -55,22 +53,25 @@ impl Parts {
         if train.is_share {
             train.note_classes_without_images(Part::Train, |label| tested[label]);
         }
-        Ok(Self { train, validation, test, form })
+        Ok(Self { train, validation, test })
     }
 
     /// Notes which images stand in two classes, or in two of the parts that were given: of shares each
     /// equal image is in one.
     pub(super) fn note_duplicates(&mut self, given: &[Part]) {
         let Self { train, validation, test, .. } = self;
-        let mut notes: Vec<_> = contradictions(train).into_iter().collect();
+        let known_train = known(train);
+        let mut notes: Vec<_> = contradictions(train, &known_train).into_iter().collect();
         if given.contains(&Part::Test) {
-            notes.extend(duplicates(train, test, ["training", "test"]));
+            notes.extend(duplicates((train, &known_train), test, ["training", "test"]));
             if let Some(validation) = validation {
-                notes.extend(duplicates(validation, test, ["validation", "test"]));
+                let own = (&*validation, &known(validation));
+                notes.extend(duplicates(own, test, ["validation", "test"]));
             }
         }
         if let (Some(validation), true) = (validation, given.contains(&Part::Validation)) {
-            notes.extend(duplicates(train, validation, ["training", "validation"]));
+            let names = ["training", "validation"];
+            notes.extend(duplicates((train, &known_train), validation, names));
         }
         test.notes.append(&mut notes);
     }
@@ -163,19 +164,18 @@ impl Samples {
         let pixels = self.pixels();
         let images = Arc::get_mut(&mut self.images).context("images in use")?;
         rearrange(images, pixels, &order);
-        let files = mem::take(&mut self.files);
+        let (labels, files) = (mem::take(&mut self.labels), mem::take(&mut self.files));
+        let mut notes = mem::take(&mut self.notes);
         let mut start = 0;
         let shares = of_parts.map(|own| {
             let mut share = Self {
-                images: Arc::clone(&self.images),
                 start,
-                labels: own.iter().map(|&index| self.labels[index]).collect(),
+                labels: own.iter().map(|&index| labels[index]).collect(),
                 files: own.iter().filter_map(|&index| files.get(index).cloned()).collect(),
-                notes: Vec::new(),
                 is_share: true,
-                ..self.emptied()
+                ..self.clone()
             };
-            share.digest = digest_of(&share);
+            share.set_digest();
             start += own.len();
             share
         });
@@ -188,8 +188,7 @@ impl Samples {
         if is_share(Part::Test, form, given) {
             told.push(format!("{for_testing} for testing"));
         }
-        train.notes = mem::take(&mut self.notes);
-        train.notes.insert(
+        notes.insert(
             0,
             format!(
                 "{}: {} images divided by a hash of each: {}",
@@ -198,12 +197,8 @@ impl Samples {
                 told.join(", ")
             ),
         );
+        train.notes = notes;
         Ok([train, validation, test])
-    }
-
-    /// The same without samples.
-    fn emptied(&self) -> Self {
-        Self { labels: Vec::new(), files: Vec::new(), fingerprints: Vec::new(), ..self.clone() }
     }
 }
 
@@ -230,61 +225,65 @@ fn rearrange(bytes: &mut [u8], chunk: usize, order: &[usize]) {
     }
 }
 
-/// Which images have two classes, in a line that warns of it.
-fn contradictions(samples: &Samples) -> Option<String> {
-    const MOST: usize = 3;
-    let mut known = HashMap::with_capacity(samples.len());
-    let labelled = |index: usize| {
-        let label = samples.classes.name(usize::from(samples.labels[index]));
-        format!("{} ({})", samples.name(index), label.escaped())
-    };
-    let found: Vec<_> = (0..samples.len())
-        .filter_map(|index| {
-            let first = *known.entry(samples.image(index)).or_insert(index);
-            (samples.labels[first] != samples.labels[index]).then_some((first, index))
-        })
-        .collect();
-    let pairs = found.iter().take(MOST);
-    let pairs: Vec<_> =
-        pairs.map(|&(first, index)| format!("{} = {}", labelled(first), labelled(index))).collect();
-    let more = found.len() - pairs.len();
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    (!found.is_empty()).then(|| {
-        format!(
-            "warning: {} of {} training images are, pixel by pixel, images of another class too: \
-             {}{more}",
-            found.len(),
-            samples.len(),
-            pairs.join("; ")
-        )
-    })
-}
+/// The first index of each image, by its pixels.
+type Known<'a> = HashMap<&'a [u8], usize>;
 
-/// Which images of `other` are in `samples` too, pixel by pixel, in a line that warns of it; `names`
-/// are the parts' in words.
-pub(super) fn duplicates(samples: &Samples, other: &Samples, names: [&str; 2]) -> Option<String> {
+fn known(samples: &Samples) -> Known<'_> {
     let mut known = HashMap::with_capacity(samples.len());
     for index in 0..samples.len() {
         known.entry(samples.image(index)).or_insert(index);
     }
+    known
+}
+
+/// Which images have two classes, in a line that warns of it.
+fn contradictions(samples: &Samples, known: &Known<'_>) -> Option<String> {
+    let label = |index: usize| samples.labels[index];
+    let labelled = |index: usize| {
+        let class = samples.classes.name(usize::from(label(index)));
+        format!("{} ({})", samples.name(index), class.escaped())
+    };
+    let twins = (0..samples.len()).map(|index| (known[samples.image(index)], index));
+    let found: Vec<_> = twins.filter(|&(first, index)| label(first) != label(index)).collect();
+    (!found.is_empty()).then(|| {
+        format!(
+            "warning: {} of {} training images are, pixel by pixel, images of another class too: {}",
+            found.len(),
+            samples.len(),
+            listed(&found, |(first, index)| [labelled(first), labelled(index)])
+        )
+    })
+}
+
+/// Which images of `other` are `known` in `samples` too, pixel by pixel, in a line that warns of it;
+/// `names` are the parts' in words.
+fn duplicates(
+    (samples, known): (&Samples, &Known<'_>),
+    other: &Samples,
+    [name, of_other]: [&str; 2],
+) -> Option<String> {
     let found = (0..other.len()).filter_map(|index| Some((index, *known.get(other.image(index))?)));
     let found: Vec<_> = found.collect();
-    if found.is_empty() {
-        return None;
-    }
+    (!found.is_empty()).then(|| {
+        format!(
+            "warning: {} of {} {of_other} images are {name} images too, equal in every pixel: {}",
+            found.len(),
+            other.len(),
+            listed(&found, |(index, twin)| [other.name(index), samples.name(twin)])
+        )
+    })
+}
+
+/// The first pairs of equal images, and how many more there are.
+fn listed(pairs: &[(usize, usize)], names: impl Fn((usize, usize)) -> [String; 2]) -> String {
     const MOST: usize = 3;
-    let [name, of_other] = names;
-    let pair =
-        |&(index, twin): &(usize, usize)| format!("{} = {}", other.name(index), samples.name(twin));
-    let pairs: Vec<_> = found.iter().take(MOST).map(pair).collect();
-    let more = found.len() - pairs.len();
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    Some(format!(
-        "warning: {} of {} {of_other} images are {name} images too, equal in every pixel: {}{more}",
-        found.len(),
-        other.len(),
-        pairs.join("; ")
-    ))
+    let shown = pairs.iter().take(MOST).map(|&pair| names(pair).join(" = "));
+    let mut text = shown.collect::<Vec<_>>().join("; ");
+    let more = pairs.len().saturating_sub(MOST);
+    if more > 0 {
+        text += &format!("; and {more} more");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -29,6 +29,15 @@ impl Part {
     /// All, in the order in which they are told.
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
+    /// What its folder or table may be called, in small letters.
+    pub(super) fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Train => &["train", "training"],
+            Self::Validation => &["validation", "val", "valid"],
+            Self::Test => &["test", "testing"],
+        }
+    }
+
     /// `training`, `validation` or `test`, as in `test image`.
     pub(crate) fn words(self) -> &'static str {
         match self {
@@ -116,7 +125,7 @@ impl Samples {
         classes: Classes,
         place: Place,
     ) -> Self {
-        let mut samples = Self {
+        Self {
             images: Arc::new(images),
             start: 0,
             labels,
@@ -131,9 +140,7 @@ impl Samples {
             files: Vec::new(),
             fingerprints: Vec::new(),
             is_share: false,
-        };
-        samples.digest = digest_of(&samples);
-        samples
+        }
     }
 
     /// Images `(N, C, H, W)` whose classes are not known: all have the first label.
@@ -166,8 +173,12 @@ impl Samples {
             preprocessing.apply(Raster::of_planes(self.shape, from), to, resizer).map(drop)
         })?;
         (self.images, self.shape, self.start) = (Arc::new(images), shape, 0);
-        self.digest = digest_of(&self);
         Ok(self)
+    }
+
+    /// Settles the digest: from now on samples may be limited, and classes named.
+    pub(super) fn set_digest(&mut self) {
+        self.digest = digest_of(self);
     }
 
     /// The SHA-256 of all samples as they were read.
@@ -350,7 +361,7 @@ impl<T: Element> Dataset<T> for Samples {
 
 /// The digest of samples as they were read: the SHA-256 of a line with their channels, height,
 /// width and number, of all pixels `(N, C, H, W)`, and of a line with each sample's class name.
-pub(super) fn digest_of(samples: &Samples) -> String {
+fn digest_of(samples: &Samples) -> String {
     let [channels, height, width] = samples.shape;
     let sizes = format!("{channels} {height} {width} {}\n", samples.len());
     let lines: Vec<_> =

@@ -11,7 +11,7 @@ use super::tables::Tables;
 use super::{archive, class_folders, idx_files, mnist};
 use crate::arrays::Kind;
 use crate::escape::Escape;
-use crate::input::{Found, Input};
+use crate::input::Found;
 use crate::preprocessing::Form;
 
 /// Where images are from. Prints as its name in messages.
@@ -66,7 +66,7 @@ impl Store<'_> {
 
     fn read(&self, wanted: &Wanted<'_>) -> anyhow::Result<Samples> {
         let part = wanted.part;
-        match self {
+        let mut samples = match self {
             Self::Mnist => mnist::load(part.unwrap_or(Part::Train))?.in_form(wanted),
             Self::Idx(folder) => {
                 idx_files::load(folder, part.unwrap_or(Part::Train))?.in_form(wanted)
@@ -74,7 +74,12 @@ impl Store<'_> {
             Self::ClassFolders(folder) => class_folders::load(folder, wanted),
             Self::Archive(file) => archive::load(file, wanted),
             Self::Tables(tables) => tables.load(wanted),
+        }?;
+        // Of samples that will be divided, each share has a digest of its own.
+        if !wanted.fingerprints {
+            samples.set_digest();
         }
+        Ok(samples)
     }
 
     /// The shapes of all images, `(C, H, W)`, each once.
@@ -135,7 +140,7 @@ impl DataSource {
         let Some((name, path)) = asked else { return Ok(Self::Mnist) };
         let found = match Found::at(path).with_context(|| name.to_owned())? {
             Found::Folder => return Ok(Self::At(path.to_owned())),
-            Found::File => match kind_of(path).with_context(|| name.to_owned())? {
+            Found::File => match Kind::of_file(path).with_context(|| name.to_owned())? {
                 Some(Kind::Npz | Kind::Csv) => return Ok(Self::At(path.to_owned())),
                 Some(Kind::Idx) => "a single IDX file; name the folder of all four".to_owned(),
                 None => "a file of another kind".to_owned(),
@@ -156,13 +161,13 @@ impl DataSource {
     /// # Errors
     /// If it cannot be read; the message names it.
     pub(crate) fn is_file(file: &Path) -> anyhow::Result<bool> {
-        Ok(matches!(kind_of(file)?, Some(Kind::Npz | Kind::Csv)))
+        Ok(matches!(Kind::of_file(file)?, Some(Kind::Npz | Kind::Csv)))
     }
 
     fn store(&self) -> anyhow::Result<Store<'_>> {
         let Self::At(path) = self else { return Ok(Store::Mnist) };
         if Found::at(path)? == Found::File {
-            return Ok(match kind_of(path)? {
+            return Ok(match Kind::of_file(path)? {
                 Some(Kind::Csv) => Store::Tables(Tables::of_file(path)),
                 _ => Store::Archive(path.clone()),
             });
@@ -289,8 +294,7 @@ impl DataSource {
         if !given.contains(&Part::Test) && !is_share(Part::Test, form, &given) {
             store.require_test_part()?;
         }
-        let is_divided =
-            Part::ALL.map(|part| is_share(part, form, &given)).into_iter().any(|share| share);
+        let is_divided = Part::ALL.into_iter().any(|part| is_share(part, form, &given));
         let read = |part, fingerprints| store.read(&Wanted { part, form, fingerprints });
         let given_part = |part| {
             let is_read =
@@ -324,7 +328,7 @@ impl DataSource {
                 size_text(found)
             );
         }
-        let mut parts = Parts { train, validation, test, form: *form }.of_classes(names)?;
+        let mut parts = Parts { train, validation, test }.of_classes(names)?;
         if !matches!(store, Store::Mnist) {
             parts.note_duplicates(&given);
         }
@@ -358,12 +362,6 @@ impl DataSource {
         let Parts { train, test, .. } = self.load_parts(names, form)?;
         Ok((train, test))
     }
-}
-
-/// The kind of a file that holds many images.
-fn kind_of(file: &Path) -> anyhow::Result<Option<Kind>> {
-    let kind = Input::open(file).and_then(|mut input| Kind::of(&mut input, file));
-    kind.with_context(|| file.escaped())
 }
 
 impl Samples {

@@ -170,12 +170,7 @@ fn stem(name: &str) -> Option<String> {
 
 /// Whether a table of this name is of the part: `train`, or `mnist_train`.
 fn is_of(stem: &str, part: Part) -> bool {
-    let names: &[&str] = match part {
-        Part::Train => &["train", "training"],
-        Part::Validation => &["validation", "valid", "val"],
-        Part::Test => &["test", "testing"],
-    };
-    names.iter().any(|name| {
+    part.names().iter().any(|name| {
         let before = stem.strip_suffix(name);
         before.is_some_and(|before| before.is_empty() || before.ends_with(['_', '-', '.', ' ']))
     })

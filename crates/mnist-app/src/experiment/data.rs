@@ -19,56 +19,46 @@ pub struct DataKeys {
     pub form: Form,
 }
 
-/// The table, as text.
-#[derive(Serialize, Deserialize)]
+/// The table as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a Path>,
+    #[serde(flatten)]
+    form: Form,
+}
+
+/// The table as it is read: one structure, since serde's `flatten` knows no foreign keys.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    #[serde(default, deserialize_with = "values::path", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "values::path")]
     path: Option<PathBuf>,
-    #[serde(default, deserialize_with = "values::size", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "values::size")]
     size: Option<[usize; 2]>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     fit: Option<Fit>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     colour: Option<Colour>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     background: Option<Background>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     invert: Option<Invert>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     transpose: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     style: Option<Style>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     normalize: Option<Normalize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     broken: Option<Broken>,
-    #[serde(default, deserialize_with = "values::share", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "values::share")]
     test: Option<f64>,
-    #[serde(default, deserialize_with = "values::share", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "values::share")]
     validation: Option<f64>,
 }
 
 impl Table {
-    fn of(DataKeys { path, form }: DataKeys) -> Self {
-        let Form { size, fit, colour, background, invert, transpose, .. } = form;
-        let Form { style, normalize, broken, test, validation, .. } = form;
-        Self {
-            path,
-            size,
-            fit,
-            colour,
-            background,
-            invert,
-            transpose,
-            style,
-            normalize,
-            broken,
-            test,
-            validation,
-        }
-    }
-
     fn keys(self) -> DataKeys {
         let Self { path, size, fit, colour, background, invert, transpose, .. } = self;
         let Self { style, normalize, broken, test, validation, .. } = self;
@@ -107,7 +97,7 @@ impl Serialize for DataKeys {
         if let (Some(path), true) = (&self.path, self.form.is_open()) {
             return path.serialize(serializer);
         }
-        Table::of(self.clone()).serialize(serializer)
+        Written { path: self.path(), form: self.form }.serialize(serializer)
     }
 }
 

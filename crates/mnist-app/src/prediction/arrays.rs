@@ -21,9 +21,8 @@ pub(crate) fn is_alone(file: &Path) -> bool {
     if file.as_os_str() == STANDARD_INPUT || !matches!(Found::at(file), Ok(Found::File)) {
         return true;
     }
-    let kind = Input::open(file).and_then(|mut input| Kind::of(&mut input, file));
     // What cannot be read is told by whoever reads all of it.
-    matches!(kind, Ok(Some(_)))
+    matches!(Kind::of_file(file), Ok(Some(_)))
 }
 
 /// What a file holds.

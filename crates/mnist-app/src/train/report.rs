@@ -34,11 +34,10 @@ pub(super) fn beginning<T: Element>(
         None => DataSource::Mnist.to_string(),
     };
     let [_, height, width] = train.shape();
-    let validation_samples = validation;
-    let validation = validation
+    let of_validation = validation
         .map_or(String::new(), |validation| format!("{} validation images, ", validation.len()));
     let data = format!(
-        "data: {source}, {} training images, {validation}{} test images of {height}×{width} pixels, {}",
+        "data: {source}, {} training images, {of_validation}{} test images of {height}×{width} pixels, {}",
         train.len(),
         test.len(),
         classes(train)
@@ -51,7 +50,7 @@ pub(super) fn beginning<T: Element>(
     let rows: Vec<_> = std::iter::once(head).chain(layer_rows(rows)).collect();
     let (batch, samples) = (experiment.batch_size.get().min(train.len()), train.len());
     let threads = rayon::current_num_threads();
-    let parts = [Some(train), validation_samples, Some(test)].into_iter().flatten();
+    let parts = [Some(train), validation, Some(test)].into_iter().flatten();
     let images: usize = parts.map(|part| part.len() * part.shape().iter().product::<usize>()).sum();
     let config = trainer_config(experiment, samples);
     let training = network.spec().footprint::<T>().map(|own| own.training(&config, threads));

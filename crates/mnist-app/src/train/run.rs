@@ -122,8 +122,8 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// Where its files are, and its images.
     pub(super) fn into_parts(self) -> (RunFolder, Parts) {
-        let Training { experiment, train, validation, test, .. } = self.training;
-        (self.folder, Parts { train, validation, test, form: experiment.form() })
+        let Training { train, validation, test, .. } = self.training;
+        (self.folder, Parts { train, validation, test })
     }
 
     /// Trains all epochs that are left, or until the target is reached or patience has ended, and

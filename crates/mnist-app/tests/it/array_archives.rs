@@ -10,6 +10,8 @@ use mnist_app::dataset::Part;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
+use crate::common::npy;
+
 /// A file that NumPy 2.4 has written.
 fn numpy(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/arrays");
@@ -61,13 +63,6 @@ fn files_of_numpy_have_their_parts() {
     assert_eq!(words(&floats), ["cat", "dog", "ærø", "cat", "dog", "ærø"]);
     assert_eq!(floats.notes.len(), 1, "{:?}", floats.notes);
     assert!(floats.notes[0].contains("multiplied by 255"), "{:?}", floats.notes);
-}
-
-/// An array of bytes.
-fn npy(shape: &str, data: &[u8]) -> Vec<u8> {
-    let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
-    let len = u16::try_from(text.len()).unwrap().to_le_bytes();
-    [b"\x93NUMPY\x01\x00", &len[..], text.as_bytes(), data].concat()
 }
 
 fn npz(arrays: &[(&str, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {

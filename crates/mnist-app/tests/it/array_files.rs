@@ -1,14 +1,12 @@
 //! Archives, tables and IDX files of many types as data sets.
 
 use std::fs;
-use std::io::{Cursor, Write};
 use std::path::Path;
 
 use mnist_app::dataset::{Classes, DataSource, Part, Samples, load};
 use mnist_app::preprocessing::Form;
-use zip::write::{SimpleFileOptions, ZipWriter};
 
-use crate::common::{idx, run_line, small_data, succeeds, text};
+use crate::common::{idx, npy, npz, run_line, small_data, succeeds, text};
 
 /// Two classes of pictures of 4×4 pixels.
 const EXPERIMENT: &str = r#"
@@ -25,21 +23,6 @@ init = "he"
 input = [1, 4, 4]
 layers = [{ type = "flatten" }, { type = "dense", outputs = 2 }]
 "#;
-
-fn npy(shape: &str, data: &[u8]) -> Vec<u8> {
-    let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
-    let len = u16::try_from(text.len()).unwrap().to_le_bytes();
-    [b"\x93NUMPY\x01\x00", &len[..], text.as_bytes(), data].concat()
-}
-
-fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, array) in arrays {
-        zip.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
-        zip.write_all(array).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
-}
 
 /// Pixels of `count` pictures from a number on, all different.
 fn pixels(from: usize, count: usize) -> Vec<u8> {

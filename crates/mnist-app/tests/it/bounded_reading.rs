@@ -1,15 +1,11 @@
 //! A header is read before its body, once, and what is no file is called what it is.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
 use crate::bad_input::refused;
-use crate::common::{idx, run_line, small_data, succeeds, text, train_small};
+use crate::common::{gzip, idx, run_line, small_data, succeeds, text, train_small};
 use crate::data_of_models::without;
 use crate::own_images::{Images, config};
 
@@ -87,12 +83,6 @@ fn a_gzip_stream_cannot_tell_of_more_than_it_can_hold() {
     }
     let parts = &["sizes of which a gzip stream of ", "[1048576, 1024, 1024]", "cut short"];
     refused(path, "train --config mine.toml --data data", 1, parts);
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 #[test]

@@ -171,3 +171,28 @@ pub fn write_png(path: &Path, [channels, height, width]: [usize; 3], planes: &[u
         .collect();
     encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
 }
+
+/// An array of bytes in a file as NumPy writes it.
+pub(crate) fn npy(shape: &str, data: &[u8]) -> Vec<u8> {
+    let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let len = u16::try_from(text.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &len[..], text.as_bytes(), data].concat()
+}
+
+/// An archive of such arrays.
+pub(crate) fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut zip = zip::write::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, array) in arrays {
+        zip.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut zip, array).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// The bytes as a gzip stream.
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let level = flate2::Compression::fast();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
+}

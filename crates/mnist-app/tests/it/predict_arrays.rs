@@ -1,39 +1,16 @@
 //! `predict` with files of many pictures.
 
 use std::fs;
-use std::io::{Cursor, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::Value;
-use zip::write::{SimpleFileOptions, ZipWriter};
 
-use crate::common::{idx, mnist, objects, run_line, succeeds, text, train_small, write_png};
+use crate::common::{
+    gzip, idx, mnist, npy, npz, objects, run_line, succeeds, text, train_small, write_png,
+};
 
 const COUNT: usize = 5;
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn npy(shape: &str, data: &[u8]) -> Vec<u8> {
-    let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
-    let len = u16::try_from(text.len()).unwrap().to_le_bytes();
-    [b"\x93NUMPY\x01\x00", &len[..], text.as_bytes(), data].concat()
-}
-
-fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, array) in arrays {
-        zip.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
-        zip.write_all(array).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
-}
 
 /// A table of the first test images, with labels or without.
 fn table(has_labels: bool) -> String {
