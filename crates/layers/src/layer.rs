@@ -2,6 +2,8 @@ use std::fmt::Debug;
 
 use tensor::{Correlation, Element, Pooling, Scratch, Shape, map};
 
+use crate::operation::Operation;
+
 /// One step of a network: a function of its input and its parameters, with its gradient.
 ///
 /// A layer is built for one input shape and holds no numbers. Whatever a pass reads or writes is
@@ -105,20 +107,34 @@ pub trait Layer<T: Element>: Debug + Send + Sync {
         false
     }
 
+    /// What the layer computes in inference, if it is one of the operations that exports know.
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        None
+    }
+
     /// The correlation that the layer computes, if it is one; it tells which algorithm runs.
     fn correlation(&self) -> Option<&Correlation> {
-        None
+        match self.operation() {
+            Some(Operation::Correlation(correlation, _)) => Some(correlation),
+            _ => None,
+        }
     }
 
     /// The correlation of which the layer computes the adjoint, if it is a transposed convolution:
     /// it maps the layer's output to its input.
     fn adjoint_of(&self) -> Option<&Correlation> {
-        None
+        match self.operation() {
+            Some(Operation::Adjoint(correlation, _)) => Some(correlation),
+            _ => None,
+        }
     }
 
     /// The windows that the layer takes the maximum or the mean of, if it pools.
     fn pooling(&self) -> Option<&Pooling> {
-        None
+        match self.operation() {
+            Some(Operation::Max(pooling) | Operation::Mean(pooling)) => Some(pooling),
+            _ => None,
+        }
     }
 
     /// The layer as one that can work in place, if it can: it then gets no memory of its own if the

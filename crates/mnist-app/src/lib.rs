@@ -17,6 +17,7 @@ pub mod escape;
 pub mod evaluation;
 pub mod experiment;
 mod explain;
+mod export;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -4,6 +4,7 @@ use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::{Context, InPlace, Layer, Mode, Pass};
 use crate::layer_config::{LayerConfig, Outputs};
+use crate::operation::{Function, Operation};
 use crate::tagged::not_negative;
 
 /// Declares an activation, whose function is the one of the same name in `tensor`: its type, its
@@ -29,7 +30,8 @@ macro_rules! activation {
 
             fn build<T: Element>(&self, input: Shape) -> Result<Box<dyn Layer<T>>, ShapeError> {
                 let activation = activation::$name $({ $field: self.$field })?;
-                Ok(Box::new(ActivationLayer { shape: input, activation }))
+                let function = Function::$name $({ $field: self.$field })?;
+                Ok(Box::new(ActivationLayer { shape: input, activation, function }))
             }
 
             fn outputs(&self, inputs: Outputs) -> Option<Outputs> {
@@ -172,6 +174,7 @@ fn of_any_size(_: Outputs) -> Option<Outputs> {
 struct ActivationLayer<A> {
     shape: Shape,
     activation: A,
+    function: Function,
 }
 
 impl<T: Element, A: Activation> Layer<T> for ActivationLayer<A> {
@@ -181,6 +184,10 @@ impl<T: Element, A: Activation> Layer<T> for ActivationLayer<A> {
 
     fn output_shape(&self) -> Shape {
         self.shape
+    }
+
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        Some(Operation::Function(self.function))
     }
 
     fn forward(&self, _: &[T], input: &[T], output: &mut [T], _: Context<'_, T>) {

@@ -4,6 +4,7 @@ use tensor::{Element, Shape, ShapeError, normalize};
 use super::normalization::{epsilon, scale_and_shift};
 use crate::layer::{Context, Layer, Mode, Parameter, Pass, Role};
 use crate::layer_config::{LayerConfig, image_axes};
+use crate::operation::Operation;
 use crate::tagged::{fraction, not_negative};
 
 /// Normalises each channel to mean 0 and variance 1, then applies a learned scale and shift:
@@ -159,6 +160,10 @@ impl<T: Element> Layer<T> for BatchNorm2dLayer {
 
     fn set_buffers(&self, buffers: &mut [T], batch_statistics: &[T]) {
         buffers.copy_from_slice(&batch_statistics[..buffers.len()]);
+    }
+
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        (!self.rectify).then_some(Operation::BatchNorm { epsilon: self.spec.epsilon })
     }
 
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {

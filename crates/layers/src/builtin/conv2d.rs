@@ -5,6 +5,7 @@ use super::bias::Bias;
 use super::convolution::{convolution, fans, parameters};
 use crate::layer::{Context, Layer, Parameter, Pass};
 use crate::layer_config::{LayerConfig, image_axes};
+use crate::operation::Operation;
 use crate::padding::Padding;
 use crate::size::Size;
 use crate::tagged::finite;
@@ -119,7 +120,7 @@ impl<T: Element> Layer<T> for Conv2dLayer {
         false
     }
 
-    fn correlation(&self) -> Option<&Correlation> {
-        Some(&self.geometry)
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        Some(Operation::Correlation(&self.geometry, self.bias))
     }
 }

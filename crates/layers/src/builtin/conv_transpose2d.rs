@@ -5,6 +5,7 @@ use super::bias::Bias;
 use super::convolution::{convolution, fans, parameters};
 use crate::layer::{Context, Layer, Parameter, Pass};
 use crate::layer_config::{LayerConfig, image_axes};
+use crate::operation::Operation;
 use crate::padding::Padding;
 use crate::size::Size;
 use crate::tagged::finite;
@@ -179,7 +180,7 @@ impl<T: Element> Layer<T> for ConvTranspose2dLayer {
         false
     }
 
-    fn adjoint_of(&self) -> Option<&Correlation> {
-        Some(&self.geometry)
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        Some(Operation::Adjoint(&self.geometry, self.bias))
     }
 }

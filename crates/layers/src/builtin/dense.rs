@@ -6,6 +6,7 @@ use tensor::{Element, Shape, ShapeError, map, matrix, reduce};
 
 use crate::layer::{Context, Layer, Parameter, Pass, Role, larger};
 use crate::layer_config::LayerConfig;
+use crate::operation::Operation;
 use crate::tagged::finite;
 
 /// A linear map with learned weights and bias: `Y = X Wᵀ + b`.
@@ -163,6 +164,10 @@ impl<T: Element> Layer<T> for DenseLayer {
             Parameter::new("weight", [self.outputs, self.inputs], role),
             Parameter::new("bias", self.outputs, bias),
         ]
+    }
+
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        Some(Operation::Dense)
     }
 
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {

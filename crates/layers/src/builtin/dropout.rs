@@ -4,6 +4,7 @@ use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::{Context, Draw, InPlace, Layer, Mode, Pass};
 use crate::layer_config::{LayerConfig, Outputs};
+use crate::operation::Operation;
 use crate::tagged::fraction;
 
 /// In training, each number is set to 0 with probability `p`, and the others are divided by
@@ -90,6 +91,10 @@ impl<T: Element> Layer<T> for DropoutLayer {
 
     fn output_shape(&self) -> Shape {
         self.shape
+    }
+
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        Some(Operation::Same)
     }
 
     fn forward(&self, _: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {

@@ -4,6 +4,7 @@ use tensor::{Element, Shape, ShapeError, normalize, reduce};
 use super::normalization::{epsilon, scale_and_shift};
 use crate::layer::{Context, Layer, Parameter, Pass};
 use crate::layer_config::LayerConfig;
+use crate::operation::Operation;
 use crate::tagged::not_negative;
 
 /// Divides the channels of each sample into groups, normalises each group to mean 0 and variance 1,
@@ -150,6 +151,10 @@ impl<T: Element> Layer<T> for GroupNormLayer {
     /// Mean and inverse deviation of each group.
     fn memory(&self) -> usize {
         2 * self.groups
+    }
+
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        Some(Operation::GroupNorm { groups: self.groups, epsilon: self.epsilon })
     }
 
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {

@@ -3,6 +3,7 @@ use tensor::{Element, Pooling, Shape, ShapeError, Windows};
 
 use crate::layer::{Context, Layer, Pass};
 use crate::layer_config::{LayerConfig, Outputs, image_axes};
+use crate::operation::Operation;
 use crate::padding::Padding;
 use crate::size::Size;
 
@@ -228,8 +229,8 @@ impl<T: Element> Layer<T> for AvgPool2dLayer {
         false
     }
 
-    fn pooling(&self) -> Option<&Pooling> {
-        Some(&self.geometry)
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        Some(Operation::Mean(&self.geometry))
     }
 }
 
@@ -276,6 +277,10 @@ impl<T: Element> Layer<T> for MaxPool2dLayer {
 
     fn needs_output(&self) -> bool {
         false
+    }
+
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        (!self.rectify).then_some(Operation::Max(&self.geometry))
     }
 
     fn pooling(&self) -> Option<&Pooling> {

@@ -3,6 +3,7 @@ use tensor::{Element, Shape, ShapeError};
 
 use crate::layer::{Context, InPlace, Layer, Mode, Pass};
 use crate::layer_config::{LayerConfig, Outputs};
+use crate::operation::Operation;
 
 /// The same numbers under another shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +80,10 @@ impl<T: Element> Layer<T> for ReshapeLayer {
 
     fn output_shape(&self) -> Shape {
         self.output
+    }
+
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        Some(Operation::Same)
     }
 
     fn forward(&self, _: &[T], input: &[T], output: &mut [T], _: Context<'_, T>) {

@@ -6,6 +6,7 @@ use crate::bounded::listed;
 use crate::chain::Chain;
 use crate::layer::{Context, Layer, Parameter, Pass};
 use crate::layer_config::{LayerConfig, OwnLayers};
+use crate::operation::Operation;
 
 /// A residual block, layers with a skip connection around them: `y = x + f(x)` (He et al., 2016).
 ///
@@ -145,6 +146,11 @@ impl<T: Element> Layer<T> for ResidualLayer<T> {
 
     fn scratch(&self, samples: usize, threads: usize) -> [usize; 2] {
         self.0.scratch(samples, threads)
+    }
+
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        let layers = self.0.layers().iter().map(|placed| &*placed.layer);
+        Some(Operation::Residual(layers.collect()))
     }
 
     fn forward(&self, parameters: &[T], input: &[T], output: &mut [T], context: Context<'_, T>) {

@@ -3,6 +3,7 @@ use tensor::{Element, Shape, ShapeError, map, reduce};
 
 use crate::layer::{Context, Layer, Pass};
 use crate::layer_config::{LayerConfig, Outputs};
+use crate::operation::Operation;
 
 /// Probabilities from logits: `y_i = exp x_i / Σ_j exp x_j`, over one axis `(I)`.
 ///
@@ -40,6 +41,10 @@ impl<T: Element> Layer<T> for SoftmaxLayer {
 
     fn output_shape(&self) -> Shape {
         Shape::from(self.classes)
+    }
+
+    fn operation(&self) -> Option<Operation<'_, T>> {
+        Some(Operation::Softmax)
     }
 
     fn forward(&self, _: &[T], input: &[T], output: &mut [T], _: Context<'_, T>) {

@@ -368,7 +368,7 @@ impl SavedNetwork {
         }
     }
 
-    fn spec(&self) -> &layers::NetworkSpec {
+    pub(crate) fn spec(&self) -> &layers::NetworkSpec {
         match &self.network {
             AnyNetwork::F32(network) => network.spec(),
             AnyNetwork::F64(network) => network.spec(),
@@ -381,7 +381,7 @@ impl SavedNetwork {
         self.outputs().shares(outputs)
     }
 
-    fn outputs(&self) -> Outputs {
+    pub(crate) fn outputs(&self) -> Outputs {
         Outputs::of(self.spec(), self.about.loss.as_ref())
     }
 
