@@ -13,6 +13,7 @@ use super::flags::count;
 use crate::console::{Console, notice};
 use crate::dataset::{Part, Samples};
 use crate::escape::Escape;
+use crate::export::onnx::{Input, Onnx};
 use crate::export::subject::Subject;
 use crate::export::{self, Checked, Exported, Format, Pictures, Shape};
 use crate::input::require_utf8;
@@ -73,16 +74,6 @@ enum To {
     C,
 }
 
-/// What pictures an ONNX model takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Input {
-    /// Bytes from 0 to 255
-    #[default]
-    U8,
-    /// Numbers from 0 to 1
-    F32,
-}
-
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -132,6 +123,7 @@ impl Flags {
             return Err(Usage(complaint.into()).into());
         }
         let format: Box<dyn Format> = match self.to {
+            To::Onnx => Box::new(Onnx { input: self.input.unwrap_or_default() }),
             _ => todo!(),
         };
         if let Shape::File(ending) = format.shape() {

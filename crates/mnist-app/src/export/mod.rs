@@ -6,6 +6,7 @@
 
 mod check;
 mod destination;
+pub(crate) mod onnx;
 pub(crate) mod steps;
 pub(crate) mod subject;
 mod tools;

@@ -107,7 +107,8 @@ impl Graph {
         name
     }
 
-    /// Adds a node that gives a batch's samples this shape. A 0 stands for the batch's own size.
+    /// Adds a node that gives the samples of a batch this shape; of a 0 in front the size of the batch
+    /// is kept.
     pub(super) fn reshape(
         &mut self,
         name: impl Into<String>,
@@ -119,7 +120,9 @@ impl Graph {
         let raw = dims.flat_map(i64::to_le_bytes).collect();
         let array = (TensorProto::INT64, raw);
         let shape = self.tensor(format!("{name}/shape"), &[sample.len() + 1], array);
-        self.node(name, "Reshape", &[input, &shape], Vec::new())
+        let name = self.node(name, "Reshape", &[input, &shape], Vec::new());
+        self.describe(&name, sample);
+        name
     }
 
     /// Says what shape the samples of a value have.
@@ -163,7 +166,7 @@ pub(super) fn value(
     name: &str,
     kind: i32,
     sample: &[usize],
-    doc_string: Option<String>,
+    doc_string: Option<&str>,
 ) -> ValueInfoProto {
     let batch = DimensionProto { dim_value: None, dim_param: Some("N".to_owned()) };
     let fixed = sample
@@ -173,6 +176,7 @@ pub(super) fn value(
     let tensor =
         TensorTypeProto { elem_type: Some(kind), shape: Some(TensorShapeProto { dim }) };
     let r#type = TypeProto { tensor_type: Some(tensor) };
+    let doc_string = doc_string.map(str::to_owned);
     ValueInfoProto { name: Some(name.to_owned()), r#type: Some(r#type), doc_string }
 }
 

@@ -34,7 +34,7 @@ impl Nodes<'_> {
         let name = format!("{}{}", self.prefix, step.place);
         let value = match &step.operation {
             Operation::Same if step.input == step.output => return Ok(x.to_owned()),
-            Operation::Same => self.graph.reshape(&name, x, step.output.dims()),
+            Operation::Same => return Ok(self.graph.reshape(&name, x, step.output.dims())),
             Operation::Correlation(correlation, _) => {
                 self.convolution((step, &name), ("Conv", x), attributes(correlation))?
             }
