@@ -137,11 +137,9 @@ impl Answer {
         self.rename(graph, &logits, "logits");
     }
 
+    /// Names what a layer or a reshape puts out as an output of the graph.
     fn rename(&mut self, graph: &mut Graph, from: &str, to: &str) {
-        if !graph.rename(from, to) {
-            graph.node(to, "Identity", &[from], vec![]);
-            return;
-        }
+        graph.rename(from, to);
         for layer in self.layers.iter_mut().filter(|layer| *layer == from) {
             to.clone_into(layer);
         }

@@ -8,7 +8,7 @@ use super::proto::{
 /// The operators that are used here, each with the first version of ONNX's operator set from which
 /// on it has the form in which it is used. Of the later forms none stands before version 10, which
 /// is more than any model here asks for.
-const OPERATORS: [(&str, i64); 30] = [
+pub(super) const OPERATORS: [(&str, i64); 28] = [
     // From version 7 on with NumPy's broadcasting.
     ("Add", 7),
     // From version 7 on with count_include_pad.
@@ -25,7 +25,6 @@ const OPERATORS: [(&str, i64); 30] = [
     ("Flatten", 1),
     ("Gemm", 7),
     ("GlobalAveragePool", 1),
-    ("Identity", 1),
     ("InstanceNormalization", 6),
     ("LeakyRelu", 6),
     ("Log", 6),
@@ -40,7 +39,6 @@ const OPERATORS: [(&str, i64); 30] = [
     ("Softmax", 1),
     ("Softplus", 1),
     ("Sub", 7),
-    ("Sum", 6),
     ("Tanh", 6),
 ];
 
@@ -130,17 +128,13 @@ impl Graph {
         self.values.push(value(name, TensorProto::FLOAT, sample, None));
     }
 
-    /// Gives the value that a node puts out, and the node, another name. Gives `false` back if there
-    /// is no such node.
-    pub(super) fn rename(&mut self, from: &str, to: &str) -> bool {
+    /// Gives a node, and the value that it puts out, another name.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
         let names = self.nodes.iter_mut().flat_map(|node| {
             node.input.iter_mut().chain(&mut node.output).chain(&mut node.name)
         });
-        let mut found = names.filter(|name| *name == from).peekable();
-        let is_node = found.peek().is_some();
-        found.for_each(|name| to.clone_into(name));
+        names.filter(|name| *name == from).for_each(|name| to.clone_into(name));
         self.values.retain(|value| value.name.as_deref() != Some(from));
-        is_node
     }
 
     /// The graph with its input and its outputs.
@@ -169,12 +163,10 @@ pub(super) fn value(
     doc_string: Option<&str>,
 ) -> ValueInfoProto {
     let batch = DimensionProto { dim_value: None, dim_param: Some("N".to_owned()) };
-    let fixed = sample
-        .iter()
-        .map(|&dim| DimensionProto { dim_value: Some(dim as i64), dim_param: None });
+    let fixed =
+        sample.iter().map(|&dim| DimensionProto { dim_value: Some(dim as i64), dim_param: None });
     let dim = std::iter::once(batch).chain(fixed).collect();
-    let tensor =
-        TensorTypeProto { elem_type: Some(kind), shape: Some(TensorShapeProto { dim }) };
+    let tensor = TensorTypeProto { elem_type: Some(kind), shape: Some(TensorShapeProto { dim }) };
     let r#type = TypeProto { tensor_type: Some(tensor) };
     let doc_string = doc_string.map(str::to_owned);
     ValueInfoProto { name: Some(name.to_owned()), r#type: Some(r#type), doc_string }

@@ -117,20 +117,24 @@ impl Onnx {
         let classes = subject.classes();
         let input = value("input", self.input.kind(), &subject.picture, Some(self.input.text()));
         let outputs = [
-            ("logits", "before a last sigmoid or softmax; of a committee the logarithms of the \
-                        probabilities"),
-            ("probabilities", "of the classes in the order of \"classes\" in the metadata, adding up \
-                               to 1"),
+            (
+                "logits",
+                "before a last sigmoid or softmax; of a committee the logarithms of the \
+                        probabilities",
+            ),
+            (
+                "probabilities",
+                "of the classes in the order of \"classes\" in the metadata, adding up \
+                               to 1",
+            ),
         ];
         let output = outputs
             .map(|(name, text)| value(name, TensorProto::FLOAT, &[classes.len()], Some(text)));
         let name = subject.members()[0].preset().unwrap_or("asterism");
         let graph = graph.finish(name, input, output.into());
         let version = env!("CARGO_PKG_VERSION");
-        let opset = OperatorSetIdProto {
-            domain: Some(DOMAIN.into()),
-            version: Some(opset(&graph.node)),
-        };
+        let opset =
+            OperatorSetIdProto { domain: Some(DOMAIN.into()), version: Some(opset(&graph.node)) };
         let what = match networks.len() {
             1 => "A network".to_owned(),
             count => format!("A committee of {count} networks"),

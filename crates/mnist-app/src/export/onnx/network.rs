@@ -44,9 +44,7 @@ impl Nodes<'_> {
                 attributes.extend((more != [0; 2]).then(|| ints("output_padding", &more)));
                 self.convolution((step, &name), ("ConvTranspose", x), attributes)?
             }
-            Operation::Max(pooling) => {
-                self.graph.node(&name, "MaxPool", &[x], windows(pooling))
-            }
+            Operation::Max(pooling) => self.graph.node(&name, "MaxPool", &[x], windows(pooling)),
             Operation::Mean(_) if step.output.dims().len() == 1 => {
                 let mean =
                     self.graph.node(format!("{name}/mean"), "GlobalAveragePool", &[x], vec![]);
