@@ -318,3 +318,57 @@ fn traced<T: Element>(
     let narrow = |numbers: Vec<T>| numbers.into_iter().map(|x| x.to_f64() as f32).collect();
     Ok(of_each.map(|(place, numbers)| (place, narrow(numbers))).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Answers, Expected};
+
+    /// Two pictures of three classes.
+    fn expected() -> Expected {
+        let answers = vec![1.0, -2.0, 0.5, 0.25, 0.25, -1.0];
+        let logits = answers.iter().map(|&x| f64::from(x)).collect();
+        Expected { answers, logits, classes: 3 }
+    }
+
+    #[test]
+    fn every_bit_counts_or_what_is_close() {
+        let exact = expected().answers;
+        let agreement = expected().compare(&exact, Answers::SameBits).unwrap();
+        assert_eq!((agreement.pictures, agreement.largest_difference), (2, 0.0));
+        let mut close = exact.clone();
+        close[2] = f32::from_bits(close[2].to_bits() + 1);
+        let (picture, complaint) = expected().compare(&close, Answers::SameBits).unwrap_err();
+        assert_eq!((picture, &*complaint), (0, "output 2: expected 0.5, found 0.50000006"));
+        let agreement = expected().compare(&close, Answers::Outputs).unwrap();
+        assert!((1e-9..1e-7).contains(&agreement.largest_difference), "{agreement:?}");
+        // 1e-5 of the largest, 2.
+        for (change, fits) in [(1.9e-5, true), (2.1e-5, false)] {
+            close[2] = 0.5 + change;
+            assert_eq!(expected().compare(&close, Answers::Outputs).is_ok(), fits, "{change}");
+        }
+        for other in [f32::NAN, f32::INFINITY] {
+            close[2] = other;
+            for kind in [Answers::SameBits, Answers::Outputs] {
+                assert!(expected().compare(&close, kind).is_err(), "{other} {kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_class_is_no_answer_except_where_rounding_decides() {
+        let mut expected = expected();
+        let mut found = expected.answers.clone();
+        // The second picture's two best logits are equal.
+        found[4] = 0.250_01;
+        let agreement = expected.compare(&found, Answers::Outputs).unwrap();
+        assert_eq!((agreement.pictures, agreement.ties), (2, 1));
+        assert!(agreement.to_string().contains("1 of another class"), "{agreement}");
+        // Farther apart, and all the same within 1e-5 of the largest output.
+        expected.answers[1] = -2000.0;
+        found[1] = -2000.0;
+        (expected.answers[3], expected.logits[3], found[3]) = (0.251, 0.251, 0.2515);
+        found[4] = 0.26;
+        let (picture, complaint) = expected.compare(&found, Answers::Outputs).unwrap_err();
+        assert_eq!((picture, &*complaint), (1, "expected class 0, found 1"));
+    }
+}

@@ -132,3 +132,75 @@ fn refuse(path: &Path, files: Option<&[&str]>) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::Destination;
+    use crate::export::Contents;
+
+    const FILES: Option<&[&str]> = Some(&["model.py", "weights.npz"]);
+
+    fn folder(text: &str) -> Contents {
+        let file = |name| (name, text.as_bytes().to_vec());
+        Contents::Folder(vec![file("model.py"), file("weights.npz")])
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        let names = fs::read_dir(folder).unwrap().map(name);
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn an_export_is_whole_or_absent() {
+        let here = tempfile::tempdir().unwrap();
+        let path = here.path().join("net");
+        let unnamed = Destination::new(&path, FILES).unwrap();
+        unnamed.write(&folder("one")).unwrap();
+        assert!(!path.exists());
+        drop(unnamed);
+        assert_eq!(names(here.path()), [] as [&str; 0]);
+        for text in ["one", "two"] {
+            let destination = Destination::new(&path, FILES).unwrap();
+            destination.write(&folder(text)).unwrap();
+            destination.name().unwrap();
+            assert_eq!(fs::read_to_string(path.join("model.py")).unwrap(), text);
+            // Which does not keep it from being replaced.
+            fs::create_dir_all(path.join("__pycache__")).unwrap();
+        }
+        let file = here.path().join("net.rs");
+        for text in ["one", "two"] {
+            let destination = Destination::new(&file, None).unwrap();
+            destination.write(&Contents::File(text.into())).unwrap();
+            destination.name().unwrap();
+            assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        }
+        assert_eq!(names(here.path()), ["net", "net.rs"]);
+    }
+
+    #[test]
+    fn nothing_else_is_replaced() {
+        let here = tempfile::tempdir().unwrap();
+        fs::create_dir(here.path().join("pictures")).unwrap();
+        fs::write(here.path().join("pictures/1.png"), "").unwrap();
+        fs::write(here.path().join("file"), "").unwrap();
+        for (name, files, expected) in [
+            ("pictures", FILES, "or one with an export to replace, found 1.png in it"),
+            ("pictures", None, "expected a new file or one to replace, found a folder"),
+            ("file", FILES, "expected a new folder, found a file"),
+            ("none/net", FILES, "expected a folder that is there, found none"),
+            ("file/net", None, "expected a folder that is there, found a file"),
+            ("..", None, "expected a name"),
+        ] {
+            let error = Destination::new(&here.path().join(name), files).unwrap_err();
+            let error = format!("{error:#}");
+            assert!(error.contains(expected) && error.starts_with("--out "), "{name}: {error}");
+        }
+        assert_eq!(names(here.path()), ["file", "pictures"]);
+    }
+}
