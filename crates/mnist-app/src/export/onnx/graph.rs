@@ -42,13 +42,16 @@ pub(super) const OPERATORS: [(&str, i64); 28] = [
     ("Tanh", 6),
 ];
 
+/// The oldest version of the operators that ONNX Runtime vouches for.
+const OLDEST: i64 = 7;
+
 /// The version of ONNX's operator set from which on all of these nodes mean what they mean here.
 pub(super) fn opset(nodes: &[NodeProto]) -> i64 {
     let since = |node: &NodeProto| {
         let known = OPERATORS.iter().find(|(name, _)| node.op_type.as_deref() == Some(name));
-        known.map_or(1, |&(_, since)| since)
+        known.map_or(OLDEST, |&(_, since)| since)
     };
-    nodes.iter().map(since).max().unwrap_or(1)
+    nodes.iter().map(since).fold(OLDEST, i64::max)
 }
 
 /// A graph while it is built. A node and the value that it puts out have the same name.
@@ -97,7 +100,7 @@ impl Graph {
 
     fn tensor(&mut self, name: String, dims: &[usize], (kind, raw): (i32, Vec<u8>)) -> String {
         self.arrays.push(TensorProto {
-            dims: dims.iter().map(|&dim| dim as i64).collect(),
+            dims: dims.iter().copied().map(whole).collect(),
             data_type: Some(kind),
             name: Some(name.clone()),
             raw_data: Some(raw),
@@ -114,7 +117,7 @@ impl Graph {
         sample: &[usize],
     ) -> String {
         let name = name.into();
-        let dims = std::iter::once(0).chain(sample.iter().map(|&dim| dim as i64));
+        let dims = std::iter::once(0).chain(sample.iter().copied().map(whole));
         let raw = dims.flat_map(i64::to_le_bytes).collect();
         let array = (TensorProto::INT64, raw);
         let shape = self.tensor(format!("{name}/shape"), &[sample.len() + 1], array);
@@ -130,9 +133,10 @@ impl Graph {
 
     /// Gives a node, and the value that it puts out, another name.
     pub(super) fn rename(&mut self, from: &str, to: &str) {
-        let names = self.nodes.iter_mut().flat_map(|node| {
-            node.input.iter_mut().chain(&mut node.output).chain(&mut node.name)
-        });
+        let names = self
+            .nodes
+            .iter_mut()
+            .flat_map(|node| node.input.iter_mut().chain(&mut node.output).chain(&mut node.name));
         names.filter(|name| *name == from).for_each(|name| to.clone_into(name));
         self.values.retain(|value| value.name.as_deref() != Some(from));
     }
@@ -164,12 +168,17 @@ pub(super) fn value(
 ) -> ValueInfoProto {
     let batch = DimensionProto { dim_value: None, dim_param: Some("N".to_owned()) };
     let fixed =
-        sample.iter().map(|&dim| DimensionProto { dim_value: Some(dim as i64), dim_param: None });
+        sample.iter().map(|&dim| DimensionProto { dim_value: Some(whole(dim)), dim_param: None });
     let dim = std::iter::once(batch).chain(fixed).collect();
     let tensor = TensorTypeProto { elem_type: Some(kind), shape: Some(TensorShapeProto { dim }) };
     let r#type = TypeProto { tensor_type: Some(tensor) };
     let doc_string = doc_string.map(str::to_owned);
     ValueInfoProto { name: Some(name.to_owned()), r#type: Some(r#type), doc_string }
+}
+
+/// Sizes fit, as memory holds them.
+fn whole(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn attribute(name: &str, kind: i32) -> AttributeProto {
@@ -184,10 +193,10 @@ pub(super) fn float(name: &str, number: f64) -> AttributeProto {
 }
 
 pub(super) fn int(name: &str, number: usize) -> AttributeProto {
-    AttributeProto { i: Some(number as i64), ..attribute(name, AttributeProto::INT) }
+    AttributeProto { i: Some(whole(number)), ..attribute(name, AttributeProto::INT) }
 }
 
 pub(super) fn ints(name: &str, numbers: &[usize]) -> AttributeProto {
-    let ints = numbers.iter().map(|&number| number as i64).collect();
+    let ints = numbers.iter().copied().map(whole).collect();
     AttributeProto { ints, ..attribute(name, AttributeProto::INTS) }
 }

@@ -22,8 +22,10 @@ use prost::Message;
 use super::subject::Subject;
 use super::tools::python;
 use super::{Answers, Contents, Format, Pictures, Prepared, Shape, Written};
+use crate::dataset::Digests;
 use crate::escape::Escape;
 use crate::experiment::Precision;
+use crate::model::SavedNetwork;
 use crate::preprocessing::Form;
 use crate::train::committee_digest;
 use graph::{opset, value};
@@ -108,7 +110,7 @@ impl Format for Onnx {
 
 impl Onnx {
     fn model(self, subject: &Subject) -> anyhow::Result<ModelProto> {
-        let networks = subject.members().iter().map(|member| member.network_as::<f32>());
+        let networks = subject.members().iter().map(SavedNetwork::network_as::<f32>);
         let networks: Vec<_> = networks.collect::<anyhow::Result<_>>().context("--to onnx")?;
         let numbers = |network: &Network<f32>| network.parameters().len() + network.buffers().len();
         let numbers = networks.iter().map(numbers).fold(0, usize::saturating_add);
@@ -172,7 +174,7 @@ impl Onnx {
             form = Form { size, colour, style: Some(resolved.style), ..form };
         }
         let members = subject.members();
-        let digests: Vec<_> = members.iter().map(|member| member.digest()).collect();
+        let digests: Vec<_> = members.iter().map(SavedNetwork::digest).collect();
         let digest = match digests.as_slice() {
             [only] => only.clone(),
             several => committee_digest(several),
@@ -188,7 +190,7 @@ impl Onnx {
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ];
         all.extend(members[0].preset().map(|preset| ("preset", preset.to_owned())));
-        all.extend(model.digests().into_iter().flat_map(|digests| digests.metadata()));
+        all.extend(model.digests().into_iter().flat_map(Digests::metadata));
         if networks.len() == 1 {
             // The values that the layers put out, those inside a block before the block.
             all.push(("layers", serde_json::to_string(layers)?));
