@@ -11,6 +11,7 @@ use tensor::Element;
 use super::graph::OPERATORS;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use super::{Input, Onnx, check_size};
+use crate::export::check::{Expected, Runner};
 use crate::export::steps::{steps, trace};
 use crate::export::subject::Subject;
 use crate::export::{Checked, Contents, Format, Pictures, Prepared, export, tools};
@@ -262,7 +263,7 @@ fn subjects() -> Vec<(&'static str, Subject)> {
 fn of_each_operator_that_is_written_the_version_is_known() {
     let models: Vec<_> = subjects().iter().map(|(_, subject)| written(subject)).collect();
     let nodes = models.iter().flat_map(|model| &graph(model).node);
-    let used: BTreeSet<_> = nodes.map(|node| node.op_type()).collect();
+    let used: BTreeSet<_> = nodes.map(NodeProto::op_type).collect();
     assert_eq!(used, OPERATORS.iter().map(|&(name, _)| name).collect());
 }
 
@@ -390,4 +391,33 @@ fn onnx_runtime_tells_what_each_layer_puts_out() {
         }
         assert_eq!(found.next(), None);
     }
+}
+
+#[test]
+fn a_file_with_other_numbers_is_refused_with_the_layer_where_they_part() {
+    if !can_run() {
+        return;
+    }
+    let subject = subject(&ending(&[1, 4, 4], &[]), &[LOGITS]);
+    let mut model = written(&subject);
+    let arrays = &mut model.graph.as_mut().unwrap().initializer;
+    let weight = arrays.iter_mut().find(|array| array.name() == "3.weight").unwrap();
+    weight.raw_data.as_mut().unwrap().reverse();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    fs::write(&path, model.encode_to_vec()).unwrap();
+    let format = Onnx::default();
+    let prepared = format.prepare(&path, folder.path()).unwrap();
+    let Prepared::Program(program) = prepared else { panic!("{prepared:?}") };
+    let noise = subject.noise(3);
+    let expected = Expected::new(&subject, format.answers(), &noise).unwrap();
+    let runner = Runner { program: &program, workshop: folder.path() };
+    let refused = runner.check((&subject, &noise), &expected, format.answers()).unwrap_err();
+    let message = refused.to_string();
+    assert!(message.contains("the numbers part in layer 3 (Dense 4 outputs)"), "{message}");
+    // What is no such file at all.
+    fs::write(&path, b"\xff").unwrap();
+    let refused = runner.check((&subject, &noise), &expected, format.answers()).unwrap_err();
+    let message = refused.to_string();
+    assert!(message.contains("Error") && !message.contains('\n'), "{message}");
 }
