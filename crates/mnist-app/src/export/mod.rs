@@ -3,8 +3,12 @@
 //! `steps` is the network that every format walks, `subject` what else belongs to a model. A format
 //! is a folder that implements [`Format`]; what runs the result and compares it is in `check`.
 
+pub(crate) mod npz;
+mod python;
+pub(crate) mod pytorch;
 pub(crate) mod steps;
 pub(crate) mod subject;
+mod tools;
 
 use std::ffi::OsString;
 use std::path::Path;
