@@ -109,19 +109,28 @@ impl WeightsHeader {
     /// # Errors
     /// As [`WeightsHeader::footprint`].
     pub fn footprint_with<T: Element, O: OwnLayers>(&self) -> Result<Footprint<T>, WeightsError> {
-        let text = self.0.metadata().as_ref().and_then(|metadata| metadata.get(NETWORK));
-        let text = text.ok_or_else(|| {
+        let spec = self.described::<O>()?.ok_or_else(|| {
             WeightsError::new(format!(
                 "weights: expected a description of the network under {NETWORK:?} in \
                  __metadata__, got none"
             ))
         })?;
-        let fail =
-            |error: &dyn fmt::Display| WeightsError::new(format!("weights, {NETWORK:?}: {error}"));
-        let spec = described::<O>(text).map_err(|error| fail(&error))?;
-        let footprint = spec.footprint::<T>().map_err(|error| fail(&error))?;
+        let footprint = spec.footprint::<T>();
+        let footprint = footprint
+            .map_err(|error| WeightsError::new(format!("weights, {NETWORK:?}: {error}")))?;
         self.check_chain(&footprint.chain)?;
         Ok(footprint)
+    }
+
+    /// The network that the file describes, whose layers are built in or of the types of `O`; none
+    /// if the file describes none.
+    ///
+    /// # Errors
+    /// If it is described in another way than this version knows.
+    pub fn described<O: OwnLayers>(&self) -> Result<Option<NetworkSpec>, WeightsError> {
+        let text = self.0.metadata().as_ref().and_then(|metadata| metadata.get(NETWORK));
+        let spec = text.map(|text| described::<O>(text)).transpose();
+        spec.map_err(|error| WeightsError::new(format!("weights, {NETWORK:?}: {error}")))
     }
 
     /// Checks that the file's arrays are the parameters and the buffers of `network`.

@@ -4,7 +4,6 @@ pub(crate) mod chosen;
 mod data;
 mod metadata;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -12,7 +11,7 @@ use layers::{Loss, Network, load_weights};
 use tensor::Element;
 
 use crate::dataset::{Classes, Digests, Samples};
-use crate::escape::{Escape, quoted};
+use crate::escape::quoted;
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::evaluation::{Evaluation, Evaluator, mean};
 use crate::experiment::Precision;
@@ -376,11 +375,6 @@ impl SavedNetwork {
 
     pub(crate) fn outputs(&self) -> Outputs {
         Outputs::of(self.spec(), self.about.loss.as_ref())
-    }
-
-    /// What its file says of it.
-    pub(crate) fn about(&self) -> &Metadata {
-        &self.about
     }
 
     /// Its file, anew.

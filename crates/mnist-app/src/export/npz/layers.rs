@@ -1,7 +1,7 @@
 //! The layers of a network as calls of the functions in `functions.py`.
 
 use layers::{Bias, Function, Operation};
-use tensor::{Correlation, Element, Shape};
+use tensor::{Correlation, Element};
 
 use crate::export::python::{Around, shape, tuple};
 use crate::export::steps::Step;
@@ -27,8 +27,12 @@ fn call<T: Element>(step: &Step<'_, T>) -> String {
     let place = &step.place;
     let of = |text: String| format!("lambda x: {text}");
     match &step.operation {
-        Operation::Correlation(geometry, bias) => of(correlation(place, geometry) + added(*bias, place).as_str()),
-        Operation::Adjoint(geometry, bias) => of(adjoint(place, geometry) + added(*bias, place).as_str()),
+        Operation::Correlation(geometry, bias) => {
+            of(correlation(place, geometry) + added(*bias, place).as_str())
+        }
+        Operation::Adjoint(geometry, bias) => {
+            of(adjoint(place, geometry) + added(*bias, place).as_str())
+        }
         Operation::Max(pooling) => {
             let (windows, around) = (pooling.windows(), Around::of(pooling));
             let x = padded("x", around.whole, ", -np.inf");
@@ -39,7 +43,10 @@ fn call<T: Element>(step: &Step<'_, T>) -> String {
             let (windows, around) = (pooling.windows(), Around::of(pooling));
             let (size, stride) = (tuple(&windows.size), tuple(&windows.stride));
             if around.is_counted() {
-                return of(format!("mean_pool({}, {size}, {stride})", padded("x", around.whole, "")));
+                return of(format!(
+                    "mean_pool({}, {size}, {stride})",
+                    padded("x", around.whole, "")
+                ));
             }
             let [counted, beyond] = [around.counted, around.beyond()].map(pairs);
             of(format!("mean_of_counted(x, {size}, {stride}, ({counted}), ({beyond}))"))

@@ -92,14 +92,14 @@ pub(super) fn reader(subject: &Subject) -> String {
 pub(super) fn needed(file: &str, text: &str) -> String {
     let blocks: Vec<_> = file.trim_end().split("\n\n\n").collect();
     let mut is_used = vec![false; blocks.len()];
-    loop {
-        let used = blocks.iter().zip(&is_used).filter(|(_, is_used)| **is_used);
-        let known: String = used.map(|(block, _)| *block).chain([text]).collect();
-        let next: Vec<_> = blocks.iter().map(|block| uses(&known, name(block))).collect();
-        if next == is_used {
-            break;
+    let mut texts = vec![text];
+    while let Some(text) = texts.pop() {
+        for (block, is_used) in blocks.iter().zip(&mut is_used) {
+            if !*is_used && uses(text, name(block)) {
+                *is_used = true;
+                texts.push(block);
+            }
         }
-        is_used = next;
     }
     let used = blocks.iter().zip(&is_used).filter(|(_, is_used)| **is_used);
     used.map(|(block, _)| *block).collect::<Vec<_>>().join("\n\n\n")
@@ -180,6 +180,9 @@ pub(super) fn prepare(
     // Without -B a folder of compiled files would be left behind beside the exported ones.
     Ok(Prepared::Program(vec![python, "-B".into(), file.into(), folder.into()]))
 }
+
+#[cfg(test)]
+pub(super) mod trials;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use std::path::Path;
 use tensor::Element;
 
 use super::python::{constants, needed, prepare, reader, tuple};
-use super::steps::{Step, steps};
+use super::steps::steps;
 use super::subject::Subject;
 use super::{Answers, Contents, Format, Pictures, Prepared};
 use crate::evaluation::vote::Outputs;
@@ -73,12 +73,12 @@ fn model<T: Element>(subject: &Subject) -> anyhow::Result<String> {
         .replace("#: constants\n", &constants(subject))
         .replace("#: classes\n", &classes)
         .replace("#: network", &text)
-        .replace("#: numbers", &numbers::<T>(subject, &steps))
+        .replace("#: numbers", &numbers::<T>(subject))
         .replace("#: probabilities", &probabilities))
 }
 
 /// The function that makes an input of the bytes of pictures.
-fn numbers<T: Element>(subject: &Subject, _: &[Step<'_, T>]) -> String {
+fn numbers<T: Element>(subject: &Subject) -> String {
     let mut text = "def numbers(pictures):\n    \"\"\"Bytes (N, C, H, W) as the network takes \
                     them.\"\"\"\n    x = torch.tensor(pictures).float() / 255\n"
         .to_owned();
@@ -86,7 +86,8 @@ fn numbers<T: Element>(subject: &Subject, _: &[Step<'_, T>]) -> String {
         text += "    x = x.double()\n";
     }
     if *subject.normalization() != Normalization::Unit {
-        text += "    mean, deviation = (torch.tensor(n).to(x)[:, None] for n in (MEAN, DEVIATION))\n";
+        text +=
+            "    mean, deviation = (torch.tensor(n).to(x)[:, None] for n in (MEAN, DEVIATION))\n";
         text += "    x = (x.reshape(len(x), len(MEAN), -1) - mean) / deviation\n";
     }
     let input = &subject.members()[0].spec().input;

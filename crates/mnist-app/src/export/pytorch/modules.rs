@@ -171,7 +171,8 @@ fn max(pooling: &Pooling) -> String {
             format!("nn.MaxPool2d({})", plain(windows, both, pooling.input_shape()).join(", "))
         }
         None => {
-            let sizes = plain(Windows { ceil_mode: false, ..windows }, [0; 2], pooling.input_shape());
+            let sizes =
+                plain(Windows { ceil_mode: false, ..windows }, [0; 2], pooling.input_shape());
             let around = around(Around::of(pooling).whole);
             format!("PaddedMaxPool2d({}, around={around})", sizes.join(", "))
         }
@@ -189,7 +190,8 @@ fn mean(pooling: &Pooling) -> String {
             format!("nn.AvgPool2d({})", own.join(", "))
         }
         None => {
-            let sizes = plain(Windows { ceil_mode: false, ..windows }, [0; 2], pooling.input_shape());
+            let sizes =
+                plain(Windows { ceil_mode: false, ..windows }, [0; 2], pooling.input_shape());
             let all = Around::of(pooling);
             let [counted, beyond] = [all.counted, all.beyond()].map(around);
             format!("PaddedAvgPool2d({}, counted={counted}, beyond={beyond})", sizes.join(", "))
@@ -200,9 +202,7 @@ fn mean(pooling: &Pooling) -> String {
 /// The settings of PyTorch's poolings.
 fn plain(windows: Windows, padding: [usize; 2], input: Shape) -> Vec<String> {
     // Beyond the plane a stride makes no difference, but may be too large for PyTorch.
-    let most = |axis: usize| {
-        input.dims()[1 + axis] + windows.padding[axis].iter().sum::<usize>()
-    };
+    let most = |axis: usize| input.dims()[1 + axis] + windows.padding[axis].iter().sum::<usize>();
     let stride = [0, 1].map(|axis| windows.stride[axis].min(most(axis)));
     let mut own = vec![pair(windows.size), pair(stride)];
     if padding != [0; 2] {
