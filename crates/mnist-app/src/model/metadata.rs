@@ -162,3 +162,55 @@ fn read<V>(
         anyhow!("{key:?} in __metadata__: expected {expected}, found {}", quoted(text))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use layers::Init;
+
+    use super::{Classes, Digests, Form, Metadata, Normalization};
+    use crate::experiment::Precision;
+    use crate::presets;
+
+    /// A file has room for its numbers, 2 KB, and 100 bytes a tensor.
+    #[test]
+    fn files_of_presets_are_hardly_larger_than_their_numbers() {
+        let digest = "0".repeat(64);
+        let digests =
+            [("data_train", &digest), ("data_test", &digest), ("data_validation", &digest)]
+                .map(|(key, digest)| (key.to_owned(), digest.clone()));
+        let whole = layers::sha256(format!("{digest}\n").repeat(3).as_bytes());
+        let digests = digests.into_iter().chain([("data".to_owned(), whole)]).collect();
+        let digests = Digests::from_metadata(&digests).unwrap();
+        for name in presets::names() {
+            let mut experiment = presets::experiment(name).unwrap();
+            experiment.fill([3, 64, 64], 10);
+            for spec in experiment.networks.all() {
+                let mut network = spec.build::<f32>().unwrap();
+                network.initialize(Init::He, 1);
+                let about = Metadata {
+                    preset: Some(name.to_owned()),
+                    seed: Some(experiment.seed),
+                    precision: Some(Precision::F32),
+                    loss: Some(experiment.loss.clone()),
+                    config_sha256: Some(digest.clone()),
+                    digests: digests.clone(),
+                    form: Form { size: Some([64, 64]), ..experiment.form() },
+                    normalization: Normalization::Standard {
+                        mean: vec![0.130_660_5; 3],
+                        deviation: vec![0.308_107_8; 3],
+                    },
+                    mistakes_probability: Some(0.588_123_456_789),
+                    ..Metadata::default()
+                };
+                let file = about.file(&network, &Classes::Numbered(10)).unwrap();
+                let buffers = network.named_buffers();
+                let numbers = network.parameters().len() + network.buffers().len();
+                // A normalisation has two buffers and a counter.
+                let tensors = network.named_parameters().len() + buffers.len() + buffers.len() / 2;
+                let more = file.len() - 4 * numbers;
+                eprintln!("{name}: {numbers} numbers, {tensors} tensors, {more} bytes more");
+                assert!(more <= 2048 + 100 * tensors, "{name}: {more}, {tensors} tensors");
+            }
+        }
+    }
+}

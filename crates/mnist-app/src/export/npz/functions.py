@@ -16,11 +16,9 @@ def shifts(x, size, stride=(1, 1), dilation=(1, 1)):
 
 def correlate(x, k, stride=(1, 1), dilation=(1, 1)):
     """Y_d = sum of X_c ⋆ K_dc over c, the valid cross-correlation: sums over shifted windows."""
-    terms = (
-        np.einsum("dc,nchw->ndhw", k[:, :, i, j], part, optimize=True)
-        for i, j, part in shifts(x, k.shape[2:], stride, dilation)
-    )
-    return sum(terms)
+    parts = shifts(x, k.shape[2:], stride, dilation)
+    product = "dc,nchw->ndhw"  # for each d the sum over c
+    return sum(np.einsum(product, k[:, :, i, j], part, optimize=True) for i, j, part in parts)
 
 
 def in_groups(function, groups, x, k, *settings):
@@ -83,10 +81,6 @@ def sigmoid(x):
     return np.exp(-np.logaddexp(-x, 0))
 
 
-def relu(x):
-    return np.maximum(x, 0)
-
-
 def leaky_relu(x, slope):
     return np.where(x > 0, x, slope * x)
 
@@ -97,17 +91,8 @@ def gelu(x):
     return x * (1 + erf(x / math.sqrt(2))) / 2
 
 
-def silu(x):
-    return x * sigmoid(x)
-
-
 def elu(x, alpha):
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
-
-
-def softplus(x):
-    """ln(1 + exp x), without overflow."""
-    return np.logaddexp(x, 0)
 
 
 def hard_swish(x):
@@ -118,10 +103,6 @@ def softmax(x):
     """exp x_i / sum of exp x_j; the largest is subtracted first, so that nothing overflows."""
     e = np.exp(x - x.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
-
-
-def flatten(x):
-    return x.reshape(len(x), -1)
 
 
 def same(x):

@@ -59,17 +59,18 @@ fn call<T: Element>(step: &Step<'_, T>) -> String {
         Operation::Function(function) => match function {
             Function::Sigmoid => "sigmoid".into(),
             Function::Tanh => "np.tanh".into(),
-            Function::Relu => "relu".into(),
+            Function::Relu => of("np.maximum(x, 0)".into()),
             Function::LeakyRelu { slope } => of(format!("leaky_relu(x, {slope:?})")),
             Function::Gelu => "gelu".into(),
-            Function::Silu => "silu".into(),
+            Function::Silu => of("x * sigmoid(x)".into()),
             Function::Elu { alpha } => of(format!("elu(x, {alpha:?})")),
-            Function::Softplus => "softplus".into(),
+            // ln(1 + exp x), without overflow.
+            Function::Softplus => of("np.logaddexp(x, 0)".into()),
             Function::HardSwish => "hard_swish".into(),
         },
         Operation::Softmax => "softmax".into(),
         Operation::Same if step.input == step.output => "same".into(),
-        Operation::Same if step.output.rank() == 1 => "flatten".into(),
+        Operation::Same if step.output.rank() == 1 => of("x.reshape(len(x), -1)".into()),
         Operation::Same => of(format!("x.reshape(-1, *{})", shape(step.output))),
         Operation::Residual(_) => unreachable!("a block"),
     }

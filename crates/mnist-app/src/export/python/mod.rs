@@ -51,7 +51,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
         }
     }
     match lines.as_slice() {
-        [one] if one.chars().count() < WIDTH / 2 => format!("[{}]", one.trim_end_matches(',')),
+        [one] if one.chars().count() < WIDTH - 10 => format!("[{}]", one.trim_end_matches(',')),
         _ => format!("[\n    {}\n]", lines.join("\n    ")),
     }
 }
@@ -75,14 +75,8 @@ pub(super) fn constants(subject: &Subject) -> String {
 pub(super) fn reader(subject: &Subject) -> String {
     let style = subject.model.preprocessing().map(|preprocessing| preprocessing.style);
     let more = match style {
-        Ok(Style::Digit) => {
-            "it finds\n        # the digit, centres it and makes it white on black, as MNIST's are. \
-             Here it must be so already."
-        }
-        _ => {
-            "it turns\n        # pictures the right way up, and treats them as [data] of the \
-             experiment says."
-        }
+        Ok(Style::Digit) => "Digits must be white on black and centred, as MNIST's are.",
+        _ => "Pictures are stretched to the size; `mnist-app predict` does as [data] says.",
     };
     READ.trim_end().replace("#: more", more)
 }

@@ -3,14 +3,13 @@ def read(file):
     channels, height, width = PICTURE
     if file.endswith((".npy", ".npz")):
         pictures = np.load(file)
-        if file.endswith(".npz"):
-            pictures = pictures[pictures.files[0]]
+        pictures = pictures if file.endswith(".npy") else pictures[pictures.files[0]]
     elif file.endswith((".bin", ".raw")):
         pictures = np.fromfile(file, np.uint8)
     else:
-        from PIL import Image  # "pip install pillow"
+        from PIL import Image
 
-        # The program's own `predict` does more: #: more
+        # #: more
         picture = Image.open(file).convert("L" if channels == 1 else "RGB").resize((width, height))
         pictures = np.asarray(picture).reshape(height, width, channels).transpose(2, 0, 1)
     return pictures.astype(np.uint8).reshape(-1, *PICTURE)

@@ -50,7 +50,7 @@ pub(in crate::export) const NETWORKS: [&str; 8] = [
         {"type":"max_pool2d","size":3,"stride":2,"ceil_mode":true},
         {"type":"avg_pool2d","size":[3,2],"stride":2,"ceil_mode":true,"padding":[1,0]},
         {"type":"avg_pool2d","size":2,"stride":4000000000000,"padding":1},
-        {"type":"reshape","shape":[2]}]}"#,
+        {"type":"reshape","shape":[1]}]}"#,
     // Normalisations, blocks in blocks, dropout.
     r#"{"input":[2,6,6],"layers":[
         {"type":"conv2d","kernels":4,"size":3,"padding":1,"stride":1},

@@ -58,7 +58,7 @@ fn model<T: Element>(subject: &Subject) -> anyhow::Result<String> {
     if classes.contains("F.") {
         imports.push("from torch.nn import functional as F");
     }
-    let classes = if classes.is_empty() { classes } else { format!("\n{classes}") };
+    let classes = if classes.is_empty() { classes } else { format!("\n\n{classes}\n") };
     let sum = "    p = p.clamp(min=1e-30)\n    return p / p.sum(dim=1, keepdim=True)";
     let mut probabilities = match subject.only_member(NAME)?.outputs() {
         Outputs::Logits => "    return outputs.softmax(dim=1)".to_owned(),

@@ -2,7 +2,6 @@
 #: imports
 
 #: constants
-
 #: classes
 
 

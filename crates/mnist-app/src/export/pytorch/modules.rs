@@ -70,30 +70,21 @@ fn module<T: Element>(step: &Step<'_, T>, network: &NetworkSpec) -> String {
 
 fn correlation(geometry: &Correlation, bias: Bias) -> String {
     let (padding, output) = (geometry.padding(), geometry.output_shape());
-    let [_, height, width] = geometry.input_shape().axes().unwrap_or_default();
     let sizes = [geometry.input_shape().dims()[0], output.dims()[0]];
-    let mut own = sweep(geometry, [height, width], padding);
-    let symmetric = symmetric(padding);
-    if bias == Bias::Untied {
-        own.insert(1, format!("outputs={}", shape(output)));
-        if padding != [[0; 2]; 2] {
-            own.push(format!("around={}", around(padding)));
+    let both = symmetric(padding).filter(|_| bias != Bias::Untied);
+    let around = match both {
+        Some(both) => given("padding", both, 0),
+        None if padding == [[0; 2]; 2] => None,
+        None => Some(format!("around={}", around(padding))),
+    };
+    let settings = sweep(geometry, [around, None]);
+    match (bias, both) {
+        (Bias::Untied, _) => {
+            let outputs = format!("outputs={}", shape(output));
+            call("UntiedConv2d", sizes, [settings, vec![outputs]].concat())
         }
-        return call("UntiedConv2d", sizes, &own);
-    }
-    if bias == Bias::None {
-        own.push("bias=False".into());
-    }
-    match symmetric {
-        Some([0, 0]) => call("nn.Conv2d", sizes, &own),
-        Some(both) => {
-            own.insert(1, format!("padding={}", pair(both)));
-            call("nn.Conv2d", sizes, &own)
-        }
-        None => {
-            own.insert(1, format!("around={}", around(padding)));
-            call("PaddedConv2d", sizes, &own)
-        }
+        (_, Some(_)) => call("nn.Conv2d", sizes, with_bias(settings, bias)),
+        (_, None) => call("PaddedConv2d", sizes, with_bias(settings, bias)),
     }
 }
 
@@ -101,67 +92,62 @@ fn adjoint(geometry: &Correlation, bias: Bias) -> String {
     let padding = geometry.padding();
     let (input, output) = (geometry.output_shape(), geometry.input_shape());
     let sizes = [input.dims()[0], output.dims()[0]];
-    let mut own = sweep(geometry, [output.dims()[1], output.dims()[2]], padding);
     // How many rows and columns there are behind the last one that a kernel reaches.
-    let [_, _, kernel_rows, kernel_columns] = geometry.kernels_shape().axes().unwrap_or_default();
-    let behind = |axis: usize, kernel: usize| {
-        let [before, after] = padding[axis];
+    let more = [0, 1].map(|axis| {
+        let kernel = geometry.kernels_shape().dims()[2 + axis];
         let reached = (input.dims()[1 + axis] - 1) * geometry.stride()[axis]
             + geometry.dilation()[axis] * (kernel - 1)
             + 1;
-        (output.dims()[1 + axis] + before + after) - reached
-    };
-    let more = [behind(0, kernel_rows), behind(1, kernel_columns)];
-    if bias != Bias::PerChannel {
-        own.push("bias=False".into());
+        output.dims()[1 + axis] + padding[axis].iter().sum::<usize>() - reached
+    });
+    if let Some(both) = symmetric(padding).filter(|_| bias != Bias::Untied) {
+        let own = [given("padding", both, 0), given("output_padding", more, 0)];
+        return call("nn.ConvTranspose2d", sizes, with_bias(sweep(geometry, own), bias));
     }
-    match symmetric(padding) {
-        Some(both) if bias != Bias::Untied => {
-            if more != [0; 2] {
-                own.insert(1, format!("output_padding={}", pair(more)));
-            }
-            if both != [0; 2] {
-                own.insert(1, format!("padding={}", pair(both)));
-            }
-            call("nn.ConvTranspose2d", sizes, &own)
-        }
-        _ => {
-            let sides = [1, 0].map(|axis| {
-                let [before, after] = padding[axis];
-                let after = if more[axis] >= after {
-                    (more[axis] - after).to_string()
-                } else {
-                    format!("-{}", after - more[axis])
-                };
-                [if before == 0 { "0".into() } else { format!("-{before}") }, after]
-            });
-            own.push(format!("around={}", tuple(sides.as_flattened())));
-            if bias == Bias::Untied {
-                own.push(format!("outputs={}", shape(output)));
-            }
-            call("CutConvTranspose2d", sizes, &own)
-        }
+    // Left, right, above, below: what is cut off is negative.
+    let sides = [1, 0].map(|axis| {
+        let cut = |by: usize| if by == 0 { "0".to_owned() } else { format!("-{by}") };
+        let [before, after] = padding[axis];
+        let behind = more[axis].checked_sub(after).map(|kept| kept.to_string());
+        [cut(before), behind.unwrap_or_else(|| cut(after - more[axis]))]
+    });
+    let around = format!("around={}", tuple(sides.as_flattened()));
+    let mut settings = sweep(geometry, [Some(around), None]);
+    if bias == Bias::Untied {
+        settings.push(format!("outputs={}", shape(output)));
     }
+    call("CutConvTranspose2d", sizes, with_bias(settings, bias))
 }
 
-/// The size of the kernels, and what of stride, dilation and groups is not 1, for planes of this
-/// size with this padding.
-fn sweep(geometry: &Correlation, plane: [usize; 2], padding: [[usize; 2]; 2]) -> Vec<String> {
-    let [_, _, rows, columns] = geometry.kernels_shape().axes().unwrap_or_default();
+/// The settings of a convolution in PyTorch's order, with its `own` after the stride.
+fn sweep(geometry: &Correlation, own: [Option<String>; 2]) -> Vec<String> {
     // Beyond the plane a stride or a dilation makes no difference, but may be too large for PyTorch.
-    let most = [0, 1].map(|axis| plane[axis] + padding[axis].iter().sum::<usize>());
-    let limited = |steps: [usize; 2]| [0, 1].map(|axis| steps[axis].min(most[axis]));
-    let (stride, dilation) = (limited(geometry.stride()), limited(geometry.dilation()));
-    let mut own = vec![format!("kernel_size={}", pair([rows, columns]))];
-    for (name, steps) in [("stride", stride), ("dilation", dilation)] {
-        if steps != [1; 2] {
-            own.push(format!("{name}={}", pair(steps)));
-        }
+    let most = |axis: usize| {
+        let padding: usize = geometry.padding()[axis].iter().sum();
+        geometry.input_shape().dims()[1 + axis] + padding
+    };
+    let limited = |steps: [usize; 2]| [0, 1].map(|axis| steps[axis].min(most(axis)));
+    let kernels = geometry.kernels_shape();
+    let size = Some(format!("kernel_size={}", pair([kernels.dims()[2], kernels.dims()[3]])));
+    let stride = given("stride", limited(geometry.stride()), 1);
+    let dilation = given("dilation", limited(geometry.dilation()), 1);
+    let groups = Some(geometry.groups()).filter(|&groups| groups != 1);
+    let groups = groups.map(|groups| format!("groups={groups}"));
+    let settings = [size, stride].into_iter().chain(own).chain([dilation, groups]);
+    settings.flatten().collect()
+}
+
+/// A setting for both axes, unless it is the usual one.
+fn given(name: &str, numbers: [usize; 2], usual: usize) -> Option<String> {
+    (numbers != [usual; 2]).then(|| format!("{name}={}", pair(numbers)))
+}
+
+/// The settings, and that there is no bias of each channel, if there is none.
+fn with_bias(mut settings: Vec<String>, bias: Bias) -> Vec<String> {
+    if bias != Bias::PerChannel {
+        settings.push("bias=False".into());
     }
-    if geometry.groups() != 1 {
-        own.push(format!("groups={}", geometry.groups()));
-    }
-    own
+    settings
 }
 
 fn max(pooling: &Pooling) -> String {
@@ -224,7 +210,7 @@ fn around([rows, columns]: [[usize; 2]; 2]) -> String {
     tuple([columns, rows].as_flattened())
 }
 
-fn call(name: &str, sizes: [usize; 2], own: &[String]) -> String {
-    let sizes = sizes.map(|size| size.to_string());
-    format!("{name}({})", [&sizes, own].concat().join(", "))
+fn call(name: &str, sizes: [usize; 2], settings: Vec<String>) -> String {
+    let sizes = sizes.iter().map(usize::to_string);
+    format!("{name}({})", sizes.chain(settings).collect::<Vec<_>>().join(", "))
 }
