@@ -3,22 +3,28 @@ def pad(x, rows, columns, value=0):
     return np.pad(x, ((0, 0), (0, 0), rows, columns), constant_values=value)
 
 
-def shifts(x, size, stride=(1, 1), dilation=(1, 1)):
+def shifts(x, size, stride=(1, 1)):
     """For each place (i, j) of a window, the numbers that lie there as the window moves over x."""
-    (kh, kw), (sy, sx), (dy, dx) = size, stride, dilation
-    rows = (x.shape[2] - dy * (kh - 1) - 1) // sy + 1
-    columns = (x.shape[3] - dx * (kw - 1) - 1) // sx + 1
-    for i in range(kh):
-        for j in range(kw):
-            y, z = i * dy, j * dx
-            yield i, j, x[:, :, y:y + rows * sy:sy, z:z + columns * sx:sx]
+    rows, columns = ((x.shape[2 + axis] - size[axis]) // stride[axis] + 1 for axis in (0, 1))
+    for i in range(size[0]):
+        for j in range(size[1]):
+            last = i + rows * stride[0], j + columns * stride[1]
+            yield i, j, x[:, :, i:last[0]:stride[0], j:last[1]:stride[1]]
 
 
-def correlate(x, k, stride=(1, 1), dilation=(1, 1)):
+def correlate(x, k, stride=(1, 1)):
     """Y_d = sum of X_c ⋆ K_dc over c, the valid cross-correlation: sums over shifted windows."""
-    parts = shifts(x, k.shape[2:], stride, dilation)
     product = "dc,nchw->ndhw"  # for each d the sum over c
+    parts = shifts(x, k.shape[2:], stride)
     return sum(np.einsum(product, k[:, :, i, j], part, optimize=True) for i, j, part in parts)
+
+
+def dilated(k, dilation):
+    """The kernels with zeros between their numbers."""
+    (d, c, h, w), (dy, dx) = k.shape, dilation
+    wide = np.zeros((d, c, dy * (h - 1) + 1, dx * (w - 1) + 1), k.dtype)
+    wide[:, :, ::dy, ::dx] = k
+    return wide
 
 
 def in_groups(function, groups, x, k, *settings):
@@ -27,13 +33,13 @@ def in_groups(function, groups, x, k, *settings):
     return np.concatenate([function(x, k, *settings) for x, k in pairs], axis=1)
 
 
-def spread(x, k, stride, dilation, start, size):
+def spread(x, k, stride, start, size):
     """The adjoint of the correlation: each number of x adds its multiples of the kernels."""
-    (n, _, h, w), (_, d, kh, kw), (sy, sx), (dy, dx) = x.shape, k.shape, stride, dilation
-    rows = max((h - 1) * sy + dy * (kh - 1) + 1, start[0] + size[0])
-    columns = max((w - 1) * sx + dx * (kw - 1) + 1, start[1] + size[1])
+    (n, _, h, w), (_, d, kh, kw) = x.shape, k.shape
+    rows = max((h - 1) * stride[0] + kh, start[0] + size[0])
+    columns = max((w - 1) * stride[1] + kw, start[1] + size[1])
     y = np.zeros((n, d, rows, columns), x.dtype)
-    for i, j, part in shifts(y, (kh, kw), stride, dilation):
+    for i, j, part in shifts(y, (kh, kw), stride):
         part[:, :, :h, :w] += np.einsum("cd,nchw->ndhw", k[:, :, i, j], x, optimize=True)
     return y[:, :, start[0]:start[0] + size[0], start[1]:start[1] + size[1]]
 

@@ -77,35 +77,31 @@ fn call<T: Element>(step: &Step<'_, T>) -> String {
 }
 
 fn correlation(place: &str, geometry: &Correlation) -> String {
-    let x = padded("x", geometry.padding(), "");
-    let kernels = format!("W[\"{place}.weight\"]");
-    let (stride, dilation) = (geometry.stride(), geometry.dilation());
-    let mut settings = String::new();
-    if (stride, dilation) != ([1; 2], [1; 2]) {
-        settings += &format!(", {}", tuple(&stride));
-    }
-    if dilation != [1; 2] {
-        settings += &format!(", {}", tuple(&dilation));
-    }
-    match geometry.groups() {
-        1 => format!("correlate({x}, {kernels}{settings})"),
-        groups => format!("in_groups(correlate, {groups}, {x}, {kernels}{settings})"),
-    }
+    let (x, stride) = (padded("x", geometry.padding(), ""), geometry.stride());
+    let stride = if stride == [1; 2] { String::new() } else { format!(", {}", tuple(&stride)) };
+    in_groups("correlate", geometry, format!("{x}, {}{stride}", kernels(place, geometry)))
 }
 
 fn adjoint(place: &str, geometry: &Correlation) -> String {
     let [[above, _], [left, _]] = geometry.padding();
-    let output = geometry.input_shape();
-    let settings = [
-        tuple(&geometry.stride()),
-        tuple(&geometry.dilation()),
-        tuple(&[above, left]),
-        tuple(&output.dims()[1..]),
-    ];
-    let rest = format!("x, W[\"{place}.weight\"], {}", settings.join(", "));
+    let (kernels, stride) = (kernels(place, geometry), tuple(&geometry.stride()));
+    let (start, size) = (tuple(&[above, left]), tuple(&geometry.input_shape().dims()[1..]));
+    in_groups("spread", geometry, format!("x, {kernels}, {stride}, {start}, {size}"))
+}
+
+fn kernels(place: &str, geometry: &Correlation) -> String {
+    let kernels = format!("W[\"{place}.weight\"]");
+    match geometry.dilation() {
+        [1, 1] => kernels,
+        dilation => format!("dilated({kernels}, {})", tuple(&dilation)),
+    }
+}
+
+/// A call of a function, once or for each group.
+fn in_groups(function: &str, geometry: &Correlation, arguments: String) -> String {
     match geometry.groups() {
-        1 => format!("spread({rest})"),
-        groups => format!("in_groups(spread, {groups}, {rest})"),
+        1 => format!("{function}({arguments})"),
+        groups => format!("in_groups({function}, {groups}, {arguments})"),
     }
 }
 

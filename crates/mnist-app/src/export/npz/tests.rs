@@ -18,7 +18,7 @@ fn networks_of_every_layer_answer_the_same_in_numpy() {
 
 fn arrays_are_there<T: Element>(text: &str) {
     let network = network::<T>(text);
-    let subject = subject(&network, "softmax_cross_entropy", &Normalization::Unit);
+    let subject = subject(&network, "mean_squared_error", &Normalization::Unit);
     let folder = tempfile::tempdir().unwrap();
     written(&Npz, &subject, folder.path());
     let mut archive =
@@ -63,7 +63,7 @@ fn only_functions_that_are_needed_are_written() {
         !text.contains("#: ") && !text.contains("def spread") && !text.contains("gelu"),
         "{text}"
     );
-    assert!(text.lines().count() < 100, "{text}");
-    let long = text.lines().find(|line| line.chars().count() > 110);
+    assert!(text.lines().count() <= 106, "{text}");
+    let long = text.lines().find(|line| line.chars().count() > 98);
     assert_eq!(long, None);
 }

@@ -18,7 +18,7 @@ fn the_weights_are_a_model_of_this_program() {
     let folder = tempfile::tempdir().unwrap();
     for text in NETWORKS {
         let network = network::<f64>(text);
-        let subject = subject(&network, "softmax_cross_entropy", &Normalization::Unit);
+        let subject = subject(&network, "mean_squared_error", &Normalization::Unit);
         written(&PyTorch, &subject, folder.path());
         let file = folder.path().join("model.safetensors");
         let again = network_of::<f64>(&fs::read(&file).unwrap()).unwrap();
