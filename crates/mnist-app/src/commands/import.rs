@@ -23,7 +23,7 @@ use crate::weights_file::WeightsFile;
 
 /// Makes a model of weights that were trained elsewhere
 ///
-/// FILE is a state_dict of PyTorch in safetensors, of torch.nn.Sequential or under its names:
+/// FILE is a `state_dict` of PyTorch in safetensors, of torch.nn.Sequential or under its names:
 /// 0.weight, 0.bias, … with the number of the layer, perhaps all with something before it, as in
 /// module.0.weight. Its network is that of the experiment, or the one that the file describes, as
 /// those of this program and of `export` do. Numbers of 16 and of 64 bits are converted.
@@ -31,7 +31,7 @@ use crate::weights_file::WeightsFile;
 #[command(mut_arg("preset", |preset| preset.help("The built-in experiment that the weights are for; `mnist-app presets` lists them")))]
 #[command(mut_arg("config", |config| config.help("The experiment that the weights are for, in TOML as the presets are")))]
 pub struct Flags {
-    /// a state_dict in safetensors
+    /// a `state_dict` in safetensors
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]

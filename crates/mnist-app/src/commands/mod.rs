@@ -43,6 +43,7 @@ commands!(
     Evaluate in evaluate,
     Compare in compare,
     Predict in predict,
+    Export in export,
     Verify in verify,
     Replay in replay,
     Profile in profile,

@@ -11,7 +11,7 @@ use tensor::Element;
 use super::python::{constants, needed, prepare, reader, tuple};
 use super::steps::{Step, steps};
 use super::subject::Subject;
-use super::{Answers, Contents, Format, Pictures, Prepared};
+use super::{Answers, Contents, Format, Pictures, Prepared, Shape, Written};
 use crate::evaluation::vote::Outputs;
 use crate::experiment::Precision;
 use crate::preprocessing::Normalization;
@@ -23,7 +23,11 @@ pub(crate) struct Npz;
 const NAME: &str = "npz";
 
 impl Format for Npz {
-    fn write(&self, subject: &Subject, _: &Pictures) -> anyhow::Result<Contents> {
+    fn shape(&self) -> Shape {
+        Shape::Folder(&["weights.npz", "predict.py"])
+    }
+
+    fn write(&self, subject: &Subject, _: &Pictures) -> anyhow::Result<Written> {
         match subject.only_member(NAME)?.precision() {
             Precision::F32 => write::<f32>(subject),
             Precision::F64 => write::<f64>(subject),
@@ -39,14 +43,15 @@ impl Format for Npz {
     }
 }
 
-fn write<T: Element>(subject: &Subject) -> anyhow::Result<Contents> {
+fn write<T: Element>(subject: &Subject) -> anyhow::Result<Written> {
     let network = subject.network::<T>(NAME)?;
     let steps = steps(&network)?;
     let program = program::<T>(subject, &steps)?;
-    Ok(Contents::Folder(vec![
+    let contents = Contents::Folder(vec![
         ("weights.npz", archive::of(&steps)?),
         ("predict.py", program.into_bytes()),
-    ]))
+    ]);
+    Ok(Written { contents, notes: Vec::new() })
 }
 
 /// The text of `predict.py`.
@@ -94,7 +99,8 @@ fn numbers<T: Element>(subject: &Subject) -> String {
         text += "    x = x.astype(np.float64)\n";
     }
     if *subject.normalization() != Normalization::Unit {
-        text += "    mean, deviation = (np.array(n, x.dtype)[:, None] for n in (MEAN, DEVIATION))\n";
+        text +=
+            "    mean, deviation = (np.array(n, x.dtype)[:, None] for n in (MEAN, DEVIATION))\n";
         text += "    x = (x.reshape(len(x), len(MEAN), -1) - mean) / deviation\n";
     }
     let input = &subject.members()[0].spec().input;

@@ -9,7 +9,7 @@ use tensor::Element;
 
 use crate::export::steps::{steps, trace};
 use crate::export::subject::Subject;
-use crate::export::{Contents, Format, Pictures, Prepared};
+use crate::export::{Contents, Format, Pictures, Prepared, Shape};
 use crate::model::Model;
 use crate::preprocessing::Normalization;
 
@@ -115,8 +115,8 @@ pub(in crate::export) fn subject<T: Element>(
 
 /// What a format writes for a subject, in a folder.
 pub(in crate::export) fn written(format: &dyn Format, subject: &Subject, folder: &Path) {
-    let pictures = Pictures { bytes: Vec::new(), outputs: Vec::new() };
-    let Contents::Folder(files) = format.write(subject, &pictures).unwrap() else {
+    let Contents::Folder(files) = format.write(subject, &Pictures::default()).unwrap().contents
+    else {
         panic!("expected a folder");
     };
     files.iter().for_each(|(name, bytes)| fs::write(folder.join(name), bytes).unwrap());
@@ -184,19 +184,9 @@ fn agrees<T: Element>(format: &dyn Format, (index, text): (usize, &str), loss: &
         close(&expected, &found, &format!("{text}, layer {place}"));
     }
     assert_eq!(found.next(), None, "{text}");
-    assert_eq!(fs::read_dir(&export).unwrap().count(), files_of(format), "nothing is left");
+    let Shape::Folder(files) = format.shape() else { panic!("expected a folder") };
+    assert_eq!(fs::read_dir(&export).unwrap().count(), files.len(), "nothing is left");
     true
-}
-
-/// How many files a format writes.
-fn files_of(format: &dyn Format) -> usize {
-    let network = network::<f32>(NETWORKS[6]);
-    let subject = subject(&network, "softmax_cross_entropy", &Normalization::Unit);
-    let pictures = Pictures { bytes: Vec::new(), outputs: Vec::new() };
-    match format.write(&subject, &pictures).unwrap() {
-        Contents::Folder(files) => files.len(),
-        Contents::File(_) => 1,
-    }
 }
 
 fn close<T: Element>(expected: &[T], found: &[f64], what: &str) {
@@ -205,22 +195,5 @@ fn close<T: Element>(expected: &[T], found: &[f64], what: &str) {
     let largest = expected.iter().fold(1e-3, |most: f64, x| most.max(x.abs()));
     for (expected, found) in expected.iter().zip(found) {
         assert!((expected - found).abs() <= 1e-5 * largest, "{what}: {expected} {found}");
-    }
-}
-
-#[test]
-#[ignore]
-fn real() {
-    use crate::export::{npz::Npz, pytorch::PyTorch};
-    let to = std::env::var("TRY_TO").unwrap();
-    for name in ["lenet", "notebook", "notebook-tuned", "fast", "accurate", "committee/member-3"] {
-        let model = Model::open(Path::new(&format!("/tmp/models/{name}"))).unwrap();
-        let subject = Subject::new(model);
-        let formats: [(&str, &dyn Format); 2] = [("npz", &Npz), ("pytorch", &PyTorch)];
-        for (kind, format) in formats {
-            let folder = Path::new(&to).join(format!("{}-{kind}", name.replace('/', "-")));
-            fs::create_dir_all(&folder).unwrap();
-            written(format, &subject, &folder);
-        }
     }
 }

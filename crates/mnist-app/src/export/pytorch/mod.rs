@@ -10,7 +10,7 @@ use tensor::Element;
 use super::python::{constants, needed, prepare, reader, tuple};
 use super::steps::steps;
 use super::subject::Subject;
-use super::{Answers, Contents, Format, Pictures, Prepared};
+use super::{Answers, Contents, Format, Pictures, Prepared, Shape, Written};
 use crate::evaluation::vote::Outputs;
 use crate::experiment::Precision;
 use crate::preprocessing::Normalization;
@@ -22,18 +22,23 @@ pub(crate) struct PyTorch;
 const NAME: &str = "pytorch";
 
 impl Format for PyTorch {
-    fn write(&self, subject: &Subject, _: &Pictures) -> anyhow::Result<Contents> {
+    fn shape(&self) -> Shape {
+        Shape::Folder(&["model.safetensors", "model.py", "predict.py"])
+    }
+
+    fn write(&self, subject: &Subject, _: &Pictures) -> anyhow::Result<Written> {
         let member = subject.only_member(NAME)?;
         let model = match member.precision() {
             Precision::F32 => model::<f32>(subject),
             Precision::F64 => model::<f64>(subject),
         }?;
         let predict = include_str!("predict.py").replace("#: read", &reader(subject));
-        Ok(Contents::Folder(vec![
+        let contents = Contents::Folder(vec![
             ("model.safetensors", member.file()?),
             ("model.py", model.into_bytes()),
             ("predict.py", predict.into_bytes()),
-        ]))
+        ]);
+        Ok(Written { contents, notes: Vec::new() })
     }
 
     fn answers(&self) -> Answers {
