@@ -17,9 +17,19 @@ def trace(layers, x):
         yield x
 
 
+def answers_of(pictures):
+    """The logits, which are what comes before a last sigmoid or softmax, and the probabilities."""
+    outputs = logits = predict.outputs(pictures)
+    ends = [getattr(predict, name, None) for name in ("sigmoid", "softmax")]
+    if predict.LAYERS[-1] in ends:
+        logits = predict.run(predict.LAYERS[:-1], predict.numbers(pictures))
+    logits = logits.reshape(len(pictures), -1)
+    return np.concatenate([logits, predict.probabilities(outputs)], axis=1)
+
+
 pictures = np.fromfile(pictures, np.uint8).reshape(-1, *predict.PICTURE)
 if what == "outputs":
-    parts = (predict.outputs(pictures[at:at + 250]) for at in range(0, len(pictures), 250))
+    parts = (answers_of(pictures[at:at + 250]) for at in range(0, len(pictures), 250))
 else:
     parts = trace(predict.LAYERS, predict.numbers(pictures))
 with open(answers, "wb") as file:

@@ -35,7 +35,7 @@ impl Format for Npz {
     }
 
     fn answers(&self) -> Answers {
-        Answers::Outputs
+        Answers::LogitsAndProbabilities
     }
 
     fn prepare(&self, path: &Path, workshop: &Path) -> anyhow::Result<Prepared> {
@@ -61,10 +61,11 @@ fn program<T: Element>(subject: &Subject, steps: &[Step<'_, T>]) -> anyhow::Resu
     let probabilities = match member.outputs() {
         Outputs::Logits => "    return softmax(outputs)",
         Outputs::Probabilities => {
-            "    p = np.maximum(outputs, 1e-30)\n    return p / p.sum(axis=1, keepdims=True)"
+            "    p = np.maximum(outputs.astype(float), 1e-307)\n    \
+             return p / p.sum(axis=1, keepdims=True)"
         }
         Outputs::BinaryLogits => {
-            "    p = np.maximum(sigmoid(outputs), 1e-30)\n    \
+            "    p = np.maximum(sigmoid(outputs.astype(float)), 1e-307)\n    \
              return p / p.sum(axis=1, keepdims=True)"
         }
     };

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use layers::{Init, Network, NetworkSpec, Workspace, save_weights};
+use layers::{Init, Network, NetworkSpec, save_weights};
 use tensor::Element;
 
 use crate::export::steps::{steps, trace};
-use crate::export::subject::Subject;
+use crate::export::subject::{Ending, Subject};
 use crate::export::{Contents, Format, Pictures, Prepared, Shape};
 use crate::model::Model;
 use crate::preprocessing::Normalization;
@@ -168,18 +168,24 @@ fn agrees<T: Element>(format: &dyn Format, (index, text): (usize, &str), loss: &
         let bytes = fs::read(to).unwrap();
         bytes.as_chunks().0.iter().map(|&x| f64::from(f32::from_le_bytes(x))).collect::<Vec<_>>()
     };
-    let pixels = subject.pixels();
+    let (steps, pixels) = (steps(&network).unwrap(), subject.pixels());
     let pictures: Vec<_> = (0..SAMPLES * pixels).map(|at| (at * at % 251) as u8).collect();
     let mut inputs = vec![T::ZERO; pictures.len()];
     for (picture, input) in pictures.chunks(pixels).zip(inputs.chunks_mut(pixels)) {
         normalization.write(picture, input);
     }
-    let mut workspace = Workspace::for_inference(&network, SAMPLES);
-    let expected = network.predict(&inputs, &mut workspace).to_vec();
+    let traced = |picture: usize| trace(&steps, &inputs[picture * pixels..][..pixels]);
+    let answers_of = |picture| {
+        let traced = traced(picture);
+        let after = Ending::of(&subject.members()[0]).after_logits;
+        let logits = traced[traced.len() - 1 - after].1.iter().map(|x| x.to_f64());
+        let outputs: Vec<_> = traced.last().unwrap().1.iter().map(|x| x.to_f64()).collect();
+        logits.chain(subject.model.probabilities(&outputs)).collect::<Vec<_>>()
+    };
+    let expected: Vec<f64> = (0..SAMPLES).flat_map(answers_of).collect();
     close(&expected, &answers("outputs", &pictures), text);
-    let steps = steps(&network).unwrap();
     let mut found = answers("layers", &pictures[..pixels]).into_iter();
-    for (place, expected) in trace(&steps, &inputs[..pixels]) {
+    for (place, expected) in traced(0) {
         let found: Vec<_> = found.by_ref().take(expected.len()).collect();
         close(&expected, &found, &format!("{text}, layer {place}"));
     }

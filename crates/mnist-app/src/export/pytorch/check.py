@@ -23,9 +23,17 @@ with open(answers, "wb") as file, torch.inference_mode():
                 watch(layer)
             layer.register_forward_hook(lambda layer, x, y: write(y))
 
+    def answers_of(pictures):
+        """The logits, which come before a last sigmoid or softmax, and the probabilities."""
+        x = model.numbers(pictures)
+        outputs = logits = trained(x)
+        if isinstance(trained[-1], (torch.nn.Sigmoid, torch.nn.Softmax)):
+            logits = trained[:-1](x)
+        return torch.cat([logits.flatten(1), model.probabilities(outputs)], dim=1)
+
     if what == "layers":
         watch(trained)
         trained(model.numbers(pictures))
     else:
         for at in range(0, len(pictures), 250):
-            write(trained(model.numbers(pictures[at:at + 250])))
+            write(answers_of(pictures[at:at + 250]))

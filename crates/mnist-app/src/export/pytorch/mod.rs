@@ -42,7 +42,7 @@ impl Format for PyTorch {
     }
 
     fn answers(&self) -> Answers {
-        Answers::Outputs
+        Answers::LogitsAndProbabilities
     }
 
     fn prepare(&self, path: &Path, workshop: &Path) -> anyhow::Result<Prepared> {
@@ -64,11 +64,11 @@ fn model<T: Element>(subject: &Subject) -> anyhow::Result<String> {
         imports.push("from torch.nn import functional as F");
     }
     let classes = if classes.is_empty() { classes } else { format!("\n\n{classes}\n") };
-    let sum = "    p = p.clamp(min=1e-30)\n    return p / p.sum(dim=1, keepdim=True)";
+    let sum = "    p = p.clamp(min=1e-307)\n    return p / p.sum(dim=1, keepdim=True)";
     let mut probabilities = match subject.only_member(NAME)?.outputs() {
         Outputs::Logits => "    return outputs.softmax(dim=1)".to_owned(),
-        Outputs::Probabilities => sum.replacen("p.clamp", "outputs.clamp", 1),
-        Outputs::BinaryLogits => sum.replacen("p.clamp", "outputs.sigmoid().clamp", 1),
+        Outputs::Probabilities => sum.replacen("p.clamp", "outputs.double().clamp", 1),
+        Outputs::BinaryLogits => sum.replacen("p.clamp", "outputs.double().sigmoid().clamp", 1),
     };
     if steps.last().is_some_and(|last| last.output.rank() != 1) {
         probabilities.insert_str(0, "    outputs = outputs.flatten(1)\n");
