@@ -14,6 +14,8 @@ use crate::console::{Console, notice};
 use crate::dataset::{Part, Samples};
 use crate::escape::Escape;
 use crate::export::onnx::{Input, Onnx};
+use crate::export::npz::Npz;
+use crate::export::pytorch::PyTorch;
 use crate::export::subject::Subject;
 use crate::export::{self, Checked, Exported, Format, Pictures, Shape};
 use crate::input::require_utf8;
@@ -124,6 +126,8 @@ impl Flags {
         }
         let format: Box<dyn Format> = match self.to {
             To::Onnx => Box::new(Onnx { input: self.input.unwrap_or_default() }),
+            To::Pytorch => Box::new(PyTorch),
+            To::Npz => Box::new(Npz),
             _ => todo!(),
         };
         if let Shape::File(ending) = format.shape() {
@@ -182,7 +186,9 @@ impl Flags {
             return export::pictures(subject, samples);
         }
         if !self.common.quiet {
-            notice("the pictures that it tests itself with are noise, as the model's data are not there");
+            notice(
+                "the pictures that it tests itself with are noise, as the model's data are not there",
+            );
         }
         export::pictures(subject, &subject.noise(Pictures::COUNT))
     }

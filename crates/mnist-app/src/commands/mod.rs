@@ -50,6 +50,7 @@ commands!(
     Inspect in inspect,
     Show in show,
     Explain in explain,
+    Import in import,
     Presets in presets,
     Completions in completions,
     Manual in manual

@@ -1,12 +1,15 @@
 //! Models in other formats, each run before it gets its name.
 //!
 //! `steps` is the network that every format walks, `subject` what else belongs to a model. A format
-//! is a folder that implements [`Format`]. `destination` is where an export stands until it gets its
+//! is a folder that implements [`Format`]; `python` is what those in Python share. `destination` is where an export stands until it gets its
 //! name, `check` whether it answers as the model does, `tools` what runs it.
 
 mod check;
 mod destination;
+pub(crate) mod npz;
 pub(crate) mod onnx;
+mod python;
+pub(crate) mod pytorch;
 pub(crate) mod steps;
 pub(crate) mod subject;
 mod tools;
