@@ -13,6 +13,7 @@ use super::flags::count;
 use crate::console::{Console, notice};
 use crate::dataset::{Part, Samples};
 use crate::escape::Escape;
+use crate::export::onnx::{Input, Onnx};
 use crate::export::npz::Npz;
 use crate::export::pytorch::PyTorch;
 use crate::export::subject::Subject;
@@ -75,16 +76,6 @@ enum To {
     C,
 }
 
-/// What pictures an ONNX model takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Input {
-    /// Bytes from 0 to 255
-    #[default]
-    U8,
-    /// Numbers from 0 to 1
-    F32,
-}
-
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -134,6 +125,7 @@ impl Flags {
             return Err(Usage(complaint.into()).into());
         }
         let format: Box<dyn Format> = match self.to {
+            To::Onnx => Box::new(Onnx { input: self.input.unwrap_or_default() }),
             To::Pytorch => Box::new(PyTorch),
             To::Npz => Box::new(Npz),
             _ => todo!(),

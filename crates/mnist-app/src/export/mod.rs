@@ -7,6 +7,7 @@
 mod check;
 mod destination;
 pub(crate) mod npz;
+pub(crate) mod onnx;
 mod python;
 pub(crate) mod pytorch;
 pub(crate) mod steps;

@@ -27,24 +27,19 @@ pub(crate) fn python(modules: &[&str]) -> anyhow::Result<Result<OsString, String
         return Ok(Err(format!("a Python with {needed}; name it in {PYTHON}")));
     };
     let named = || format!("{PYTHON}={}", Path::new(&python).escaped());
-    let answers = Command::new(&python).arg("-c").arg("pass").stdin(Stdio::null()).output();
-    let answers = answers.with_context(named)?;
-    ensure!(answers.status.success(), "{}: expected a Python, found {}", named(), answers.status);
-    let missing: Vec<_> = modules
-        .iter()
-        .filter(|module| {
-            let import = Command::new(&python)
-                .args(["-c", &format!("import {module}")])
-                .stdin(Stdio::null())
-                .output();
-            !import.is_ok_and(|output| output.status.success())
-        })
-        .copied()
-        .collect();
-    if missing.is_empty() {
+    let runs = |code: &str| Command::new(&python).args(["-c", code]).stdin(Stdio::null()).output();
+    let has = |modules: &str| {
+        runs(&format!("import {modules}")).is_ok_and(|output| output.status.success())
+    };
+    if has(&needed) {
         return Ok(Ok(python));
     }
-    Ok(Err(format!("{} in {}", missing.join(", "), named())))
+    let answers = runs("pass").with_context(named)?;
+    ensure!(answers.status.success(), "{}: expected a Python, found {}", named(), answers.status);
+    let missing: Vec<_> = modules.iter().filter(|module| !has(module)).copied().collect();
+    // Those that are there, and cannot be imported together, are missing too.
+    let missing = if missing.is_empty() { needed } else { missing.join(", ") };
+    Ok(Err(format!("{missing} in {}", named())))
 }
 
 /// The compiler that a variable names, or else `default`; `None` if there is none of this name.

@@ -78,6 +78,14 @@ impl Model {
         Ok(model)
     }
 
+    /// A committee of these models.
+    #[cfg(test)]
+    pub(crate) fn committee_of(models: Vec<Self>) -> Self {
+        let path = models[0].path.clone();
+        let networks = models.into_iter().flat_map(|model| model.networks).collect();
+        Self { path, networks, committee: None }
+    }
+
     /// Checks that the members are those that their committee ended with, as far as its files say.
     fn check_committee(&mut self) -> anyhow::Result<()> {
         let Some(committee) = &mut self.committee else { return Ok(()) };
@@ -345,6 +353,14 @@ impl SavedNetwork {
     /// The precision of its numbers.
     pub(crate) fn precision(&self) -> Precision {
         self.about.precision()
+    }
+
+    /// The digest of its weights, in their precision.
+    pub(crate) fn digest(&self) -> String {
+        match &self.network {
+            AnyNetwork::F32(network) => network.digest(),
+            AnyNetwork::F64(network) => network.digest(),
+        }
     }
 
     /// The name of its experiment, if its file says so.
