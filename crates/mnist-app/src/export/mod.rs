@@ -3,6 +3,7 @@
 //! `steps` is the network that every format walks, `subject` what else belongs to a model. A format
 //! is a folder that implements [`Format`]; what runs the result and compares it is in `check`.
 
+pub(crate) mod code;
 pub(crate) mod steps;
 pub(crate) mod subject;
 
