@@ -335,7 +335,7 @@ impl Writer {
         let [channels, group_channels, kernel_height, kernel_width] =
             layer.kernels_shape().axes().unwrap_or_default();
         let [_, height, width] = layer.output_shape().axes().unwrap_or_default();
-        let [[top, bottom], [left, right]] = layer.padding();
+        let [[top, _], [left, right]] = layer.padding();
         let weights = self.array(step, "weight");
         let arithmetic = plan(layer)[1];
         if arithmetic != Arithmetic::Direct {
@@ -349,7 +349,6 @@ impl Writer {
             };
             return self.filtered(&filter, arithmetic, weights, input);
         }
-        let _ = bottom;
         let output = self.buffers.take(step.output.len());
         let [stride_y, stride_x] = stride(layer);
         let [dilation_y, dilation_x] = layer.dilation();
@@ -433,13 +432,17 @@ impl Writer {
             ("width", padded[1]),
             ("out_height", out_height),
             ("out_width", out_width),
-            ("tile_rows", tile_rows),
         ]);
         settings.push(setting("is_adjoint", Value::Flag(filter.is_adjoint)));
-        let kernel = if is_tiles { "correlate_tiles" } else { "correlate_columns" };
+        let settings = [Argument::Settings("Filter", settings)];
         let places = [Argument::Write(output), Argument::Write(work)];
         let places = [Argument::Read(source), weights].into_iter().chain(places);
-        self.call(kernel, places, [Argument::Settings("Filter", settings)]);
+        if is_tiles {
+            let rows = [whole(tile_rows)].into_iter().chain(settings);
+            self.call("correlate_tiles", places, rows);
+        } else {
+            self.call("correlate_columns", places, settings);
+        }
         self.buffers.give_back(work);
         if is_new {
             self.buffers.give_back(source);

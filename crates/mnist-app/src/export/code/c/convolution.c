@@ -100,8 +100,7 @@ struct filter {
     size_t channels, kernels;
     size_t height, width; // of the padded input: whole tiles, and two rows and columns more
     size_t out_height, out_width;
-    size_t tile_rows;   // how many rows of tiles are computed at a time
-    size_t is_adjoint;  // kernels turned by 180 degrees, channel by channel: transposed
+    size_t is_adjoint; // kernels turned by 180 degrees, channel by channel: transposed
 };
 
 // The weights at column `kx` of kernel `d` for channel `c`, from top to bottom.
@@ -163,14 +162,14 @@ static void correlate_columns(const float *input, const float *weights, float *o
 }
 
 //# correlate_tiles winograd add_products fill
-// A convolution with 3 x 3 kernels, in tiles of 4 x 4 outputs. `work` holds the 36 numbers that
+// A convolution with 3 x 3 kernels, in tiles of 4 x 4 outputs, some rows of tiles at a time. `work` holds the 36 numbers that
 // each tile of each channel is transformed to, and the sums of 36 for each tile of outputs.
 static void correlate_tiles(const float *input, const float *weights, float *output, float *work,
-                            const struct filter *size) {
+                            size_t tile_rows, const struct filter *size) {
     const size_t across = (size->out_width + 3) / 4, down = (size->out_height + 3) / 4;
-    for (size_t first = 0; first < down; first += size->tile_rows) {
+    for (size_t first = 0; first < down; first += tile_rows) {
         const size_t rest = down - first;
-        const size_t tiles = (rest < size->tile_rows ? rest : size->tile_rows) * across;
+        const size_t tiles = (rest < tile_rows ? rest : tile_rows) * across;
         float *points = work, *sums = work + size->channels * 36 * tiles;
         for (size_t c = 0; c < size->channels; c++) {
             for (size_t tile = 0; tile < tiles; tile++) {

@@ -15,7 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if FLT_EVAL_METHOD != 0 || FLT_RADIX != 2 || FLT_MANT_DIG != 24 || DBL_MANT_DIG != 53
+// 16 is the method of processors that have numbers of 16 bits too.
+#if (FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16) || FLT_RADIX != 2 || FLT_MANT_DIG != 24 || DBL_MANT_DIG != 53
 #error "floats and doubles of IEEE 754 without excess precision are needed (x86: -msse2 -mfpmath=sse)"
 #endif
 #ifdef __FAST_MATH__

@@ -113,8 +113,6 @@ struct Filter {
     width: usize,
     out_height: usize,
     out_width: usize,
-    /// How many rows of tiles are computed at a time.
-    tile_rows: usize,
     /// Whether kernels are turned by 180°, and lie channel by channel: a transposed convolution.
     is_adjoint: bool,
 }
@@ -175,19 +173,20 @@ fn correlate_columns(
 }
 
 //# correlate_tiles winograd add_products
-/// A convolution with 3 × 3 kernels, in tiles of 4 × 4 outputs. `work` holds the 36 numbers that
+/// A convolution with 3 × 3 kernels, in tiles of 4 × 4 outputs, some rows of tiles at a time. `work` holds the 36 numbers that
 /// each tile of each channel is transformed to, and the sums of 36 for each tile of outputs.
 fn correlate_tiles(
     input: &[f32],
     weights: &[f32],
     output: &mut [f32],
     work: &mut [f32],
+    tile_rows: usize,
     size: &Filter,
 ) {
     let across = size.out_width.div_ceil(4);
     let (plane, out_plane) = (size.height * size.width, size.out_height * size.out_width);
-    for first in (0..size.out_height).step_by(4 * size.tile_rows) {
-        let end = size.out_height.min(first + 4 * size.tile_rows);
+    for first in (0..size.out_height).step_by(4 * tile_rows) {
+        let end = size.out_height.min(first + 4 * tile_rows);
         let tiles = (end - first).div_ceil(4) * across;
         let (points, sums) = work.split_at_mut(size.channels * 36 * tiles);
         let sums = &mut sums[..36 * tiles];
