@@ -36,7 +36,9 @@ impl Format for C {
     }
 
     fn prepare(&self, path: &Path, workshop: &Path) -> anyhow::Result<Prepared> {
-        let arguments = ["-std=c99", "-O3", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+        // With the widest vectors that this machine has; they change no bit.
+        let vectors = if cfg!(target_arch = "x86_64") { "-march=native" } else { "-O3" };
+        let arguments = ["-std=c99", "-O3", vectors, "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
         let main = ("check.c", include_str!("c/check.c"));
         compiler::compile(["CC", "cc"], &arguments, (path, "network.c"), main, workshop)
     }

@@ -70,7 +70,11 @@ pub(super) struct Constant {
 }
 
 impl Program {
-    pub(super) fn of(pixels: usize, normalization: &Normalization, steps: &[Step<'_, f32>]) -> Self {
+    pub(super) fn of(
+        pixels: usize,
+        normalization: &Normalization,
+        steps: &[Step<'_, f32>],
+    ) -> Self {
         let mut writer = Writer { largest: largest(steps).max(pixels), ..Writer::default() };
         let picture = writer.buffers.take(pixels);
         if let Normalization::Standard { mean, deviation } = normalization {
@@ -215,7 +219,8 @@ impl Writer {
                 // As the layer folds them.
                 let scale = numbers(step, "weight").iter().zip(numbers(step, "running_var"));
                 let epsilon = single(*epsilon);
-                let scale = scale.map(|(weight, variance)| weight * (1.0 / (variance + epsilon).sqrt()));
+                let scale =
+                    scale.map(|(weight, variance)| weight * (1.0 / (variance + epsilon).sqrt()));
                 let (mean, shift) = (numbers(step, "running_mean"), numbers(step, "bias"));
                 let constants = [
                     self.constant(&step.place, "mean", mean.to_vec()),
@@ -287,10 +292,10 @@ impl Writer {
         let [kernels, group_channels, kernel_height, kernel_width] =
             layer.kernels_shape().axes().unwrap_or_default();
         let [_, out_height, out_width] = layer.output_shape().axes().unwrap_or_default();
-        let [[top, bottom], [left, right]] = layer.padding();
-        let weights = self.array(step, "weight");
+        let [[top, _], [left, right]] = layer.padding();
         let arithmetic = plan(layer)[0];
         if arithmetic != Arithmetic::Direct {
+            let weights = self.array(step, "weight");
             let filter = Filter {
                 axes: [channels, height, width],
                 output: [kernels, out_height, out_width],
@@ -300,32 +305,43 @@ impl Writer {
             };
             return self.filtered(&filter, arithmetic, weights, input);
         }
-        let padded = [top + height + bottom, left + width + right];
-        let (source, is_new) = self.pad([channels, height, width], [top, left], padded, input);
         let output = self.buffers.take(step.output.len());
+        let group_kernels = kernels / layer.groups();
+        let sums = self.buffers.take(group_kernels);
         let [stride_y, stride_x] = stride(layer);
         let [dilation_y, dilation_x] = layer.dilation();
-        let mut settings = counted(&[
+        let settings = counted(&[
             ("groups", layer.groups()),
             ("channels", group_channels),
-            ("kernels", kernels / layer.groups()),
-            ("height", padded[0]),
-            ("width", padded[1]),
+            ("kernels", group_kernels),
+            ("height", height),
+            ("width", width),
             ("kernel_height", kernel_height),
             ("kernel_width", kernel_width),
             ("stride_y", stride_y),
             ("stride_x", stride_x),
             ("dilation_y", dilation_y),
             ("dilation_x", dilation_x),
+            ("top", top),
+            ("left", left),
             ("out_height", out_height),
             ("out_width", out_width),
         ]);
-        settings[0].is_length = true;
-        let settings = Argument::Settings("Correlation", settings);
-        self.call("correlate", [Argument::Read(source), weights], [Argument::Write(output), settings]);
-        if is_new {
-            self.buffers.give_back(source);
-        }
+        let taps = group_channels * kernel_height * kernel_width;
+        let groups = numbers(step, "weight").chunks_exact((group_kernels * taps).max(1));
+        let by_taps = groups.flat_map(|group| {
+            let number = move |tap| (0..group_kernels).map(move |d| group[d * taps + tap]);
+            (0..taps).flat_map(number)
+        });
+        let shape = format!(
+            "{} of ({group_channels}, {kernel_height}, {kernel_width}, {group_kernels})",
+            layer.groups()
+        );
+        let weights = self.shaped(&step.place, "weight", shape, by_taps.collect());
+        let places = [Argument::Write(output), Argument::Write(sums)];
+        let places = [Argument::Read(input), weights].into_iter().chain(places);
+        self.call("correlate", places, [Argument::Settings("Correlation", settings)]);
+        self.buffers.give_back(sums);
         self.multiply_adds += layer.multiply_adds();
         output
     }
@@ -421,10 +437,11 @@ impl Writer {
         let (source, is_new) = self.pad([channels, height, width], filter.before, padded, input);
         let output = self.buffers.take(kernels * out_height * out_width);
         // As many rows of tiles as take no more room than the largest numbers between layers.
-        let of_row = 36 * across * (channels + 1);
-        let tile_rows = if is_tiles { (self.largest / of_row).clamp(1, down) } else { 1 };
+        let (of_kernels, of_row) = (36 * kernels, 36 * across * (kernels + 1));
+        let tile_rows = (self.largest.saturating_sub(of_kernels) / of_row).clamp(1, down);
         let of_columns = 6 * (channels * padded[1] + out_width);
-        let work = self.buffers.take(if is_tiles { tile_rows * of_row } else { of_columns });
+        let work = if is_tiles { of_kernels + tile_rows * of_row } else { of_columns };
+        let work = self.buffers.take(work);
         let mut settings = counted(&[
             ("channels", channels),
             ("kernels", kernels),

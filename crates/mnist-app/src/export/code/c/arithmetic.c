@@ -3,10 +3,9 @@
 // Define NETWORK_FMAF to call it (`#include <math.h>`) where it is an instruction of the processor:
 // the same bits, and much faster.
 //
-// The product of two floats is exact as a double. If the sum lies just in the middle between two
-// floats, or is so small that floats lose bits, its own rounding matters: the last bit is made 1
-// where the sum is not exact ("rounded to odd"), and the second rounding, to float, sees on which
-// side of the middle it lies.
+// The product of two floats is exact as a double. The sum is rounded to a double, and its error is
+// known exactly; if there is one, the last bit is made 1 ("rounded to odd"), by which the second
+// rounding, to float, sees on which side of the middle between two floats the sum lies.
 #ifdef NETWORK_FMAF
 #include <math.h>
 #define multiply_add fmaf
@@ -14,15 +13,21 @@
 static float multiply_add(float a, float b, float c) {
     const double product = (double)a * (double)b, sum = product + (double)c;
     union { double number; uint64_t bits; } odd = { sum };
+#if !defined __SSE2__ && !defined __aarch64__
+    // Most sums are neither near the middle, nor so small that floats have fewer bits. To look first
+    // is faster where doubles are slow, but keeps compilers from computing several at a time.
     const int is_small = sum < 2.4e-38 && sum > -2.4e-38 && (sum > 0.0 || sum < 0.0);
-    if ((odd.bits & 0x1fffffff) == 0x10000000 || is_small) {
-        const double back = sum - product;
-        const double error = (product - (sum - back)) + ((double)c - back);
-        if ((error > 0.0 || error < 0.0) && (odd.bits & 1) == 0) {
-            // One step away from 0, or towards it.
-            odd.bits = (error > 0.0) == (sum > 0.0) ? odd.bits + 1 : odd.bits - 1;
-        }
+    if ((odd.bits & 0x1fffffff) != 0x10000000 && !is_small) {
+        return (float)sum;
     }
+#endif
+    const double back = sum - product;
+    const double error = (product - (sum - back)) + ((double)c - back);
+    // An infinite sum has an error that is NaN.
+    const uint64_t is_inexact = (error > 0.0) | (error < 0.0);
+    // One step away from 0, or towards it.
+    const uint64_t step = (error > 0.0) == (sum > 0.0) ? 1 : (uint64_t)-1;
+    odd.bits += is_inexact & ~odd.bits & 1 ? step : 0;
     return (float)odd.number;
 }
 #endif

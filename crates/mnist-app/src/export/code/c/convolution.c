@@ -21,39 +21,41 @@ struct correlation {
     size_t groups;
     size_t channels, kernels; // of a group
     size_t height, width, kernel_height, kernel_width;
-    size_t stride_y, stride_x, dilation_y, dilation_x, out_height, out_width;
+    size_t stride_y, stride_x, dilation_y, dilation_x;
+    size_t top, left; // rows of zeros above the input, and columns to its left
+    size_t out_height, out_width;
 };
 
 // A convolution as it is written: output[d][y][x] is the sum of input[c][y + ky][x + kx] times
-// weights[d][c][ky][kx] over channels, kernel rows and kernel columns, in this order.
-static void correlate(const float *input, const float *weights, float *output,
+// weights[c][ky][kx][d] over channels, kernel rows and kernel columns, in this order. The sums of
+// all kernels of a group grow side by side, in `sums`.
+static void correlate(const float *input, const float *weights, float *output, float *sums,
                       const struct correlation *size) {
-    for (size_t d = 0; d < size->groups * size->kernels; d++) {
-        const size_t first = d / size->kernels * size->channels;
-        fill(output, size->out_height * size->out_width, 0.0f);
-        for (size_t c = first; c < first + size->channels; c++) {
-            for (size_t ky = 0; ky < size->kernel_height; ky++) {
-                for (size_t kx = 0; kx < size->kernel_width; kx++) {
-                    const float weight = *weights++;
-                    float *sums = output;
-                    for (size_t y = 0; y < size->out_height; y++) {
-                        const size_t row =
-                            c * size->height + y * size->stride_y + ky * size->dilation_y;
-                        const float *numbers = input + row * size->width + kx * size->dilation_x;
-                        if (size->stride_x == 1) {
-                            add_products(numbers, weight, sums, size->out_width);
-                        } else {
-                            for (size_t x = 0; x < size->out_width; x++) {
-                                const float number = numbers[x * size->stride_x];
-                                sums[x] = multiply_add(number, weight, sums[x]);
-                            }
-                        }
-                        sums += size->out_width;
-                    }
+    const size_t kernels = size->kernels, plane = size->out_height * size->out_width;
+    const size_t kernel = size->kernel_height * size->kernel_width;
+    for (size_t group = 0; group < size->groups; group++) {
+        for (size_t at = 0; at < plane; at++) {
+            const float *factors = weights;
+            fill(sums, kernels, 0.0f);
+            for (size_t tap = 0; tap < size->channels * kernel; tap++) {
+                const size_t ky = tap % kernel / size->kernel_width, kx = tap % size->kernel_width;
+                const size_t y = at / size->out_width * size->stride_y + ky * size->dilation_y;
+                const size_t x = at % size->out_width * size->stride_x + kx * size->dilation_x;
+                const size_t row = (group * size->channels + tap / kernel) * size->height + y;
+                float number = 0.0f;
+                if (y >= size->top && y - size->top < size->height && x >= size->left &&
+                    x - size->left < size->width) {
+                    number = input[(row - size->top) * size->width + x - size->left];
                 }
+                add_products(factors, number, sums, kernels);
+                factors += kernels;
+            }
+            for (size_t d = 0; d < kernels; d++) {
+                output[d * plane + at] = sums[d];
             }
         }
-        output += size->out_height * size->out_width;
+        weights += size->channels * kernel * kernels;
+        output += kernels * plane;
     }
 }
 
@@ -162,41 +164,66 @@ static void correlate_columns(const float *input, const float *weights, float *o
 }
 
 //# correlate_tiles winograd add_products fill
-// A convolution with 3 x 3 kernels, in tiles of 4 x 4 outputs, some rows of tiles at a time. `work` holds the 36 numbers that
-// each tile of each channel is transformed to, and the sums of 36 for each tile of outputs.
+// Transforms the 6 x 6 numbers of a tile, whose rows are `width` apart.
+static void transform_tile(const float *input, size_t width, float points[36]) {
+    float columns[6][6];
+    for (size_t x = 0; x < 6; x++) {
+        float column[6];
+        for (size_t y = 0; y < 6; y++) {
+            column[y] = input[y * width + x];
+        }
+        transform_inputs(column, columns[x]);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        float row[6];
+        for (size_t x = 0; x < 6; x++) {
+            row[x] = columns[x][i];
+        }
+        transform_inputs(row, points + i * 6);
+    }
+}
+
+// Transforms the sums of a tile to 4 x 4 outputs.
+static void transform_sums(const float sums[36], float outputs[4][4]) {
+    float rows[6][4];
+    for (size_t i = 0; i < 6; i++) {
+        transform_outputs(sums + i * 6, rows[i]);
+    }
+    for (size_t x = 0; x < 4; x++) {
+        float column[6], of_column[4];
+        for (size_t i = 0; i < 6; i++) {
+            column[i] = rows[i][x];
+        }
+        transform_outputs(column, of_column);
+        for (size_t y = 0; y < 4; y++) {
+            outputs[y][x] = of_column[y];
+        }
+    }
+}
+
+// A convolution with 3 x 3 kernels, in tiles of 4 x 4 outputs, some rows of tiles at a time. Tiles
+// and kernels are transformed to 36 numbers each; their products are summed over the channels.
+// `work` holds a channel's kernels, its tiles, and the sums of all kernels for each tile.
 static void correlate_tiles(const float *input, const float *weights, float *output, float *work,
                             size_t tile_rows, const struct filter *size) {
     const size_t across = (size->out_width + 3) / 4, down = (size->out_height + 3) / 4;
+    const size_t kernels = size->kernels;
     for (size_t first = 0; first < down; first += tile_rows) {
-        const size_t rest = down - first;
-        const size_t tiles = (rest < tile_rows ? rest : tile_rows) * across;
-        float *points = work, *sums = work + size->channels * 36 * tiles;
+        const size_t rest = down - first, rows = rest < tile_rows ? rest : tile_rows;
+        const size_t tiles = rows * across;
+        float *factors = work, *points = factors + 36 * kernels, *sums = points + 36 * tiles;
+        fill(sums, 36 * tiles * kernels, 0.0f);
         for (size_t c = 0; c < size->channels; c++) {
             for (size_t tile = 0; tile < tiles; tile++) {
                 const size_t top = (first + tile / across) * 4, left = tile % across * 4;
-                float columns[6][6];
-                for (size_t x = 0; x < 6; x++) {
-                    float column[6];
-                    for (size_t y = 0; y < 6; y++) {
-                        column[y] = input[(c * size->height + top + y) * size->width + left + x];
-                    }
-                    transform_inputs(column, columns[x]);
-                }
-                for (size_t i = 0; i < 6; i++) {
-                    float row[6], of_row[6];
-                    for (size_t x = 0; x < 6; x++) {
-                        row[x] = columns[x][i];
-                    }
-                    transform_inputs(row, of_row);
-                    for (size_t j = 0; j < 6; j++) {
-                        points[(c * 36 + i * 6 + j) * tiles + tile] = of_row[j];
-                    }
+                float of_tile[36];
+                transform_tile(input + (c * size->height + top) * size->width + left, size->width,
+                               of_tile);
+                for (size_t point = 0; point < 36; point++) {
+                    points[point * tiles + tile] = of_tile[point];
                 }
             }
-        }
-        for (size_t d = 0; d < size->kernels; d++) {
-            fill(sums, 36 * tiles, 0.0f);
-            for (size_t c = 0; c < size->channels; c++) {
+            for (size_t d = 0; d < kernels; d++) {
                 float columns[3][6];
                 for (size_t kx = 0; kx < 3; kx++) {
                     column_of_weights(weights, d, c, kx, size, columns[kx]);
@@ -205,31 +232,27 @@ static void correlate_tiles(const float *input, const float *weights, float *out
                     float row[6];
                     transform_weights(columns[0][i], columns[1][i], columns[2][i], row);
                     for (size_t j = 0; j < 6; j++) {
-                        const size_t point = i * 6 + j;
-                        add_products(points + (c * 36 + point) * tiles, row[j],
-                                     sums + point * tiles, tiles);
+                        factors[(i * 6 + j) * kernels + d] = row[j];
                     }
                 }
             }
+            for (size_t at = 0; at < 36 * tiles; at++) {
+                add_products(factors + at / tiles * kernels, points[at], sums + at * kernels,
+                             kernels);
+            }
+        }
+        for (size_t d = 0; d < kernels; d++) {
             for (size_t tile = 0; tile < tiles; tile++) {
                 const size_t top = (first + tile / across) * 4, left = tile % across * 4;
-                float rows[6][4];
-                for (size_t i = 0; i < 6; i++) {
-                    float row[6];
-                    for (size_t j = 0; j < 6; j++) {
-                        row[j] = sums[(i * 6 + j) * tiles + tile];
-                    }
-                    transform_outputs(row, rows[i]);
+                float of_tile[36], outputs[4][4];
+                for (size_t point = 0; point < 36; point++) {
+                    of_tile[point] = sums[(point * tiles + tile) * kernels + d];
                 }
-                for (size_t x = 0; x < 4 && left + x < size->out_width; x++) {
-                    float column[6], outputs[4];
-                    for (size_t i = 0; i < 6; i++) {
-                        column[i] = rows[i][x];
-                    }
-                    transform_outputs(column, outputs);
-                    for (size_t y = 0; y < 4 && top + y < size->out_height; y++) {
+                transform_sums(of_tile, outputs);
+                for (size_t y = 0; y < 4 && top + y < size->out_height; y++) {
+                    for (size_t x = 0; x < 4 && left + x < size->out_width; x++) {
                         const size_t row = d * size->out_height + top + y;
-                        output[row * size->out_width + left + x] = outputs[y];
+                        output[row * size->out_width + left + x] = outputs[y][x];
                     }
                 }
             }

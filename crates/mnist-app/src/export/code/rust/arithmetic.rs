@@ -10,7 +10,8 @@ fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
     let sum = product + c;
     let back = sum - product;
     let error = (product - (sum - back)) + (c - back);
-    let is_inexact = error > 0.0 || error < 0.0;
+    // An infinite sum has an error that is NaN.
+    let is_inexact = error.abs() > 0.0;
     // One step away from 0, or towards it.
     let step = if (error > 0.0) == (sum > 0.0) { 1 } else { u64::MAX };
     let step = if is_inexact && sum.to_bits() & 1 == 0 { step } else { 0 };
@@ -148,7 +149,8 @@ fn power_of_two(shifted: f32) -> f32 {
 #[allow(clippy::approx_constant)]
 fn exponential(x: f32) -> f32 {
     // 1 / 2!, 1 / 3!, …
-    const SERIES: [f32; 6] = [0.5, 0.166_666_67, 0.041_666_668, 0.008_333_334, 0.001_388_888_9, 0.000_198_412_7];
+    const SERIES: [f32; 6] =
+        [0.5, 0.166_666_67, 0.041_666_668, 0.008_333_334, 0.001_388_888_9, 0.000_198_412_7];
     // 1.5 · 2²³: adding it rounds a number to a whole one, which is left in the low bits.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, so that nothing is lost.

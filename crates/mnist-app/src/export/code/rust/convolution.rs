@@ -23,6 +23,7 @@ fn pad(input: &[f32], output: &mut [f32], size: &Pad) {
 
 //# correlate add_products
 struct Correlation {
+    groups: usize,
     /// Channels and kernels of a group.
     channels: usize,
     kernels: usize,
@@ -34,31 +35,46 @@ struct Correlation {
     stride_x: usize,
     dilation_y: usize,
     dilation_x: usize,
+    /// Rows of zeros above the input, and columns to its left.
+    top: usize,
+    left: usize,
     out_height: usize,
     out_width: usize,
 }
 
 /// A convolution as it is written: `output[d][y][x]` is the sum of `input[c][y + ky][x + kx]` times
-/// `weights[d][c][ky][kx]` over channels, kernel rows and kernel columns, in this order.
-fn correlate(input: &[f32], weights: &[f32], output: &mut [f32], size: &Correlation) {
-    let kernel = size.kernel_height * size.kernel_width;
+/// `weights[c][ky][kx][d]` over channels, kernel rows and kernel columns, in this order. The sums of
+/// all kernels of a group grow side by side, in `sums`.
+fn correlate(
+    input: &[f32],
+    weights: &[f32],
+    output: &mut [f32],
+    sums: &mut [f32],
+    size: &Correlation,
+) {
+    let (kernel, plane) =
+        (size.kernel_height * size.kernel_width, size.out_height * size.out_width);
     let taps = size.channels * kernel;
-    output.fill(0.0);
-    let outputs = output.chunks_exact_mut(size.out_height * size.out_width);
-    for (d, (weights, output)) in weights.chunks_exact(taps).zip(outputs).enumerate() {
-        let first = d / size.kernels * size.channels;
-        for (tap, &weight) in weights.iter().enumerate() {
-            let (c, ky, kx) = (tap / kernel, tap % kernel / size.kernel_width, tap % size.kernel_width);
-            for (y, sums) in output.chunks_exact_mut(size.out_width).enumerate() {
-                let row = (first + c) * size.height + y * size.stride_y + ky * size.dilation_y;
-                let numbers = &input[row * size.width + kx * size.dilation_x..];
-                if size.stride_x == 1 {
-                    add_products(numbers, weight, sums);
+    for group in 0..size.groups {
+        let weights = &weights[group * taps * size.kernels..][..taps * size.kernels];
+        for at in 0..plane {
+            let (y, x) = (at / size.out_width * size.stride_y, at % size.out_width * size.stride_x);
+            sums.fill(0.0);
+            for (tap, weights) in weights.chunks_exact(size.kernels).enumerate() {
+                let c = group * size.channels + tap / kernel;
+                let (ky, kx) = (tap % kernel / size.kernel_width, tap % size.kernel_width);
+                let (y, x) = (y + ky * size.dilation_y, x + kx * size.dilation_x);
+                let is_inside = (size.top..size.top + size.height).contains(&y)
+                    && (size.left..size.left + size.width).contains(&x);
+                let number = if is_inside {
+                    input[(c * size.height + y - size.top) * size.width + x - size.left]
                 } else {
-                    for (x, sum) in sums.iter_mut().enumerate() {
-                        *sum = multiply_add(numbers[x * size.stride_x], weight, *sum);
-                    }
-                }
+                    0.0
+                };
+                add_products(weights, number, sums);
+            }
+            for (d, &sum) in sums.iter().enumerate() {
+                output[(group * size.kernels + d) * plane + at] = sum;
             }
         }
     }
@@ -173,8 +189,9 @@ fn correlate_columns(
 }
 
 //# correlate_tiles winograd add_products
-/// A convolution with 3 × 3 kernels, in tiles of 4 × 4 outputs, some rows of tiles at a time. `work` holds the 36 numbers that
-/// each tile of each channel is transformed to, and the sums of 36 for each tile of outputs.
+/// A convolution with 3 × 3 kernels, in tiles of 4 × 4 outputs, some rows of tiles at a time. Tiles
+/// and kernels are transformed to 36 numbers each; their products are summed over the channels.
+/// `work` holds a channel's kernels, its tiles, and the sums of all kernels for each tile.
 fn correlate_tiles(
     input: &[f32],
     weights: &[f32],
@@ -183,15 +200,16 @@ fn correlate_tiles(
     tile_rows: usize,
     size: &Filter,
 ) {
-    let across = size.out_width.div_ceil(4);
+    let (across, kernels) = (size.out_width.div_ceil(4), size.kernels);
     let (plane, out_plane) = (size.height * size.width, size.out_height * size.out_width);
+    let (factors, work) = work.split_at_mut(36 * kernels);
     for first in (0..size.out_height).step_by(4 * tile_rows) {
         let end = size.out_height.min(first + 4 * tile_rows);
         let tiles = (end - first).div_ceil(4) * across;
-        let (points, sums) = work.split_at_mut(size.channels * 36 * tiles);
-        let sums = &mut sums[..36 * tiles];
-        let inputs = input.chunks_exact(plane);
-        for (input, points) in inputs.zip(points.chunks_exact_mut(36 * tiles)) {
+        let (points, sums) = work.split_at_mut(36 * tiles);
+        let sums = &mut sums[..36 * tiles * kernels];
+        sums.fill(0.0);
+        for (c, input) in input.chunks_exact(plane).enumerate() {
             for tile in 0..tiles {
                 let start = (first + tile / across * 4) * size.width + tile % across * 4;
                 let columns = [0, 1, 2, 3, 4, 5].map(|x| {
@@ -204,24 +222,26 @@ fn correlate_tiles(
                     }
                 }
             }
-        }
-        for (d, output) in output.chunks_exact_mut(out_plane).enumerate() {
-            sums.fill(0.0);
-            for (c, points) in points.chunks_exact(36 * tiles).enumerate() {
+            for d in 0..kernels {
                 let kernel = kernel(weights, [d, c], size);
                 let columns =
                     [0, 1, 2].map(|x| transform_weights([0, 3, 6].map(|row| kernel[row + x])));
                 for i in 0..6 {
                     let row = transform_weights(columns.map(|column| column[i]));
-                    for (j, &weight) in row.iter().enumerate() {
-                        let at = (i * 6 + j) * tiles;
-                        add_products(&points[at..], weight, &mut sums[at..at + tiles]);
+                    for (j, weight) in row.iter().enumerate() {
+                        factors[(i * 6 + j) * kernels + d] = *weight;
                     }
                 }
             }
+            for (at, sums) in sums.chunks_exact_mut(kernels).enumerate() {
+                add_products(&factors[at / tiles * kernels..][..kernels], points[at], sums);
+            }
+        }
+        for (d, output) in output.chunks_exact_mut(out_plane).enumerate() {
             for tile in 0..tiles {
                 let rows = [0, 1, 2, 3, 4, 5].map(|i| {
-                    transform_outputs([0, 1, 2, 3, 4, 5].map(|j| sums[(i * 6 + j) * tiles + tile]))
+                    let points = [0, 1, 2, 3, 4, 5].map(|j| (i * 6 + j) * tiles + tile);
+                    transform_outputs(points.map(|point| sums[point * kernels + d]))
                 });
                 let (top, left) = (first + tile / across * 4, tile % across * 4);
                 for (x, j) in (left..size.out_width).zip(0..4) {
@@ -267,7 +287,8 @@ fn correlate_adjoint(input: &[f32], weights: &[f32], output: &mut [f32], size: &
             let (y, x) = (at / size.out_width + size.top, at % size.out_width + size.left);
             *total = 0.0;
             for kx in 0..size.kernel_width {
-                let Some(column) = before(x, kx * size.dilation_x, size.stride_x, size.width) else {
+                let Some(column) = before(x, kx * size.dilation_x, size.stride_x, size.width)
+                else {
                     continue;
                 };
                 let mut sum = 0.0;

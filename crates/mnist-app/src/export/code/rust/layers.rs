@@ -152,7 +152,9 @@ fn mean_pool_large(input: &[f32], output: &mut [f32], count_padding: bool, size:
 //# dense multiply_add sum_of_lanes
 /// `weights · input + bias`. Sixteen sums take turns, and are added at the end.
 fn dense(input: &[f32], weights: &[f32], bias: &[f32], output: &mut [f32]) {
-    for (o, (output, weights)) in output.iter_mut().zip(weights.chunks_exact(input.len())).enumerate() {
+    for (o, (output, weights)) in
+        output.iter_mut().zip(weights.chunks_exact(input.len())).enumerate()
+    {
         let mut lanes = [0.0; 16];
         let mut add = |numbers: &[f32], weights: &[f32]| {
             for lane in 0..16 {
