@@ -18,7 +18,7 @@ use crate::process::{cargo, print, release, run as run_command};
 const HELP: &str = "\
 cargo xtask bench [FLAGS]        measures all workloads, then runs the criterion benchmarks
     --quick                      no criterion benchmarks
-    --peers                      compare with PyTorch, SciPy and ONNX Runtime instead
+    --peers                      compare with PyTorch, JAX, SciPy and ONNX Runtime instead
     --python PATH                the peers' interpreter (default: $ASTERISM_PYTHON, else python3)
     --rounds N                   with --peers: measurements of each workload (default: 5)
     --runs N                     with --peers: whole runs; several add a table of their medians

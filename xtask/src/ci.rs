@@ -16,7 +16,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-use crate::process::{cargo, line, release, root, run as run_command};
+use crate::process::{cargo, line, release, root, run as run_command, target};
 use crate::{Usage, codegen};
 use tools::tool;
 
@@ -34,9 +34,9 @@ const STEPS: &[Step] = &[
     ("neon", "the same bits on another instruction set, where QEMU is installed", emulated::neon),
     ("examples", "what a reader runs first must run", examples),
     ("dependent", "a program outside has not the workspace's profiles", dependent::check),
+    ("release", "the program as users build it", build_release),
     ("benches", "benchmarks rot unless they are run: each once, results checked", benches),
     ("codegen", "no test sees a hot loop that lost its packed multiply-adds", codegen),
-    ("release", "the program as users build it", build_release),
     (
         "pages",
         "what a browser makes of them, where Java, Node and Chromium are installed",
@@ -110,7 +110,10 @@ fn test() -> anyhow::Result<()> {
     run_command(&mut cargo(&["test", "--workspace"]))
 }
 
+/// Runs each example as the step `test` has built it: for a package alone, cargo would build what it
+/// depends on once more, with fewer features.
 fn examples() -> anyhow::Result<()> {
+    build_examples()?;
     for package in folder(&root().join("crates"))? {
         let examples = root().join("crates").join(&package).join("examples");
         if !examples.is_dir() {
@@ -118,16 +121,27 @@ fn examples() -> anyhow::Result<()> {
         }
         for file in folder(&examples)? {
             let is_folder = examples.join(&file).join("main.rs").is_file();
-            if let Some(example) = file.strip_suffix(".rs").or(is_folder.then_some(&file)) {
-                run_command(&mut cargo(&["run", "-p", &package, "--example", example]))?;
+            if let Some(name) = file.strip_suffix(".rs").or(is_folder.then_some(&file)) {
+                run_command(example(name)?.current_dir(root()))?;
             }
         }
     }
     Ok(())
 }
 
+fn build_examples() -> anyhow::Result<()> {
+    run_command(&mut cargo(&["build", "--quiet", "--workspace", "--examples"]))
+}
+
+/// An example that has been built.
+fn example(name: &str) -> anyhow::Result<Command> {
+    let built = target()?.join("debug/examples").join(name);
+    Ok(Command::new(built.with_extension(std::env::consts::EXE_EXTENSION)))
+}
+
 fn benches() -> anyhow::Result<()> {
-    run_command(&mut cargo(&["bench", "-p", "benches", "--", "--test"]))
+    // With the features of the release build, so that nothing is built twice.
+    run_command(&mut cargo(&["bench", "--workspace", "--bench", "*", "--", "--test"]))
 }
 
 fn codegen() -> anyhow::Result<()> {
@@ -135,7 +149,7 @@ fn codegen() -> anyhow::Result<()> {
 }
 
 fn build_release() -> anyhow::Result<()> {
-    run_command(&mut cargo(&["build", "--release", "-p", "mnist-app"]))
+    run_command(&mut cargo(&["build", "--release", "--workspace"]))
 }
 
 fn training() -> anyhow::Result<()> {

@@ -30,6 +30,13 @@ pub fn release(program: &str) -> anyhow::Result<PathBuf> {
     Ok(this.with_file_name(program).with_extension(std::env::consts::EXE_EXTENSION))
 }
 
+/// The folder that the workspace is built in.
+pub fn target() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("the path of xtask itself")?;
+    let target = this.parent().and_then(Path::parent).context("the folder above xtask's")?;
+    Ok(target.to_owned())
+}
+
 /// Runs a command and waits for its end.
 ///
 /// # Errors

@@ -149,6 +149,8 @@ pub use trainer::Trainer;
 pub use trainer_config::TrainerConfig;
 pub use trainer_file::{load_trainer, load_trainer_and_best, save_trainer, save_trainer_and_best};
 pub use update::TrainerState;
-pub use weights::{load_weights, metadata_of, network_of, network_of_with, save_weights};
+pub use weights::{
+    load_weights, load_weights_of, metadata_of, network_of, network_of_with, save_weights,
+};
 pub use weights_header::{WeightsError, WeightsHeader};
 pub use workspace::Workspace;

@@ -9,11 +9,15 @@ use crate::bounded::listed;
 use crate::layer::Parameter;
 use crate::layer_config::OwnLayers;
 use crate::network::Network;
-use crate::weights_header::{NETWORK, WeightsError, WeightsHeader};
+use crate::weights_header::{COUNTER, MEAN, NETWORK, WeightsError, WeightsHeader};
 
 /// The parameters and the buffers of a network as the bytes of a safetensors file, in the network's
-/// precision. The `__metadata__` holds the network's description, so that the file alone is enough
-/// to predict, and the given `metadata`.
+/// precision, under the names of a PyTorch `Sequential`'s `state_dict`. The `__metadata__` holds the
+/// network's description, so that the file alone is enough to predict, and the given `metadata`.
+///
+/// Where PyTorch has a batch normalisation's counter of steps, `num_batches_tracked`, there is one
+/// too. It is 0, as before a training: a network does not know its steps, and PyTorch looks at the
+/// counter only where there is no momentum.
 ///
 /// # Errors
 /// If a number is not finite, if `metadata` has the key `"network"`, which is that of the
@@ -31,7 +35,10 @@ pub fn save_weights<T: Element>(
     let parameters = named(network.named_parameters(), network.parameters());
     let arrays = parameters.chain(named(network.named_buffers(), network.buffers()));
     let metadata = metadata.iter().cloned().chain([(NETWORK, spec)]);
-    save_arrays(&arrays.collect::<Vec<_>>(), metadata)
+    let arrays: Vec<_> = arrays.collect();
+    let normalizations = arrays.iter().filter_map(|array| array.name.strip_suffix(MEAN));
+    let counters: Vec<_> = normalizations.map(|layer| format!("{layer}{COUNTER}")).collect();
+    save(&arrays, &counters, metadata)
 }
 
 fn named<T>(
@@ -60,6 +67,15 @@ pub(crate) fn save_arrays<'a, T: Element>(
     arrays: &[NamedArray<'_, T>],
     metadata: impl Iterator<Item = (&'a str, String)>,
 ) -> Result<Vec<u8>, WeightsError> {
+    save(arrays, &[], metadata)
+}
+
+/// The same with counters of these names, each 0.
+fn save<'a, T: Element>(
+    arrays: &[NamedArray<'_, T>],
+    counters: &[String],
+    metadata: impl Iterator<Item = (&'a str, String)>,
+) -> Result<Vec<u8>, WeightsError> {
     let is_broken = |array: &&NamedArray<'_, T>| array.numbers.iter().any(|x| !x.is_finite());
     let broken = arrays.iter().filter(is_broken);
     let broken: Vec<_> =
@@ -71,8 +87,10 @@ pub(crate) fn save_arrays<'a, T: Element>(
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value)).collect();
     let views = arrays.iter().map(|array| {
         let shape = array.shape.dims().to_vec();
-        (&*array.name, Array { shape, numbers: array.numbers })
+        (&*array.name, Array { shape, numbers: Some(array.numbers) })
     });
+    let counter = |name| (name, Array { shape: Vec::new(), numbers: None });
+    let views = views.chain(counters.iter().map(|name| counter(&**name)));
     let mut file = safetensors::serialize(views, Some(metadata)).map_err(|error| fail(&error))?;
     sort_header(&mut file).map_err(|error| fail(&error))?;
     // Whatever is written can be read again.
@@ -95,7 +113,7 @@ fn sort_header(file: &mut [u8]) -> serde_json::Result<()> {
 }
 
 /// Replaces the parameters and the buffers of `network` by those in the bytes of a safetensors
-/// file, of 32 or 64 bits each.
+/// file, of the type `F16`, `BF16`, `F32` or `F64`.
 ///
 /// # Errors
 /// If the bytes are not a safetensors file, if names, shapes or types are not those of the network,
@@ -106,8 +124,26 @@ pub fn load_weights<T: Element>(
     bytes: &[u8],
 ) -> Result<(), WeightsError> {
     let (header, body) = open(bytes)?;
-    header.check(network)?;
-    let file = (&header, body);
+    load(network, (&header, body))
+}
+
+/// The same from a file whose header has been read, and perhaps [changed](WeightsHeader::renamed).
+///
+/// # Errors
+/// As [`load_weights`].
+pub fn load_weights_of<T: Element>(
+    network: &mut Network<T>,
+    header: &WeightsHeader,
+    bytes: &[u8],
+) -> Result<(), WeightsError> {
+    load(network, (header, open(bytes)?.1))
+}
+
+fn load<T: Element>(
+    network: &mut Network<T>,
+    file: (&WeightsHeader, &[u8]),
+) -> Result<(), WeightsError> {
+    file.0.check(network)?;
     let (parameters, buffers) = (network.named_parameters(), network.named_buffers());
     let arrays = parameters.iter().chain(&buffers).map(|(array, _)| array);
     let complaints: Vec<_> = arrays.filter_map(|array| refuse_numbers::<T>(file, array)).collect();
@@ -130,14 +166,37 @@ fn numbers_of<'a>(
     (header, body): (&WeightsHeader, &'a [u8]),
     name: &str,
 ) -> Box<dyn Iterator<Item = f64> + 'a> {
-    let (dtype, place) = header.array(name).expect("an array that has been checked");
-    if dtype == Dtype::F32 {
-        let (found, _) = body[place].as_chunks();
-        Box::new(found.iter().map(|&bytes| f64::from(f32::from_le_bytes(bytes))))
-    } else {
-        let (found, _) = body[place].as_chunks();
-        Box::new(found.iter().map(|&bytes| f64::from_le_bytes(bytes)))
+    /// The numbers that `read` makes of so many bytes each.
+    fn read<const N: usize>(
+        bytes: &[u8],
+        read: fn([u8; N]) -> f64,
+    ) -> Box<dyn Iterator<Item = f64> + '_> {
+        Box::new(bytes.as_chunks().0.iter().map(move |&bytes| read(bytes)))
     }
+    let (dtype, place) = header.array(name).expect("an array that has been checked");
+    let bytes = &body[place];
+    match dtype {
+        Dtype::F16 => read(bytes, |bytes| half(u16::from_le_bytes(bytes)).into()),
+        // The upper half of an f32.
+        Dtype::BF16 => read(bytes, |[low, high]| f32::from_le_bytes([0, 0, low, high]).into()),
+        Dtype::F32 => read(bytes, |bytes| f32::from_le_bytes(bytes).into()),
+        _ => read(bytes, f64::from_le_bytes),
+    }
+}
+
+/// The number with these bits in IEEE 754's format of 16 bits: a sign, 5 bits of exponent, 10 of
+/// fraction.
+fn half(bits: u16) -> f32 {
+    let (negative, rest) = (bits >> 15 == 1, u32::from(bits & 0x7fff));
+    let magnitude = match rest >> 10 {
+        // Without a leading 1: multiples of 2⁻²⁴.
+        0 => rest as f32 / 16_777_216.0,
+        // Infinity and NaN.
+        31 => f32::from_bits(0x7f80_0000 | rest << 13),
+        // The exponent is biased by 127 instead of 15.
+        _ => f32::from_bits((rest << 13) + (112 << 23)),
+    };
+    if negative { -magnitude } else { magnitude }
 }
 
 /// Reads an array of a file whose header has been checked, in the same precision.
@@ -226,12 +285,13 @@ pub(crate) fn dtype<T: Element>() -> Dtype {
 /// Numbers that are turned into bytes when they are written, one array at a time.
 struct Array<'a, T> {
     shape: Vec<usize>,
-    numbers: &'a [T],
+    /// None of a counter, which is 0.
+    numbers: Option<&'a [T]>,
 }
 
 impl<T: Element> View for Array<'_, T> {
     fn dtype(&self) -> Dtype {
-        dtype::<T>()
+        if self.numbers.is_some() { dtype::<T>() } else { Dtype::I64 }
     }
 
     fn shape(&self) -> &[usize] {
@@ -239,12 +299,35 @@ impl<T: Element> View for Array<'_, T> {
     }
 
     fn data(&self) -> std::borrow::Cow<'_, [u8]> {
+        let Some(numbers) = self.numbers else { return vec![0; self.data_len()].into() };
         let mut bytes = Vec::with_capacity(self.data_len());
-        T::extend_le_bytes(self.numbers, &mut bytes);
+        T::extend_le_bytes(numbers, &mut bytes);
         bytes.into()
     }
 
     fn data_len(&self) -> usize {
-        size_of_val(self.numbers)
+        self.numbers.map_or(size_of::<i64>(), size_of_val)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::half;
+
+    #[test]
+    fn every_half_is_the_number_that_its_bits_say() {
+        for bits in 0..=u16::MAX {
+            let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 0x3ff));
+            let magnitude = match exponent {
+                0 => fraction * 2_f64.powi(-24),
+                31 if fraction == 0.0 => f64::INFINITY,
+                31 => f64::NAN,
+                _ => (1024.0 + fraction) * 2_f64.powi(exponent - 25),
+            };
+            let found = f64::from(half(bits));
+            assert_eq!(found.is_sign_negative(), bits >> 15 == 1, "{bits:#x}");
+            let is_same = found.abs() == magnitude || found.is_nan() && magnitude.is_nan();
+            assert!(is_same, "{bits:#x}: {found}");
+        }
     }
 }

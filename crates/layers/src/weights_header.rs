@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -21,6 +21,12 @@ use crate::weights::dtype;
 
 /// The key of `__metadata__` under which the network is described.
 pub(crate) const NETWORK: &str = "network";
+
+/// The name in its layer of the number of steps that a normalisation in PyTorch has measured.
+pub(crate) const COUNTER: &str = "num_batches_tracked";
+
+/// The name in its layer of the mean that goes with that counter.
+pub(crate) const MEAN: &str = "running_mean";
 
 /// The header of a safetensors file: enough to know what numbers follow, how many, and whether they
 /// are worth reading.
@@ -103,19 +109,28 @@ impl WeightsHeader {
     /// # Errors
     /// As [`WeightsHeader::footprint`].
     pub fn footprint_with<T: Element, O: OwnLayers>(&self) -> Result<Footprint<T>, WeightsError> {
-        let text = self.0.metadata().as_ref().and_then(|metadata| metadata.get(NETWORK));
-        let text = text.ok_or_else(|| {
+        let spec = self.described::<O>()?.ok_or_else(|| {
             WeightsError::new(format!(
                 "weights: expected a description of the network under {NETWORK:?} in \
                  __metadata__, got none"
             ))
         })?;
-        let fail =
-            |error: &dyn fmt::Display| WeightsError::new(format!("weights, {NETWORK:?}: {error}"));
-        let spec = described::<O>(text).map_err(|error| fail(&error))?;
-        let footprint = spec.footprint::<T>().map_err(|error| fail(&error))?;
+        let footprint = spec.footprint::<T>();
+        let footprint = footprint
+            .map_err(|error| WeightsError::new(format!("weights, {NETWORK:?}: {error}")))?;
         self.check_chain(&footprint.chain)?;
         Ok(footprint)
+    }
+
+    /// The network that the file describes, whose layers are built in or of the types of `O`; none
+    /// if the file describes none.
+    ///
+    /// # Errors
+    /// If it is described in another way than this version knows.
+    pub fn described<O: OwnLayers>(&self) -> Result<Option<NetworkSpec>, WeightsError> {
+        let text = self.0.metadata().as_ref().and_then(|metadata| metadata.get(NETWORK));
+        let spec = text.map(|text| described::<O>(text)).transpose();
+        spec.map_err(|error| WeightsError::new(format!("weights, {NETWORK:?}: {error}")))
     }
 
     /// Checks that the file's arrays are the parameters and the buffers of `network`.
@@ -135,7 +150,11 @@ impl WeightsHeader {
         let known: HashSet<_> = expected.iter().map(|(array, _)| &*array.name).collect();
         let mut extra = self.0.offset_keys();
         // PyTorch counts the steps of a normalisation, and stores the counter.
-        extra.retain(|name| !known.contains(&**name) && !name.ends_with(".num_batches_tracked"));
+        let is_counter = |name: &str| {
+            let layer = name.strip_suffix(COUNTER);
+            layer.is_some_and(|layer| known.contains(&*format!("{layer}{MEAN}")))
+        };
+        extra.retain(|name| !known.contains(&**name) && !is_counter(name));
         extra.sort_unstable();
         complaints.extend(extra.iter().map(|name| format!("{name} is not in the network")));
         if complaints.is_empty() {
@@ -184,8 +203,52 @@ impl WeightsHeader {
         if found != shape.dims() {
             return Some(format!("{name}: expected {shape}, got {}", shape_text(found)));
         }
-        let known = matches!(dtype, Dtype::F32 | Dtype::F64);
-        (!known).then(|| format!("{name}: expected F32 or F64, got {dtype:?}"))
+        let known = matches!(dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64);
+        (!known).then(|| format!("{name}: expected F16, BF16, F32 or F64, got {dtype:?}"))
+    }
+
+    /// What stands before the number of the layer in the names of all arrays, as in
+    /// `module.0.weight`; nothing if the names do not agree in that.
+    pub fn prefix(&self) -> String {
+        let names = self.0.offset_keys();
+        let mut prefixes = names.iter().map(|name| before_layer(name));
+        let first = prefixes.next().flatten().unwrap_or_default();
+        let all = prefixes.all(|prefix| prefix == Some(first));
+        if all { first.to_owned() } else { String::new() }
+    }
+
+    /// The same header with `prefix` removed from the names that begin with it.
+    ///
+    /// # Errors
+    /// If an array then has the name of another one.
+    pub fn renamed(&self, prefix: &str) -> Result<Self, WeightsError> {
+        let arrays = self.0.offset_keys().into_iter().filter_map(|name| {
+            let TensorInfo { dtype, shape, data_offsets } = self.0.info(&name)?;
+            let (dtype, shape, data_offsets) = (*dtype, shape.clone(), *data_offsets);
+            let name = name.strip_prefix(prefix).unwrap_or(&name).to_owned();
+            Some((name, TensorInfo { dtype, shape, data_offsets }))
+        });
+        let arrays: Vec<_> = arrays.collect();
+        let names: HashSet<_> = arrays.iter().map(|(name, _)| name).collect();
+        if names.len() < arrays.len() {
+            let complaint = format!("weights: names are no longer unique without {prefix:?}");
+            return Err(WeightsError::new(complaint));
+        }
+        let fail = |error: &dyn fmt::Display| WeightsError::new(format!("weights: {error}"));
+        Metadata::new(self.0.metadata().clone(), arrays).map(Self).map_err(|error| fail(&error))
+    }
+
+    /// How many arrays there are of each type of floating-point numbers, by its name in lower case.
+    pub fn types(&self) -> BTreeMap<String, usize> {
+        let mut types = BTreeMap::new();
+        for name in self.0.offset_keys() {
+            let dtype = self.0.info(&name).map(|array| format!("{:?}", array.dtype));
+            let is_float = |name: &String| name.contains('F');
+            if let Some(name) = dtype.filter(is_float) {
+                *types.entry(name.to_lowercase()).or_default() += 1;
+            }
+        }
+        types
     }
 
     /// The type of an array's numbers, and where their bytes lie after the header.
@@ -193,6 +256,19 @@ impl WeightsHeader {
         let TensorInfo { dtype, data_offsets: (start, end), .. } = self.0.info(name)?;
         Some((*dtype, *start..*end))
     }
+}
+
+/// What stands before the number of the layer in the name of an array; none if there is no number.
+fn before_layer(name: &str) -> Option<&str> {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let mut at = 0;
+    for part in name.split('.') {
+        if is_number(part) {
+            return Some(&name[..at]);
+        }
+        at += part.len() + 1;
+    }
+    None
 }
 
 /// A header as it is read, before it is validated.

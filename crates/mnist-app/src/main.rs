@@ -9,7 +9,7 @@ use std::time::Instant;
 use mnist_app::console::{is_unread, notice};
 use mnist_app::escape::escape_line;
 use mnist_app::remedy::remedy;
-use mnist_app::signals::Interrupted;
+use mnist_app::signals::{Interrupted, Stopped};
 use mnist_app::usage::Usage;
 
 fn main() -> ExitCode {
@@ -20,6 +20,10 @@ fn main() -> ExitCode {
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         notice(interrupted);
         return ExitCode::from(interrupted.status());
+    }
+    if let Some(stopped) = error.downcast_ref::<Stopped>() {
+        notice(stopped);
+        return ExitCode::from(stopped.status());
     }
     let wrong_usage = error.is::<Usage>();
     let text = format!("{error:#}");

@@ -42,6 +42,28 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
+/// A command that writes one file was ended by a signal, and wrote nothing.
+#[derive(Debug)]
+pub struct Stopped {
+    /// The number of the signal.
+    pub signal: u8,
+}
+
+impl Stopped {
+    /// The exit status of a process that ended so.
+    pub fn status(&self) -> u8 {
+        STATUS + self.signal
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted; nothing was written")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
 /// What a shell adds to the number of a signal.
 const STATUS: u8 = 128;
 

@@ -14,7 +14,7 @@ use super::program::Program;
 use crate::process::{cargo, line, release, root, run};
 use crate::temporary_folder::TemporaryFolder;
 
-const SCRIPTS: [&str; 3] = ["pytorch.py", "scipy_notebook.py", "onnxruntime_infer.py"];
+const SCRIPTS: [&str; 4] = ["pytorch.py", "jax.py", "scipy_notebook.py", "onnxruntime_infer.py"];
 
 /// The largest allowed difference between results, as a fraction of the largest element: what
 /// rounding to single precision explains in sums of 50,000 terms and in ten training steps.

@@ -3,12 +3,13 @@
 //! print what it prints here.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
-use crate::process::{cargo, line, root};
+use super::{build_examples, example};
+use crate::process::{cargo, line, root, target};
 
 /// An example that trains each kind of layer and prints digests.
 const EXAMPLE: &str = "06-every-layer";
@@ -24,7 +25,8 @@ pub fn check() -> anyhow::Result<()> {
 fn check_in(folder: &Path) -> anyhow::Result<()> {
     let source = root().join(format!("crates/layers/examples/{EXAMPLE}.rs"));
     write_package(folder, &source)?;
-    let inside = output(&mut cargo(&["run", "--quiet", "-p", "layers", "--example", EXAMPLE]))?;
+    build_examples()?;
+    let inside = output(&mut example(EXAMPLE)?)?;
     // What is built is kept for the next time, beside what is built of the workspace.
     let mut dependent = cargo(&["run", "--quiet", "--offline"]);
     dependent.current_dir(folder).env("CARGO_TARGET_DIR", target()?.join("dependent"));
@@ -54,13 +56,6 @@ fn write_package(folder: &Path, source: &Path) -> anyhow::Result<()> {
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
     fs::copy(source, folder.join("src/main.rs")).with_context(|| source.display().to_string())?;
     Ok(())
-}
-
-/// The folder that the workspace is built in.
-fn target() -> anyhow::Result<PathBuf> {
-    let this = std::env::current_exe().context("the path of xtask itself")?;
-    let target = this.parent().and_then(Path::parent).context("the folder above xtask's")?;
-    Ok(target.to_owned())
 }
 
 /// What a command prints.

@@ -22,6 +22,7 @@ mod in_place;
 mod initialization;
 mod layer_gradients;
 mod learning;
+mod operations;
 mod optimizers;
 mod outputs;
 mod own_layer;

@@ -149,7 +149,7 @@ fn all_names_that_differ_are_in_one_message() {
         refusal(&bytes),
         "weights: 0.weight: expected (2, 1, 3, 2), got (2, 1, 2, 3); \
          0.bias (2, 3, 3) is missing; \
-         3.bias: expected F32 or F64, got I32; \
+         3.bias: expected F16, BF16, F32 or F64, got I32; \
          4.weight is not in the network; extra is not in the network"
     );
 }
@@ -160,12 +160,12 @@ fn a_shape_with_the_same_number_of_elements_is_another_shape() {
         ("0.weight", Dtype::F32, &[2, 1, 3, 2]),
         ("0.bias", Dtype::F32, &[18]),
         ("3.weight", Dtype::F32, &[18, 3]),
-        ("3.bias", Dtype::F16, &[3]),
+        ("3.bias", Dtype::F8_E5M2, &[3]),
     ]);
     assert_eq!(
         refusal(&bytes),
         "weights: 0.bias: expected (2, 3, 3), got (18); 3.weight: expected (3, 18), got (18, 3); \
-         3.bias: expected F32 or F64, got F16"
+         3.bias: expected F16, BF16, F32 or F64, got F8_E5M2"
     );
 }
 
@@ -217,6 +217,72 @@ fn a_file_that_does_not_describe_its_network_is_refused() {
     assert!(text.starts_with("weights, \"network\": layer 0 does not fit: Dense: "), "{text}");
     let text = with(r#"{"input":[1],"layers":[{"type":"dense","outputs":1}]}"#);
     assert_eq!(text, "weights: 0.weight: expected (1, 1), got (1); 0.bias (1) is missing");
+}
+
+#[test]
+fn narrow_numbers_are_read_exactly() {
+    // 1, −2, the smallest of F16, the largest of F16, 2⁻¹⁴.
+    let halves = [0x3c00_u16, 0xc000, 0x0001, 0x7bff, 0x0400];
+    let of_halves = [1.0, -2.0, 2_f32.powi(-24), 65504.0, 2_f32.powi(-14)];
+    let brains = [0x3f80_u16, 0xc000, 0x0001, 0x7f7f, 0x4049];
+    let of_brains = brains.map(|bits| f32::from_bits(u32::from(bits) << 16));
+    for (dtype, bits, expected) in
+        [(Dtype::F16, halves, of_halves), (Dtype::BF16, brains, of_brains)]
+    {
+        let bytes: Vec<u8> = bits.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+        let view = |shape: Vec<usize>, bytes| TensorView::new(dtype, shape, bytes).expect("a view");
+        let (weight, bias) = (view(vec![1, 4], &bytes[..8]), view(vec![1], &bytes[8..]));
+        let file = safetensors::serialize([("0.weight", weight), ("0.bias", bias)], None);
+        let mut dense = network::<f32>(&[4], &[Dense::new(1).into()]);
+        load_weights(&mut dense, &file.expect("a file")).expect("weights that fit");
+        assert_eq!(dense.parameters(), expected);
+    }
+}
+
+#[test]
+fn normalisations_have_the_counter_of_pytorch_and_nothing_else_has() {
+    let layers = [LayerSpec::from(Conv2d::new(2, 3)), BatchNorm2d::new().into()];
+    let network = network::<f32>(&[1, 5, 4], &layers);
+    let bytes = save_weights(&network, &[]).expect("a file");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let counter = file.tensor("1.num_batches_tracked").expect("a counter");
+    assert_eq!(
+        (counter.dtype(), counter.shape(), counter.data()),
+        (Dtype::I64, &[][..], &[0; 8][..])
+    );
+    assert_eq!(file.len(), 7);
+    assert_eq!(network_of::<f32>(&bytes).expect("the same").digest(), network.digest());
+    let bytes = self::file(&[
+        ("0.weight", Dtype::F32, &[2, 1, 3, 2]),
+        ("0.bias", Dtype::F32, &[2, 3, 3]),
+        ("3.weight", Dtype::F32, &[3, 18]),
+        ("3.bias", Dtype::F32, &[3]),
+        ("0.num_batches_tracked", Dtype::I64, &[]),
+    ]);
+    assert_eq!(refusal(&bytes), "weights: 0.num_batches_tracked is not in the network");
+}
+
+#[test]
+fn what_stands_before_all_names_can_be_removed() {
+    let header = |names: &[&str]| {
+        let arrays: Vec<_> = names.iter().map(|&name| (name, Dtype::F32, &[1][..])).collect();
+        let bytes = file(&arrays);
+        let length = u64::from_le_bytes(*bytes.first_chunk().expect("eight bytes")) as usize;
+        WeightsHeader::parse(&bytes[8..][..length]).expect("a header")
+    };
+    for (names, expected) in [
+        (&["module.0.weight", "module.0.bias"][..], "module."),
+        (&["_orig_mod.model.3.0.weight"], "_orig_mod.model."),
+        (&["0.weight", "3.0.bias"], ""),
+        (&["module.0.weight", "model.0.bias"], ""),
+        (&["module.0.weight", "0.bias"], ""),
+        (&["fc1.weight", "fc2.weight"], ""),
+    ] {
+        assert_eq!(header(names).prefix(), expected, "{names:?}");
+    }
+    let renamed = header(&["a.0.weight", "a.0.bias"]).renamed("a.").expect("other names");
+    assert_eq!((renamed.prefix(), renamed.body_len()), (String::new(), 8));
+    assert!(header(&["a.0.weight", "0.weight"]).renamed("a.").is_err());
 }
 
 /// The file of `small` in double precision with one number of an array changed.

@@ -33,8 +33,3 @@ pub(crate) fn tell(train: &Samples, validation: Option<&Samples>, test: &Samples
     let validation = validation.into_iter().flat_map(Samples::notes);
     test.notes().iter().chain(validation).chain(train.notes()).for_each(notice);
 }
-
-/// The metadata of a model that was trained and tested on samples with these digests and classes.
-pub fn metadata(digests: &Digests, classes: &Classes) -> Vec<(&'static str, String)> {
-    digests.metadata().into_iter().chain(classes.metadata()).collect()
-}

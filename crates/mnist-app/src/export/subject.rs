@@ -1,9 +1,11 @@
 //! What is exported: a model, as every format needs to know it.
 
 use anyhow::Context;
+use layers::random::{Purpose, Stream};
 use layers::{LayerSpec, Network};
 use tensor::Element;
 
+use crate::dataset::Samples;
 use crate::evaluation::vote::Outputs;
 use crate::model::{Model, SavedNetwork};
 use crate::preprocessing::Normalization;
@@ -39,6 +41,15 @@ impl Subject {
     /// How many numbers a picture has.
     pub(crate) fn pixels(&self) -> usize {
         self.picture.iter().product()
+    }
+
+    /// Pictures of random bytes, always the same.
+    pub(crate) fn noise(&self, count: usize) -> Samples {
+        let mut stream = Stream::new(0, Purpose::Shuffle, 0);
+        let bytes =
+            (0..count * self.pixels()).map(|_| stream.below(256).to_le_bytes()[0]).collect();
+        let samples = Samples::unlabelled(bytes, self.picture, self.model.classes().clone());
+        samples.normalized(self.normalization().clone())
     }
 
     /// The names of the classes, in the order of the outputs.

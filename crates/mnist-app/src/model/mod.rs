@@ -2,8 +2,8 @@
 
 pub(crate) mod chosen;
 mod data;
+mod metadata;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -11,7 +11,7 @@ use layers::{Loss, Network, load_weights};
 use tensor::Element;
 
 use crate::dataset::{Classes, Digests, Samples};
-use crate::escape::{Escape, quoted};
+use crate::escape::quoted;
 use crate::evaluation::vote::{Outputs, Vote};
 use crate::evaluation::{Evaluation, Evaluator, mean};
 use crate::experiment::Precision;
@@ -24,6 +24,7 @@ use crate::train::committee_digest;
 use crate::weights_file::WeightsFile;
 
 pub(crate) use data::ModelData;
+pub(crate) use metadata::{FORM, MISTAKES, Metadata, NORMALIZATION};
 
 /// A saved network, or the networks of a committee, which answer as one.
 #[derive(Debug)]
@@ -43,15 +44,6 @@ pub(crate) struct SavedNetwork {
     about: Metadata,
     run: Option<FinishedRun>,
 }
-
-/// The key of the form of its pictures in a model's metadata.
-pub(crate) const FORM: &str = "preprocessing";
-
-/// The key of the numbers that its pictures are normalised by, where their form says `standard`.
-pub(crate) const NORMALIZATION: &str = "normalization";
-/// The key of the middle of the probabilities that a model gave to its wrong answers on its test
-/// images, in its metadata.
-pub(crate) const MISTAKES: &str = "mistakes_probability";
 
 /// A network of either precision.
 #[derive(Debug)]
@@ -84,6 +76,14 @@ impl Model {
         let mut model = Self { path, networks, committee };
         model.check_committee().with_context(|| named(&model.path))?;
         Ok(model)
+    }
+
+    /// A committee of these models.
+    #[cfg(test)]
+    pub(crate) fn committee_of(models: Vec<Self>) -> Self {
+        let path = models[0].path.clone();
+        let networks = models.into_iter().flat_map(|model| model.networks).collect();
+        Self { path, networks, committee: None }
     }
 
     /// Checks that the members are those that their committee ended with, as far as its files say.
@@ -355,6 +355,14 @@ impl SavedNetwork {
         self.about.precision()
     }
 
+    /// The digest of its weights, in their precision.
+    pub(crate) fn digest(&self) -> String {
+        match &self.network {
+            AnyNetwork::F32(network) => network.digest(),
+            AnyNetwork::F64(network) => network.digest(),
+        }
+    }
+
     /// The name of its experiment, if its file says so.
     pub(crate) fn preset(&self) -> Option<&str> {
         self.about.preset.as_deref()
@@ -383,6 +391,17 @@ impl SavedNetwork {
 
     pub(crate) fn outputs(&self) -> Outputs {
         Outputs::of(self.spec(), self.about.loss.as_ref())
+    }
+
+    /// Its file, anew.
+    ///
+    /// # Errors
+    /// If a number is not finite.
+    pub(crate) fn file(&self) -> anyhow::Result<Vec<u8>> {
+        match &self.network {
+            AnyNetwork::F32(network) => self.about.file(network, &self.classes),
+            AnyNetwork::F64(network) => self.about.file(network, &self.classes),
+        }
     }
 
     fn evaluate(&self, samples: &Samples) -> anyhow::Result<Evaluation> {
@@ -456,113 +475,4 @@ fn converted<A: Element, B: Element>(network: &Network<A>) -> anyhow::Result<Net
         B::NAME
     );
     Ok(other)
-}
-
-/// A model's metadata. A missing key is none; a value that this version does not know is an error.
-#[derive(Debug)]
-struct Metadata {
-    preset: Option<String>,
-    seed: Option<u64>,
-    precision: Option<Precision>,
-    loss: Option<Loss>,
-    weights_sha256: Option<String>,
-    /// The digest of its run's `config.toml`.
-    config_sha256: Option<String>,
-    digests: Option<Digests>,
-    /// Of its pictures.
-    form: Form,
-    /// How their bytes become numbers.
-    normalization: Normalization,
-    /// The probability that half of its mistakes on its test images were given less than.
-    mistakes_probability: Option<f64>,
-    /// Keys that this version does not know.
-    unknown: Vec<String>,
-}
-
-impl Metadata {
-    fn of(metadata: &HashMap<String, String>) -> anyhow::Result<Self> {
-        const KNOWN: [&str; 16] = [
-            FORM,
-            MISTAKES,
-            NORMALIZATION,
-            "network",
-            "preset",
-            "seed",
-            "precision",
-            "loss",
-            "weights_sha256",
-            "config_sha256",
-            "version",
-            "classes",
-            "data",
-            "data_train",
-            "data_test",
-            "data_validation",
-        ];
-        let said = |key: &str| metadata.get(key).cloned();
-        let precision = |text: &str| match text {
-            "f32" => Some(Precision::F32),
-            "f64" => Some(Precision::F64),
-            _ => None,
-        };
-        let precision = read(metadata, "precision", "f32 or f64", precision)?;
-        let loss = |text: &str| serde_json::from_str(text).ok();
-        let loss = read(metadata, "loss", "a loss that this version knows", loss)?;
-        let seed = read(metadata, "seed", "a whole number", |text| text.parse().ok())?;
-        let is_known = |key: &&String| KNOWN.contains(&key.as_str());
-        let mut unknown: Vec<_> = metadata.keys().filter(|key| !is_known(key)).cloned().collect();
-        unknown.sort_unstable();
-        Ok(Self {
-            preset: said("preset"),
-            seed,
-            precision,
-            loss,
-            weights_sha256: said("weights_sha256"),
-            config_sha256: said("config_sha256"),
-            digests: Digests::from_metadata(metadata)?,
-            form: read(metadata, FORM, "the form of pictures", |text| {
-                serde_json::from_str(text).ok()
-            })?
-            .unwrap_or_default(),
-            normalization: read(metadata, NORMALIZATION, "a mean and a deviation", |text| {
-                serde_json::from_str(text).ok()
-            })?
-            .unwrap_or_default(),
-            mistakes_probability: read(metadata, MISTAKES, "a number from 0 to 1", |text| {
-                text.parse().ok().filter(|number| (0.0..=1.0).contains(number))
-            })?,
-            unknown,
-        })
-    }
-
-    /// Checks that the weights are those that were written.
-    fn check_weights<T: Element>(&self, network: &Network<T>) -> anyhow::Result<()> {
-        let Some(expected) = &self.weights_sha256 else { return Ok(()) };
-        let found = network.digest();
-        ensure!(
-            *expected == found,
-            "expected the weights that \"weights_sha256\" in __metadata__ says, {}, found \
-             others, {found}: the file is damaged",
-            expected.escaped()
-        );
-        Ok(())
-    }
-
-    /// `f64` if it is not known, since that holds the numbers of either.
-    fn precision(&self) -> Precision {
-        self.precision.unwrap_or(Precision::F64)
-    }
-}
-
-/// The value of a key, if it is there.
-fn read<V>(
-    metadata: &HashMap<String, String>,
-    key: &str,
-    expected: &str,
-    read: impl Fn(&str) -> Option<V>,
-) -> anyhow::Result<Option<V>> {
-    let Some(text) = metadata.get(key) else { return Ok(None) };
-    read(text).map(Some).ok_or_else(|| {
-        anyhow!("{key:?} in __metadata__: expected {expected}, found {}", quoted(text))
-    })
 }

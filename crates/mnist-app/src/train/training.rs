@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::Context;
 use layers::{
     Epoch, EpochReport, EpochRun, Epochs, Network, NonFinite, StepReport, Subset, Trainer,
-    save_weights,
 };
 use tensor::Element;
 
@@ -18,14 +17,13 @@ use super::start::Start;
 use super::state::{Progress, State};
 use super::stopping::{Best, Stop, stop};
 use crate::augmentation::Augmenter;
-use crate::dataset::{self, Augmented, Digests, Samples};
+use crate::dataset::{Augmented, Digests, Samples};
 use crate::evaluation::vote::Outputs;
 use crate::evaluation::{Evaluation, Evaluator};
 use crate::experiment::build::trainer_config;
 use crate::experiment::{Experiment, Keep};
 use crate::memory;
-use crate::model::{FORM, MISTAKES, NORMALIZATION};
-use crate::preprocessing::Normalization;
+use crate::model::Metadata;
 
 /// An experiment, its images, and how far it has come.
 pub(super) struct Training<T> {
@@ -354,28 +352,21 @@ impl<T: Element> Training<T> {
         evaluation: Option<&Evaluation>,
     ) -> anyhow::Result<Vec<u8>> {
         let Self { experiment, data, test, .. } = self;
-        let text = |value: serde_json::Result<String>| value.map(|text| text.replace('"', ""));
-        let metadata = [
-            ("preset", experiment.name.clone()),
-            ("seed", experiment.seed.to_string()),
-            ("precision", text(serde_json::to_string(&experiment.precision))?),
-            ("loss", serde_json::to_string(&experiment.loss)?),
-            ("weights_sha256", self.network().digest()),
-            ("config_sha256", config_sha256.to_owned()),
-            ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ];
-        let form = experiment.form();
-        let form = (!form.is_open()).then(|| serde_json::to_string(&form)).transpose()?;
         let outputs = Outputs::of(self.network().spec(), Some(&experiment.loss));
         let mistakes = evaluation.and_then(|found| found.mistakes_probability(outputs, test));
-        let mistakes = mistakes.map(|middle| (MISTAKES, middle.to_string()));
-        let metadata = metadata.into_iter().chain(form.map(|form| (FORM, form))).chain(mistakes);
-        let normalization =
-            Some(self.train.normalization()).filter(|own| **own != Normalization::Unit);
-        let normalization = normalization.map(serde_json::to_string).transpose()?;
-        let metadata = metadata.chain(normalization.map(|own| (NORMALIZATION, own)));
-        let metadata = metadata.chain(dataset::metadata(data, test.classes()));
-        Ok(save_weights(self.network(), &metadata.collect::<Vec<_>>())?)
+        let about = Metadata {
+            preset: Some(experiment.name.clone()),
+            seed: Some(experiment.seed),
+            precision: Some(experiment.precision),
+            loss: Some(experiment.loss.clone()),
+            config_sha256: Some(config_sha256.to_owned()),
+            digests: Some(data.clone()),
+            form: experiment.form(),
+            normalization: self.train.normalization().clone(),
+            mistakes_probability: mistakes,
+            ..Metadata::default()
+        };
+        about.file(self.network(), test.classes())
     }
 }
 

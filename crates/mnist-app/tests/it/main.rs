@@ -26,6 +26,7 @@ mod error_places;
 mod escaped_names;
 mod explain;
 mod fuzz_corpora;
+mod import;
 mod incomplete_runs;
 mod input_bounds;
 mod inspect;

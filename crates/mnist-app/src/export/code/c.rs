@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::compiler::Recipe;
 use super::program::{Argument, Line, Program, Value};
-use super::{buffers, compiler, header, kernels, lines, network, program};
+use super::{buffers, header, kernels, lines, network, program};
 use crate::export::subject::Subject;
-use crate::export::{Answers, Contents, Format, Pictures, Prepared};
+use crate::export::{Answers, Contents, Format, Pictures, Prepared, Shape, Written};
 
 /// The format `c`: one file of C99 without library calls.
 pub(crate) struct C;
@@ -20,7 +21,15 @@ const TEMPLATES: [&str; 4] = [
 ];
 
 impl Format for C {
-    fn write(&self, subject: &Subject, pictures: &Pictures) -> anyhow::Result<Contents> {
+    fn shape(&self) -> Shape {
+        Shape::File("c")
+    }
+
+    fn tests_itself(&self) -> bool {
+        true
+    }
+
+    fn write(&self, subject: &Subject, pictures: &Pictures) -> anyhow::Result<Written> {
         let network = network(subject, "c")?;
         let program = program(subject, &network)?;
         let mut text = String::new();
@@ -28,7 +37,7 @@ impl Format for C {
             let _ = writeln!(text, "{}", format!("// {line}").trim_end());
         }
         text += &source(subject, &program, pictures);
-        Ok(Contents::File(text.into_bytes()))
+        Ok(Written { contents: Contents::File(text.into_bytes()), notes: Vec::new() })
     }
 
     fn answers(&self) -> Answers {
@@ -39,8 +48,13 @@ impl Format for C {
         // With the widest vectors that this machine has; they change no bit.
         let vectors = if cfg!(target_arch = "x86_64") { "-march=native" } else { "-O3" };
         let arguments = ["-std=c99", "-O3", vectors, "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
-        let main = ("check.c", include_str!("c/check.c"));
-        compiler::compile(["CC", "cc"], &arguments, (path, "network.c"), main, workshop)
+        let recipe = Recipe {
+            compiler: ["CC", "cc"],
+            arguments: &arguments,
+            name: "network.c",
+            main: ("check.c", include_str!("c/check.c")),
+        };
+        recipe.compile(path, workshop)
     }
 }
 
@@ -178,8 +192,11 @@ fn quoted(text: &str) -> String {
     quoted + "\""
 }
 
-/// The test inside of the file.
+/// The test inside of the file, if there are pictures for it.
 fn test(pixels: usize, outputs: usize, pictures: &Pictures) -> String {
+    if pictures.bytes.is_empty() {
+        return String::new();
+    }
     let count = pictures.bytes.len() / pixels;
     let rows = |rows: Vec<String>| {
         rows.into_iter().map(|row| format!("    {{\n{row}    }},\n")).collect::<String>()

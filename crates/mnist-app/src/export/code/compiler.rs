@@ -1,56 +1,54 @@
 //! The compilers that make programs of what is exported.
 
-use std::ffi::{OsStr, OsString};
-use std::io::ErrorKind;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::{env, fs};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 
 use crate::escape::Escape;
-use crate::export::Prepared;
+use crate::export::{Prepared, tools};
 
-/// Compiles `main`, a program that takes in the exported file at `path` as `beside`, in the folder
-/// `workshop`. The compiler is the one in the environment variable, or `usual`.
-///
-/// # Errors
-/// If the compiler refuses it.
-pub(super) fn compile(
-    [variable, usual]: [&str; 2],
-    arguments: &[&str],
-    (path, beside): (&Path, &str),
-    (main, text): (&str, &str),
-    workshop: &Path,
-) -> anyhow::Result<Prepared> {
-    let named = |path: &Path| path.escaped();
-    let copy = workshop.join(beside);
-    fs::copy(path, &copy).with_context(|| named(path))?;
-    let source = workshop.join(main);
-    fs::write(&source, text).with_context(|| named(&source))?;
-    let program = workshop.join(format!("check{}", env::consts::EXE_SUFFIX));
-    let compiler = env::var_os(variable).filter(|tool| !tool.is_empty());
-    let compiler = compiler.unwrap_or_else(|| usual.into());
-    let run = Command::new(&compiler)
-        .args(arguments)
-        .args([OsStr::new("-o"), program.as_os_str(), source.as_os_str()])
-        .current_dir(workshop)
-        .output();
-    let tool = Path::new(&compiler).escaped();
-    let run = match run {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Ok(Prepared::Missing(format!("{tool}, which compiles it")));
-        }
-        run => run.with_context(|| tool.clone())?,
-    };
-    if !run.status.success() {
-        let said = String::from_utf8_lossy(&run.stderr);
-        let first = said.lines().find(|line| line.contains("error")).unwrap_or_default();
-        bail!(
-            "{}: expected a file that {tool} compiles, found: {}; set {variable} to another compiler",
-            named(path),
-            first.escaped()
-        );
+/// How an exported file becomes a program.
+pub(super) struct Recipe<'a> {
+    /// The environment variable that names the compiler, and the usual one.
+    pub(super) compiler: [&'a str; 2],
+    pub(super) arguments: &'a [&'a str],
+    /// The name that the file has beside the program's own.
+    pub(super) name: &'a str,
+    /// The name and the text of the program, which takes the file in.
+    pub(super) main: (&'a str, &'a str),
+}
+
+impl Recipe<'_> {
+    /// Compiles the file at `path` in the folder `workshop`.
+    ///
+    /// # Errors
+    /// If the compiler does not run, or refuses the file.
+    pub(super) fn compile(&self, path: &Path, workshop: &Path) -> anyhow::Result<Prepared> {
+        let [variable, usual] = self.compiler;
+        let Some(compiler) = tools::compiler(variable, usual)? else {
+            let missing =
+                format!("{usual}, which compiles it; name another compiler in {variable}");
+            return Ok(Prepared::Missing(missing));
+        };
+        let (main, text) = self.main;
+        let source = workshop.join(main);
+        let program = workshop.join(format!("check{}", env::consts::EXE_SUFFIX));
+        fs::copy(path, workshop.join(self.name)).with_context(|| path.escaped())?;
+        fs::write(&source, text).with_context(|| source.escaped())?;
+        let mut arguments: Vec<OsString> = self.arguments.iter().map(OsString::from).collect();
+        arguments.extend(["-o".into(), program.clone().into(), source.into()]);
+        tools::run(&compiler, &arguments, workshop).map_err(|error| {
+            // A signal is not the compiler's complaint.
+            if error.is::<crate::signals::Stopped>() {
+                return error;
+            }
+            anyhow!(
+                "expected a file that compiles, found {error}; name another compiler in {variable}"
+            )
+        })?;
+        Ok(Prepared::Program(vec![program.into()]))
     }
-    Ok(Prepared::Program(vec![OsString::from(program)]))
 }

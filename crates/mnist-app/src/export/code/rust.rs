@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::compiler::Recipe;
 use super::program::{Argument, Line, Program, Value};
-use super::{buffers, compiler, header, kernels, lines, network, program};
+use super::{buffers, header, kernels, lines, network, program};
 use crate::export::subject::Subject;
-use crate::export::{Answers, Contents, Format, Pictures, Prepared};
+use crate::export::{Answers, Contents, Format, Pictures, Prepared, Shape, Written};
 
 /// The format `rust`: one file of Rust that needs `core` alone.
 pub(crate) struct Rust;
@@ -20,7 +21,15 @@ const TEMPLATES: [&str; 4] = [
 ];
 
 impl Format for Rust {
-    fn write(&self, subject: &Subject, pictures: &Pictures) -> anyhow::Result<Contents> {
+    fn shape(&self) -> Shape {
+        Shape::File("rs")
+    }
+
+    fn tests_itself(&self) -> bool {
+        true
+    }
+
+    fn write(&self, subject: &Subject, pictures: &Pictures) -> anyhow::Result<Written> {
         let network = network(subject, "rust")?;
         let program = program(subject, &network)?;
         let mut text = String::new();
@@ -28,7 +37,7 @@ impl Format for Rust {
             let _ = writeln!(text, "{}", format!("// {line}").trim_end());
         }
         text += &source(subject, &program, pictures);
-        Ok(Contents::File(text.into_bytes()))
+        Ok(Written { contents: Contents::File(text.into_bytes()), notes: Vec::new() })
     }
 
     fn answers(&self) -> Answers {
@@ -38,8 +47,13 @@ impl Format for Rust {
     fn prepare(&self, path: &Path, workshop: &Path) -> anyhow::Result<Prepared> {
         // With the widest vectors that this machine has; they change no bit.
         let arguments = ["-O", "-Ctarget-cpu=native", "--edition", "2021", "--crate-name", "check"];
-        let main = ("check.rs", include_str!("rust/check.rs"));
-        compiler::compile(["RUSTC", "rustc"], &arguments, (path, "network.rs"), main, workshop)
+        let recipe = Recipe {
+            compiler: ["RUSTC", "rustc"],
+            arguments: &arguments,
+            name: "network.rs",
+            main: ("check.rs", include_str!("rust/check.rs")),
+        };
+        recipe.compile(path, workshop)
     }
 }
 
@@ -166,8 +180,11 @@ fn literal(number: f32) -> String {
     format!("{number:?}")
 }
 
-/// The test inside of the file.
+/// The test inside of the file, if there are pictures for it.
 fn test(pixels: usize, outputs: usize, pictures: &Pictures) -> String {
+    if pictures.bytes.is_empty() {
+        return String::new();
+    }
     let mut text = include_str!("rust/test.rs").to_owned();
     let count = pictures.bytes.len() / pixels;
     let rows = |rows: Vec<String>| {

@@ -67,7 +67,7 @@ fn subject<T: Element>(text: &str, scale: f64, metadata: &[(&str, String)]) -> S
 fn pictures(subject: &Subject, count: usize) -> Pictures {
     let network = subject.network::<f32>("test").unwrap();
     let (mut workspace, mut random) = (Workspace::new(&network, 1), Random(88_172_645_463_325_252));
-    let mut pictures = Pictures { bytes: Vec::new(), outputs: Vec::new() };
+    let mut pictures = Pictures::default();
     let mut input = vec![0.0; subject.pixels()];
     for picture in 0..count {
         let bytes: Vec<u8> = match picture {
@@ -83,7 +83,7 @@ fn pictures(subject: &Subject, count: usize) -> Pictures {
 }
 
 fn file(format: &dyn Format, subject: &Subject, pictures: &Pictures) -> Vec<u8> {
-    match format.write(subject, pictures).unwrap() {
+    match format.write(subject, pictures).unwrap().contents {
         Contents::File(bytes) => bytes,
         Contents::Folder(_) => panic!("a folder"),
     }
@@ -269,7 +269,7 @@ fn checks_see_outputs_and_layers() {
 fn what_a_file_cannot_hold_is_refused() {
     let text = r#"{"input": [4], "layers": [{"type": "dense", "outputs": 2}]}"#;
     let wide = subject::<f64>(text, 0.5, &[]);
-    let none = Pictures { bytes: Vec::new(), outputs: Vec::new() };
+    let none = Pictures::default();
     for (format, name) in [(&Rust as &dyn Format, "rust"), (&C, "c")] {
         let error = format.write(&wide, &none).unwrap_err().to_string();
         assert_eq!(

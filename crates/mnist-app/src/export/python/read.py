@@ -1,0 +1,15 @@
+def read(file):
+    """The pictures in a file, as bytes (N, C, H, W)."""
+    channels, height, width = PICTURE
+    if file.endswith((".npy", ".npz")):
+        pictures = np.load(file)
+        pictures = pictures if file.endswith(".npy") else pictures[pictures.files[0]]
+    elif file.endswith((".bin", ".raw")):
+        pictures = np.fromfile(file, np.uint8)
+    else:
+        from PIL import Image
+
+        # #: more
+        picture = Image.open(file).convert("L" if channels == 1 else "RGB").resize((width, height))
+        pictures = np.asarray(picture).reshape(height, width, channels).transpose(2, 0, 1)
+    return pictures.astype(np.uint8).reshape(-1, *PICTURE)

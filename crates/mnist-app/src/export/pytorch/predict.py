@@ -1,0 +1,32 @@
+"""Says what pictures show: python predict.py PICTURE ...
+
+A picture is a picture file (with Pillow installed), an array (.npy, .npz) or its bytes (.bin, .raw).
+"""
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from model import CLASSES, PICTURE, network, numbers, probabilities
+
+
+def load():
+    """The network with what it learned, ready to predict."""
+    trained = network()
+    trained.load_state_dict(load_file(Path(__file__).with_name("model.safetensors")), strict=True)
+    return trained.eval()
+
+
+#: read
+
+
+if __name__ == "__main__":
+    trained = load()
+    for file in sys.argv[1:]:
+        with torch.inference_mode():
+            answers = probabilities(trained(numbers(read(file))))
+        for answer in answers:
+            best = int(answer.argmax())
+            print(f"{file}: {CLASSES[best]} with probability {answer[best]:.3f}")
