@@ -13,6 +13,7 @@ use super::flags::count;
 use crate::console::{Console, notice};
 use crate::dataset::{Part, Samples};
 use crate::escape::Escape;
+use crate::export::code::{C, Rust};
 use crate::export::onnx::{Input, Onnx};
 use crate::export::npz::Npz;
 use crate::export::pytorch::PyTorch;
@@ -128,7 +129,8 @@ impl Flags {
             To::Onnx => Box::new(Onnx { input: self.input.unwrap_or_default() }),
             To::Pytorch => Box::new(PyTorch),
             To::Npz => Box::new(Npz),
-            _ => todo!(),
+            To::Rust => Box::new(Rust),
+            To::C => Box::new(C),
         };
         if let Shape::File(ending) = format.shape() {
             let found = self.out.extension();

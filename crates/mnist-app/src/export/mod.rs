@@ -5,6 +5,7 @@
 //! name, `check` whether it answers as the model does, `tools` what runs it.
 
 mod check;
+pub(crate) mod code;
 mod destination;
 pub(crate) mod npz;
 pub(crate) mod onnx;

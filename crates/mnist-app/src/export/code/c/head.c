@@ -1,0 +1,34 @@
+//
+// It is C99 without a library and without a heap. A program that uses it declares
+//
+//     size_t network_predict(const uint8_t picture[NETWORK_PIXELS], float outputs[NETWORK_OUTPUTS]);
+//     extern const char *const network_classes[NETWORK_CLASSES];
+//
+// or includes this file. `cc -std=c99 -O2 -DNETWORK_TEST FILE` makes a program of it that predicts
+// the pictures at its end, and ends with status 0 if the outputs have the same bits.
+//
+// The same bits need sums of products that are rounded once. fmaf() does that, but is a call of a
+// library, and not right in all of them: `multiply_add` makes them of doubles, which is right
+// everywhere. It takes about 15 times as long; see there for the instruction of the processor.
+
+#include <float.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// 16 is the method of processors that have numbers of 16 bits too.
+#if (FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16) || FLT_RADIX != 2 || FLT_MANT_DIG != 24 || DBL_MANT_DIG != 53
+#error "floats and doubles of IEEE 754 without excess precision are needed (x86: -msse2 -mfpmath=sse)"
+#endif
+#ifdef __FAST_MATH__
+#error "-ffast-math changes what is computed"
+#endif
+// A product and a sum that stand side by side are rounded twice, as they are written. Compilers in
+// their own dialects of C may make one instruction of them that rounds once.
+#if defined __clang__
+#pragma STDC FP_CONTRACT OFF
+#elif defined __GNUC__
+#pragma GCC optimize ("fp-contract=off")
+#else
+#pragma STDC FP_CONTRACT OFF
+#endif
+

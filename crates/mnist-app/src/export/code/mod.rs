@@ -1,0 +1,71 @@
+//! A network as one file of a programming language that needs nothing else, with the same bits.
+//!
+//! `program` is the network as a list of calls, `buffers` where their numbers lie, `kernels` the
+//! functions that are called; [`Rust`] and [`C`] write them down.
+
+mod buffers;
+mod c;
+mod compiler;
+mod kernels;
+mod program;
+mod rust;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use c::C;
+pub(crate) use rust::Rust;
+
+use std::fmt::Write as _;
+
+use anyhow::ensure;
+use layers::Network;
+
+use super::steps::steps;
+use super::subject::Subject;
+use crate::experiment::Precision;
+use program::Program;
+
+/// The network, and the calls that it is.
+fn network(subject: &Subject, format: &str) -> anyhow::Result<Network<f32>> {
+    let precision = subject.only_member(format)?.precision();
+    ensure!(
+        precision == Precision::F32,
+        "--to {format}: expected a network of --precision f32, found one of f64; train it with f32"
+    );
+    subject.network(format)
+}
+
+/// What the file says of itself, a line each.
+fn header(subject: &Subject, network: &Network<f32>, program: &Program) -> Vec<String> {
+    let [c, h, w] = subject.picture;
+    let constants: usize = program.constants.iter().map(|constant| constant.numbers.len()).sum();
+    vec![
+        format!("A trained network, written by Asterism {}.", env!("CARGO_PKG_VERSION")),
+        format!("The SHA-256 of its weights is {}.", network.digest()),
+        String::new(),
+        format!("It takes pictures of {c} x {h} x {w} bytes (channels, rows, columns), and gives"),
+        "the same bits as the program that trained it, on every processor.".into(),
+        String::new(),
+        format!("Constants: {} bytes. Buffers: {} bytes.", 4 * constants, 4 * program.room()),
+        format!("A picture takes {} multiply-adds.", program.multiply_adds),
+    ]
+}
+
+/// The program of the network.
+fn program(subject: &Subject, network: &Network<f32>) -> anyhow::Result<Program> {
+    Ok(Program::of(subject.pixels(), subject.normalization(), &steps(network)?))
+}
+
+/// Items with commas between them, in lines of at most 100 characters.
+fn lines(items: impl Iterator<Item = String>, indent: &str) -> String {
+    let (mut text, mut line) = (String::new(), String::from(indent));
+    for item in items {
+        if line.len() + item.len() > 98 && line.len() > indent.len() {
+            let _ = writeln!(text, "{}", line.trim_end());
+            line.truncate(indent.len());
+        }
+        let _ = write!(line, "{item}, ");
+    }
+    let _ = writeln!(text, "{}", line.trim_end());
+    text
+}
