@@ -1,6 +1,5 @@
 //! Weights that were trained elsewhere: what becomes a model, and what is refused.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -54,8 +53,8 @@ fn bytes(arrays: &[Array], metadata: &[(&str, &str)]) -> Vec<u8> {
     let views = arrays.iter().map(|Array { name, dtype, shape, bytes }| {
         (name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).unwrap())
     });
-    let metadata = metadata.iter().map(|(key, text)| (key.to_string(), text.to_string()));
-    let metadata = Some(metadata.collect()).filter(|keys: &HashMap<_, _>| !keys.is_empty());
+    let keys = || metadata.iter().map(|(key, text)| (key.to_string(), text.to_string())).collect();
+    let metadata = (!metadata.is_empty()).then(keys);
     safetensors::serialize(views, metadata).unwrap()
 }
 

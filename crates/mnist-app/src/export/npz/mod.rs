@@ -61,11 +61,11 @@ fn program<T: Element>(subject: &Subject, steps: &[Step<'_, T>]) -> anyhow::Resu
     let probabilities = match member.outputs() {
         Outputs::Logits => "    return softmax(outputs)",
         Outputs::Probabilities => {
-            "    p = np.maximum(outputs.astype(float), 1e-307)\n    \
+            "    p = np.maximum(outputs, 1e-307)\n    \
              return p / p.sum(axis=1, keepdims=True)"
         }
         Outputs::BinaryLogits => {
-            "    p = np.maximum(sigmoid(outputs.astype(float)), 1e-307)\n    \
+            "    p = np.maximum(sigmoid(outputs), 1e-307)\n    \
              return p / p.sum(axis=1, keepdims=True)"
         }
     };
@@ -85,28 +85,25 @@ fn program<T: Element>(subject: &Subject, steps: &[Step<'_, T>]) -> anyhow::Resu
         .replace("#: constants\n", &constants(subject))
         .replace("#: functions", &functions)
         .replace("#: layers\n", &layers)
-        .replace("#: numbers", &numbers::<T>(subject))
+        .replace("#: numbers", &numbers(subject))
         .replace("#: outputs", outputs)
         .replace("#: probabilities", probabilities)
         .replace("#: read", &reader(subject)))
 }
 
-/// The function that makes an input of the bytes of pictures.
-fn numbers<T: Element>(subject: &Subject) -> String {
+/// The function that makes an input of the bytes of pictures. In double precision, as NumPy's sums
+/// of many numbers would lose digits else.
+fn numbers(subject: &Subject) -> String {
     let mut text = "def numbers(pictures):\n    \"\"\"Bytes (N, C, H, W) as the network takes \
-                    them.\"\"\"\n    x = pictures.astype(np.float32) / 255\n"
+                    them.\"\"\"\n    x = (pictures.astype(np.float32) / 255).astype(float)\n"
         .to_owned();
-    if T::NAME == "f64" {
-        text += "    x = x.astype(np.float64)\n";
-    }
-    if *subject.normalization() != Normalization::Unit {
-        text +=
-            "    mean, deviation = (np.array(n, x.dtype)[:, None] for n in (MEAN, DEVIATION))\n";
+    let is_plain = *subject.normalization() == Normalization::Unit;
+    if !is_plain {
+        text += "    mean, deviation = (np.array(n)[:, None] for n in (MEAN, DEVIATION))\n";
         text += "    x = (x.reshape(len(x), len(MEAN), -1) - mean) / deviation\n";
     }
     let input = &subject.members()[0].spec().input;
-    let same_shape = *input == subject.picture && *subject.normalization() == Normalization::Unit;
-    text + &match same_shape {
+    text + &match *input == subject.picture && is_plain {
         true => "    return x".to_owned(),
         false => format!("    return x.reshape(-1, *{})", tuple(input)),
     }

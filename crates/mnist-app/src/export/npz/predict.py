@@ -6,7 +6,8 @@ an array (.npy, .npz), its bytes (.bin, .raw) or, with Pillow installed, a pictu
 #: imports
 
 #: constants
-W = dict(np.load(Path(__file__).with_name("weights.npz")))
+weights = np.load(Path(__file__).with_name("weights.npz"))
+W = {name: weights[name].astype(float) for name in weights.files}
 
 
 #: functions

@@ -149,7 +149,9 @@ fn agrees<T: Element>(format: &dyn Format, (index, text): (usize, &str), loss: &
     let subject = subject(&network, loss, &normalization);
     let folder = tempfile::tempdir().unwrap();
     let [export, workshop] = ["export", "workshop"].map(|name| folder.path().join(name));
-    [&export, &workshop].map(|folder| fs::create_dir(folder).unwrap());
+    for folder in [&export, &workshop] {
+        fs::create_dir(folder).unwrap();
+    }
     written(format, &subject, &export);
     let program = match format.prepare(&export, &workshop).unwrap() {
         Prepared::Program(program) => program,
