@@ -1,15 +1,18 @@
 //
-// It is C99 without a library and without a heap. A program that uses it declares
+// It is C99 without a library and without a heap. (Of loops that fill or copy, compilers may make
+// calls of memset and memcpy, which each of them brings along.) A program that uses it declares
 //
 //     size_t network_predict(const uint8_t picture[NETWORK_PIXELS], float outputs[NETWORK_OUTPUTS]);
 //     extern const char *const network_classes[NETWORK_CLASSES];
 //
 // or includes this file. `cc -std=c99 -O2 -DNETWORK_TEST FILE` makes a program of it that predicts
-// the pictures at its end, and ends with status 0 if the outputs have the same bits.
+// the pictures at its end, and ends with status 0 if the outputs have the same bits. The weights are
+// decimal numbers of up to nine digits, which compilers read to the same bits.
 //
 // The same bits need sums of products that are rounded once. fmaf() does that, but is a call of a
 // library, and not right in all of them: `multiply_add` makes them of doubles, which is right
-// everywhere. It takes about 15 times as long; see there for the instruction of the processor.
+// everywhere. By that a picture takes about four times as long on a processor of x86-64, and 25 times
+// on a Cortex-M4, which has no doubles: see there for the instruction of the processor.
 
 #include <float.h>
 #include <stddef.h>

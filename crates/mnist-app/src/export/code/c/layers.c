@@ -155,11 +155,17 @@ static void dense(const float *input, size_t inputs, const float *weights, const
         for (size_t lane = 0; lane < 16; lane++) {
             lanes[lane] = 0.0f;
         }
-        for (size_t i = 0; i < inputs; i++) {
-            lanes[i % 16] = multiply_add(input[i], *weights++, lanes[i % 16]);
+        size_t i = 0;
+        for (; i + 16 <= inputs; i += 16) {
+            for (size_t lane = 0; lane < 16; lane++) {
+                lanes[lane] = multiply_add(input[i + lane], weights[lane], lanes[lane]);
+            }
+            weights += 16;
         }
-        for (size_t i = inputs; i % 16 != 0; i++) {
-            lanes[i % 16] += 0.0f;
+        for (size_t lane = 0; i < inputs && lane < 16; lane++) {
+            const int is_inside = i + lane < inputs;
+            const float number = is_inside ? input[i + lane] : 0.0f;
+            lanes[lane] = multiply_add(number, is_inside ? *weights++ : 0.0f, lanes[lane]);
         }
         output[o] = sum_of_lanes(lanes) + bias[o];
     }

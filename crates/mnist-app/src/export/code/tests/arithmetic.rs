@@ -1,6 +1,8 @@
 //! What the exported files compute in place of instructions, against these.
 
 #![allow(dead_code)]
+// Every `as` in the exported file is meant.
+#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 use tensor::activation::{self, Activation};
 
@@ -23,7 +25,7 @@ fn operands(count: usize) -> impl Iterator<Item = [f32; 3]> {
                 word[3] = (word[3] & 0x80) | (56 - span / 4 + word[3] % (span / 2));
             }
         }
-        let mut x = bits.map(|bits| u32::from_le_bytes(bits));
+        let mut x = bits.map(u32::from_le_bytes);
         match index % 7 {
             0 | 1 => x = x.map(|x| x & 0xffff_f000),
             2 => x[2] &= 0xffff_0000,
