@@ -7,6 +7,7 @@
 mod check;
 pub(crate) mod code;
 mod destination;
+mod edges;
 pub(crate) mod npz;
 pub(crate) mod onnx;
 mod python;

@@ -25,6 +25,7 @@ mod docs;
 mod error_places;
 mod escaped_names;
 mod explain;
+mod export;
 mod fuzz_corpora;
 mod import;
 mod incomplete_runs;

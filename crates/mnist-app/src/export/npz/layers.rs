@@ -3,7 +3,8 @@
 use layers::{Bias, Function, Operation};
 use tensor::{Correlation, Element};
 
-use crate::export::python::{Around, shape, tuple};
+use crate::export::edges::Around;
+use crate::export::python::{shape, tuple};
 use crate::export::steps::Step;
 
 /// The elements of the list of layers, a line each, at this depth.

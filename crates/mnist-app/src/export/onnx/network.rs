@@ -6,6 +6,7 @@ use tensor::{Correlation, Pooling};
 
 use super::graph::{Graph, float, int, ints};
 use super::proto::AttributeProto;
+use crate::export::edges::{output_padding, padding_at_end};
 use crate::export::steps::Step;
 
 type Step32<'a> = Step<'a, f32>;
@@ -229,28 +230,6 @@ fn attributes(correlation: &Correlation) -> Vec<AttributeProto> {
         ints("pads", &[top, left, bottom, right]),
         int("group", correlation.groups()),
     ]
-}
-
-/// The rows and columns at the end of the adjoint's output that no element of a kernel reaches: those
-/// that the correlation leaves out.
-fn output_padding(correlation: &Correlation) -> [usize; 2] {
-    let (wide, narrow) = (correlation.input_shape(), correlation.output_shape());
-    let kernels = correlation.kernels_shape();
-    [0, 1].map(|axis| {
-        let [before, after] = correlation.padding()[axis];
-        let kernel = correlation.dilation()[axis] * (kernels.dims()[2 + axis] - 1) + 1;
-        let reached = (narrow.dims()[1 + axis] - 1) * correlation.stride()[axis] + kernel;
-        wide.dims()[1 + axis] + before + after - reached
-    })
-}
-
-/// The padding that the last window reaches into, on an axis: with it every window is whole, and
-/// `ceil_mode`, of which there are several readings, not needed.
-fn padding_at_end(pooling: &Pooling, axis: usize) -> usize {
-    let (windows, input) = (pooling.windows(), pooling.input_shape());
-    let last = (pooling.output_shape().dims()[1 + axis] - 1) * windows.stride[axis];
-    let [before, _] = windows.padding[axis];
-    (last + windows.size[axis]).saturating_sub(before + input.dims()[1 + axis])
 }
 
 fn windows(pooling: &Pooling) -> Vec<AttributeProto> {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use layers::NetworkSpec;
 use serde_json::Value;
-use tensor::{Pooling, Shape};
+use tensor::Shape;
 
 use super::subject::Subject;
 use super::{Prepared, tools};
@@ -124,39 +124,6 @@ pub(super) fn setting(network: &NetworkSpec, place: &str, key: &str) -> Option<V
         layer = layer.get_mut("layers")?.get_mut(index.parse::<usize>().ok()?)?.take();
     }
     layer.get(key).cloned()
-}
-
-/// How a pooling pads: on each side of both axes what counts as part of the plane, and all in all,
-/// with what the last windows need beyond it.
-pub(super) struct Around {
-    pub(super) counted: [[usize; 2]; 2],
-    pub(super) whole: [[usize; 2]; 2],
-}
-
-impl Around {
-    pub(super) fn of(pooling: &Pooling) -> Self {
-        let (windows, output) = (pooling.windows(), pooling.output_shape());
-        let whole = [0, 1].map(|axis| {
-            let [before, after] = windows.padding[axis];
-            let last = (output.dims()[1 + axis] - 1) * windows.stride[axis];
-            let end = last + windows.size[axis];
-            let is_needed = pooling.input_shape().dims()[1 + axis] + before;
-            // What no window reaches need not be there, but does no harm.
-            [before, after.max(end.saturating_sub(is_needed))]
-        });
-        let counted = if windows.count_padding { windows.padding } else { [[0; 2]; 2] };
-        Self { counted, whole }
-    }
-
-    /// Whether all numbers of all windows count.
-    pub(super) fn is_counted(&self) -> bool {
-        self.counted == self.whole
-    }
-
-    /// What is beyond what counts.
-    pub(super) fn beyond(&self) -> [[usize; 2]; 2] {
-        [0, 1].map(|axis| [0, 1].map(|side| self.whole[axis][side] - self.counted[axis][side]))
-    }
 }
 
 /// Makes a folder of Python files ready to run: the check's script goes into the workshop.

@@ -3,7 +3,8 @@
 use layers::{Bias, Function, NetworkSpec, Operation};
 use tensor::{Correlation, Element, Pooling, Shape, Windows};
 
-use crate::export::python::{Around, pair, setting, shape, tuple};
+use crate::export::edges::{Around, output_padding};
+use crate::export::python::{pair, setting, shape, tuple};
 use crate::export::steps::Step;
 
 /// The modules, a line each, at this depth.
@@ -92,14 +93,7 @@ fn adjoint(geometry: &Correlation, bias: Bias) -> String {
     let padding = geometry.padding();
     let (input, output) = (geometry.output_shape(), geometry.input_shape());
     let sizes = [input.dims()[0], output.dims()[0]];
-    // How many rows and columns there are behind the last one that a kernel reaches.
-    let more = [0, 1].map(|axis| {
-        let kernel = geometry.kernels_shape().dims()[2 + axis];
-        let reached = (input.dims()[1 + axis] - 1) * geometry.stride()[axis]
-            + geometry.dilation()[axis] * (kernel - 1)
-            + 1;
-        output.dims()[1 + axis] + padding[axis].iter().sum::<usize>() - reached
-    });
+    let more = output_padding(geometry);
     if let Some(both) = symmetric(padding).filter(|_| bias != Bias::Untied) {
         let own = [given("padding", both, 0), given("output_padding", more, 0)];
         return call("nn.ConvTranspose2d", sizes, with_bias(sweep(geometry, own), bias));
