@@ -12,4 +12,6 @@ def read(file):
         # #: more
         picture = Image.open(file).convert("L" if channels == 1 else "RGB").resize((width, height))
         pictures = np.asarray(picture).reshape(height, width, channels).transpose(2, 0, 1)
-    return pictures.astype(np.uint8).reshape(-1, *PICTURE)
+    if pictures.dtype != np.uint8:
+        sys.exit(f"{file}: expected bytes (uint8) from 0 to 255, found {pictures.dtype}")
+    return pictures.reshape(-1, *PICTURE)
