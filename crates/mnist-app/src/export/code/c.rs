@@ -1,12 +1,11 @@
 //! One file of C99.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use super::compiler::Recipe;
 use super::program::{Argument, Line, Program, Value};
-use super::{buffers, header, kernels, lines, network, program};
+use super::{buffers, header, kernels, kernels_of, lines, network, program};
 use crate::export::subject::Subject;
 use crate::export::{Answers, Contents, Format, Pictures, Prepared, Shape, Written};
 
@@ -90,9 +89,12 @@ fn source(subject: &Subject, program: &Program, pictures: &Pictures) -> String {
             lines(numbers, "    ")
         );
     }
-    let kernels: BTreeSet<_> = program.kernels().collect();
+    let (kernels, are_logits) = kernels_of(subject, program);
     text += &kernels::sections(&TEMPLATES, &kernels);
     text += &predict(program);
+    if are_logits {
+        text += include_str!("c/probabilities.c");
+    }
     text + &test(pixels, outputs, pictures)
 }
 

@@ -15,6 +15,7 @@ mod tests;
 pub(crate) use c::C;
 pub(crate) use rust::Rust;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::ensure;
@@ -22,6 +23,7 @@ use layers::Network;
 
 use super::steps::steps;
 use super::subject::Subject;
+use crate::evaluation::vote::Outputs;
 use crate::experiment::Precision;
 use program::Program;
 
@@ -54,6 +56,14 @@ fn header(subject: &Subject, network: &Network<f32>, program: &Program) -> Vec<S
 /// The program of the network.
 fn program(subject: &Subject, network: &Network<f32>) -> anyhow::Result<Program> {
     Ok(Program::of(subject.pixels(), subject.normalization(), &steps(network)?))
+}
+
+/// The kernels that are called, and whether one of them makes probabilities of the outputs: the
+/// softmax of logits.
+fn kernels_of(subject: &Subject, program: &Program) -> (BTreeSet<&'static str>, bool) {
+    let is_logits = subject.members().iter().all(|member| member.outputs() == Outputs::Logits);
+    let softmax = is_logits.then_some("softmax");
+    (program.kernels().chain(softmax).collect(), is_logits)
 }
 
 /// Items with commas between them, in lines of at most 100 characters.

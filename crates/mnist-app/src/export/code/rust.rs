@@ -1,12 +1,11 @@
 //! One file of Rust.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use super::compiler::Recipe;
 use super::program::{Argument, Line, Program, Value};
-use super::{buffers, header, kernels, lines, network, program};
+use super::{buffers, header, kernels, kernels_of, lines, network, program};
 use crate::export::subject::Subject;
 use crate::export::{Answers, Contents, Format, Pictures, Prepared, Shape, Written};
 
@@ -76,7 +75,10 @@ fn source(subject: &Subject, program: &Program, pictures: &Pictures) -> String {
     text += &buffers_of(program);
     text += include_str!("rust/predict.rs");
     text += &trace(program);
-    let kernels: BTreeSet<_> = program.kernels().collect();
+    let (kernels, are_logits) = kernels_of(subject, program);
+    if are_logits {
+        text += include_str!("rust/probabilities.rs");
+    }
     text += &kernels::sections(&TEMPLATES, &kernels);
     for constant in &program.constants {
         let numbers = constant.numbers.iter().map(|&number| literal(number));
