@@ -1,7 +1,7 @@
 """Says what pictures show: python predict.py PICTURE ...
 
 The formulas of a trained network, in NumPy alone, with the weights beside this file. A picture is
-an array (.npy, .npz), its bytes (.bin, .raw) or, with Pillow installed, a picture file.
+an array of bytes (.npy) or, with Pillow installed, a picture file.
 """
 #: imports
 

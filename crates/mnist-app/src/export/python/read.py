@@ -1,11 +1,8 @@
 def read(file):
     """The pictures in a file, as bytes (N, C, H, W)."""
     channels, height, width = PICTURE
-    if file.endswith((".npy", ".npz")):
+    if file.endswith(".npy"):
         pictures = np.load(file)
-        pictures = pictures if file.endswith(".npy") else pictures[pictures.files[0]]
-    elif file.endswith((".bin", ".raw")):
-        pictures = np.fromfile(file, np.uint8)
     else:
         from PIL import Image
 

@@ -1,6 +1,6 @@
 """Says what pictures show: python predict.py PICTURE ...
 
-A picture is a picture file (with Pillow installed), an array (.npy, .npz) or its bytes (.bin, .raw).
+A picture is an array of bytes (.npy) or, with Pillow installed, a picture file.
 """
 import sys
 from pathlib import Path
