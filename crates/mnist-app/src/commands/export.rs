@@ -28,7 +28,7 @@ use crate::usage::Usage;
 /// Writes a model for PyTorch, NumPy, ONNX runtimes, Rust or C, and checks that it answers the same
 ///
 /// What was written is run on the model's test images before it gets its name: with rustc, with cc,
-/// or with the Python that ASTERISM_PYTHON names. If an answer differs, nothing is written, and the
+/// or with the Python that `ASTERISM_PYTHON` names. If an answer differs, nothing is written, and the
 /// message says from which layer on the numbers part. Without these tools it is written, and said
 /// that it was not checked.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]

@@ -76,6 +76,8 @@ Environment:
                                            change the speed, not the numbers; portable, which
                                            emulates each multiply-add, takes 20 to 30 times as long
   RAYON_NUM_THREADS=N                      the number of threads where --threads says none
+  ASTERISM_PYTHON, RUSTC, CC               the Python and the compilers that `export` runs what it
+                                           wrote with; without them no Python, rustc and cc
   NO_COLOR=1                               plain characters instead of coloured blocks
   COLORTERM=truecolor|24bit                the terminal has colours of 24 bits
 

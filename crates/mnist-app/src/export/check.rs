@@ -92,7 +92,7 @@ impl Expected {
         };
         let answers = match kind {
             Answers::SameBits | Answers::Outputs => {
-                evaluation.outputs.iter().map(|&x| x as f32).collect()
+                evaluation.outputs.iter().map(|&x| f32::from_f64(x)).collect()
             }
             Answers::LogitsAndProbabilities => {
                 let both = logits.chunks_exact(classes).zip(rows());
@@ -100,7 +100,7 @@ impl Expected {
                     let probabilities = model.probabilities(outputs);
                     logits.iter().copied().chain(probabilities).collect::<Vec<_>>()
                 });
-                both.map(|x| x as f32).collect()
+                both.map(f32::from_f64).collect()
             }
         };
         Ok(Self { answers, logits, classes })
@@ -351,7 +351,7 @@ fn traced<T: Element>(
     let mut input = vec![T::ZERO; network.input_shape().len()];
     samples.write_image(picture, &mut input);
     let of_each = trace(&steps(network)?, &input).into_iter();
-    let narrow = |numbers: Vec<T>| numbers.into_iter().map(|x| x.to_f64() as f32).collect();
+    let narrow = |numbers: Vec<T>| numbers.into_iter().map(|x| f32::from_f64(x.to_f64())).collect();
     Ok(of_each.map(|(place, numbers)| (place, narrow(numbers))).collect())
 }
 

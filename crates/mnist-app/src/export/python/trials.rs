@@ -171,7 +171,8 @@ fn agrees<T: Element>(format: &dyn Format, (index, text): (usize, &str), loss: &
         bytes.as_chunks().0.iter().map(|&x| f64::from(f32::from_le_bytes(x))).collect::<Vec<_>>()
     };
     let (steps, pixels) = (steps(&network).unwrap(), subject.pixels());
-    let pictures: Vec<_> = (0..SAMPLES * pixels).map(|at| (at * at % 251) as u8).collect();
+    let pictures: Vec<_> =
+        (0..SAMPLES * pixels).map(|at| (at * at % 251).to_le_bytes()[0]).collect();
     let mut inputs = vec![T::ZERO; pictures.len()];
     for (picture, input) in pictures.chunks(pixels).zip(inputs.chunks_mut(pixels)) {
         normalization.write(picture, input);
