@@ -4,7 +4,7 @@ def pad(x, rows, columns, value=0):
 
 
 def shifts(x, size, stride=(1, 1)):
-    """For each place (i, j) of a window, the numbers that lie there as the window moves over x."""
+    """For each place (i, j) of a window, the numbers that lie there as it moves over x."""
     rows, columns = ((x.shape[2 + axis] - size[axis]) // stride[axis] + 1 for axis in (0, 1))
     for i in range(size[0]):
         for j in range(size[1]):
