@@ -90,10 +90,8 @@ fn an_export_is_checked_or_says_that_it_is_not() {
 fn what_answers_otherwise_gets_no_name() {
     let folder = folder_with_run();
     let here = folder.path();
-    for (change, place) in [
-        ("s,255,256,", "layer 0 (Conv2d"),
-        ("s, + bias.o.,,", "layer 7 (Dense"),
-    ] {
+    for (change, place) in [("s,255,256,", "layer 0 (Conv2d"), ("s, + bias.o.,,", "layer 7 (Dense")]
+    {
         let wrong = compiler(here, &format!("sed -i '{change}' $here/network.c"));
         let before = names(here);
         let output = export(here, "run --to c --out net.c", Some(&wrong));
