@@ -67,7 +67,7 @@ pub struct Flags {
 /// How models are tested.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct TestFlags {
-    /// Test on these images instead of the model's own
+    /// Test on these images instead of the model's own; mnist is MNIST, which needs no folder
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Use only the first N test images

@@ -52,7 +52,7 @@ pub struct Flags {
     /// Do not check it
     #[arg(long, conflicts_with = "check")]
     no_check: bool,
-    /// Check it on these images instead of the model's own
+    /// Check it on these images instead of the model's own; mnist is MNIST, which needs no folder
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Print a JSON object instead of text
@@ -157,9 +157,13 @@ impl Flags {
                 // The model's own data need not be there.
                 found.ok()
             } else {
-                Some(found.context(
-                    "the images to check it on; name others with --data DIR, or say --no-check",
-                )?)
+                Some(found.with_context(|| match (self.no_check, &self.data) {
+                    (true, _) => "the images that the file tests itself with".to_owned(),
+                    (_, Some(_)) => "the images to check it on".to_owned(),
+                    (_, None) => {
+                        "the images to check it on (--no-check does without)".to_owned()
+                    }
+                })?)
             }
         };
         let [model] = models;

@@ -17,6 +17,7 @@ use crate::dataset::Samples;
 use crate::escape::Escape;
 use crate::evaluation::Evaluation;
 use crate::experiment::Precision;
+use crate::run_folder::named;
 
 /// How far an answer may be from the model's, in units of the largest: roundings differ where sums
 /// have another order.
@@ -84,6 +85,15 @@ impl Expected {
         let model = &subject.model;
         let evaluation = model.evaluate(samples)?;
         let classes = model.classes().count();
+        if let Some(place) = evaluation.outputs.iter().position(|x| !f32::from_f64(*x).is_finite())
+        {
+            bail!(
+                "{}: expected a model whose outputs are finite, found {} for {}",
+                named(model.path()),
+                evaluation.outputs[place],
+                samples.name(place / classes)
+            );
+        }
         let rows = || evaluation.outputs.chunks_exact(classes);
         let logits = if kind == Answers::LogitsAndProbabilities {
             logits(subject, samples, &evaluation)?
@@ -337,7 +347,9 @@ impl Runner<'_> {
         let own = [what.into(), input.into_os_string(), output.clone().into_os_string()];
         let arguments: Vec<_> = first.iter().cloned().chain(own).collect();
         tools::run(program, &arguments, self.workshop)?;
-        let bytes = fs::read(&output).with_context(|| output.escaped())?;
+        let bytes = fs::read(&output).with_context(|| {
+            format!("{}: expected that it writes answers", Path::new(program).escaped())
+        })?;
         Ok(bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
     }
 }

@@ -16,6 +16,8 @@ use crate::input::Found;
 /// end.
 #[derive(Debug)]
 pub(crate) struct Destination {
+    /// As it was asked for.
+    asked: PathBuf,
     path: PathBuf,
     folder: PathBuf,
 }
@@ -23,12 +25,13 @@ pub(crate) struct Destination {
 impl Destination {
     /// # Errors
     /// If nothing can be written beside `path`, or there is something that must not be replaced: a
-    /// folder with `files` is replaced by a folder, and a file by a file.
-    pub(crate) fn new(path: &Path, files: Option<&[&str]>) -> anyhow::Result<Self> {
-        let place = || format!("--out {}", path.escaped());
+    /// file replaces a file, a folder at most an empty one.
+    pub(crate) fn new(asked: &Path, is_folder: bool) -> anyhow::Result<Self> {
+        let place = || format!("--out {}", asked.escaped());
+        // A relative path leads elsewhere if the folder in which this runs is renamed.
+        let path = std::path::absolute(asked).with_context(place)?;
         let name = path.file_name().with_context(|| format!("{}: expected a name", place()))?;
-        let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-        let above = above.unwrap_or(Path::new("."));
+        let above = path.parent().unwrap_or(&path);
         let found = Found::at(above).with_context(place)?;
         ensure!(
             found == Found::Folder,
@@ -36,11 +39,12 @@ impl Destination {
             place(),
             above.escaped()
         );
-        refuse(path, files).with_context(place)?;
+        refuse(&path, is_folder).with_context(place)?;
         let mut partial = OsString::from(".");
         partial.push(name);
         partial.push(format!(".{}.partial", std::process::id()));
-        let destination = Self { path: path.to_owned(), folder: above.join(partial) };
+        let destination =
+            Self { folder: above.join(partial), asked: asked.to_owned(), path: path.clone() };
         for folder in [destination.folder.clone(), destination.workshop()] {
             disk::create_folder(&folder).with_context(place)?;
         }
@@ -71,7 +75,7 @@ impl Destination {
                 })
             }),
         };
-        written.with_context(|| format!("--out {}", self.path.escaped()))
+        written.with_context(|| format!("--out {}", self.asked.escaped()))
     }
 
     /// Gives the export its name.
@@ -79,20 +83,8 @@ impl Destination {
     /// # Errors
     /// If it cannot be renamed; what had the name before is then as it was.
     pub(crate) fn name(self) -> anyhow::Result<()> {
-        let (unnamed, before) = (self.unnamed(), self.folder.join("before"));
-        let place = || format!("--out {}", self.path.escaped());
-        let is_folder = self.path.is_dir();
-        if is_folder {
-            disk::rename(&self.path, &before).with_context(place)?;
-        }
-        disk::rename(&unnamed, &self.path)
-            .inspect_err(|_| {
-                if is_folder {
-                    // The error that led here is the one to report.
-                    let _ = disk::rename(&before, &self.path);
-                }
-            })
-            .with_context(place)
+        let named = disk::rename(&self.unnamed(), &self.path);
+        named.with_context(|| format!("--out {}", self.asked.escaped()))
     }
 }
 
@@ -103,34 +95,20 @@ impl Drop for Destination {
     }
 }
 
-/// What Python leaves in a folder that it has imported a module from.
-const PYTHONS_OWN: &str = "__pycache__";
-
-/// Refuses to replace anything but an export.
-fn refuse(path: &Path, files: Option<&[&str]>) -> anyhow::Result<()> {
-    let found = Found::at(path)?;
-    let Some(files) = files else {
-        ensure!(
-            matches!(found, Found::File | Found::Nothing),
-            "expected a new file or one to replace, found {found}"
-        );
-        return Ok(());
-    };
-    match found {
-        Found::Nothing => return Ok(()),
-        Found::Folder => {}
-        _ => bail!("expected a new folder, found {found}"),
+/// Refuses to replace anything but a file by a file, and an empty folder by a folder.
+fn refuse(path: &Path, is_folder: bool) -> anyhow::Result<()> {
+    match (Found::at(path)?, is_folder) {
+        (Found::Nothing, _) | (Found::File, false) => Ok(()),
+        (found, false) => bail!("expected a new file or one to replace, found {found}"),
+        (Found::Folder, true) => match fs::read_dir(path)?.next() {
+            None => Ok(()),
+            Some(entry) => bail!(
+                "expected a new folder or an empty one, found {} in it",
+                Path::new(&entry?.file_name()).escaped()
+            ),
+        },
+        (found, true) => bail!("expected a new folder, found {found}"),
     }
-    for entry in fs::read_dir(path)? {
-        let name = entry?.file_name();
-        let is_known = files.iter().any(|file| name == **file) || name == PYTHONS_OWN;
-        ensure!(
-            is_known,
-            "expected a new folder, or one with an export to replace, found {} in it",
-            Path::new(&name).escaped()
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -140,8 +118,6 @@ mod tests {
 
     use super::Destination;
     use crate::export::Contents;
-
-    const FILES: Option<&[&str]> = Some(&["model.py", "weights.npz"]);
 
     fn folder(text: &str) -> Contents {
         let file = |name| (name, text.as_bytes().to_vec());
@@ -160,22 +136,25 @@ mod tests {
     fn an_export_is_whole_or_absent() {
         let here = tempfile::tempdir().unwrap();
         let path = here.path().join("net");
-        let unnamed = Destination::new(&path, FILES).unwrap();
+        let unnamed = Destination::new(&path, true).unwrap();
         unnamed.write(&folder("one")).unwrap();
         assert!(!path.exists());
         drop(unnamed);
         assert_eq!(names(here.path()), [] as [&str; 0]);
-        for text in ["one", "two"] {
-            let destination = Destination::new(&path, FILES).unwrap();
-            destination.write(&folder(text)).unwrap();
+        // A new folder, and one that is empty.
+        for is_there in [false, true] {
+            if is_there {
+                fs::remove_dir_all(&path).unwrap();
+                fs::create_dir(&path).unwrap();
+            }
+            let destination = Destination::new(&path, true).unwrap();
+            destination.write(&folder("one")).unwrap();
             destination.name().unwrap();
-            assert_eq!(fs::read_to_string(path.join("model.py")).unwrap(), text);
-            // Which does not keep it from being replaced.
-            fs::create_dir_all(path.join("__pycache__")).unwrap();
+            assert_eq!(fs::read_to_string(path.join("model.py")).unwrap(), "one");
         }
         let file = here.path().join("net.rs");
         for text in ["one", "two"] {
-            let destination = Destination::new(&file, None).unwrap();
+            let destination = Destination::new(&file, false).unwrap();
             destination.write(&Contents::File(text.into())).unwrap();
             destination.name().unwrap();
             assert_eq!(fs::read_to_string(&file).unwrap(), text);
@@ -189,15 +168,15 @@ mod tests {
         fs::create_dir(here.path().join("pictures")).unwrap();
         fs::write(here.path().join("pictures/1.png"), "").unwrap();
         fs::write(here.path().join("file"), "").unwrap();
-        for (name, files, expected) in [
-            ("pictures", FILES, "or one with an export to replace, found 1.png in it"),
-            ("pictures", None, "expected a new file or one to replace, found a folder"),
-            ("file", FILES, "expected a new folder, found a file"),
-            ("none/net", FILES, "expected a folder that is there, found none"),
-            ("file/net", None, "expected a folder that is there, found a file"),
-            ("..", None, "expected a name"),
+        for (name, is_folder, expected) in [
+            ("pictures", true, "expected a new folder or an empty one, found 1.png in it"),
+            ("pictures", false, "expected a new file or one to replace, found a folder"),
+            ("file", true, "expected a new folder, found a file"),
+            ("none/net", true, "expected a folder that is there, found none"),
+            ("file/net", false, "expected a folder that is there, found a file"),
+            ("..", false, "expected a name"),
         ] {
-            let error = Destination::new(&here.path().join(name), files).unwrap_err();
+            let error = Destination::new(&here.path().join(name), is_folder).unwrap_err();
             let error = format!("{error:#}");
             assert!(error.contains(expected) && error.starts_with("--out "), "{name}: {error}");
         }

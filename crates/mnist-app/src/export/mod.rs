@@ -29,7 +29,7 @@ use subject::Subject;
 
 /// A format of models.
 pub(crate) trait Format: Sync {
-    /// The ending of its file's name, or the names of the files of its folder.
+    /// Whether it is a file or a folder.
     fn shape(&self) -> Shape;
 
     /// What is written for a model. `pictures` are for formats that [test themselves](Self::tests_itself).
@@ -59,8 +59,8 @@ pub(crate) trait Format: Sync {
 pub(crate) enum Shape {
     /// A file whose name ends so: `"onnx"`.
     File(&'static str),
-    /// A folder with these files.
-    Folder(&'static [&'static str]),
+    /// A folder.
+    Folder,
 }
 
 /// A few pictures, to be written into a file that tests itself.
@@ -148,11 +148,7 @@ pub(crate) fn export(
     (path, pictures): (&Path, &Pictures),
     samples: Option<&Samples>,
 ) -> anyhow::Result<Exported> {
-    let files = match format.shape() {
-        Shape::File(_) => None,
-        Shape::Folder(files) => Some(files),
-    };
-    let destination = Destination::new(path, files)?;
+    let destination = Destination::new(path, format.shape() == Shape::Folder)?;
     let Written { contents, notes } = format.write(subject, pictures)?;
     destination.write(&contents)?;
     let checked = match samples {

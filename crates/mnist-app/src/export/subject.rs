@@ -8,7 +8,7 @@ use tensor::Element;
 use crate::dataset::Samples;
 use crate::evaluation::vote::Outputs;
 use crate::model::{Model, SavedNetwork};
-use crate::preprocessing::Normalization;
+use crate::preprocessing::{Form, Normalization};
 
 /// A model with the shape of its inputs.
 #[derive(Debug)]
@@ -56,6 +56,19 @@ impl Subject {
     pub(crate) fn classes(&self) -> Vec<String> {
         let classes = self.model.classes();
         (0..classes.count()).map(|label| classes.name(label)).collect()
+    }
+
+    /// The form that pictures were brought to before they became bytes of an input, as JSON.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    pub(crate) fn preparation(&self) -> anyhow::Result<String> {
+        let mut form = self.model.form();
+        if let Ok(resolved) = self.model.preprocessing() {
+            let (size, colour) = (Some(resolved.size), Some(resolved.colour));
+            form = Form { size, colour, style: Some(resolved.style), ..form };
+        }
+        Ok(serde_json::to_string(&form)?)
     }
 
     /// How the bytes of a picture become numbers.

@@ -8,6 +8,7 @@ use super::Model;
 use crate::console::{Console, notice};
 use crate::dataset::{Classes, DataSource, Part, Samples};
 use crate::escape::Escape;
+use crate::input::is_there;
 use crate::preprocessing::Form;
 use crate::run_folder::{FinishedRun, named};
 
@@ -32,6 +33,8 @@ impl ModelData {
     ) -> anyhow::Result<Self> {
         let (first, others) = models.split_first().context("no models")?;
         let source = match flag {
+            // What the program has in it needs no folder.
+            Some(path) if path == Path::new("mnist") && !is_there(path) => DataSource::Mnist,
             Some(_) => DataSource::of(flag, None)?,
             None => own_source(first, others)?,
         };
@@ -133,7 +136,7 @@ fn own_source(first: &Model, others: &[Model]) -> anyhow::Result<DataSource> {
         Some((_, DataSource::Mnist)) => Ok(DataSource::Mnist),
         None => Err(anyhow!(
             "{}: expected MNIST's data or a run's folder, which says where its data are, found a \
-             file of {}; name the data with --data DIR",
+             file of {}; name the data with --data DIR, or MNIST's with --data mnist",
             named(first.path()),
             data_text(first)
         )),

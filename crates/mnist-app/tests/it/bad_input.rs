@@ -158,7 +158,7 @@ fn weights_that_are_not_the_networks() {
         ("missing", missing, &["3.bias (100) is missing", "5.bias (10) is missing"][..]),
         ("extra", extra, &["7.weight is not in the network"]),
         ("shaped", shaped, &["5.weight: expected (10, 100), got (100, 10)"]),
-        ("typed", typed, &["3.bias: expected F32 or F64, got I32"]),
+        ("typed", typed, &["3.bias: expected F16, BF16, F32 or F64, got I32"]),
     ] {
         fs::write(path.join(name), safetensors(&arrays)).unwrap();
         let parts: Vec<_> = parts.iter().copied().chain([name]).collect();

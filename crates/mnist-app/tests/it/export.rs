@@ -69,7 +69,12 @@ fn an_export_is_checked_or_says_that_it_is_not() {
         assert!(noted.contains("not checked: expected a Python with"), "{noted}");
         assert!(noted.contains("ASTERISM_PYTHON"), "{noted}");
         assert!(here.join(out).exists());
-        // Once more over what is there, and without a word where no check is asked for.
+        // Once more, a file over what is there, and without a word where no check is asked for.
+        if here.join(out).is_dir() {
+            let told = text(&export(here, &words, None).stderr);
+            assert!(told.contains("expected a new folder or an empty one, found "), "{told}");
+            fs::remove_dir_all(here.join(out)).unwrap();
+        }
         let output = export(here, &format!("{words} --no-check"), None);
         assert!(output.status.success(), "{}", text(&output.stderr));
         assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
@@ -101,11 +106,24 @@ fn what_answers_otherwise_gets_no_name() {
         assert!(told.contains(&format!("the numbers part in {place}")), "{told}");
         assert_eq!((told.lines().count(), names(here)), (1, before), "{told}");
     }
-    let broken = compiler(here, "echo 'not C' >> $here/network.c");
-    let output = export(here, "run --to c --out net.c", Some(&broken));
-    let told = text(&output.stderr);
-    assert!(told.contains("expected a file that compiles") && told.contains("CC"), "{told}");
-    assert_eq!((output.status.code(), names(here).len()), (Some(1), 2), "{told}");
+    for (first, expected) in [
+        ("echo 'not C' >> $here/network.c", "expected a file that compiles, found "),
+        ("exit 0", "expected a compiler, found that it wrote no program"),
+        ("exec yes", "found that it prints without end"),
+    ] {
+        let broken = compiler(here, first);
+        let output = export(here, "run --to c --out net.c", Some(&broken));
+        let told = text(&output.stderr);
+        assert!(told.contains(expected) && told.contains("in CC"), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert_eq!((output.status.code(), names(here).len()), (Some(1), 2), "{told}");
+    }
+    for (path, expected) in
+        [("none/cc", "CC=none/cc: expected a compiler"), (".", "CC=.: expected")]
+    {
+        let told = text(&export(here, "run --to c --out net.c", Some(Path::new(path))).stderr);
+        assert!(told.contains(expected), "{told}");
+    }
 }
 
 #[cfg(unix)]
@@ -113,21 +131,24 @@ fn what_answers_otherwise_gets_no_name() {
 fn a_signal_ends_a_check_and_leaves_nothing() {
     let folder = folder_with_run();
     let here = folder.path();
-    let slow = compiler(here, "touch began; exec sleep 100");
-    let mut child = command(here, "run --to c --out net.c", Some(&slow));
-    let child = child.stderr(Stdio::piped()).spawn().unwrap();
-    let (began, start) = (here.join("began"), Instant::now());
-    while !began.exists() {
-        assert!(start.elapsed() < Duration::from_secs(60), "the compiler was not called");
-        thread::sleep(Duration::from_millis(10));
+    // While it compiles, and while it is asked for its version.
+    for first in ["touch began; sleep 100", "true; }; { touch began; exec sleep 100"] {
+        let slow = compiler(here, first);
+        let mut child = command(here, "run --to c --out net.c", Some(&slow));
+        let child = child.stderr(Stdio::piped()).spawn().unwrap();
+        let (began, start) = (here.join("began"), Instant::now());
+        while !began.exists() {
+            assert!(start.elapsed() < Duration::from_secs(60), "the compiler was not called");
+            thread::sleep(Duration::from_millis(10));
+        }
+        fs::remove_file(began).unwrap();
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(143));
+        assert_eq!(text(&output.stderr), "interrupted; nothing was written\n");
+        assert_eq!(names(here), ["compiler", "run"]);
     }
-    fs::remove_file(began).unwrap();
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(143));
-    assert_eq!(text(&output.stderr), "interrupted; nothing was written\n");
-    assert_eq!(names(here), ["compiler", "run"]);
 }
 
 #[test]
@@ -150,8 +171,8 @@ fn what_cannot_be_written_is_refused_in_one_line() {
         ("run --to rust --out net.rs --check 1 --no-check", 2, "--no-check"),
         ("none --to rust --out net.rs", 1, "none"),
         ("broken.safetensors --to rust --out net.rs", 1, "expected a safetensors file"),
-        ("run --to rust --out none/net.rs", 1, "expected a folder that is there, found none: none"),
-        ("run --to npz --out pictures", 1, "found 1.png in it"),
+        ("run --to rust --out none/net.rs", 1, "expected a folder that is there, found none"),
+        ("run --to npz --out pictures", 1, "an empty one, found 1.png in it"),
         ("run --to npz --out broken.safetensors", 1, "expected a new folder, found a file"),
         ("run --to c --out net.c --data none", 1, "none"),
         ("wide --to rust --out net.rs", 1, "--to rust: expected a network of --precision f32"),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 
 use crate::escape::Escape;
 use crate::export::{Prepared, tools};
@@ -46,9 +46,14 @@ impl Recipe<'_> {
                 return error;
             }
             anyhow!(
-                "expected a file that compiles, found {error}; name another compiler in {variable}"
+                "expected a file that compiles, found {error:#}; name another compiler in {variable}"
             )
         })?;
+        ensure!(
+            program.is_file(),
+            "{}: expected a compiler, found that it wrote no program; name another one in {variable}",
+            Path::new(&compiler).escaped()
+        );
         Ok(Prepared::Program(vec![program.into()]))
     }
 }

@@ -47,10 +47,16 @@ fn header(subject: &Subject, network: &Network<f32>, program: &Program) -> Vec<S
         String::new(),
         format!("It takes pictures of {c} x {h} x {w} bytes (channels, rows, columns), and gives"),
         "the same bits as the program that trained it, on every processor.".into(),
+        format!("Before training, pictures were brought to this form: {}", preparation(subject)),
         String::new(),
         format!("Constants: {} bytes. Buffers: {} bytes.", 4 * constants, 4 * program.room()),
         format!("A picture takes {} multiply-adds.", program.multiply_adds),
     ]
+}
+
+/// The form of pictures in a comment; nothing in it may end one.
+fn preparation(subject: &Subject) -> String {
+    subject.preparation().unwrap_or_default().replace("*/", "* /")
 }
 
 /// The program of the network.

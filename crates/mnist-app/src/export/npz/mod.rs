@@ -24,7 +24,7 @@ const NAME: &str = "npz";
 
 impl Format for Npz {
     fn shape(&self) -> Shape {
-        Shape::Folder(&["weights.npz", "predict.py"])
+        Shape::Folder
     }
 
     fn write(&self, subject: &Subject, _: &Pictures) -> anyhow::Result<Written> {
@@ -95,7 +95,8 @@ fn program<T: Element>(subject: &Subject, steps: &[Step<'_, T>]) -> anyhow::Resu
 /// of many numbers would lose digits else.
 fn numbers(subject: &Subject) -> String {
     let mut text = "def numbers(pictures):\n    \"\"\"Bytes (N, C, H, W) as the network takes \
-                    them.\"\"\"\n    x = (pictures.astype(np.float32) / 255).astype(float)\n"
+                    them.\"\"\"\n    assert pictures.dtype == np.uint8, \
+                    \"expected bytes from 0 to 255\"\n    x = (pictures.astype(np.float32) / 255).astype(float)\n"
         .to_owned();
     let is_plain = *subject.normalization() == Normalization::Unit;
     if !is_plain {

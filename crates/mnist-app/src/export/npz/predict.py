@@ -42,7 +42,7 @@ def probabilities(outputs):
 
 
 if __name__ == "__main__":
-    for file in sys.argv[1:]:
+    for file in sys.argv[1:] or sys.exit(__doc__):
         for answer in probabilities(outputs(read(file))):
             best = answer.argmax()
             print(f"{file}: {CLASSES[best]} with probability {answer[best]:.3f}")

@@ -26,7 +26,6 @@ use crate::dataset::Digests;
 use crate::escape::Escape;
 use crate::experiment::Precision;
 use crate::model::SavedNetwork;
-use crate::preprocessing::Form;
 use crate::train::committee_digest;
 use graph::{opset, value};
 use proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorProto};
@@ -96,7 +95,7 @@ impl Format for Onnx {
     }
 
     fn prepare(&self, path: &Path, workshop: &Path) -> anyhow::Result<Prepared> {
-        let python = match python(&MODULES)? {
+        let python = match python(&MODULES, workshop)? {
             Ok(python) => python,
             Err(missing) => return Ok(Prepared::Missing(missing)),
         };
@@ -168,11 +167,6 @@ impl Onnx {
         layers: &[String],
     ) -> anyhow::Result<Vec<StringStringEntryProto>> {
         let model = &subject.model;
-        let mut form = model.form();
-        if let Ok(resolved) = model.preprocessing() {
-            let (size, colour) = (Some(resolved.size), Some(resolved.colour));
-            form = Form { size, colour, style: Some(resolved.style), ..form };
-        }
         let members = subject.members();
         let digests: Vec<_> = members.iter().map(SavedNetwork::digest).collect();
         let digest = match digests.as_slice() {
@@ -183,7 +177,7 @@ impl Onnx {
         let mut all = vec![
             ("classes", serde_json::to_string(&subject.classes())?),
             ("input", self.input.text().to_owned()),
-            ("preprocessing", serde_json::to_string(&form)?),
+            ("preprocessing", subject.preparation()?),
             ("normalization", serde_json::to_string(subject.normalization())?),
             ("weights_sha256", digest),
             ("precision", if is_wide { "f64" } else { "f32" }.to_owned()),

@@ -319,7 +319,7 @@ fn more_than_one_message_holds_is_refused() {
 /// Whether there is a Python with what runs the file; said if not, and a failure in the continuous
 /// integration.
 fn can_run() -> bool {
-    match tools::python(&super::MODULES).unwrap() {
+    match tools::python(&super::MODULES, &std::env::temp_dir()).unwrap() {
         Ok(_) => true,
         Err(missing) => {
             let is_ci = std::env::var_os("ASTERISM_CI").is_some_and(|mode| mode == "full");

@@ -60,7 +60,12 @@ fn list(items: impl Iterator<Item = String>) -> String {
 pub(super) fn constants(subject: &Subject) -> String {
     // JSON's texts are Python's too.
     let names = subject.classes().into_iter().map(|name| Value::from(name).to_string());
-    let mut text = format!("CLASSES = {}\n", list(names));
+    let mut text = String::new();
+    // JSON is no Python, so it is a comment.
+    if let Ok(form) = subject.preparation() {
+        text += &format!("# Before training, pictures were brought to this form: {form}\n");
+    }
+    text += &format!("CLASSES = {}\n", list(names));
     text += &format!("PICTURE = {}  # channels, height, width\n", tuple(&subject.picture));
     if let Normalization::Standard { mean, deviation } = subject.normalization() {
         for (name, numbers) in [("MEAN", mean), ("DEVIATION", deviation)] {
@@ -76,7 +81,7 @@ pub(super) fn reader(subject: &Subject) -> String {
     let style = subject.model.preprocessing().map(|preprocessing| preprocessing.style);
     let more = match style {
         Ok(Style::Digit) => "Digits must be white on black and centred, as MNIST's are.",
-        _ => "Pictures are stretched to the size; `mnist-app predict` does as [data] says.",
+        _ => "They are stretched to the size, whatever else was done before training.",
     };
     READ.trim_end().replace("#: more", more)
 }
@@ -132,7 +137,7 @@ pub(super) fn prepare(
     folder: &Path,
     workshop: &Path,
 ) -> anyhow::Result<Prepared> {
-    let python = match tools::python(modules)? {
+    let python = match tools::python(modules, workshop)? {
         Ok(python) => python,
         Err(missing) => return Ok(Prepared::Missing(missing)),
     };

@@ -23,7 +23,7 @@ const NAME: &str = "pytorch";
 
 impl Format for PyTorch {
     fn shape(&self) -> Shape {
-        Shape::Folder(&["model.safetensors", "model.py", "predict.py"])
+        Shape::Folder
     }
 
     fn write(&self, subject: &Subject, _: &Pictures) -> anyhow::Result<Written> {
@@ -85,7 +85,9 @@ fn model<T: Element>(subject: &Subject) -> anyhow::Result<String> {
 /// The function that makes an input of the bytes of pictures.
 fn numbers<T: Element>(subject: &Subject) -> String {
     let mut text = "def numbers(pictures):\n    \"\"\"Bytes (N, C, H, W) as the network takes \
-                    them.\"\"\"\n    x = torch.tensor(pictures).float() / 255\n"
+                    them.\"\"\"\n    x = torch.as_tensor(pictures.copy())\n    \
+                    assert x.dtype == torch.uint8, \"expected bytes from 0 to 255\"\n    \
+                    x = x.float() / 255\n"
         .to_owned();
     if T::NAME == "f64" {
         text += "    x = x.double()\n";

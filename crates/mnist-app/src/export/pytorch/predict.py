@@ -24,7 +24,7 @@ def load():
 
 if __name__ == "__main__":
     trained = load()
-    for file in sys.argv[1:]:
+    for file in sys.argv[1:] or sys.exit(__doc__):
         with torch.inference_mode():
             answers = probabilities(trained(numbers(read(file))))
         for answer in answers:

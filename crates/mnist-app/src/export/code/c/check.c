@@ -6,14 +6,13 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#define PROCESSES 4
-#else
-#define PROCESSES 1
+#define HAS_FORK
 #endif
 
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static FILE *layers;
@@ -73,11 +72,14 @@ int main(int count, char **words) {
         return 1;
     }
     int failed = 0;
-#if PROCESSES > 1
-    for (long part = 0; part < PROCESSES; part++) {
+#ifdef HAS_FORK
+    // How many processes there may be.
+    const char *asked = getenv("ASTERISM_THREADS");
+    const long parts = asked && atol(asked) > 0 ? atol(asked) : 1;
+    for (long part = 0; part < parts; part++) {
         const pid_t child = fork();
         if (child == 0) {
-            const long first = all * part / PROCESSES, end = all * (part + 1) / PROCESSES;
+            const long first = all * part / parts, end = all * (part + 1) / parts;
             _exit(run(pictures, answers, first, end) ? 1 : 0);
         }
         failed |= child < 0;

@@ -14,6 +14,14 @@
 // everywhere. By that a picture takes about four times as long on a processor of x86-64, and 25 times
 // on a Cortex-M4, which has no doubles: see there for the instruction of the processor.
 
+// Of two networks in one program, one is compiled with other names, as by
+// `-Dnetwork_predict=second_predict -Dnetwork_predict_with=second_predict_with
+// -Dnetwork_classes=second_classes`.
+
+#ifdef __cplusplus
+#error "this file is C, not C++: compile it as C, and declare what it defines as extern \"C\""
+#endif
+
 #include <float.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pictures = fs::read(pictures)?;
     let (pictures, _) = pictures.as_chunks::<PIXELS>();
     let trace = what == "layers";
-    let threads = thread::available_parallelism().map_or(1, |threads| threads.get());
+    // How many threads there may be.
+    let threads: usize = env::var("ASTERISM_THREADS").map_or(Ok(1), |threads| threads.parse())?;
     let run = |pictures: &[[u8; PIXELS]]| {
         let (mut buffers, mut bytes) = (Box::new(Buffers::new()), Vec::new());
         for picture in pictures {
