@@ -160,9 +160,7 @@ impl Flags {
                 Some(found.with_context(|| match (self.no_check, &self.data) {
                     (true, _) => "the images that the file tests itself with".to_owned(),
                     (_, Some(_)) => "the images to check it on".to_owned(),
-                    (_, None) => {
-                        "the images to check it on (--no-check does without)".to_owned()
-                    }
+                    (_, None) => "the images to check it on (--no-check does without)".to_owned(),
                 })?)
             }
         };

@@ -63,7 +63,7 @@ fn only_functions_that_are_needed_are_written() {
         !text.contains("#: ") && !text.contains("def spread") && !text.contains("gelu"),
         "{text}"
     );
-    assert!(text.lines().count() <= 118, "{text}");
+    assert!(text.lines().count() <= 119, "{text}");
     let long = text.lines().find(|line| line.chars().count() > 98);
     assert_eq!(long, None);
 }

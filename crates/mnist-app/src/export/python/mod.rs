@@ -63,7 +63,7 @@ pub(super) fn constants(subject: &Subject) -> String {
     let mut text = String::new();
     // JSON is no Python, so it is a comment.
     if let Ok(form) = subject.preparation() {
-        text += &format!("# Before training, pictures were brought to this form: {form}\n");
+        text += &format!("# Before training, pictures were brought to this form:\n# {form}\n");
     }
     text += &format!("CLASSES = {}\n", list(names));
     text += &format!("PICTURE = {}  # channels, height, width\n", tuple(&subject.picture));
