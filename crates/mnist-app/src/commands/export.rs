@@ -18,7 +18,7 @@ use crate::export::npz::Npz;
 use crate::export::onnx::{Input, Onnx};
 use crate::export::pytorch::PyTorch;
 use crate::export::subject::Subject;
-use crate::export::{self, Checked, Exported, Format, Pictures, Shape};
+use crate::export::{self, Checked, Exported, Format, Kind, Pictures};
 use crate::input::require_utf8;
 use crate::model::{Model, ModelData};
 use crate::signals::{self, Stopped};
@@ -132,7 +132,7 @@ impl Flags {
             To::Rust => Box::new(Rust),
             To::C => Box::new(C),
         };
-        if let Shape::File(ending) = format.shape() {
+        if let Kind::File(ending) = format.kind() {
             let found = self.out.extension();
             if !found.is_some_and(|found| found.eq_ignore_ascii_case(ending)) {
                 return Err(Usage(format!(

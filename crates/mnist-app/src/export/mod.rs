@@ -30,7 +30,7 @@ use subject::Subject;
 /// A format of models.
 pub(crate) trait Format: Sync {
     /// Whether it is a file or a folder.
-    fn shape(&self) -> Shape;
+    fn kind(&self) -> Kind;
 
     /// What is written for a model. `pictures` are for formats that [test themselves](Self::tests_itself).
     ///
@@ -56,7 +56,7 @@ pub(crate) trait Format: Sync {
 
 /// What a format writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum Kind {
     /// A file whose name ends so: `"onnx"`.
     File(&'static str),
     /// A folder.
@@ -148,7 +148,7 @@ pub(crate) fn export(
     (path, pictures): (&Path, &Pictures),
     samples: Option<&Samples>,
 ) -> anyhow::Result<Exported> {
-    let destination = Destination::new(path, format.shape() == Shape::Folder)?;
+    let destination = Destination::new(path, format.kind() == Kind::Folder)?;
     let Written { contents, notes } = format.write(subject, pictures)?;
     destination.write(&contents)?;
     let checked = match samples {

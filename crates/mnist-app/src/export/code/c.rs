@@ -7,7 +7,7 @@ use super::compiler::Recipe;
 use super::program::{Argument, Line, Program, Value};
 use super::{buffers, header, kernels, kernels_of, lines, network, program};
 use crate::export::subject::Subject;
-use crate::export::{Answers, Contents, Format, Pictures, Prepared, Shape, Written};
+use crate::export::{Answers, Contents, Format, Kind, Pictures, Prepared, Written};
 
 /// The format `c`: one file of C99 without library calls.
 pub(crate) struct C;
@@ -20,8 +20,8 @@ const TEMPLATES: [&str; 4] = [
 ];
 
 impl Format for C {
-    fn shape(&self) -> Shape {
-        Shape::File("c")
+    fn kind(&self) -> Kind {
+        Kind::File("c")
     }
 
     fn tests_itself(&self) -> bool {

@@ -7,7 +7,7 @@ use super::compiler::Recipe;
 use super::program::{Argument, Line, Program, Value};
 use super::{buffers, header, kernels, kernels_of, lines, network, program};
 use crate::export::subject::Subject;
-use crate::export::{Answers, Contents, Format, Pictures, Prepared, Shape, Written};
+use crate::export::{Answers, Contents, Format, Kind, Pictures, Prepared, Written};
 
 /// The format `rust`: one file of Rust that needs `core` alone.
 pub(crate) struct Rust;
@@ -20,8 +20,8 @@ const TEMPLATES: [&str; 4] = [
 ];
 
 impl Format for Rust {
-    fn shape(&self) -> Shape {
-        Shape::File("rs")
+    fn kind(&self) -> Kind {
+        Kind::File("rs")
     }
 
     fn tests_itself(&self) -> bool {

@@ -21,7 +21,7 @@ use prost::Message;
 
 use super::subject::Subject;
 use super::tools::python;
-use super::{Answers, Contents, Format, Pictures, Prepared, Shape, Written};
+use super::{Answers, Contents, Format, Kind, Pictures, Prepared, Written};
 use crate::dataset::Digests;
 use crate::escape::Escape;
 use crate::experiment::Precision;
@@ -79,8 +79,8 @@ impl Input {
 }
 
 impl Format for Onnx {
-    fn shape(&self) -> Shape {
-        Shape::File("onnx")
+    fn kind(&self) -> Kind {
+        Kind::File("onnx")
     }
 
     fn write(&self, subject: &Subject, _: &Pictures) -> anyhow::Result<Written> {

@@ -10,7 +10,7 @@ use tensor::Element;
 use super::python::{constants, needed, prepare, reader, tuple};
 use super::steps::steps;
 use super::subject::Subject;
-use super::{Answers, Contents, Format, Pictures, Prepared, Shape, Written};
+use super::{Answers, Contents, Format, Kind, Pictures, Prepared, Written};
 use crate::evaluation::vote::Outputs;
 use crate::experiment::Precision;
 use crate::preprocessing::Normalization;
@@ -22,8 +22,8 @@ pub(crate) struct PyTorch;
 const NAME: &str = "pytorch";
 
 impl Format for PyTorch {
-    fn shape(&self) -> Shape {
-        Shape::Folder
+    fn kind(&self) -> Kind {
+        Kind::Folder
     }
 
     fn write(&self, subject: &Subject, _: &Pictures) -> anyhow::Result<Written> {
