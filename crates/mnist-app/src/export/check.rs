@@ -101,9 +101,7 @@ impl Expected {
             evaluation.outputs.clone()
         };
         let answers = match kind {
-            Answers::SameBits | Answers::Outputs => {
-                evaluation.outputs.iter().map(|&x| f32::from_f64(x)).collect()
-            }
+            Answers::SameBits => evaluation.outputs.iter().map(|&x| f32::from_f64(x)).collect(),
             Answers::LogitsAndProbabilities => {
                 let both = logits.chunks_exact(classes).zip(rows());
                 let both = both.flat_map(|(logits, outputs)| {
@@ -144,7 +142,7 @@ impl Expected {
                 let difference = difference(expected, found) / scale;
                 let is_wrong = match kind {
                     Answers::SameBits => expected.to_bits() != found.to_bits(),
-                    _ => difference > close,
+                    Answers::LogitsAndProbabilities => difference > close,
                 } && !(expected.is_nan() && found.is_nan());
                 if is_wrong {
                     let what = self.describe(place);
@@ -312,7 +310,7 @@ impl Runner<'_> {
             let largest = expected.iter().fold(0.0_f64, |most, &x| most.max(f64::from(x).abs()));
             let is_parted = |(&expected, &found): (&f32, &f32)| match kind {
                 Answers::SameBits => expected.to_bits() != found.to_bits(),
-                _ => difference(expected, found) > PARTED * largest,
+                Answers::LogitsAndProbabilities => difference(expected, found) > PARTED * largest,
             };
             if let Some(at) = expected.iter().zip(found).position(is_parted) {
                 let index = place.split('.').next().and_then(|index| index.parse::<usize>().ok());
@@ -387,20 +385,20 @@ mod tests {
         close[2] = f32::from_bits(close[2].to_bits() + 1);
         let (picture, complaint) = expected().compare(&close, Answers::SameBits, 1e-5).unwrap_err();
         assert_eq!((picture, &*complaint), (0, "output 2: expected 0.5, found 0.50000006"));
-        let agreement = expected().compare(&close, Answers::Outputs, 1e-5).unwrap();
+        let agreement = expected().compare(&close, Answers::LogitsAndProbabilities, 1e-5).unwrap();
         assert!((1e-9..1e-7).contains(&agreement.largest_difference), "{agreement:?}");
         // 1e-5 of the largest, 2.
         for (change, fits) in [(1.9e-5, true), (2.1e-5, false)] {
             close[2] = 0.5 + change;
             assert_eq!(
-                expected().compare(&close, Answers::Outputs, 1e-5).is_ok(),
+                expected().compare(&close, Answers::LogitsAndProbabilities, 1e-5).is_ok(),
                 fits,
                 "{change}"
             );
         }
         for other in [f32::NAN, f32::INFINITY] {
             close[2] = other;
-            for kind in [Answers::SameBits, Answers::Outputs] {
+            for kind in [Answers::SameBits, Answers::LogitsAndProbabilities] {
                 assert!(expected().compare(&close, kind, 1e-5).is_err(), "{other} {kind:?}");
             }
         }
@@ -412,7 +410,7 @@ mod tests {
         let mut found = expected.answers.clone();
         // The second picture's two best logits are equal.
         found[4] = 0.250_01;
-        let agreement = expected.compare(&found, Answers::Outputs, 1e-5).unwrap();
+        let agreement = expected.compare(&found, Answers::LogitsAndProbabilities, 1e-5).unwrap();
         assert_eq!((agreement.pictures, agreement.ties), (2, 1));
         assert!(agreement.to_string().contains("1 of another class"), "{agreement}");
         // Farther apart, and all the same within 1e-5 of the largest output.
@@ -420,7 +418,8 @@ mod tests {
         found[1] = -2000.0;
         (expected.answers[3], expected.logits[3], found[3]) = (0.251, 0.251, 0.2515);
         found[4] = 0.26;
-        let (picture, complaint) = expected.compare(&found, Answers::Outputs, 1e-5).unwrap_err();
+        let (picture, complaint) =
+            expected.compare(&found, Answers::LogitsAndProbabilities, 1e-5).unwrap_err();
         assert_eq!((picture, &*complaint), (1, "expected class 0, found 1"));
     }
 }

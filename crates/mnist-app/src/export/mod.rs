@@ -98,8 +98,6 @@ pub(crate) enum Contents {
 pub(crate) enum Answers {
     /// The network's outputs, with the same bits.
     SameBits,
-    /// The network's outputs, rounded differently.
-    Outputs,
     /// The logits and then the probabilities of each picture, rounded differently.
     LogitsAndProbabilities,
 }
@@ -181,7 +179,7 @@ pub(crate) fn export(
 /// If memory is short.
 pub(crate) fn pictures(subject: &Subject, samples: &Samples) -> anyhow::Result<Pictures> {
     let samples = samples.clone().first(Some(Pictures::COUNT));
-    let expected = Expected::new(subject, Answers::Outputs, &samples)?;
+    let expected = Expected::new(subject, Answers::SameBits, &samples)?;
     let bytes = (0..samples.len()).flat_map(|index| samples.image(index)).copied().collect();
     Ok(Pictures { bytes, outputs: expected.answers().to_vec() })
 }

@@ -23,11 +23,29 @@ use layers::Network;
 
 use super::steps::steps;
 use super::subject::Subject;
+use super::{Contents, Written};
 use crate::evaluation::vote::Outputs;
 use crate::experiment::Precision;
 use program::Program;
 
-/// The network, and the calls that it is.
+/// The file of a format: what it says of itself, in lines that both languages take for comments, and
+/// the source of the network.
+fn written(
+    format: &str,
+    subject: &Subject,
+    source: impl FnOnce(&Program) -> String,
+) -> anyhow::Result<Written> {
+    let network = network(subject, format)?;
+    let program = program(subject, &network)?;
+    let mut text = String::new();
+    for line in header(subject, &network, &program) {
+        let _ = writeln!(text, "{}", format!("// {line}").trim_end());
+    }
+    text += &source(&program);
+    Ok(Written { contents: Contents::File(text.into_bytes()), notes: Vec::new() })
+}
+
+/// The network, whose numbers must be those that the file has.
 fn network(subject: &Subject, format: &str) -> anyhow::Result<Network<f32>> {
     let precision = subject.only_member(format)?.precision();
     ensure!(

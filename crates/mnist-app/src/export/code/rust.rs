@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::compiler::Recipe;
 use super::program::{Argument, Line, Program, Value};
-use super::{buffers, header, kernels, kernels_of, lines, network, program};
+use super::{buffers, kernels, kernels_of, lines, written};
 use crate::export::subject::Subject;
-use crate::export::{Answers, Contents, Format, Kind, Pictures, Prepared, Written};
+use crate::export::{Answers, Format, Kind, Pictures, Prepared, Written};
 
 /// The format `rust`: one file of Rust that needs `core` alone.
 pub(crate) struct Rust;
@@ -29,14 +29,7 @@ impl Format for Rust {
     }
 
     fn write(&self, subject: &Subject, pictures: &Pictures) -> anyhow::Result<Written> {
-        let network = network(subject, "rust")?;
-        let program = program(subject, &network)?;
-        let mut text = String::new();
-        for line in header(subject, &network, &program) {
-            let _ = writeln!(text, "{}", format!("// {line}").trim_end());
-        }
-        text += &source(subject, &program, pictures);
-        Ok(Written { contents: Contents::File(text.into_bytes()), notes: Vec::new() })
+        written("rust", subject, |program| source(subject, program, pictures))
     }
 
     fn answers(&self) -> Answers {

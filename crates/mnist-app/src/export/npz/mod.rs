@@ -8,7 +8,7 @@ use std::path::Path;
 
 use tensor::Element;
 
-use super::python::{constants, needed, prepare, reader, tuple};
+use super::python::{NO_BYTECODE, constants, needed, prepare, reader, tuple};
 use super::steps::{Step, steps};
 use super::subject::Subject;
 use super::{Answers, Contents, Format, Kind, Pictures, Prepared, Written};
@@ -39,7 +39,7 @@ impl Format for Npz {
     }
 
     fn prepare(&self, path: &Path, workshop: &Path) -> anyhow::Result<Prepared> {
-        prepare((include_str!("check.py"), &["numpy"]), path, workshop)
+        prepare((include_str!("check.py"), &["numpy"], &[NO_BYTECODE]), path, workshop)
     }
 }
 

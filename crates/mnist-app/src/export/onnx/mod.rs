@@ -10,8 +10,6 @@ mod proto;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsString;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -19,11 +17,10 @@ use clap::ValueEnum;
 use layers::Network;
 use prost::Message;
 
+use super::python::prepare;
 use super::subject::Subject;
-use super::tools::python;
 use super::{Answers, Contents, Format, Kind, Pictures, Prepared, Written};
 use crate::dataset::Digests;
-use crate::escape::Escape;
 use crate::experiment::Precision;
 use crate::model::SavedNetwork;
 use crate::train::committee_digest;
@@ -95,15 +92,7 @@ impl Format for Onnx {
     }
 
     fn prepare(&self, path: &Path, workshop: &Path) -> anyhow::Result<Prepared> {
-        let python = match python(&MODULES, workshop)? {
-            Ok(python) => python,
-            Err(missing) => return Ok(Prepared::Missing(missing)),
-        };
-        let program = workshop.join("check_onnx.py");
-        fs::write(&program, PROGRAM).with_context(|| program.escaped())?;
-        let quiet = ["-W", "ignore"].map(OsString::from);
-        let [program, path] = [program.into_os_string(), path.as_os_str().to_owned()];
-        Ok(Prepared::Program([python].into_iter().chain(quiet).chain([program, path]).collect()))
+        prepare((PROGRAM, &MODULES, &["-W", "ignore"]), path, workshop)
     }
 }
 

@@ -1,20 +1,26 @@
 //! What the exports in Python share: values as Python writes them, constants, and the functions of
 //! a file that are needed.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
+use anyhow::Context;
 use layers::NetworkSpec;
 use serde_json::Value;
 use tensor::Shape;
 
 use super::subject::Subject;
 use super::{Prepared, tools};
+use crate::escape::Escape;
 use crate::preprocessing::{Normalization, Style};
 
 /// The functions that read pictures.
 const READ: &str = include_str!("read.py");
+
+/// Without it Python leaves a folder of compiled files beside the exported ones.
+pub(super) const NO_BYTECODE: &str = "-B";
 
 /// The longest line.
 const WIDTH: usize = 98;
@@ -131,10 +137,11 @@ pub(super) fn setting(network: &NetworkSpec, place: &str, key: &str) -> Option<V
     layer.get(key).cloned()
 }
 
-/// Makes a folder of Python files ready to run: the check's script goes into the workshop.
+/// Makes what was exported ready to run by a script, which goes into the workshop, in a Python with
+/// these modules and flags.
 pub(super) fn prepare(
-    (script, modules): (&str, &[&str]),
-    folder: &Path,
+    (script, modules, flags): (&str, &[&str], &[&str]),
+    path: &Path,
     workshop: &Path,
 ) -> anyhow::Result<Prepared> {
     let python = match tools::python(modules, workshop)? {
@@ -142,9 +149,10 @@ pub(super) fn prepare(
         Err(missing) => return Ok(Prepared::Missing(missing)),
     };
     let file = workshop.join("check.py");
-    fs::write(&file, script)?;
-    // Without -B a folder of compiled files would be left behind beside the exported ones.
-    Ok(Prepared::Program(vec![python, "-B".into(), file.into(), folder.into()]))
+    fs::write(&file, script).with_context(|| file.escaped())?;
+    let flags = flags.iter().map(OsString::from);
+    let words = [python].into_iter().chain(flags).chain([file.into(), path.into()]);
+    Ok(Prepared::Program(words.collect()))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tensor::Element;
 
-use super::python::{constants, needed, prepare, reader, tuple};
+use super::python::{NO_BYTECODE, constants, needed, prepare, reader, tuple};
 use super::steps::steps;
 use super::subject::Subject;
 use super::{Answers, Contents, Format, Kind, Pictures, Prepared, Written};
@@ -47,7 +47,7 @@ impl Format for PyTorch {
 
     fn prepare(&self, path: &Path, workshop: &Path) -> anyhow::Result<Prepared> {
         let modules = &["torch", "numpy", "safetensors"];
-        prepare((include_str!("check.py"), modules), path, workshop)
+        prepare((include_str!("check.py"), modules, &[NO_BYTECODE]), path, workshop)
     }
 }
 
